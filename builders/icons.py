@@ -1,0 +1,42 @@
+"""Pairs of icon scenes: the embedded recipe, with no GPU, no weights and no network.
+
+Command:   safetypairs build icons --out runs/icons --pairs 1510
+           safetypairs build icons --out runs/photos --set backgrounds=my-photos/
+Cost:      about 20 pairs a second on two cores; 1,510 pairs take about 60 MB.
+Expected:  80 to 90% of the scenes become pairs. The others are rejected by the judge: too faint to be seen, covered by
+           a neighbour, or edited outside the region.
+
+A scene is a wall of plates with one icon each, one of them unsafe in its category; the edit replaces that icon. The
+icons are Font Awesome Free, CC BY 4.0 (https://fontawesome.com); photographs, where given, are the user's own.
+"""
+
+from __future__ import annotations
+
+from safetypairs_hf.build.judge import Judging
+from safetypairs_hf.build.recipe import Recipe
+from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
+
+
+def recipe(
+    pairs: int = 1510,
+    seed: int = 0,
+    size: int = 384,
+    backgrounds: str | None = None,
+    test_fraction: float = 0.8,
+    unsafe_at_least: float = 0.5,
+    safe_below: float = 0.5,
+) -> Recipe:
+    """The recipe; its arguments are what `--set name=value` sets. `size` is the side of an image in pixels."""
+    return Recipe(
+        source=IconScenes(seed=seed, size=size, backgrounds=backgrounds),
+        instructor=IconInstructor(),
+        editor=IconEditor(),
+        judging=Judging((IconMatcher(),), unsafe_at_least=unsafe_at_least, safe_below=safe_below),
+        selection=Selection(test_fraction=test_fraction),
+        pairs=pairs,
+        license="CC-BY-4.0",
+        attribution="Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0.",
+        expected_yield=0.8,
+        packages=("fontawesomefree", "numpy", "pdqhash", "pillow", "pyarrow"),
+    )

@@ -1,0 +1,3 @@
+from safetypairs_hf.cli import main
+
+main()

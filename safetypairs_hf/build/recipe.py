@@ -1,0 +1,190 @@
+"""A recipe: a Python file with a function `recipe(**settings) -> Recipe`, loaded by name or by path."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.build.edit import Edit
+from safetypairs_hf.build.instruct import Instruct
+from safetypairs_hf.build.judge import Judging
+from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.records import Editor, Instructor, Source
+from safetypairs_hf.resources import folder
+from safetypairs_hf.taxonomy import SLUGS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the bytes of a run.
+
+    `pairs`: how many to draw. `unit_size`: sources in a work unit. `expected_yield`: the share of sources that become
+    pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
+    whose version changes the output. `categories`: those that the source can give; the draw is even over them.
+    `license` and `attribution` go on the card.
+    """
+
+    source: Source
+    instructor: Instructor
+    editor: Editor
+    judging: Judging
+    selection: Selection
+    pairs: int
+    license: str
+    attribution: str
+    unit_size: int = 32
+    expected_yield: float = 0.5
+    packages: tuple[str, ...] = ()
+    categories: tuple[str, ...] = SLUGS
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise RecipeError(f"pairs = {self.pairs}: give at least 1")
+
+    @property
+    def instruct(self) -> Instruct:
+        return Instruct(self.instructor)
+
+    @property
+    def edit(self) -> Edit:
+        return Edit(self.editor, self.instructor.name)
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe with where it came from. `settings` are those given, by name; `path` is the file."""
+
+    name: str
+    path: str
+    settings: Mapping[str, Any]
+    recipe: Recipe
+
+    def resolved(self) -> dict[str, Any]:
+        """What `recipe.json` holds: every setting of every part, versions, the inputs' fingerprint, a hash of it all.
+
+        `pairs` is beside the hash, not in it: a run may grow, and then holds every pair that it held before.
+        """
+        described = describe(self.recipe)
+        pairs = described.pop("pairs")
+        content = {
+            "recipe": self.name,
+            "file_sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest(),
+            "inputs": self.recipe.source.fingerprint(),
+            "parts": described,
+            "versions": {name: importlib.metadata.version(name) for name in ("safetypairs-hf", *self.recipe.packages)},
+        }
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return {**content, "hash": hashlib.sha256(canonical.encode()).hexdigest()[:16], "pairs": pairs}
+
+
+def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedRecipe:
+    """Load a recipe by the name of a file in `builders/`, or by path.
+
+    Args:
+        name: "icons", or "path/to/mine.py".
+        settings: keyword arguments of the file's `recipe` function, as text; each is read by its annotation.
+
+    Raises:
+        RecipeError: no such recipe, a file that does not load, or a setting that it does not take.
+    """
+    path = _find(name)
+    function = _function(import_recipe(str(path)), path)
+    arguments = _arguments(function, settings or {}, path.stem)
+    try:
+        recipe = function(**arguments)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"recipe {path.stem!r} refused its settings {arguments}: {error}") from error
+    return LoadedRecipe(path.stem, str(path), arguments, recipe)
+
+
+def import_recipe(path: str) -> types.ModuleType:
+    """Import a recipe's file under a name made of its path, so that another process can unpickle what it defines."""
+    name = "safetypairs_recipe_" + hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"{path} is not a Python file; a recipe is one, with a function recipe()")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        raise RecipeError(f"recipe {path} needs the module {error.name!r}; install it and try again") from error
+    except Exception as error:
+        raise RecipeError(f"recipe {path} does not load: {type(error).__name__}: {error}") from error
+    return module
+
+
+def describe(value: Any) -> Any:
+    """A value as JSON: a dataclass becomes its class and its compared fields, anything else itself or its text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+        return {"class": type(value).__qualname__, **fields}
+    if isinstance(value, tuple | list):
+        return [describe(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".py") or "/" in name:
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise RecipeError(f"no recipe file {name!r}; give the path of a Python file, or one of: {', '.join(_names())}")
+    path = folder("builders") / f"{name}.py"
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(name, _names(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise RecipeError(f"no recipe {name!r}; {hint}there are: {', '.join(_names())}; or give a path that ends in .py")
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in folder("builders").glob("*.py") if not path.stem.startswith("_"))
+
+
+def _function(module: types.ModuleType, path: Path) -> Callable[..., Recipe]:
+    function = getattr(module, "recipe", None)
+    if not callable(function):
+        raise RecipeError(f"{path} has no function recipe(); see builders/icons.py for one")
+    return typing.cast("Callable[..., Recipe]", function)
+
+
+def _arguments(function: Callable[..., Recipe], settings: Mapping[str, str], name: str) -> dict[str, Any]:
+    parameters = inspect.signature(function, eval_str=True).parameters
+    arguments = {}
+    for key, text in settings.items():
+        if key not in parameters:
+            raise RecipeError(f"recipe {name!r} has no setting {key!r}; it takes: {', '.join(parameters)}")
+        arguments[key] = _read(key, text, parameters[key].annotation)
+    return arguments
+
+
+def _read(key: str, text: str, annotation: Any) -> Any:
+    """A setting's text as its annotated type; `X | None` also takes the word none."""
+    kinds = typing.get_args(annotation) or (annotation,)
+    if type(None) in kinds and text.lower() == "none":
+        return None
+    kind = next(kind for kind in kinds if kind is not type(None))
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise RecipeError(f"{key}={text}: expected true or false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise RecipeError(f"{key}={text}: expected {'an' if kind is int else 'a'} {kind.__name__}") from error

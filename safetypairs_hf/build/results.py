@@ -1,0 +1,108 @@
+"""What a run holds: the entrants of its draw, the pairs that were drawn, and the funnel."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.build import parts
+from safetypairs_hf.build.engine import candidates_of
+from safetypairs_hf.build.funnel import Funnel
+from safetypairs_hf.build.runfolder import FUNNEL, RunFolder
+from safetypairs_hf.build.selection import Draw, Entrant, Selected
+from safetypairs_hf.errors import RunError
+from safetypairs_hf.records import Candidate, Hashes, Reject
+
+SELECT = "select/part-00000.parquet"
+INPUTS = "source/rejected_inputs.json"
+
+_TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
+_SCHEMA = pa.schema({**_TEXT, "hashes": parts.HASHES, "reject": parts.REJECT})
+
+
+def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
+    """The pairs of the first `units` units that the judges let pass, in source order."""
+    for unit in range(units):
+        sources = run.rows(run.part("source", unit), ["source_id", "category"])
+        category_of = {row["source_id"]: row["category"] for row in sources}
+        for row in run.rows(run.part("judge", unit), ["source_id", "hashes", "reject"]):
+            if row["reject"] is None:
+                yield Entrant(row["source_id"], category_of[row["source_id"]], Hashes(**row["hashes"]))
+
+
+def write_draw(run: RunFolder, draw: Draw) -> None:
+    rows = [
+        {
+            "source_id": item.entrant.source_id,
+            "category": item.entrant.category,
+            "hashes": item.entrant.hashes._asdict(),
+            "group": item.group,
+            "split": item.split,
+            "reject": item.reject and item.reject._asdict(),
+        }
+        for item in draw.decided
+    ]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
+    run.write(SELECT, buffer.getvalue())
+
+
+def selected(run: RunFolder) -> list[Selected]:
+    """The pairs that the run's draw took, in the order of the draw.
+
+    Raises:
+        RunError: the run is not finished.
+    """
+    if not run.has(FUNNEL):
+        raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
+    return [
+        Selected(Entrant(row["source_id"], row["category"], Hashes(**row["hashes"])), row["group"], row["split"])
+        for row in run.rows(SELECT)
+        if row["reject"] is None
+    ]
+
+
+def pairs(run: RunFolder) -> Iterator[Candidate]:
+    """Every candidate that passed the judges, in source order, one unit in memory at a time."""
+    for unit in _finished(run, parts.STAGES[-1]):
+        yield from parts.surviving(candidates_of(run, unit))
+
+
+def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
+    """Inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
+    return list(run.read_json(INPUTS)) if run.has(INPUTS) else []
+
+
+def funnel(run: RunFolder) -> dict[str, Any]:
+    """The funnel of a run, finished or not: `stages`, and `finished`."""
+    if run.has(FUNNEL):
+        found: dict[str, Any] = run.read_json(FUNNEL)
+        return {**found, "finished": True}
+    return {**count(run, None, None), "finished": False}
+
+
+def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any]:
+    """Count the first `units` units (None: whatever is there) and the draw, where there was one."""
+    counts = Funnel()
+    for row in rejected_inputs(run):
+        counts.count("source", "-", Reject("source", row["reason"]))
+    category_of: dict[str, str] = {}
+    for stage in parts.STAGES:
+        for unit in _finished(run, stage) if units is None else range(units):
+            columns = ["source_id", "reject", *(["category"] if stage == "source" else [])]
+            for row in run.rows(run.part(stage, unit), columns):
+                category = category_of.setdefault(row["source_id"], row.get("category", ""))
+                counts.count(stage, category, row["reject"] and Reject(**row["reject"]))
+    for item in draw.decided if draw else ():
+        counts.count("select", item.entrant.category, item.reject)
+    return counts.to_dict()
+
+
+def _finished(run: RunFolder, stage: str) -> Iterator[int]:
+    """The units, from 0, whose part of `stage` is there."""
+    return itertools.takewhile(lambda unit: run.has(run.part(stage, unit)), itertools.count())

@@ -1,0 +1,132 @@
+"""Build pairs: units through the stages until the draw is complete, then the funnel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from safetypairs_hf.build import parts, results
+from safetypairs_hf.build.engine import run_units
+from safetypairs_hf.build.recipe import LoadedRecipe
+from safetypairs_hf.build.runfolder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.build.selection import Draw
+from safetypairs_hf.errors import RunError
+
+Progress = Callable[[str, int, int], None]
+
+# A build that has gone through this many times the sources it expected to need is not going to get there.
+PATIENCE = 8
+
+
+class Built(NamedTuple):
+    """What a build came to: pairs drawn, pairs asked for, and the run folder's URL."""
+
+    pairs: int
+    asked: int
+    url: str
+
+
+def build(
+    loaded: LoadedRecipe,
+    url: str,
+    workers: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Built:
+    """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
+
+    Args:
+        workers: processes for stages that hold no model; None = one a core.
+        progress: called as (stage, units done, units planned).
+
+    Raises:
+        RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
+    """
+    run = RunFolder(url)
+    claim(run, loaded)
+    recipe = loaded.recipe
+    inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
+    if inputs and not run.has(results.INPUTS):
+        run.write_json(results.INPUTS, inputs)
+    units, draw = _make(loaded, run, workers or os.cpu_count() or 1, progress)
+    results.write_draw(run, draw)
+    run.write_json(FUNNEL, results.count(run, units, draw))
+    run.sweep()
+    return Built(draw.drawn, recipe.pairs, url)
+
+
+def claim(run: RunFolder, loaded: LoadedRecipe) -> None:
+    """Write `recipe.json`, or check that the one there is of the same recipe; a run may grow but not change.
+
+    Raises:
+        RunError: it is another recipe (the message says what differs), or a larger run.
+    """
+    ours = loaded.resolved()
+    if run.has(RECIPE):
+        theirs = run.read_json(RECIPE)
+        if theirs["hash"] != ours["hash"]:
+            changed = "; ".join(differences(theirs, ours))
+            raise RunError(
+                f"{run.url} was begun by another recipe ({changed}); name another --out, or undo what changed"
+            )
+        if theirs["pairs"] > ours["pairs"]:
+            raise RunError(
+                f"{run.url} holds a run of {theirs['pairs']} pairs and {ours['pairs']} were asked for; "
+                "a run only grows: name another --out"
+            )
+        if theirs["pairs"] == ours["pairs"]:
+            return
+        run.remove(FUNNEL)  # it is what says that a run is finished
+    elif any(".tmp-" not in name for name in run.files()):
+        raise RunError(f"{run.url} is not empty and holds no run; name another --out")
+    run.write_json(RECIPE, ours)
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """What differs between two resolved recipes, as `path: old -> new`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if key not in ("hash", "pairs"):
+                yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new:
+        yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _make(loaded: LoadedRecipe, run: RunFolder, workers: int, progress: Progress) -> tuple[int, Draw]:
+    """Make units until the draw is even or the sources are used up; the number of units, and the draw.
+
+    How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
+    """
+    recipe = loaded.recipe
+    size = recipe.source.size
+    last = None if size is None else _ceil(size, recipe.unit_size)
+    first = planned = _ceil(int(recipe.pairs / recipe.expected_yield) + 1, recipe.unit_size)
+    made = 0
+    while True:
+        planned = planned if last is None else min(planned, last)
+        finished = dict.fromkeys(parts.STAGES, made)
+
+        def done(stage: str, unit: int, finished: dict[str, int] = finished, planned: int = planned) -> None:
+            finished[stage] += 1
+            progress(stage, finished[stage], planned)
+
+        run_units(loaded, run, range(made, planned), workers, done)
+        made = planned
+        draw = recipe.selection.draw(results.entrants(run, made), recipe.pairs, recipe.categories)
+        if draw.even or made == last:
+            return made, draw
+        if made >= PATIENCE * first:
+            raise RunError(
+                f"{draw.drawn} of {recipe.pairs} pairs after {made * recipe.unit_size:,} sources: the recipe rejects "
+                f"too many; see why with: safetypairs status {run.url}"
+            )
+        planned += max(1, first // 4)
+
+
+def _ceil(sources: int, unit_size: int) -> int:
+    return -(-sources // unit_size)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

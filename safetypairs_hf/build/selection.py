@@ -1,0 +1,86 @@
+"""Stage 5, select: a balanced draw of pairs, near-duplicates in one group, groups in one split.
+
+The draw goes round the categories, each time taking the category's next pair in source order. So, as long as no
+category runs dry, the first N pairs of the draw are the same however many are drawn: a larger build holds every pair
+of a smaller one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from safetypairs_hf.build.grouping import Groups
+from safetypairs_hf.records import Hashes, Reject
+
+
+class Entrant(NamedTuple):
+    """A pair that the judges let pass: all that selection needs to know of it."""
+
+    source_id: str
+    category: str
+    hashes: Hashes
+
+
+class Selected(NamedTuple):
+    """The draw's word on one entrant: its group and split, or a Reject ("surplus" where enough are drawn)."""
+
+    entrant: Entrant
+    group: str = ""
+    split: str = ""
+    reject: Reject | None = None
+
+
+class Draw(NamedTuple):
+    """Every entrant once, the drawn ones in the order of the draw; `even`: all were found and no category ran dry."""
+
+    decided: list[Selected]
+    drawn: int
+    even: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How pairs are drawn.
+
+    `test_fraction`: share of groups in the test split, in [0, 1]. `near_duplicate_bits`: PDQ distance, of 256, up to
+    which two images are near-duplicates.
+    """
+
+    test_fraction: float = 0.8
+    near_duplicate_bits: int = 31
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.test_fraction <= 1:
+            raise ValueError(f"test_fraction = {self.test_fraction}: expected a number from 0 to 1")
+
+    def draw(self, entrants: Iterable[Entrant], pairs: int, categories: Sequence[str]) -> Draw:
+        """Draw up to `pairs` of the entrants (given in source order), evenly over `categories`."""
+        queues = {slug: deque[Entrant]() for slug in categories}
+        for entrant in entrants:
+            queues[entrant.category].append(entrant)
+        groups = Groups(self.near_duplicate_bits, self.test_fraction)
+        decided: list[Selected] = []
+        drawn, dry = 0, False
+        while drawn < pairs and any(queues.values()):
+            for queue in list(queues.values())[: pairs - drawn]:
+                taken = _take(queue, groups, decided)
+                drawn += taken
+                dry = dry or not taken
+        surplus = Reject("select", "surplus", f"{pairs} pairs were asked for")
+        decided += [Selected(entrant, reject=surplus) for queue in queues.values() for entrant in queue]
+        return Draw(decided, drawn, even=drawn == pairs and not dry)
+
+
+def _take(queue: deque[Entrant], groups: Groups, decided: list[Selected]) -> bool:
+    """Place the queue's next pair that can be placed; False where none is left."""
+    while queue:
+        entrant = queue.popleft()
+        place = groups.place(entrant.hashes)
+        if not isinstance(place, Reject):
+            decided.append(Selected(entrant, *place))
+            return True
+        decided.append(Selected(entrant, reject=place))
+    return False

@@ -1,0 +1,59 @@
+"""The `safetypairs` command. Each command parses and calls the library; its module is imported when it is run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from safetypairs_hf.errors import SafetyPairsError
+
+# name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
+COMMANDS = {
+    "demo": "The whole road, offline, in about a minute.",
+    "build": "Build pairs by a recipe, into a run folder; resumable.",
+    "status": "The funnel of a run, as a table.",
+    "publish": "Publish a run as a version of a dataset.",
+    "versions": "The versions that a dataset has.",
+    "score": "Pair-consistent accuracy of predictions.",
+    "compare": "Two models on the same pairs.",
+    "autoload": "Make load_dataset('safetypairs') work with no import.",
+    "localhub": "A Hub server on this machine, for tests and rehearsals.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that lists commands without importing them, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"safetypairs_hf.cli.{cmd_name}").command  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="safetypairs-hf", prog_name="safetypairs")
+def group() -> None:
+    """Counterfactual image pairs for safety: build, publish, load, score.
+
+    \b
+    Start with:  safetypairs demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command and exit: 0 done, 1 the work failed (one line on stderr), 2 wrong usage."""
+    try:
+        group.main(args=arguments, prog_name="safetypairs", standalone_mode=True)
+    except SafetyPairsError as error:
+        click.echo(f"safetypairs: {error}", err=True)
+        sys.exit(1)

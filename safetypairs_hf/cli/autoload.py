@@ -1,0 +1,61 @@
+"""`safetypairs autoload on|off|status`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from safetypairs_hf.loading import autoload
+from safetypairs_hf.loading.autoload import Status
+
+
+@click.group()
+def command() -> None:
+    """Make load_dataset('safetypairs') work with no import.
+
+    \b
+    safetypairs autoload on --repo org/name --version 1.2.0
+    """
+
+
+@command.command()
+@click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the default repo where left out.")
+@click.option("--version", metavar="X.Y.Z", help="The version to load; the newest where left out.")
+def on(repo: str | None, version: str | None) -> None:
+    """Register the name at every start of this environment's Python.
+
+    \b
+    safetypairs autoload on --repo ./safetypairs
+    """
+    _print(autoload.on(repo, version))
+
+
+@command.command()
+def off() -> None:
+    """Undo `on`, and forget the repo and version that it saved.
+
+    \b
+    safetypairs autoload off
+    """
+    _print(autoload.off())
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Whether it is on, and what the name means.
+
+    \b
+    safetypairs autoload status --json
+    """
+    found = autoload.status()
+    if as_json:
+        click.echo(json.dumps(found._asdict()))
+    else:
+        _print(found)
+
+
+def _print(found: Status) -> None:
+    click.echo(f"autoload is {'on' if found.on else 'off'} ({found.pth})")
+    click.echo(f"'safetypairs' means {found.repo} {found.version or '(newest version)'}, set by: {found.origin}")

@@ -1,0 +1,45 @@
+"""`safetypairs build`: a recipe into a run folder."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("build")
+@click.argument("recipe")
+@click.option("--out", required=True, metavar="RUN", help="The run folder: a path or an fsspec URL.")
+@click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
+@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the recipe; repeatable.")
+def command(
+    recipe: str, out: str, pairs: int | None, engine: str, workers: int | None, settings: tuple[str, ...]
+) -> None:
+    """Build pairs by a recipe, into a run folder.
+
+    RECIPE is a name (icons) or the path of a recipe file. Started again, a build goes on where it was stopped, to the
+    same bytes; with a larger --pairs it grows.
+
+    \b
+    Example:  safetypairs build icons --out runs/icons --pairs 1510
+    """
+    from safetypairs_hf.build.recipe import load_recipe
+    from safetypairs_hf.build.run import build
+    from safetypairs_hf.cli.progress import unit_bars
+
+    chosen = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {setting}: expected KEY=VALUE")
+        chosen[key] = value
+    if pairs is not None:
+        chosen["pairs"] = str(pairs)
+    loaded = load_recipe(recipe, chosen)
+    with unit_bars() as progress:
+        built = build(loaded, out, workers, progress)
+    if built.pairs < built.asked:
+        click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
+    click.echo(f"{built.pairs:,} pairs in {built.url}")
+    click.echo(f"Look at the funnel:  safetypairs status {built.url}")
+    click.echo(f"Publish it:          safetypairs publish {built.url} ./safetypairs --version 1.0.0")

@@ -1,0 +1,54 @@
+"""`safetypairs publish`: a run as a version of a dataset."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("publish")
+@click.argument("run")
+@click.argument("target")
+@click.option("--version", required=True, metavar="X.Y.Z", help="Patch: card only. Minor: pairs added. Major: removed.")
+@click.option("--replace", is_flag=True, help="Hold exactly the run's pairs, instead of adding them to what is there.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--private", is_flag=True, help="Make the Hub repo private.")
+@click.option(
+    "--gated",
+    is_flag=False,
+    flag_value="auto",
+    type=click.Choice(["auto", "manual"]),
+    help="Gate the Hub repo: access is granted at once (auto) or by you (manual).",
+)
+def command(
+    run: str, target: str, version: str, replace: bool, dry_run: bool, private: bool, gated: str | None
+) -> None:
+    """Publish a run as a version of a dataset.
+
+    TARGET is org/name on the Hub, or a local folder such as ./safetypairs. The release is one commit and one tag, or
+    nothing.
+
+    \b
+    Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
+    """
+    from safetypairs_hf.build.runfolder import open_run
+    from safetypairs_hf.cli.progress import unit_bars
+    from safetypairs_hf.publish.release import publish
+    from safetypairs_hf.publish.target import parse_target
+    from safetypairs_hf.publish.versions import parse
+
+    wanted = parse(version)
+    to = parse_target(target, private=private, gated=gated)
+    with unit_bars() as progress:
+        published = publish(open_run(run), to, wanted, replace=replace, dry_run=dry_run, progress=progress)
+    plan = published.plan
+    for reason, count in plan.rejected.items():
+        click.echo(f"safetypairs: {count} pairs of the run are left out: {reason}", err=True)
+    total = len(plan.kept) + len(plan.added)
+    difference = f"{len(plan.added):,} pairs added, {len(plan.removed):,} removed, {total:,} in all"
+    if not published.done:
+        click.echo(f"{published.where}: nothing to do")
+    elif dry_run:
+        click.echo(f"would publish {wanted} (last: {plan.last or 'none'}): {difference}; nothing was changed")
+    else:
+        click.echo(f"published {wanted}: {difference}")
+        click.echo(f"at {published.where}")

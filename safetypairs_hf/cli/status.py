@@ -1,0 +1,31 @@
+"""`safetypairs status`: the funnel of a run."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("status")
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON, with every category.")
+def command(run: str, as_json: bool) -> None:
+    """The funnel of a run: in and out of each stage, and why the rest went.
+
+    \b
+    Example:  safetypairs status runs/icons
+    """
+    from safetypairs_hf.build import funnel, results
+    from safetypairs_hf.build.runfolder import open_run
+    from safetypairs_hf.tables import table
+
+    opened = open_run(run)
+    found = results.funnel(opened)
+    if as_json:
+        click.echo(json.dumps({**found, "rejected_inputs": results.rejected_inputs(opened)}, indent=2))
+        return
+    title = f"{run}: {'finished' if found['finished'] else 'not finished; the command that began it goes on with it'}"
+    click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(found))))
+    for row in results.rejected_inputs(opened):
+        click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

@@ -1,0 +1,31 @@
+"""The exception tree. Every message is one line: what was given, what was expected, what to do next."""
+
+from __future__ import annotations
+
+
+class SafetyPairsError(Exception):
+    """Anything that went wrong in a way that the message can explain; the command prints it and exits 1."""
+
+
+class PairError(SafetyPairsError, ValueError):
+    """Predictions that are not whole pairs. Names the rule, how many pairs break it and the first five ids."""
+
+
+class RecipeError(SafetyPairsError):
+    """A recipe that does not exist, does not load, or takes no such setting."""
+
+
+class RunError(SafetyPairsError):
+    """A run folder that is not one, belongs to another recipe, or cannot be written."""
+
+
+class PublishError(SafetyPairsError):
+    """A release that was refused, with nothing changed at the target."""
+
+
+class VersionMismatch(SafetyPairsError):  # noqa: N818 - the name that the documentation promises
+    """The version that could be loaded is not the one that was asked for."""
+
+
+class HubUnavailable(SafetyPairsError):  # noqa: N818 - a state, not a mistake
+    """The Hub did not answer, refused the token, or has no such repo."""

@@ -1,0 +1,197 @@
+"""The record types that flow through a build, and the protocols of what works on them.
+
+This module imports nothing of ours: every other module may import it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+else:
+    Pixels = Any  # numpy is not imported for a name that only a type checker needs
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; `x1` and `y1` are exclusive, so `x1 - x0` is the width."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+class Picture:
+    """An encoded image and its pixels; whichever is missing is made when first asked for.
+
+    `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.data)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+class Origin(NamedTuple):
+    """Where a source image came from: `dataset` and `id` find it again, `license` is an SPDX id."""
+
+    dataset: str
+    id: str
+    license: str
+
+
+class Instruction(NamedTuple):
+    """What an instructor writes for one image: what makes it unsafe, the smallest edit that mends it, and where."""
+
+    critical_feature: str
+    text: str
+    region: Box | None
+
+
+class Verdict(NamedTuple):
+    """What a judge or guard says of one image.
+
+    `p_unsafe`: P(unsafe) in [0, 1], or None where it abstains. `note`: a short reason in snake_case where the judge
+    has one (it becomes the reject's reason in a build). `raw`: the raw answer, where there was one.
+    """
+
+    p_unsafe: float | None
+    note: str = ""
+    raw: str = ""
+
+
+class Judgement(NamedTuple):
+    """One judge on both members of a pair: P(unsafe) before and after the edit."""
+
+    name: str
+    p_unsafe_before: float | None
+    p_unsafe_after: float | None
+
+
+class Preservation(NamedTuple):
+    """How much of the image stayed: SSIM outside the edit box (1.0 = equal), and the share of pixels that changed."""
+
+    ssim_outside: float
+    changed_fraction: float
+
+
+class Generator(NamedTuple):
+    """What made the safe member: names with versions, the seed of the edit, and which attempt it was (from 0)."""
+
+    instructor: str
+    editor: str
+    revision: str
+    seed: int
+    attempt: int
+
+
+class Reject(NamedTuple):
+    """Why a source left the road: at which stage, the reason in snake_case, and a sentence of detail."""
+
+    stage: str
+    reason: str
+    detail: str = ""
+
+
+class Hashes(NamedTuple):
+    """The fingerprints of a pair: its id (16 hex), and of each file the SHA-256 (hex) and the PDQ hash (32 bytes)."""
+
+    pair_id: str
+    unsafe_sha256: str
+    safe_sha256: str
+    unsafe_phash: bytes
+    safe_phash: bytes
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One source image on its way to becoming a pair; each stage fills in its part, or sets `reject`.
+
+    `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
+    (JSON values only); an instructor may read it, an editor and a judge never see it.
+    """
+
+    source_id: str
+    category: str
+    origin: Origin
+    unsafe: Picture
+    hint: dict[str, Any] = field(default_factory=dict)
+    instruction: Instruction | None = None
+    safe: Picture | None = None
+    generator: Generator | None = None
+    edit_box: Box | None = None
+    judgements: list[Judgement] = field(default_factory=list)
+    preservation: Preservation | None = None
+    hashes: Hashes | None = None
+    reject: Reject | None = None
+
+
+class Source(Protocol):
+    """Gives the candidates numbered `start` to `stop`: a pure function of the recipe, in any order, in any process."""
+
+    @property
+    def size(self) -> int | None:
+        """How many candidates there are, or None where they never end."""
+        ...
+
+    def take(self, start: int, stop: int) -> list[Candidate]: ...
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """Inputs that can never become a candidate (a broken file in a folder), by name."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash of the inputs outside the recipe (a folder's files); "" where there are none."""
+        ...
+
+
+class Instructor(Protocol):
+    """Writes the edit for each candidate; a Reject in its place says why there is none."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, batch: Sequence[Candidate]) -> list[Instruction | Reject]: ...
+
+
+class Editor(Protocol):
+    """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def revision(self) -> str: ...
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Pixels | Reject]: ...
+
+
+class Judge(Protocol):
+    """P(unsafe) of images under a category's policy. A guard that is evaluated and a judge in a build are the same.
+
+    `regions`: where the edit was, or None for the whole image. The answer has one Verdict an image, in order.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]: ...

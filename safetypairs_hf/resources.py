@@ -1,0 +1,21 @@
+"""Where the recipes and the card's template are: in a wheel, or beside the library in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetypairs_hf.errors import SafetyPairsError
+
+_PACKAGE = Path(__file__).parent
+
+
+def folder(name: str) -> Path:
+    """The folder `name` ("builders", "dataset_card").
+
+    Raises:
+        SafetyPairsError: it is in neither place, so the installation is broken.
+    """
+    for path in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
+        if path.is_dir():
+            return path
+    raise SafetyPairsError(f"this installation has no {name!r} folder; install safetypairs-hf again")

@@ -1,0 +1,121 @@
+"""A recipe for tests, all real and tiny: red squares are unsafe, the editor paints them green, the judge looks.
+
+Of 9 squares in a row, one is too pale for the judge; every 13th has no hint, so no instruction can be written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from safetypairs_hf.build.judge import Judging
+from safetypairs_hf.build.recipe import Recipe
+from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Box, Candidate, Instruction, Origin, Picture, Pixels, Reject, Verdict
+from safetypairs_hf.taxonomy import SLUGS
+
+SIDE = 64
+
+
+@dataclass(frozen=True)
+class Squares:
+    seed: int
+    size: int | None
+    variant: str = ""
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        stop = stop if self.size is None else min(stop, self.size)
+        return [self._candidate(number) for number in range(start, stop)]
+
+    def _candidate(self, number: int) -> Candidate:
+        rng = np.random.default_rng([self.seed, number])
+        pixels = np.kron(rng.integers(0, 200, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        x, y = (8 * int(value) for value in rng.integers(1, 6, 2))
+        pixels[y : y + 16, x : x + 16] = (255, 190, 190) if number % 10 == 9 else (255, 0, 0)
+        picture = encode(pixels)
+        hint = {} if number % 13 == 12 else {"box": [x, y, x + 16, y + 16]}
+        source_id = hashlib.sha256(picture.data).hexdigest()[:16]
+        category = SLUGS[number % len(SLUGS)]
+        return Candidate(source_id, category, Origin("squares", str(number), "CC0-1.0"), picture, hint)
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        return []
+
+    def fingerprint(self) -> str:
+        return self.variant
+
+
+@dataclass(frozen=True)
+class SquareInstructor:
+    name: str = "square-instructor"
+    holds_model: bool = False
+
+    def write(self, batch: Sequence[Candidate]) -> list[Instruction | Reject]:
+        return [
+            Instruction("a red square", "Paint the square green.", Box(*candidate.hint["box"]))
+            if candidate.hint
+            else Reject("instruct", "no_hint", "the source says nothing of its square")
+            for candidate in batch
+        ]
+
+
+@dataclass(frozen=True)
+class Painter:
+    name: str = "painter"
+    revision: str = "1"
+    holds_model: bool = False
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Pixels | Reject]:
+        return [self._paint(image, item.region) for image, item in zip(images, instructions, strict=True)]
+
+    def _paint(self, image: Picture, region: Box | None) -> Pixels:
+        assert region is not None
+        pixels = image.pixels.copy()
+        pixels[region.y0 : region.y1, region.x0 : region.x1] = (0, 255, 0)
+        return pixels
+
+
+@dataclass(frozen=True)
+class RedJudge:
+    name: str = "red-judge"
+    holds_model: bool = False
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        return [self._look(image.pixels, box) for image, box in zip(images, regions, strict=True)]
+
+    def _look(self, pixels: Pixels, box: Box | None) -> Verdict:
+        assert box is not None
+        red, green, _ = pixels[box.y0 : box.y1, box.x0 : box.x1].reshape(-1, 3).mean(axis=0) / 255
+        return Verdict(max(0.0, float(red - green)), "too_faint" if red > green > 0.5 else "")
+
+
+def recipe(
+    pairs: int = 20,
+    seed: int = 0,
+    sources: int | None = None,
+    unit_size: int = 8,
+    test_fraction: float = 0.8,
+    models: bool = False,
+    variant: str = "",
+) -> Recipe:
+    return Recipe(
+        source=Squares(seed, sources, variant),
+        instructor=SquareInstructor(holds_model=models),
+        editor=Painter(holds_model=models),
+        judging=Judging((RedJudge(holds_model=models),)),
+        selection=Selection(test_fraction=test_fraction),
+        pairs=pairs,
+        license="CC0-1.0",
+        attribution="Squares.",
+        unit_size=unit_size,
+        expected_yield=0.8,
+        packages=("numpy",),
+    )
