@@ -1,0 +1,77 @@
+"""`safetypairs autoload`: the bare name in every Python of this environment, with no import; opt-in and reversible.
+
+A `.pth` file in site-packages runs one line at interpreter start, which registers the name (see `bare_name`). It stays
+silent where the package is gone, so it can never break a start.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.loading import settings, versions
+
+# Whatever goes wrong at a start must not show in programs that never asked for us.
+_LINE = (
+    'import sys; exec("try:\\n from safetypairs_hf.loading.bare_name import register as r\\n r()\\n'
+    'except Exception:\\n pass")\n'
+)
+
+
+class Status(NamedTuple):
+    """`on`: whether this environment registers the name at start. The rest is what the name means now."""
+
+    on: bool
+    pth: str
+    config: str
+    repo: str
+    version: str | None
+    origin: str
+
+
+def pth_file() -> Path:
+    """The file in the site-packages of the Python that runs this."""
+    # Such files run in the order of their names, and one of the others may be what makes our package importable.
+    return Path(sysconfig.get_path("purelib")) / "zz_safetypairs_autoload.pth"
+
+
+def on(repo: str | None = None, version: str | None = None) -> Status:
+    """Register the name at every start, and save what it means: `repo` (None: the default), `version` (None: newest).
+
+    Raises SafetyPairsError where `repo` or `version` cannot be one, or a file cannot be written.
+    """
+    if repo is not None and versions.is_folder(repo):
+        repo = str(Path(repo).expanduser().resolve())  # it is meant from every working directory
+    version = str(versions.version_of(version)) if version else None
+    file = pth_file()
+    try:
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_text(_LINE, "utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise SafetyPairsError(
+            f"cannot write {file}: {error.strerror}; use a virtual environment of your own, or import safetypairs_hf"
+        ) from error
+    settings.save(repo, version)
+    return status()
+
+
+def off() -> Status:
+    """Undo `on`: remove the `.pth` file and the saved settings. Does nothing where it is off."""
+    for file in (pth_file(), settings.config_file()):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise SafetyPairsError(f"cannot remove {file}: {error.strerror}; remove it by hand") from error
+    return status()
+
+
+def status() -> Status:
+    """Whether it is on, and what the bare name means now."""
+    repo, version, origin = settings.current()
+    file = pth_file()
+    on = file.is_file() and file.read_text("utf-8") == _LINE
+    return Status(on, str(file), str(settings.config_file()), repo, version, origin)

@@ -1,0 +1,109 @@
+"""`load_dataset("safetypairs")`: the bare name, made known to `datasets` without importing it.
+
+`datasets` has no plugin for names, so its `dataset_module_factory` is wrapped: at once where `datasets.load` is
+imported already, else by an import hook right after its import. This module runs at interpreter start under `autoload`,
+so it imports `sys` alone; what does the work is imported when the name is used.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # as typing has it, without the cost of importing typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+NAME = "safetypairs"
+_MODULES = ("datasets.load", "datasets.inspect")  # inspect holds a reference of its own
+_FACTORY = "dataset_module_factory"
+_MARK = "_safetypairs_original"
+
+
+class Pinned(str):
+    """A revision that must be the one loaded: a commit hash.
+
+    `asked` is what the user asked for, for messages. `reachable`: whether the Hub answered when it was resolved.
+    """
+
+    asked: str
+    reachable: bool
+
+    def __new__(cls, commit: str, asked: str = "", reachable: bool = True) -> Pinned:
+        pinned = super().__new__(cls, commit)
+        pinned.asked = asked
+        pinned.reachable = reachable
+        return pinned
+
+
+def register() -> None:
+    """Make `load_dataset("safetypairs")` work in this process, now or when `datasets` is imported. Idempotent."""
+    if not any(getattr(finder, "registers", None) == NAME for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+    for name in _MODULES:
+        if name in sys.modules:
+            _wrap(sys.modules[name])
+
+
+class _Finder:
+    """Finds `datasets.load` as the other finders do, and has the factory wrapped after it ran, on reload too."""
+
+    registers = NAME
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _MODULES:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find and finder is not self else None
+            if spec is not None:
+                return _wrapping(spec)
+        return None
+
+
+def _wrapping(spec: ModuleSpec) -> ModuleSpec:
+    loader: Any = spec.loader
+    run = getattr(loader, "exec_module", None)
+    if run is None:
+        return spec
+
+    def exec_module(module: ModuleType) -> None:
+        run(module)
+        _wrap(module)
+
+    loader.exec_module = exec_module  # the loader was made for this spec alone
+    return spec
+
+
+def _wrap(module: ModuleType) -> None:
+    original = getattr(module, _FACTORY, None)
+    if original is not None and not hasattr(original, _MARK):
+        setattr(module, _FACTORY, _wrapped(original))
+
+
+def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+    import functools
+    import inspect
+
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def dataset_module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(path, *args, **kwargs).arguments
+        revision = given.get("revision")
+        if path != NAME and not isinstance(revision, Pinned):
+            return original(path, *args, **kwargs)
+        from safetypairs_hf.loading import pinned
+
+        options = {key: value for key, value in given.items() if key not in ("path", "revision", "download_kwargs")}
+        options |= given.get("download_kwargs", {})
+        if isinstance(revision, Pinned):
+            return pinned.module(original, path, revision, options)
+        return pinned.bare_name(original, None if revision is None else str(revision), options)
+
+    setattr(dataset_module_factory, _MARK, original)
+    return dataset_module_factory

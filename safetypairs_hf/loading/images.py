@@ -1,0 +1,131 @@
+"""`images`: pairs as one row an image, for guards that look at images one at a time."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from safetypairs_hf.errors import SafetyPairsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset, Features, IterableDataset
+
+AnyData = TypeVar("AnyData")  # the kind that is given is the kind that comes back
+_NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
+_MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
+_BATCH = 32  # pairs of images held at once while streaming
+
+
+def images(ds: AnyData) -> AnyData:
+    """One row an image of a published pair dataset, the two of a pair adjacent.
+
+    `ds`: a Dataset, IterableDataset, or a dict of either. Columns that come back: `pair_id`, `image`, `reference` (1
+    the unsafe member, 0 the safe one), `category` (its slug), `group`. Which member comes first is fixed by the pair's
+    id, and for about half of the pairs it is the safe one, so that position tells nothing. No image is decoded or
+    encoded; the rows of a Dataset refer to the bytes where they lie.
+
+    Raises SafetyPairsError where `ds` is no dataset, or lacks one of the columns.
+    """
+    import datasets
+
+    if isinstance(ds, datasets.DatasetDict | datasets.IterableDatasetDict):
+        return cast(AnyData, type(ds)({split: images(each) for split, each in ds.items()}))
+    if isinstance(ds, datasets.Dataset):
+        return cast(AnyData, _of_table(ds))
+    if isinstance(ds, datasets.IterableDataset):
+        return cast(AnyData, _of_stream(ds))
+    raise SafetyPairsError(f"images takes a dataset of pairs (datasets.Dataset or the like), not {type(ds).__name__}")
+
+
+def _of_table(ds: Dataset) -> Dataset:
+    import datasets
+    import numpy as np
+
+    _check(ds.features)
+    ds = ds.select_columns(list(_NEEDED)).with_format(None)
+    if not len(ds):
+        return datasets.Dataset.from_dict({name: [] for name in _features(ds.features)}, _features(ds.features))
+    pair_ids, groups = ds["pair_id"][:], ds["group"][:]
+    slugs = _slugs(ds.features, ds["category"][:])
+    halves = []
+    for column, reference in _MEMBERS:
+        half = ds.select_columns(["pair_id", column]).rename_column(column, "image")
+        for name, values in (("reference", [reference] * len(ds)), ("category", slugs), ("group", groups)):
+            half = half.add_column(name, values)
+        halves.append(half)
+    safe_first = np.array([_safe_first(pair_id) for pair_id in pair_ids])
+    rows = np.arange(len(ds))
+    order = np.stack([rows + len(ds) * safe_first, rows + len(ds) * ~safe_first], axis=1)
+    return datasets.concatenate_datasets(halves).select(order.ravel())
+
+
+def _of_stream(ds: IterableDataset) -> IterableDataset:
+    features = ds.features
+    if features is None:
+        raise SafetyPairsError("images needs to know the columns of a stream; load it with sp.load or load_dataset")
+    _check(features)
+    return (
+        ds.select_columns(list(_NEEDED))
+        .with_format("arrow")
+        .map(
+            _interleaved,
+            batched=True,
+            batch_size=_BATCH,
+            remove_columns=[name for name in _NEEDED if name not in _features(features)],
+            fn_kwargs={"names": features},
+        )
+        .with_format(None)
+        .cast(_features(features))  # given to map instead, datasets 4.0 would leave the images encoded
+    )
+
+
+def _interleaved(table: pa.Table, names: Features) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    pair_ids = table["pair_id"].to_pylist()
+    safe_first = np.array([_safe_first(pair_id) for pair_id in pair_ids], dtype=bool)
+    rows, count = np.arange(len(pair_ids)), len(pair_ids)
+    order = np.stack([rows + count * safe_first, rows + count * ~safe_first], axis=1).ravel()
+    both = pa.chunked_array([chunk for column, _ in _MEMBERS for chunk in table[column].chunks])
+    return pa.table(
+        {
+            "pair_id": table["pair_id"].take(order % count),
+            "image": both.take(pa.array(order)),
+            "reference": (order < count).astype("int64"),
+            "category": pa.array(_slugs(names, table["category"].to_pylist())).take(order % count),
+            "group": table["group"].take(order % count),
+        }
+    )
+
+
+def _features(features: Features) -> Features:
+    import datasets
+
+    return datasets.Features(
+        {
+            "pair_id": features["pair_id"],
+            "image": features["unsafe_image"],
+            "reference": datasets.Value("int64"),
+            "category": datasets.Value("string"),
+            "group": features["group"],
+        }
+    )
+
+
+def _check(features: Features) -> None:
+    missing = [name for name in _NEEDED if name not in features]
+    if missing:
+        raise SafetyPairsError(
+            f"no column {', '.join(missing)}; images takes a published dataset of pairs, columns whole"
+        )
+
+
+def _slugs(features: Features, categories: list[Any]) -> list[str]:
+    names = getattr(features["category"], "names", None)
+    return [names[number] for number in categories] if names else categories
+
+
+def _safe_first(pair_id: str) -> bool:
+    return zlib.crc32(pair_id.encode()) % 2 == 1

@@ -1,0 +1,132 @@
+"""The opt-in start-up hook, in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from published import publish
+
+import safetypairs_hf
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.loading import settings
+
+
+class Environment:
+    """A virtual environment that sees this one's packages, and ours by `ours.pth`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.python = folder / "bin" / "python"
+        self.site = next(folder.glob("lib/python*/site-packages"))
+        outer = [path for path in sys.path if path.endswith("site-packages")]
+        (self.site / "outer.pth").write_text("\n".join(outer) + "\n")
+        (self.site / "ours.pth").write_text(f"{Path(safetypairs_hf.__file__).parents[1]}\n")
+        self.pth = self.site / "zz_safetypairs_autoload.pth"
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.python), *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "HF_HOME": str(self.folder / "hf"), "HF_HUB_OFFLINE": "1", **environment},
+        )
+
+    def autoload(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "safetypairs_hf", "autoload", *arguments)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment(tmp_path / "env")
+
+
+LOAD = "import datasets; print(len(datasets.load_dataset('safetypairs', split='test')))"
+
+
+def test_on_loads_with_no_import_and_off_undoes_it(tmp_path: Path, environment: Environment) -> None:
+    publish(tmp_path / "pairs", "1.1.0")
+    on = environment.autoload("on", "--repo", "./pairs", "--version", "v1.1.0")
+    assert (on.returncode, on.stderr) == (0, "")
+    assert on.stdout.startswith("autoload is on (")
+    found = json.loads(environment.autoload("status", "--json").stdout)
+    assert found == {
+        "on": True,
+        "pth": str(environment.pth),
+        "config": str(tmp_path / "config.json"),
+        "repo": str(tmp_path / "pairs"),
+        "version": "1.1.0",
+        "origin": "saved",
+    }
+    assert environment.run("-c", LOAD).stdout.split()[-1] == "7"
+
+    before = environment.run(
+        "-c", "import sys; print(sorted(m for m in sys.modules if 'datasets' in m or 'json' in m))"
+    )
+    assert before.stdout.strip() == "[]"  # a start pays for neither
+
+    off = environment.autoload("off")
+    assert off.stdout.startswith("autoload is off (")
+    assert not environment.pth.exists()
+    assert not (tmp_path / "config.json").exists()
+    assert "safetypairs" in environment.run("-c", LOAD).stderr
+
+
+def test_a_start_survives_our_package_gone_or_broken(tmp_path: Path, environment: Environment) -> None:
+    environment.autoload("on")
+    (environment.site / "ours.pth").unlink()
+    broken = environment.site / "safetypairs_hf"
+    for content in (None, "raise RuntimeError('broken')\n", "this is no Python\n"):
+        if content:
+            broken.mkdir(exist_ok=True)
+            (broken / "__init__.py").write_text(content)
+        start = environment.run("-P", "-c", "print('started')")
+        assert (start.returncode, start.stdout, start.stderr) == (0, "started\n", "")
+
+
+def test_wrong_values_change_nothing(tmp_path: Path, environment: Environment) -> None:
+    for wrong in (("--version", "newest"), ("--repo", "pairs"), ("--repo", "./none")):
+        failed = environment.autoload("on", *wrong)
+        assert failed.returncode == 1
+        assert len(failed.stderr.splitlines()) == 1
+    assert not environment.pth.exists()
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_site_packages_that_cannot_be_written(environment: Environment) -> None:
+    environment.pth.mkdir()  # stands for any reason: also root may not replace a folder by a file
+    failed = environment.autoload("on")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"safetypairs: cannot write {environment.pth}: ")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_settings_by_environment_then_saved_then_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.current() == ("safetypairs/safetypairs", None, "default")
+    settings.save("lab/pairs", "1.0.0")
+    assert settings.current() == ("lab/pairs", "1.0.0", "saved")
+    monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")
+    assert settings.current() == ("lab/pairs", "1.1.0", "saved")
+    monkeypatch.delenv("SAFETYPAIRS_VERSION")
+    monkeypatch.setenv("SAFETYPAIRS_REPO", "org/other")
+    assert settings.current() == ("org/other", None, "environment")  # the saved version is not of this repo
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"repo": 1, "version": null}', '{"repo": "a/b"}'])
+def test_broken_saved_settings(content: str) -> None:
+    settings.config_file().write_text(content)
+    with pytest.raises(SafetyPairsError, match="does not read as saved settings"):
+        settings.current()
+
+
+def test_place_of_saved_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SAFETYPAIRS_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "x"))
+    assert settings.config_file() == tmp_path / "x" / "safetypairs" / "config.json"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert settings.config_file() == Path.home() / ".config" / "safetypairs" / "config.json"
