@@ -29,7 +29,7 @@ def recipe(
 ) -> Recipe:
     """The recipe; its arguments are what `--set name=value` sets. `size` is the side of an image in pixels."""
     return Recipe(
-        source=IconScenes(seed=seed, size=size, backgrounds=backgrounds),
+        source=IconScenes(seed=seed, image_size=size, backgrounds=backgrounds),
         instructor=IconInstructor(),
         editor=IconEditor(),
         judging=Judging((IconMatcher(),), unsafe_at_least=unsafe_at_least, safe_below=safe_below),

@@ -108,14 +108,19 @@ class Reject(NamedTuple):
     detail: str = ""
 
 
-class Hashes(NamedTuple):
-    """The fingerprints of a pair: its id (16 hex), and of each file the SHA-256 (hex) and the PDQ hash (32 bytes)."""
+class Identity(NamedTuple):
+    """What a pair is known by, and known again by in a later release.
+
+    `pair_id` is 16 hex; of each file there is the SHA-256 (hex) and the PDQ hash (32 bytes). `family` names what the
+    pair shares with others that were made from it (a photograph); "" where it shares nothing.
+    """
 
     pair_id: str
     unsafe_sha256: str
     safe_sha256: str
     unsafe_phash: bytes
     safe_phash: bytes
+    family: str
 
 
 @dataclass(slots=True)
@@ -123,7 +128,7 @@ class Candidate:
     """One source image on its way to becoming a pair; each stage fills in its part, or sets `reject`.
 
     `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
-    (JSON values only); an instructor may read it, an editor and a judge never see it.
+    (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
     """
 
     source_id: str
@@ -131,13 +136,14 @@ class Candidate:
     origin: Origin
     unsafe: Picture
     hint: dict[str, Any] = field(default_factory=dict)
+    family: str = ""
     instruction: Instruction | None = None
     safe: Picture | None = None
     generator: Generator | None = None
     edit_box: Box | None = None
     judgements: list[Judgement] = field(default_factory=list)
     preservation: Preservation | None = None
-    hashes: Hashes | None = None
+    identity: Identity | None = None
     reject: Reject | None = None
 
 

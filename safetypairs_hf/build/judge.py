@@ -12,7 +12,7 @@ from safetypairs_hf.pictures import perceptual_hash, sha256
 from safetypairs_hf.records import (
     Box,
     Candidate,
-    Hashes,
+    Identity,
     Judge,
     Judgement,
     Picture,
@@ -44,7 +44,7 @@ class Judging:
             self._ask(judge, preserved)
         for candidate in preserved:
             if candidate.reject is None:
-                candidate.hashes = hashes(candidate.unsafe, _safe(candidate), candidate.category)
+                candidate.identity = identify(candidate.unsafe, _safe(candidate), candidate.category, candidate.family)
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
         """Measure what changed; a Reject where nothing did, too much did, or something outside the region did."""
@@ -90,11 +90,10 @@ def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
     return box, int(mask.sum()) / mask.size
 
 
-def hashes(unsafe: Picture, safe: Picture, category: str) -> Hashes:
-    """The fingerprints of a pair; its id is a content hash of both files and the category."""
-    unsafe_sha256, safe_sha256 = sha256(unsafe.data), sha256(safe.data)
-    pair_id = content_id(unsafe_sha256, safe_sha256, category)
-    return Hashes(pair_id, unsafe_sha256, safe_sha256, perceptual_hash(unsafe), perceptual_hash(safe))
+def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
+    """What the pair is known by; its id is a content hash of both files and the category."""
+    files = sha256(unsafe.data), sha256(safe.data)
+    return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)
 
 
 def _region(candidate: Candidate) -> Box | None:

@@ -17,7 +17,7 @@ from safetypairs_hf.records import (
     Box,
     Candidate,
     Generator,
-    Hashes,
+    Identity,
     Instruction,
     Judgement,
     Origin,
@@ -41,13 +41,14 @@ GENERATOR = pa.struct(
 )
 JUDGEMENT = pa.struct({"name": pa.string(), "p_unsafe_before": pa.float64(), "p_unsafe_after": pa.float64()})
 PRESERVATION = pa.struct({"ssim_outside": pa.float64(), "changed_fraction": pa.float64()})
-HASHES = pa.struct(
+IDENTITY = pa.struct(
     {
         "pair_id": pa.string(),
         "unsafe_sha256": pa.string(),
         "safe_sha256": pa.string(),
         "unsafe_phash": pa.binary(32),
         "safe_phash": pa.binary(32),
+        "family": pa.string(),
     }
 )
 BOX = pa.list_(pa.int32())
@@ -81,6 +82,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _struct("origin", ORIGIN, Origin),
         _picture("unsafe"),
         Column("hint", pa.string(), lambda hint: json.dumps(hint, sort_keys=True), json.loads),
+        Column("family", pa.string(), str, str),
     ),
     "instruct": (Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction),),
     "edit": (_picture("safe"), _struct("generator", GENERATOR, Generator)),
@@ -93,7 +95,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             lambda rows: [Judgement(**row) for row in rows],
         ),
         _struct("preservation", PRESERVATION, Preservation),
-        _struct("hashes", HASHES, Hashes),
+        _struct("identity", IDENTITY, Identity),
     ),
 }
 _REJECT = _struct("reject", REJECT, Reject)

@@ -16,13 +16,13 @@ from safetypairs_hf.build.funnel import Funnel
 from safetypairs_hf.build.runfolder import FUNNEL, RunFolder
 from safetypairs_hf.build.selection import Draw, Entrant, Selected
 from safetypairs_hf.errors import RunError
-from safetypairs_hf.records import Candidate, Hashes, Reject
+from safetypairs_hf.records import Candidate, Identity, Reject
 
 SELECT = "select/part-00000.parquet"
 INPUTS = "source/rejected_inputs.json"
 
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
-_SCHEMA = pa.schema({**_TEXT, "hashes": parts.HASHES, "reject": parts.REJECT})
+_SCHEMA = pa.schema({**_TEXT, "identity": parts.IDENTITY, "reject": parts.REJECT})
 
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
@@ -30,9 +30,9 @@ def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
     for unit in range(units):
         sources = run.rows(run.part("source", unit), ["source_id", "category"])
         category_of = {row["source_id"]: row["category"] for row in sources}
-        for row in run.rows(run.part("judge", unit), ["source_id", "hashes", "reject"]):
+        for row in run.rows(run.part("judge", unit), ["source_id", "identity", "reject"]):
             if row["reject"] is None:
-                yield Entrant(row["source_id"], category_of[row["source_id"]], Hashes(**row["hashes"]))
+                yield Entrant(row["source_id"], category_of[row["source_id"]], Identity(**row["identity"]))
 
 
 def write_draw(run: RunFolder, draw: Draw) -> None:
@@ -40,7 +40,7 @@ def write_draw(run: RunFolder, draw: Draw) -> None:
         {
             "source_id": item.entrant.source_id,
             "category": item.entrant.category,
-            "hashes": item.entrant.hashes._asdict(),
+            "identity": item.entrant.identity._asdict(),
             "group": item.group,
             "split": item.split,
             "reject": item.reject and item.reject._asdict(),
@@ -61,7 +61,7 @@ def selected(run: RunFolder) -> list[Selected]:
     if not run.has(FUNNEL):
         raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
     return [
-        Selected(Entrant(row["source_id"], row["category"], Hashes(**row["hashes"])), row["group"], row["split"])
+        Selected(Entrant(row["source_id"], row["category"], Identity(**row["identity"])), row["group"], row["split"])
         for row in run.rows(SELECT)
         if row["reject"] is None
     ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from safetypairs_hf.build.grouping import Groups
-from safetypairs_hf.records import Hashes, Reject
+from safetypairs_hf.records import Identity, Reject
 
 
 class Entrant(NamedTuple):
@@ -21,7 +21,7 @@ class Entrant(NamedTuple):
 
     source_id: str
     category: str
-    hashes: Hashes
+    identity: Identity
 
 
 class Selected(NamedTuple):
@@ -65,7 +65,9 @@ class Selection:
         decided: list[Selected] = []
         drawn, dry = 0, False
         while drawn < pairs and any(queues.values()):
-            for queue in list(queues.values())[: pairs - drawn]:
+            for queue in queues.values():
+                if drawn == pairs:
+                    break
                 taken = _take(queue, groups, decided)
                 drawn += taken
                 dry = dry or not taken
@@ -78,7 +80,7 @@ def _take(queue: deque[Entrant], groups: Groups, decided: list[Selected]) -> boo
     """Place the queue's next pair that can be placed; False where none is left."""
     while queue:
         entrant = queue.popleft()
-        place = groups.place(entrant.hashes)
+        place = groups.place(entrant.identity)
         if not isinstance(place, Reject):
             decided.append(Selected(entrant, *place))
             return True

@@ -6,6 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+def quiet_hub() -> None:
+    """Switch the bars of `huggingface_hub` off where stderr is no terminal, as ours are."""
+    import sys
+
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+
+
 @contextmanager
 def unit_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each name that is reported: the yielded function takes (name, done, total), in units."""

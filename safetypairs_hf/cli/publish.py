@@ -31,12 +31,13 @@ def command(
     Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
     """
     from safetypairs_hf.build.runfolder import open_run
-    from safetypairs_hf.cli.progress import unit_bars
+    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
     from safetypairs_hf.publish.release import publish
     from safetypairs_hf.publish.target import parse_target
     from safetypairs_hf.publish.versions import parse
 
     wanted = parse(version)
+    quiet_hub()
     to = parse_target(target, private=private, gated=gated)
     with unit_bars() as progress:
         published = publish(open_run(run), to, wanted, replace=replace, dry_run=dry_run, progress=progress)

@@ -9,7 +9,8 @@ import jinja2
 import yaml
 
 from safetypairs_hf.build import funnel
-from safetypairs_hf.publish.manifest import Manifest, Total
+from safetypairs_hf.pictures import sha256
+from safetypairs_hf.publish.manifest import Manifest, Total, dump
 from safetypairs_hf.resources import folder
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
 
@@ -26,6 +27,8 @@ def metadata(manifest: Manifest) -> dict[str, Any]:
     """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
     fixed = yaml.safe_load((folder("dataset_card") / "metadata.yaml").read_text(encoding="utf-8"))
     found = configs(manifest)
+    # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
+    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))}"}
     return {
         **fixed,
         "license": sorted({release["license"].lower() for release in manifest.releases}),
@@ -34,6 +37,7 @@ def metadata(manifest: Manifest) -> dict[str, Any]:
             {
                 "config_name": config,
                 **({"default": True} if config == "default" else {}),
+                **identity,
                 "data_files": [{"split": view.split, "path": view.glob} for view in views],
             }
             for config, views in found.items()

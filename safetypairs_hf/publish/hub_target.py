@@ -31,9 +31,7 @@ class HubTarget:
             except errors.GatedRepoError:
                 raise
             except errors.RepositoryNotFoundError:
-                # It may be new, or private and not ours: creating it will tell. A token is needed either way.
-                self._api.whoami()
-                return Manifest()
+                return Manifest()  # it is new, or private and not ours: creating it will tell
             self._head = info.sha
             files = [sibling.rfilename for sibling in info.siblings or []]
             found = manifest.load(self.fetch(manifest.NAME).read_bytes()) if manifest.NAME in files else None
@@ -65,7 +63,7 @@ class HubTarget:
                     ) from error
                 raise
         self.tag(change.version)
-        return f"{constants.ENDPOINT}/datasets/{self.name} at {change.version.tag}"
+        return f"{constants.ENDPOINT}/datasets/{self.name} (tag {change.version.tag})"
 
     def tagged(self, version: Version) -> bool:
         if self._head is None:
@@ -81,7 +79,8 @@ class HubTarget:
             )
 
     def _prepare(self) -> None:
-        """Create the repo where it is new, and close it as asked before data reaches it."""
+        """Ask for the token's name, create the repo where it is new, and close it as asked before data reaches it."""
+        self._api.whoami()
         if self._head is None:
             self._api.create_repo(self.name, repo_type="dataset", private=self._private)
             self._head = self._api.dataset_info(self.name).sha

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.publish.versions import Version, parse
-from safetypairs_hf.records import Hashes
+from safetypairs_hf.records import Identity
 
 NAME = "manifest.parquet"
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours
@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         "safe_sha256": pa.string(),
         "unsafe_phash": pa.binary(32),
         "safe_phash": pa.binary(32),
+        "family": pa.string(),
         "size": pa.int64(),
     }
 )
@@ -47,15 +48,19 @@ class Entry(NamedTuple):
     safe_sha256: str
     unsafe_phash: bytes
     safe_phash: bytes
+    family: str
     size: int
 
     @classmethod
-    def of(cls, hashes: Hashes, file: str, category: str, split: str, group: str, introduced: str, size: int) -> Entry:
-        return cls(hashes.pair_id, file, category, split, group, introduced, *hashes[1:], size)
+    def of(
+        cls, identity: Identity, file: str, category: str, split: str, group: str, introduced: str, size: int
+    ) -> Entry:
+        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size)
 
     @property
-    def hashes(self) -> Hashes:
-        return Hashes(self.pair_id, self.unsafe_sha256, self.safe_sha256, self.unsafe_phash, self.safe_phash)
+    def identity(self) -> Identity:
+        hashes = self.unsafe_sha256, self.safe_sha256, self.unsafe_phash, self.safe_phash
+        return Identity(self.pair_id, *hashes, self.family)
 
 
 class Total(NamedTuple):

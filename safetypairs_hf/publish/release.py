@@ -21,7 +21,7 @@ from safetypairs_hf.publish.schema import row
 from safetypairs_hf.publish.shards import Shards, rewrite_without
 from safetypairs_hf.publish.target import Change, Target
 from safetypairs_hf.publish.versions import Version, check
-from safetypairs_hf.records import Hashes, Reject
+from safetypairs_hf.records import Identity, Reject
 from safetypairs_hf.taxonomy import SLUGS
 
 Progress = Callable[[str, int, int], None]
@@ -34,7 +34,7 @@ class Place:
     category: str
     group: str
     split: str
-    hashes: Hashes
+    identity: Identity
 
 
 @dataclass(frozen=True)
@@ -108,22 +108,22 @@ def make_plan(run: RunFolder, head: Manifest, version: Version, *, replace: bool
     settings = run.read_json(RECIPE)["parts"]["selection"]
     kept, removed = list(head.entries), []
     if replace:
-        wanted = {item.entrant.hashes.pair_id for item in drawn}
+        wanted = {item.entrant.identity.pair_id for item in drawn}
         kept = [entry for entry in head.entries if entry.pair_id in wanted]
         removed = [entry for entry in head.entries if entry.pair_id not in wanted]
     groups = Groups(settings["near_duplicate_bits"], settings["test_fraction"])
     for entry in kept:
-        groups.add(entry.hashes, entry.group, entry.split)
+        groups.add(entry.identity, entry.group, entry.split)
     added: dict[str, Place] = {}
     rejected: dict[str, int] = defaultdict(int)
     for item in drawn:
-        if item.entrant.hashes.pair_id in groups:
+        if item.entrant.identity.pair_id in groups:
             continue
-        place = groups.place(item.entrant.hashes)
+        place = groups.place(item.entrant.identity)
         if isinstance(place, Reject):
             rejected[place.reason] += 1
         else:
-            added[item.entrant.hashes.pair_id] = Place(item.entrant.category, *place, item.entrant.hashes)
+            added[item.entrant.identity.pair_id] = Place(item.entrant.category, *place, item.entrant.identity)
     if not kept and not added:
         raise PublishError(f"the run in {run.url} gives no pair to publish; see: safetypairs status {run.url}")
     return Plan(version, head.version, added, removed, kept, dict(rejected))
@@ -150,13 +150,15 @@ def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, progress: Progress) 
     policy = {slug: policies.policy_id(slug) for slug in SLUGS}
     entries: list[Entry] = []
     for candidate in results.pairs(run):
-        place = plan.added.get(candidate.hashes.pair_id) if candidate.hashes else None
+        place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
         if place is None:
             continue
         published = row(candidate, place.group, policy[place.category], str(plan.version))
         file = shards.add(published, place.split, place.category)
         size = sum(len(published[column]["bytes"]) for column in ("unsafe_image", "safe_image"))
-        entries.append(Entry.of(place.hashes, file, place.category, place.split, place.group, str(plan.version), size))
+        entries.append(
+            Entry.of(place.identity, file, place.category, place.split, place.group, str(plan.version), size)
+        )
         progress("pairs", len(entries), len(plan.added))
     shards.close()
     return entries

@@ -65,10 +65,10 @@ def arrow_schema() -> pa.Schema:
 
 def row(candidate: Candidate, group: str, policy: str, version: str) -> dict[str, Any]:
     """The published row of a pair. Images carry no path: a file name could tell which member it is."""
-    assert candidate.safe and candidate.instruction and candidate.hashes and candidate.generator
+    assert candidate.safe and candidate.instruction and candidate.identity and candidate.generator
     assert candidate.edit_box and candidate.preservation
     return {
-        "pair_id": candidate.hashes.pair_id,
+        "pair_id": candidate.identity.pair_id,
         "category": SLUGS.index(candidate.category),
         "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
         "safe_image": {"bytes": candidate.safe.data, "path": None},

@@ -1,0 +1,38 @@
+"""`safetypairs score`: pair-consistent figures of a file of predictions."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("predictions", type=click.Path(dir_okay=False))
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
+@click.option(
+    "--incomplete",
+    type=click.Choice(["error", "drop"]),
+    default="error",
+    show_default=True,
+    help="Pairs with one image only: refuse them, or leave them out and count them.",
+)
+@click.option("--data", metavar="TARGET[@VERSION]", help="The data set that the predictions are on, for the signature.")
+@click.option("--split", help="Its split, for the signature.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    predictions: str, threshold: float, incomplete: str, data: str | None, split: str | None, as_json: bool
+) -> None:
+    """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON Lines file.
+
+    One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
+    where there are any category and group.
+
+    \b
+    safetypairs score guard.csv
+    safetypairs score guard.parquet --data org/name@1.2.0 --json
+    """
+    from safetypairs_hf.metric.scoring import score
+
+    result = score(predictions, threshold=threshold, incomplete=incomplete, data=data, split=split)
+    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

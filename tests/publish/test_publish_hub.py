@@ -1,0 +1,152 @@
+"""Releases to a real server on loopback, by the command, with the real clients."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builds import SQUARES, make_run
+from hub_fixtures import Hub, hub  # noqa: F401
+
+REPO = "lab/safetypairs"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "small", pairs=20)
+    make_run(folder / "large", pairs=30)
+    return folder
+
+
+def safetypairs(
+    hub: Hub,  # noqa: F811
+    cwd: Path,
+    *words: str,
+    user: str | None = "alice",
+    xet: bool = False,
+    **env: str,
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "safetypairs_hf", *words]
+    environment = {**hub.env(user, xet), **env}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("xet", [False, True])
+def test_two_versions_are_two_commits_and_two_tags_and_both_load(hub: Hub, runs: Path, xet: bool) -> None:  # noqa: F811
+    one = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", xet=xet)
+    assert (one.returncode, one.stderr) == (0, "")
+    assert one.stdout == (
+        f"published 1.0.0: 20 pairs added, 0 removed, 20 in all\nat {hub.endpoint}/datasets/{REPO} (tag v1.0.0)\n"
+    )
+    two = safetypairs(hub, runs, "publish", "large", REPO, "--version", "1.1.0", xet=xet)
+    assert (two.returncode, two.stderr) == (0, "")
+    api = hub.api()
+    commits = api.list_repo_commits(REPO, repo_type="dataset")
+    assert [commit.title for commit in commits] == ["1.1.0: 10 pairs added", "1.0.0: 20 pairs added", "initial commit"]
+    tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(REPO, repo_type="dataset").tags}
+    assert tags == {"v1.0.0": commits[1].commit_id, "v1.1.0": commits[0].commit_id}
+    loaded = hub.run_python(
+        "import json\nfrom datasets import load_dataset\n"
+        "def sizes(data): return {k: len(list(v)) for k, v in data.items()}\n"
+        f"old, new = load_dataset('{REPO}', revision='v1.0.0'), load_dataset('{REPO}')\n"
+        f"stream = load_dataset('{REPO}', 'hate', streaming=True)\n"
+        "print(json.dumps([sizes(old), sizes(new), sizes(stream), sorted(set(new['test']['introduced']))]))",
+        xet=xet,
+    )
+    old, new, stream, introduced = json.loads(loaded.splitlines()[-1])
+    assert (sum(old.values()), sum(new.values())) == (20, 30)
+    assert sum(stream.values()) == 4  # 30 pairs over nine categories: hate has the fourth
+    assert introduced == ["1.0.0", "1.1.0"]
+    versions = json.loads(safetypairs(hub, runs, "versions", REPO, "--json").stdout)
+    assert [(v["version"], v["pairs"], v["added"]) for v in versions] == [("1.1.0", 30, 10), ("1.0.0", 20, 20)]
+
+
+def test_again_is_a_no_op_and_mends_a_missing_tag(hub: Hub, runs: Path) -> None:  # noqa: F811
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    api = hub.api()
+    head = api.dataset_info(REPO).sha
+    again = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    assert (again.returncode, again.stdout) == (0, f"{REPO} holds 1.0.0 already: nothing to do\n")
+    api.delete_tag(REPO, tag="v1.0.0", repo_type="dataset")
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    tags = api.list_repo_refs(REPO, repo_type="dataset").tags
+    assert [(tag.name, tag.target_commit) for tag in tags] == [("v1.0.0", head)]
+    assert api.dataset_info(REPO).sha == head
+
+
+def test_a_private_gated_repo_is_closed(hub: Hub, runs: Path) -> None:  # noqa: F811
+    done = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", "--private", "--gated", "manual")
+    assert done.returncode == 0
+    info = hub.api().dataset_info(REPO)
+    assert (info.private, info.gated) == (True, "manual")
+    seen = safetypairs(hub, runs, "versions", REPO, user="bob")
+    assert seen.stdout.startswith(f"{REPO} has no version yet")
+    # Settings come before data: no request after the settings' may be what closes the repo.
+    settings = [n for n, entry in enumerate(hub.server.log) if entry.path.endswith("/settings")]
+    commits = [n for n, entry in enumerate(hub.server.log) if "/commit/" in entry.path]
+    assert max(settings) < min(commits)
+
+
+def test_what_is_refused_changes_nothing(hub: Hub, runs: Path) -> None:  # noqa: F811
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    api = hub.api()
+    head = api.dataset_info(REPO).sha
+    api.create_repo("lab/mine", repo_type="dataset")
+    api.upload_file(path_or_fileobj=b"x", path_in_repo="notes.txt", repo_id="lab/mine", repo_type="dataset")
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    cases = [
+        (("large", REPO, "1.1.0"), "bob", {}, f"this token has no right to do that with {REPO}"),
+        (("small", "lab/new", "1.0.0"), "bob", {}, "this token has no right to do that with lab/new"),
+        (("large", REPO, "1.1.0"), None, {}, "no Hub token; set HF_TOKEN, or log in: hf auth login"),
+        (("large", REPO, "1.1.0"), "alice", {"HF_TOKEN": "hf_wrong"}, "refused the token; set HF_TOKEN"),
+        (("large", REPO, "1.1.0"), "alice", nowhere, "http://127.0.0.1:9 cannot be reached"),
+        (("large", REPO, "1.1.0"), "alice", {"HF_HUB_OFFLINE": "1"}, "offline mode is on (HF_HUB_OFFLINE)"),
+        (("large", REPO, "1.0.0"), "alice", {}, "version 1.0.0 is not above the last one"),
+        (
+            ("small", "lab/mine", "1.0.0"),
+            "alice",
+            {},
+            "lab/mine holds files that safetypairs did not write (notes.txt)",
+        ),
+        (("nothing", REPO, "1.1.0"), "alice", {}, "'nothing' holds no run"),
+    ]
+    for (run, target, version), user, env, message in cases:
+        failed = safetypairs(hub, runs, "publish", run, target, "--version", version, user=user, **env)
+        assert failed.returncode == 1, failed
+        assert message in failed.stderr
+        assert failed.stderr.count("\n") == 1, failed.stderr
+    assert api.dataset_info(REPO).sha == head
+    assert [tag.name for tag in api.list_repo_refs(REPO, repo_type="dataset").tags] == ["v1.0.0"]
+
+
+def test_two_publishers_at_once(hub: Hub, runs: Path) -> None:  # noqa: F811
+    """Both start from one head; one wins, the other is told, and no version is lost."""
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    command = [sys.executable, "-m", "safetypairs_hf", "publish", "large", REPO, "--version"]
+    env = hub.env("alice")
+    both = [
+        subprocess.Popen(
+            [*command, version], cwd=runs, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for version in ("1.1.0", "1.2.0")
+    ]
+    said = {(*process.communicate(timeout=120), process.returncode) for process in both}
+    winners = [out for out, _, code in said if code == 0]
+    losers = [err for _, err, code in said if code == 1]
+    assert winners
+    for error in losers:
+        assert "somebody else published" in error or "is not above the last one" in error
+    tags = {tag.name for tag in hub.api().list_repo_refs(REPO, repo_type="dataset").tags}
+    commits = [commit.title for commit in hub.api().list_repo_commits(REPO, repo_type="dataset")]
+    assert len(tags) == len(commits) - 1 == 1 + len(winners)
+
+
+def test_wrong_usage_exits_2(tmp_path: Path, hub: Hub) -> None:  # noqa: F811
+    for words in (["publish", "run"], ["build", SQUARES], ["build", SQUARES, "--out", "x", "--set", "pairs"], ["nope"]):
+        failed = safetypairs(hub, tmp_path, *words)
+        assert failed.returncode == 2, failed
+        assert "Traceback" not in failed.stderr

@@ -1,0 +1,300 @@
+"""Releases into a local folder, read back with the real `datasets`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from builds import make_run, tree
+
+from safetypairs_hf.build import results
+from safetypairs_hf.build.runfolder import RunFolder
+from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publish import manifest
+from safetypairs_hf.publish.manifest import Manifest
+from safetypairs_hf.publish.release import Published, publish
+from safetypairs_hf.publish.target import parse_target
+from safetypairs_hf.publish.versions import parse
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder]:
+    folder = tmp_path_factory.mktemp("runs")
+    return make_run(folder / "small", pairs=40), make_run(folder / "large", pairs=60)
+
+
+def release(run: RunFolder, folder: Path, version: str, **options: bool) -> Published:
+    return publish(run, parse_target(str(folder)), parse(version), **options)
+
+
+def read(folder: Path) -> Manifest:
+    found = manifest.load((folder / "manifest.parquet").read_bytes())
+    assert found is not None
+    return found
+
+
+def test_what_is_published_is_what_was_drawn(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    small, _ = runs
+    release(small, tmp_path / "out", "1.0.0")
+    drawn = {item.entrant.identity.pair_id: item for item in results.selected(small)}
+    candidates = {c.identity.pair_id: c for c in results.pairs(small) if c.identity}
+    data = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    seen = {}
+    for split, rows in data.items():
+        for row in rows:
+            seen[row["pair_id"]] = row
+            candidate = candidates[row["pair_id"]]
+            item = drawn[row["pair_id"]]
+            assert (split, row["group"]) == (item.split, item.group)
+            assert rows.features["category"].int2str(row["category"]) == candidate.category
+            assert row["unsafe_image"].tobytes() == candidate.unsafe.pixels.tobytes()
+            assert candidate.safe is not None
+            assert row["safe_image"].tobytes() == candidate.safe.pixels.tobytes()
+            assert row["edit_box"] == list(candidate.edit_box or ())
+            assert row["policy"] == f"{candidate.category}@1.0"
+            assert row["source"]["license"] == "CC0-1.0"
+            assert row["judges"] == [{"name": "red-judge", "p_unsafe_before": 1.0, "p_unsafe_after": 0.0}]
+            assert row["preservation"] == {"ssim_outside": 1.0, "changed_fraction": 0.0625, "distances": []}
+            assert row["review"] == {"status": "unreviewed", "reviewers": 0, "agreement": None}
+            assert (row["direction"], row["introduced"]) == (0, "1.0.0")
+    assert seen.keys() == drawn.keys()
+
+
+def test_every_config_and_split_loads_streaming_or_not(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    from datasets import get_dataset_config_names, load_dataset
+
+    release(runs[0], tmp_path / "out", "1.0.0")
+    path, cache = str(tmp_path / "out"), str(tmp_path / "cache")
+    totals = read(tmp_path / "out").totals()
+    names = get_dataset_config_names(path)
+    assert names[:2] == ["default", "by_category"]
+    assert len(names) == 11
+    for name in names:
+        data = load_dataset(path, name, cache_dir=cache)
+        stream = load_dataset(path, name, streaming=True)
+        assert {split: len(rows) for split, rows in data.items()} == {
+            split: sum(1 for _ in rows) for split, rows in stream.items()
+        }
+        if name == "by_category":
+            assert {s: len(rows) for s, rows in data.items()} == {s: t.pairs for s, t in totals["test"].items()}
+        elif name != "default":
+            assert {s: len(rows) for s, rows in data.items()} == {s: totals[s][name].pairs for s in data}
+    default = load_dataset(path, cache_dir=cache)
+    assert {s: len(rows) for s, rows in default.items()} == {
+        s: sum(total.pairs for total in totals[s].values()) for s in totals
+    }
+
+
+def test_a_release_adds_files_and_touches_none(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    small, large = runs
+    release(small, tmp_path / "out", "1.0.0")
+    before, first = tree(tmp_path / "out"), read(tmp_path / "out")
+    published = release(large, tmp_path / "out", "1.1.0")
+    after, second = tree(tmp_path / "out"), read(tmp_path / "out")
+    assert (len(published.plan.added), len(published.plan.removed)) == (20, 0)
+    data = [name for name in before if name.startswith("data/")]
+    assert all(after[name] == before[name] for name in data)
+    assert all("/1.1.0-" in name for name in after.keys() - before.keys())
+    assert [e for e in second.entries if e.introduced == "1.0.0"] == first.entries
+    assert {e.introduced for e in second.entries} == {"1.0.0", "1.1.0"}
+    assert [r["version"] for r in second.releases] == ["1.0.0", "1.1.0"]
+
+
+def test_a_removal_rewrites_only_its_own_files(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    small, large = runs
+    release(large, tmp_path / "out", "1.0.0")
+    before, first = tree(tmp_path / "out"), read(tmp_path / "out")
+    published = release(small, tmp_path / "out", "2.0.0", replace=True)
+    after, second = tree(tmp_path / "out"), read(tmp_path / "out")
+    gone = {entry.pair_id for entry in published.plan.removed}
+    assert len(gone) == 20
+    touched = {entry.file for entry in first.entries if entry.pair_id in gone}
+    untouched = [name for name in before if name.startswith("data/") and name not in touched]
+    assert all(after[name] == before[name] for name in untouched)
+    assert [e for e in first.entries if e.pair_id not in gone] == second.entries
+    for file in {entry.file for entry in second.entries}:
+        ids = pq.read_table(tmp_path / "out" / file, columns=["pair_id"]).column(0).to_pylist()
+        assert ids == [entry.pair_id for entry in second.entries if entry.file == file]
+    assert {name for name in after if name.startswith("data/")} == {entry.file for entry in second.entries}
+
+
+def test_the_same_release_twice_is_a_no_op(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    again = release(runs[0], tmp_path / "out", "1.0.0")
+    assert (again.done, again.where) == (False, f"{tmp_path / 'out'} holds 1.0.0 already")
+    assert tree(tmp_path / "out") == before
+
+
+def test_the_same_run_gives_the_same_bytes(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "a" / "pairs", "1.0.0")
+    release(runs[0], tmp_path / "b" / "pairs", "1.0.0")
+    one, two = tree(tmp_path / "a" / "pairs"), tree(tmp_path / "b" / "pairs")
+    assert one.pop("README.md") != two.pop("README.md")  # it names its target
+    assert one == two
+
+
+def test_a_dry_run_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    published = release(runs[0], tmp_path / "out", "1.0.0", dry_run=True)
+    assert len(published.plan.added) == 40
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "run", "replace", "message"),
+    [
+        ("1.0.0", 1, False, "version 1.0.0 is not above the last one, 1.0.0; give 1.1.0 or more"),
+        ("0.9.0", 0, False, "version 0.9.0 is not above the last one, 1.0.0; give 1.0.1 or more"),
+        ("1.0.1", 1, False, "version 1.0.1 is too small a step from 1.0.0: 20 pairs are added; give 1.1.0 or more"),
+    ],
+)
+def test_versions_that_are_refused(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, version: str, run: int, replace: bool, message: str
+) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    with pytest.raises(PublishError) as caught:
+        release(runs[run], tmp_path / "out", version, replace=replace)
+    assert str(caught.value) == message
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_removal_needs_a_major_version(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[1], tmp_path / "out", "1.0.0")
+    with pytest.raises(
+        PublishError, match=r"1\.5\.0 is too small a step from 1\.0\.0: 20 pairs are removed; give 2\.0"
+    ):
+        release(runs[0], tmp_path / "out", "1.5.0", replace=True)
+
+
+def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    release(runs[0], tmp_path / "out", "1.0.1")
+    after = tree(tmp_path / "out")
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"README.md", "CHANGELOG.md", "manifest.parquet"}
+    assert "Version **1.0.1**, 40 pairs" in after["README.md"].decode()
+
+
+@pytest.mark.parametrize("text", ["1.0", "v1", "1.0.0-rc1", "01.0.0", "latest", ""])
+def test_what_is_no_version(text: str) -> None:
+    with pytest.raises(PublishError, match="expected three whole numbers"):
+        parse(text)
+
+
+@pytest.mark.parametrize("files", [{"thesis.tex": "dear"}, {"manifest.parquet": "mine"}, {"README.md": "# mine"}])
+def test_a_folder_that_is_not_ours_is_left_alone(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, files: dict[str, str]
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    before = tree(folder)
+    with pytest.raises(PublishError, match="holds files that safetypairs did not write"):
+        release(runs[0], folder, "1.0.0")
+    assert tree(folder) == before
+
+
+def test_targets_that_are_none(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text in ("safetypairs", "a/b/c", "org/na me", ""):
+        with pytest.raises(PublishError, match="is no target"):
+            parse_target(text)
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    with pytest.raises(PublishError, match=r"could be a Hub id too; for the folder write \./org/name"):
+        parse_target("org/name")
+    with pytest.raises(PublishError, match="are for the Hub"):
+        parse_target("./here", private=True)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PublishError, match="is a file; a target is a folder"):
+        release(runs[0], tmp_path / "file", "1.0.0")
+
+
+def test_a_release_killed_between_its_renames_is_undone(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / ".out.replaced")
+    assert parse_target(str(tmp_path / "out")).head().version == parse("1.0.0")
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(PublishError, match=r"cannot write .*nothing was changed"):
+        release(runs[0], tmp_path / "locked" / "out", "1.0.0")
+
+
+def test_a_near_duplicate_joins_the_published_group_and_split(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path
+) -> None:
+    """A second run of the same scenes with other splits: what is published stays where it is."""
+    release(runs[0], tmp_path / "out", "1.0.0")
+    first = {entry.pair_id: entry for entry in read(tmp_path / "out").entries}
+    other = make_run(tmp_path / "other", pairs=60, test_fraction=0.1)
+    release(other, tmp_path / "out", "1.1.0")
+    second = {entry.pair_id: entry for entry in read(tmp_path / "out").entries}
+    assert all(second[pair_id] == entry for pair_id, entry in first.items())
+    new = [entry for pair_id, entry in second.items() if pair_id not in first]
+    assert len(new) == 20
+    assert sum(entry.split == "train" for entry in new) > 12  # these go by the new fraction
+
+
+def test_the_card_says_what_the_manifest_says(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    import yaml
+
+    release(runs[0], tmp_path / "out", "1.0.0")
+    text = (tmp_path / "out" / "README.md").read_text()
+    header = yaml.safe_load(text.split("---\n")[1])
+    totals = read(tmp_path / "out").totals()
+    assert header["license"] == ["cc0-1.0"]
+    assert header["size_categories"] == ["n<1K"]
+    assert [config["config_name"] for config in header["configs"] if config.get("default")] == ["default"]
+    sizes = {info["config_name"]: info["splits"] for info in header["dataset_info"]}
+    assert {split["name"]: split["num_examples"] for split in sizes["hate"]} == {
+        split: total["hate"].pairs for split, total in totals.items() if "hate" in total
+    }
+    for split, total in totals.items():
+        assert f"split: {split}" in text
+        assert f" {sum(t.pairs for t in total.values())} |" in text
+    assert "| judge | 60 | 54 | 6 too_faint |" in text
+    assert "Squares." in text
+
+
+def test_a_missing_file_is_noticed_when_loading(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    from datasets import load_dataset
+    from datasets.exceptions import ExpectedMoreSplitsError, NonMatchingSplitsSizesError
+
+    release(runs[1], tmp_path / "out", "1.0.0")
+    victim = next((tmp_path / "out" / "data" / "test").glob("*/*.parquet"))
+    victim.unlink()
+    with pytest.raises((NonMatchingSplitsSizesError, ExpectedMoreSplitsError)):
+        load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+
+
+def test_an_unfinished_run_is_not_published(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    shutil.copytree(runs[0].root, tmp_path / "run")
+    (tmp_path / "run" / "funnel.json").unlink()
+    with pytest.raises(Exception, match="is not finished; go on with the command that began it"):
+        release(RunFolder(str(tmp_path / "run")), tmp_path / "out", "1.0.0")
+
+
+def test_the_features_are_in_every_file(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    """In the notation that datasets 2.21, 3.6, 4.0 and 5.2 all read."""
+    release(runs[0], tmp_path / "out", "1.0.0")
+    for file in (tmp_path / "out" / "data").rglob("*.parquet"):
+        features = json.loads(pq.read_schema(file).metadata[b"huggingface"])["info"]["features"]
+        assert features["category"]["_type"] == "ClassLabel"
+        assert features["unsafe_image"] == {"_type": "Image"}
+        assert features["edit_box"] == {"feature": {"dtype": "int32", "_type": "Value"}, "_type": "Sequence"}
+        assert isinstance(features["judges"], list)
