@@ -1,1 +1,65 @@
-"""Counterfactual image pairs for safety: build, publish, load, score. Importing this imports nothing heavy."""
+"""Counterfactual image pairs for safety: build, publish, load, score.
+
+    import safetypairs_hf as sp
+
+    ds = sp.load("my-org/safetypairs", version="1.2.0", split="test")
+    rows = [{**row, "score": my_guard(row["image"])} for row in sp.images(ds)]
+    print(sp.score(rows))
+
+Importing this imports nothing heavy: what is named here is imported when it is first used. It also makes
+`datasets.load_dataset("safetypairs")` work, whenever `datasets` is imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.loading.bare_name import register
+
+if TYPE_CHECKING:
+    from safetypairs_hf.errors import HubUnavailable as HubUnavailable
+    from safetypairs_hf.errors import PairError as PairError
+    from safetypairs_hf.errors import SafetyPairsError as SafetyPairsError
+    from safetypairs_hf.errors import VersionMismatch as VersionMismatch
+    from safetypairs_hf.loading.dataset import load as load
+    from safetypairs_hf.loading.images import images as images
+    from safetypairs_hf.metric import PairComparison as PairComparison
+    from safetypairs_hf.metric import PairScore as PairScore
+    from safetypairs_hf.metric import compare as compare
+    from safetypairs_hf.metric import metric_path as metric_path
+    from safetypairs_hf.metric import score as score
+
+_WHERE = {
+    "load": "safetypairs_hf.loading.dataset",
+    "images": "safetypairs_hf.loading.images",
+    "score": "safetypairs_hf.metric",
+    "compare": "safetypairs_hf.metric",
+    "metric_path": "safetypairs_hf.metric",
+    "PairScore": "safetypairs_hf.metric",
+    "PairComparison": "safetypairs_hf.metric",
+    "SafetyPairsError": "safetypairs_hf.errors",
+    "PairError": "safetypairs_hf.errors",
+    "VersionMismatch": "safetypairs_hf.errors",
+    "HubUnavailable": "safetypairs_hf.errors",
+}
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("safetypairs-hf")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'safetypairs_hf' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -10,7 +10,7 @@ def quiet_hub() -> None:
     """Switch the bars of `huggingface_hub` off where stderr is no terminal, as ours are."""
     import sys
 
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()

@@ -1,0 +1,38 @@
+"""`safetypairs demo`: the whole road, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("demo")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="safetypairs-demo", show_default=True)
+@click.option("--pairs", type=click.IntRange(min=9), default=90, show_default=True, help="Pairs in version 1.0.0.")
+@click.option("--more", type=click.IntRange(min=1), default=90, show_default=True, help="Pairs that 1.1.0 adds.")
+def command(out: Path, pairs: int, more: int) -> None:
+    """The whole road, offline: build, publish twice to a Hub on this machine, load, score, draw.
+
+    \b
+    Example:  safetypairs demo --out safetypairs-demo
+    """
+    from safetypairs_hf.cli.progress import unit_bars
+    from safetypairs_hf.demo import demo
+    from safetypairs_hf.tables import table
+
+    with unit_bars() as progress:
+        outcome = demo(out, pairs, more, click.echo, progress)
+    columns = ("guard", "pair accuracy (95%)", "image acc.", "over-blocked", "missed")
+    rows = []
+    for name, score in outcome.scores.items():
+        low, high = score.pair_accuracy_ci
+        figures = (score.image_accuracy, score.both_unsafe_rate, score.both_safe_rate)
+        rows.append([name, f"{score.pair_accuracy:.3f} ({low:.3f}-{high:.3f})", *(f"{x:.3f}" for x in figures)])
+    click.echo("")
+    click.echo(table("A pair counts only if both of its images are judged right", columns, rows))
+    click.echo(f"\nThe pairs, side by side:  {outcome.sheet}")
+    click.echo("\nLoad what was made:\n")
+    click.echo("    from datasets import load_dataset")
+    click.echo(f'    ds = load_dataset("./{outcome.dataset}", split="test")')
+    click.echo('    ds[0]["unsafe_image"].show(), ds[0]["safe_image"].show()')
