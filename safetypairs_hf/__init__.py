@@ -42,7 +42,7 @@ _WHERE = {
     "VersionMismatch": "safetypairs_hf.errors",
     "HubUnavailable": "safetypairs_hf.errors",
 }
-__all__ = sorted(_WHERE)  # noqa: PLE0605
+__all__ = sorted(_WHERE)
 
 register()
 

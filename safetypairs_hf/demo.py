@@ -89,7 +89,7 @@ def _release(
     from safetypairs_hf.build.run import build
     from safetypairs_hf.build.runfolder import RunFolder
     from safetypairs_hf.publish.release import publish
-    from safetypairs_hf.publish.target import parse_target
+    from safetypairs_hf.publish.targets import parse_target
     from safetypairs_hf.publish.versions import parse
 
     missing = [target for target in targets if not _holds(target, version)]
@@ -104,7 +104,7 @@ def _release(
 
 
 def _holds(target: str, version: str) -> bool:
-    from safetypairs_hf.publish.target import parse_target
+    from safetypairs_hf.publish.targets import parse_target
 
     return any(release["version"] == version for release in parse_target(target).head().releases)
 
@@ -112,10 +112,10 @@ def _holds(target: str, version: str) -> bool:
 def _load_both(say: Say) -> dict[str, Dataset]:
     import datasets
 
-    import safetypairs_hf as sp
+    from safetypairs_hf.loading.dataset import load
 
     datasets.disable_progress_bars()
-    old, new = (sp.load(REPO, version=version) for version in (FIRST, SECOND))
+    old, new = (load(REPO, version=version) for version in (FIRST, SECOND))
     for version, data in ((FIRST, old), (SECOND, new)):
         sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.items())
         say(f"Loaded {version} with load_dataset: {sizes} pairs.")
@@ -126,17 +126,18 @@ def _score(data: Dataset, folder: Path, say: Say) -> dict[str, PairScore]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    import safetypairs_hf as sp
     from safetypairs_hf.guards.simple import ColourAndClutter, KnowsSomeItems
+    from safetypairs_hf.loading.images import images
+    from safetypairs_hf.metric import score
 
-    rows: Any = sp.images(data)
+    rows: Any = images(data)
     folder.mkdir(parents=True, exist_ok=True)
     scores = {}
     guards: tuple[Judge, ...] = (KnowsSomeItems(), ColourAndClutter())
     for guard in guards:
         predictions = _predict(guard, rows)
         pq.write_table(pa.Table.from_pylist(predictions), folder / f"{guard.name}.parquet")
-        scores[guard.name] = sp.score(predictions, data=f"{REPO}@{SECOND}", split="test")
+        scores[guard.name] = score(predictions, data=f"{REPO}@{SECOND}", split="test")
         say(f"Judged {len(predictions)} images with {guard.name}: {folder / guard.name}.parquet.")
     return scores
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -169,8 +171,17 @@ def _start_worker(path: str, recipe: bytes, url: str, segment: Segment) -> None:
     """In a new worker process: an interrupt is the parent's to handle; the recipe's own classes come from its file."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import_recipe(path)
     _worker = (pickle.loads(recipe), RunFolder(url), segment)
+
+
+def _end_with_parent() -> None:
+    """A killed parent tells its workers nothing: without this they would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work_in_pool(unit: int) -> None:

@@ -33,7 +33,7 @@ def command(
     from safetypairs_hf.build.runfolder import open_run
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
     from safetypairs_hf.publish.release import publish
-    from safetypairs_hf.publish.target import parse_target
+    from safetypairs_hf.publish.targets import parse_target
     from safetypairs_hf.publish.versions import parse
 
     wanted = parse(version)

@@ -22,22 +22,6 @@ _FACTORY = "dataset_module_factory"
 _MARK = "_safetypairs_original"
 
 
-class Pinned(str):
-    """A revision that must be the one loaded: a commit hash.
-
-    `asked` is what the user asked for, for messages. `reachable`: whether the Hub answered when it was resolved.
-    """
-
-    asked: str
-    reachable: bool
-
-    def __new__(cls, commit: str, asked: str = "", reachable: bool = True) -> Pinned:
-        pinned = super().__new__(cls, commit)
-        pinned.asked = asked
-        pinned.reachable = reachable
-        return pinned
-
-
 def register() -> None:
     """Make `load_dataset("safetypairs")` work in this process, now or when `datasets` is imported. Idempotent."""
     if not any(getattr(finder, "registers", None) == NAME for finder in sys.meta_path):
@@ -93,6 +77,8 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def dataset_module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
+        from safetypairs_hf.loading.revision import Pinned
+
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")
         if path != NAME and not isinstance(revision, Pinned):
@@ -103,7 +89,7 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         options |= given.get("download_kwargs", {})
         if isinstance(revision, Pinned):
             return pinned.module(original, path, revision, options)
-        return pinned.bare_name(original, None if revision is None else str(revision), options)
+        return pinned.bare_name(original, NAME, None if revision is None else str(revision), options)
 
     setattr(dataset_module_factory, _MARK, original)
     return dataset_module_factory

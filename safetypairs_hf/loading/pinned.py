@@ -12,20 +12,20 @@ from datasets.load import DatasetModule
 from safetypairs_hf.errors import HubUnavailable, SafetyPairsError, VersionMismatch
 from safetypairs_hf.hub import explained
 from safetypairs_hf.loading import cached, settings, versions
-from safetypairs_hf.loading.bare_name import NAME, Pinned
+from safetypairs_hf.loading.revision import Pinned
 
 Factory = Callable[..., DatasetModule]
 
 
-def bare_name(factory: Factory, revision: str | None, options: dict[str, Any]) -> DatasetModule:
-    """What `load_dataset("safetypairs")` means here: the folder of that name, else the repo and version set.
+def bare_name(factory: Factory, name: str, revision: str | None, options: dict[str, Any]) -> DatasetModule:
+    """What `load_dataset(name)` means here: the folder of that name, else the repo and version set.
 
     `revision` wins over the version set. Raises VersionMismatch where a folder holds another version.
     """
     chosen = settings.current()
     wanted = revision or chosen.version
-    folder = Path(NAME) if Path(NAME).is_dir() else Path(chosen.repo).expanduser()
-    if folder == Path(NAME) or versions.is_folder(chosen.repo):
+    folder = Path(name) if Path(name).is_dir() else Path(chosen.repo).expanduser()
+    if folder == Path(name) or versions.is_folder(chosen.repo):
         if wanted:
             versions.check_folder(folder, wanted)
         return factory(str(folder), **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetypairs_hf.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.hub import explained
-from safetypairs_hf.loading.bare_name import Pinned
+from safetypairs_hf.loading.revision import Pinned
 from safetypairs_hf.publish.versions import Version, parse
 
 logger = logging.getLogger(__name__)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,7 +88,20 @@ def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
         process.wait()
     subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert kills >= 2
+    wait_for(lambda: not workers_in(tmp_path), "workers of killed builds are left")
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
+
+
+def workers_in(folder: Path) -> list[str]:
+    """The processes that work in a folder."""
+    return [str(entry) for entry in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(entry) == str(folder)]
+
+
+def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
 
 
 def test_a_changed_recipe_says_what_changed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publish import manifest
 from safetypairs_hf.publish.manifest import Manifest
 from safetypairs_hf.publish.release import Published, publish
-from safetypairs_hf.publish.target import parse_target
+from safetypairs_hf.publish.targets import parse_target
 from safetypairs_hf.publish.versions import parse
 
 

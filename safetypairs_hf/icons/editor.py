@@ -1,0 +1,93 @@
+"""The editor of the icons recipe: wipes what is on a plate and draws another item there, from pixels and words only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from safetypairs_hf.icons import glyphs
+from safetypairs_hf.icons.catalogue import Item, by_phrase
+from safetypairs_hf.icons.drawing import paint
+from safetypairs_hf.icons.reading import Reading, read
+from safetypairs_hf.records import Instruction, Picture, Reject
+
+if TYPE_CHECKING:
+    from safetypairs_hf.records import Box, Pixels
+
+
+def asked_for(text: str) -> Item | None:
+    """The item that an instruction wants to see: what stands after " with "."""
+    parts = text.strip().rstrip(".").split(" with ")
+    # The longest reading first: "a house with a laptop" is one item, and so is "a laptop".
+    phrases = (" with ".join(parts[k:]) for k in range(1, len(parts)))
+    return next((by_phrase()[phrase] for phrase in phrases if phrase in by_phrase()), None)
+
+
+def _size(reading: Reading, item: Item, factor: float) -> tuple[int, int]:
+    """Width and height at which the item looks as large as what was read: half way between equal box and equal ink."""
+    x0, y0, x1, y1 = reading.box
+    area = (x1 - x0) * (y1 - y0)
+    old_density = float(reading.cover.sum()) / area
+    target = factor * area * math.sqrt(old_density / glyphs.density(item))
+    aspect = glyphs.aspect(item)
+    return max(round(math.sqrt(target * aspect)), 2), max(round(math.sqrt(target / aspect)), 2)
+
+
+@dataclass(frozen=True)
+class IconEditor:
+    """Replaces the glyph on the plate in the instruction's region by the item that its text asks for.
+
+    The new item has the old one's colour, place and, within `spread` (the standard deviation of the log of its area),
+    size. It isn't cut off at the region: where it is too wide for its plate it leaks, and a judge has to see that.
+    """
+
+    spread: float = 0.04
+    name: str = "icon-editor"
+    revision: str = "1"
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Pixels | Reject]:
+        """One edited (height, width, 3) array an image, or a Reject that says why there is none."""
+        return [self._one(*each) for each in zip(images, instructions, seeds, strict=True)]
+
+    def _one(self, image: Picture, instruction: Instruction, seed: int) -> Pixels | Reject:
+        item = asked_for(instruction.text)
+        if item is None:
+            return Reject("edit", "unknown_item", f"no item of the catalogue is asked for in: {instruction.text}")
+        if instruction.region is None:
+            return Reject("edit", "no_region", "the instruction does not say where to edit")
+        reading = read(_crop(image.pixels, instruction.region)) if _whole(image.pixels, instruction.region) else None
+        if reading is None:
+            return Reject(
+                "edit", "nothing_to_replace", f"the region {tuple(instruction.region)} holds one colour or none"
+            )
+        return _replace(image.pixels, instruction.region, reading, item, np.random.default_rng(seed), self.spread)
+
+
+def _whole(pixels: Pixels, region: Box) -> bool:
+    """Whether the region lies in the image and is large enough to be read."""
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = region
+    return x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height and min(x1 - x0, y1 - y0) >= 4
+
+
+def _crop(pixels: Pixels, region: Box) -> Pixels:
+    return pixels[region.y0 : region.y1, region.x0 : region.x1]
+
+
+def _replace(
+    pixels: Pixels, region: Box, reading: Reading, item: Item, rng: np.random.Generator, spread: float
+) -> Pixels:
+    edited = pixels.copy()
+    _crop(edited, region)[reading.on_line] = reading.plate.astype(np.uint8)
+    width, height = _size(reading, item, math.exp(spread * rng.standard_normal()))
+    x0, y0, x1, y1 = reading.box
+    # Half a pixel left over goes to either side alike: always the same one would tell the members of a pair apart.
+    x, y = (x0 + x1 - width + int(rng.integers(2))) // 2, (y0 + y1 - height + int(rng.integers(2))) // 2
+    paint(edited, glyphs.mask(item, width, height), region.x0 + x, region.y0 + y, reading.glyph.astype(np.uint8))
+    return edited

@@ -1,0 +1,89 @@
+"""Masks of items: drawn once a process at a large size, then reduced to the size that is asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from safetypairs_hf.errors import RecipeError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.icons.catalogue import Item
+    from safetypairs_hf.records import Pixels
+
+# Large enough that a reduction to a plate's size is smooth, small enough that 300 masters take about 10 MB.
+_ICON_EM = 192
+_TEXT_EM = 72
+# The built-in font has one weight; a sign is set in a bold one.
+_TEXT_STROKE = 2.0
+
+
+@cache
+def _font_awesome() -> tuple[ImageFont.FreeTypeFont, dict[str, str]]:
+    """The solid font, and icon name -> character."""
+    try:
+        import fontawesomefree
+    except ImportError:
+        raise RecipeError(
+            "the icons recipe needs the package fontawesomefree, which is not installed; "
+            "install it with: pip install 'safetypairs-hf[demo]'"
+        ) from None
+    root = Path(fontawesomefree.__file__).parent / "static" / "fontawesomefree"
+    metadata = json.loads((root / "metadata" / "icons.json").read_text(encoding="utf-8"))
+    characters = {name: chr(int(entry["unicode"], 16)) for name, entry in metadata.items() if "solid" in entry["free"]}
+    return ImageFont.truetype(root / "webfonts" / "fa-solid-900.ttf", _ICON_EM), characters
+
+
+def _lines(text: str) -> str:
+    """The text broken at the space that keeps its longest line shortest."""
+    words = text.split()
+    broken = [(" ".join(words[:k]), " ".join(words[k:])) for k in range(1, len(words))]
+    return "\n".join(min(broken, key=lambda pair: max(map(len, pair)))) if broken else text
+
+
+@cache
+def master(item: Item) -> Image.Image:
+    """The item's mask at a large size, cropped to its ink: mode L, 255 where the ink is."""
+    canvas = Image.new("L", (1024, 512))
+    draw = ImageDraw.Draw(canvas)
+    if item.is_placard:
+        font = ImageFont.load_default(_TEXT_EM)
+        text = _lines(item.glyph)
+        draw.multiline_text(
+            (512, 256), text, font=font, fill=255, anchor="mm", align="center", spacing=12, stroke_width=_TEXT_STROKE
+        )
+    else:
+        icons, characters = _font_awesome()
+        if item.glyph not in characters:
+            raise RecipeError(f"the installed fontawesomefree has no icon {item.glyph!r}; install fontawesomefree 6.6")
+        draw.text((512, 256), characters[item.glyph], font=icons, fill=255, anchor="mm")
+    box = canvas.getbbox()
+    if box is None:
+        raise RecipeError(f"the installed font draws nothing for {item.glyph!r}; install fontawesomefree 6.6")
+    return canvas.crop(box)
+
+
+@cache
+def aspect(item: Item) -> float:
+    """Width over height of the item's ink."""
+    width, height = master(item).size
+    return width / height
+
+
+@cache
+def density(item: Item) -> float:
+    """The share of its ink's box that is ink, in (0, 1]."""
+    return float(np.asarray(master(item), dtype=np.float32).mean() / 255)
+
+
+@lru_cache(maxsize=4096)
+def mask(item: Item, width: int, height: int) -> Pixels:
+    """The item's ink stretched to (height, width), uint8, read-only; 255 where the ink covers the pixel."""
+    pixels = np.asarray(master(item).resize((width, height), Image.Resampling.BOX))
+    pixels.flags.writeable = False
+    return pixels

@@ -1,0 +1,126 @@
+"""The source of the icons recipe: scenes of plates, each with one critical item among neutral ones."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.icons.backgrounds import background
+from safetypairs_hf.icons.catalogue import Item, critical, neutral
+from safetypairs_hf.icons.colours import Theme, theme
+from safetypairs_hf.icons.photos import Scan, crop, pick, scan
+from safetypairs_hf.icons.plates import draw, layout
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Candidate, Origin, Reject
+from safetypairs_hf.taxonomy import SLUGS
+
+if TYPE_CHECKING:
+    from safetypairs_hf.records import Pixels
+
+_SMALLEST = 128
+# The share of neutral items that are placards differs from scene to scene, whatever its category.
+_PLACARDS = (0.1, 0.6)
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """A random generator that depends on the parts alone, on any machine and in any process."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+@dataclass(frozen=True)
+class IconScenes:
+    """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i, size and backgrounds alone.
+
+    `backgrounds`: a folder of photographs to stand behind the plates, searched with its subfolders; None draws the
+    backgrounds. Raises RecipeError for a folder that is none or holds no photograph that can be used.
+    """
+
+    seed: int = 0
+    image_size: int = 384
+    backgrounds: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size < _SMALLEST:
+            raise RecipeError(f"size is {self.image_size}; signs can be read from {_SMALLEST} pixels on; give more")
+        if self.backgrounds is not None and not Path(self.backgrounds).is_dir():
+            raise RecipeError(
+                f"backgrounds is {self.backgrounds!r}, which is not a folder; give a folder of photographs"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that gets a copy of this source must not read and check every photograph again.
+        if self.backgrounds is not None:
+            _ = self._scan
+        return self.__dict__
+
+    @cached_property
+    def _scan(self) -> Scan:
+        return scan(self.backgrounds, self.image_size) if self.backgrounds is not None else Scan((), ())
+
+    @property
+    def size(self) -> int | None:
+        return None
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """The files of the folder that are not used: (name relative to it, why), in sorted order."""
+        return list(self._scan.rejects)
+
+    def fingerprint(self) -> str:
+        """A hash over the photographs that are used, in order; "" without a folder."""
+        if self.backgrounds is None:
+            return ""
+        return hashlib.sha256("".join(photo.sha256 for photo in self._scan.photos).encode()).hexdigest()
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        return [self._candidate(i) for i in range(start, stop)]
+
+    def _backdrop(self, i: int, rng: np.random.Generator, look: Theme) -> tuple[Pixels, Origin]:
+        scene = f"scene-{self.seed}-{i}"
+        if self.backgrounds is None:
+            return background(rng, self.image_size, look), Origin("fontawesomefree", scene, "CC-BY-4.0")
+        photos = self._scan.photos
+        turn, k = divmod(i, len(photos))
+        # Every photograph once a turn, in another order each time, so that no category keeps to some of them.
+        photo = photos[int(generator("photos", self.seed, turn).permutation(len(photos))[k])]
+        # The user's photograph has a licence that we can't know.
+        origin = Origin("fontawesomefree", f"{scene}@{photo.sha256[:16]}", "NOASSERTION")
+        return crop(pick(photo, self.image_size), rng, self.image_size), origin
+
+    def _candidate(self, i: int) -> Candidate:
+        category = SLUGS[i % len(SLUGS)]
+        rng = generator("icons", self.seed, i)
+        look = theme(rng)
+        canvas, origin = self._backdrop(i, rng, look)
+        choices = critical(category)
+        chosen = choices[int(rng.integers(len(choices)))]
+        twin = chosen.twins[int(rng.integers(len(chosen.twins)))]
+        plates, manner = layout(rng, self.image_size, [chosen.item, *_others(rng, twin)], look)
+        draw(canvas, plates, manner)
+        region = next(plate.region for plate in plates if plate.item == chosen.item)
+        return Candidate(
+            source_id=hashlib.sha256(str(canvas.shape).encode() + canvas.tobytes()).hexdigest()[:16],
+            category=category,
+            origin=origin,
+            unsafe=encode(canvas),
+            # Scenes on one photograph belong together, however differently it was cropped.
+            family=origin.id.partition("@")[2],
+            hint={"item": chosen.item.phrase, "region": list(region), "twin": twin.phrase},
+        )
+
+
+def _others(rng: np.random.Generator, twin: Item) -> list[Item]:
+    """Three to seven different neutral items, none of them the twin."""
+    share = rng.uniform(*_PLACARDS)
+    words = [item for item in neutral() if item.is_placard and item != twin]
+    icons = [item for item in neutral() if not item.is_placard and item != twin]
+    count = int(rng.integers(3, 8))
+    placards = int(rng.binomial(count, share))
+    picked = [words[k] for k in rng.choice(len(words), placards, replace=False)]
+    return picked + [icons[k] for k in rng.choice(len(icons), count - placards, replace=False)]

@@ -1,0 +1,163 @@
+"""`compare`: two guards on the same pairs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from safetypairs_hf.errors import PairError
+from safetypairs_hf.metric.chance import mcnemar_p
+from safetypairs_hf.metric.figures import group_sums
+from safetypairs_hf.metric.intervals import Z_95, bootstrap
+from safetypairs_hf.metric.matching import equal_rows, equal_runs, words_of
+from safetypairs_hf.metric.pairs import pairs_of
+from safetypairs_hf.metric.scoring import signature
+from safetypairs_hf.metric.values import broken
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from safetypairs_hf.metric.pairs import Pairs
+
+Z_POWER = 0.8416212335729143  # 80% point of the normal law
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Guard `a` against guard `b` on the same `n_pairs`. `print` gives a table.
+
+    `difference`: pair accuracy of a minus that of b, in [-1, 1], with a 95% paired bootstrap interval over groups
+    (over pairs where no group was given; `n_groups` is then None). `only_a_correct`, `only_b_correct`: the discordant
+    pairs; `mcnemar_p` is exact and two-sided. `minimum_detectable_difference`: two-sided 5%, power 80%, at the
+    observed discordance; None where so few pairs are discordant that no difference could be detected.
+    `left_out_a`, `left_out_b`: pairs that only one of the two holds, left out by `common=True`.
+    """
+
+    n_pairs: int
+    n_groups: int | None
+    pair_accuracy_a: float
+    pair_accuracy_b: float
+    difference: float
+    difference_ci: tuple[float, float]
+    only_a_correct: int
+    only_b_correct: int
+    mcnemar_p: float
+    minimum_detectable_difference: float | None
+    left_out_a: int
+    left_out_b: int
+    n_incomplete_a: int
+    n_incomplete_b: int
+    signature: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by name, in plain Python values that JSON takes."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+    def __str__(self) -> str:
+        from safetypairs_hf.metric.tables import comparison_table
+
+        return comparison_table(self)
+
+
+def compare(
+    a: Any,
+    b: Any,
+    *,
+    common: bool = False,
+    threshold: float = 0.5,
+    incomplete: str = "error",
+    data: str | None = None,
+    split: str | None = None,
+) -> PairComparison:
+    """Two guards' predictions on the same pairs; `a`, `b` and the other arguments as in `score`.
+
+    `common`: compare on the pairs that both hold, and count the rest. Ids that are text in the one and numbers in the
+    other are matched as text. Raises PairError as `score` does, and where the pair sets differ, or a shared pair has
+    another category or group in the other.
+    """
+    pairs_a = pairs_of(a, threshold=threshold, incomplete=incomplete)
+    pairs_b = pairs_of(b, threshold=threshold, incomplete=incomplete)
+    rows_a, rows_b = _shared(pairs_a, pairs_b, common=common)
+    for name in ("category", "group"):
+        _refuse_unequal(name, pairs_a, pairs_b, rows_a, rows_b)
+    right_a, right_b = pairs_a.correct[rows_a], pairs_b.correct[rows_b]
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    n = len(rows_a)
+    group, gain = pairs_a.group[rows_a] if pairs_a.group is not None else None, right_a.astype(np.int64) - right_b
+    if group is None and pairs_b.group is not None:
+        group = pairs_b.group[rows_b]
+    side_by_side = np.arange(n) if group is None else np.argsort(group, kind="stable")
+    totals, sizes = group_sums(side_by_side if group is None else group[side_by_side], gain[side_by_side])
+    return PairComparison(
+        n_pairs=n,
+        n_groups=None if group is None else len(sizes),
+        pair_accuracy_a=int(right_a.sum()) / n,
+        pair_accuracy_b=int(right_b.sum()) / n,
+        difference=(only_a - only_b) / n,
+        difference_ci=bootstrap(totals, sizes),
+        only_a_correct=only_a,
+        only_b_correct=only_b,
+        mcnemar_p=mcnemar_p(only_a, only_b),
+        minimum_detectable_difference=minimum_detectable_difference(only_a + only_b, n),
+        left_out_a=len(pairs_a.rows) - n,
+        left_out_b=len(pairs_b.rows) - n,
+        n_incomplete_a=pairs_a.n_incomplete,
+        n_incomplete_b=pairs_b.n_incomplete,
+        signature=signature(n, threshold, (pairs_a, pairs_b), data=data, split=split),
+    )
+
+
+def minimum_detectable_difference(discordant: int, n: int) -> float | None:
+    """The smallest difference of two paired shares that a two-sided 5% McNemar test finds with power 80%.
+
+    Connor (1987), Biometrics 43, gives n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for a difference x at a share d
+    of discordant pairs; this is that equation solved for x. A difference cannot exceed d, so None where x would.
+    """
+    if n < Z_95**2 - Z_POWER**2:
+        return None
+    share = discordant / n
+    root = Z_POWER * math.sqrt(n + Z_POWER**2 - Z_95**2)
+    difference = math.sqrt(share) * (math.sqrt(n) * Z_95 + root) / (n + Z_POWER**2)
+    return difference if discordant and difference <= share else None
+
+
+def _shared(a: Pairs, b: Pairs, *, common: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) positions in `a` and in `b` of the pairs that both hold."""
+    n_a, n_b = len(a.rows), len(b.rows)
+    ids = _joined(a.texts("pair_id"), b.texts("pair_id"))
+    runs = equal_runs(words_of(ids))
+    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
+    both = runs.starts[runs.lengths == 2]
+    rows_a, rows_b = runs.order[both], runs.order[both + 1] - n_a
+    if len(both) < max(n_a, n_b) and not common:
+        alone = runs.order[runs.starts[runs.lengths == 1]]
+        rule = f"different pair sets, {n_a - len(both)} ids only in the first and {n_b - len(both)} only in the second"
+        raise PairError(broken(rule, ids, alone, "common=True (--common) compares on the shared ones"))
+    if not len(both):
+        raise PairError(
+            f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
+        )
+    return rows_a, rows_b
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """Two Arrow arrays as one, as text where their types differ."""
+    import pyarrow as pa
+
+    if a.type != b.type:
+        a, b = a.cast(pa.large_string()), b.cast(pa.large_string())
+    return pa.concat_arrays([a, b])
+
+
+def _refuse_unequal(name: str, a: Pairs, b: Pairs, rows_a: NDArray[np.int64], rows_b: NDArray[np.int64]) -> None:
+    of_a, of_b = a.texts(name), b.texts(name)
+    if of_a is None or of_b is None:
+        return
+    words = words_of(_joined(of_a, of_b))
+    unequal = ~equal_rows(words[rows_a], words[rows_b + len(of_a)])
+    if unequal.any():
+        rule = f"a shared pair with another {name} in the second"
+        raise PairError(broken(rule, a.texts("pair_id"), rows_a[unequal], "the two were not made from the same data"))
