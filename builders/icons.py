@@ -2,7 +2,7 @@
 
 Command:   safetypairs build icons --out runs/icons --pairs 1510
            safetypairs build icons --out runs/photos --set backgrounds=my-photos/
-Cost:      about 20 pairs a second on two cores; 1,510 pairs take about 60 MB.
+Cost:      about 30 pairs a second on two cores; 1,510 pairs take about 200 MB.
 Expected:  80 to 90% of the scenes become pairs. The others are rejected by the judge: too faint to be seen, covered by
            a neighbour, or edited outside the region.
 

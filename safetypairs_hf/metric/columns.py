@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,6 @@ def columns_of(rows: Any) -> dict[str, Any]:
 
     Raises PairError where `rows` is nothing of the kind, lacks a column, or has columns of unequal length.
     """
-    if isinstance(rows, str | os.PathLike):
-        from safetypairs_hf.metric.files import read_predictions
-
-        rows = read_predictions(rows)
     if isinstance(rows, Mapping):
         columns = {name: rows[name] for name in KNOWN if name in rows and rows[name] is not None}
         given = list(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,10 @@ def pairs_of(rows: Any, *, threshold: float, incomplete: str) -> Pairs:
         raise PairError(f"incomplete={incomplete!r}: it is 'error' or 'drop'")
     if not (isinstance(threshold, int | float | np.number) and 0 <= threshold <= 1):
         raise PairError(f"threshold={threshold!r}: it is a number in [0, 1]")
+    if isinstance(rows, str | os.PathLike):
+        from safetypairs_hf.metric.files import read_predictions
+
+        rows = read_predictions(rows)
     images = images_of(rows)
     with ThreadPoolExecutor(1) as beside:  # Arrow and numpy let go of the interpreter while they work
         encoded = beside.submit(_encoded, images.category)

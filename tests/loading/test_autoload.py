@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from environments import Environment
 from published import publish
 
-import safetypairs_hf
 from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.loading import settings
 
 
-class Environment:
-    """A virtual environment that sees this one's packages, and ours by `ours.pth`."""
+class Installed(Environment):
+    """An environment that runs our code with caches of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        self.python = folder / "bin" / "python"
-        self.site = next(folder.glob("lib/python*/site-packages"))
-        outer = [path for path in sys.path if path.endswith("site-packages")]
-        (self.site / "outer.pth").write_text("\n".join(outer) + "\n")
-        (self.site / "ours.pth").write_text(f"{Path(safetypairs_hf.__file__).parents[1]}\n")
-        self.pth = self.site / "zz_safetypairs_autoload.pth"
+    @property
+    def pth(self) -> Path:
+        return self.site / "zz_safetypairs_autoload.pth"
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -42,14 +35,14 @@ class Environment:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    return Environment(tmp_path / "env")
+def environment(tmp_path: Path) -> Installed:
+    return Installed(tmp_path / "env")
 
 
 LOAD = "import datasets; print(len(datasets.load_dataset('safetypairs', split='test')))"
 
 
-def test_on_loads_with_no_import_and_off_undoes_it(tmp_path: Path, environment: Environment) -> None:
+def test_on_loads_with_no_import_and_off_undoes_it(tmp_path: Path, environment: Installed) -> None:
     publish(tmp_path / "pairs", "1.1.0")
     on = environment.autoload("on", "--repo", "./pairs", "--version", "v1.1.0")
     assert (on.returncode, on.stderr) == (0, "")
@@ -77,7 +70,7 @@ def test_on_loads_with_no_import_and_off_undoes_it(tmp_path: Path, environment: 
     assert "safetypairs" in environment.run("-c", LOAD).stderr
 
 
-def test_a_start_survives_our_package_gone_or_broken(tmp_path: Path, environment: Environment) -> None:
+def test_a_start_survives_our_package_gone_or_broken(tmp_path: Path, environment: Installed) -> None:
     environment.autoload("on")
     (environment.site / "ours.pth").unlink()
     broken = environment.site / "safetypairs_hf"
@@ -89,7 +82,7 @@ def test_a_start_survives_our_package_gone_or_broken(tmp_path: Path, environment
         assert (start.returncode, start.stdout, start.stderr) == (0, "started\n", "")
 
 
-def test_wrong_values_change_nothing(tmp_path: Path, environment: Environment) -> None:
+def test_wrong_values_change_nothing(tmp_path: Path, environment: Installed) -> None:
     for wrong in (("--version", "newest"), ("--repo", "pairs"), ("--repo", "./none")):
         failed = environment.autoload("on", *wrong)
         assert failed.returncode == 1
@@ -98,7 +91,7 @@ def test_wrong_values_change_nothing(tmp_path: Path, environment: Environment) -
     assert not (tmp_path / "config.json").exists()
 
 
-def test_site_packages_that_cannot_be_written(environment: Environment) -> None:
+def test_site_packages_that_cannot_be_written(environment: Installed) -> None:
     environment.pth.mkdir()  # stands for any reason: also root may not replace a folder by a file
     failed = environment.autoload("on")
     assert failed.returncode == 1
