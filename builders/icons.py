@@ -17,6 +17,9 @@ from safetypairs_hf.build.recipe import Recipe
 from safetypairs_hf.build.selection import Selection
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
 
+ICONS = "Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0."
+PHOTOGRAPHS = "Backgrounds: photographs of the publisher's, who answers for their licence."
+
 
 def recipe(
     pairs: int = 1510,
@@ -35,8 +38,8 @@ def recipe(
         judging=Judging((IconMatcher(),), unsafe_at_least=unsafe_at_least, safe_below=safe_below),
         selection=Selection(test_fraction=test_fraction),
         pairs=pairs,
-        license="CC-BY-4.0",
-        attribution="Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0.",
+        license="CC-BY-4.0" if backgrounds is None else "other",
+        attribution=ICONS if backgrounds is None else f"{ICONS} {PHOTOGRAPHS}",
         expected_yield=0.8,
         packages=("fontawesomefree", "numpy", "pdqhash", "pillow", "pyarrow"),
     )

@@ -59,7 +59,7 @@ class HubTarget:
             except errors.HfHubHTTPError as error:
                 if error.response.status_code == 412:
                     raise PublishError(
-                        f"somebody else published to {self.name} meanwhile; nothing was changed: run it again"
+                        f"somebody else published to {self.name} meanwhile; nothing was changed: run again"
                     ) from error
                 raise
         self.tag(change.version)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publish import manifest
@@ -23,14 +26,18 @@ class LocalTarget:
         self.name = name
         self.path = Path(name).expanduser().resolve()
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
+        self._seen = b""  # the manifest that `head` read, which `commit` builds on
+        key = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
+        self._lock = FileLock(Path(tempfile.gettempdir()) / f"safetypairs-{key}.lock")
 
     def head(self) -> Manifest:
         """See `Target.head`."""
-        self._recover()
         if self.path.is_file():
             raise PublishError(f"{self.name} is a file; a target is a folder")
-        file = self.path / manifest.NAME
-        found = manifest.load(file.read_bytes()) if file.is_file() else None
+        with self._lock:
+            self._recover()
+            self._seen = self._manifest()
+        found = manifest.load(self._seen)
         if found is None and self.path.is_dir():
             refuse_foreign(self.name, [item.name for item in self.path.iterdir()])
         return found or Manifest()
@@ -40,27 +47,55 @@ class LocalTarget:
 
     def commit(self, change: Change) -> str:
         """Make the new folder beside the old one (its files linked, not copied) and exchange the two by renames."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _scratch(self.path) as new:
-                if self.path.is_dir():
-                    shutil.copytree(self.path, new, copy_function=_link, dirs_exist_ok=True)
-                for name in change.delete:
-                    (new / name).unlink()
-                for name, source in change.write.items():
-                    goal = new / name
-                    goal.parent.mkdir(parents=True, exist_ok=True)
-                    goal.unlink(missing_ok=True)  # it may be a link to the old version's file
-                    shutil.copyfile(source, goal)
-                _drop_empty_folders(new)
-                if self.path.exists():
-                    self.path.rename(self._aside)
-                new.rename(self.path)
-        except OSError as error:
-            self._recover()
-            raise PublishError(f"cannot write {self.name}: {error.strerror or error}; nothing was changed") from error
-        shutil.rmtree(self._aside, ignore_errors=True)
+        if Path.cwd().is_relative_to(self.path):
+            raise PublishError(f"{self.name} is replaced by a release, and you stand in it; run this from outside")
+        with self._lock:
+            if self._manifest() != self._seen:
+                raise PublishError(
+                    f"somebody else published to {self.name} meanwhile; nothing was changed: run it again"
+                )
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._exchange(change)
+            except OSError as error:
+                self._recover()
+                reason = error.strerror or error
+                raise PublishError(f"cannot write {self.name}: {reason}; nothing was changed") from error
+            shutil.rmtree(self._aside, ignore_errors=True)
         return self.name
+
+    def _manifest(self) -> bytes:
+        file = self.path / manifest.NAME
+        return file.read_bytes() if file.is_file() else b""
+
+    def _exchange(self, change: Change) -> None:
+        with self._scratch() as new:
+            if self.path.is_dir():
+                shutil.copytree(self.path, new, copy_function=_link, dirs_exist_ok=True)
+            for name in change.delete:
+                (new / name).unlink()
+            for name, source in change.write.items():
+                goal = new / name
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                goal.unlink(missing_ok=True)  # it may be a link to the old version's file
+                shutil.copyfile(source, goal)
+            _drop_empty_folders(new)
+            if self.path.exists():
+                self.path.rename(self._aside)
+            new.rename(self.path)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A new folder beside the target, so that a rename does not cross file systems; it does not stay."""
+        prefix = f".{self.path.name}.new-"
+        for left in self.path.parent.glob(f"{prefix}*"):  # by a release that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path.parent))
+        folder.chmod(0o755)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def tagged(self, version: Version) -> bool:
         return True
@@ -75,17 +110,6 @@ class LocalTarget:
                 shutil.rmtree(self._aside, ignore_errors=True)
             else:
                 self._aside.rename(self.path)
-
-
-@contextmanager
-def _scratch(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, so that a rename does not cross file systems; removed if it is still there."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _link(source: str, target: str) -> None:

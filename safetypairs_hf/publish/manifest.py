@@ -100,7 +100,7 @@ def dump(manifest: Manifest) -> bytes:
 
 
 def load(data: bytes) -> Manifest | None:
-    """The manifest in `data`; None where it is a Parquet file of somebody else's, or none at all."""
+    """The manifest in `data`; None where it is no Parquet file, or not one of ours."""
     try:
         table = pq.read_table(io.BytesIO(data))
     except pa.ArrowInvalid:

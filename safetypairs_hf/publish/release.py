@@ -146,21 +146,19 @@ def _make_files(
 
 
 def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, progress: Progress) -> list[Entry]:
-    shards = Shards(scratch, str(plan.version))
     policy = {slug: policies.policy_id(slug) for slug in SLUGS}
+    version = str(plan.version)
     entries: list[Entry] = []
-    for candidate in results.pairs(run):
-        place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
-        if place is None:
-            continue
-        published = row(candidate, place.group, policy[place.category], str(plan.version))
-        file = shards.add(published, place.split, place.category)
-        size = sum(len(published[column]["bytes"]) for column in ("unsafe_image", "safe_image"))
-        entries.append(
-            Entry.of(place.identity, file, place.category, place.split, place.group, str(plan.version), size)
-        )
-        progress("pairs", len(entries), len(plan.added))
-    shards.close()
+    with Shards(scratch, version) as shards:
+        for candidate in results.pairs(run):
+            place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
+            if place is None:
+                continue
+            published = row(candidate, place.group, policy[place.category], version)
+            file = shards.add(published, place.split, place.category)
+            size = sum(len(published[column]["bytes"]) for column in ("unsafe_image", "safe_image"))
+            entries.append(Entry.of(place.identity, file, place.category, place.split, place.group, version, size))
+            progress("pairs", len(entries), len(plan.added))
     return entries
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,25 +72,44 @@ class Shards:
             self._close(key)
         return shard.name
 
-    def close(self) -> None:
+    def __enter__(self) -> Shards:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         for key in list(self._open):
-            self._close(key)
+            if kind is None:
+                self._close(key)
+            else:
+                _abandon(self._open.pop(key).writer)
 
     def _close(self, key: tuple[str, str]) -> None:
-        shard = self._open.pop(key)
-        shard.flush()
-        shard.writer.close()
+        self._open[key].flush()
+        self._open[key].writer.close()
+        del self._open[key]
 
 
 def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None:
     """Write `source` to `target` less some pairs, a row group at a time."""
     gone = pa.array(list(pair_ids))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetFile(source) as file, pq.ParquetWriter(target, file.schema_arrow, **_OPTIONS) as writer:
-        for table in _row_groups(file):
-            kept = table.filter(pc.invert(pc.is_in(table["pair_id"], gone)))
-            if kept.num_rows:
-                writer.write_table(kept)
+    with pq.ParquetFile(source) as file:
+        writer = pq.ParquetWriter(target, file.schema_arrow, **_OPTIONS)
+        try:
+            for table in _row_groups(file):
+                kept = table.filter(pc.invert(pc.is_in(table["pair_id"], gone)))
+                if kept.num_rows:
+                    writer.write_table(kept)
+            writer.close()
+        except BaseException:
+            _abandon(writer)
+            raise
+
+
+def _abandon(writer: pq.ParquetWriter) -> None:
+    """Close a writer whose file is lost, so that its finaliser does not fail again, on the user's terminal."""
+    with contextlib.suppress(OSError):
+        writer.close()
+    writer.is_open = False
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

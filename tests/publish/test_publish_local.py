@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publish import manifest
 from safetypairs_hf.publish.manifest import Manifest
 from safetypairs_hf.publish.release import Published, publish
+from safetypairs_hf.publish.target import Change
 from safetypairs_hf.publish.targets import parse_target
 from safetypairs_hf.publish.versions import parse
 
@@ -226,6 +229,58 @@ def test_a_release_killed_between_its_renames_is_undone(runs: tuple[RunFolder, R
     (tmp_path / "out").rename(tmp_path / ".out.replaced")
     assert parse_target(str(tmp_path / "out")).head().version == parse("1.0.0")
     assert tree(tmp_path / "out") == before
+
+
+def test_of_two_publishers_the_second_is_told(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    """Both read the same head; the one that commits later must not undo the other's version."""
+    small, large = runs
+    release(small, tmp_path / "out", "1.0.0")
+    late = parse_target(str(tmp_path / "out"))
+    late.head()
+    release(large, tmp_path / "out", "1.1.0")
+    before = tree(tmp_path / "out")
+    with pytest.raises(PublishError, match=r"somebody else published to .* meanwhile; nothing was changed"):
+        late.commit(Change(parse("1.2.0"), "late", {}, []))
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_killed_release_leaves_the_old_version_and_no_litter(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path
+) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    (tmp_path / ".out.new-killed").mkdir()
+    release(runs[1], tmp_path / "out", "1.1.0")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_release_into_the_folder_you_stand_in(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    with pytest.raises(PublishError, match="you stand in it; run this from outside"):
+        publish(RunFolder(runs[0].root), parse_target("."), parse("1.0.0"))
+    assert tree(tmp_path / "out") == {}
+
+
+def test_a_full_disk_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    """A file-size limit stands in for a full disk: the write fails in the middle, for real, with an OSError."""
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    code = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from safetypairs_hf.cli import main\n"
+        "import safetypairs_hf.publish.release\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))\n"
+        f"main(['publish', {runs[1].root!r}, './out', '--version', '1.1.0'])\n"
+    )
+    failed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("safetypairs: cannot write the release's files: ")
+    assert failed.stderr.count("\n") == 1
+    assert tree(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
