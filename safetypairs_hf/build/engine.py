@@ -76,8 +76,15 @@ def candidates_of(run: RunFolder, unit: int, before: str | None = None) -> list[
     """The candidates that reached stage `before` (or the end of the last stage, rejects included), from their parts."""
     candidates: list[Candidate] = []
     for stage in parts.STAGES[: parts.STAGES.index(before)] if before else parts.STAGES:
-        candidates = parts.load(stage, run.read(run.part(stage, unit)), parts.surviving(candidates))
+        candidates = _read(run, stage, unit, candidates)
     return candidates
+
+
+def _read(run: RunFolder, stage: str, unit: int, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates of a part that is there; `candidates` are those of the part before it, rejects included."""
+    name = run.part(stage, unit)
+    with run.checked(name):
+        return parts.load(stage, run.read(name), parts.surviving(candidates))
 
 
 def _work(
@@ -88,7 +95,7 @@ def _work(
     for stage in segment.stages:
         name = run.part(stage, unit)
         if run.has(name):
-            candidates = parts.load(stage, run.read(name), parts.surviving(candidates))
+            candidates = _read(run, stage, unit, candidates)
             continue
         candidates = _stage(recipe, stage, unit, parts.surviving(candidates))
         made.append((name, parts.dump(stage, candidates)))

@@ -7,10 +7,12 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from safetypairs_hf.errors import RunError
 
@@ -50,11 +52,21 @@ class RunFolder:
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows of a Parquet file, reading no more than `columns` of it."""
-        import pyarrow.parquet as pq
+        with self.checked(name):
+            path = f"{self.root}/{name}"
+            table = pq.read_table(path, columns=columns, filesystem=self.fs, partitioning=None)
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
 
-        table = pq.read_table(f"{self.root}/{name}", columns=columns, filesystem=self.fs, partitioning=None)
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
+    @contextlib.contextmanager
+    def checked(self, name: str) -> Iterator[None]:
+        """Reading a part: what is damaged is a RunError that says which file, as it was whole when it was written."""
+        try:
+            yield
+        except (pa.ArrowException, ValueError, KeyError) as error:
+            raise RunError(
+                f"{self.url}/{name} is damaged ({type(error).__name__}); delete it, and funnel.json, and build again"
+            ) from error
 
     def remove(self, name: str) -> None:
         if self.has(name):

@@ -76,11 +76,13 @@ class Shards:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        for key in list(self._open):
+        try:
             if kind is None:
-                self._close(key)
-            else:
-                _abandon(self._open.pop(key).writer)
+                for key in list(self._open):
+                    self._close(key)
+        finally:
+            for shard in self._open.values():  # none, where all went well
+                _abandon(shard.writer)
 
     def _close(self, key: tuple[str, str]) -> None:
         self._open[key].flush()

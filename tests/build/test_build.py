@@ -218,6 +218,19 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_after(tmp_path: Path) -> No
     assert tree(tmp_path / "run") == tree(tmp_path / "whole")
 
 
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", pairs=18)
+    whole = tree(tmp_path / "run")
+    for name in ("judge/part-00001.parquet", "source/part-00000.parquet"):
+        (tmp_path / "run" / name).write_bytes(whole[name][:-50])
+        run.remove("funnel.json")
+        with pytest.raises(RunError, match=rf"{name} is damaged .*; delete it, and funnel.json, and build again"):
+            make_run(tmp_path / "run", pairs=18)
+        run.remove(name)
+        make_run(tmp_path / "run", pairs=18)
+        assert tree(tmp_path / "run") == whole
+
+
 def test_the_resolved_recipe_is_all_in_one_file(tmp_path: Path) -> None:
     make_run(tmp_path / "run", pairs=9, seed=3)
     resolved = json.loads((tmp_path / "run" / "recipe.json").read_text())
