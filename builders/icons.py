@@ -12,9 +12,9 @@ icons are Font Awesome Free, CC BY 4.0 (https://fontawesome.com); photographs, w
 
 from __future__ import annotations
 
-from safetypairs_hf.build.judge import Judging
-from safetypairs_hf.build.recipe import Recipe
-from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.recipe import Recipe
+from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
 
 ICONS = "Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0."

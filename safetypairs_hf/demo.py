@@ -85,12 +85,12 @@ def _point_clients_at(endpoint: str, cache: Path) -> None:
 def _release(
     run: str, pairs: int, version: str, targets: tuple[str, ...], say: Say, progress: Callable[[str, int, int], None]
 ) -> None:
-    from safetypairs_hf.build.recipe import load_recipe
-    from safetypairs_hf.build.run import build
-    from safetypairs_hf.build.runfolder import RunFolder
-    from safetypairs_hf.publish.release import publish
-    from safetypairs_hf.publish.targets import parse_target
-    from safetypairs_hf.publish.versions import parse
+    from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.run import build
+    from safetypairs_hf.building.runfolder import RunFolder
+    from safetypairs_hf.publishing.release import publish
+    from safetypairs_hf.publishing.targets import parse_target
+    from safetypairs_hf.publishing.versions import parse
 
     missing = [target for target in targets if not _holds(target, version)]
     if not missing:
@@ -104,7 +104,7 @@ def _release(
 
 
 def _holds(target: str, version: str) -> bool:
-    from safetypairs_hf.publish.targets import parse_target
+    from safetypairs_hf.publishing.targets import parse_target
 
     return any(release["version"] == version for release in parse_target(target).head().releases)
 

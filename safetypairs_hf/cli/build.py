@@ -23,8 +23,8 @@ def command(
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510
     """
-    from safetypairs_hf.build.recipe import load_recipe
-    from safetypairs_hf.build.run import build
+    from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.run import build
     from safetypairs_hf.cli.progress import unit_bars
 
     chosen = {}

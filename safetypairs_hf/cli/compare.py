@@ -6,19 +6,14 @@ import json
 
 import click
 
+from safetypairs_hf.cli.options import scoring_options
+
 
 @click.command()
 @click.argument("a", type=click.Path(dir_okay=False))
 @click.argument("b", type=click.Path(dir_okay=False))
 @click.option("--common", is_flag=True, help="Compare on the pairs that both files hold, and count the rest.")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
-@click.option(
-    "--incomplete",
-    type=click.Choice(["error", "drop"]),
-    default="error",
-    show_default=True,
-    help="Pairs with one image only: refuse them, or leave them out and count them.",
-)
+@scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(a: str, b: str, common: bool, threshold: float, incomplete: str, as_json: bool) -> None:
     """Two guards on the same pairs: A and B are files as `safetypairs score` takes them.

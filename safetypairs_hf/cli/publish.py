@@ -30,11 +30,11 @@ def command(
     \b
     Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
     """
-    from safetypairs_hf.build.runfolder import open_run
+    from safetypairs_hf.building.runfolder import open_run
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
-    from safetypairs_hf.publish.release import publish
-    from safetypairs_hf.publish.targets import parse_target
-    from safetypairs_hf.publish.versions import parse
+    from safetypairs_hf.publishing.release import publish
+    from safetypairs_hf.publishing.targets import parse_target
+    from safetypairs_hf.publishing.versions import parse
 
     wanted = parse(version)
     quiet_hub()

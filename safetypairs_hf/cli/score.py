@@ -6,17 +6,12 @@ import json
 
 import click
 
+from safetypairs_hf.cli.options import scoring_options
+
 
 @click.command()
 @click.argument("predictions", type=click.Path(dir_okay=False))
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
-@click.option(
-    "--incomplete",
-    type=click.Choice(["error", "drop"]),
-    default="error",
-    show_default=True,
-    help="Pairs with one image only: refuse them, or leave them out and count them.",
-)
+@scoring_options
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data set that the predictions are on, for the signature.")
 @click.option("--split", help="Its split, for the signature.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -16,8 +16,8 @@ def command(run: str, as_json: bool) -> None:
     \b
     Example:  safetypairs status runs/icons
     """
-    from safetypairs_hf.build import funnel, results
-    from safetypairs_hf.build.runfolder import open_run
+    from safetypairs_hf.building import funnel, results
+    from safetypairs_hf.building.runfolder import open_run
     from safetypairs_hf.tables import table
 
     opened = open_run(run)

@@ -16,7 +16,7 @@ def command(target: str, as_json: bool) -> None:
     \b
     Example:  safetypairs versions my-org/safetypairs
     """
-    from safetypairs_hf.publish.targets import parse_target
+    from safetypairs_hf.publishing.targets import parse_target
     from safetypairs_hf.tables import table
 
     releases = parse_target(target).head().releases[::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +81,6 @@ def density(item: Item) -> float:
     return float(np.asarray(master(item), dtype=np.float32).mean() / 255)
 
 
-@lru_cache(maxsize=4096)
 def mask(item: Item, width: int, height: int) -> Pixels:
-    """The item's ink stretched to (height, width), uint8, read-only; 255 where the ink covers the pixel."""
-    pixels = np.asarray(master(item).resize((width, height), Image.Resampling.BOX))
-    pixels.flags.writeable = False
-    return pixels
+    """The item's ink stretched to (height, width), uint8; 255 where the ink covers the pixel."""
+    return np.asarray(master(item).resize((width, height), Image.Resampling.BOX))

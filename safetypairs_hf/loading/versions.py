@@ -10,7 +10,7 @@ from pathlib import Path
 from safetypairs_hf.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.hub import explained
 from safetypairs_hf.loading.revision import Pinned
-from safetypairs_hf.publish.versions import Version, parse
+from safetypairs_hf.publishing.versions import Version, parse
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safetypairs_hf.build.judge import Judging
-from safetypairs_hf.build.recipe import Recipe
-from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.recipe import Recipe
+from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.records import Box, Candidate, Instruction, Origin, Picture, Pixels, Reject, Verdict
 from safetypairs_hf.taxonomy import SLUGS

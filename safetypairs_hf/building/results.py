@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.build import parts
-from safetypairs_hf.build.engine import candidates_of
-from safetypairs_hf.build.funnel import Funnel
-from safetypairs_hf.build.runfolder import FUNNEL, RunFolder
-from safetypairs_hf.build.selection import Draw, Entrant, Selected
+from safetypairs_hf.building import parts
+from safetypairs_hf.building.engine import candidates_of
+from safetypairs_hf.building.funnel import Funnel
+from safetypairs_hf.building.runfolder import FUNNEL, RunFolder
+from safetypairs_hf.building.selection import Draw, Entrant, Selected
 from safetypairs_hf.errors import RunError
 from safetypairs_hf.records import Candidate, Identity, Reject
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from safetypairs_hf.build import parts, results
-from safetypairs_hf.build.engine import run_units
-from safetypairs_hf.build.recipe import LoadedRecipe
-from safetypairs_hf.build.runfolder import FUNNEL, RECIPE, RunFolder
-from safetypairs_hf.build.selection import Draw
+from safetypairs_hf.building import parts, results
+from safetypairs_hf.building.engine import run_units
+from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.errors import RunError
 
 Progress = Callable[[str, int, int], None]
@@ -105,6 +105,8 @@ def _make(loaded: LoadedRecipe, run: RunFolder, workers: int, progress: Progress
     while True:
         planned = planned if last is None else min(planned, last)
         finished = dict.fromkeys(parts.STAGES, made)
+        for stage in parts.STAGES:
+            progress(stage, made, planned)
 
         def done(stage: str, unit: int, finished: dict[str, int] = finished, planned: int = planned) -> None:
             finished[stage] += 1

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from builds import SQUARES, make_run, tree
 
-from safetypairs_hf.build import results
-from safetypairs_hf.build.recipe import load_recipe
-from safetypairs_hf.build.run import build
-from safetypairs_hf.build.runfolder import RunFolder, open_run
+from safetypairs_hf.building import results
+from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.run import build
+from safetypairs_hf.building.runfolder import RunFolder, open_run
 from safetypairs_hf.errors import RecipeError, RunError
 
 

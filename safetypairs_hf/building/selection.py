@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from safetypairs_hf.build.grouping import Groups
+from safetypairs_hf.building.grouping import Groups
 from safetypairs_hf.records import Identity, Reject
 
 

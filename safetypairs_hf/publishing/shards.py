@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from safetypairs_hf.publish.schema import arrow_schema
+from safetypairs_hf.publishing.schema import arrow_schema
 
 PAIRS_A_FILE = 100
 # A stream shows its first pair after one row group, so groups are small: about 1 MB of icon pairs.

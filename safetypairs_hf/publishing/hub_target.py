@@ -8,10 +8,10 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.hub import explained
-from safetypairs_hf.publish import manifest
-from safetypairs_hf.publish.manifest import Manifest
-from safetypairs_hf.publish.target import Change, refuse_foreign
-from safetypairs_hf.publish.versions import Version
+from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.target import Change, refuse_foreign
+from safetypairs_hf.publishing.versions import Version
 
 
 class HubTarget:

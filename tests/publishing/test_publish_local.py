@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from builds import make_run, tree
 
-from safetypairs_hf.build import results
-from safetypairs_hf.build.runfolder import RunFolder
+from safetypairs_hf.building import results
+from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publish import manifest
-from safetypairs_hf.publish.manifest import Manifest
-from safetypairs_hf.publish.release import Published, publish
-from safetypairs_hf.publish.target import Change
-from safetypairs_hf.publish.targets import parse_target
-from safetypairs_hf.publish.versions import parse
+from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.release import Published, publish
+from safetypairs_hf.publishing.target import Change
+from safetypairs_hf.publishing.targets import parse_target
+from safetypairs_hf.publishing.versions import parse
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ def test_a_full_disk_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from safetypairs_hf.cli import main\n"
-        "import safetypairs_hf.publish.release\n"
+        "import safetypairs_hf.publishing.release\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))\n"
         f"main(['publish', {runs[1].root!r}, './out', '--version', '1.1.0'])\n"
     )

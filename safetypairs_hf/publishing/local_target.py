@@ -13,10 +13,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publish import manifest
-from safetypairs_hf.publish.manifest import Manifest
-from safetypairs_hf.publish.target import Change, refuse_foreign
-from safetypairs_hf.publish.versions import Version
+from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.target import Change, refuse_foreign
+from safetypairs_hf.publishing.versions import Version
 
 
 class LocalTarget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from safetypairs_hf.build.ids import unit_interval
+from safetypairs_hf.building.ids import unit_interval
 from safetypairs_hf.records import Identity, Reject
 
 

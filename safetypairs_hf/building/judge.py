@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safetypairs_hf.build.ids import content_id
+from safetypairs_hf.building.ids import content_id
 from safetypairs_hf.pictures import perceptual_hash, sha256
 from safetypairs_hf.records import (
     Box,

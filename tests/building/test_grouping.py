@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from safetypairs_hf.build.grouping import Groups, split_of
-from safetypairs_hf.build.selection import Entrant, Selection
+from safetypairs_hf.building.grouping import Groups, split_of
+from safetypairs_hf.building.selection import Entrant, Selection
 from safetypairs_hf.records import Identity, Reject
 
 

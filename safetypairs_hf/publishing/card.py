@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jinja2
 import yaml
 
-from safetypairs_hf.build import funnel
+from safetypairs_hf.building import funnel
 from safetypairs_hf.pictures import sha256
-from safetypairs_hf.publish.manifest import Manifest, Total, dump
+from safetypairs_hf.publishing.manifest import Manifest, Total, dump
 from safetypairs_hf.resources import folder
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
 

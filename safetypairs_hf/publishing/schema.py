@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from safetypairs_hf.build import parts
+from safetypairs_hf.building import parts
 from safetypairs_hf.records import Candidate
 from safetypairs_hf.taxonomy import SLUGS
 

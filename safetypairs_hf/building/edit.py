@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safetypairs_hf.build.ids import derived_seed
+from safetypairs_hf.building.ids import derived_seed
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.records import Candidate, Editor, Generator, Instruction, Reject
 

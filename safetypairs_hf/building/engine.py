@@ -19,9 +19,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.build import parts
-from safetypairs_hf.build.recipe import LoadedRecipe, Recipe, import_recipe
-from safetypairs_hf.build.runfolder import RunFolder
+from safetypairs_hf.building import parts
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, import_recipe
+from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.errors import RunError
 from safetypairs_hf.records import Candidate
 

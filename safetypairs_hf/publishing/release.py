@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf import policies
-from safetypairs_hf.build import results
-from safetypairs_hf.build.grouping import Groups
-from safetypairs_hf.build.runfolder import RECIPE, RunFolder
+from safetypairs_hf.building import results
+from safetypairs_hf.building.grouping import Groups
+from safetypairs_hf.building.runfolder import RECIPE, RunFolder
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publish import card, manifest
-from safetypairs_hf.publish.manifest import Entry, Manifest
-from safetypairs_hf.publish.schema import row
-from safetypairs_hf.publish.shards import Shards, rewrite_without
-from safetypairs_hf.publish.target import Change, Target
-from safetypairs_hf.publish.versions import Version, check
+from safetypairs_hf.publishing import card, manifest
+from safetypairs_hf.publishing.manifest import Entry, Manifest
+from safetypairs_hf.publishing.schema import row
+from safetypairs_hf.publishing.shards import Shards, rewrite_without
+from safetypairs_hf.publishing.target import Change, Target
+from safetypairs_hf.publishing.versions import Version, check
 from safetypairs_hf.records import Identity, Reject
 from safetypairs_hf.taxonomy import SLUGS
 

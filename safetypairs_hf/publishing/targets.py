@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publish.local_target import LocalTarget
-from safetypairs_hf.publish.target import Target
+from safetypairs_hf.publishing.local_target import LocalTarget
+from safetypairs_hf.publishing.target import Target
 
 
 def parse_target(text: str, *, private: bool = False, gated: str | None = None) -> Target:
@@ -24,6 +24,6 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None) 
         raise PublishError(f"{text!r} is no target; expected org/name on the Hub, or a local folder such as ./{text}")
     if Path(text).exists():
         raise PublishError(f"{text} is a folder here and could be a Hub id too; for the folder write ./{text}")
-    from safetypairs_hf.publish.hub_target import HubTarget
+    from safetypairs_hf.publishing.hub_target import HubTarget
 
     return HubTarget(text, private=private, gated=gated)

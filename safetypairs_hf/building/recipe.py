@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.build.edit import Edit
-from safetypairs_hf.build.instruct import Instruct
-from safetypairs_hf.build.judge import Judging
-from safetypairs_hf.build.selection import Selection
+from safetypairs_hf.building.edit import Edit
+from safetypairs_hf.building.instruct import Instruct
+from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.records import Editor, Instructor, Source
 from safetypairs_hf.resources import folder

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.publish.versions import Version, parse
+from safetypairs_hf.publishing.versions import Version, parse
 from safetypairs_hf.records import Identity
 
 NAME = "manifest.parquet"

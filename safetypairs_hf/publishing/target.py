@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publish.manifest import Manifest
-from safetypairs_hf.publish.versions import Version
+from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.versions import Version
 
 # What a repo or a folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
