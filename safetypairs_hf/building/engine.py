@@ -151,6 +151,7 @@ def _run_in_pool(
     arguments = (loaded.path, pickle.dumps(loaded.recipe), run.url, segment)
     waiting = iter(units)
     running: dict[Future[None], int] = {}
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(min(workers, len(units)), context, _start_worker, arguments) as pool:
         try:
             while True:
@@ -168,6 +169,9 @@ def _run_in_pool(
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():  # a part is whole or not there, so none need be waited for
+                if child not in others:
+                    child.terminate()
             raise
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from safetypairs_hf.errors import RunError
+
 
 @click.command("build")
 @click.argument("recipe")
@@ -36,8 +38,11 @@ def command(
     if pairs is not None:
         chosen["pairs"] = str(pairs)
     loaded = load_recipe(recipe, chosen)
-    with unit_bars() as progress:
-        built = build(loaded, out, workers, progress)
+    try:
+        with unit_bars() as progress:
+            built = build(loaded, out, workers, progress)
+    except KeyboardInterrupt:
+        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
     if built.pairs < built.asked:
         click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
     click.echo(f"{built.pairs:,} pairs in {built.url}")

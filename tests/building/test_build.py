@@ -92,6 +92,20 @@ def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
+def test_an_interrupt_is_one_line_and_the_build_goes_on_after(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "safetypairs_hf", "build", SQUARES, "--out", "run", "--pairs", "900"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(list(tmp_path.glob("run/judge/*"))) > 3, "the build does not begin")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said == "safetypairs: stopped; what is done is kept, and the same command goes on from there\n"
+    wait_for(lambda: not workers_in(tmp_path), "workers of a stopped build are left")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+
+
 def workers_in(folder: Path) -> list[str]:
     """The processes that work in a folder."""
     return [str(entry) for entry in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(entry) == str(folder)]
