@@ -15,7 +15,7 @@ from safetypairs_hf.building import results
 from safetypairs_hf.building.grouping import Groups
 from safetypairs_hf.building.runfolder import RECIPE, RunFolder
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing import card, manifest
+from safetypairs_hf.publishing import manifest, neighbours
 from safetypairs_hf.publishing.manifest import Entry, Manifest
 from safetypairs_hf.publishing.schema import row
 from safetypairs_hf.publishing.shards import Shards, rewrite_without
@@ -138,8 +138,10 @@ def _make_files(
     release = _release(run, plan)
     made = Manifest([*plan.kept, *new], [*head.releases, release])
     (scratch / manifest.NAME).write_bytes(manifest.dump(made))
-    for name, text in card.render(made, target.name).items():
-        (scratch / name).write_text(text, encoding="utf-8")
+    for name, text in neighbours.render(made, target.name).items():
+        path = scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     files = sorted(path for path in scratch.rglob("*") if path.is_file())
     write = {path.relative_to(scratch).as_posix(): path for path in files}
     return Change(plan.version, f"{plan.version}: {release['summary']}", write, emptied)
