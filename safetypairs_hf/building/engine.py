@@ -50,7 +50,7 @@ def run_units(
                     done(stage, unit)
             else:
                 todo.append(unit)
-        if segment.holds_model or workers == 1 or len(todo) < 2:
+        if segment.holds_model or workers == 1 or len(todo) < 2 or not run.shared:
             finished = _run_here(loaded.recipe, run, segment, todo)
         else:
             finished = _run_in_pool(loaded, run, segment, todo, workers)

@@ -40,6 +40,11 @@ class RunFolder:
         if self.fs.isfile(self.root):
             raise RunError(f"{url!r} is a file; a run needs a folder: name another --out")
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes see the same files; fsspec's memory file system is each process's own."""
+        return "memory" not in self.fs.protocol
+
     def part(self, stage: str, unit: int) -> str:
         return f"{stage}/part-{unit:05d}.parquet"
 

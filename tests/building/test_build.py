@@ -163,7 +163,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_folder_may_be_any_fsspec_url(tmp_path: Path) -> None:
     loaded = load_recipe(SQUARES, {"pairs": "9"})
-    build(loaded, "memory://here/run", workers=1)
+    build(loaded, "memory://here/run", workers=2)
     make_run(tmp_path / "run", pairs=9)
     memory = RunFolder("memory://here/run")
     assert {name: memory.read(name) for name in memory.files()} == tree(tmp_path / "run")
