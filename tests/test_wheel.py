@@ -17,7 +17,7 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    for name in ("builders", "dataset_card"):
+    for name in ("builders", "dataset_card", "loading_script"):
         ours = {path.name for path in (ROOT / name).iterdir() if path.is_file()}
         assert {path.name for path in (site / "safetypairs_hf" / "_data" / name).iterdir()} == ours
     assert (site / "safetypairs_hf" / "py.typed").is_file()

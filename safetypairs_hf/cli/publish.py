@@ -10,6 +10,7 @@ import click
 @click.argument("target")
 @click.option("--version", required=True, metavar="X.Y.Z", help="Patch: card only. Minor: pairs added. Major: removed.")
 @click.option("--replace", is_flag=True, help="Hold exactly the run's pairs, instead of adding them to what is there.")
+@click.option("--require-review", is_flag=True, help="Refuse new pairs that nobody has reviewed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--private", is_flag=True, help="Make the Hub repo private.")
 @click.option(
@@ -20,7 +21,14 @@ import click
     help="Gate the Hub repo: access is granted at once (auto) or by you (manual).",
 )
 def command(
-    run: str, target: str, version: str, replace: bool, dry_run: bool, private: bool, gated: str | None
+    run: str,
+    target: str,
+    version: str,
+    replace: bool,
+    require_review: bool,
+    dry_run: bool,
+    private: bool,
+    gated: str | None,
 ) -> None:
     """Publish a run as a version of a dataset.
 
@@ -40,12 +48,15 @@ def command(
     quiet_hub()
     to = parse_target(target, private=private, gated=gated)
     with unit_bars() as progress:
-        published = publish(open_run(run), to, wanted, replace=replace, dry_run=dry_run, progress=progress)
+        options = {"replace": replace, "require_review": require_review, "dry_run": dry_run}
+        published = publish(open_run(run), to, wanted, **options, progress=progress)
     plan = published.plan
     for reason, count in plan.rejected.items():
         click.echo(f"safetypairs: {count} pairs of the run are left out: {reason}", err=True)
     total = len(plan.kept) + len(plan.added)
-    difference = f"{len(plan.added):,} pairs added, {len(plan.removed):,} removed, {total:,} in all"
+    added, removed, relabelled = plan.counts
+    changed = f", {relabelled:,} relabelled" if relabelled else ""
+    difference = f"{added:,} pairs added, {removed:,} removed{changed}, {total:,} in all"
     if not published.done:
         click.echo(f"{published.where}: nothing to do")
     elif dry_run:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 
 @click.command("versions")
 @click.argument("target")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, with whole commit ids.")
 def command(target: str, as_json: bool) -> None:
-    """The versions that a dataset has, newest first.
+    """The versions that a dataset has, newest first, and on the Hub the commit that each one's tag names.
 
     \b
     Example:  safetypairs versions my-org/safetypairs
     """
-    from safetypairs_hf.publishing.targets import parse_target
+    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.publishing.published import open_published, versions
     from safetypairs_hf.tables import table
 
-    releases = parse_target(target).head().releases[::-1]
-    columns = ("version", "pairs", "added", "removed", "recipe", "code")
+    quiet_hub()
+    opened = open_published(target)
+    found = versions(opened)
     if as_json:
-        click.echo(json.dumps([{column: release[column] for column in columns} for release in releases], indent=2))
-    elif not releases:
+        click.echo(json.dumps([line._asdict() for line in found], indent=2))
+    elif not found:
         click.echo(f"{target} has no version yet; make one: safetypairs publish RUN {target} --version 1.0.0")
     else:
-        click.echo(table(target, columns, [[release[column] for column in columns] for release in releases]))
+        columns = ["version", "pairs", "added", "removed", "recipe", *([] if opened.tags() is None else ["tag"])]
+        rows: list[list[Any]] = []
+        for line in found:
+            figures = [getattr(line, name) for name in columns[:5]]
+            tag = line.commit[:12] if line.commit else "no tag"
+            note = "" if line.released else " (no release)"
+            rows.append(["-" if value is None else value for value in figures] + ([tag + note] if columns[5:] else []))
+        click.echo(table(target, columns, rows))

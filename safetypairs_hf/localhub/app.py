@@ -20,6 +20,7 @@ from safetypairs_hf.localhub import (
     routes_pulls,
     routes_read,
     routes_repos,
+    routes_storage,
     routes_write,
     routes_xet,
 )
@@ -75,7 +76,16 @@ class Outer:
 def build(hub: Hub, log: list[Logged]) -> ASGIApp:
     """The application of a hub; each request is appended to `log`."""
     # Fixed words before names: /lfs/... and /xet/... would else be read as repos.
-    modules = (routes_xet, routes_lfs, routes_git, routes_repos, routes_write, routes_pulls, routes_read)
+    modules = (
+        routes_xet,
+        routes_lfs,
+        routes_git,
+        routes_repos,
+        routes_storage,
+        routes_write,
+        routes_pulls,
+        routes_read,
+    )
     routes = [Route(path, _endpoint(hub, handler), methods=[method])
               for module in modules for method, path, handler in module.ROUTES]  # fmt: skip
     # Last, so that hf-xet and others get 404 (try another way), never 405, for what is not here.

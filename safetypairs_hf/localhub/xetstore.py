@@ -177,6 +177,12 @@ class XetFiles:
         write_json(self.folder / f"{checked_hash(file.hash)}.json", file._asdict())
         write_json(self.folder / f"sha256-{file.sha256}.json", file.hash)
 
+    def remove(self, oid: str) -> None:
+        """Forget the file with this sha256, if it is here."""
+        if file_hash := self.by_sha256(oid):
+            (self.folder / f"{checked_hash(file_hash)}.json").unlink(missing_ok=True)
+            (self.folder / f"sha256-{oid}.json").unlink(missing_ok=True)
+
     def by_sha256(self, oid: str) -> str | None:
         found: Any = self._read(f"sha256-{oid}.json")
         return found if isinstance(found, str) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -10,29 +12,35 @@ import yaml
 
 from safetypairs_hf.building import funnel
 from safetypairs_hf.pictures import sha256
-from safetypairs_hf.publishing.manifest import Manifest, Total, dump
+from safetypairs_hf.publishing import licenses, markdown
+from safetypairs_hf.publishing.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.resources import folder
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
     """README.md and CHANGELOG.md of a version; `name` is what `load_dataset` takes."""
-    header = yaml.safe_dump(metadata(manifest), sort_keys=False, allow_unicode=True)
+    header = yaml.safe_dump(metadata(manifest, name), sort_keys=False, allow_unicode=True)
     return {"README.md": f"---\n{header}---\n\n{_prose(manifest, name)}", "CHANGELOG.md": changelog(manifest)}
 
 
-def metadata(manifest: Manifest) -> dict[str, Any]:
+def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
     """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
-    fixed = yaml.safe_load((folder("dataset_card") / "metadata.yaml").read_text(encoding="utf-8"))
     found = configs(manifest)
     # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
     identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))}"}
     return {
-        **fixed,
-        "license": sorted({release["license"].lower() for release in manifest.releases}),
-        "size_categories": [next((text for limit, text in _SIZES if len(manifest.entries) < limit), "n>1M")],
+        **resource("metadata.yaml"),
+        **licenses.metadata((release["license"] for release in manifest.releases), name),
+        "size_categories": [next((text for limit, text in _SIZES if len(manifest.entries) < limit), "10M<n<100M")],
         "configs": [
             {
                 "config_name": config,
@@ -57,7 +65,7 @@ class View(NamedTuple):
 def configs(manifest: Manifest) -> dict[str, list[View]]:
     """The configs, all views of the same files; each lists only splits that hold pairs."""
     totals = manifest.totals()
-    splits = _splits(totals)
+    splits = splits_of(totals)
     present = [slug for slug in SLUGS if any(slug in totals[split] for split in splits)]
     views = {"default": [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]}
     if "test" in totals:
@@ -74,6 +82,93 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
     return views
 
 
+def splits_of(totals: Mapping[str, Any]) -> list[str]:
+    """The splits that hold pairs, `train` before `test`."""
+    return [split for split in ("train", "test") if split in totals]
+
+
+def resource(file: str) -> Any:
+    """A YAML file of `dataset_card/`."""
+    return yaml.safe_load((folder("dataset_card") / file).read_text(encoding="utf-8"))
+
+
+def on_hub(name: str) -> bool:
+    """Whether `name` is org/name on the Hub rather than a folder."""
+    return not name.startswith((".", "/", "~"))
+
+
+def citation(manifest: Manifest, name: str) -> str:
+    """BibTeX of the method's paper and of this version. No year: a release knows no clock."""
+    where = f"https://huggingface.co/datasets/{name}" if on_hub(name) else markdown.line(name)
+    key = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "safetypairs"
+    dataset = (
+        f"@misc{{{key}-v{manifest.version},\n"
+        f"  title        = {{{_bibtex(name)}, version {manifest.version}}},\n"
+        f"  howpublished = {{{_bibtex(where)}}},\n"
+        "  note         = {Counterfactual image pairs, made with safetypairs-hf}\n}"
+    )
+    return f"{(folder('dataset_card') / 'paper.bib').read_text(encoding='utf-8')}\n{dataset}"
+
+
+def changelog(manifest: Manifest) -> str:
+    """CHANGELOG.md, newest first."""
+    lines = ["# Changelog", ""]
+    for release in reversed(manifest.releases):
+        what = markdown.plain(release["summary"])
+        lines += [f"## {release['version']}", "", f"{what}; {release['pairs']} pairs in all.", ""]
+    return "\n".join(lines)
+
+
+def _prose(manifest: Manifest, name: str) -> str:
+    loader = jinja2.FileSystemLoader(folder("dataset_card"))
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= {"plain": markdown.plain, "code": markdown.code, "quoted": _quoted}
+    totals = manifest.totals()
+    splits = splits_of(totals)
+    release = manifest.releases[-1]
+    stages = release["funnel"]
+    return environment.get_template("README.md.jinja").render(
+        title=name.rstrip("/").rsplit("/", 1)[-1],
+        name=name,
+        on_hub=on_hub(name),
+        version=release["version"],
+        pairs=len(manifest.entries),
+        reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),
+        groups=len({entry.group for entry in manifest.entries}),
+        categories=CATEGORIES,
+        present=[each for each in CATEGORIES if any(each.slug in totals[split] for split in splits)],
+        splits=splits,
+        counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
+        by_category="test" in totals,
+        columns=resource("columns.yaml"),
+        release=release,
+        judging=release["judging"],
+        judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
+        funnel=list(funnel.rows({"stages": stages})),
+        stages=[stage["stage"] for stage in stages],
+        yields=list(_yields(stages)),
+        sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
+        takedowns=len(manifest.takedowns),
+        releases=manifest.releases[::-1],
+        citation=citation(manifest, name),
+    )
+
+
+def _yields(stages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For each category the number left after each stage, and which share of the source's the judges let pass."""
+    by_stage = {stage["stage"]: stage["by_category"] for stage in stages}
+    for slug in SLUGS:
+        left = {stage: of.get(slug, {"out": 0})["out"] for stage, of in by_stage.items()}
+        if any(left.values()):
+            share = f"{left['judge'] / left['source']:.0%}" if left["source"] else ""
+            yield {"category": f"`{slug}`", "left": list(left.values()), "share": share}
+
+
+def _settings(judge: Mapping[str, Any]) -> str:
+    found = {key: value for key, value in sorted(judge.items()) if key not in ("class", "holds_model")}
+    return ", ".join(f"{key} = {value}" for key, value in found.items()) or "none"
+
+
 def _info(config: str, views: Sequence[View]) -> dict[str, Any]:
     """What lets `load_dataset` notice that a file is missing."""
     size = _sum(view.total for view in views).size
@@ -86,41 +181,10 @@ def _sum(totals: Iterable[Total]) -> Total:
     return Total(sum(pairs), sum(sizes))
 
 
-def changelog(manifest: Manifest) -> str:
-    """CHANGELOG.md, newest first."""
-    lines = ["# Changelog", ""]
-    for release in reversed(manifest.releases):
-        lines += [f"## {release['version']}", "", f"{release['summary']}; {release['pairs']} pairs in all.", ""]
-    return "\n".join(lines)
+def _quoted(text: str) -> str:
+    """A Python string."""
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _prose(manifest: Manifest, name: str) -> str:
-    loader = jinja2.FileSystemLoader(folder("dataset_card"))
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    totals = manifest.totals()
-    release = manifest.releases[-1]
-    return environment.get_template("README.md.jinja").render(
-        title=name.rstrip("/").rsplit("/", 1)[-1],
-        name=name,
-        on_hub=not name.startswith((".", "/")),
-        version=release["version"],
-        pairs=len(manifest.entries),
-        groups=len({entry.group for entry in manifest.entries}),
-        categories=CATEGORIES,
-        splits=_splits(totals),
-        counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
-        by_category="test" in totals,
-        release=release,
-        judges=release["judging"]["judges"],
-        funnel=list(funnel.rows({"stages": release["funnel"]})),
-        licenses=_joined(release["license"] for release in manifest.releases),
-        attributions=_joined(release["attribution"] for release in manifest.releases),
-    )
-
-
-def _splits(totals: dict[str, dict[str, Total]]) -> list[str]:
-    return [split for split in ("train", "test") if split in totals]
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(texts))
+def _bibtex(text: str) -> str:
+    return re.sub(r"([\\{}%#&$_])", r"\\\1", markdown.line(text))

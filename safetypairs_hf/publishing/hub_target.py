@@ -2,92 +2,240 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, errors
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
 
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.hub import explained
+from safetypairs_hf.errors import HubUnavailable, PublishError
+from safetypairs_hf.hub import answer_seconds, explained, passing, retried
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.target import Change, refuse_foreign
+from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
+
+# How the target stands when a publish ends early, for the user.
+UNCHANGED = "no version was changed, and the same command goes on from here"
+UNSURE = "whether the new version arrived is not known; the same command finds out and goes on from there"
+UNTAGGED = "the new version is there, but not its tag; the same command sets it"
 
 
 class HubTarget:
-    """See `Target`. `private` and `gated` ("auto" or "manual") are set before anything is uploaded."""
+    """See `Target`. `private` and `gated` ("auto" or "manual") are set, and seen to be, before data is uploaded.
 
-    def __init__(self, repo: str, *, private: bool = False, gated: str | None = None) -> None:
+    `api`: a client of another Hub or token than the usual ones.
+    """
+
+    def __init__(self, repo: str, *, private: bool = False, gated: str | None = None, api: HfApi | None = None) -> None:
         self.name = repo
-        self._private = private
-        self._gated = gated
-        self._api = HfApi()
+        self._settings = {**({"private": True} if private else {}), **({"gated": gated} if gated else {})}
+        self._api = api or HfApi()
         self._head: str | None = None  # the commit that `head` read, which `commit` builds on
+        self._last: Version | None = None
+        self._standing = UNCHANGED
 
     def head(self) -> Manifest:
-        with explained(self.name):
+        with self._explained():
             try:
-                info = self._api.dataset_info(self.name)
+                info = self._info()
             except errors.GatedRepoError:
                 raise
             except errors.RepositoryNotFoundError:
+                self._refuse_other_kinds()
                 return Manifest()  # it is new, or private and not ours: creating it will tell
             self._head = info.sha
             files = [sibling.rfilename for sibling in info.siblings or []]
-            found = manifest.load(self.fetch(manifest.NAME).read_bytes()) if manifest.NAME in files else None
+            found = self._manifest(info.sha) if manifest.NAME in files else None
         if found is None:
             refuse_foreign(self.name, files)
-        return found or Manifest()
+            return Manifest()
+        refuse_strays(self.name, files, found)
+        self._last = found.version
+        return found
 
     def fetch(self, name: str) -> Path:
-        with explained(self.name):
-            return Path(self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=self._head))
+        with self._explained():
+            return self._fetch(name, self._head)
 
     def commit(self, change: Change) -> str:
-        with explained(self.name):
-            self._prepare()
-            operations = [CommitOperationDelete(name) for name in change.delete]
-            additions = [CommitOperationAdd(name, str(path)) for name, path in change.write.items()]
-            try:
-                self._head = self._api.create_commit(
-                    self.name,
-                    [*operations, *additions],
-                    commit_message=change.summary,
-                    repo_type="dataset",
-                    parent_commit=self._head,
-                ).oid
-            except errors.HfHubHTTPError as error:
-                if error.response.status_code == 412:
+        with self._explained():
+            retried(self._api.whoami)
+            if self._head is None:
+                self._create()
+            self.settle()
+            self._refuse_or_mend_tags(change.version)
+            self._head = retried(lambda: self._commit(change))
+            self._standing = UNTAGGED
+            self.tag(change.version)
+        return f"{self._api.endpoint}/datasets/{self.name} (tag {change.version.tag})"
+
+    def settle(self) -> None:
+        """Set what was asked for, unless it is so already, and read it back."""
+        if not self._settings:
+            return
+        with self._explained():
+            if self._unsettled():
+                wanted: dict[str, Any] = self._settings
+                retried(lambda: self._api.update_repo_settings(self.name, repo_type="dataset", **wanted))
+                if left := self._unsettled():
                     raise PublishError(
-                        f"somebody else published to {self.name} meanwhile; nothing was changed: run again"
-                    ) from error
-                raise
-        self.tag(change.version)
-        return f"{constants.ENDPOINT}/datasets/{self.name} (tag {change.version.tag})"
+                        f"{self._api.endpoint} took the settings of {self.name}, but did not make it {left}; nothing "
+                        "was uploaded: set that on the repo's settings page, then run again"
+                    )
 
     def tagged(self, version: Version) -> bool:
-        if self._head is None:
-            return False
-        with explained(self.name):
-            refs = self._api.list_repo_refs(self.name, repo_type="dataset")
-        return any(tag.name == version.tag for tag in refs.tags)
+        with self._explained():
+            return self._head is not None and self._is_tagged(version)
 
     def tag(self, version: Version) -> None:
-        with explained(self.name):
-            self._api.create_tag(
-                self.name, tag=version.tag, revision=self._head, tag_message=str(version), repo_type="dataset"
+        with self._explained():
+            retried(
+                lambda: self._api.create_tag(
+                    self.name,
+                    tag=version.tag,
+                    revision=self._head,
+                    # no message: mlcroissant fetches the tag into a branch, which Git refuses for an annotated one
+                    repo_type="dataset",
+                    exist_ok=True,  # the answer to an earlier try may have been lost
+                )
             )
+            self._is_tagged(version)
 
-    def _prepare(self) -> None:
-        """Ask for the token's name, create the repo where it is new, and close it as asked before data reaches it."""
-        self._api.whoami()
-        if self._head is None:
-            self._api.create_repo(self.name, repo_type="dataset", private=self._private)
-            self._head = self._api.dataset_info(self.name).sha
-        if self._private or self._gated:
-            self._api.update_repo_settings(
+    def _commit(self, change: Change) -> str:
+        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationDelete(name) for name in change.delete),
+            *(CommitOperationAdd(name, str(path)) for name, path in change.write.items()),
+        ]
+        try:
+            return self._api.create_commit(
                 self.name,
+                operations,
+                commit_message=change.summary,
                 repo_type="dataset",
-                private=True if self._private else None,
-                gated=self._gated,  # type: ignore[arg-type]
+                parent_commit=self._head,
+            ).oid
+        except Exception as error:
+            conflict = isinstance(error, errors.HfHubHTTPError) and error.response.status_code == 412
+            if not conflict and not passing(error):
+                raise
+            if conflict or _asked_to_commit(error):
+                self._standing = UNSURE
+                with self._explained():  # which ends the tries: it has had its own
+                    landed = self._landed(change)
+                self._standing = UNCHANGED
+                if landed is not None:
+                    return landed
+            if conflict:
+                raise self._conflict() from error
+            raise
+
+    def _landed(self, change: Change) -> str | None:
+        """The head, if it is the one that the change makes."""
+        sha: str | None = self._info().sha
+        if sha is None or sha == self._head:
+            return None
+        try:
+            there = self._fetch(manifest.NAME, sha).read_bytes()
+        except errors.EntryNotFoundError as error:
+            if passing(error):
+                raise
+            return None
+        return sha if there == change.write[manifest.NAME].read_bytes() else None
+
+    def _create(self) -> None:
+        private = self._settings.get("private", False)
+        retried(lambda: self._api.create_repo(self.name, repo_type="dataset", private=bool(private), exist_ok=True))
+        info = self._info()
+        files = [sibling.rfilename for sibling in info.siblings or []]
+        if manifest.NAME in files:
+            raise self._conflict()
+        refuse_foreign(self.name, files)
+        self._head = info.sha
+
+    def _unsettled(self) -> str:
+        """What was asked for and is not so yet, in words."""
+        info = self._info()
+        left = [name for name, value in self._settings.items() if getattr(info, name) != value]
+        return " and ".join("private" if name == "private" else f"gated ({self._settings[name]})" for name in left)
+
+    def _refuse_or_mend_tags(self, version: Version) -> None:
+        """The new version's tag must be free. The last one's may be missing: its publish was stopped before it."""
+        tags = self._tags()
+        if version.tag in tags:
+            raise PublishError(
+                f"{self.name} has a tag {version.tag} already, on commit {tags[version.tag][:7]}, which is no release "
+                "of that version; delete the tag, or publish another version"
             )
+        if self._last is not None and not self._is_tagged(self._last):
+            self.tag(self._last)
+
+    def _is_tagged(self, version: Version) -> bool:
+        commit = self._tags().get(version.tag)
+        if commit is None:
+            return False
+        if commit != self._head:
+            there = self._manifest(version.tag)
+            if there is None or there.version != version:
+                raise PublishError(
+                    f"tag {version.tag} of {self.name} was moved: it names commit {commit[:7]}, which is not version "
+                    f"{version}; set it back or delete it, then run again"
+                )
+        return True
+
+    def _refuse_other_kinds(self) -> None:
+        for kind in ("model", "space"):
+            if retried(lambda kind=kind: self._api.repo_exists(self.name, repo_type=kind)):  # type: ignore[misc]
+                raise PublishError(
+                    f"{self.name} is a {kind} at {self._api.endpoint}, and no dataset; name another repo, or make the "
+                    f"dataset first: hf repos create {self.name} --type dataset"
+                )
+
+    def _info(self) -> Any:
+        return retried(lambda: self._api.dataset_info(self.name, timeout=answer_seconds()))
+
+    def _tags(self) -> dict[str, str]:
+        refs = retried(lambda: self._api.list_repo_refs(self.name, repo_type="dataset"))
+        return {tag.name: tag.target_commit for tag in refs.tags}
+
+    def _fetch(self, name: str, revision: str | None) -> Path:
+        try:
+            return Path(
+                retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision))
+            )
+        except OSError as error:
+            if error.errno is None or passing(error):  # the Hub's; a full disk has a number
+                raise
+            raise PublishError(
+                f"cannot keep {name} of {self.name} in the cache: {error.strerror}; nothing was changed (HF_HOME says "
+                "where the cache is)"
+            ) from error
+
+    def _manifest(self, revision: str) -> Manifest | None:
+        try:
+            return manifest.load(self._fetch(manifest.NAME, revision).read_bytes())
+        except errors.RemoteEntryNotFoundError:
+            return None
+
+    def _conflict(self) -> PublishError:
+        return PublishError(f"somebody else published to {self.name} meanwhile; nothing was changed: run again")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """As `explained`, and how the target stands."""
+        try:
+            with explained(self.name, self._api.endpoint):
+                yield
+        except HubUnavailable as error:
+            text = str(error)
+            raise HubUnavailable(text if self._standing in text else f"{text}; {self._standing}") from error
+
+
+def _asked_to_commit(error: Exception) -> bool:
+    """Whether it is the commit itself that failed, and no request before it; then it may have arrived all the same."""
+    try:
+        return "/commit/" in str(error.request.url)  # type: ignore[attr-defined]
+    except (AttributeError, RuntimeError):  # no HTTP error (an answer that is no JSON), or one with no request
+        return True

@@ -15,7 +15,7 @@ from filelock import FileLock
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.target import Change, refuse_foreign
+from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
 
@@ -40,6 +40,9 @@ class LocalTarget:
         found = manifest.load(self._seen)
         if found is None and self.path.is_dir():
             refuse_foreign(self.name, [item.name for item in self.path.iterdir()])
+        if found is not None:
+            data = [path for path in (self.path / "data").rglob("*") if path.is_file()]
+            refuse_strays(self.name, [path.relative_to(self.path).as_posix() for path in data], found)
         return found or Manifest()
 
     def fetch(self, name: str) -> Path:
@@ -96,6 +99,9 @@ class LocalTarget:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def settle(self) -> None:
+        """A folder has no settings."""
 
     def tagged(self, version: Version) -> bool:
         return True

@@ -1,21 +1,28 @@
-"""manifest.parquet: one row a pair, and in its metadata the releases. All that a release needs to know of the last."""
+"""manifest.parquet: one row a pair; in its metadata the releases, the takedowns and the hash of every data file.
+
+All that a release needs to know of the last one, and all that a check of a published version needs.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing.versions import Version, parse
 from safetypairs_hf.records import Identity
 
 NAME = "manifest.parquet"
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours
+FORMAT = 1
+UNREVIEWED = "unreviewed"
 
 _SCHEMA = pa.schema(
     {
@@ -31,12 +38,27 @@ _SCHEMA = pa.schema(
         "safe_phash": pa.binary(32),
         "family": pa.string(),
         "size": pa.int64(),
+        "review": pa.string(),
     }
 )
+# Few values in many rows: each is one object in memory, however many entries name it.
+_SHARED = ("file", "category", "split", "introduced", "review")
+_ROWS = 1 << 16
+# The Arrow schema would repeat the whole metadata, and nobody searches a manifest by a column's range.
+_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "store_schema": False,
+    "write_statistics": False,
+    "write_page_checksum": True,
+    "use_dictionary": [*_SHARED, "family"],
+}
 
 
 class Entry(NamedTuple):
-    """A published pair: the file that holds it, what decides its place in later releases, and its images' size."""
+    """A published pair: the file that holds it, what decides its place in later releases, its images' size in bytes.
+
+    `review` is the status of the pair's review; "unreviewed" where there was none.
+    """
 
     pair_id: str
     file: str
@@ -50,17 +72,33 @@ class Entry(NamedTuple):
     safe_phash: bytes
     family: str
     size: int
+    review: str = UNREVIEWED
 
     @classmethod
     def of(
-        cls, identity: Identity, file: str, category: str, split: str, group: str, introduced: str, size: int
+        cls,
+        identity: Identity,
+        file: str,
+        category: str,
+        split: str,
+        group: str,
+        introduced: str,
+        size: int,
+        review: str = UNREVIEWED,
     ) -> Entry:
-        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size)
+        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review)
 
     @property
     def identity(self) -> Identity:
         hashes = self.unsafe_sha256, self.safe_sha256, self.unsafe_phash, self.safe_phash
         return Identity(self.pair_id, *hashes, self.family)
+
+
+class FileHash(NamedTuple):
+    """What a data file is: the hex SHA-256 and the number of its bytes."""
+
+    sha256: str
+    size: int
 
 
 class Total(NamedTuple):
@@ -70,10 +108,16 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The pairs of a version, and every release up to it, oldest first (JSON values, see `release.py`)."""
+    """The pairs of a version, and every release up to it, oldest first (JSON values, see `release.py`).
+
+    `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
+    this version, by name.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
+    takedowns: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, FileHash] = field(default_factory=dict)
 
     @property
     def version(self) -> Version | None:
@@ -90,28 +134,94 @@ class Manifest:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as Parquet, sorted by file, rows of a file in its order."""
-    entries = sorted(manifest.entries, key=lambda entry: entry.file)  # stable, so a file's order stays
-    head = {"format": 1, "version": str(manifest.version), "releases": manifest.releases}
-    schema = _SCHEMA.with_metadata({KEY: json.dumps(head, sort_keys=True).encode()})
+    """The manifest as Parquet: by release, oldest first, then by file; rows of a file in its order.
+
+    The rows of a release are row groups of their own, which a later release leaves as they are: to store its manifest
+    costs little more than its own rows.
+    """
+    introduced: dict[str, list[Entry]] = defaultdict(list)
+    for entry in manifest.entries:
+        introduced[entry.introduced].append(entry)
+    head = {
+        "format": FORMAT,
+        "version": str(manifest.version),
+        "releases": manifest.releases,
+        "takedowns": manifest.takedowns,
+        "files": {name: file._asdict() for name, file in manifest.files.items()},
+    }
     buffer = io.BytesIO()
-    pq.write_table(_table(entries, schema), buffer, compression="zstd")
+    with pq.ParquetWriter(buffer, _SCHEMA, **_OPTIONS) as writer:
+        writer.add_key_value_metadata({KEY: json.dumps(head, sort_keys=True).encode()})
+        for version in sorted(introduced, key=parse):
+            entries = sorted(introduced[version], key=lambda entry: entry.file)  # stable, so a file's order stays
+            for start in range(0, len(entries), _ROWS):
+                writer.write_table(_table(entries[start : start + _ROWS]))
     return buffer.getvalue()
 
 
 def load(data: bytes) -> Manifest | None:
-    """The manifest in `data`; None where it is no Parquet file, or not one of ours."""
+    """The manifest in `data`; None where it is no Parquet file, or not one of ours.
+
+    Raises:
+        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+    """
     try:
-        table = pq.read_table(io.BytesIO(data))
+        found = _open(data)
+        if found is None:
+            return None
+        file, head = found
+        files = {name: FileHash(**values) for name, values in head["files"].items()}
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files)
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        said = " ".join(str(error).split())
+        raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
+
+
+def read(data: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
+    """The manifest in `data` as columns (one row a pair, named as Entry's fields) and its head, JSON values.
+
+    The head has `format`, `version`, `releases`, `takedowns` and `files` (name -> `sha256`, `size`). None as in `load`.
+
+    Raises:
+        PublishError: a newer safetypairs-hf wrote it.
+        OSError, ValueError: it is damaged.
+    """
+    found = _open(data)
+    return found and (found[0].read(), found[1])
+
+
+def _open(data: bytes) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
+    try:
+        file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
     except pa.ArrowInvalid:
         return None
-    head = (table.schema.metadata or {}).get(KEY)
-    if head is None or table.schema.names != _SCHEMA.names:
+    text = (file.schema_arrow.metadata or {}).get(KEY)
+    if text is None:
         return None
-    columns = table.to_pydict().values()
-    return Manifest([Entry(*row) for row in zip(*columns, strict=True)], json.loads(head)["releases"])
+    head: dict[str, Any] = json.loads(text)
+    if head["format"] > FORMAT:
+        raise PublishError(
+            f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
+            "upgrade: pip install -U safetypairs-hf"
+        )
+    if file.schema_arrow.names != _SCHEMA.names:
+        return None
+    return file, head
 
 
-def _table(entries: Iterable[Entry], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*entries, strict=True)) or [() for _ in schema]
-    return pa.table([pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema)
+def _entries(file: pq.ParquetFile) -> Iterator[Entry]:
+    for batch in file.iter_batches(_ROWS):
+        yield from map(Entry._make, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
+
+
+def _values(name: str, column: pa.Array) -> list[Any]:
+    if name not in _SHARED:
+        return list(column.to_pylist())
+    encoded = column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return [values[index] for index in encoded.indices.to_pylist()]
+
+
+def _table(entries: Iterable[Entry]) -> pa.Table:
+    columns = zip(zip(*entries, strict=True), _SCHEMA.types, strict=True)
+    return pa.table([pa.array(values, kind) for values, kind in columns], schema=_SCHEMA)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from safetypairs_hf.publishing import card
+from safetypairs_hf.publishing import card, croissant, evaluation, takedowns
 from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.resources import folder
+
+SCRIPT = "loading_script/safetypairs.py"
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
-    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes."""
-    return card.render(manifest, name)
+    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes.
+
+    The text depends on nothing else: who has the manifest can render it again and compare.
+    """
+    # In a subfolder: a script at the root would make `datasets` 4 and 5 refuse the whole repo.
+    script = (folder("loading_script") / "safetypairs.py").read_text(encoding="utf-8")
+    return {
+        **card.render(manifest, name),
+        **croissant.render(manifest, name),
+        **evaluation.render(manifest),
+        **takedowns.render(manifest),
+        SCRIPT: script,
+    }

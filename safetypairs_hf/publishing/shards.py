@@ -14,12 +14,28 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.publishing.schema import arrow_schema
 
+# A file closes at so many pairs, or so many bytes of images. `datasets` joins the reads of a stream up to 32 MB, so
+# what it fetches before the first pair is the first file, whatever its row groups; and pyarrow's first read of 64 kB
+# should hold the footer, of 2 kB a group. A removal costs no less in smaller files: what Xet does not find again lies
+# around the pair, not in the rest of the file.
 PAIRS_A_FILE = 100
-# A stream shows its first pair after one row group, so groups are small: about 1 MB of icon pairs.
-PAIRS_A_GROUP = 10
+FILE_BYTES = 8 * 1024 * 1024
+# Of images, in a row group: what a reader of one group fetches. A group is also where a removal shows. Of 1,200 pairs
+# of 212 kB, adding 24 and removing 12 stores 2.1 times the new pairs' bytes with this, 2.5 times with 2 MB, and 1.6
+# times with one pair a group, where the footers would be larger than pyarrow's first read.
+GROUP_BYTES = 512 * 1024
 
-# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it.
-_OPTIONS: dict[str, Any] = {"compression": "NONE", "use_dictionary": False, "write_page_index": True}
+# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
+# be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
+# such small groups, and ARROW:schema would repeat what the features say. Content-defined chunking is for large files
+# that are written anew: it moves page borders behind a removed pair, and 7.5 times the new bytes were stored.
+_OPTIONS: dict[str, Any] = {
+    "compression": "NONE",
+    "use_dictionary": False,
+    "write_statistics": False,
+    "write_page_index": False,
+    "store_schema": False,
+}
 
 
 @dataclass
@@ -29,22 +45,27 @@ class _Shard:
     name: str
     writer: pq.ParquetWriter
     rows: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0  # bytes of the images of `rows`
     written: int = 0
+    written_size: int = 0
 
     def add(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
-        if len(self.rows) == PAIRS_A_GROUP:
+        self.size += len(row["unsafe_image"]["bytes"]) + len(row["safe_image"]["bytes"])
+        if self.size >= GROUP_BYTES:
             self.flush()
 
     def flush(self) -> None:
         if self.rows:
             self.writer.write_table(pa.Table.from_pylist(self.rows, self.writer.schema))
             self.written += len(self.rows)
-            self.rows = []
+            self.written_size += self.size
+            self.rows, self.size = [], 0
 
     @property
     def full(self) -> bool:
-        return self.written + len(self.rows) == PAIRS_A_FILE
+        pairs, size = self.written + len(self.rows), self.written_size + self.size
+        return pairs >= PAIRS_A_FILE or size >= FILE_BYTES
 
 
 class Shards:
@@ -66,7 +87,7 @@ class Shards:
             name = f"data/{split}/{category}/{self.version}-{number:05d}.parquet"
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            shard = self._open[key] = _Shard(name, pq.ParquetWriter(path, arrow_schema(), **_OPTIONS))
+            shard = self._open[key] = _Shard(name, _writer(path, arrow_schema()))
         shard.add(row)
         if shard.full:
             self._close(key)
@@ -95,7 +116,7 @@ def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None
     gone = pa.array(list(pair_ids))
     target.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetFile(source) as file:
-        writer = pq.ParquetWriter(target, file.schema_arrow, **_OPTIONS)
+        writer = _writer(target, file.schema_arrow)
         try:
             for table in _row_groups(file):
                 kept = table.filter(pc.invert(pc.is_in(table["pair_id"], gone)))
@@ -105,6 +126,12 @@ def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None
         except BaseException:
             _abandon(writer)
             raise
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    writer = pq.ParquetWriter(path, schema, **_OPTIONS)
+    writer.add_key_value_metadata(schema.metadata)  # without ARROW:schema, the writer leaves it out
+    return writer
 
 
 def _abandon(writer: pq.ParquetWriter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -44,8 +44,12 @@ class Target(Protocol):
         """Apply the change; says where the new version is. Raises PublishError with nothing changed."""
         ...
 
+    def settle(self) -> None:
+        """Make the target as closed as was asked for. Raises PublishError where it does not become so."""
+        ...
+
     def tagged(self, version: Version) -> bool:
-        """Whether the version can be loaded by its name."""
+        """Whether the version can be loaded by its name. Raises PublishError where its tag names another one."""
         ...
 
     def tag(self, version: Version) -> None:
@@ -55,7 +59,22 @@ class Target(Protocol):
 
 def refuse_foreign(name: str, files: Sequence[str]) -> None:
     """Raise PublishError if a target without our manifest holds anything."""
-    foreign = sorted(set(files) - _HARMLESS)
-    if foreign:
-        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise PublishError(f"{name} holds files that safetypairs did not write ({shown}); name an empty or new target")
+    if foreign := set(files) - _HARMLESS:
+        raise PublishError(
+            f"{name} holds files that safetypairs did not write ({_some(foreign)}); name an empty or new target"
+        )
+
+
+def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
+    """Raise PublishError unless the data files of a target are those that its manifest names."""
+    here = {file for file in files if file.startswith("data/")}
+    named = {entry.file for entry in held.entries}
+    if strays := here - named:
+        raise PublishError(f"{name} holds data files that safetypairs did not write ({_some(strays)}); delete them")
+    if lost := named - here:
+        raise PublishError(f"{name} lacks files that its manifest names ({_some(lost)}); restore them")
+
+
+def _some(files: Iterable[str]) -> str:
+    first = sorted(files)
+    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")

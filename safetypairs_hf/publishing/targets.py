@@ -24,6 +24,13 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None) 
         raise PublishError(f"{text!r} is no target; expected org/name on the Hub, or a local folder such as ./{text}")
     if Path(text).exists():
         raise PublishError(f"{text} is a folder here and could be a Hub id too; for the folder write ./{text}")
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
     from safetypairs_hf.publishing.hub_target import HubTarget
 
+    try:
+        validate_repo_id(text)
+    except HFValidationError as error:
+        raise PublishError(f"{text!r} is no Hub id: {str(error).splitlines()[0]}") from error
     return HubTarget(text, private=private, gated=gated)

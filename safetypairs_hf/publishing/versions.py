@@ -34,7 +34,7 @@ def parse(text: str) -> Version:
 
 
 def least(last: Version, added: int, removed: int) -> Version:
-    """The smallest version that the difference from `last` allows."""
+    """The smallest version that the difference from `last` allows; a relabelled pair counts as removed."""
     if removed:
         return Version(last.major + 1, 0, 0)
     if added:
@@ -42,7 +42,7 @@ def least(last: Version, added: int, removed: int) -> Version:
     return Version(last.major, last.minor, last.patch + 1)
 
 
-def check(version: Version, last: Version | None, added: int, removed: int) -> None:
+def check(version: Version, last: Version | None, added: int, removed: int, relabelled: int = 0) -> None:
     """Refuse a version that is not above the last one, or is too small for the difference.
 
     Raises:
@@ -50,9 +50,10 @@ def check(version: Version, last: Version | None, added: int, removed: int) -> N
     """
     if last is None:
         return
-    smallest = least(last, added, removed)
+    smallest = least(last, added, removed + relabelled)
     if version <= last:
         raise PublishError(f"version {version} is not above the last one, {last}; give {smallest} or more")
     if version < smallest:
-        what = f"{removed} pairs are removed" if removed else f"{added} pairs are added"
+        counts = (removed, "removed"), (relabelled, "relabelled"), (added, "added")
+        what = next(f"{count} pairs are {done}" for count, done in counts if count)
         raise PublishError(f"version {version} is too small a step from {last}: {what}; give {smallest} or more")

@@ -84,7 +84,8 @@ def test_a_private_gated_repo_is_closed(hub: Hub, runs: Path) -> None:  # noqa: 
     info = hub.api().dataset_info(REPO)
     assert (info.private, info.gated) == (True, "manual")
     seen = safetypairs(hub, runs, "versions", REPO, user="bob")
-    assert seen.stdout.startswith(f"{REPO} has no version yet")
+    assert (seen.returncode, seen.stdout) == (1, "")
+    assert f"no dataset {REPO} at {hub.endpoint} that this token may see" in seen.stderr
     # Settings come before data: no request after the settings' may be what closes the repo.
     settings = [n for n, entry in enumerate(hub.server.log) if entry.path.endswith("/settings")]
     commits = [n for n, entry in enumerate(hub.server.log) if "/commit/" in entry.path]
@@ -150,3 +151,43 @@ def test_wrong_usage_exits_2(tmp_path: Path, hub: Hub) -> None:  # noqa: F811
         failed = safetypairs(hub, tmp_path, *words)
         assert failed.returncode == 2, failed
         assert "Traceback" not in failed.stderr
+
+
+def test_bad_targets_on_the_hub(hub: Hub, runs: Path) -> None:  # noqa: F811
+    """A model, a space, no Hub id, a file in our paths, a file of ours that is gone, a gated repo without access."""
+    api = hub.api()
+    api.create_repo("lab/guard", repo_type="model")
+    api.create_repo("lab/page", repo_type="space", space_sdk="static")
+    safetypairs(hub, runs, "publish", "small", "alice/closed", "--version", "1.0.0", "--gated", "manual")
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    held = [name for name in api.list_repo_files(REPO, repo_type="dataset") if name.startswith("data/")]
+    api.upload_file(path_or_fileobj=b"x", path_in_repo="data/test/hate/mine.parquet", repo_id=REPO, repo_type="dataset")
+    safetypairs(hub, runs, "publish", "small", "lab/torn", "--version", "1.0.0")
+    api.delete_file(held[0], "lab/torn", repo_type="dataset")
+    cases = [
+        ("lab/guard", "alice", "lab/guard is a model at "),
+        ("lab/page", "alice", "lab/page is a space at "),
+        ("lab/a--b", "alice", "'lab/a--b' is no Hub id: "),
+        ("lab/a.git", "alice", "'lab/a.git' is no Hub id: "),
+        ("https://huggingface.co/datasets/lab/x", "alice", "is no target; expected org/name on the Hub"),
+        (REPO, "alice", f"{REPO} holds data files that safetypairs did not write (data/test/hate/mine.parquet)"),
+        ("lab/torn", "alice", f"lab/torn lacks files that its manifest names ({held[0]})"),
+        ("alice/closed", "bob", "alice/closed is gated: ask for access at "),
+    ]
+    before = {name: api.dataset_info(name).sha for name in (REPO, "lab/torn", "alice/closed")}
+    for target, user, message in cases:
+        failed = safetypairs(hub, runs, "publish", "large", target, "--version", "1.1.0", user=user)
+        assert failed.returncode == 1, failed
+        assert message in failed.stderr
+        assert failed.stderr.count("\n") == 1, failed.stderr
+    assert {name: api.dataset_info(name).sha for name in before} == before
+    assert not api.repo_exists("lab/guard", repo_type="dataset")
+
+
+def test_settings_are_made_so_where_the_version_is_there_already(hub: Hub, runs: Path) -> None:  # noqa: F811
+    words = ("publish", "small", REPO, "--version", "1.0.0")
+    safetypairs(hub, runs, *words)
+    safetypairs(hub, runs, *words, "--gated", "auto", "--dry-run")
+    assert hub.api().dataset_info(REPO).gated is False
+    assert safetypairs(hub, runs, *words, "--gated", "auto").returncode == 0
+    assert hub.api().dataset_info(REPO).gated == "auto"

@@ -18,10 +18,12 @@ from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.release import Published, publish
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.publishing.versions import check, parse
+from safetypairs_hf.taxonomy import SLUGS
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +137,14 @@ def test_the_same_release_twice_is_a_no_op(runs: tuple[RunFolder, RunFolder], tm
     assert tree(tmp_path / "out") == before
 
 
-def test_the_same_run_gives_the_same_bytes(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
-    release(runs[0], tmp_path / "a" / "pairs", "1.0.0")
-    release(runs[0], tmp_path / "b" / "pairs", "1.0.0")
-    one, two = tree(tmp_path / "a" / "pairs"), tree(tmp_path / "b" / "pairs")
-    assert one.pop("README.md") != two.pop("README.md")  # it names its target
-    assert one == two
+def test_the_same_run_gives_the_same_bytes(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)  # the card and the manifest name their target
+        publish(RunFolder(runs[0].root), parse_target("./pairs"), parse("1.0.0"))
+    assert tree(tmp_path / "a" / "pairs") == tree(tmp_path / "b" / "pairs")
 
 
 def test_a_dry_run_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
@@ -182,7 +186,7 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
     release(runs[0], tmp_path / "out", "1.0.1")
     after = tree(tmp_path / "out")
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"README.md", "CHANGELOG.md", "manifest.parquet"}
+    assert changed == {"README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", "manifest.parquet"}
     assert "Version **1.0.1**, 40 pairs" in after["README.md"].decode()
 
 
@@ -303,6 +307,70 @@ def test_a_near_duplicate_joins_the_published_group_and_split(
     new = [entry for pair_id, entry in second.items() if pair_id not in first]
     assert len(new) == 20
     assert sum(entry.split == "train" for entry in new) > 12  # these go by the new fraction
+
+
+def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    """The head has the first pair in another category than the run: its id is another, its images are the same."""
+    small, _ = runs
+    release(small, tmp_path / "out", "1.0.0")
+    head = read(tmp_path / "out")
+    first, *rest = head.entries
+    other = next(slug for slug in SLUGS if slug != first.category)
+    old = first._replace(category=other, pair_id="0" * 16, group="f" * 16, split="train")
+    head = Manifest([old, *rest], head.releases)
+    with pytest.raises(PublishError) as caught:
+        make_plan(small, head, parse("1.1.0"), replace=False)
+    assert str(caught.value) == (
+        f"1 pairs of the run are published in another category (the first, {old.pair_id}, is in {other}, here in "
+        f"{first.category}); relabelling needs --replace and version 2.0.0 or more"
+    )
+    plan = make_plan(small, head, parse("2.0.0"), replace=True)
+    assert (plan.counts, plan.summary) == ((0, 0, 1), "1 relabelled")
+    assert plan.relabelled == {old.pair_id: first.pair_id}
+    place = plan.added[first.pair_id]
+    assert (place.category, place.group, place.split) == (first.category, "f" * 16, "train")  # it never moves
+    with pytest.raises(PublishError, match=r"1\.1\.0 is too small a step from 1\.0\.0: 1 pairs are relabelled; give 2"):
+        check(parse("1.1.0"), plan.last, *plan.counts)
+
+
+def test_a_run_that_nobody_reviewed(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    before = tree(tmp_path / "out")
+    with pytest.raises(PublishError, match=r"^20 of the run's 20 new pairs are unreviewed .* --require-review"):
+        release(runs[1], tmp_path / "out", "1.1.0", require_review=True)
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_data_file_that_we_did_not_write(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    (tmp_path / "out" / "data" / "test" / "mine.parquet").write_text("mine")
+    before = tree(tmp_path / "out")
+    with pytest.raises(PublishError, match=r"did not write \(data/test/mine\.parquet\)"):
+        release(runs[1], tmp_path / "out", "1.1.0")
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    path = tmp_path / "out" / "manifest.parquet"
+    table = pq.read_table(path)
+    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 2}
+    pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
+    before = tree(tmp_path / "out")
+    with pytest.raises(PublishError, match=r"a newer safetypairs-hf wrote this manifest\.parquet \(format 2"):
+        release(runs[1], tmp_path / "out", "1.1.0")
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_damaged_manifest_is_one_line(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    path = tmp_path / "out" / "manifest.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(PublishError, match=r"^manifest\.parquet is damaged \(.*\); restore the version") as caught:
+        release(runs[1], tmp_path / "out", "1.1.0")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_card_says_what_the_manifest_says(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:

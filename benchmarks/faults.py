@@ -1,0 +1,74 @@
+"""Every fault at every request of a publish: what becomes of the release.
+
+    python benchmarks/faults.py [--xet] [--workers 4]
+
+Method: a local Hub behind a proxy (`tests/fault_proxy.py`) that does one harm to the n-th request of
+`safetypairs publish`, for every n, in two scenarios: a first release, and a second one that adds a file, rewrites one
+and deletes one. "expired" and "down" last until the command has ended; "killed" is a kill -9 of the publisher when
+the n-th request arrives, or when the Hub has done it and its answer is about to go out; "full disk" is a limit on the
+size of the files that the publisher writes. Then the same command is run again, undisturbed.
+
+complete: the release equals the undisturbed one: same files and hashes, one commit, one tag. resumed: main and tags
+were as before, and the same command finished the release. tagged: the commit was there without its tag, and the same
+command set it. lost: anything else; there must be none. again: bytes uploaded twice by the second command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+if "HF_HOME" not in os.environ:  # publishers are processes of their own, which run these lines too
+    os.environ.update(HF_HOME=tempfile.mkdtemp(prefix="safetypairs-faults-"), NO_PROXY="127.0.0.1")
+    atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from fault_proxy import CALLED, ONCE, ONWARDS
+from fault_table import Outcome, run_cases, scenarios
+
+KINDS = ("complete", "resumed", "tagged", "lost")
+NAMES = {"before": "killed, request not sent", "after": "killed, answer not read"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--xet", action="store_true")
+    parser.add_argument("--workers", type=int, default=4)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="safetypairs-faults-") as folder:
+        for scenario in scenarios(Path(folder)):
+            outcomes = run_cases(scenario, Path(folder), every, options.xet, options.workers)
+            print(f"\n{scenario.name} release, {'Xet' if options.xet else 'LFS'}")
+            print_table(outcomes)
+
+
+def every(requests: list[str]) -> list[tuple[str, int]]:
+    faults = (*ONCE, *ONWARDS, *CALLED)
+    return [("full disk", 0), *((fault, n) for n in range(1, len(requests) + 1) for fault in faults)]
+
+
+def print_table(outcomes: list[Outcome]) -> None:
+    print(f"{'fault':<26}{'cases':>7}" + "".join(f"{kind:>10}" for kind in KINDS) + f"{'again':>8}")
+    faults = [*ONCE, *ONWARDS, *CALLED, "full disk"]
+    for fault in faults:
+        mine = [outcome for outcome in outcomes if outcome.fault == fault]
+        count = Counter(outcome.kind for outcome in mine)
+        again = sum(outcome.again for outcome in mine)
+        print(
+            f"{NAMES.get(fault, fault):<26}{len(mine):>7}" + "".join(f"{count[k]:>10}" for k in KINDS) + f"{again:>8}"
+        )
+    for outcome in outcomes:
+        if outcome.kind == "lost" or outcome.again:
+            print(f"  {outcome}")
+    for text in sorted({outcome.first.text for outcome in outcomes if outcome.first.code == 1}):
+        print(f"  said: {text}")
+
+
+if __name__ == "__main__":
+    main()

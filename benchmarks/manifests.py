@@ -1,0 +1,165 @@
+"""What the manifest of very many pairs costs: making and writing it, reading it, and the difference of two.
+
+Method: synthetic pairs (random hashes, 100 a file, nine categories). The second version lacks 1 pair in 100, has 1
+in 200 relabelled, 1 in 200 edited again, 1 in 100 reviewed, and 5 in 100 more. Every step runs in a fresh interpreter,
+which prints the seconds of the step and its own VmHWM; the first line is an interpreter with all loaded, nothing done.
+The peer of `diff` is an outer merge of the two tables on the pair id with pandas, which tells added and removed alone.
+The counts that `diff` gives are checked against how the second version was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+A_FILE = 100
+CHANGES = {"removed": 100, "relabelled": 200, "re-edited": 200, "re-reviewed": 100}  # one pair in so many
+MORE = 20
+
+
+def fate(index: int) -> str:
+    """What becomes of a pair: the places are apart from one another."""
+    for place, (kind, every) in enumerate(CHANGES.items(), 1):
+        if index % every == place:
+            return kind
+    return ""
+
+
+def entries(pairs: int, changed: bool) -> Iterator[Any]:
+    """The pairs of the first version, or of the second."""
+    from safetypairs_hf.publishing.manifest import Entry
+    from safetypairs_hf.taxonomy import SLUGS
+
+    more = pairs // MORE if changed else 0
+    for index in range(pairs + more):
+        rng = random.Random(index)
+        pair_id, unsafe, safe = (
+            f"{rng.getrandbits(64):016x}",
+            f"{rng.getrandbits(256):064x}",
+            f"{rng.getrandbits(256):064x}",
+        )
+        number = index // A_FILE
+        category, split, version, review = SLUGS[number % 9], "test" if number % 5 else "train", "1.0.0", "unreviewed"
+        kind = fate(index) if changed and index < pairs else ""
+        if kind == "removed":
+            continue
+        if kind == "relabelled":
+            category, pair_id = SLUGS[(number + 1) % 9], f"{rng.getrandbits(64):016x}"
+        if kind == "re-edited":
+            safe, pair_id = f"{rng.getrandbits(256):064x}", f"{rng.getrandbits(64):016x}"
+        if kind == "re-reviewed":
+            review = "confirmed"
+        if index >= pairs:
+            version = "2.0.0"
+        file = f"data/{split}/{category}/{version}-{number:05d}.parquet"
+        phashes = rng.randbytes(32), rng.randbytes(32)
+        yield Entry(pair_id, file, category, split, pair_id, version, unsafe, safe, *phashes, "", 200_000, review)
+
+
+def nothing(folder: Path, pairs: int) -> str:
+    import safetypairs_hf.publishing.diff  # noqa: F401
+
+    return ""
+
+
+def make(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.publishing.manifest import Manifest, dump
+
+    found = Manifest(list(entries(pairs, False)), [{"version": "1.0.0", "pairs": pairs}])
+    data = dump(found)
+    (folder / "old.parquet").write_bytes(data)
+    return f"{len(data) / pairs:.0f} bytes a pair"
+
+
+def make_second(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.publishing.manifest import Manifest, dump
+
+    (folder / "new.parquet").write_bytes(dump(Manifest(list(entries(pairs, True)), [{"version": "2.0.0"}])))
+    return ""
+
+
+def load(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.publishing import manifest
+
+    found = manifest.load((folder / "old.parquet").read_bytes())
+    assert found and len(found.entries) == pairs
+    return ""
+
+
+def tables(folder: Path) -> list[Any]:
+    from safetypairs_hf.publishing import manifest
+
+    found = [manifest.read((folder / f"{name}.parquet").read_bytes()) for name in ("old", "new")]
+    return [table for table, _ in filter(None, found)]
+
+
+def diff(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.publishing.diff import KINDS, compare
+    from safetypairs_hf.publishing.versions import Version
+
+    found = compare(*tables(folder), Version(1, 0, 0), Version(2, 0, 0)).to_dict()["counts"]
+    expected = {**dict.fromkeys(KINDS, 0), "added": pairs // MORE}
+    for index in range(pairs):
+        kind = fate(index)
+        if kind:
+            expected[kind] += 1
+    assert found == expected, (found, expected)
+    return f"{sum(found.values()):,} changes, as they were made"
+
+
+def merge(folder: Path, pairs: int) -> str:
+    old, new = (table.to_pandas() for table in tables(folder))
+    merged = old.merge(new, on="pair_id", how="outer", indicator=True)
+    return f"{(merged['_merge'] != 'both').sum():,} rows on one side alone"
+
+
+STEPS = {
+    "nothing": nothing,
+    "make and write": make,
+    "make and write, second": make_second,
+    "load as entries": load,
+    "diff": diff,
+    "pandas merge": merge,
+}
+
+
+def run(step: str, folder: Path, pairs: int) -> None:
+    """One step, in this process."""
+    start = time.perf_counter()
+    said = STEPS[step](folder, pairs)
+    seconds = time.perf_counter() - start
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(json.dumps({"seconds": seconds, "peak": int(status["VmHWM"].split()[0]) / 1024, "said": said}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.step:
+        run(chosen.step[0], Path(chosen.step[1]), chosen.pairs[0])
+        return
+    for pairs in chosen.pairs:
+        print(f"{pairs:,} pairs")
+        seconds = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for step in STEPS:
+                command = [sys.executable, __file__, "--pairs", str(pairs), "--step", step, folder]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                found = json.loads(done.stdout)
+                seconds[step] = found["seconds"]
+                print(f"  {step:<24}{found['seconds']:8.1f} s {found['peak']:8.0f} MB   {found['said']}", flush=True)
+        print(f"  diff against the pandas merge: {seconds['diff'] / seconds['pandas merge']:.2f} of its time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What publishing costs in time and memory: many bytes beside `HfApi.upload_folder`, and many pairs.
+
+    python benchmarks/scale.py [--gb 5] [--pairs 1000 10000 100000] [--repeats 2] [--no-xet]
+
+Many bytes: a run of random-noise pairs of 960 kB is published to the local Hub; the peer
+is `HfApi.upload_folder` of the very files that the release consists of. Each is a process of its own with a fresh Hub
+folder and a fresh HF_HOME, the two alternate, and the best of the repeats is taken. Our time is from `publish(...)` to
+its return: reading the run, writing the files, hashing and uploading them, commit and tag; "after the last pair" is
+the part of it that follows the writing, which is what the peer does. Neither includes imports. Peak memory is VmHWM.
+
+Many pairs: runs of pairs of 24 kB (64 x 64 pixels) published into a local folder, one process each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+TESTS = str(Path(__file__).parents[1] / "tests")
+sys.path.insert(0, TESTS)
+
+SIDE, SMALL_SIDE = 400, 64
+REPO = "lab/pairs"
+
+# A process that is measured: what it does, as code; it prints [seconds, seconds after the last pair, peak in MB].
+MEASURED = """
+import json, re, sys, time
+from pathlib import Path
+{imports}
+start = written = time.perf_counter()
+def progress(name, done, total):
+    global written
+    written = time.perf_counter()
+{work}
+end = time.perf_counter()
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
+print(json.dumps([end - start, end - written, peak]))
+"""
+PUBLISH = MEASURED.format(
+    imports="""
+from safetypairs_hf.building.runfolder import open_run
+import safetypairs_hf.publishing.shards, safetypairs_hf.publishing.hub_target
+from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.targets import parse_target
+from safetypairs_hf.publishing.versions import parse""",
+    work="publish(open_run(sys.argv[1]), parse_target(sys.argv[2]), parse('1.0.0'), progress=progress)",
+)
+UPLOAD = MEASURED.format(
+    imports="from huggingface_hub import HfApi",
+    work="""
+api = HfApi()
+api.create_repo(sys.argv[2], repo_type="dataset")
+api.upload_folder(repo_id=sys.argv[2], folder_path=sys.argv[1], repo_type="dataset")""",
+)
+
+
+def measured(code: str, source: Path, target: str, env: dict[str, str] | None = None) -> list[float]:
+    """[seconds, seconds after the last pair, peak memory in MB]"""
+    out = subprocess.check_output([sys.executable, "-c", code, str(source), target], env=env)
+    found: list[float] = json.loads(out.splitlines()[-1])
+    return found
+
+
+def on_hub(code: str, source: Path, scratch: Path, xet: bool) -> list[float]:
+    """The same, to a Hub that has seen nothing yet."""
+    from hub_fixtures import ORGS, USERS, Hub
+
+    from safetypairs_hf.localhub.server import serve
+
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        with serve(Path(folder) / "hub", USERS, ORGS) as server:
+            return measured(code, source, REPO, Hub(server, home).env(xet=xet))
+
+
+def many_bytes(scratch: Path, gigabytes: float, repeats: int, xet: bool) -> None:
+    from noise import noise_run
+
+    pairs = max(9, round(gigabytes * 1e9 / (2 * 3 * SIDE * SIDE)))
+    run, files = scratch / "run", scratch / "files"
+    noise_run(run, pairs, SIDE)
+    measured(PUBLISH, run, str(files))
+    size = sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+    ours, theirs = [], []
+    for _ in range(repeats):
+        ours.append(on_hub(PUBLISH, run, scratch, xet))
+        theirs.append(on_hub(UPLOAD, files, scratch, xet))
+    (whole, after, peak), (peer, _, peer_peak) = min(ours), min(theirs)
+    print(f"{size / 1e9:.2f} GB, {pairs:,} pairs, {'Xet' if xet else 'LFS'}, best of {repeats}")
+    print(f"  publish        {whole:7.1f} s {size / 1e6 / whole:7.0f} MB/s   peak {peak:5.0f} MB   (bound 1,500)")
+    print(f"   after the last pair {after:.1f} s")
+    print(f"  upload_folder  {peer:7.1f} s {size / 1e6 / peer:7.0f} MB/s   peak {peer_peak:5.0f} MB")
+    print(f"  our rate       {100 * peer / whole:7.0f} % of upload_folder's   (bound 80)")
+
+
+def many_pairs(scratch: Path, counts: list[int]) -> None:
+    from noise import noise_run
+
+    rows: list[tuple[int, list[float]]] = []
+    for count in counts:
+        run = scratch / f"run-{count}"
+        noise_run(run, count, SMALL_SIDE)
+        rows.append((count, measured(PUBLISH, run, str(scratch / f"out-{count}"))))
+    worst = max(seconds / count for count, (seconds, *_) in rows)
+    print(f"{'pairs':>9} {'seconds':>9} {'peak MB':>8} {'ms a pair':>10}")
+    for count, (seconds, _, peak) in rows:
+        bar = "#" * round(30 * seconds / count / worst)
+        print(f"{count:9,} {seconds:9.1f} {peak:8.0f} {1e3 * seconds / count:10.2f} {bar}")
+
+
+def main() -> None:
+    parser: Any = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gb", type=float, default=5.0, help="0: leave this part out")
+    parser.add_argument("--pairs", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--no-xet", action="store_true", help="upload by LFS")
+    chosen = parser.parse_args()
+    os.environ.pop("HF_ENDPOINT", None)
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.gb:
+            many_bytes(Path(folder), chosen.gb, chosen.repeats, not chosen.no_xet)
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.pairs:
+            many_pairs(Path(folder), chosen.pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`safetypairs takedown`: pairs removed for good, and older versions that still hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from safetypairs_hf.publishing.history import Traces
+    from safetypairs_hf.publishing.takedown import Done
+
+
+@click.command("takedown")
+@click.argument("target")
+@click.argument("pair_ids", metavar="PAIR_ID...", nargs=-1, required=True)
+@click.option("--reason", metavar="TEXT", default="", help="Why; everybody can read it in takedowns.json.")
+@click.option("--version", metavar="X.0.0", default="", help="The new version: a major one.")
+@click.option(
+    "--rewrite-history", is_flag=True, help="Purge older versions too. For pairs taken down before, only that."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before history is rewritten.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+def command(
+    target: str, pair_ids: tuple[str, ...], reason: str, version: str, rewrite_history: bool, yes: bool, dry_run: bool
+) -> None:
+    """Remove pairs for good, in a new major version.
+
+    They stay out of every later release, and so does what looks like them. Older versions hold them still: the command
+    says which, and --rewrite-history purges those.
+
+    \b
+    Example:  safetypairs takedown my-org/safetypairs 0123456789abcdef
+                --reason "asked for by the person in it" --version 2.0.0
+    """
+    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.publishing.takedown import images_of, takedown
+    from safetypairs_hf.publishing.targets import parse_target
+    from safetypairs_hf.publishing.versions import parse
+
+    quiet_hub()
+    before = images_of(parse_target(target), pair_ids) if rewrite_history else None
+    if before is None:
+        if not reason or not version:
+            raise click.UsageError("--reason and --version are needed, but for pairs that were taken down before")
+        wanted = parse(version)
+        if rewrite_history and not dry_run:
+            _ask(target, yes)
+        done = takedown(parse_target(target), pair_ids, reason, wanted, dry_run=dry_run)
+        _say(target, pair_ids, done)
+        images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in done.plan.removed}
+    else:
+        images = before
+        if not dry_run:
+            _ask(target, yes)
+    if target.startswith((".", "/", "~")):
+        click.echo("a folder holds one version only: no older one is left")
+    elif rewrite_history and not dry_run:
+        _rewrite(target, images)
+    else:
+        _say_older(target, pair_ids, images)
+
+
+def _ask(target: str, yes: bool) -> None:
+    """Raises SafetyPairsError where nobody can be asked, and click.Abort for a no."""
+    import sys
+
+    from safetypairs_hf.errors import PublishError
+
+    if yes or target.startswith((".", "/", "~")):
+        return
+    if not sys.stdin.isatty():
+        raise PublishError("--rewrite-history cannot be undone, and there is no terminal to ask at; add --yes")
+    click.confirm(
+        f"Every version of {target} that holds the pairs is deleted, and the history of the others. Go on?", abort=True
+    )
+
+
+def _say(target: str, pair_ids: Sequence[str], done: Done) -> None:
+    plan = done.plan
+    total = f"{len(plan.kept):,} pairs stay"
+    if not done.where:
+        click.echo(f"would take {len(plan.removed)} pairs down in {plan.version} (last: {plan.last}): {total}")
+    else:
+        click.echo(f"took {len(plan.removed)} pairs down in {plan.version}: {total}\nat {done.where}")
+    if done.near:
+        shown = " ".join(done.near[:5]) + (" ..." if len(done.near) > 5 else "")
+        click.echo(f"{len(done.near)} pairs that stay look like one of them: {shown}")
+
+
+def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]]) -> None:
+    from safetypairs_hf.publishing.history import History
+
+    traces: Traces = History(target).traces(images)
+    if not (traces.tags or traces.main or traces.reaching or traces.others):
+        click.echo("no other version holds them")
+        return
+    click.echo(
+        f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history of main'}"
+    )
+    if traces.others:
+        click.echo(f"other branches and pull requests that reach them: {', '.join(traces.others)}")
+    click.echo(f"to purge all: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
+    click.echo("to delete the versions only (their commits can still be read by id):")
+    for tag in traces.tags:
+        click.echo(f"  hf repos tag delete {target} {tag} --type dataset --yes")
+
+
+def _rewrite(target: str, images: set[tuple[str, str]]) -> None:
+    from safetypairs_hf.publishing.history import History
+
+    done = History(target).rewrite(images)
+    click.echo(f"versions deleted: {', '.join(done.deleted) or 'none'}; they can no longer be loaded")
+    click.echo(f"versions with the same files on a new commit: {', '.join(done.moved) or 'none'}")
+    click.echo(f"data files removed from storage: {done.removed}")
+    click.echo("lost: the history of main. What others have downloaded, or hold in forks, is not reached from here.")
+    for line in done.left:
+        click.echo(f"safetypairs: left: {line}", err=True)

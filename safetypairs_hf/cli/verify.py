@@ -1,0 +1,44 @@
+"""`safetypairs verify`: read a published version again, and check it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+
+@click.command("verify")
+@click.argument("target")
+@click.option("--version", metavar="X.Y.Z", help="The version to check; the newest where none is named.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def command(target: str, version: str | None, as_json: bool) -> None:
+    """Read a published version whole, and check it; exits 1 with a line for each problem.
+
+    Counts, every file and image by its hash, that images decode and look as they did, schema, edit boxes, pair ids,
+    the card against the manifest, groups, and on the Hub that no pair ever changed its split.
+
+    \b
+    Example:  safetypairs verify my-org/safetypairs --version 1.1.0
+    """
+    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.publishing.published import open_published
+    from safetypairs_hf.publishing.verify import verify
+    from safetypairs_hf.publishing.versions import parse
+
+    quiet_hub()
+    wanted = parse(version) if version else None
+    with unit_bars() as progress:
+        report = verify(open_published(target), wanted, progress)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        count = len(report.problems)
+        for problem in report.problems:
+            click.echo(str(problem))
+        read = f"{report.pairs:,} pairs, {report.files:,} data files, {report.size:,} bytes"
+        against = f"; splits as in {', '.join(map(str, report.earlier))}" if report.earlier else ""
+        said = f"{count:,} problem{'s' if count > 1 else ''}" if count else f"ok{against}"
+        click.echo(f"{report.target}@{report.version}: {read}: {said}")
+    if report.problems:
+        sys.exit(1)

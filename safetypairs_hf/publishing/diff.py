@@ -1,0 +1,158 @@
+"""The difference between two published versions, worked out on the columns of their manifests."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safetypairs_hf.publishing.published import Edition
+from safetypairs_hf.publishing.versions import Version, least
+from safetypairs_hf.taxonomy import SLUGS
+
+KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved")
+
+
+class Row(NamedTuple):
+    """What the manifest of a version says of a pair, as far as a reader of a difference needs it."""
+
+    pair_id: str
+    file: str
+    category: str
+    split: str
+    group: str
+    review: str
+
+
+class Change(NamedTuple):
+    """A pair that differs: as it was (None: added) and as it is (None: removed).
+
+    `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
+    `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
+    may do.
+    """
+
+    kind: str
+    old: Row | None
+    new: Row | None
+
+    @property
+    def row(self) -> Row:
+        row = self.new or self.old
+        assert row
+        return row
+
+    def to_dict(self) -> dict[str, Any]:
+        """The kind, the row, and under `was` what the row said before where it said something else."""
+        found: dict[str, Any] = {"kind": self.kind, **self.row._asdict()}
+        if self.old and self.new:
+            now = self.new._asdict()
+            found["was"] = {name: value for name, value in self.old._asdict().items() if value != now[name]}
+        return found
+
+
+class Difference(NamedTuple):
+    """From one version to another. `least` is the smallest version after `old` that the difference allows."""
+
+    old: Version
+    new: Version
+    changes: list[Change]
+    least: Version
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Category -> kind -> pairs, for categories in which anything changed."""
+        counted = Counter((change.row.category, change.kind) for change in self.changes)
+        present = {category for category, _ in counted}
+        order = [*(slug for slug in SLUGS if slug in present), *sorted(present.difference(SLUGS))]
+        return {category: {kind: counted[category, kind] for kind in KINDS} for category in order}
+
+    @property
+    def allowed(self) -> bool | None:
+        """Whether the step is large enough; None where `new` is not after `old`, or nothing changed."""
+        return self.new >= self.least if self.changes and self.new > self.old else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "from": str(self.old),
+            "to": str(self.new),
+            "least": str(self.least) if self.changes else None,
+            "allowed": self.allowed,
+            "counts": {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS},
+            "by_category": self.counts(),
+            "pairs": [change.to_dict() for change in self.changes],
+        }
+
+
+def diff(old: Edition, new: Edition) -> Difference:
+    """Every pair that differs between two versions of the same dataset, or of two.
+
+    Only pairs that differ become Python objects; what is equal in both stays in Arrow columns.
+    """
+    return compare(old.table, new.table, old.version, new.version)
+
+
+def compare(before: pa.Table, after: pa.Table, old: Version, new: Version) -> Difference:
+    """See `diff`; the tables are manifests."""
+    gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
+    came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
+    relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
+    edited, gone, came = _matched("re-edited", gone, came, ("unsafe_sha256",))
+    changes = [
+        *(Change("added", None, row) for row in _rows(came)),
+        *(Change("removed", row, None) for row in _rows(gone)),
+        *relabelled,
+        *edited,
+        *_kept(before, after),
+    ]
+    changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
+    kinds = Counter(change.kind for change in changes)
+    broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
+    return Difference(old, new, changes, least(old, kinds["added"], broken))
+
+
+def _matched(
+    kind: str, gone: pa.Table, came: pa.Table, columns: Sequence[str]
+) -> tuple[list[Change], pa.Table, pa.Table]:
+    """Pair rows that left with rows that came by equal `columns`, one to one; and the rows of both that are left."""
+    waiting: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, key in enumerate(_keys(gone, columns)):
+        waiting[key].append(index)
+    pairs = [
+        (waiting[key].pop(0), index) for index, key in enumerate(_keys(came, columns)) if waiting.get(key)
+    ]  # in the order of the manifests, so that the answer does not depend on anything else
+    olds, news = [old for old, _ in pairs], [new for _, new in pairs]
+    rows = zip(_rows(gone.take(_indices(olds))), _rows(came.take(_indices(news))), strict=True)
+    return [Change(kind, old, new) for old, new in rows], _without(gone, olds), _without(came, news)
+
+
+def _kept(before: pa.Table, after: pa.Table) -> Iterator[Change]:
+    """Pairs of both versions that were reviewed again, or moved."""
+    found = pc.index_in(after["pair_id"], before["pair_id"])
+    both = pc.is_valid(found)
+    then, now = before.take(found.filter(both)), after.filter(both)
+    moved = pc.or_(pc.not_equal(then["split"], now["split"]), pc.not_equal(then["group"], now["group"]))
+    for kind, differs in (("re-reviewed", pc.not_equal(then["review"], now["review"])), ("moved", moved)):
+        for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
+            yield Change(kind, old, new)
+
+
+def _keys(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(table[column].to_pylist() for column in columns), strict=True)
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    return map(Row, *(table[column].to_pylist() for column in Row._fields))
+
+
+def _indices(values: Sequence[int]) -> pa.Array:
+    return pa.array(values, pa.int64())
+
+
+def _without(table: pa.Table, indices: Sequence[int]) -> pa.Table:
+    if not indices:
+        return table
+    places = pa.array(range(table.num_rows), pa.int64())
+    return table.filter(pc.invert(pc.is_in(places, _indices(indices))))

@@ -1,0 +1,154 @@
+"""Older versions on the Hub that still hold what was taken down, and how to be rid of them.
+
+A commit that a branch or a tag reaches can be downloaded for ever. So the versions that hold the pairs lose their tag,
+and every other version is put on a new commit with the same files and no history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import GitRefs, HfApi, errors
+
+from safetypairs_hf.hub import explained, retried
+from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.manifest import Manifest
+
+_DRAFT = "safetypairs-rewrite-"  # and a tag: the branch on which that version's history is squashed
+
+Images = tuple[str, str]  # the SHA-256 of a pair's unsafe and of its safe image: what stays when a pair is relabelled
+
+
+class Traces(NamedTuple):
+    """Where pairs are still to be had.
+
+    `tags`: versions that hold them. `reaching`: tags that do not, but whose history does. `others`: branches and pull
+    requests, other than main, that do or whose history does. `files`: the SHA-256 of each large file that holds one.
+    `main`: whether its history reaches them.
+    """
+
+    tags: list[str]
+    reaching: list[str]
+    others: list[str]
+    files: list[str]
+    main: bool
+
+
+class Rewritten(NamedTuple):
+    """What a rewrite did: tags deleted, tags put on new commits, files removed from storage, and what is left."""
+
+    deleted: list[str]
+    moved: list[str]
+    removed: int
+    left: list[str]
+
+
+class History:
+    """The refs of a dataset repo. Every method raises HubUnavailable where the Hub refuses or does not answer."""
+
+    def __init__(self, repo: str, api: HfApi | None = None) -> None:
+        self.repo = repo
+        self._api = api or HfApi()
+        self._held: dict[str, set[str]] = {}  # commit -> files of it that hold the pairs
+
+    def traces(self, gone: Collection[Images]) -> Traces:
+        """Find the pairs in every commit that any ref reaches, by the manifest of each."""
+        with explained(self.repo, self._api.endpoint):
+            refs = self._refs()
+            tags, reaching, others, files, main = [], [], [], set[str](), False
+            for ref in [*refs.tags, *refs.branches, *refs.converts, *(refs.pull_requests or [])]:
+                found = [self._holding(commit, gone) for commit in self._commits(ref.target_commit)]
+                files.update(*found)
+                if ref in refs.tags and found[0]:
+                    tags.append(ref.name)
+                elif ref in refs.tags and any(found):
+                    reaching.append(ref.name)
+                elif ref.ref == "refs/heads/main":
+                    main = any(found)
+                elif any(found):
+                    others.append(ref.name)
+        return Traces(tags, reaching, others, sorted(files), main)
+
+    def rewrite(self, gone: Collection[Images]) -> Rewritten:
+        """Take the pairs out of what main and the tags reach, then out of storage. Stopped, it can be run again."""
+        with explained(self.repo, self._api.endpoint):
+            self._recover()
+            traces = self.traces(gone)
+            refs = self._refs()
+            commits = {ref.ref: ref.target_commit for ref in [*refs.tags, *refs.branches]}
+            if traces.main:
+                message = "History squashed: pairs were taken down, see takedowns.json"
+                self._api.super_squash_history(self.repo, repo_type="dataset", commit_message=message)
+            for tag in traces.reaching:
+                if commits[f"refs/tags/{tag}"] == commits["refs/heads/main"]:
+                    self._move_tag(tag, "main")
+                else:
+                    self._squash_tag(tag)
+            for tag in traces.tags:
+                self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
+            left = [f"{name} still reaches them, and is not ours to delete" for name in traces.others]
+            removed, unremoved = self._remove(traces.files)
+        return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved])
+
+    def _refs(self) -> GitRefs:
+        return retried(lambda: self._api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True))
+
+    def _recover(self) -> None:
+        """End what a rewrite that was stopped began: a version that lost its tag is on its draft."""
+        refs = self._refs()
+        tags = {tag.name for tag in refs.tags}
+        for branch in refs.branches:
+            if branch.name.startswith(_DRAFT):
+                tag = branch.name.removeprefix(_DRAFT)
+                if tag not in tags:
+                    self._api.create_tag(self.repo, tag=tag, revision=branch.name, repo_type="dataset")
+                self._api.delete_branch(self.repo, branch=branch.name, repo_type="dataset")
+
+    def _squash_tag(self, tag: str) -> None:
+        """Put a tag on a commit with the same files and no history."""
+        draft = f"{_DRAFT}{tag}"
+        self._api.create_branch(self.repo, branch=draft, revision=tag, repo_type="dataset")
+        self._api.super_squash_history(self.repo, branch=draft, repo_type="dataset", commit_message=tag)
+        self._move_tag(tag, draft)
+        self._api.delete_branch(self.repo, branch=draft, repo_type="dataset")
+
+    def _move_tag(self, tag: str, revision: str) -> None:
+        self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
+        self._api.create_tag(self.repo, tag=tag, revision=revision, repo_type="dataset")
+
+    def _remove(self, hashes: Sequence[str]) -> tuple[int, list[str]]:
+        """Remove large files from storage: how many were, and a line on what could not be."""
+        by_hand = f"remove them in {self._api.endpoint}/datasets/{self.repo}/settings, List LFS files"
+        try:
+            stored = [file for file in self._api.list_lfs_files(self.repo, repo_type="dataset") if file.oid in hashes]
+            # No history to rewrite: nothing that is left of it names these files.
+            self._api.permanently_delete_lfs_files(self.repo, stored, rewrite_history=False, repo_type="dataset")
+        except errors.HfHubHTTPError as error:
+            status = error.response.status_code
+            return 0, [f"{len(hashes)} data files stay in the Hub's storage (it answered {status}): {by_hand}"]
+        lost = len(set(hashes)) - len({file.oid for file in stored})
+        return len(stored), [f"{lost} data files were not found in the Hub's storage: {by_hand}"] if lost else []
+
+    def _commits(self, start: str) -> Iterator[str]:
+        """A commit and all before it."""
+        yield start
+        listed = retried(lambda: self._api.list_repo_commits(self.repo, repo_type="dataset", revision=start))
+        yield from (commit.commit_id for commit in listed if commit.commit_id != start)
+
+    def _holding(self, commit: str, gone: Collection[Images]) -> set[str]:
+        if commit not in self._held:
+            found = self._manifest(commit)
+            names = {entry.file for entry in found.entries if (entry.unsafe_sha256, entry.safe_sha256) in gone}
+            self._held[commit] = {found.files[name].sha256 for name in names}
+        return self._held[commit]
+
+    def _manifest(self, commit: str) -> Manifest:
+        try:
+            path = retried(
+                lambda: self._api.hf_hub_download(self.repo, manifest.NAME, repo_type="dataset", revision=commit)
+            )
+        except errors.EntryNotFoundError:  # the first commit, and what was before we came
+            return Manifest()
+        return manifest.load(Path(path).read_bytes()) or Manifest()

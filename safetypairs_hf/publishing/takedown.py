@@ -1,0 +1,86 @@
+"""Take pairs down: a new major version without them, which remembers them so that no later release brings them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publishing.manifest import Entry, Manifest
+from safetypairs_hf.publishing.plan import Plan
+from safetypairs_hf.publishing.release import finish, scratch_folder
+from safetypairs_hf.publishing.takedowns import TakenDown, listed
+from safetypairs_hf.publishing.target import Target
+from safetypairs_hf.publishing.versions import Version, check, least
+
+_USUAL_BITS = 31  # where the last release does not say how near its recipe calls near
+
+
+class Done(NamedTuple):
+    """What came of it. `where` is "" for a dry run; `near`: published pairs that stay, and look like one that went."""
+
+    plan: Plan
+    where: str
+    near: list[str]
+
+
+def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Version, *, dry_run: bool = False) -> Done:
+    """Publish `version` without the pairs, by one commit and one tag, and list them in takedowns.json.
+
+    Only the files that hold the pairs are rewritten. Older versions still hold them: see `history.py`.
+
+    Raises:
+        PublishError: an unknown pair, one that was taken down before, no reason, or a version that is not a new major;
+            nothing is changed.
+        HubUnavailable: as `publish`.
+    """
+    words = " ".join(reason.split())
+    if not words:
+        raise PublishError("a takedown needs a reason; give one: --reason 'asked for by the person in the picture'")
+    head = target.head()
+    plan = _plan(target, head, list(dict.fromkeys(pair_ids)), version)
+    last = head.releases[-1]
+    gone = [listed(entry, words, version) for entry in plan.removed]
+    banned = TakenDown(gone, last.get("near_duplicate_bits", _USUAL_BITS))
+    near = [entry.pair_id for entry in plan.kept if banned.holds(entry.identity)]
+    if dry_run:
+        return Done(plan, "", near)
+    with scratch_folder() as scratch:
+        release = {**last, "summary": f"{len(gone)} pairs taken down"}
+        return Done(plan, target.commit(finish(target, head, plan, release, [], scratch, gone)), near)
+
+
+def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] | None:
+    """The SHA-256s of the unsafe and the safe image of pairs that were taken down; None where one of them was not."""
+    down = {item["pair_id"]: (item["unsafe_sha256"], item["safe_sha256"]) for item in target.head().takedowns}
+    return {down[pair_id] for pair_id in pair_ids} if down.keys() >= set(pair_ids) else None
+
+
+def _plan(target: Target, head: Manifest, pair_ids: list[str], version: Version) -> Plan:
+    if head.version is None:
+        raise PublishError(f"{target.name} has no version yet; there is nothing to take down")
+    here = {entry.pair_id: entry for entry in head.entries}
+    before = {item["pair_id"]: item["version"] for item in head.takedowns}
+    for pair_id in pair_ids:
+        if pair_id in before:
+            raise PublishError(f"pair {pair_id} was taken down already, in {before[pair_id]}; nothing was changed")
+        if pair_id not in here:
+            raise PublishError(
+                f"{target.name} {head.version} has no pair {pair_id!r}; a pair id is 16 hex characters, as in the "
+                "column pair_id; nothing was changed"
+            )
+    removed: list[Entry] = [here[pair_id] for pair_id in pair_ids]
+    check(version, head.version, 0, len(removed))
+    if version.minor or version.patch:
+        raise PublishError(
+            f"version {version} is not a new major one, and a takedown is; give {least(head.version, 0, 1)} or a later "
+            "X.0.0"
+        )
+    gone = set(pair_ids)
+    kept = [entry for entry in head.entries if entry.pair_id not in gone]
+    images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in removed}
+    if twins := [entry.pair_id for entry in kept if (entry.unsafe_sha256, entry.safe_sha256) in images]:
+        raise PublishError(f"pair {twins[0]} holds the same two images in another category; name it too")
+    if not kept:
+        raise PublishError(f"that would leave no pair in {target.name}; delete the whole dataset instead")
+    return Plan(version, head.version, {}, removed, kept)

@@ -1,0 +1,112 @@
+"""What a reader fetches, counted by the local Hub: pairs of random noise, about 212 kB each, in two versions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hub_fixtures import Hub, hub  # noqa: F401
+from noise import noise_run
+
+from safetypairs_hf.localhub.app import Logged
+from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards
+from safetypairs_hf.publishing.targets import parse_target
+from safetypairs_hf.publishing.versions import parse
+
+REPO = "lab/safetypairs"
+SIDE = 188
+PAIR = 2 * 3 * SIDE * SIDE
+FOOTER_READ = 65536  # what pyarrow reads first, from the end of a file
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("noise")
+    noise_run(folder / "small", 90, SIDE)
+    noise_run(folder / "large", 108, SIDE)
+    # Every pair in one category (the pairs between are dropped), so that its test split is more than one file.
+    noise_run(folder / "many", 9 * 60, SIDE, {number for number in range(9 * 60) if number % 9 not in (0,)})
+    return folder
+
+
+def release(hub: Hub, runs: Path, run: str, version: str, xet: bool = False) -> None:  # noqa: F811
+    command = [sys.executable, "-m", "safetypairs_hf", "publish", run, REPO, "--version", version]
+    # A home of its own, so that the reader's cache holds only what the reader asked for.
+    env = {**hub.env(xet=xet), "HF_HOME": str(hub.home.with_name("publisher"))}
+    subprocess.run(command, cwd=runs, env=env, check=True, capture_output=True, timeout=120)
+
+
+def data_reads(hub: Hub, since: int) -> list[Logged]:  # noqa: F811
+    """The requests for the content of data files since the log had `since` entries, but for those of no byte."""
+    reads = [entry for entry in hub.server.log[since:] if entry.method == "GET" and "/resolve/" in entry.path]
+    return [entry for entry in reads if "/data/" in entry.path and entry.bytes_sent]
+
+
+def names(entries: list[Logged]) -> set[str]:
+    return {entry.path.split("/data/")[1] for entry in entries}
+
+
+def test_a_stream_of_a_category_reads_only_its_files_and_one_before_the_first_pair(hub: Hub, runs: Path) -> None:  # noqa: F811
+    release(hub, runs, "many", "1.0.0")
+    start = len(hub.server.log)
+    first = (
+        "from datasets import load_dataset\n"
+        f"data = load_dataset({REPO!r}, 'hate', split='test', streaming=True)\n"
+        "print(next(iter(data))['pair_id'])"
+    )
+    assert len(hub.run_python(first).strip().splitlines()[-1]) == 16
+    reads = data_reads(hub, start)
+    # `datasets` looks at the footer of the first file of each split, for the columns.
+    assert all(entry.bytes_sent == FOOTER_READ for entry in reads if "/train/" in entry.path)
+    assert names(reads) == {"test/hate/1.0.0-00000.parquet", "train/hate/1.0.0-00000.parquet"}
+    files = {item.path: item.size for item in hub.api().list_repo_tree(REPO, "data/test/hate", repo_type="dataset")}
+    assert len(files) == 2
+    served = sum(entry.bytes_sent for entry in reads)
+    assert PAIR < served < FILE_BYTES + PAIR + 3 * FOOTER_READ < sum(files.values())
+    start = len(hub.server.log)
+    hub.run_python(first.replace("print(next(iter(data))['pair_id'])", "print(len(list(data)))"))
+    assert {name for name in names(data_reads(hub, start)) if not name.startswith("train/hate/")} == {
+        name.removeprefix("data/") for name in files
+    }
+
+
+@pytest.mark.parametrize("xet", [False, True])
+def test_an_upgrade_downloads_only_what_is_new(hub: Hub, runs: Path, xet: bool) -> None:  # noqa: F811
+    release(hub, runs, "small", "1.0.0", xet)
+    load = f"from datasets import load_dataset; print(load_dataset({REPO!r}, revision='v1.0.0').num_rows)"
+    hub.run_python(load, xet=xet)
+    release(hub, runs, "large", "1.1.0", xet)
+    start = len(hub.server.log)
+    hub.run_python(load.replace("v1.0.0", "v1.1.0"), xet=xet)
+    after = hub.server.log[start:]
+    new = 18 * PAIR
+    if xet:  # content comes by ranges of xorbs, which say nothing of files
+        served = sum(entry.bytes_sent for entry in after)
+        assert new < served < 1.05 * new
+    else:
+        reads = data_reads(hub, start)
+        assert {name.rsplit("/")[-1] for name in names(reads)} == {"1.1.0-00000.parquet"}
+        assert new < sum(entry.bytes_sent for entry in reads) < 1.02 * new
+
+
+def test_groups_close_by_bytes_and_files_by_pairs(tmp_path: Path, runs: Path) -> None:
+    """Groups close with the pair that brings them to GROUP_BYTES, whatever its size."""
+    publish(noise_run(tmp_path / "run", 9, 100), parse_target(str(tmp_path / "seed")), parse("1.0.0"))
+    row = pq.read_table(next((tmp_path / "seed" / "data").rglob("*.parquet"))).to_pylist()[0]
+    for size, expected in ((100_000, [3, 3]), (GROUP_BYTES, [1] * 6), (10, [6])):
+        members = {f"{member}_image": {"bytes": b"x" * size, "path": None} for member in ("unsafe", "safe")}
+        with Shards(tmp_path / str(size), "1.0.0") as shards:
+            names = {shards.add({**row, **members}, "test", "hate") for _ in range(6)}
+        assert names == {"data/test/hate/1.0.0-00000.parquet"}
+        made = pq.read_metadata(tmp_path / str(size) / names.pop())
+        assert [made.row_group(index).num_rows for index in range(made.num_row_groups)] == expected
+    large = {f"{member}_image": {"bytes": b"x" * (FILE_BYTES // 2), "path": None} for member in ("unsafe", "safe")}
+    with Shards(tmp_path / "large", "1.0.0") as shards:
+        assert len({shards.add({**row, **large}, "test", "hate") for _ in range(3)}) == 3
+    with Shards(tmp_path / "many", "1.0.0") as shards:
+        made_names = [shards.add(row, "test", "hate") for _ in range(PAIRS_A_FILE + 1)]
+    assert [made_names.count(name) for name in sorted(set(made_names))] == [PAIRS_A_FILE, 1]
