@@ -1,4 +1,4 @@
-"""Where the recipes and the card's template are: in a wheel, or beside the library in a checkout."""
+"""Where the recipes, the card's template and the loading script are, in a wheel as in a checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def folder(name: str) -> Path:
-    """The folder `name` ("builders", "dataset_card").
+    """The folder `name` ("builders", "dataset_card", "loading_script").
 
     Raises:
         SafetyPairsError: it is in neither place, so the installation is broken.

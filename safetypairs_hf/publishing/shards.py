@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.publishing.schema import arrow_schema
 
-# A file closes at so many pairs, or so many bytes of images. `datasets` joins the reads of a stream up to 32 MB, so
-# what it fetches before the first pair is the first file, whatever its row groups; and pyarrow's first read of 64 kB
-# should hold the footer, of 2 kB a group. A removal costs no less in smaller files: what Xet does not find again lies
-# around the pair, not in the rest of the file.
+# A file closes at so many pairs, or so many bytes of images. A stream by `datasets` was seen to fetch the whole first
+# file (21 MB were tried) before its first pair, whatever the row groups, so this is what bounds that read; and pyarrow's
+# first read of 64 kB should hold the footer, of 2 kB a group. Halving the file did not make a removal cheaper.
 PAIRS_A_FILE = 100
 FILE_BYTES = 8 * 1024 * 1024
 # Of images, in a row group: what a reader of one group fetches. A group is also where a removal shows. Of 1,200 pairs
@@ -27,8 +26,8 @@ GROUP_BYTES = 512 * 1024
 
 # Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
 # be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
-# such small groups, and ARROW:schema would repeat what the features say. Content-defined chunking is for large files
-# that are written anew: it moves page borders behind a removed pair, and 7.5 times the new bytes were stored.
+# such small groups, and ARROW:schema would repeat what the features say. With content-defined chunking a removal stored
+# 7.5 times the new bytes, so it stays off.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
     "use_dictionary": False,
