@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from safetypairs_hf.publishing.schema import arrow_schema
 
 # A file closes at so many pairs, or so many bytes of images. A stream by `datasets` was seen to fetch the whole first
-# file (21 MB were tried) before its first pair, whatever the row groups, so this is what bounds that read; and pyarrow's
+# file (21 MB tried) before its first pair, whatever the row groups, so this is what bounds that read; and pyarrow's
 # first read of 64 kB should hold the footer, of 2 kB a group. Halving the file did not make a removal cheaper.
 PAIRS_A_FILE = 100
 FILE_BYTES = 8 * 1024 * 1024
