@@ -10,7 +10,7 @@ from pathlib import Path
 from safetypairs_hf.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.hub import explained
 from safetypairs_hf.loading.revision import Pinned
-from safetypairs_hf.publishing.versions import Version, parse
+from safetypairs_hf.publishing.versions import Version, by_version, parse
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ def published(repo: str, token: str | bool | None = None) -> dict[Version, str]:
 
     with explained(repo):
         tags = HfApi(token=token).list_repo_refs(_checked(repo), repo_type="dataset").tags
-    return _versions({tag.name: tag.target_commit for tag in tags})
+    return by_version({tag.name: tag.target_commit for tag in tags})
 
 
 def known(repo: str) -> dict[Version, str]:
     """The versions of a Hub dataset that this machine has resolved before, oldest first, each with its commit."""
     folder = _refs(repo)
-    return _versions({file.name: file.read_text().strip() for file in folder.glob("v*") if file.is_file()})
+    return by_version({file.name: file.read_text().strip() for file in folder.glob("v*") if file.is_file()})
 
 
 def _refs(repo: str) -> Path:
@@ -131,9 +131,11 @@ def folder_version(folder: Path) -> Version | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from safetypairs_hf.publishing import manifest
+
     try:
-        metadata = pq.read_schema(folder / "manifest.parquet").metadata or {}
-        return parse(json.loads(metadata[b"safetypairs"])["version"])
+        metadata = pq.read_schema(folder / manifest.NAME).metadata or {}
+        return parse(json.loads(metadata[manifest.KEY])["version"])
     except (OSError, KeyError, ValueError, PublishError, pa.ArrowInvalid):
         return None
 
@@ -145,11 +147,6 @@ def check_folder(folder: Path, asked: str) -> None:
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
     if tag_or_revision(asked) != holds.tag:
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} holds {holds}; ask for that, or move it")
-
-
-def _versions(tags: dict[str, str]) -> dict[Version, str]:
-    found = {parse(tag): commit for tag, commit in tags.items() if re.fullmatch(r"v\d+\.\d+\.\d+", tag)}
-    return dict(sorted(found.items()))
 
 
 def _listed(versions: dict[Version, str]) -> str:

@@ -15,7 +15,7 @@ from safetypairs_hf.hub import explained, retried
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.local_target import LocalTarget
 from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import Version, parse
+from safetypairs_hf.publishing.versions import Version, by_version, parse
 
 
 class Stored(NamedTuple):
@@ -161,13 +161,7 @@ class _OnHub:
     def tags(self) -> dict[Version, str]:
         with explained(self.name):
             refs = retried(lambda: self._api.list_repo_refs(self.name, repo_type="dataset")).tags
-        found = {}
-        for tag in refs:
-            try:
-                found[parse(tag.name)] = tag.target_commit
-            except PublishError:  # a tag that somebody made for something else
-                continue
-        return dict(sorted(found.items()))
+        return by_version({tag.name: tag.target_commit for tag in refs})
 
     def newest(self) -> Edition | None:
         with explained(self.name):

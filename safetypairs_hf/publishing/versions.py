@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from safetypairs_hf.errors import PublishError
@@ -31,6 +32,19 @@ def parse(text: str) -> Version:
     if not match:
         raise PublishError(f"{text!r} is not a version; expected three whole numbers such as 1.2.0")
     return Version(*(int(number) for number in match.groups()))
+
+
+def by_version(tags: Mapping[str, str]) -> dict[Version, str]:
+    """The tags that `publish` could have made (v1.2.0), oldest first, each with its commit; any other is left out."""
+    found = {}
+    for tag, commit in tags.items():
+        try:
+            version = parse(tag)
+        except PublishError:  # somebody made it for something else
+            continue
+        if tag == version.tag:
+            found[version] = commit
+    return dict(sorted(found.items()))
 
 
 def least(last: Version, added: int, removed: int) -> Version:

@@ -8,18 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from builds import SQUARES, make_run
+from builds import SQUARES
 from hub_fixtures import Hub, hub  # noqa: F401
 
 REPO = "lab/safetypairs"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    make_run(folder / "small", pairs=20)
-    make_run(folder / "large", pairs=30)
-    return folder
 
 
 def safetypairs(

@@ -28,14 +28,6 @@ from safetypairs_hf.publishing.versions import parse
 REPO = "lab/safetypairs"
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    make_run(folder / "small", pairs=20)
-    make_run(folder / "large", pairs=30)
-    return folder
-
-
 @pytest.fixture
 def out(runs: Path, tmp_path: Path) -> Path:
     publish(RunFolder(str(runs / "small")), parse_target(str(tmp_path / "out")), parse("1.0.0"))
