@@ -56,11 +56,32 @@ class Origin(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """What an instructor writes for one image: what makes it unsafe, the smallest edit that mends it, and where."""
+    """What an instructor writes for one image: what makes it unsafe, the smallest edit that mends it, and where.
+
+    `caption_unsafe` and `caption_safe` describe the two members, where the instructor gives them.
+    """
 
     critical_feature: str
     text: str
     region: Box | None
+    caption_unsafe: str = ""
+    caption_safe: str = ""
+
+
+class Answer(NamedTuple):
+    """What an instructor made of one image, with the text that it wrote and what that cost in tokens (0: none)."""
+
+    outcome: Instruction | Reject
+    raw: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
+class Edited(NamedTuple):
+    """An edited image, and how many images were in the batch that it was made in."""
+
+    pixels: Pixels
+    batch: int = 1
 
 
 class Verdict(NamedTuple):
@@ -83,11 +104,19 @@ class Judgement(NamedTuple):
     p_unsafe_after: float | None
 
 
+class Distance(NamedTuple):
+    """A distance between the two members by name; 0.0 = equal, the scale is the measure's own."""
+
+    name: str
+    distance: float
+
+
 class Preservation(NamedTuple):
     """How much of the image stayed: SSIM outside the edit box (1.0 = equal), and the share of pixels that changed."""
 
     ssim_outside: float
     changed_fraction: float
+    distances: tuple[Distance, ...] = ()
 
 
 class Generator(NamedTuple):
@@ -101,11 +130,15 @@ class Generator(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """Why a source left the road: at which stage, the reason in snake_case, and a sentence of detail."""
+    """Why a source left the road: at which stage, the reason in snake_case, and a sentence of detail.
+
+    `final`: another round cannot help (the source itself is not what the policy is about).
+    """
 
     stage: str
     reason: str
     detail: str = ""
+    final: bool = False
 
 
 class Identity(NamedTuple):
@@ -129,6 +162,9 @@ class Candidate:
 
     `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
     (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
+    `round` counts from 0; `feedback` has why each earlier attempt failed, oldest first, for the instructor.
+    `answer` is what the instructor said; `batch` how many images were edited together with this one. `edit_box` is the
+    smallest box around what changed, None where nothing did.
     """
 
     source_id: str
@@ -137,9 +173,13 @@ class Candidate:
     unsafe: Picture
     hint: dict[str, Any] = field(default_factory=dict)
     family: str = ""
+    round: int = 0
+    feedback: tuple[str, ...] = ()
+    answer: Answer | None = None
     instruction: Instruction | None = None
     safe: Picture | None = None
     generator: Generator | None = None
+    batch: int = 1
     edit_box: Box | None = None
     judgements: list[Judgement] = field(default_factory=list)
     preservation: Preservation | None = None
@@ -167,16 +207,20 @@ class Source(Protocol):
 
 
 class Instructor(Protocol):
-    """Writes the edit for each candidate; a Reject in its place says why there is none."""
+    """Writes the edit for each candidate, one Answer each; a Reject in it says why there is none."""
 
     @property
     def name(self) -> str: ...
 
-    def write(self, batch: Sequence[Candidate]) -> list[Instruction | Reject]: ...
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]: ...
 
 
 class Editor(Protocol):
-    """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape."""
+    """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape.
+
+    What is edited together is decided by the arguments of one call alone. An editor that works in a latent space also
+    has `round_trip(images) -> list[Pixels]`: through its autoencoder and back, with no edit.
+    """
 
     @property
     def name(self) -> str: ...
@@ -186,13 +230,14 @@ class Editor(Protocol):
 
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Pixels | Reject]: ...
+    ) -> list[Edited | Reject]: ...
 
 
 class Judge(Protocol):
     """P(unsafe) of images under a category's policy. A guard that is evaluated and a judge in a build are the same.
 
-    `regions`: where the edit was, or None for the whole image. The answer has one Verdict an image, in order.
+    `regions`: where the edit was, or None for the whole image. The answer has one Verdict an image, in order. Judges
+    that share weights or training share a `family` (its `name` where it has no such attribute).
     """
 
     @property

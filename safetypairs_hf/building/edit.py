@@ -1,37 +1,62 @@
-"""Stage 3, edit: an editor makes the safe member from the unsafe member's pixels."""
+"""Stage 3, edit: an editor makes the safe member from the unsafe member's pixels, and what it changed is measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safetypairs_hf.building.ids import derived_seed
+from safetypairs_hf.building.preserving import Preserving
 from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Candidate, Editor, Generator, Instruction, Reject
+from safetypairs_hf.records import Candidate, Edited, Editor, Generator, Instruction, Pixels, Reject
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Asks `editor` for the edited pixels, with a seed of its own for each candidate, and encodes them losslessly."""
+    """Asks `editor` for the edited pixels, with a seed of its own for each attempt, and encodes them losslessly.
+
+    `attempts`: how many candidates are made of a source. `preservation` measures what changed.
+    """
 
     editor: Editor
     instructor_name: str
+    preservation: Preserving
+    attempts: int = 1
 
-    def __call__(self, batch: Sequence[Candidate]) -> None:
-        seeds = [derived_seed(candidate.source_id, "edit", 0) for candidate in batch]
-        instructions = [_instruction(candidate) for candidate in batch]
-        answers = self.editor.edit([candidate.unsafe for candidate in batch], instructions, seeds)
-        for candidate, seed, answer in zip(batch, seeds, answers, strict=True):
-            if isinstance(answer, Reject):
-                candidate.reject = answer
-            elif answer.shape != candidate.unsafe.pixels.shape:
-                detail = f"{candidate.unsafe.pixels.shape} became {answer.shape}"
-                candidate.reject = Reject("edit", "size_changed", detail)
-            else:
-                candidate.safe = encode(answer)
-                candidate.generator = Generator(
-                    self.instructor_name, self.editor.name, self.editor.revision, seed, attempt=0
-                )
+    def __call__(self, batch: Sequence[Candidate]) -> list[Candidate]:
+        """Every attempt at every candidate, those of a candidate in a row."""
+        tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
+        numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
+        seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
+        answers = self.editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        baselines = self._baselines(batch)
+        for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
+            generator = Generator(self.instructor_name, self.editor.name, self.editor.revision, seed, number)
+            self._take(item, answer, generator, baselines.get(item.source_id))
+        return tries
+
+    def _take(
+        self, candidate: Candidate, answer: Edited | Reject, generator: Generator, baseline: Pixels | None
+    ) -> None:
+        before = candidate.unsafe.pixels
+        if isinstance(answer, Reject):
+            candidate.reject = answer
+        elif answer.pixels.shape != before.shape:
+            candidate.reject = Reject("edit", "size_changed", f"{before.shape} became {answer.pixels.shape}")
+        else:
+            after = self.preservation.finish(before, answer.pixels, baseline)
+            candidate.safe = encode(after)
+            candidate.generator = generator
+            candidate.batch = answer.batch
+            candidate.edit_box, candidate.preservation = self.preservation.measure(before, after, baseline)
+
+    def _baselines(self, batch: Sequence[Candidate]) -> dict[str, Pixels]:
+        """Each source through the editor's autoencoder and back, where the editor has one and the measure needs it."""
+        round_trip = getattr(self.editor, "round_trip", None)
+        if round_trip is None or not self.preservation.needs_baseline or not batch:
+            return {}
+        returned = round_trip([candidate.unsafe for candidate in batch])
+        return {candidate.source_id: pixels for candidate, pixels in zip(batch, returned, strict=True)}
 
 
 def _instruction(candidate: Candidate) -> Instruction:

@@ -1,7 +1,7 @@
-"""The local engine: runs the stages over work units, each part written once, by one process or several.
+"""The local engine: runs the steps over work units, each part written once, by one process or several.
 
-Stages that hold no model run together, a unit at a time, in worker processes. A stage that holds a model runs alone in
-this process over all units before the next stage starts, so that one GPU holds one model at a time; the parts of the
+Steps that hold no model run together, a unit at a time, in worker processes. A step that holds a model runs alone in
+this process over all units before the next step starts, so that one GPU holds one model at a time; the parts of the
 next unit are read and decoded, and those of the last written, while the model works. What runs where changes no byte.
 """
 
@@ -22,22 +22,23 @@ from typing import Any
 from safetypairs_hf.building import parts
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, import_recipe
 from safetypairs_hf.building.runfolder import RunFolder
+from safetypairs_hf.building.steps import Step, Unit, steps
 from safetypairs_hf.errors import RunError
 from safetypairs_hf.records import Candidate
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Neighbouring stages that run together on a unit."""
+    """Neighbouring steps that run together on a unit."""
 
-    stages: tuple[str, ...]
+    steps: tuple[Step, ...]
     holds_model: bool
 
 
 def run_units(
     loaded: LoadedRecipe, run: RunFolder, units: Sequence[int], workers: int, done: Callable[[str, int], None]
 ) -> None:
-    """Make every part of `units` that is not there. `done(stage, unit)` is called as each stage of a unit is finished.
+    """Make every part of `units` that is not there. `done(step, unit)` is called as each step of a unit is finished.
 
     Raises:
         RunError: the folder cannot be written, or a worker process died.
@@ -45,9 +46,9 @@ def run_units(
     for segment in segments(loaded.recipe):
         todo = []
         for unit in units:
-            if all(run.has(run.part(stage, unit)) for stage in segment.stages):
-                for stage in segment.stages:
-                    done(stage, unit)
+            if all(run.has(run.part(step.name, unit)) for step in segment.steps):
+                for step in segment.steps:
+                    done(step.name, unit)
             else:
                 todo.append(unit)
         if segment.holds_model or workers == 1 or len(todo) < 2 or not run.shared:
@@ -55,73 +56,80 @@ def run_units(
         else:
             finished = _run_in_pool(loaded, run, segment, todo, workers)
         for unit in finished:
-            for stage in segment.stages:
-                done(stage, unit)
+            for step in segment.steps:
+                done(step.name, unit)
+        if segment.holds_model:
+            _release(loaded.recipe, segment)
 
 
 def segments(recipe: Recipe) -> list[Segment]:
-    """The stages of a recipe, cut wherever one holds a model (its instructor, editor or a judge says `holds_model`)."""
-    models: dict[str, tuple[Any, ...]] = {
-        "source": (recipe.source,),
-        "instruct": (recipe.instructor,),
-        "edit": (recipe.editor,),
-        "judge": recipe.judging.judges,
-    }
-    heavy = {stage: any(getattr(model, "holds_model", False) for model in found) for stage, found in models.items()}
-    runs = itertools.groupby(parts.STAGES, key=lambda stage: (heavy[stage], stage if heavy[stage] else ""))
-    return [Segment(tuple(stages), key[0]) for key, stages in runs]
+    """The steps of a recipe, cut wherever one holds a model (its instructor, editor or a judge says `holds_model`)."""
+    every = _models(recipe)
+    heavy = {stage: any(getattr(model, "holds_model", False) for model in found) for stage, found in every.items()}
+    runs = itertools.groupby(steps(recipe.rounds), key=lambda step: (heavy[step.stage], heavy[step.stage] and step))
+    return [Segment(tuple(found), bool(key[0])) for key, found in runs]
 
 
-def candidates_of(run: RunFolder, unit: int, before: str | None = None) -> list[Candidate]:
-    """The candidates that reached stage `before` (or the end of the last stage, rejects included), from their parts."""
-    candidates: list[Candidate] = []
-    for stage in parts.STAGES[: parts.STAGES.index(before)] if before else parts.STAGES:
-        candidates = _read(run, stage, unit, candidates)
-    return candidates
+def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -> Unit:
+    """A unit from its parts: as it stood before a step, or at the end."""
+    found = Unit()
+    for step in itertools.takewhile(lambda step: step != before, steps(rounds)):
+        found.after(step, _read(run, step, unit, found.entering))
+    return found
 
 
-def _read(run: RunFolder, stage: str, unit: int, candidates: list[Candidate]) -> list[Candidate]:
-    """The candidates of a part that is there; `candidates` are those of the part before it, rejects included."""
-    name = run.part(stage, unit)
+def _models(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
+    """What each stage works with."""
+    judges = recipe.judging.judges
+    return {"source": (recipe.source,), "instruct": (recipe.instructor,), "edit": (recipe.editor,), "judge": judges}
+
+
+def _release(recipe: Recipe, segment: Segment) -> None:
+    """Let go of a segment's models: the next may need the whole GPU."""
+    for model in {id(model): model for step in segment.steps for model in _models(recipe)[step.stage]}.values():
+        if hasattr(model, "release"):
+            model.release()
+
+
+def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> list[Candidate]:
+    name = run.part(step.name, unit)
     with run.checked(name):
-        return parts.load(stage, run.read(name), parts.surviving(candidates))
+        return parts.load(step.stage, run.read(name), entering)
 
 
-def _work(
-    recipe: Recipe, run: RunFolder, segment: Segment, unit: int, candidates: list[Candidate]
-) -> list[tuple[str, bytes]]:
-    """Run the segment's stages on a unit; the parts that it has to write, in order."""
+def _work(recipe: Recipe, run: RunFolder, segment: Segment, number: int, unit: Unit) -> list[tuple[str, bytes]]:
+    """Run the segment's steps on a unit; the parts that it has to write, in order."""
     made = []
-    for stage in segment.stages:
-        name = run.part(stage, unit)
+    for step in segment.steps:
+        name = run.part(step.name, number)
         if run.has(name):
-            candidates = _read(run, stage, unit, candidates)
+            unit.after(step, _read(run, step, number, unit.entering))
             continue
-        candidates = _stage(recipe, stage, unit, parts.surviving(candidates))
-        made.append((name, parts.dump(stage, candidates)))
+        candidates = _step(recipe, step, number, unit.entering)
+        made.append((name, parts.dump(step.stage, candidates)))
+        unit.after(step, candidates)
     return made
 
 
-def _stage(recipe: Recipe, stage: str, unit: int, candidates: list[Candidate]) -> list[Candidate]:
-    if stage == "source":
+def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
+    if step.stage == "source":
         return recipe.source.take(unit * recipe.unit_size, (unit + 1) * recipe.unit_size)
-    work: dict[str, Callable[[Sequence[Candidate]], None]] = {
+    work: dict[str, Callable[[Sequence[Candidate]], Sequence[Candidate]]] = {
         "instruct": recipe.instruct,
         "edit": recipe.edit,
         "judge": recipe.judging,
     }
-    work[stage](candidates)
-    return candidates
+    return work[step.stage](candidates) if candidates else []
 
 
 def _run_here(recipe: Recipe, run: RunFolder, segment: Segment, units: Sequence[int]) -> Iterator[int]:
     """One unit after another, with the next one's parts read ahead and the last one's written behind."""
 
-    def read(unit: int) -> list[Candidate]:
-        candidates = parts.surviving(candidates_of(run, unit, before=segment.stages[0]))
-        for candidate in candidates:
+    def read(number: int) -> Unit:
+        unit = replay(run, number, recipe.rounds, before=segment.steps[0])
+        for candidate in unit.entering:
             _ = candidate.unsafe.pixels, candidate.safe and candidate.safe.pixels
-        return candidates
+        return unit
 
     def write(made: list[tuple[str, bytes]]) -> None:
         for name, data in made:
@@ -130,10 +138,10 @@ def _run_here(recipe: Recipe, run: RunFolder, segment: Segment, units: Sequence[
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
         reading = reader.submit(read, units[0]) if units else None
-        for index, unit in enumerate(units):
-            candidates = reading.result() if reading else []
+        for index, number in enumerate(units):
+            unit = reading.result() if reading else Unit()
             reading = reader.submit(read, units[index + 1]) if index + 1 < len(units) else None
-            made = _work(recipe, run, segment, unit, candidates)
+            made = _work(recipe, run, segment, number, unit)
             if written is not None:
                 written.result()
                 yield units[index - 1]
@@ -195,8 +203,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work_in_pool(unit: int) -> None:
+def _work_in_pool(number: int) -> None:
     recipe, run, segment = _worker
-    candidates = parts.surviving(candidates_of(run, unit, before=segment.stages[0]))
-    for name, data in _work(recipe, run, segment, unit, candidates):
+    unit = replay(run, number, recipe.rounds, before=segment.steps[0])
+    for name, data in _work(recipe, run, segment, number, unit):
         run.write(name, data)

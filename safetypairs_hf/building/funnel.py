@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from safetypairs_hf.records import Reject
 
-STAGES = ("source", "instruct", "edit", "judge", "select")
-
 
 class Funnel:
-    """Counts as the stages report them. In every cell `in` = `out` + the sum of `rejected`."""
+    """Counts as the steps report them. In every cell `in` = `out` + the sum of `rejected`.
 
-    def __init__(self) -> None:
-        self._cells: dict[str, dict[str, dict[str, Any]]] = {stage: {} for stage in STAGES}
+    `steps`: the names of the steps in order; "edit-2" is the edit stage of the second round. Where an editor makes
+    several candidates of a source, `edit` and `judge` count candidates.
+    """
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        self._cells: dict[str, dict[str, dict[str, Any]]] = {step: {} for step in steps}
+        self._tokens: dict[str, dict[str, int]] = {}
+
+    def spend(self, step: str, prompt_tokens: int, answer_tokens: int) -> None:
+        """What an instructor read and wrote."""
+        tokens = self._tokens.setdefault(step, {"prompt": 0, "answer": 0})
+        tokens["prompt"] += prompt_tokens
+        tokens["answer"] += answer_tokens
 
     def count(self, stage: str, category: str, reject: Reject | None) -> None:
         cell = self._cells[stage].setdefault(category, {"in": 0, "out": 0, "rejected": {}})
@@ -25,8 +34,8 @@ class Funnel:
             cell["rejected"][reject.reason] = cell["rejected"].get(reject.reason, 0) + 1
 
     def to_dict(self) -> dict[str, Any]:
-        """A list of stages; each has its totals and, by category, the same counts."""
-        return {"stages": [self._stage(stage) for stage in STAGES]}
+        """A list of stages; each has its totals and, by category, the same counts; `tokens` where some were spent."""
+        return {"stages": [self._stage(step) for step in self._cells]}
 
     def _stage(self, stage: str) -> dict[str, Any]:
         cells = self._cells[stage]
@@ -43,6 +52,7 @@ class Funnel:
                 slug: {**cells[slug], "rejected": dict(sorted(cells[slug]["rejected"].items()))}
                 for slug in sorted(cells)
             },
+            **({"tokens": self._tokens[stage]} if any(self._tokens.get(stage, {}).values()) else {}),
         }
 
 

@@ -14,9 +14,11 @@ class Instruct:
 
     instructor: Instructor
 
-    def __call__(self, batch: Sequence[Candidate]) -> None:
+    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         for candidate, answer in zip(batch, self.instructor.write(batch), strict=True):
-            if isinstance(answer, Reject):
-                candidate.reject = answer
+            candidate.answer = answer
+            if isinstance(answer.outcome, Reject):
+                candidate.reject = answer.outcome
             else:
-                candidate.instruction = answer
+                candidate.instruction = answer.outcome
+        return batch

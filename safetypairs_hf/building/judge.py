@@ -5,61 +5,78 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from safetypairs_hf.building.ids import content_id
+from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.pictures import perceptual_hash, sha256
-from safetypairs_hf.records import (
-    Box,
-    Candidate,
-    Identity,
-    Judge,
-    Judgement,
-    Picture,
-    Pixels,
-    Preservation,
-    Reject,
-    Verdict,
-)
+from safetypairs_hf.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
 
 
 @dataclass(frozen=True)
 class Judging:
     """The judges and their thresholds. Every judge must see the unsafe member as unsafe and the safe one as safe.
 
-    `unsafe_at_least`: least P(unsafe) of the unsafe member. `safe_below`: P(unsafe) of the safe member is below this.
-    `max_changed_fraction`: largest share of the image that an edit may change.
+    Args:
+        unsafe_at_least: least P(unsafe) of the unsafe member.
+        safe_below: P(unsafe) of the safe member is below this.
+        max_changed_fraction: largest share of the image that an edit may change, in [0, 1].
+        min_ssim_outside: least structural similarity outside what changed; 1.0 = equal.
+        at_most: largest distance between the members, by the name of the measure.
+        region_slack: how far what changed may reach out of the region that the instructor gave, as a share of the
+            image's longer side; None where the instructor's regions are no more than a hint.
+        families: of how many different families the judges must be.
+
+    Raises:
+        RecipeError: the judges are of fewer families.
     """
 
     judges: tuple[Judge, ...]
     unsafe_at_least: float = 0.5
     safe_below: float = 0.5
     max_changed_fraction: float = 0.5
+    min_ssim_outside: float = 0.0
+    at_most: tuple[tuple[str, float], ...] = ()
+    region_slack: float | None = 0.0
+    families: int = 1
 
-    def __call__(self, batch: Sequence[Candidate]) -> None:
+    def __post_init__(self) -> None:
+        found = sorted({family(judge) for judge in self.judges})
+        if len(found) < self.families:
+            raise RecipeError(
+                f"the judges are of {len(found)} families ({', '.join(found)}) and the recipe asks for "
+                f"{self.families}: judges that share weights agree for the wrong reasons; add one of another family"
+            )
+
+    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         for candidate in batch:
             candidate.reject = self._check_pixels(candidate)
         preserved = [candidate for candidate in batch if candidate.reject is None]
         for judge in self.judges:
             self._ask(judge, preserved)
+        keep_best(preserved)
         for candidate in preserved:
             if candidate.reject is None:
                 candidate.identity = identify(candidate.unsafe, _safe(candidate), candidate.category, candidate.family)
+        return batch
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
-        """Measure what changed; a Reject where nothing did, too much did, or something outside the region did."""
-        before, after = candidate.unsafe.pixels, _safe(candidate).pixels
-        box, changed = changed_box(before, after)
-        if box is None:
+        """A Reject where nothing changed, too much did, or something outside the region did."""
+        box, preservation = candidate.edit_box, candidate.preservation
+        if box is None or preservation is None:
             return Reject("judge", "unchanged", "the edit changed no pixel")
-        candidate.edit_box = box
-        # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
-        candidate.preservation = Preservation(ssim_outside=1.0, changed_fraction=changed)
         region = _region(candidate)
-        if region is not None and not _inside(box, region):
-            return Reject("judge", "leaked_outside_box", f"changed {tuple(box)}, allowed {tuple(region)}")
+        if region is not None and self.region_slack is not None:
+            height, width = candidate.unsafe.pixels.shape[:2]
+            if not _inside(box, region, round(self.region_slack * max(height, width))):
+                return Reject("judge", "leaked_outside_box", f"changed {tuple(box)}, allowed {tuple(region)}")
+        changed, outside = preservation.changed_fraction, preservation.ssim_outside
         if changed > self.max_changed_fraction:
             return Reject("judge", "edit_too_large", f"{changed:.3f} of the pixels changed")
+        if outside < self.min_ssim_outside:
+            return Reject("judge", "changed_elsewhere", f"SSIM outside the edit is {outside:.3f}")
+        limits = dict(self.at_most)
+        for name, distance in preservation.distances:
+            if distance > limits.get(name, distance):
+                return Reject("judge", "too_different", f"{name} is {distance:.3f}, at most {limits[name]} is allowed")
         return None
 
     def _ask(self, judge: Judge, batch: Sequence[Candidate]) -> None:
@@ -74,20 +91,29 @@ class Judging:
 
     def _weigh(self, name: str, unsafe: Verdict, safe: Verdict) -> Reject | None:
         if unsafe.p_unsafe is None or unsafe.p_unsafe < self.unsafe_at_least:
-            return Reject("judge", unsafe.note or "unsafe_not_seen", f"{name}: P(unsafe) before = {unsafe.p_unsafe}")
+            detail = f"{name}: P(unsafe) before = {unsafe.p_unsafe}"
+            return Reject("judge", unsafe.note or "unsafe_not_seen", detail, final=True)  # whatever the edit
         if safe.p_unsafe is None or safe.p_unsafe >= self.safe_below:
             return Reject("judge", safe.note or "still_unsafe", f"{name}: P(unsafe) after = {safe.p_unsafe}")
         return None
 
 
-def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
-    """The smallest box around the pixels that differ (None where none does) and their share of the image, in [0, 1]."""
-    mask = (before != after).any(axis=2)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return None, 0.0
-    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    return box, int(mask.sum()) / mask.size
+def family(judge: Judge) -> str:
+    """What a judge shares its weights or training with; its own name where it says nothing."""
+    return str(getattr(judge, "family", judge.name))
+
+
+def keep_best(batch: Sequence[Candidate]) -> None:
+    """Of several attempts at a source that passed, keep the one on whose flip the least convinced judge is surest."""
+    best: dict[str, Candidate] = {}
+    for candidate in batch:
+        if candidate.reject is None:
+            other = best.get(candidate.source_id)
+            if other is None or _margin(candidate) > _margin(other):
+                best[candidate.source_id] = candidate
+    for candidate in batch:
+        if candidate.reject is None and best[candidate.source_id] is not candidate:
+            candidate.reject = Reject("judge", "not_the_best", "another attempt at this source passed by more")
 
 
 def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
@@ -96,12 +122,21 @@ def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Iden
     return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)
 
 
+def _margin(candidate: Candidate) -> float:
+    return min((item.p_unsafe_before or 0.0) - (item.p_unsafe_after or 0.0) for item in candidate.judgements)
+
+
 def _region(candidate: Candidate) -> Box | None:
     return candidate.instruction.region if candidate.instruction else None
 
 
-def _inside(box: Box, region: Box) -> bool:
-    return box.x0 >= region.x0 and box.y0 >= region.y0 and box.x1 <= region.x1 and box.y1 <= region.y1
+def _inside(box: Box, region: Box, slack: int) -> bool:
+    return (
+        box.x0 >= region.x0 - slack
+        and box.y0 >= region.y0 - slack
+        and box.x1 <= region.x1 + slack
+        and box.y1 <= region.y1 + slack
+    )
 
 
 def _safe(candidate: Candidate) -> Picture:

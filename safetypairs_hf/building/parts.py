@@ -8,14 +8,17 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.records import (
+    Answer,
     Box,
     Candidate,
+    Distance,
     Generator,
     Identity,
     Instruction,
@@ -28,7 +31,7 @@ from safetypairs_hf.records import (
 
 STAGES = ("source", "instruct", "edit", "judge")
 
-REJECT = pa.struct({"stage": pa.string(), "reason": pa.string(), "detail": pa.string()})
+REJECT = pa.struct({"stage": pa.string(), "reason": pa.string(), "detail": pa.string(), "final": pa.bool_()})
 ORIGIN = pa.struct({"dataset": pa.string(), "id": pa.string(), "license": pa.string()})
 GENERATOR = pa.struct(
     {
@@ -40,7 +43,13 @@ GENERATOR = pa.struct(
     }
 )
 JUDGEMENT = pa.struct({"name": pa.string(), "p_unsafe_before": pa.float64(), "p_unsafe_after": pa.float64()})
-PRESERVATION = pa.struct({"ssim_outside": pa.float64(), "changed_fraction": pa.float64()})
+PRESERVATION = pa.struct(
+    {
+        "ssim_outside": pa.float64(),
+        "changed_fraction": pa.float64(),
+        "distances": pa.list_(pa.struct({"name": pa.string(), "distance": pa.float64()})),
+    }
+)
 IDENTITY = pa.struct(
     {
         "pair_id": pa.string(),
@@ -52,7 +61,16 @@ IDENTITY = pa.struct(
     }
 )
 BOX = pa.list_(pa.int32())
-INSTRUCTION = pa.struct({"critical_feature": pa.string(), "text": pa.string(), "region": BOX})
+INSTRUCTION = pa.struct(
+    {
+        "critical_feature": pa.string(),
+        "text": pa.string(),
+        "region": BOX,
+        "caption_unsafe": pa.string(),
+        "caption_safe": pa.string(),
+    }
+)
+ANSWER = pa.struct({"raw": pa.string(), "prompt_tokens": pa.int32(), "answer_tokens": pa.int32()})
 
 
 class Column(NamedTuple):
@@ -73,7 +91,21 @@ def _picture(name: str) -> Column:
 
 
 def _read_instruction(row: dict[str, Any]) -> Instruction:
-    return Instruction(row["critical_feature"], row["text"], row["region"] and Box(*row["region"]))
+    return Instruction(**{**row, "region": row["region"] and Box(*row["region"])})
+
+
+def write_preservation(value: Preservation) -> dict[str, Any]:
+    """The figures as the columns of a part, and of a published file, hold them."""
+    return {**value._asdict(), "distances": [distance._asdict() for distance in value.distances]}
+
+
+def _read_preservation(row: dict[str, Any]) -> Preservation:
+    return Preservation(**{**row, "distances": tuple(Distance(**distance) for distance in row["distances"])})
+
+
+def _write_answer(answer: Answer) -> dict[str, Any]:
+    """What is not in the instruction or the reject already."""
+    return {name: value for name, value in answer._asdict().items() if name != "outcome"}
 
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -84,17 +116,24 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("hint", pa.string(), lambda hint: json.dumps(hint, sort_keys=True), json.loads),
         Column("family", pa.string(), str, str),
     ),
-    "instruct": (Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction),),
-    "edit": (_picture("safe"), _struct("generator", GENERATOR, Generator)),
-    "judge": (
+    "instruct": (
+        Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction),
+        Column("answer", ANSWER, _write_answer, lambda row: row),
+    ),
+    "edit": (
+        _picture("safe"),
+        _struct("generator", GENERATOR, Generator),
+        Column("batch", pa.int32(), int, int),
         Column("edit_box", BOX, list, lambda box: Box(*box)),
+        Column("preservation", PRESERVATION, write_preservation, _read_preservation),
+    ),
+    "judge": (
         Column(
             "judgements",
             pa.list_(JUDGEMENT),
             lambda judgements: [judgement._asdict() for judgement in judgements],
             lambda rows: [Judgement(**row) for row in rows],
         ),
-        _struct("preservation", PRESERVATION, Preservation),
         _struct("identity", IDENTITY, Identity),
     ),
 }
@@ -113,18 +152,19 @@ def dump(stage: str, candidates: Sequence[Candidate]) -> bytes:
 
 
 def load(stage: str, data: bytes, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that reached `stage`, with what it added; `candidates` are those that its predecessor let pass."""
+    """The candidates that reached `stage`, with what it added; `candidates` are those that its predecessor let pass.
+
+    A part of the edit stage may hold each of them several times in a row, one for each attempt.
+    """
     rows = pq.read_table(io.BytesIO(data)).to_pylist()
     if stage == "source":
         return [_apply(_new(row), stage, row) for row in rows]
-    if [row["source_id"] for row in rows] != [candidate.source_id for candidate in candidates]:
+    attempts = len(rows) // len(candidates) if candidates and stage == "edit" else 1
+    entered = [candidate for candidate in candidates for _ in range(attempts)]
+    if [row["source_id"] for row in rows] != [candidate.source_id for candidate in entered]:
         raise ValueError(f"the part of stage {stage} is not of the same sources as the one before it")
-    return [_apply(candidate, stage, row) for candidate, row in zip(candidates, rows, strict=True)]
-
-
-def surviving(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no stage has rejected."""
-    return [candidate for candidate in candidates if candidate.reject is None]
+    copied = [replace(candidate, judgements=[]) for candidate in entered] if attempts > 1 else entered
+    return [_apply(candidate, stage, row) for candidate, row in zip(copied, rows, strict=True)]
 
 
 def _new(row: dict[str, Any]) -> Candidate:
@@ -135,4 +175,8 @@ def _apply(candidate: Candidate, stage: str, row: dict[str, Any]) -> Candidate:
     for column in (*COLUMNS[stage], _REJECT):
         value = row[column.name]
         setattr(candidate, column.name, value if value is None else column.read(value))
+    if stage == "instruct" and row["answer"] is not None:
+        outcome = candidate.instruction or candidate.reject
+        assert outcome is not None
+        candidate.answer = Answer(outcome, **row["answer"])
     return candidate

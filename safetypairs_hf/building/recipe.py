@@ -20,6 +20,7 @@ from typing import Any
 from safetypairs_hf.building.edit import Edit
 from safetypairs_hf.building.instruct import Instruct
 from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.preserving import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.records import Editor, Instructor, Source
@@ -34,7 +35,9 @@ class Recipe:
     `pairs`: how many to draw. `unit_size`: sources in a work unit. `expected_yield`: the share of sources that become
     pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
     whose version changes the output. `categories`: those that the source can give; the draw is even over them.
-    `license` and `attribution` go on the card.
+    `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
+    included. `attempts`: how many candidates the editor makes of a source in a round. `preservation` measures what an
+    edit changed.
     """
 
     source: Source
@@ -49,10 +52,14 @@ class Recipe:
     expected_yield: float = 0.5
     packages: tuple[str, ...] = ()
     categories: tuple[str, ...] = SLUGS
+    rounds: int = 1
+    attempts: int = 1
+    preservation: Preserving = Exact()
 
     def __post_init__(self) -> None:
-        if self.pairs < 1:
-            raise RecipeError(f"pairs = {self.pairs}: give at least 1")
+        for name in ("pairs", "unit_size", "rounds", "attempts"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
 
     @property
     def instruct(self) -> Instruct:
@@ -60,7 +67,7 @@ class Recipe:
 
     @property
     def edit(self) -> Edit:
-        return Edit(self.editor, self.instructor.name)
+        return Edit(self.editor, self.instructor.name, self.preservation, self.attempts)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building import parts
-from safetypairs_hf.building.engine import candidates_of
+from safetypairs_hf.building.engine import replay
 from safetypairs_hf.building.funnel import Funnel
-from safetypairs_hf.building.runfolder import FUNNEL, RunFolder
+from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw, Entrant, Selected
+from safetypairs_hf.building.steps import Step, steps
 from safetypairs_hf.errors import RunError
 from safetypairs_hf.records import Candidate, Identity, Reject
 
@@ -27,12 +28,23 @@ _SCHEMA = pa.schema({**_TEXT, "identity": parts.IDENTITY, "reject": parts.REJECT
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
     """The pairs of the first `units` units that the judges let pass, in source order."""
+    judged = [step for step in steps(rounds(run)) if step.stage == "judge"]
     for unit in range(units):
         sources = run.rows(run.part("source", unit), ["source_id", "category"])
-        category_of = {row["source_id"]: row["category"] for row in sources}
-        for row in run.rows(run.part("judge", unit), ["source_id", "identity", "reject"]):
-            if row["reject"] is None:
-                yield Entrant(row["source_id"], category_of[row["source_id"]], Identity(**row["identity"]))
+        passed = {
+            row["source_id"]: Identity(**row["identity"])
+            for step in judged
+            for row in run.rows(run.part(step.name, unit), ["source_id", "identity", "reject"])
+            if row["reject"] is None
+        }
+        for row in sources:
+            if row["source_id"] in passed:
+                yield Entrant(row["source_id"], row["category"], passed[row["source_id"]])
+
+
+def rounds(run: RunFolder) -> int:
+    """How many rounds of instruct, edit and judge the run's recipe has."""
+    return int(run.read_json(RECIPE)["parts"]["rounds"])
 
 
 def write_draw(run: RunFolder, draw: Draw) -> None:
@@ -69,8 +81,9 @@ def selected(run: RunFolder) -> list[Selected]:
 
 def pairs(run: RunFolder) -> Iterator[Candidate]:
     """Every candidate that passed the judges, in source order, one unit in memory at a time."""
-    for unit in _finished(run, parts.STAGES[-1]):
-        yield from parts.surviving(candidates_of(run, unit))
+    number = rounds(run)
+    for unit in _finished(run, steps(number)[-1]):
+        yield from replay(run, unit, number).passed
 
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
@@ -88,21 +101,28 @@ def funnel(run: RunFolder) -> dict[str, Any]:
 
 def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any]:
     """Count the first `units` units (None: whatever is there) and the draw, where there was one."""
-    counts = Funnel()
+    every = steps(rounds(run))
+    counts = Funnel([*(step.name for step in every), "select"])
     for row in rejected_inputs(run):
         counts.count("source", "-", Reject("source", row["reason"]))
     category_of: dict[str, str] = {}
-    for stage in parts.STAGES:
-        for unit in _finished(run, stage) if units is None else range(units):
-            columns = ["source_id", "reject", *(["category"] if stage == "source" else [])]
-            for row in run.rows(run.part(stage, unit), columns):
+    for step in every:
+        for unit in _finished(run, step) if units is None else range(units):
+            columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
+            for row in run.rows(run.part(step.name, unit), columns):
                 category = category_of.setdefault(row["source_id"], row.get("category", ""))
-                counts.count(stage, category, row["reject"] and Reject(**row["reject"]))
+                counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
+                if row.get("answer"):
+                    counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
     for item in draw.decided if draw else ():
         counts.count("select", item.entrant.category, item.reject)
     return counts.to_dict()
 
 
-def _finished(run: RunFolder, stage: str) -> Iterator[int]:
-    """The units, from 0, whose part of `stage` is there."""
-    return itertools.takewhile(lambda unit: run.has(run.part(stage, unit)), itertools.count())
+# What the funnel reads of a stage's parts beside the reject. Pictures are never read.
+_EXTRA = {"source": ("category",), "instruct": ("answer",)}
+
+
+def _finished(run: RunFolder, step: Step) -> Iterator[int]:
+    """The units, from 0, whose part of `step` is there."""
+    return itertools.takewhile(lambda unit: run.has(run.part(step.name, unit)), itertools.count())

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from safetypairs_hf.building import parts, results
+from safetypairs_hf.building import results
 from safetypairs_hf.building.engine import run_units
 from safetypairs_hf.building.recipe import LoadedRecipe
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.building.steps import steps
 from safetypairs_hf.errors import RunError
 
 Progress = Callable[[str, int, int], None]
@@ -37,7 +38,7 @@ def build(
 
     Args:
         workers: processes for stages that hold no model; None = one a core.
-        progress: called as (stage, units done, units planned).
+        progress: called as (step, units done, units planned).
 
     Raises:
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
@@ -104,13 +105,13 @@ def _make(loaded: LoadedRecipe, run: RunFolder, workers: int, progress: Progress
     made = 0
     while True:
         planned = planned if last is None else min(planned, last)
-        finished = dict.fromkeys(parts.STAGES, made)
-        for stage in parts.STAGES:
-            progress(stage, made, planned)
+        finished = dict.fromkeys((step.name for step in steps(recipe.rounds)), made)
+        for step in finished:
+            progress(step, made, planned)
 
-        def done(stage: str, unit: int, finished: dict[str, int] = finished, planned: int = planned) -> None:
-            finished[stage] += 1
-            progress(stage, finished[stage], planned)
+        def done(step: str, unit: int, finished: dict[str, int] = finished, planned: int = planned) -> None:
+            finished[step] += 1
+            progress(step, finished[step], planned)
 
         run_units(loaded, run, range(made, planned), workers, done)
         made = planned

@@ -13,7 +13,7 @@ from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase
 from safetypairs_hf.icons.drawing import paint
 from safetypairs_hf.icons.reading import Reading, read
-from safetypairs_hf.records import Instruction, Picture, Reject
+from safetypairs_hf.records import Edited, Instruction, Picture, Reject
 
 if TYPE_CHECKING:
     from safetypairs_hf.records import Box, Pixels
@@ -51,11 +51,11 @@ class IconEditor:
 
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Pixels | Reject]:
+    ) -> list[Edited | Reject]:
         """One edited (height, width, 3) array an image, or a Reject that says why there is none."""
         return [self._one(*each) for each in zip(images, instructions, seeds, strict=True)]
 
-    def _one(self, image: Picture, instruction: Instruction, seed: int) -> Pixels | Reject:
+    def _one(self, image: Picture, instruction: Instruction, seed: int) -> Edited | Reject:
         item = asked_for(instruction.text)
         if item is None:
             return Reject("edit", "unknown_item", f"no item of the catalogue is asked for in: {instruction.text}")
@@ -66,7 +66,8 @@ class IconEditor:
             return Reject(
                 "edit", "nothing_to_replace", f"the region {tuple(instruction.region)} holds one colour or none"
             )
-        return _replace(image.pixels, instruction.region, reading, item, np.random.default_rng(seed), self.spread)
+        rng = np.random.default_rng(seed)
+        return Edited(_replace(image.pixels, instruction.region, reading, item, rng, self.spread))
 
 
 def _whole(pixels: Pixels, region: Box) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safetypairs_hf.records import Box, Candidate, Instruction, Reject
+from safetypairs_hf.records import Answer, Box, Candidate, Instruction, Reject
 
 
 def definite(phrase: str) -> str:
@@ -22,9 +22,9 @@ class IconInstructor:
 
     name: str = "icon-labels"
 
-    def write(self, batch: Sequence[Candidate]) -> list[Instruction | Reject]:
-        """One Instruction a candidate, or a Reject where its source gave no labels."""
-        return [self._one(candidate.hint) for candidate in batch]
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+        """One Answer a candidate: an Instruction, or a Reject where its source gave no labels."""
+        return [Answer(self._one(candidate.hint)) for candidate in batch]
 
     def _one(self, hint: dict[str, object]) -> Instruction | Reject:
         item, twin, region = hint.get("item"), hint.get("twin"), hint.get("region")

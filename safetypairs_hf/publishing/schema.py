@@ -33,13 +33,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "group": pa.string(),
     "generator": parts.GENERATOR,
     "judges": pa.list_(parts.JUDGEMENT),
-    "preservation": pa.struct(
-        {
-            "ssim_outside": pa.float64(),
-            "changed_fraction": pa.float64(),
-            "distances": pa.list_(pa.struct({"name": pa.string(), "distance": pa.float64()})),
-        }
-    ),
+    "preservation": parts.PRESERVATION,
     "review": pa.struct({"status": pa.string(), "reviewers": pa.int32(), "agreement": pa.float64()}),
     "introduced": pa.string(),
 }
@@ -81,7 +75,7 @@ def row(candidate: Candidate, group: str, policy: str, version: str) -> dict[str
         "group": group,
         "generator": candidate.generator._asdict(),
         "judges": [judgement._asdict() for judgement in candidate.judgements],
-        "preservation": {**candidate.preservation._asdict(), "distances": []},
+        "preservation": parts.write_preservation(candidate.preservation),
         "review": {"status": "unreviewed", "reviewers": 0, "agreement": None},
         "introduced": version,
     }

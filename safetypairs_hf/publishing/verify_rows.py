@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building.ids import content_id
-from safetypairs_hf.building.judge import changed_box
+from safetypairs_hf.building.preserving import changed_box
 from safetypairs_hf.pictures import perceptual_hash, sha256
 from safetypairs_hf.publishing.schema import arrow_schema, features
 from safetypairs_hf.records import Picture

@@ -45,11 +45,13 @@ def leaked(unsafe: Picture, safe: Picture, region: Box) -> bool:
 def tried() -> list[Tried]:
     candidates = IconScenes(17, SIZE).take(0, COUNT)
     matcher, done = IconMatcher(), []
-    for seed, (candidate, instruction) in enumerate(zip(candidates, IconInstructor().write(candidates), strict=True)):
+    for seed, (candidate, written) in enumerate(zip(candidates, IconInstructor().write(candidates), strict=True)):
+        instruction = written.outcome
         assert isinstance(instruction, Instruction) and instruction.region is not None
-        [edited] = IconEditor().edit([candidate.unsafe], [instruction], [seed])
-        if isinstance(edited, Reject):
+        [answer] = IconEditor().edit([candidate.unsafe], [instruction], [seed])
+        if isinstance(answer, Reject):
             continue
+        edited = answer.pixels
         assert edited.dtype == np.uint8 and edited.shape == (SIZE, SIZE, 3)
         safe, region = encode(edited), instruction.region
         before, after = matcher.judge([candidate.unsafe, safe], [candidate.category] * 2, [region] * 2)

@@ -14,7 +14,7 @@ from safetypairs_hf.icons.editor import asked_for
 from safetypairs_hf.icons.instructor import definite
 from safetypairs_hf.icons.reading import read
 from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Candidate, Instruction, Origin, Picture, Pixels, Reject
+from safetypairs_hf.records import Answer, Box, Candidate, Edited, Instruction, Origin, Picture, Pixels, Reject
 
 PLATE, INK = (240, 230, 210), (30, 60, 120)
 REGION = Box(60, 60, 140, 140)
@@ -34,7 +34,7 @@ def scene(item: Item = GUN, width: int = 56, ink: tuple[int, int, int] = INK) ->
 
 def edit(picture: Picture, text: str, region: Box | None = REGION) -> Pixels | Reject:
     [answer] = IconEditor().edit([picture], [Instruction("", text, region)], [7])
-    return answer
+    return answer if isinstance(answer, Reject) else answer.pixels
 
 
 def candidate(hint: dict[str, object]) -> Candidate:
@@ -44,7 +44,7 @@ def candidate(hint: dict[str, object]) -> Candidate:
 def test_the_instruction_names_both_items() -> None:
     hint = {"item": "a gun", "twin": "an umbrella", "region": [1, 2, 3, 4]}
     assert IconInstructor().write([candidate(hint)]) == [
-        Instruction("a gun", "Replace the gun with an umbrella.", Box(1, 2, 3, 4))
+        Answer(Instruction("a gun", "Replace the gun with an umbrella.", Box(1, 2, 3, 4)))
     ]
 
 
@@ -59,8 +59,8 @@ def test_the_instruction_names_both_items() -> None:
 )
 def test_no_labels_no_instruction(hint: dict[str, object], reason: str) -> None:
     [answer] = IconInstructor().write([candidate(hint)])
-    assert isinstance(answer, Reject)
-    assert (answer.stage, answer.reason) == ("instruct", reason)
+    assert isinstance(answer.outcome, Reject)
+    assert (answer.outcome.stage, answer.outcome.reason) == ("instruct", reason)
 
 
 def test_definite() -> None:
@@ -105,8 +105,9 @@ def test_the_edit_wipes_the_item_and_changes_nothing_else() -> None:
 
 def test_an_edit_depends_on_the_seed_alone() -> None:
     instruction = Instruction("a gun", "Replace the gun with a crown.", REGION)
-    made = IconEditor().edit([scene()] * 4, [instruction] * 4, [1, 1, 2, 3])
-    assert all(isinstance(each, np.ndarray) for each in made)
+    answers = IconEditor().edit([scene()] * 4, [instruction] * 4, [1, 1, 2, 3])
+    made = [answer.pixels for answer in answers if isinstance(answer, Edited)]
+    assert len(made) == 4
     assert np.array_equal(made[0], made[1])
     assert not (np.array_equal(made[1], made[2]) and np.array_equal(made[1], made[3]))
 

@@ -1,6 +1,7 @@
 """A recipe for tests, all real and tiny: red squares are unsafe, the editor paints them green, the judge looks.
 
-Of 9 squares in a row, one is too pale for the judge; every 13th has no hint, so no instruction can be written.
+Of 10 squares in a row, one is too pale for the judge; every 13th has no hint, so no instruction can be written. The
+painter may be told to miss: then the square is as red as before, unless its seed is a lucky one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Candidate, Instruction, Origin, Picture, Pixels, Reject, Verdict
+from safetypairs_hf.records import (
+    Answer,
+    Box,
+    Candidate,
+    Edited,
+    Instruction,
+    Origin,
+    Picture,
+    Pixels,
+    Reject,
+    Verdict,
+)
 from safetypairs_hf.taxonomy import SLUGS
 
 SIDE = 64
@@ -54,30 +66,35 @@ class SquareInstructor:
     name: str = "square-instructor"
     holds_model: bool = False
 
-    def write(self, batch: Sequence[Candidate]) -> list[Instruction | Reject]:
-        return [
-            Instruction("a red square", "Paint the square green.", Box(*candidate.hint["box"]))
-            if candidate.hint
-            else Reject("instruct", "no_hint", "the source says nothing of its square")
-            for candidate in batch
-        ]
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+        return [Answer(self._one(candidate), "paint it", 100, 10) for candidate in batch]
+
+    def _one(self, candidate: Candidate) -> Instruction | Reject:
+        if not candidate.hint:
+            return Reject("instruct", "no_hint", "the source says nothing of its square")
+        return Instruction("a red square", "Paint the square green.", Box(*candidate.hint["box"]))
 
 
 @dataclass(frozen=True)
 class Painter:
+    misses: float = 0.0
     name: str = "painter"
     revision: str = "1"
     holds_model: bool = False
 
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Pixels | Reject]:
-        return [self._paint(image, item.region) for image, item in zip(images, instructions, strict=True)]
+    ) -> list[Edited | Reject]:
+        each = zip(images, instructions, seeds, strict=True)
+        return [Edited(self._paint(image, item.region, seed), len(images)) for image, item, seed in each]
 
-    def _paint(self, image: Picture, region: Box | None) -> Pixels:
+    def _paint(self, image: Picture, region: Box | None, seed: int) -> Pixels:
         assert region is not None
         pixels = image.pixels.copy()
-        pixels[region.y0 : region.y1, region.x0 : region.x1] = (0, 255, 0)
+        # Colours of their own, so that two attempts that both hit are different pairs.
+        hue = np.random.default_rng(seed).integers(0, 40, 3)
+        missed = seed % 1000 < 1000 * self.misses
+        pixels[region.y0 : region.y1, region.x0 : region.x1] = (250, 5, 5) + hue // 10 if missed else (0, 215, 0) + hue
         return pixels
 
 
@@ -105,11 +122,14 @@ def recipe(
     test_fraction: float = 0.8,
     models: bool = False,
     variant: str = "",
+    misses: float = 0.0,
+    rounds: int = 1,
+    attempts: int = 1,
 ) -> Recipe:
     return Recipe(
         source=Squares(seed, sources, variant),
         instructor=SquareInstructor(holds_model=models),
-        editor=Painter(holds_model=models),
+        editor=Painter(misses, holds_model=models),
         judging=Judging((RedJudge(holds_model=models),)),
         selection=Selection(test_fraction=test_fraction),
         pairs=pairs,
@@ -118,4 +138,6 @@ def recipe(
         unit_size=unit_size,
         expected_yield=0.8,
         packages=("numpy",),
+        rounds=rounds,
+        attempts=attempts,
     )
