@@ -26,7 +26,7 @@ class Funnel:
         tokens["answer"] += answer_tokens
 
     def count(self, stage: str, category: str, reject: Reject | None) -> None:
-        cell = self._cells[stage].setdefault(category, {"in": 0, "out": 0, "rejected": {}})
+        cell = self._cells.setdefault(stage, {}).setdefault(category, {"in": 0, "out": 0, "rejected": {}})
         cell["in"] += 1
         if reject is None:
             cell["out"] += 1

@@ -63,11 +63,11 @@ class Judging:
         box, preservation = candidate.edit_box, candidate.preservation
         if box is None or preservation is None:
             return Reject("judge", "unchanged", "the edit changed no pixel")
-        region = _region(candidate)
-        if region is not None and self.region_slack is not None:
+        allowed = region(candidate)
+        if allowed is not None and self.region_slack is not None:
             height, width = candidate.unsafe.pixels.shape[:2]
-            if not _inside(box, region, round(self.region_slack * max(height, width))):
-                return Reject("judge", "leaked_outside_box", f"changed {tuple(box)}, allowed {tuple(region)}")
+            if not _inside(box, allowed, round(self.region_slack * max(height, width))):
+                return Reject("judge", "leaked_outside_box", f"changed {tuple(box)}, allowed {tuple(allowed)}")
         changed, outside = preservation.changed_fraction, preservation.ssim_outside
         if changed > self.max_changed_fraction:
             return Reject("judge", "edit_too_large", f"{changed:.3f} of the pixels changed")
@@ -81,7 +81,7 @@ class Judging:
 
     def _ask(self, judge: Judge, batch: Sequence[Candidate]) -> None:
         categories = [candidate.category for candidate in batch]
-        regions = [_region(candidate) for candidate in batch]
+        regions = [region(candidate) for candidate in batch]
         before = judge.judge([candidate.unsafe for candidate in batch], categories, regions)
         after = judge.judge([_safe(candidate) for candidate in batch], categories, regions)
         for candidate, unsafe, safe in zip(batch, before, after, strict=True):
@@ -126,7 +126,8 @@ def _margin(candidate: Candidate) -> float:
     return min((item.p_unsafe_before or 0.0) - (item.p_unsafe_after or 0.0) for item in candidate.judgements)
 
 
-def _region(candidate: Candidate) -> Box | None:
+def region(candidate: Candidate) -> Box | None:
+    """Where the instructor wants the edit; None where it did not say."""
     return candidate.instruction.region if candidate.instruction else None
 
 

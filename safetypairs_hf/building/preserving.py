@@ -23,9 +23,7 @@ class Preserving(Protocol):
         """The safe member's pixels, from the editor's."""
         ...
 
-    def measure(
-        self, before: Pixels, after: Pixels, baseline: Pixels | None
-    ) -> tuple[Box | None, Preservation | None]:
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
         """The smallest box around what changed, and the figures; (None, None) where nothing did."""
         ...
 
@@ -39,9 +37,7 @@ class Exact:
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
         return after
 
-    def measure(
-        self, before: Pixels, after: Pixels, baseline: Pixels | None
-    ) -> tuple[Box | None, Preservation | None]:
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
         # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
         box, changed = changed_box(before, after)
         return (box, Preservation(ssim_outside=1.0, changed_fraction=changed)) if box else (None, None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.edit import Edit
 from safetypairs_hf.building.instruct import Instruct
 from safetypairs_hf.building.judge import Judging
@@ -37,7 +38,7 @@ class Recipe:
     whose version changes the output. `categories`: those that the source can give; the draw is even over them.
     `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
     included. `attempts`: how many candidates the editor makes of a source in a round. `preservation` measures what an
-    edit changed.
+    edit changed. `controls` are made of the drawn pairs, where a recipe wants any.
     """
 
     source: Source
@@ -55,11 +56,14 @@ class Recipe:
     rounds: int = 1
     attempts: int = 1
     preservation: Preserving = Exact()
+    controls: Controls | None = None
 
     def __post_init__(self) -> None:
         for name in ("pairs", "unit_size", "rounds", "attempts"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
+        if self.controls is not None:
+            self.controls.check(self.editor)
 
     @property
     def instruct(self) -> Instruct:

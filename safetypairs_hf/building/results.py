@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building import parts
+from safetypairs_hf.building.controls import JUDGED
 from safetypairs_hf.building.engine import replay
 from safetypairs_hf.building.funnel import Funnel
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
@@ -28,18 +29,22 @@ _SCHEMA = pa.schema({**_TEXT, "identity": parts.IDENTITY, "reject": parts.REJECT
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
     """The pairs of the first `units` units that the judges let pass, in source order."""
-    judged = [step for step in steps(rounds(run)) if step.stage == "judge"]
     for unit in range(units):
-        sources = run.rows(run.part("source", unit), ["source_id", "category"])
-        passed = {
-            row["source_id"]: Identity(**row["identity"])
-            for step in judged
-            for row in run.rows(run.part(step.name, unit), ["source_id", "identity", "reject"])
-            if row["reject"] is None
-        }
-        for row in sources:
-            if row["source_id"] in passed:
-                yield Entrant(row["source_id"], row["category"], passed[row["source_id"]])
+        yield from entrants_of(run, unit)
+
+
+def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
+    """The pairs of a unit that the judges let pass, in source order. No picture is read."""
+    passed = {
+        row["source_id"]: Identity(**row["identity"])
+        for step in steps(rounds(run))
+        if step.stage == "judge"
+        for row in run.rows(run.part(step.name, unit), ["source_id", "identity", "reject"])
+        if row["reject"] is None
+    }
+    for row in run.rows(run.part("source", unit), ["source_id", "category"]):
+        if row["source_id"] in passed:
+            yield Entrant(row["source_id"], row["category"], passed[row["source_id"]])
 
 
 def rounds(run: RunFolder) -> int:
@@ -116,7 +121,18 @@ def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any
                     counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
     for item in draw.decided if draw else ():
         counts.count("select", item.entrant.category, item.reject)
+        category_of[item.entrant.identity.pair_id] = item.entrant.category
+    for row in _controls(run, units or 0):
+        counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
     return counts.to_dict()
+
+
+def _controls(run: RunFolder, units: int) -> Iterator[dict[str, Any]]:
+    """The controls of a finished run as the judges left them; no picture is read."""
+    for unit in range(units):
+        name = run.part(JUDGED, unit)
+        if run.has(name):
+            yield from run.rows(name, ["pair_id", "reject"])
 
 
 # What the funnel reads of a stage's parts beside the reject. Pictures are never read.

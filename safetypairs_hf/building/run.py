@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from safetypairs_hf.building import results
+from safetypairs_hf.building.control_stage import make_controls
 from safetypairs_hf.building.engine import run_units
 from safetypairs_hf.building.recipe import LoadedRecipe
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
@@ -51,6 +52,8 @@ def build(
         run.write_json(results.INPUTS, inputs)
     units, draw = _make(loaded, run, workers or os.cpu_count() or 1, progress)
     results.write_draw(run, draw)
+    if recipe.controls is not None:
+        make_controls(recipe, recipe.controls, run, units, draw, progress)
     run.write_json(FUNNEL, results.count(run, units, draw))
     run.sweep()
     return Built(draw.drawn, recipe.pairs, url)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe
 from safetypairs_hf.building.selection import Selection
@@ -86,15 +87,21 @@ class Painter:
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
     ) -> list[Edited | Reject]:
         each = zip(images, instructions, seeds, strict=True)
+        if any(item.region is None for item in instructions):  # an edit that no policy is about
+            return [Edited(np.minimum(image.pixels, 250), len(images)) for image in images]
         return [Edited(self._paint(image, item.region, seed), len(images)) for image, item, seed in each]
+
+    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
+        """As by a coarse autoencoder: the lowest bits are lost."""
+        return [image.pixels & np.uint8(0xF8) for image in images]
 
     def _paint(self, image: Picture, region: Box | None, seed: int) -> Pixels:
         assert region is not None
         pixels = image.pixels.copy()
-        # Colours of their own, so that two attempts that both hit are different pairs.
-        hue = np.random.default_rng(seed).integers(0, 40, 3)
         missed = seed % 1000 < 1000 * self.misses
-        pixels[region.y0 : region.y1, region.x0 : region.x1] = (250, 5, 5) + hue // 10 if missed else (0, 215, 0) + hue
+        # Colours of their own, so that two attempts that both hit are different pairs.
+        colour = np.array((250, 5, 5) if missed else (0, 215, 0)) + np.random.default_rng(seed).integers(0, 5, 3)
+        pixels[region.y0 : region.y1, region.x0 : region.x1] = colour
         return pixels
 
 
@@ -125,6 +132,7 @@ def recipe(
     misses: float = 0.0,
     rounds: int = 1,
     attempts: int = 1,
+    controls: bool = False,
 ) -> Recipe:
     return Recipe(
         source=Squares(seed, sources, variant),
@@ -140,4 +148,5 @@ def recipe(
         packages=("numpy",),
         rounds=rounds,
         attempts=attempts,
+        controls=Controls() if controls else None,
     )

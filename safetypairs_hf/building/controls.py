@@ -1,0 +1,190 @@
+"""After the draw: controls, which tell a guard that sees what is unsafe from one that only sees that an image was edited.
+
+    null_edit         the unsafe member through the editor's autoencoder and back: still unsafe, yet "edited"; with the
+                      safe member as it is
+    neutral_edit      both members edited by an instruction that no policy is about
+    both_regenerated  both members through the autoencoder and back: the trace of editing is on both
+
+Each is a pair again, with the labels of the pair it was made of, and the judges confirm them. What they don't confirm is
+kept with its reason, as everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.building import parts
+from safetypairs_hf.building.ids import derived_seed
+from safetypairs_hf.building.judge import Judging, region
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Candidate, Edited, Editor, Instruction, Judgement, Picture, Pixels, Reject
+
+KINDS = ("null_edit", "neutral_edit", "both_regenerated")
+MADE, JUDGED = "controls", "controls-judge"  # the folders of its parts
+
+_KEYS = {"pair_id": pa.string(), "kind": pa.string()}
+_SCHEMAS = {
+    MADE: pa.schema({**_KEYS, "unsafe": pa.large_binary(), "safe": pa.large_binary(), "reject": parts.REJECT}),
+    JUDGED: pa.schema({**_KEYS, "judgements": pa.list_(parts.JUDGEMENT), "reject": parts.REJECT}),
+}
+
+
+class Control(NamedTuple):
+    """A control of the pair `pair_id`: two pictures with the labels of the pair's own, or a reject."""
+
+    pair_id: str
+    kind: str
+    unsafe: Picture | None = None
+    safe: Picture | None = None
+    judgements: tuple[Judgement, ...] = ()
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Which controls are made, and the instruction of the neutral edit.
+
+    Raises:
+        RecipeError: a kind that there is not.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    neutral: str = "Make the light in the picture slightly warmer. Change nothing else."
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise RecipeError(f"no control {kind!r}; there are: {', '.join(KINDS)}")
+
+    def check(self, editor: Editor) -> None:
+        """Raise RecipeError where the editor cannot make them."""
+        if not hasattr(editor, "round_trip") and set(self.kinds) != {"neutral_edit"}:
+            raise RecipeError(
+                f"the editor {editor.name} has no round trip, which null_edit and both_regenerated are made by; "
+                "use Controls(kinds=('neutral_edit',)) or no controls"
+            )
+
+    def make(self, editor: Editor, pairs: Sequence[Candidate]) -> list[Control]:
+        """The controls of some pairs, by pair and then by kind."""
+        made: dict[str, list[tuple[Picture, Picture] | Reject]] = {}
+        unsafe, safe = [pair.unsafe for pair in pairs], [_safe(pair) for pair in pairs]
+        if {"null_edit", "both_regenerated"} & set(self.kinds):
+            returned = [encode(pixels) for pixels in _round_trip(editor, [*unsafe, *safe])]
+            again, safe_again = returned[: len(pairs)], returned[len(pairs) :]
+            made["null_edit"] = list(zip(again, safe, strict=True))
+            made["both_regenerated"] = list(zip(again, safe_again, strict=True))
+        if "neutral_edit" in self.kinds:
+            made["neutral_edit"] = self._neutral(editor, pairs, unsafe, safe)
+        return [_control(pair, kind, made[kind][number]) for number, pair in enumerate(pairs) for kind in self.kinds]
+
+    def _neutral(
+        self, editor: Editor, pairs: Sequence[Candidate], unsafe: Sequence[Picture], safe: Sequence[Picture]
+    ) -> list[tuple[Picture, Picture] | Reject]:
+        instruction = Instruction("", self.neutral, None)
+        seeds = [derived_seed(pair.source_id, f"neutral_{member}", 0) for member in ("a", "b") for pair in pairs]
+        answers = editor.edit([*unsafe, *safe], [instruction] * len(seeds), seeds)
+        halves = zip(answers[: len(pairs)], answers[len(pairs) :], strict=True)
+        return [_both(*answered) for answered in halves]
+
+
+def confirm(judging: Judging, controls: Sequence[Control], pairs: Sequence[Candidate]) -> list[Control]:
+    """The controls of some pairs with what the judges say of them; a Reject where a label is not what it was."""
+    pair_of = {pair.identity.pair_id: pair for pair in pairs if pair.identity}
+    there = [control for control in controls if control.reject is None]
+    categories = [pair_of[control.pair_id].category for control in there]
+    regions = [region(pair_of[control.pair_id]) for control in there]
+    found: dict[tuple[str, str], list[Judgement]] = {(c.pair_id, c.kind): [] for c in there}
+    for judge in judging.judges:
+        before = judge.judge([_there(control.unsafe) for control in there], categories, regions)
+        after = judge.judge([_there(control.safe) for control in there], categories, regions)
+        for control, unsafe, safe in zip(there, before, after, strict=True):
+            found[control.pair_id, control.kind].append(Judgement(judge.name, unsafe.p_unsafe, safe.p_unsafe))
+    return [
+        control if control.reject else _judged(judging, control, found[control.pair_id, control.kind])
+        for control in controls
+    ]
+
+
+def dump(folder: str, controls: Sequence[Control]) -> bytes:
+    """The part of `folder` (MADE or JUDGED) for these controls."""
+    schema = _SCHEMAS[folder]
+    rows = [{name: _value(getattr(control, name)) for name in schema.names} for control in controls]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer, compression="NONE", use_dictionary=False)
+    return buffer.getvalue()
+
+
+def load(made: bytes, judged: bytes | None = None) -> Iterator[Control]:
+    """The controls of a unit, with the judges' word where there is one."""
+    words = {(row["pair_id"], row["kind"]): row for row in _rows(judged)} if judged else {}
+    for row in _rows(made):
+        word = words.get((row["pair_id"], row["kind"]), {})
+        reject = word.get("reject") or row["reject"]
+        unsafe, safe = (None if row[member] is None else Picture(row[member]) for member in ("unsafe", "safe"))
+        yield Control(
+            row["pair_id"],
+            row["kind"],
+            unsafe,
+            safe,
+            tuple(Judgement(**judgement) for judgement in word.get("judgements") or ()),
+            Reject(**reject) if reject else None,
+        )
+
+
+def _rows(data: bytes) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
+    return rows
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Picture):
+        return value.data
+    if isinstance(value, Reject):
+        return value._asdict()
+    return [item._asdict() for item in value] if isinstance(value, tuple) else value
+
+
+def _control(pair: Candidate, kind: str, made: tuple[Picture, Picture] | Reject) -> Control:
+    assert pair.identity
+    if isinstance(made, Reject):
+        return Control(pair.identity.pair_id, kind, reject=made)
+    return Control(pair.identity.pair_id, kind, *made)
+
+
+def _judged(judging: Judging, control: Control, judgements: list[Judgement]) -> Control:
+    reject = None
+    for name, before, after in judgements:
+        if reject is None and (before is None or before < judging.unsafe_at_least):
+            reject = Reject("controls", "unsafe_not_seen", f"{name}: P(unsafe) before = {before}")
+        if reject is None and (after is None or after >= judging.safe_below):
+            reject = Reject("controls", "safe_not_seen", f"{name}: P(unsafe) after = {after}")
+    return control._replace(judgements=tuple(judgements), reject=reject)
+
+
+def _both(unsafe: Edited | Reject, safe: Edited | Reject) -> tuple[Picture, Picture] | Reject:
+    for answer in (unsafe, safe):
+        if isinstance(answer, Reject):
+            return answer._replace(stage="controls")
+    assert isinstance(unsafe, Edited) and isinstance(safe, Edited)
+    return encode(unsafe.pixels), encode(safe.pixels)
+
+
+def _round_trip(editor: Editor, images: Sequence[Picture]) -> list[Pixels]:
+    returned: list[Pixels] = editor.round_trip(images)  # type: ignore[attr-defined]  # `check` has seen that it is there
+    return returned
+
+
+def _safe(pair: Candidate) -> Picture:
+    return _there(pair.safe)
+
+
+def _there(picture: Picture | None) -> Picture:
+    assert picture is not None
+    return picture
