@@ -1,12 +1,12 @@
-"""After the draw: controls, which tell a guard that sees what is unsafe from one that only sees that an image was edited.
+"""After the draw: controls, which tell a guard that sees what is unsafe from one that only sees an edit.
 
     null_edit         the unsafe member through the editor's autoencoder and back: still unsafe, yet "edited"; with the
                       safe member as it is
     neutral_edit      both members edited by an instruction that no policy is about
     both_regenerated  both members through the autoencoder and back: the trace of editing is on both
 
-Each is a pair again, with the labels of the pair it was made of, and the judges confirm them. What they don't confirm is
-kept with its reason, as everywhere.
+Each is a pair again, with the labels of the pair it was made of, and the judges confirm them. What they don't confirm
+is kept with its reason, as everywhere.
 """
 
 from __future__ import annotations

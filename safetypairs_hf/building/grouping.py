@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from safetypairs_hf.building.ids import unit_interval
+from safetypairs_hf.building.near import NearIndex
 from safetypairs_hf.records import Identity, Reject
 
 
@@ -22,10 +20,9 @@ class Groups:
     """
 
     def __init__(self, bits: int, test_fraction: float) -> None:
-        self.bits = bits
         self.test_fraction = test_fraction
-        self._words: NDArray[np.uint64] = np.zeros((64, 4), np.uint64)
-        self._groups: list[str] = []  # of each row of _words
+        self._hashes = NearIndex(bits)
+        self._groups: list[str] = []  # of each of _hashes
         self._splits: dict[str, str] = {}
         self._families: dict[str, str] = {}
         self._pairs: set[str] = set()
@@ -40,9 +37,7 @@ class Groups:
         if identity.family:
             self._families.setdefault(identity.family, group)
         for phash in (identity.unsafe_phash, identity.safe_phash):
-            if len(self._groups) == len(self._words):
-                self._words = np.concatenate([self._words, np.zeros_like(self._words)])
-            self._words[len(self._groups)] = np.frombuffer(phash, np.uint64)
+            self._hashes.add(phash)
             self._groups.append(group)
 
     def place(self, identity: Identity) -> tuple[str, str] | Reject:
@@ -59,11 +54,7 @@ class Groups:
 
     def _close(self, identity: Identity) -> list[str]:
         """The groups that the pair is close to: its family's first, then the oldest."""
-        words = self._words[: len(self._groups)]
-        found: set[int] = set()
-        for phash in (identity.unsafe_phash, identity.safe_phash):
-            distance = np.bitwise_count(words ^ np.frombuffer(phash, np.uint64)).sum(axis=1)
-            found.update(np.flatnonzero(distance <= self.bits).tolist())
+        found = {number for phash in (identity.unsafe_phash, identity.safe_phash) for number in self._hashes.near(phash)}
         family = self._families.get(identity.family)
         near = [self._groups[index] for index in sorted(found)]
         return list(dict.fromkeys([family, *near] if family else near))

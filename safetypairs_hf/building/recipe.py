@@ -13,7 +13,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Recipe:
     categories: tuple[str, ...] = SLUGS
     rounds: int = 1
     attempts: int = 1
-    preservation: Preserving = Exact()
+    preservation: Preserving = field(default_factory=Exact)
     controls: Controls | None = None
 
     def __post_init__(self) -> None:
