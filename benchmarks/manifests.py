@@ -70,42 +70,37 @@ def nothing(folder: Path, pairs: int) -> str:
     return ""
 
 
-def make(folder: Path, pairs: int) -> str:
-    from safetypairs_hf.publishing.manifest import Manifest, dump
+def written(file: Path, pairs: int, changed: bool, version: str) -> str:
+    from safetypairs_hf.publishing.manifest import Manifest, write
 
-    found = Manifest(list(entries(pairs, False)), [{"version": "1.0.0", "pairs": pairs}])
-    data = dump(found)
-    (folder / "old.parquet").write_bytes(data)
-    return f"{len(data) / pairs:.0f} bytes a pair"
+    file.parent.mkdir()
+    write(file, Manifest(releases=[{"version": version, "pairs": pairs}]), entries(pairs, changed))
+    return f"{file.stat().st_size / pairs:.0f} bytes a pair"
+
+
+def make(folder: Path, pairs: int) -> str:
+    return written(folder / "old" / "manifest.parquet", pairs, False, "1.0.0")
 
 
 def make_second(folder: Path, pairs: int) -> str:
-    from safetypairs_hf.publishing.manifest import Manifest, dump
-
-    (folder / "new.parquet").write_bytes(dump(Manifest(list(entries(pairs, True)), [{"version": "2.0.0"}])))
-    return ""
+    return written(folder / "new" / "manifest.parquet", pairs, True, "2.0.0")
 
 
 def load(folder: Path, pairs: int) -> str:
     from safetypairs_hf.publishing import manifest
 
-    found = manifest.load((folder / "old.parquet").read_bytes())
+    found = manifest.load((folder / "old" / "manifest.parquet").read_bytes())
     assert found and len(found.entries) == pairs
     return ""
 
 
-def tables(folder: Path) -> list[Any]:
-    from safetypairs_hf.publishing import manifest
-
-    found = [manifest.read((folder / f"{name}.parquet").read_bytes()) for name in ("old", "new")]
-    return [table for table, _ in filter(None, found)]
-
-
 def diff(folder: Path, pairs: int) -> str:
-    from safetypairs_hf.publishing.diff import KINDS, compare
-    from safetypairs_hf.publishing.versions import Version
+    from safetypairs_hf.publishing.diff import KINDS
+    from safetypairs_hf.publishing.diff import diff as difference
+    from safetypairs_hf.publishing.published import open_published
 
-    found = compare(*tables(folder), Version(1, 0, 0), Version(2, 0, 0)).to_dict()["counts"]
+    editions = [open_published(str(folder / name)).open(None) for name in ("old", "new")]
+    found = difference(*editions).to_dict()["counts"]
     expected = {**dict.fromkeys(KINDS, 0), "added": pairs // MORE}
     for index in range(pairs):
         kind = fate(index)
@@ -116,7 +111,9 @@ def diff(folder: Path, pairs: int) -> str:
 
 
 def merge(folder: Path, pairs: int) -> str:
-    old, new = (table.to_pandas() for table in tables(folder))
+    import pandas as pd
+
+    old, new = (pd.read_parquet(folder / name / "manifest.parquet") for name in ("old", "new"))
     merged = old.merge(new, on="pair_id", how="outer", indicator=True)
     return f"{(merged['_merge'] != 'both').sum():,} rows on one side alone"
 

@@ -63,7 +63,7 @@ def _told(found: Difference, old: Edition, new: Edition) -> str:
     from safetypairs_hf.publishing.diff import KINDS
     from safetypairs_hf.tables import table
 
-    title = f"{old.name} ({old.table.num_rows:,} pairs) to {new.name} ({new.table.num_rows:,} pairs)"
+    title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
     if not found.changes:
         return f"{title}: no pair differs"
     counts = found.counts()

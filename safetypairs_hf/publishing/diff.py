@@ -13,6 +13,8 @@ from safetypairs_hf.publishing.published import Edition
 from safetypairs_hf.publishing.versions import Version, least
 from safetypairs_hf.taxonomy import SLUGS
 
+PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
+
 KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved")
 
 
@@ -89,24 +91,34 @@ class Difference(NamedTuple):
 def diff(old: Edition, new: Edition) -> Difference:
     """Every pair that differs between two versions of the same dataset, or of two.
 
-    Only pairs that differ become Python objects; what is equal in both stays in Arrow columns.
+    Worked out part by part, so that memory is that of a part and of what differs, however many pairs there are.
     """
-    return compare(old.table, new.table, old.version, new.version)
+    parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
+    names = ("unsafe_sha256", "safe_sha256", *Row._fields)
+    changes: list[Change] = []
+    for part in range(parts):
+        changes += _changes(*(edition.columns.part(names, part, parts) for edition in (old, new)))
+    return _difference(changes, old.version, new.version)
 
 
 def compare(before: pa.Table, after: pa.Table, old: Version, new: Version) -> Difference:
     """See `diff`; the tables are manifests."""
+    return _difference(list(_changes(before, after)), old, new)
+
+
+def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
     gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
     came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
     relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
     edited, gone, came = _matched("re-edited", gone, came, ("unsafe_sha256",))
-    changes = [
-        *(Change("added", None, row) for row in _rows(came)),
-        *(Change("removed", row, None) for row in _rows(gone)),
-        *relabelled,
-        *edited,
-        *_kept(before, after),
-    ]
+    yield from (Change("added", None, row) for row in _rows(came))
+    yield from (Change("removed", row, None) for row in _rows(gone))
+    yield from relabelled
+    yield from edited
+    yield from _kept(before, after)
+
+
+def _difference(changes: list[Change], old: Version, new: Version) -> Difference:
     changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
     kinds = Counter(change.kind for change in changes)
     broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
@@ -144,7 +156,13 @@ def _keys(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _rows(table: pa.Table) -> Iterator[Row]:
-    return map(Row, *(table[column].to_pylist() for column in Row._fields))
+    return map(Row, *(_texts(table[column]) for column in Row._fields))
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """The values; those that are often the same (a category, a file) as one object each."""
+    seen: dict[str, str] = {}
+    return [seen.setdefault(value, value) for value in column.to_pylist()]
 
 
 def _indices(values: Sequence[int]) -> pa.Array:

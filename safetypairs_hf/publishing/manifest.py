@@ -6,11 +6,12 @@ All that a release needs to know of the last one, and all that a check of a publ
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -134,14 +135,18 @@ class Manifest:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as Parquet: by release, oldest first, then by file; rows of a file in its order.
+    """The manifest as `write` writes it."""
+    buffer = io.BytesIO()
+    write(buffer, manifest, sorted(manifest.entries, key=lambda entry: (parse(entry.introduced), entry.file)))
+    return buffer.getvalue()
 
-    The rows of a release are row groups of their own, which a later release leaves as they are: to store its manifest
-    costs little more than its own rows.
+
+def write(file: IO[bytes] | Path, manifest: Manifest, entries: Iterable[Entry]) -> None:
+    """Write a manifest as Parquet, with `entries` in place of its own; no more than 65,536 of them are held at a time.
+
+    They come by release, oldest first, then by file; rows of a file in its order. The rows of a release are row groups
+    of their own, which a later release leaves as they are: to store its manifest costs little more than its own rows.
     """
-    introduced: dict[str, list[Entry]] = defaultdict(list)
-    for entry in manifest.entries:
-        introduced[entry.introduced].append(entry)
     head = {
         "format": FORMAT,
         "version": str(manifest.version),
@@ -149,14 +154,11 @@ def dump(manifest: Manifest) -> bytes:
         "takedowns": manifest.takedowns,
         "files": {name: file._asdict() for name, file in manifest.files.items()},
     }
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, _SCHEMA, **_OPTIONS) as writer:
+    with pq.ParquetWriter(file, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: json.dumps(head, sort_keys=True).encode()})
-        for version in sorted(introduced, key=parse):
-            entries = sorted(introduced[version], key=lambda entry: entry.file)  # stable, so a file's order stays
-            for start in range(0, len(entries), _ROWS):
-                writer.write_table(_table(entries[start : start + _ROWS]))
-    return buffer.getvalue()
+        for _, released in itertools.groupby(entries, key=lambda entry: entry.introduced):
+            while rows := list(itertools.islice(released, _ROWS)):
+                writer.write_table(_table(rows))
 
 
 def load(data: bytes) -> Manifest | None:
@@ -166,7 +168,7 @@ def load(data: bytes) -> Manifest | None:
         PublishError: it is damaged, or a newer safetypairs-hf wrote it.
     """
     try:
-        found = _open(data)
+        found = open_file(io.BytesIO(data))
         if found is None:
             return None
         file, head = found
@@ -177,22 +179,18 @@ def load(data: bytes) -> Manifest | None:
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
 
 
-def read(data: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
-    """The manifest in `data` as columns (one row a pair, named as Entry's fields) and its head, JSON values.
+def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
+    """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
-    The head has `format`, `version`, `releases`, `takedowns` and `files` (name -> `sha256`, `size`). None as in `load`.
+    The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
+    `takedowns` and `files` (name -> `sha256`, `size`).
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.
         OSError, ValueError: it is damaged.
     """
-    found = _open(data)
-    return found and (found[0].read(), found[1])
-
-
-def _open(data: bytes) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
     try:
-        file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
     except pa.ArrowInvalid:
         return None
     text = (file.schema_arrow.metadata or {}).get(KEY)

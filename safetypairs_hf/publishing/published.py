@@ -13,6 +13,7 @@ import pyarrow as pa
 from safetypairs_hf.errors import PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.hub import explained, retried
 from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.columns import Columns, not_ours
 from safetypairs_hf.publishing.local_target import LocalTarget
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import Version, by_version, parse
@@ -29,21 +30,28 @@ class Stored(NamedTuple):
 class Edition:
     """One published version, open for reading.
 
-    `table` is its manifest as Arrow columns, a row a pair: no object a pair, so a million pairs fit. `head` is what the
-    manifest says of the version and of every release up to it. `fetch` gives a file as a file here, downloaded when
-    asked for. `stored` lists every file; its values are None in a local folder, which keeps no hashes.
+    `columns` is its manifest; `table` all of it as an Arrow table, a row a pair. `head` is what the manifest says of
+    the version and of every release up to it. `fetch` gives a file as a file here, downloaded when asked for. `stored`
+    lists every file; its values are None in a local folder, which keeps no hashes.
     """
 
     target: str
     version: Version
-    table: pa.Table
-    head: dict[str, Any]
+    columns: Columns
     fetch: Callable[[str], Path] = field(repr=False)
     listing: Callable[[], Mapping[str, Stored | None]] = field(repr=False)
 
     @property
     def name(self) -> str:
         return f"{self.target}@{self.version}"
+
+    @property
+    def head(self) -> dict[str, Any]:
+        return self.columns.head
+
+    @cached_property
+    def table(self) -> pa.Table:
+        return self.columns.table()
 
     @property
     def releases(self) -> list[dict[str, Any]]:
@@ -132,9 +140,9 @@ class _Folder:
             return None
         file = self._path / manifest.NAME
         if not file.is_file():
-            raise _not_ours(self.name)
-        table, head = _read(file, self.name)
-        return Edition(self.name, _version(head, self.name), table, head, self._path.joinpath, self._list)
+            raise not_ours(self.name)
+        columns = Columns(file, self.name)
+        return Edition(self.name, _version(columns.head, self.name), columns, self._path.joinpath, self._list)
 
     def open(self, version: Version | None) -> Edition:
         edition = self.newest()
@@ -210,25 +218,11 @@ class _OnHub:
             }
 
         try:
-            table, head = _read(fetch(manifest.NAME), f"{self.name} {called}")
+            columns = Columns(fetch(manifest.NAME), f"{self.name} {called}")
         except FileNotFoundError as error:
-            raise _not_ours(f"{self.name} at {called}") from error
-        version = parse(called) if called != "main" else _version(head, self.name)
-        return Edition(self.name, version, table, head, fetch, listing)
-
-
-def _read(file: Path, name: str) -> tuple[pa.Table, dict[str, Any]]:
-    try:
-        found = manifest.read(file.read_bytes())
-        if found is None:
-            raise _not_ours(name)
-        found[0].validate(full=True)
-    except PublishError as error:
-        raise SafetyPairsError(f"{name}: {error}") from error
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
-        reason = str(error).split("\n")[0]
-        raise SafetyPairsError(f"{name}: {manifest.NAME} is damaged, it does not read: {reason}") from error
-    return found
+            raise not_ours(f"{self.name} at {called}") from error
+        version = parse(called) if called != "main" else _version(columns.head, self.name)
+        return Edition(self.name, version, columns, fetch, listing)
 
 
 def _version(head: dict[str, Any], name: str) -> Version:
@@ -236,12 +230,6 @@ def _version(head: dict[str, Any], name: str) -> Version:
         return [parse(release["version"]) for release in head["releases"]][-1]
     except (LookupError, TypeError, PublishError) as error:
         raise SafetyPairsError(f"{name}: {manifest.NAME} is damaged, it names no version") from error
-
-
-def _not_ours(name: str) -> SafetyPairsError:
-    return SafetyPairsError(
-        f"{name} has no {manifest.NAME} that reads as ours: not published by safetypairs, or damaged"
-    )
 
 
 def _no_version(name: str) -> VersionMismatch:

@@ -62,7 +62,7 @@ def verify(
         HubUnavailable: the Hub did not answer, or not this token.
     """
     edition = dataset.open(version)
-    report = Report(edition.target, edition.version, edition.table.num_rows)
+    report = Report(edition.target, edition.version, edition.columns.rows)
     report.problems += _releases(edition)
     report.problems += _places(edition)
     report.problems += _history(dataset, edition, report.earlier)
@@ -84,8 +84,8 @@ def _releases(edition: Edition) -> Iterator[Problem]:
         yield _wrong(f"it is of version {versions[-1]}, and its tag says {edition.version}")
     if versions != sorted(set(versions)):
         yield _wrong("its releases are not in the order of their versions")
-    if pairs != edition.table.num_rows:
-        yield _wrong(f"it has {edition.table.num_rows} pairs, and its last release says {pairs}")
+    if pairs != edition.columns.rows:
+        yield _wrong(f"it has {edition.columns.rows} pairs, and its last release says {pairs}")
 
 
 def _places(edition: Edition) -> Iterator[Problem]:
