@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed $(VENV)/.models
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed
@@ -23,6 +23,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# What the models run on, for the tests alone. By its exact version, PyTorch may be had as a CPU build.
+$(VENV)/.models: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,gpu]'
 	touch $@
 
 clean:

@@ -54,7 +54,9 @@ class Groups:
 
     def _close(self, identity: Identity) -> list[str]:
         """The groups that the pair is close to: its family's first, then the oldest."""
-        found = {number for phash in (identity.unsafe_phash, identity.safe_phash) for number in self._hashes.near(phash)}
+        found = {
+            number for phash in (identity.unsafe_phash, identity.safe_phash) for number in self._hashes.near(phash)
+        }
         family = self._families.get(identity.family)
         near = [self._groups[index] for index in sorted(found)]
         return list(dict.fromkeys([family, *near] if family else near))

@@ -30,6 +30,15 @@ from safetypairs_hf.taxonomy import SLUGS
 
 
 @dataclass(frozen=True)
+class Weights:
+    """A model whose output is published: its Hub id or name, its licence, and whether that lets one publish freely."""
+
+    model: str
+    license: str
+    publishable: bool = True
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides the bytes of a run.
 
@@ -38,7 +47,8 @@ class Recipe:
     whose version changes the output. `categories`: those that the source can give; the draw is even over them.
     `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
     included. `attempts`: how many candidates the editor makes of a source in a round. `preservation` measures what an
-    edit changed. `controls` are made of the drawn pairs, where a recipe wants any.
+    edit changed. `controls` are made of the drawn pairs, where a recipe wants any. `weights`: the models that write or
+    draw what is published. `gpu_gb`: the GPU memory that the largest of them needs, in GB; 0 = no GPU.
     """
 
     source: Source
@@ -57,6 +67,8 @@ class Recipe:
     attempts: int = 1
     preservation: Preserving = field(default_factory=Exact)
     controls: Controls | None = None
+    weights: tuple[Weights, ...] = ()
+    gpu_gb: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("pairs", "unit_size", "rounds", "attempts"):
@@ -119,6 +131,28 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedR
     except (TypeError, ValueError) as error:
         raise RecipeError(f"recipe {path.stem!r} refused its settings {arguments}: {error}") from error
     return LoadedRecipe(path.stem, str(path), arguments, recipe)
+
+
+def check_machine(loaded: LoadedRecipe) -> None:
+    """Raise RecipeError where the recipe needs a GPU that is not there, or a larger one."""
+    needs = loaded.recipe.gpu_gb
+    if not needs:
+        return
+    try:
+        import torch
+    except ImportError as error:
+        raise RecipeError(
+            f"recipe {loaded.name!r} needs PyTorch; install it: pip install 'safetypairs-hf[gpu]'"
+        ) from error
+    others = "without one: icons (no weights), tiny (small random weights)"
+    if not torch.cuda.is_available():
+        raise RecipeError(f"recipe {loaded.name!r} needs a GPU with {needs:g} GB and this machine has none; {others}")
+    has = torch.cuda.get_device_properties(0).total_memory / 1e9
+    if has < needs:
+        raise RecipeError(
+            f"recipe {loaded.name!r} needs a GPU with {needs:g} GB and this one has {has:.0f}; klein is the smallest "
+            f"with real weights; {others}"
+        )
 
 
 def import_recipe(path: str) -> types.ModuleType:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from safetypairs_hf.building import results
 from safetypairs_hf.building.control_stage import make_controls
 from safetypairs_hf.building.engine import run_units
-from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.recipe import LoadedRecipe, check_machine
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.steps import steps
@@ -42,8 +42,10 @@ def build(
         progress: called as (step, units done, units planned).
 
     Raises:
+        RecipeError: the recipe needs a GPU that is not there.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
+    check_machine(loaded)
     run = RunFolder(url)
     claim(run, loaded)
     recipe = loaded.recipe

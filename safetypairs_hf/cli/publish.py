@@ -12,6 +12,7 @@ import click
 @click.option("--replace", is_flag=True, help="Hold exactly the run's pairs, instead of adding them to what is there.")
 @click.option("--require-review", is_flag=True, help="Refuse new pairs that nobody has reviewed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--accept-license", is_flag=True, help="Publish although a model's licence restricts its output.")
 @click.option("--private", is_flag=True, help="Make the Hub repo private.")
 @click.option(
     "--gated",
@@ -27,6 +28,7 @@ def command(
     replace: bool,
     require_review: bool,
     dry_run: bool,
+    accept_license: bool,
     private: bool,
     gated: str | None,
 ) -> None:
@@ -48,7 +50,12 @@ def command(
     quiet_hub()
     to = parse_target(target, private=private, gated=gated)
     with unit_bars() as progress:
-        options = {"replace": replace, "require_review": require_review, "dry_run": dry_run}
+        options = {
+            "replace": replace,
+            "require_review": require_review,
+            "dry_run": dry_run,
+            "accept_license": accept_license,
+        }
         published = publish(open_run(run), to, wanted, **options, progress=progress)
     plan = published.plan
     for reason, count in plan.rejected.items():

@@ -28,7 +28,9 @@ _SIZES = (
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
     """README.md and CHANGELOG.md of a version; `name` is what `load_dataset` takes."""
-    header = yaml.safe_dump(metadata(manifest, name), sort_keys=False, allow_unicode=True)
+    header = yaml.safe_dump(
+        metadata(manifest, name), sort_keys=False, allow_unicode=True, width=118, default_flow_style=None
+    )
     return {"README.md": f"---\n{header}---\n\n{_prose(manifest, name)}", "CHANGELOG.md": changelog(manifest)}
 
 
@@ -36,7 +38,7 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
     """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
     found = configs(manifest)
     # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
-    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))}"}
+    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))[:16]}"}
     return {
         **resource("metadata.yaml"),
         **licenses.metadata((release["license"] for release in manifest.releases), name),
@@ -147,6 +149,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         funnel=list(funnel.rows({"stages": stages})),
         stages=[stage["stage"] for stage in stages],
         yields=list(_yields(stages)),
+        restricted=_restricted(manifest),
         sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
         takedowns=len(manifest.takedowns),
         releases=manifest.releases[::-1],
@@ -188,3 +191,9 @@ def _quoted(text: str) -> str:
 
 def _bibtex(text: str) -> str:
     return re.sub(r"([\\{}%#&$_])", r"\\\1", markdown.line(text))
+
+
+def _restricted(manifest: Manifest) -> list[tuple[str, str]]:
+    """The models behind any release whose licences restrict what may be published of their output, each once."""
+    found = ((model["model"], model["license"]) for release in manifest.releases for model in release["restricted"])
+    return list(dict.fromkeys(found))

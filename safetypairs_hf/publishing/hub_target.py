@@ -36,6 +36,16 @@ class HubTarget:
         self._last: Version | None = None
         self._standing = UNCHANGED
 
+    @property
+    def public(self) -> bool:
+        if self._settings.get("private"):
+            return False
+        with explained(self.name, self._api.endpoint):
+            try:
+                return not retried(lambda: self._api.dataset_info(self.name)).private
+            except errors.RepositoryNotFoundError:
+                return True  # it will be created, as public
+
     def head(self) -> Manifest:
         with self._explained():
             try:

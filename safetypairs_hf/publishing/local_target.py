@@ -30,6 +30,10 @@ class LocalTarget:
         key = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
         self._lock = FileLock(Path(tempfile.gettempdir()) / f"safetypairs-{key}.lock")
 
+    @property
+    def public(self) -> bool:
+        return False
+
     def head(self) -> Manifest:
         """See `Target.head`."""
         if self.path.is_file():

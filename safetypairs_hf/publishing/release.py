@@ -44,6 +44,7 @@ def publish(
     *,
     replace: bool = False,
     require_review: bool = False,
+    accept_license: bool = False,
     dry_run: bool = False,
     progress: Progress = lambda name, done, total: None,
 ) -> Published:
@@ -52,6 +53,7 @@ def publish(
     Args:
         replace: make the target hold exactly the run's pairs; else its new pairs are added to what is there.
         require_review: refuse new pairs that nobody has reviewed.
+        accept_license: publish on the Hub what models made whose licences forbid some uses; the card then says so.
         dry_run: work everything out, and change nothing.
         progress: called as ("pairs", written, to write).
 
@@ -59,6 +61,8 @@ def publish(
         PublishError: the release was refused; nothing is changed.
         HubUnavailable: the Hub did not answer, or not this token; nothing is changed.
     """
+    if not accept_license:
+        _refuse_licenses(run, target)
     head = target.head()
     plan = make_plan(run, head, version, replace=replace)
     if plan.empty and plan.last == version:
@@ -172,6 +176,22 @@ def _refuse_unreviewed(plan: Plan) -> None:
         )
 
 
+def _restricted(run: RunFolder) -> list[dict[str, Any]]:
+    """The models behind the run whose licences restrict what may be published of them: `model`, `license`."""
+    return [model for model in run.read_json(RECIPE)["parts"]["weights"] if not model["publishable"]]
+
+
+def _refuse_licenses(run: RunFolder, target: Target) -> None:
+    """Raise PublishError where the target is on the Hub and a model's licence stands in the way."""
+    found = _restricted(run)
+    if found and target.public:
+        named = ", ".join(f"{model['model']} ({model['license']})" for model in found)
+        raise PublishError(
+            f"the run was made with {named}, whose licence restricts what may be published of its output, and "
+            f"{target.name} is public; read the licence, then publish with --accept-license or --private"
+        )
+
+
 def _release(run: RunFolder, plan: Plan) -> dict[str, Any]:
     """What the manifest remembers of a release, for the card of this version and of every later one; see `finish`."""
     recipe = run.read_json(RECIPE)
@@ -183,6 +203,7 @@ def _release(run: RunFolder, plan: Plan) -> dict[str, Any]:
         "license": parts["license"],
         "attribution": parts["attribution"],
         "judging": parts["judging"],
+        "restricted": [{name: model[name] for name in ("model", "license")} for model in _restricted(run)],
         "test_fraction": parts["selection"]["test_fraction"],
         "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
         "funnel": results.funnel(run)["stages"],

@@ -28,6 +28,11 @@ class Target(Protocol):
 
     name: str
 
+    @property
+    def public(self) -> bool:
+        """Whether anybody may read what is published here."""
+        ...
+
     def head(self) -> Manifest:
         """The newest version; an empty Manifest where nothing is published yet.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
+from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.records import (
@@ -133,6 +133,8 @@ def recipe(
     rounds: int = 1,
     attempts: int = 1,
     controls: bool = False,
+    restricted: bool = False,
+    gpu_gb: float = 0.0,
 ) -> Recipe:
     return Recipe(
         source=Squares(seed, sources, variant),
@@ -149,4 +151,6 @@ def recipe(
         rounds=rounds,
         attempts=attempts,
         controls=Controls() if controls else None,
+        weights=(Weights("lab/free", "mit"), Weights("lab/painter", "painters-only", not restricted)),
+        gpu_gb=gpu_gb,
     )

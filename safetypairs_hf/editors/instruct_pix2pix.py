@@ -1,0 +1,77 @@
+"""InstructPix2Pix (Brooks, Holynski and Efros, 2022): old and small, for quick tries; its licence is not confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
+from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
+
+LICENSE = "unknown"
+
+
+@dataclass(frozen=True)
+class InstructPix2Pix:
+    """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`."""
+
+    model: str = "timbrooks/instruct-pix2pix"
+    commit: str | None = None
+    steps: int = 20
+    guidance: float = 7.5
+    image_guidance: float = 1.5
+    batch_size: int = 8
+    device: str = "auto"
+    name: str = "instruct-pix2pix"
+    holds_model: bool = True
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.model, self.commit)
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Edited | Reject]:
+        return edit_in_batches(
+            images, instructions, seeds, self._run, batch_size=self.batch_size, multiple=self._multiple
+        )
+
+    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
+        return round_trip(self._pipeline.vae, images, multiple=self._multiple, batch_size=self.batch_size)
+
+    def release(self) -> None:
+        let_go(self, "_pipeline")
+
+    @property
+    def _multiple(self) -> int:
+        return max(8, int(self._pipeline.vae_scale_factor))
+
+    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            made = self._pipeline(
+                image=[item.image for item in batch],
+                prompt=[item.prompt for item in batch],
+                generator=[item.generator for item in batch],
+                num_inference_steps=self.steps,
+                guidance_scale=self.guidance,
+                image_guidance_scale=self.image_guidance,
+            )
+        return [np.asarray(image) for image in made.images]
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        from diffusers import DiffusionPipeline
+
+        check_class(self.model, self.commit, PIPELINE, ("StableDiffusionInstructPix2PixPipeline",))
+        device = pick_device(self.device)
+        loaded = DiffusionPipeline.from_pretrained(
+            self.model, revision=self.commit, dtype=pick_dtype(device), safety_checker=None
+        )
+        loaded.to(device).set_progress_bar_config(disable=True)
+        return loaded

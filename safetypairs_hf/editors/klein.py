@@ -1,0 +1,111 @@
+"""FLUX.2-klein (Black Forest Labs, Apache-2.0): four steps, about 13 GB; the default editor.
+
+The pipeline takes a list of images as references that all prompts share. Here every prompt has an image of its own: the
+images are encoded as a batch, and one grid of position ids serves them all, as for a single image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
+from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
+
+LICENSE = "apache-2.0"
+
+
+@dataclass(frozen=True)
+class Klein:
+    """An editor; see `records.Editor`.
+
+    Args:
+        model: a folder, or a Hub id with `commit`.
+        guidance: the distilled model is made for 1.0.
+        batch_size: images in a batch. A batch of 8 differs from single calls by rounding alone.
+        text_layers: the layers of the text encoder whose states are the prompt's embedding.
+        compile_blocks: compile the transformer's blocks; pays from some hundred images of one size on.
+    """
+
+    model: str = "black-forest-labs/FLUX.2-klein-4B"
+    commit: str | None = None
+    steps: int = 4
+    guidance: float = 1.0
+    batch_size: int = 8
+    max_sequence_length: int = 512
+    text_layers: tuple[int, ...] = (9, 18, 27)
+    device: str = "auto"
+    compile_blocks: bool = False
+    name: str = "klein"
+    holds_model: bool = True
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.model, self.commit)
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Edited | Reject]:
+        return edit_in_batches(
+            images, instructions, seeds, self._run, batch_size=self.batch_size, multiple=self._multiple
+        )
+
+    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
+        return round_trip(self._pipeline.vae, images, multiple=self._multiple, batch_size=self.batch_size)
+
+    def release(self) -> None:
+        let_go(self, "_pipeline")
+
+    @property
+    def _multiple(self) -> int:
+        return int(self._pipeline.vae_scale_factor) * 2
+
+    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            made = self._pipeline(
+                image=[item.image for item in batch],
+                prompt=[item.prompt for item in batch],
+                generator=[item.generator for item in batch],
+                width=size.width,
+                height=size.height,
+                num_inference_steps=self.steps,
+                guidance_scale=self.guidance,
+                max_sequence_length=self.max_sequence_length,
+                text_encoder_out_layers=self.text_layers,
+            )
+        return [np.asarray(image) for image in made.images]
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        check_class(self.model, self.commit, PIPELINE, ("Flux2KleinPipeline",))
+        device = pick_device(self.device)
+        loaded = _batched().from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(device))
+        loaded.to(device).set_progress_bar_config(disable=True)
+        if self.compile_blocks:
+            loaded.transformer.compile_repeated_blocks(fullgraph=True)
+        return loaded
+
+
+def _batched() -> Any:
+    """The pipeline's class, with an image of its own for each prompt."""
+    import torch
+    from diffusers import Flux2KleinPipeline
+
+    class Batched(Flux2KleinPipeline):  # type: ignore[misc]
+        def prepare_image_latents(
+            self, images: list[Any], batch_size: int, generator: Any, device: Any, dtype: Any
+        ) -> tuple[Any, Any]:
+            if len(images) != batch_size:
+                raise ValueError(f"{len(images)} images for {batch_size} prompts")
+            pixels = torch.cat(images).to(device=self.vae.device, dtype=dtype)
+            latents = self._encode_vae_image(image=pixels, generator=generator)
+            ids = self._prepare_image_ids([latents[:1]]).repeat(batch_size, 1, 1)
+            return self._pack_latents(latents).to(device), ids.to(device)
+
+    return Batched

@@ -1,0 +1,105 @@
+"""Any chat model of transformers that sees images, loaded once and fed in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
+from safetypairs_hf.records import Picture
+
+Result = TypeVar("Result")
+
+
+class Refused(NamedTuple):
+    """What a processor said of an image that it doesn't take."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A model with its processor. Prompts are padded on the left, so that the last position is the next word's."""
+
+    model: Any
+    processor: Any
+    device: str
+
+    def inputs(self, images: Sequence[Picture], texts: Sequence[str]) -> Any:
+        """Tensors of one user turn each, image first, up to where the answer starts."""
+        chats = [
+            [{"role": "user", "content": [{"type": "image", "image": as_pil(image)}, {"type": "text", "text": text}]}]
+            for image, text in zip(images, texts, strict=True)
+        ]
+        made = self.processor.apply_chat_template(
+            chats,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            add_generation_prompt=True,
+            processor_kwargs={"padding": True},
+        )
+        return made.to(self.device, dtype=self.model.dtype)
+
+    def next_logits(self, inputs: Any) -> Any:
+        """Logits of the first word of the answer, (batch, vocabulary): one forward pass, nothing is decoded."""
+        import torch
+
+        with torch.inference_mode():
+            return self.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
+
+
+def load_chat(model: str, commit: str | None, device: str) -> Chat:
+    """Load a folder or a pinned Hub id.
+
+    Raises:
+        SafetyPairsError: no such model, one of another class, or one without a chat template.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
+
+    check_class(model, commit, MODEL, flat(NAMES.values()), "a chat model that sees images")
+    processor = AutoProcessor.from_pretrained(model, revision=commit)
+    if not getattr(processor, "chat_template", None):
+        raise SafetyPairsError(f"{model} has no chat template, so it cannot be asked; name a chat (-it, -Instruct) model")
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    where = pick_device(device)
+    loaded = AutoModelForImageTextToText.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
+    return Chat(loaded.to(where).eval(), processor, where)
+
+
+def unless_refused(
+    batch: Sequence[Any], prepare: Callable[[Sequence[Any]], Any], work: Callable[[Any], Sequence[Result]]
+) -> list[Result | Refused]:
+    """`work(prepare(batch))`; where `prepare` fails the batch is cut in two, until the items it refuses are alone."""
+    try:
+        prepared = prepare(batch)
+    except Exception as error:  # a processor may raise anything
+        if isinstance(error, SafetyPairsError):
+            raise
+        if len(batch) == 1:
+            return [Refused(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")]
+        half = len(batch) // 2
+        return [*unless_refused(batch[:half], prepare, work), *unless_refused(batch[half:], prepare, work)]
+    return list(work(prepared))
+
+
+def as_pil(image: Picture) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(image.pixels)
+
+
+def flat(names: Any) -> set[str]:
+    """The class names of one of transformers' auto mappings, where an entry may be a tuple of several."""
+    return {name for entry in names for name in ([entry] if isinstance(entry, str) else entry)}
+
+
+def basename(model: str) -> str:
+    """The last part of a folder or a Hub id."""
+    return model.rstrip("/").rsplit("/", 1)[-1]

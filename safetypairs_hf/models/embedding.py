@@ -1,0 +1,75 @@
+"""How far two images are apart to a vision model: a measure of what an edit changed besides what it should."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.models.loading import let_go, pick_device, revision_of
+from safetypairs_hf.records import Pixels
+
+
+@dataclass(frozen=True)
+class EmbeddingDistance:
+    """1 minus the cosine of two images' embeddings: 0.0 = equal, 2.0 at most.
+
+    Args:
+        model: the folder or Hub id of a `transformers` vision model (DINOv2, CLIP, SigLIP, ViT, ...) with its image
+            processor; of a model for images and text the image side is used.
+        revision: the commit, for a Hub id.
+        device: "auto" is a GPU where there is one. It runs in float32 anywhere: the differences are small.
+        name: under which the distance is kept with a pair.
+
+    Raises:
+        SafetyPairsError: a Hub id with no revision; where it is first used, what is no such model.
+    """
+
+    model: str
+    revision: str | None = None
+    device: str = "auto"
+    name: str = "embedding"
+
+    holds_model: bool = field(default=True, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        revision_of(self.model, self.revision)
+
+    def distance(self, before: Pixels, after: Pixels) -> float:
+        """Of two images of any shapes, (height, width, 3) uint8."""
+        import torch
+
+        processor, model = self._loaded
+        pixels = [processor(images=image, return_tensors="pt")["pixel_values"] for image in (before, after)]
+        with torch.inference_mode():
+            one, other = (_embed(model, each.to(model.device)).flatten().double() for each in pixels)
+            cosine = torch.nn.functional.cosine_similarity(one, other, dim=0)
+        return max(0.0, 1.0 - float(cosine))
+
+    def release(self) -> None:
+        """Let go of the model and its memory; it is loaded again when it is next asked."""
+        let_go(self, "_loaded")
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        from transformers import AutoImageProcessor, AutoModel
+
+        try:
+            processor = AutoImageProcessor.from_pretrained(self.model, revision=self.revision)
+            model: Any = AutoModel.from_pretrained(self.model, revision=self.revision)
+        except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise SafetyPairsError(f"{self.model} is no vision model with an image processor: {said}") from error
+        return processor, model.to(pick_device(self.device)).eval()
+
+
+def _embed(model: Any, pixels: Any) -> Any:
+    """The pooled features of one image; where a model has none, the mean over its patches."""
+    import torch
+
+    found = model.get_image_features(pixels) if hasattr(model, "get_image_features") else model(pixel_values=pixels)
+    if isinstance(found, torch.Tensor):
+        return found
+    pooled = getattr(found, "pooler_output", None)
+    return pooled if pooled is not None else found.last_hidden_state.mean(dim=1)

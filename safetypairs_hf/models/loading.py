@@ -1,0 +1,94 @@
+"""What every model family needs before its weights are loaded: the right class, a device, a revision to name."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.hub import explained
+
+PIPELINE, MODEL = "model_index.json", "config.json"
+
+
+def check_class(model: str, revision: str | None, index: str, expected: Collection[str], kind: str = "") -> None:
+    """Raise SafetyPairsError where `model` (a folder or a Hub id) is not of one of the `expected` classes.
+
+    `index`: the file that names the class, PIPELINE of a diffusers pipeline, MODEL of a transformers model. `kind`: what
+    to call the expected classes where they are too many to list.
+    """
+    config = _read(model, revision, index)
+    found = [config["_class_name"]] if "_class_name" in config else list(config.get("architectures") or [])
+    if not set(found) & set(expected):
+        raise SafetyPairsError(
+            f"{model} holds {' or '.join(found) or 'no class'}, and this needs {kind or ' or '.join(expected)}; "
+            "name another model folder, or another recipe"
+        )
+
+
+def revision_of(model: str, revision: str | None) -> str:
+    """What names the weights: the pinned revision, or a hash of a local folder's file names, sizes and settings.
+
+    Raises:
+        SafetyPairsError: a Hub id without a revision, which would be other weights tomorrow.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            content = path.read_bytes() if path.suffix == ".json" else b""
+            digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode() + content)
+        return f"folder:{digest.hexdigest()[:8]}"
+    if not revision:
+        raise SafetyPairsError(f"{model} is no folder here and no revision is pinned; set one: a commit of {model}")
+    return revision
+
+
+def pick_device(device: str) -> str:
+    """ "auto" becomes "cuda" where there is one, else "cpu"."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def pick_dtype(device: str) -> Any:
+    """bfloat16 on a GPU, float32 on a CPU."""
+    import torch
+
+    return torch.float32 if device == "cpu" else torch.bfloat16
+
+
+def let_go(holder: Any, *names: str) -> None:
+    """Drop cached models by the names of their properties, and give their memory back."""
+    import torch
+
+    for name in names:
+        holder.__dict__.pop(name, None)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _read(model: str, revision: str | None, index: str) -> dict[str, Any]:
+    path = Path(model) / index
+    if not Path(model).is_dir():
+        from huggingface_hub import errors, hf_hub_download
+
+        with explained(model):
+            try:
+                path = Path(hf_hub_download(model, index, revision=revision))
+            except errors.LocalEntryNotFoundError:
+                raise
+            except errors.EntryNotFoundError as error:
+                raise SafetyPairsError(f"{model} has no {index}: it is no such model") from error
+    if not path.is_file():
+        raise SafetyPairsError(f"{model} has no {index}: it is no model folder; name one that save_pretrained wrote")
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise SafetyPairsError(f"{path} is not JSON ({error}); download the model again") from error
+    return found

@@ -1,0 +1,152 @@
+"""The editors, through the real pipelines at small random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
+from safetypairs_hf.editors.klein import Klein
+from safetypairs_hf.editors.kontext import Kontext
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.tiny import editors as tiny
+
+KINDS: dict[str, tuple[Callable[..., Path], Callable[[str], Any]]] = {
+    "klein": (tiny.klein, lambda f: Klein(f, steps=2, text_layers=(1,), max_sequence_length=32, device="cpu")),
+    "kontext": (tiny.kontext, lambda f: Kontext(f, steps=2, max_sequence_length=16, device="cpu")),
+    "instruct-pix2pix": (tiny.instruct_pix2pix, lambda f: InstructPix2Pix(f, steps=2, device="cpu")),
+}
+# What a pixel of an image may differ between a batch and a call of its own, in levels of 255.
+BATCH_BOUND = 1
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def editor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    make, load = KINDS[request.param]
+    return load(str(make(tmp_path_factory.mktemp("model") / request.param)))
+
+
+def pictures(*sizes: tuple[int, int]) -> list[Picture]:
+    """Blocks of colour, of (width, height)."""
+    made = []
+    for number, (width, height) in enumerate(sizes):
+        blocks = np.random.default_rng(number).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+        made.append(encode(np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)))
+    return made
+
+
+def edit(editor: Any, images: list[Picture], seeds: list[int]) -> list[Edited]:
+    texts = [f"Paint the red square green. {number % 3}" for number in seeds]
+    answers = editor.edit(images, [Instruction("", text, None) for text in texts], seeds)
+    assert all(isinstance(answer, Edited) for answer in answers), answers
+    return list(answers)
+
+
+def apart(one: Pixels, other: Pixels) -> int:
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+def test_a_batch_is_what_single_calls_are(editor: Any) -> None:
+    images, seeds = pictures(*[(64, 64)] * 4), [5, 6, 7, 8]
+    together = edit(editor, images, seeds)
+    assert [answer.batch for answer in together] == [4] * 4
+    alone = [edit(editor, [image], [seed])[0] for image, seed in zip(images, seeds, strict=True)]
+    assert max(apart(one.pixels, other.pixels) for one, other in zip(together, alone, strict=True)) <= BATCH_BOUND
+    assert apart(together[0].pixels, together[1].pixels) > 20
+
+
+def test_every_prompt_has_its_own_image(editor: Any) -> None:
+    """Another second image changes the second answer, and the first and third not at all."""
+    first, second, third, other = pictures(*[(64, 64)] * 4)
+    one = edit(editor, [first, second, third], [1, 1, 1])
+    two = edit(editor, [first, other, third], [1, 1, 1])
+    assert [apart(a.pixels, b.pixels) > 0 for a, b in zip(one, two, strict=True)] == [False, True, False]
+
+
+def test_the_same_call_gives_the_same_bytes(editor: Any) -> None:
+    images = pictures((64, 64), (96, 64), (64, 64))
+    one, two = edit(editor, images, [1, 2, 3]), edit(editor, images, [1, 2, 3])
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(one, two, strict=True))
+    assert [answer.batch for answer in one] == [2, 1, 2]
+
+
+def test_any_size_comes_back_as_it_was(editor: Any) -> None:
+    images = pictures((64, 64), (97, 71), (30, 130))
+    shapes = [answer.pixels.shape for answer in edit(editor, images, [1, 2, 3])]
+    assert shapes == [(64, 64, 3), (71, 97, 3), (130, 30, 3)]
+    assert [pixels.shape for pixels in editor.round_trip(images)] == shapes
+
+
+def test_the_round_trip_has_no_seed(editor: Any) -> None:
+    images = pictures((64, 64), (64, 64))
+    one, two = editor.round_trip(images), [editor.round_trip([image])[0] for image in images]
+    assert all(apart(a, b) <= BATCH_BOUND for a, b in zip(one, two, strict=True))
+
+
+def test_a_batch_that_does_not_fit_is_halved(editor: Any) -> None:
+    """The model's own layer refuses batches of more than two, as a full GPU does."""
+    import torch
+
+    def refuse(module: Any, inputs: tuple[Any, ...]) -> None:
+        if inputs[0].shape[0] > 2 * (3 if editor.name == "instruct-pix2pix" else 1):  # it triples for its guidance
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pipeline = editor._pipeline
+    layer = pipeline.unet.conv_in if hasattr(pipeline, "unet") else pipeline.transformer.x_embedder
+    images, seeds = pictures(*[(64, 64)] * 5), [1, 2, 3, 4, 5]
+    whole = edit(editor, images, seeds)
+    hook = layer.register_forward_pre_hook(refuse)
+    try:
+        halved = edit(editor, images, seeds)
+    finally:
+        hook.remove()
+    assert [answer.batch for answer in halved] == [2, 2, 2, 2, 1]
+    assert max(apart(one.pixels, other.pixels) for one, other in zip(whole, halved, strict=True)) <= BATCH_BOUND
+
+
+def test_what_one_image_is_refused_for_leaves_the_others(editor: Any) -> None:
+    def refuse(module: Any, inputs: tuple[Any, ...]) -> None:
+        if any(float(image.mean()) > 0.9 for image in inputs[0]):
+            raise ValueError("this image is too bright for the processor")
+
+    images = [*pictures((64, 64), (64, 64)), encode(np.full((64, 64, 3), 255, np.uint8))]
+    instructions = [Instruction("", "Paint it.", None)] * 3
+    hook = editor._pipeline.vae.encoder.register_forward_pre_hook(refuse)
+    try:
+        first, second, bright = editor.edit(images, instructions, [1, 2, 3])
+    finally:
+        hook.remove()
+    assert bright == Reject("edit", "refused_by_pipeline", "this image is too bright for the processor")
+    assert isinstance(first, Edited) and isinstance(second, Edited)
+    [alone] = editor.edit([images[1]], instructions[:1], [2])
+    assert apart(alone.pixels, second.pixels) <= BATCH_BOUND
+
+
+def test_a_released_model_comes_back(editor: Any) -> None:
+    [before] = edit(editor, pictures((64, 64)), [1])
+    editor.release()
+    assert "_pipeline" not in editor.__dict__
+    [after] = edit(editor, pictures((64, 64)), [1])
+    assert np.array_equal(before.pixels, after.pixels)
+
+
+def test_a_folder_of_another_class_is_refused(editor: Any, tmp_path: Path) -> None:
+    other = Kontext if editor.name == "klein" else Klein
+    with pytest.raises(SafetyPairsError, match=r"holds .*Pipeline, and this needs .*Pipeline; name another"):
+        other(editor.model, device="cpu").round_trip(pictures((64, 64)))
+    with pytest.raises(SafetyPairsError, match=r"has no model_index.json: it is no model folder"):
+        replace(editor, model=str(tmp_path)).round_trip(pictures((64, 64)))
+
+
+def test_the_revision_names_the_weights(editor: Any) -> None:
+    assert editor.revision.startswith("folder:")
+    assert Klein(commit="0123abc").revision == "0123abc"
+    with pytest.raises(SafetyPairsError, match="no revision is pinned"):
+        _ = Klein().revision
