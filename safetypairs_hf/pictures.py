@@ -33,8 +33,13 @@ def sha256(data: bytes) -> str:
 
 def perceptual_hash(picture: Picture) -> bytes:
     """The PDQ hash of an image, 32 bytes. Two images within 31 of 256 bits are near-duplicates (Meta, 2019)."""
+    return pdq(picture.pixels)
+
+
+def pdq(pixels: Pixels) -> bytes:
+    """`perceptual_hash` of (height, width, 3) uint8 RGB pixels."""
     import numpy as np
     import pdqhash
 
-    bits, _quality = pdqhash.compute(picture.pixels)
+    bits, _quality = pdqhash.compute(np.ascontiguousarray(pixels))
     return np.packbits(bits.astype(np.uint8)).tobytes()

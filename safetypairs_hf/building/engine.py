@@ -81,7 +81,8 @@ def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -
 def _models(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
     """What each stage works with."""
     judges = recipe.judging.judges
-    return {"source": (recipe.source,), "instruct": (recipe.instructor,), "edit": (recipe.editor,), "judge": judges}
+    editing = (recipe.editor, recipe.preservation)
+    return {"source": (recipe.source,), "instruct": (recipe.instructor,), "edit": editing, "judge": judges}
 
 
 def _release(recipe: Recipe, segment: Segment) -> None:

@@ -63,7 +63,9 @@ def load_chat(model: str, commit: str | None, device: str) -> Chat:
     check_class(model, commit, MODEL, flat(NAMES.values()), "a chat model that sees images")
     processor = AutoProcessor.from_pretrained(model, revision=commit)
     if not getattr(processor, "chat_template", None):
-        raise SafetyPairsError(f"{model} has no chat template, so it cannot be asked; name a chat (-it, -Instruct) model")
+        raise SafetyPairsError(
+            f"{model} has no chat template, so it cannot be asked; name a chat (-it, -Instruct) model"
+        )
     tokenizer = processor.tokenizer
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.models.wire import Response, get, post, waiting
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class ChatServer:
     retries: int = field(default=5, compare=False)
     concurrency: int = field(default=8, compare=False)
     first_wait: float = field(default=0.5, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise RecipeError(f"url = {self.url!r}: expected the base of a server, such as 'http://localhost:8000/v1'")
 
     def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
         """One Reply a body, in order; model and seed are added to each.

@@ -22,7 +22,7 @@ SAID = (
 )
 
 
-def test_a_restricted_model_and_a_public_repo(hub: Hub, tmp_path: Path) -> None:
+def test_a_restricted_model_and_a_public_repo(hub: Hub, tmp_path: Path) -> None:  # noqa: F811
     run = make_run(tmp_path / "run", pairs=9, restricted="true")
     with pytest.raises(PublishError, match=SAID):
         publish(run, HubTarget("lab/pairs", api=hub.api()), parse("1.0.0"))

@@ -1,0 +1,98 @@
+"""CIE L*a*b* of sRGB pixels, and the filters by which two images are compared; numpy alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetypairs_hf.records import Pixels
+
+Planes = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+AnyScalar = TypeVar("AnyScalar", np.bool_, np.float32)
+
+# Linear sRGB to XYZ (IEC 61966-2-1), each row divided by the white of D65, so that white is (1, 1, 1).
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+_TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(axis=1, keepdims=True)).astype(np.float32)
+_LEVELS = np.arange(256) / 255
+_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+_BEND = (6 / 29) ** 3  # below it the cube root is replaced by a line (CIE 15:2004)
+
+
+def lab(pixels: Pixels) -> Planes:
+    """L* (0 to 100), a* and b* of (height, width, 3) uint8 sRGB pixels, as (3, height, width); the white is D65's."""
+    xyz = _TO_XYZ @ _LINEAR[pixels].reshape(-1, 3).T
+    f = np.cbrt(xyz)
+    low = xyz < _BEND
+    f[low] = xyz[low] * np.float32(841 / 108) + np.float32(4 / 29)
+    x, y, z = f
+    found = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+    return np.asarray(found.reshape(3, *pixels.shape[:2]), np.float32)
+
+
+def luma(pixels: Pixels) -> Planes:
+    """Rec. 601 luma in [0, 255], (height, width): the grey on which SSIM is defined."""
+    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
+
+
+def kernel(sigma: float, radius: int) -> list[float]:
+    """Half of a normalised Gaussian kernel: the weight of the centre, then that of each step away from it."""
+    weights = [math.exp(-(step**2) / (2 * sigma**2)) for step in range(radius + 1)]
+    total = weights[0] + 2 * sum(weights[1:])
+    return [weight / total for weight in weights]
+
+
+def blur(planes: Planes, sigma: float) -> Planes:
+    """A Gaussian blur over the last two axes, edges repeated; the shape stays."""
+    radius = math.ceil(3 * sigma)
+    pad = [(0, 0)] * (planes.ndim - 2) + [(radius, radius)] * 2
+    return weighted(np.pad(planes, pad, mode="edge"), kernel(sigma, radius))
+
+
+def weighted(planes: Planes, half: list[float]) -> Planes:
+    """The mean under a symmetric kernel over the last two axes, at the places where the whole kernel is inside."""
+    for axis in (-2, -1):
+        moved = np.moveaxis(planes, axis, -1)
+        radius, width = len(half) - 1, moved.shape[-1] - 2 * (len(half) - 1)
+        total = moved[..., radius : radius + width] * np.float32(half[0])
+        for step in range(1, radius + 1):
+            both = moved[..., radius - step :][..., :width] + moved[..., radius + step :][..., :width]
+            both *= np.float32(half[step])
+            total += both
+        planes = np.moveaxis(total, -1, axis)
+    return planes
+
+
+def highest(plane: NDArray[AnyScalar], radius: int) -> NDArray[AnyScalar]:
+    """The maximum over the square of 2 * radius + 1 around each pixel; what lies outside the image does not count."""
+    for axis in (0, 1):
+        # Windows of 1, 2, 4, ... to one side, then the two halves of the last step: a few passes whatever the radius.
+        plane = np.maximum(_reach(plane, radius, axis), np.flip(_reach(np.flip(plane, axis), radius, axis), axis))
+    return plane
+
+
+def grow(mask: Mask, radius: int) -> Mask:
+    """Every pixel within `radius` of the mask, in either direction."""
+    return highest(mask, radius)
+
+
+def shrink(mask: Mask, radius: int) -> Mask:
+    """The pixels of the mask with the whole square around them in it; the image's edge does not eat into it."""
+    return ~highest(~mask, radius)
+
+
+def _reach(plane: NDArray[AnyScalar], radius: int, axis: int) -> NDArray[AnyScalar]:
+    """The maximum of each pixel and the `radius` that follow it along an axis."""
+    found, covered = plane.copy(), 0
+    while covered < radius:
+        step = min(covered + 1, radius - covered)
+        ahead, here = np.moveaxis(found, axis, 0)[step:], np.moveaxis(found, axis, 0)
+        raised = np.maximum(here[: len(ahead)], ahead)
+        here[: len(ahead)] = raised
+        covered += step
+    return found

@@ -1,0 +1,186 @@
+"""What an edit changed, where the editor alters every pixel a little: the mask, its box, and the figures outside it.
+
+An editor that works in a latent space never gives a pixel back as it was. So a pixel counts as changed where the
+difference in colour (CIE Lab, blurred) is more than the way through the autoencoder and back explains: the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from safetypairs_hf.building.colour import Mask, Planes, blur, grow, highest, kernel, lab, luma, shrink, weighted
+from safetypairs_hf.records import Box, Distance, Pixels, Preservation
+
+# Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment" (2004): an 11 x 11 Gaussian window of sigma 1.5.
+_SSIM_RADIUS, _SSIM_SIGMA = 5, 1.5
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+# The blurred difference of noise is above 4 times its own median at about one pixel in 100,000.
+_MEDIANS = 4.0
+
+
+class Measure(Protocol):
+    """A distance between the two members by a model of its own (LPIPS, an embedding); 0.0 = equal."""
+
+    @property
+    def name(self) -> str: ...
+
+    def distance(self, before: Pixels, after: Pixels) -> float: ...
+
+
+@dataclass(frozen=True)
+class Perceptual:
+    """A rule for editors that alter every pixel a little; see `Preserving`.
+
+    Lengths are in pixels of an image whose sides are 1024 (by area); in smaller and larger ones they shrink and grow.
+
+    Args:
+        floor: least difference in Lab (after the blur) that counts as a change; 2.3 is just noticeable.
+        slack: how many times the largest difference that the autoencoder makes nearby is still no change.
+        sigma: of the Gaussian blur.
+        near: how far around a pixel the baseline is looked at.
+        speck: what is narrower than 2 * speck + 1 is no change.
+        join: changed areas as close as 2 * join are one.
+        composite: put the original back outside the mask, so that only what was meant to change does.
+        margin: how far around the mask the composite keeps the edit as it is.
+        feather: over how many pixels beyond the margin it passes into the original.
+        measures: distances to be taken of the whole image.
+    """
+
+    needs_baseline: ClassVar[bool] = True
+
+    floor: float = 4.0
+    slack: float = 1.5
+    sigma: float = 1.5
+    near: float = 8.0
+    speck: float = 2.0
+    join: float = 8.0
+    composite: bool = False
+    margin: float = 4.0
+    feather: float = 12.0
+    measures: tuple[Measure, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("floor", "slack", "sigma", "near", "speck", "join", "margin", "feather"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected a number that is not negative")
+
+    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
+        """The edit as it came, or with the original outside what changed."""
+        if not self.composite:
+            return after
+        mask = self.mask(before, after, baseline)
+        return composite(before, after, grow(mask, _scaled(self.margin, before)), _scaled(self.feather, before))
+
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
+        """The smallest box around the mask and the figures; (None, None) where the mask is empty.
+
+        The distances are `rmse_outside` (in levels of 0 to 255) and those of `measures`.
+        """
+        mask = self.mask(before, after, baseline)
+        box = box_of(mask)
+        if box is None:
+            return None, None
+        others = (Distance(measure.name, measure.distance(before, after)) for measure in self.measures)
+        distances = (Distance("rmse_outside", rmse_outside(before, after, mask)), *others)
+        return box, Preservation(ssim_outside(before, after, mask), float(mask.mean()), distances)
+
+    def release(self) -> None:
+        """Let go of the models of `measures`."""
+        for measure in self.measures:
+            if hasattr(measure, "release"):
+                measure.release()
+
+    def mask(self, before: Pixels, after: Pixels, baseline: Pixels | None = None) -> Mask:
+        """Which pixels changed, (height, width). All three images are of one shape.
+
+        A pixel changed where its blurred difference is above `floor`, above 4 times the median of the noise, and above
+        `slack` times the most that the autoencoder does nearby. Without a baseline the noise is what most of the
+        image differs by. Specks are taken out, gaps closed; then the edge, which the blur moved out, is drawn back to
+        the pixels whose own difference is above that threshold.
+        """
+        original = lab(before)
+        difference = lab(after) - original
+        seen = _length(blur(difference, self.sigma))
+        noise = seen if baseline is None else _length(blur(lab(baseline) - original, self.sigma))
+        threshold = np.full_like(seen, max(self.floor, _MEDIANS * float(np.median(noise))))
+        if baseline is not None:
+            threshold = np.maximum(threshold, self.slack * highest(noise, _scaled(self.near, before)))
+        speck, join = _scaled(self.speck, before), _scaled(self.join, before)
+        found = _closed(grow(shrink(seen > threshold, speck), speck), join)
+        return _closed(found & (_length(difference) > threshold), join)
+
+
+def box_of(mask: Mask) -> Box | None:
+    """The smallest box that holds the mask; None where it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return None
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def composite(before: Pixels, after: Pixels, mask: Mask, feather: int) -> Pixels:
+    """`after` in the mask, passing into `before` around it; `before`, exactly, from `feather` pixels away on.
+
+    Args:
+        mask: (height, width).
+        feather: width of the passage in pixels, to the next even number; 0 = none.
+    """
+    half = -(-feather // 2)
+    wide = np.pad(grow(mask, half), half, mode="edge").astype(np.float32)
+    # A mean over whole numbers of pixels: exactly 1 in the mask, and exactly 0 from 2 * half away on.
+    share = weighted(wide, [1.0] * (half + 1)) / np.float32((2 * half + 1) ** 2)
+    mixed = before + share[..., None] * (after.astype(np.float32) - before)
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def ssim_map(before: Pixels, after: Pixels) -> Planes:
+    """The SSIM (Wang et al., 2004) of each 11 x 11 window that lies wholly in the image: (height - 10, width - 10).
+
+    On Rec. 601 luma, Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255; 1.0 = equal.
+
+    Raises:
+        ValueError: a side is shorter than 11 pixels.
+    """
+    side = 2 * _SSIM_RADIUS + 1
+    if min(before.shape[:2]) < side:
+        raise ValueError(f"an image of {before.shape[1]} x {before.shape[0]} pixels; SSIM needs {side} a side")
+    x, y = luma(before), luma(after)
+    half = kernel(_SSIM_SIGMA, _SSIM_RADIUS)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = weighted(np.stack([x, y, x * x, y * y, x * y]), half)
+    covariance = mean_xy - mean_x * mean_y
+    variances = (mean_xx - mean_x**2) + (mean_yy - mean_y**2)
+    similar = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
+    return np.asarray(similar / ((mean_x**2 + mean_y**2 + _C1) * (variances + _C2)), np.float32)
+
+
+def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
+    """The mean SSIM of the windows that hold no pixel of the mask; 0.0 where there is none."""
+    edge = _SSIM_RADIUS
+    outside = ~grow(mask, edge)[edge:-edge, edge:-edge]
+    return float(ssim_map(before, after)[outside].mean(dtype=np.float64)) if outside.any() else 0.0
+
+
+def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
+    """The root of the mean squared difference outside the mask, in levels of 0 to 255; 0.0 where nothing is outside."""
+    difference = before[~mask].astype(np.float32) - after[~mask]
+    return float(np.sqrt(np.square(difference).mean(dtype=np.float64))) if difference.size else 0.0
+
+
+def _closed(mask: Mask, radius: int) -> Mask:
+    return shrink(grow(mask, radius), radius) | mask
+
+
+def _length(planes: Sequence[Planes] | Planes) -> Planes:
+    """The length of the vector at each pixel."""
+    first, second, third = planes
+    return np.asarray(np.sqrt(first * first + second * second + third * third), np.float32)
+
+
+def _scaled(length: float, pixels: Pixels) -> int:
+    """A length at 1024 x 1024, in this image; at least 1 where it is not 0."""
+    side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
+    return max(1, round(length * side / 1024)) if length else 0

@@ -1,0 +1,75 @@
+"""From what a source holds to candidates: decoded, framed, screened, with a category; or rejected, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from safetypairs_hf.building.ids import content_id
+from safetypairs_hf.decoding import UnusableError
+from safetypairs_hf.pictures import encode, sha256
+from safetypairs_hf.records import Candidate, Origin, Picture, Reject
+from safetypairs_hf.sources.frame import Frame
+from safetypairs_hf.sources.labels import Judged
+from safetypairs_hf.sources.screen import Screen
+
+NO_CATEGORY = "-"  # the category under which the funnel counts what has none
+
+
+class Raw(NamedTuple):
+    """An input of a source. `key` is its own in the source: its path, its row. `data` is the encoded file.
+
+    `category`: a slug, or why there is none; "" where a judge will say. `reject`: why it goes no further.
+    """
+
+    key: str
+    origin: Origin
+    data: bytes
+    category: str | Reject
+    label: str | None = None
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Makes a candidate of each input, in order. What is rejected keeps its origin and its reason, and no picture."""
+
+    frame: Frame
+    screen: Screen
+    judged: Judged | None
+
+    def __call__(self, inputs: Sequence[Raw]) -> list[Candidate]:
+        candidates = [self._admit(raw) for raw in inputs]
+        if self.judged is not None:
+            asked = [candidate for candidate in candidates if candidate.reject is None]
+            for candidate, said in zip(asked, self.judged.choose([each.unsafe for each in asked]), strict=True):
+                _categorise(candidate, said)
+        return candidates
+
+    def _admit(self, raw: Raw) -> Candidate:
+        found = self._picture(raw)
+        picture, reject = (Picture(b""), found) if isinstance(found, Reject) else (found, None)
+        # The key is in it, so that two inputs with the same pixels are two sources, each with its reason.
+        source_id = content_id(raw.key, picture.data or raw.data)
+        hint = {} if raw.label is None else {"label": raw.label}
+        category = raw.category if isinstance(raw.category, str) and raw.category else NO_CATEGORY
+        return Candidate(source_id, category, raw.origin, picture, hint, reject=reject)
+
+    def _picture(self, raw: Raw) -> Picture | Reject:
+        if raw.reject is not None:
+            return raw.reject
+        if isinstance(raw.category, Reject):
+            return raw.category
+        try:
+            picture = encode(self.frame.fit(self.frame.open(raw.data)))
+        except UnusableError as error:
+            return Reject("source", *error.args)
+        return self.screen.reject(picture, sha256(raw.data)) or picture
+
+
+def _categorise(candidate: Candidate, said: str | Reject) -> None:
+    if isinstance(said, Reject):
+        candidate.reject, candidate.unsafe = said, Picture(b"")
+    else:
+        candidate.category = said

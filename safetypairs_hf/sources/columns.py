@@ -1,0 +1,153 @@
+"""A split of a Hub dataset as rows of what a source needs, whichever columns hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from safetypairs_hf.errors import HubUnavailable, RecipeError
+from safetypairs_hf.hub import explained
+from safetypairs_hf.sources.metadata import check_column
+
+
+class Names(NamedTuple):
+    """The columns by what they hold; None where there is none, and for `image` where the only one is meant."""
+
+    image: str | None
+    label: str | None
+    id: str | None
+    license: str | None
+
+
+class Row(NamedTuple):
+    """A row. `data`: the encoded image, b"" where there is none; `lost`: why a file that the row names wasn't had."""
+
+    data: bytes
+    label: str | None
+    id: str | None
+    license: str | None
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the order of the split; each iteration begins at the first.
+
+    `rows`: how many there are, None where the dataset doesn't say. `labels`: the names of a column of class labels.
+    """
+
+    data: Any
+    names: Names
+    rows: int | None
+    labels: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self.data:
+            data, lost = _bytes(row[self.names.image])
+            yield Row(data, self._label(row), _text(row, self.names.id), _text(row, self.names.license), lost)
+
+    def _label(self, row: dict[str, Any]) -> str | None:
+        text = _text(row, self.names.label)
+        if text is None or not self.labels:
+            return text
+        number = int(text)
+        return self.labels[number] if 0 <= number < len(self.labels) else None  # -1 is how datasets says "none"
+
+
+def open_table(dataset: str, config: str | None, split: str, commit: str, streaming: bool, names: Names) -> Table:
+    """Open a split at a commit.
+
+    Raises:
+        RecipeError: no such config, split or column, no column of images, or several of which none is named.
+        HubUnavailable: no network, no such dataset, no access.
+    """
+    from datasets import ClassLabel, Image
+
+    data, rows = _data(dataset, config, split, commit, streaming)
+    features = data.features
+    for column in filter(None, names):
+        check_column(column, features, f"{dataset}, split {split!r}")
+    names = names._replace(image=names.image or _only_image(dataset, features))
+    held = features[names.image]
+    if isinstance(held, Image):
+        data = data.cast_column(names.image, Image(decode=False))
+    elif getattr(held, "dtype", "") not in ("binary", "large_binary"):
+        raise RecipeError(
+            f"the column {names.image!r} of {dataset} holds {_kind(held)}, no images; {_described(features)}"
+        )
+    data = data.select_columns(list(dict.fromkeys(filter(None, names))))
+    label = features[names.label] if names.label else None
+    return Table(data, names, rows, tuple(label.names) if isinstance(label, ClassLabel) else ())
+
+
+def _data(dataset: str, config: str | None, split: str, commit: str, streaming: bool) -> tuple[Any, int | None]:
+    """The split as `datasets` gives it, its features known; and how many rows it has, None where nothing says."""
+    from datasets import load_dataset_builder
+    from datasets.exceptions import DatasetsError
+
+    try:
+        with explained(dataset):
+            builder = load_dataset_builder(dataset, config, revision=commit)
+            # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+            if builder.hash != commit:
+                raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
+            if not streaming:
+                builder.download_and_prepare()
+                data = builder.as_dataset(split)
+                return data, len(data)
+            if hasattr(builder.config, "decode_num_threads"):
+                builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
+            data = builder.as_streaming_dataset(split)
+            data = data if data.features else data._resolve_features()
+    except (ValueError, RuntimeError, DatasetsError) as error:
+        raise RecipeError(f"{dataset}, split {split!r}, can't be read: {_one_line(error)}") from error
+    said = (builder.info.splits or {}).get(split)  # what the card says: nothing is read for it
+    return data, (said.num_examples if said else None) or None
+
+
+def _only_image(dataset: str, features: Any) -> str:
+    from datasets import Image
+
+    found = [name for name, held in features.items() if isinstance(held, Image)]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise RecipeError(f"{dataset} has several columns of images ({', '.join(found)}); say which: image_column")
+    raise RecipeError(
+        f"{dataset} has no column of images; {_described(features)}. If one holds encoded files, name it: image_column"
+    )
+
+
+def _bytes(value: Any) -> tuple[bytes, str]:
+    """The encoded image of a cell; or b"" and why there is none."""
+    if not isinstance(value, dict):
+        return bytes(value or b""), ""
+    if value.get("bytes"):
+        return bytes(value["bytes"]), ""
+    if not value.get("path"):
+        return b"", ""
+    import fsspec
+
+    try:
+        with fsspec.open(value["path"], "rb") as file:
+            return bytes(file.read()), ""
+    except FileNotFoundError:
+        return b"", f"the dataset has no file {value['path'].rpartition('/')[2]}"
+
+
+def _text(row: dict[str, Any], column: str | None) -> str | None:
+    value = None if column is None else row[column]
+    return None if value is None or str(value).strip() == "" else str(value).strip()
+
+
+def _described(features: Any) -> str:
+    return "its columns are " + ", ".join(f"{name} ({_kind(held)})" for name, held in features.items())
+
+
+def _kind(held: Any) -> str:
+    return str(getattr(held, "dtype", "")) or type(held).__name__
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")

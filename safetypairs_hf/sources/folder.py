@@ -1,0 +1,206 @@
+"""Sources from a folder of images."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetypairs_hf.decoding import UnusableError, read, walk
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.pictures import sha256
+from safetypairs_hf.records import Candidate, Origin, Reject
+from safetypairs_hf.sources.admission import Admission, Raw
+from safetypairs_hf.sources.frame import Frame
+from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
+from safetypairs_hf.sources.metadata import About, Columns, read_metadata
+from safetypairs_hf.sources.screen import Screen
+from safetypairs_hf.taxonomy import SLUGS, category
+
+
+class _File(NamedTuple):
+    """An image that can be used. `name` is its path in the folder; `pixels` a hash of what it decodes to."""
+
+    path: str
+    name: str
+    sha256: str
+    pixels: str
+    category: str
+    label: str | None
+    license: str
+
+
+class _Scan(NamedTuple):
+    files: tuple[_File, ...]
+    rejects: tuple[tuple[str, Reject], ...]
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The images of a folder and its subfolders, in the order of their names.
+
+    When a build starts, every file is decoded once, to tell which can be used; the others are `rejected_inputs`.
+    Of files that decode to equal pixels the first is used.
+
+    Args:
+        path: the folder.
+        license: the SPDX id of the licence of all images that the metadata gives none for.
+        category: that of every image.
+        judged: a judge that gives the category.
+        metadata: a CSV or JSON Lines file, relative to the folder, with a row an image (see `columns`). An image that
+            it doesn't name is rejected. With neither this nor a category nor a judge, the label of an image is the name
+            of the subfolder of `path` that it is in.
+        labels: label -> category, where labels are not categories already; as text `gun=O6, fire=disasters`.
+        columns: the names of the metadata's columns: file, label, license.
+        name: what the images' origin is called; None = the folder's name.
+        frame: the size that images are brought to.
+        screen: what may not become a source.
+
+    Raises:
+        RecipeError: no such folder, or settings that exclude each other. Where it is first used: no image in it can be
+            used, or the metadata or a list of hashes cannot be read.
+    """
+
+    path: str
+    license: str = "NOASSERTION"
+    category: str | None = None
+    judged: Judged | None = None
+    metadata: str | None = None
+    labels: Labels = ""
+    columns: Columns = field(default_factory=Columns)
+    name: str | None = None
+    frame: Frame = field(default_factory=Frame)
+    screen: Screen = field(default_factory=Screen)
+
+    def __post_init__(self) -> None:
+        if not Path(self.path).is_dir():
+            raise RecipeError(f"the source is {self.path!r}, which is not a folder; give a folder of images")
+        check_one(category=self.category, judged=self.judged, labels=self.labels)
+        read_labels(self.labels)
+        if self.category is not None:
+            category(self.category)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that gets a copy of this source must not read and check every image again.
+        _ = self._scan
+        return self.__dict__
+
+    @property
+    def holds_model(self) -> bool:
+        """Whether the judge that gives the category holds one."""
+        return self.judged is not None and bool(getattr(self.judged.judge, "holds_model", False))
+
+    def release(self) -> None:
+        """Let go of the judge's model."""
+        if self.judged is not None and hasattr(self.judged.judge, "release"):
+            self.judged.judge.release()
+
+    @property
+    def size(self) -> int:
+        return len(self._scan.files)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those that an image of this source can have, in the order of the taxonomy."""
+        found = self.judged.categories if self.judged else {file.category for file in self._scan.files}
+        return tuple(slug for slug in SLUGS if slug in found)
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """The files that are not used: (name in the folder, why), in order; then images that only the metadata has."""
+        return list(self._scan.rejects)
+
+    def fingerprint(self) -> str:
+        """A hash over the names, bytes, labels and licences of the images that are used, and over the screen."""
+        digest = hashlib.sha256()
+        for file in self._scan.files:
+            digest.update("\0".join((file.name, file.sha256, file.category, file.license, "")).encode())
+        digest.update(self.screen.fingerprint().encode())
+        return digest.hexdigest()
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        raws = [self._raw(file) for file in self._scan.files[start:stop]]
+        return Admission(self.frame, self.screen, self.judged)(raws)
+
+    def _raw(self, file: _File) -> Raw:
+        try:
+            data = read(Path(file.path))
+        except UnusableError:
+            data = b""
+        if sha256(data) != file.sha256:
+            raise RecipeError(
+                f"the image {file.path} changed or went away since the build began; put it back, or start a new run"
+            )
+        name = self.name or Path(self.path).resolve().name
+        return Raw(file.name, Origin(name, file.name, file.license), data, file.category, file.label)
+
+    @cached_property
+    def _scan(self) -> _Scan:
+        about = self._about()
+        paths = [path for path in walk(Path(self.path)) if path != self._metadata_path]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            looked = list(pool.map(lambda path: self._look(path, about), paths))
+        files: dict[str, _File] = {}  # by their pixels
+        rejects = []
+        for name, found in looked:
+            if isinstance(found, Reject):
+                rejects.append((name, found))
+            elif found.pixels in files:
+                rejects.append((name, Reject("source", "duplicate", f"the pixels of {files[found.pixels].name}")))
+            else:
+                files[found.pixels] = found
+        rejects += _missing(about, [name for name, _ in looked])
+        if not files:
+            why = "; ".join(f"{name}: {reject.reason}" for name, reject in rejects[:3]) or "it is empty"
+            raise RecipeError(f"the source {self.path!r} holds no image that can be used ({why}); give one that does")
+        return _Scan(tuple(files.values()), tuple(rejects))
+
+    @property
+    def _metadata_path(self) -> Path | None:
+        return None if self.metadata is None else Path(self.path, self.metadata)
+
+    def _about(self) -> dict[str, About] | None:
+        if self._metadata_path is None:
+            return None
+        whole = self.category is not None or self.judged is not None
+        return read_metadata(self._metadata_path, self.columns, needs_label=not whole)
+
+    def _look(self, path: Path, about: dict[str, About] | None) -> tuple[str, _File | Reject]:
+        """One file: its name in the folder, and what it is or why it is not used."""
+        relative = path.relative_to(self.path)
+        # A name that isn't UTF-8 could be written to no report.
+        name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+        try:
+            data = read(path)
+            image = self.frame.open(data)
+        except UnusableError as error:
+            return name, Reject("source", *error.args)
+        if about is not None and name not in about:
+            return name, Reject("source", "not_in_metadata", f"{self.metadata} has no row of it")
+        said = about[name] if about is not None else About(None, None)
+        label = said.label if about is not None else _subfolder(relative)
+        slug = self._category(label)
+        if isinstance(slug, Reject):
+            return name, slug
+        pixels = sha256(repr(image.size).encode() + image.tobytes())
+        return name, _File(os.fspath(path), name, sha256(data), pixels, slug, label, said.license or self.license)
+
+    def _category(self, label: str | None) -> str | Reject:
+        if self.judged is not None:
+            return ""
+        return category(self.category).slug if self.category else category_of(label, read_labels(self.labels))
+
+
+def _subfolder(relative: Path) -> str | None:
+    return relative.parts[0] if len(relative.parts) > 1 else None
+
+
+def _missing(about: dict[str, About] | None, names: list[str]) -> Iterator[tuple[str, Reject]]:
+    there = set(names)
+    for name in about or ():
+        if name not in there:
+            yield name, Reject("source", "missing_file", "the metadata names it, and it is not in the folder")

@@ -1,0 +1,73 @@
+"""The size and shape that source images are brought to: a few buckets of sides, by resizing and a narrow crop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from safetypairs_hf.decoding import UnusableError, decode
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.records import Pixels
+
+# Editors halve an image several times: their sides must be whole numbers of these.
+_STEP = 16
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Brings an image to about `size` x `size` pixels in area, its sides multiples of 16, its shape kept.
+
+    Images of about one shape get the same sides, so that an editor can take them in one batch. What sides of 16 leave
+    over is cropped off, half at each end: less than 1% of an image at 1024.
+
+    Args:
+        size: the side of a square image of that area, in pixels.
+        min_side: an image whose shorter side has fewer pixels is too small; None = half of `size`.
+        max_aspect: longest side to shortest side, at most.
+    """
+
+    size: int = 1024
+    min_side: int | None = None
+    max_aspect: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.size < 64:
+            raise RecipeError(f"size is {self.size}; editors need sides of at least 64 pixels: give more")
+        if self.max_aspect < 1:
+            raise RecipeError(f"max_aspect is {self.max_aspect}; it is the longer side by the shorter: give 1 or more")
+
+    def open(self, data: bytes) -> Image.Image:
+        """An encoded image decoded upright to 8-bit sRGB, at its own size. Raises UnusableError."""
+        image = decode(data, (self.size + 1) // 2 if self.min_side is None else self.min_side)
+        if max(image.size) > self.max_aspect * min(image.size):
+            raise UnusableError(
+                "extreme_aspect", f"{image.width} x {image.height} pixels; at most {self.max_aspect:g} to 1 is taken"
+            )
+        return image
+
+    def fit(self, image: Image.Image) -> Pixels:
+        """The image in its bucket's sides, (height, width, 3) uint8. One that has these sides is not resampled."""
+        width, height = self.sides(*image.size)
+        scale = max(width / image.width, height / image.height)
+        crop_x, crop_y = image.width - width / scale, image.height - height / scale
+        inner = (crop_x / 2, crop_y / 2, image.width - crop_x / 2, image.height - crop_y / 2)
+        return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=inner))
+
+    def sides(self, width: int, height: int) -> tuple[int, int]:
+        """The (width, height) of the bucket that is nearest in shape; of two as near, the one nearer in area."""
+        aspect = math.sqrt(width / height)
+
+        def far(sides: tuple[int, int]) -> tuple[float, float]:
+            shape = abs(math.log(sides[0] / sides[1] / aspect**2))
+            return round(shape, 9), abs(math.log(sides[0] * sides[1] / self.size**2))
+
+        widths, heights = _around(self.size * aspect), _around(self.size / aspect)
+        return min(((x, y) for x in widths for y in heights), key=far)
+
+
+def _around(length: float) -> tuple[int, int]:
+    below = max(1, math.floor(length / _STEP)) * _STEP
+    return below, below + _STEP

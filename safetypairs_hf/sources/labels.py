@@ -1,0 +1,86 @@
+"""The category of a source: what its own label says, by a mapping where the label is not one of ours; or a judge's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.records import Judge, Picture, Reject
+from safetypairs_hf.taxonomy import SLUGS, category
+
+Labels = str | Mapping[str, str]
+
+
+def read_labels(labels: Labels) -> dict[str, str]:
+    """A mapping of labels to categories, by slug; as text it is `gun=O6, house on fire=disasters`.
+
+    Raises:
+        RecipeError: text that is not so, or a category that there is not.
+    """
+    if isinstance(labels, str):
+        pairs = [item.rpartition("=") for item in labels.split(",") if item.strip()]
+        if wrong := [label for label, sign, _ in pairs if not (sign and label.strip())]:
+            raise RecipeError(f"labels = {labels!r}: {wrong[0]!r} is no label=category; write gun=O6, fire=disasters")
+        labels = {label.strip(): slug.strip() for label, _, slug in pairs}
+    try:
+        return {label: category(text).slug for label, text in labels.items()}
+    except SafetyPairsError as error:
+        raise RecipeError(f"labels: {error}") from None
+
+
+def category_of(label: str | None, labels: Mapping[str, str]) -> str | Reject:
+    """The slug of a source's label: as `labels` has it, else as the taxonomy does (a code, a slug, a name)."""
+    if label is None or not label.strip():
+        return Reject("source", "no_label", "the source says nothing of its category")
+    if label in labels:
+        return labels[label]
+    try:
+        return category(label).slug
+    except SafetyPairsError:
+        return Reject("source", "unknown_label", f"{label[:80]!r} is no category, and labels does not say which it is")
+
+
+def check_one(**ways: object) -> None:
+    """Raise RecipeError where a source is told its category in more than one way."""
+    if len(given := [name for name, value in ways.items() if value]) > 1:
+        raise RecipeError(f"the category comes from {' and from '.join(given)}; give one of them")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judge gives the category: it is asked for each of `categories`, and the most unsafe wins.
+
+    An image that is below `at_least` in all of them has no category, and is rejected; so is one that the judge abstains
+    from in all of them. Of two as unsafe the first in `categories` wins.
+    """
+
+    judge: Judge
+    categories: tuple[str, ...] = SLUGS
+    at_least: float = 0.5
+
+    def __post_init__(self) -> None:
+        unknown = [slug for slug in self.categories if slug not in SLUGS]
+        if unknown or not self.categories:
+            given = ", ".join(map(repr, unknown)) or "none"
+            raise RecipeError(f"categories of the judge: {given}; expected some of {', '.join(SLUGS)}")
+
+    def choose(self, pictures: Sequence[Picture]) -> list[str | Reject]:
+        """The category of each picture, or why it has none."""
+        if not pictures:
+            return []
+        asked = [self._ask(slug, pictures) for slug in self.categories]
+        return [self._decide(list(answers)) for answers in zip(*asked, strict=True)]
+
+    def _ask(self, slug: str, pictures: Sequence[Picture]) -> list[float | None]:
+        verdicts = self.judge.judge(pictures, [slug] * len(pictures), [None] * len(pictures))
+        return [verdict.p_unsafe for verdict in verdicts]
+
+    def _decide(self, answers: Sequence[float | None]) -> str | Reject:
+        said = [(p, slug) for p, slug in zip(answers, self.categories, strict=True) if p is not None]
+        if not said:
+            return Reject("source", "judge_abstained", f"{self.judge.name} said nothing in any category")
+        p, slug = max(said, key=lambda item: item[0])
+        if p < self.at_least:
+            return Reject("source", "no_category", f"{self.judge.name}: at most P(unsafe) = {p:.3f}, in {slug}")
+        return slug
