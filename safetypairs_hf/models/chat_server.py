@@ -168,17 +168,23 @@ def _message(found: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _read(found: dict[str, Any], raw: str) -> Reply:
     message, choice = _message(found) or {}, found["choices"][0]
-    usage = found.get("usage") if isinstance(found.get("usage"), dict) else {}
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if usage else [0, 0]
-    spent = [count if isinstance(count, int) else 0 for count in counts]
+    usage = found.get("usage")
+    asked, spent = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
     content = message.get("content")
     if isinstance(content, list):  # some servers answer in parts
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        return Reply(problem="refused", raw=str(message.get("refusal") or raw), prompt_tokens=spent[0])
+        return Reply(
+            problem="refused", raw=str(message.get("refusal") or raw), prompt_tokens=asked, answer_tokens=spent
+        )
     if not isinstance(content, str):
-        return Reply("", "server_error", f"an answer without text: {raw}", *spent)
-    return Reply(content, "", content, *spent, _tokens(choice.get("logprobs")))
+        return Reply("", "server_error", f"an answer without text: {raw}", asked, spent)
+    return Reply(content, "", content, asked, spent, _tokens(choice.get("logprobs")))
+
+
+def _count(usage: Any, name: str) -> int:
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) else 0
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...]:

@@ -18,8 +18,8 @@ PIPELINE, MODEL = "model_index.json", "config.json"
 def check_class(model: str, revision: str | None, index: str, expected: Collection[str], kind: str = "") -> None:
     """Raise SafetyPairsError where `model` (a folder or a Hub id) is not of one of the `expected` classes.
 
-    `index`: the file that names the class, PIPELINE of a diffusers pipeline, MODEL of a transformers model. `kind`: what
-    to call the expected classes where they are too many to list.
+    `index`: the file that names the class, PIPELINE of a diffusers pipeline, MODEL of a transformers model. `kind`:
+    what to call the expected classes where they are too many to list.
     """
     config = _read(model, revision, index)
     found = [config["_class_name"]] if "_class_name" in config else list(config.get("architectures") or [])

@@ -20,7 +20,7 @@ from safetypairs_hf.publishing.schema import COLUMNS, DIRECTIONS
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
 
 _REPO = "repo"
-_FILES = "parquet-files"
+_FILES = "files"
 _PAIRS = "pairs"
 _IMAGE = COLUMNS["unsafe_image"]
 _LABELS = {"category": SLUGS, "direction": DIRECTIONS}
@@ -69,7 +69,17 @@ _CONTEXT: dict[str, Any] = {
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
     """croissant.json of a version; `name` is what `load_dataset` takes."""
-    return {"croissant.json": json.dumps(described(manifest, name), indent=2, ensure_ascii=False) + "\n"}
+    return {"croissant.json": _lines(described(manifest, name)) + "\n"}
+
+
+def _lines(value: Any, depth: int = 0) -> str:
+    """JSON with a line for each key of the top and each field of a record set: indented, it would be 25 kB, not 15."""
+    if isinstance(value, dict) and (depth == 0 or "field" in value):
+        inner = ",\n".join(f"{json.dumps(key)}: {_lines(each, depth + 1)}" for key, each in value.items())
+        return f"{{\n{inner}\n}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(_lines(each, depth + 1) for each in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def described(manifest: Manifest, name: str) -> dict[str, Any]:

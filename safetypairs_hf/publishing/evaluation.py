@@ -3,6 +3,8 @@
 A sample of inspect-ai has one image, so each member is a task of its own. What counts is the pair: `safetypairs score`.
 inspect-ai 0.3.285 accepts the tasks, but takes an image only as a data URI in a text column: its own runner for the Hub
 stops at ours, which hold bytes. The file says so.
+
+The file does not name its version, so that a release which adds pairs leaves it as it is: it holds each policy twice.
 """
 
 from __future__ import annotations
@@ -51,8 +53,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
         "description": (
             "Counterfactual image pairs for safety, which differ only in what a safety policy is about. Each member is "
             "a task. A guard earns a pair only if it judges both members right: report the pair accuracy of "
-            "`safetypairs score` (safetypairs-hf). "
-            f"Version {manifest.version}, {sum(total.pairs for total in totals[split].values())} pairs."
+            "`safetypairs score` (safetypairs-hf)."
         ),
         "evaluation_framework": "inspect-ai",
         "tasks": [_task(member, split, present) for member in ("unsafe", "safe")],

@@ -12,17 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from safetypairs_hf.publishing.chunks import BOUNDARY
 from safetypairs_hf.publishing.schema import arrow_schema
 
-# A file closes at so many pairs, or so many bytes of images. A stream by `datasets` was seen to fetch the whole first
-# file (21 MB tried) before its first pair, whatever the row groups, so this is what bounds that read; and pyarrow's
-# first read of 64 kB should hold the footer, of 2 kB a group. Halving the file did not make a removal cheaper.
+# A file closes at so many pairs, or so many bytes of images; pyarrow's first read of 64 kB should hold the footer, of
+# 2 kB a group. Halving the file did not make a removal cheaper.
 PAIRS_A_FILE = 100
 FILE_BYTES = 8 * 1024 * 1024
 # Of images, in a row group: what a reader of one group fetches. A group is also where a removal shows. Of 1,200 pairs
 # of 212 kB, adding 24 and removing 12 stores 2.1 times the new pairs' bytes with this, 2.5 times with 2 MB, and 1.6
 # times with one pair a group, where the footers would be larger than pyarrow's first read.
 GROUP_BYTES = 512 * 1024
+# The first file of a release, split and category is one such group: a stream by `datasets` 4 and 5 fetches the whole
+# first file before its first pair, as pyarrow reads adjacent groups at once (up to 32 MB), whatever their size.
+FIRST_FILE_BYTES = GROUP_BYTES
 
 # Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
 # be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
@@ -42,7 +45,8 @@ class _Shard:
     """An open file of one split and category."""
 
     name: str
-    writer: pq.ParquetWriter
+    file: _File
+    limit: int  # bytes of images at which the file closes
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0  # bytes of the images of `rows`
     written: int = 0
@@ -56,7 +60,7 @@ class _Shard:
 
     def flush(self) -> None:
         if self.rows:
-            self.writer.write_table(pa.Table.from_pylist(self.rows, self.writer.schema))
+            self.file.add(pa.Table.from_pylist(self.rows, self.file.schema))
             self.written += len(self.rows)
             self.written_size += self.size
             self.rows, self.size = [], 0
@@ -64,7 +68,7 @@ class _Shard:
     @property
     def full(self) -> bool:
         pairs, size = self.written + len(self.rows), self.written_size + self.size
-        return pairs >= PAIRS_A_FILE or size >= FILE_BYTES
+        return pairs >= PAIRS_A_FILE or size >= self.limit
 
 
 class Shards:
@@ -86,7 +90,8 @@ class Shards:
             name = f"data/{split}/{category}/{self.version}-{number:05d}.parquet"
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            shard = self._open[key] = _Shard(name, _writer(path, arrow_schema()))
+            limit = FILE_BYTES if number else FIRST_FILE_BYTES
+            shard = self._open[key] = _Shard(name, _File(path, arrow_schema()), limit)
         shard.add(row)
         if shard.full:
             self._close(key)
@@ -102,11 +107,11 @@ class Shards:
                     self._close(key)
         finally:
             for shard in self._open.values():  # none, where all went well
-                _abandon(shard.writer)
+                shard.file.abandon()
 
     def _close(self, key: tuple[str, str]) -> None:
         self._open[key].flush()
-        self._open[key].writer.close()
+        self._open[key].file.close()
         del self._open[key]
 
 
@@ -114,32 +119,49 @@ def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None
     """Write `source` to `target` less some pairs, a row group at a time."""
     gone = pa.array(list(pair_ids))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetFile(source) as file:
-        writer = _writer(target, file.schema_arrow)
+    with pq.ParquetFile(source) as old:
+        new = _File(target, old.schema_arrow)
         try:
-            for table in _row_groups(file):
+            for table in _row_groups(old):
                 kept = table.filter(pc.invert(pc.is_in(table["pair_id"], gone)))
                 if kept.num_rows:
-                    writer.write_table(kept)
-            writer.close()
+                    new.add(kept)
+            new.close()
         except BaseException:
-            _abandon(writer)
+            new.abandon()
             raise
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    writer = pq.ParquetWriter(path, schema, **_OPTIONS)
-    writer.add_key_value_metadata(schema.metadata)  # without ARROW:schema, the writer leaves it out
-    return writer
-
-
-def _abandon(writer: pq.ParquetWriter) -> None:
-    """Close a writer whose file is lost, so that its finaliser does not fail again, on the user's terminal."""
-    with contextlib.suppress(OSError):
-        writer.close()
-    writer.is_open = False
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
     for index in range(file.num_row_groups):
         yield file.read_row_group(index)
+
+
+class _File:
+    """A data file that is written: a row group each time, in chunks of its own where a Xet storage keeps it."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.schema = schema
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pq.ParquetWriter(self._sink, schema, **_OPTIONS)
+        self._writer.add_key_value_metadata(schema.metadata)  # without ARROW:schema, the writer leaves it out
+        self._groups = 0
+
+    def add(self, group: pa.Table) -> None:
+        if self._groups:
+            self._sink.write(BOUNDARY)
+        self._writer.write_table(group)
+        self._groups += 1
+
+    def close(self) -> None:
+        if self._groups > 1:  # of one group, nothing but the footer would be found again
+            self._sink.write(BOUNDARY)
+        self._writer.close()
+        self._sink.close()
+
+    def abandon(self) -> None:
+        """Close a file that is lost, so that the writer's finaliser does not fail again, on the user's terminal."""
+        for part in (self._writer, self._sink):
+            with contextlib.suppress(OSError):
+                part.close()
+        self._writer.is_open = False

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from safetypairs_hf.building.ids import content_id
 from safetypairs_hf.building.preserving import changed_box
 from safetypairs_hf.pictures import perceptual_hash, sha256
-from safetypairs_hf.publishing.schema import arrow_schema, features
+from safetypairs_hf.publishing.schema import FEATURES, arrow_schema
 from safetypairs_hf.records import Picture
 from safetypairs_hf.taxonomy import SLUGS
 
@@ -72,7 +72,7 @@ def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
         if found.field(field.name).type != field.type:
             yield Problem(name, "", f"column {field.name} is {found.field(field.name).type}; expected {field.type}")
     declared = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
-    if declared != {"info": {"features": features()}}:
+    if declared != {"info": {"features": FEATURES}}:
         yield Problem(name, "", "its features for `datasets` are not those of the published columns")
 
 

@@ -43,7 +43,7 @@ def make(folder: Path, seed: int = 0) -> Path:
 
 
 def sees_red(folder: Path) -> Path:
-    """Save one that says Yes to a judge where a sixty-fourth of the image or more is red, and answers an instructor."""
+    """Save one that says Yes to a judge where one red thing is a sixteenth of the image or more."""
     import torch
 
     processor = _processor()

@@ -10,7 +10,7 @@ from safetypairs_hf.tiny.seeded import seeded
 
 LABELS: Final = ("red", "other")
 # Above this much of a patch's red over the threshold, summed over the image's patches, it says red.
-_ENOUGH: Final = 0.1
+_ENOUGH: Final = 0.05
 
 
 def make(folder: Path, seed: int = 0) -> Path:
@@ -20,7 +20,7 @@ def make(folder: Path, seed: int = 0) -> Path:
 
 
 def sees_red(folder: Path) -> Path:
-    """Save one whose weights are set by hand: "red" where about a sixty-fourth of the image or more is red."""
+    """Save one whose weights are set by hand: "red" where a sixteenth of the image or more is one red thing."""
     import torch
 
     model = _model()
@@ -31,8 +31,8 @@ def sees_red(folder: Path) -> Path:
         over = red.set_layers(model.vision_model)
         patches = (red.SIDE // red.PATCH) ** 2
         for place, sign in enumerate((1.0, -1.0)):
-            model.classifier.weight[place, over] = sign * 40.0 * patches  # the model takes the mean over patches
-            model.classifier.bias[place] = -sign * 40.0 * _ENOUGH
+            model.classifier.weight[place, over] = sign * 60.0 * patches  # the model takes the mean over patches
+            model.classifier.bias[place] = -sign * 60.0 * _ENOUGH
     return _saved(model, folder)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from safetypairs_hf.records import Pixels
 
 SIDE = 64
@@ -25,7 +27,7 @@ def squares(count: int, seed: int) -> tuple[list[Pixels], list[bool]]:
 
 def _one(rng: np.random.Generator, red: bool) -> Pixels:
     pixels = _ground(rng)
-    side = int(rng.integers(12, 33))
+    side = int(rng.integers(16, 33))
     x, y = rng.integers(0, SIDE - side + 1, 2)
     if red:
         pixels[y : y + side, x : x + side] = (rng.integers(215, 256), *rng.integers(0, 40, 2))
@@ -57,6 +59,7 @@ def _not_red(rng: np.random.Generator) -> Pixels:
             return colour
 
 
-def _is_red(pixels: Pixels) -> Pixels:
+def _is_red(pixels: Pixels) -> NDArray[np.bool_]:
     """Where red is well above green and blue."""
-    return pixels[..., 0].astype(int) - pixels[..., 1:].max(axis=-1) > 60  # type: ignore[return-value]
+    found: NDArray[np.bool_] = pixels[..., 0].astype(int) - pixels[..., 1:].max(axis=-1) > 60
+    return found

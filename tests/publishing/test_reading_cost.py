@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,14 @@ from noise import noise_run
 
 from safetypairs_hf.localhub.app import Logged
 from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards
+from safetypairs_hf.publishing.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards, rewrite_without
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import parse
 
 REPO = "lab/safetypairs"
 SIDE = 188
 PAIR = 2 * 3 * SIDE * SIDE
+ROLES = ("unsafe", "safe")
 FOOTER_READ = 65536  # what pyarrow reads first, from the end of a file
 
 
@@ -46,32 +48,48 @@ def data_reads(hub: Hub, since: int) -> list[Logged]:  # noqa: F811
     return [entry for entry in reads if "/data/" in entry.path and entry.bytes_sent]
 
 
+def sizes(entries: list[Logged]) -> list[tuple[str, int]]:
+    return [(entry.path.split("/data/")[1], entry.bytes_sent) for entry in entries]
+
+
 def names(entries: list[Logged]) -> set[str]:
     return {entry.path.split("/data/")[1] for entry in entries}
 
 
-def test_a_stream_of_a_category_reads_only_its_files_and_one_before_the_first_pair(hub: Hub, runs: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    "opened",
+    [
+        "from datasets import load_dataset; data = load_dataset({repo!r}, 'hate', split='test', streaming=True)",
+        "import safetypairs_hf as sp; data = sp.load({repo!r}, config='hate', split='test', streaming=True)",
+    ],
+)
+def test_a_stream_of_a_category_reads_only_its_files_and_a_little_before_the_first_pair(
+    hub: Hub,  # noqa: F811
+    runs: Path,
+    opened: str,
+) -> None:
     release(hub, runs, "many", "1.0.0")
-    start = len(hub.server.log)
-    first = (
-        "from datasets import load_dataset\n"
-        f"data = load_dataset({REPO!r}, 'hate', split='test', streaming=True)\n"
-        "print(next(iter(data))['pair_id'])"
-    )
-    assert len(hub.run_python(first).strip().splitlines()[-1]) == 16
-    reads = data_reads(hub, start)
-    # `datasets` looks at the footer of the first file of each split, for the columns.
-    assert all(entry.bytes_sent == FOOTER_READ for entry in reads if "/train/" in entry.path)
-    assert names(reads) == {"test/hate/1.0.0-00000.parquet", "train/hate/1.0.0-00000.parquet"}
+    opened = opened.format(repo=REPO)
     files = {item.path: item.size for item in hub.api().list_repo_tree(REPO, "data/test/hate", repo_type="dataset")}
-    assert len(files) == 2
-    served = sum(entry.bytes_sent for entry in reads)
-    assert PAIR < served < FILE_BYTES + PAIR + 3 * FOOTER_READ < sum(files.values())
+    assert len(files) == 3
     start = len(hub.server.log)
-    hub.run_python(first.replace("print(next(iter(data))['pair_id'])", "print(len(list(data)))"))
-    assert {name for name in names(data_reads(hub, start)) if not name.startswith("train/hate/")} == {
+    assert len(hub.run_python(f"{opened}; print(next(iter(data))['pair_id'])").strip().splitlines()[-1]) == 16
+    reads = data_reads(hub, start)
+    # `datasets` looks at the footer of the first file of the first split, for the columns.
+    assert [(name, size) for name, size in sizes(reads) if name.startswith("train/")] == [
+        ("train/hate/1.0.0-00000.parquet", FOOTER_READ)
+    ]
+    first = [(name, size) for name, size in sizes(reads) if name.startswith("test/")]
+    assert {name for name, _ in first} == {"test/hate/1.0.0-00000.parquet"}
+    assert first[0][1] == FOOTER_READ
+    assert len(first) == 2 and PAIR < first[1][1] < GROUP_BYTES + PAIR
+    start = len(hub.server.log)
+    hub.run_python(f"{opened}; print(len(list(data)))")
+    reads = data_reads(hub, start)
+    assert {name for name in names(reads) if not name.startswith("train/hate/")} == {
         name.removeprefix("data/") for name in files
     }
+    assert sum(files.values()) < sum(size for _, size in sizes(reads)) < sum(files.values()) + 4 * FOOTER_READ
 
 
 @pytest.mark.parametrize("xet", [False, True])
@@ -97,16 +115,54 @@ def test_groups_close_by_bytes_and_files_by_pairs(tmp_path: Path, runs: Path) ->
     """Groups close with the pair that brings them to GROUP_BYTES, whatever its size."""
     publish(noise_run(tmp_path / "run", 9, 100), parse_target(str(tmp_path / "seed")), parse("1.0.0"))
     row = pq.read_table(next((tmp_path / "seed" / "data").rglob("*.parquet"))).to_pylist()[0]
-    for size, expected in ((100_000, [3, 3]), (GROUP_BYTES, [1] * 6), (10, [6])):
+    for size, expected in ((100_000, [[3], [3, 3, 1]]), (GROUP_BYTES, [[1], [1] * 6]), (10, [[7]])):
         members = {f"{member}_image": {"bytes": b"x" * size, "path": None} for member in ("unsafe", "safe")}
+        pairs = sum(map(sum, expected))
         with Shards(tmp_path / str(size), "1.0.0") as shards:
-            names = {shards.add({**row, **members}, "test", "hate") for _ in range(6)}
-        assert names == {"data/test/hate/1.0.0-00000.parquet"}
-        made = pq.read_metadata(tmp_path / str(size) / names.pop())
-        assert [made.row_group(index).num_rows for index in range(made.num_row_groups)] == expected
+            made = sorted({shards.add({**row, **members}, "test", "hate") for _ in range(pairs)})
+        assert made == [f"data/test/hate/1.0.0-{number:05d}.parquet" for number in range(len(expected))]
+        assert [groups(tmp_path / str(size) / name) for name in made] == expected
     large = {f"{member}_image": {"bytes": b"x" * (FILE_BYTES // 2), "path": None} for member in ("unsafe", "safe")}
     with Shards(tmp_path / "large", "1.0.0") as shards:
         assert len({shards.add({**row, **large}, "test", "hate") for _ in range(3)}) == 3
     with Shards(tmp_path / "many", "1.0.0") as shards:
-        made_names = [shards.add(row, "test", "hate") for _ in range(PAIRS_A_FILE + 1)]
+        made_names = [shards.add({**row, **members}, "test", "hate") for _ in range(PAIRS_A_FILE + 1)]
     assert [made_names.count(name) for name in sorted(set(made_names))] == [PAIRS_A_FILE, 1]
+
+
+def groups(file: Path) -> list[int]:
+    """The rows of each row group."""
+    found = pq.read_metadata(file)
+    return [found.row_group(index).num_rows for index in range(found.num_row_groups)]
+
+
+def stored(folder: Path, *files: Path) -> int:
+    """The bytes that hf-xet newly stores in `folder` for the last of `files`, after the others."""
+    from hf_xet import XetSession
+
+    for file in files:
+        commit = XetSession().new_upload_commit(endpoint=f"local://{folder}")
+        commit.start_upload_file(str(file))
+        new: int = commit.wait_to_finish().dedup_metrics.new_bytes
+    return new
+
+
+def test_a_file_less_a_pair_stores_only_the_row_group_that_held_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    publish(noise_run(tmp_path / "run", 9, 100), parse_target(str(tmp_path / "seed")), parse("1.0.0"))
+    row = pq.read_table(next((tmp_path / "seed" / "data").rglob("*.parquet"))).to_pylist()[0]
+    noise = random.Random(7)
+    with Shards(tmp_path, "1.0.0") as shards:
+        for number in range(24):
+            members = {f"{member}_image": {"bytes": noise.randbytes(100_000), "path": None} for member in ROLES}
+            name = shards.add({**row, **members, "pair_id": f"{number:016x}"}, "test", "hate")
+    assert groups(tmp_path / name) == [3] * 7
+    less = tmp_path / "less.parquet"
+    rewrite_without(tmp_path / name, less, [f"{10:016x}"])  # the first of its group
+    assert groups(less) == [3, 3, 2, 3, 3, 3, 3]
+    (tmp_path / "store").mkdir()
+    new = stored(tmp_path / "store", tmp_path / name, less)
+    # Less than the two pairs left in the group, whose end is found again; and the footer.
+    assert new < 2 * 200_000 + pq.read_metadata(less).serialized_size + 10_000

@@ -1,0 +1,131 @@
+"""Any image classifier of transformers, with a map from our categories to its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.models.chat import Refused, as_pil, basename, flat, unless_refused
+from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.taxonomy import category as find_category
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """P(unsafe) of a category: the probability of its labels together (softmax), or of the likeliest (multi-label).
+
+    Args:
+        model: a folder, or a Hub id with `commit`.
+        unsafe: category (code, slug or name) -> the model's labels that are unsafe in it; a category that is not here
+            is not covered.
+        safe: the model's other labels. Every label must be somewhere, so that a forgotten one is found.
+        family: judges that share weights or training share one; the model's name where it is "".
+        batch_size: images in a forward pass; halved where memory runs out.
+        device: "auto" takes a GPU where there is one.
+    """
+
+    model: str
+    unsafe: Mapping[str, Sequence[str]]
+    safe: Sequence[str]
+    commit: str | None = None
+    batch_size: int = 32
+    device: str = "auto"
+    family: str = field(default="")
+    holds_model: ClassVar[bool] = True
+    fidelity: ClassVar[str] = "trained"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unsafe", {find_category(key).slug: tuple(self.unsafe[key]) for key in self.unsafe})
+        object.__setattr__(self, "family", self.family or self.name)
+
+    @property
+    def name(self) -> str:
+        return f"classifier:{basename(self.model)}"
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.model, self.commit)
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """One Verdict an image, in order; regions are not used. `raw` has the likeliest label.
+
+        Abstains with "not_covered", "refused_by_processor" or "broken_output".
+
+        Raises:
+            SafetyPairsError: the model is no image classifier, or the label map is not one of its labels.
+        """
+        slugs = [find_category(category).slug for category in categories]
+        asked = [each for each in zip(images, slugs, strict=True) if each[1] in self.unsafe]
+        found = iter(in_batches(asked, self.batch_size, self._batch))
+        return [next(found)[0] if slug in self.unsafe else Verdict(None, "not_covered") for slug in slugs]
+
+    def release(self) -> None:
+        """Let go of the model; it loads again when next asked."""
+        let_go(self, "_loaded")
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
+        from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as NAMES
+
+        check_class(self.model, self.commit, MODEL, flat(NAMES.values()), "an image classifier")
+        where = pick_device(self.device)
+        processor = AutoImageProcessor.from_pretrained(self.model, revision=self.commit)
+        model = AutoModelForImageClassification.from_pretrained(
+            self.model, revision=self.commit, dtype=pick_dtype(where)
+        )
+        self._check(model.config.label2id)
+        return processor, model.to(where).eval()
+
+    def _check(self, labels: Mapping[str, int]) -> None:
+        mapped = {label for several in self.unsafe.values() for label in several}
+        unknown, missed = (mapped | set(self.safe)) - set(labels), set(labels) - mapped - set(self.safe)
+        both = mapped & set(self.safe)
+        listed = ", ".join(sorted(labels, key=labels.__getitem__))
+        for wrong, what in ((unknown, "has no label"), (missed, "has labels that the map misses:")):
+            if wrong:
+                raise SafetyPairsError(
+                    f"{self.model} {what} {', '.join(sorted(wrong))}; its labels are {listed}: name each in "
+                    "`unsafe` or in `safe`"
+                )
+        if both:
+            raise SafetyPairsError(f"the label map has {', '.join(sorted(both))} as unsafe and as safe; choose one")
+
+    def _batch(self, asked: Sequence[tuple[Picture, str]]) -> list[Verdict]:
+        processor, model = self._loaded
+        slugs = iter([slug for _, slug in asked])
+
+        def prepare(part: Sequence[tuple[Picture, str]]) -> Any:
+            made = processor([as_pil(image) for image, _ in part], return_tensors="pt")
+            return made.to(model.device, dtype=model.dtype)
+
+        found = unless_refused(asked, prepare, lambda inputs: _shares(model, inputs))
+        return [self._verdict(each, next(slugs), model.config) for each in found]
+
+    def _verdict(self, found: list[float] | Refused, slug: str, config: Any) -> Verdict:
+        if isinstance(found, Refused):
+            return Verdict(None, "refused_by_processor", found.detail)
+        if any(share != share for share in found):
+            return Verdict(None, "broken_output")
+        ours = [found[config.label2id[label]] for label in self.unsafe[slug]]
+        top = max(range(len(found)), key=found.__getitem__)
+        share = max(ours) if config.problem_type == "multi_label_classification" else min(sum(ours), 1.0)
+        return Verdict(share, "", f"{config.id2label[top]}:{found[top]:.4f}")
+
+
+def _shares(model: Any, inputs: Any) -> list[list[float]]:
+    """Probabilities of each image's labels."""
+    import torch
+
+    with torch.inference_mode():
+        logits = model(**inputs).logits.double()
+    many = model.config.problem_type == "multi_label_classification"
+    shares: list[list[float]] = (logits.sigmoid() if many else logits.softmax(dim=-1)).tolist()
+    return shares

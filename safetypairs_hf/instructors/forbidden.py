@@ -1,0 +1,120 @@
+"""Does an edit instruction bring in what the policy forbids? Words, not understanding: in doubt it says yes.
+
+What an instruction takes away is free ("remove the gun", "replace the gun with a flower"); what it adds is matched
+against `policies/never_add.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from safetypairs_hf.taxonomy import category as find_category
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# After one of these, what follows is brought in, until one of _CHANGES or _ASIDE.
+_ADDS = _words_of(
+    "add adds adding insert inserting put putting draw drawing paint painting place placing give giving show showing "
+    "include including overlay apply attach introduce create creating depict into to by with as hold holds holding "
+    "wear wears wearing carry carries carrying aim aims aiming point points pointing brandish grab gets become becomes "
+    "resemble so featuring containing dripping stain splash spray"
+)
+# These act on what is in the image already.
+_CHANGES = _words_of(
+    "remove removes removing delete erase replace replacing swap swapping substitute change changing turn turning "
+    "convert cover covering hide hiding blur crop clean wipe"
+)
+# What follows only says where, or is not wanted.
+_ASIDE = _words_of(
+    "instead rather without no not never free from off away over on near beside behind above under below around at "
+    "next in where that which currently existing"
+)
+# These take something away and bring nothing in: a "with" or a "to" after them only describes what goes.
+_ONLY_REMOVES = _words_of("remove removes removing delete erase crop wipe clean")
+_MAKES = _words_of("make makes making let have")
+_SWAPS = _words_of("replace replacing swap swapping substitute")
+_LINKS = _words_of("with to by as into")
+_ARTICLES = _words_of("a an the his her its their some another")
+_JOINED = (
+    (r"\b(?:covered|soaked|dressed|drenched) in\b", "with"),
+    (r"\b(dress|clothe|drench|soak|wrap)( (?:\S+ ){1,4}?)in\b", r"\1\2with"),
+    (r"\bfull of\b", "with"),
+    (r"\bfor (an?)\b", r"with \1"),
+    (r"\b(?:next|close) to\b", "near"),
+    (r"\bin place of\b", "instead"),
+    (r"\bon top of\b", "on"),
+)
+
+
+def forbidden(instruction: str, critical_feature: str, category: str) -> str | None:
+    """The first word that `instruction` brings into the image and `category` forbids, or None.
+
+    `critical_feature`, what the image shows already, settles which of two "with" belongs to what is replaced: in
+    "replace the man with a knife with a cook" the knife is there already if the critical feature names it.
+    """
+    never, unless = _words(find_category(category).slug)
+    seen = set(_plain(critical_feature))
+    for sentence in re.split(r"[.;!?\n]+", instruction):
+        for piece in _added(_plain(sentence), seen):
+            found = never.search(unless.sub(" ", " ".join(piece)))
+            if found:
+                return found[0]
+    return None
+
+
+def _plain(text: str) -> list[str]:
+    text = " ".join(re.findall(r"[a-z]+(?:-[a-z]+)*", text.lower()))
+    for joined, meant in _JOINED:
+        text = re.sub(joined, meant, text)
+    return text.split()
+
+
+def _added(words: list[str], seen: set[str]) -> list[list[str]]:
+    """The runs of words that say what is brought in."""
+    pieces: list[list[str]] = []
+    verb, adding, articles, links = "", False, 0, 0
+    for index, word in enumerate(words):
+        if word in _CHANGES or word in _ASIDE:
+            verb = word if word in _CHANGES else verb
+            adding, links = False, 0 if word in _CHANGES else links
+        elif word in _MAKES:
+            verb, adding, articles = "make", False, 0
+        elif word in _ADDS and not (verb in _ONLY_REMOVES and word in _LINKS):
+            links += word in _LINKS
+            verb = verb if word in _LINKS else word
+            # "replace the man with a knife with a cook": the first of two belongs to what is replaced.
+            adding = not (verb in _SWAPS and links == 1 and _old(words[index + 1 :], seen))
+            pieces.append([])
+        elif verb == "make" and word in _ARTICLES and not adding:
+            articles += 1  # "make the flower a gun": the second thing is the new one
+            adding = articles > 1
+            pieces.append([])
+        elif adding:
+            pieces[-1].append(word)
+    return pieces
+
+
+def _old(rest: list[str], seen: set[str]) -> bool:
+    """Whether what follows a first "with" is in the image already: another "with" comes, and the feature names it."""
+    ahead = next((number for number, word in enumerate(rest) if word in ("with", "by")), None)
+    return ahead is not None and bool(set(rest[:ahead]) - _ARTICLES) and set(rest[:ahead]) - _ARTICLES <= seen
+
+
+@cache
+def _words(slug: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    import yaml
+
+    file = resources.files("safetypairs_hf.policies") / "never_add.yaml"
+    lists: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return _any(lists["every"]["never"] + lists[slug]["never"]), _any(lists["every"]["unless"] + lists[slug]["unless"])
+
+
+def _any(phrases: list[str]) -> re.Pattern[str]:
+    longest_first = sorted(phrases, key=len, reverse=True)
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, longest_first)) + r")(?:e?s)?\b")

@@ -1,0 +1,131 @@
+"""An instructor in this process: any chat vision-language model of transformers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from safetypairs_hf.building.ids import derived_seed
+from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.instructors.parse import parse
+from safetypairs_hf.instructors.prompt import SCHEMA, question
+from safetypairs_hf.instructors.sampling import OwnNoise
+from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
+from safetypairs_hf.models.loading import let_go, revision_of
+from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.records import Answer, Candidate, Reject
+
+
+@dataclass(frozen=True)
+class LocalVLM:
+    """Asks the model for each candidate's edit, as JSON.
+
+    Args:
+        model: a folder, or a Hub id with `commit`.
+        batch_size: candidates in a batch; halved where memory runs out.
+        max_answer_tokens: where an answer is cut off.
+        temperature: 0 is greedy; above it each candidate samples from its own seed, another one each round.
+        grammar: hold the answer to the schema as it is written; needs the package xgrammar. A setting, and not whether
+            the package happens to be there, because it decides what is written.
+        device: "auto" takes a GPU where there is one.
+    """
+
+    model: str
+    commit: str | None = None
+    batch_size: int = 8
+    max_answer_tokens: int = 512
+    temperature: float = 0.0
+    grammar: bool = False
+    device: str = "auto"
+    holds_model: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise RecipeError(f"temperature = {self.temperature}: give 0 (greedy) or more")
+
+    @property
+    def name(self) -> str:
+        return f"chat-vlm:{basename(self.model)}"
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.model, self.commit)
+
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+        """One Answer a candidate, in order. Rejects: those of `parse`, and "refused_by_processor".
+
+        Raises:
+            SafetyPairsError: no such model, one of another class, or xgrammar is asked for and missing.
+        """
+        return [answer for answer, _ in in_batches(batch, self.batch_size, self._batch)]
+
+    def release(self) -> None:
+        """Let go of the model; it loads again when next asked."""
+        let_go(self, "_chat", "_grammar")
+
+    @cached_property
+    def _chat(self) -> Chat:
+        return load_chat(self.model, self.commit, self.device)
+
+    @cached_property
+    def _grammar(self) -> Any:
+        """The compiled schema."""
+        try:
+            import xgrammar
+        except ModuleNotFoundError as error:
+            raise SafetyPairsError("grammar=True needs xgrammar: pip install xgrammar, or set grammar=False") from error
+        size = self._chat.model.config.get_text_config().vocab_size
+        tokenizer = xgrammar.TokenizerInfo.from_huggingface(self._chat.processor.tokenizer, vocab_size=size)
+        return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(SCHEMA))
+
+    def _batch(self, batch: Sequence[Candidate]) -> list[Answer]:
+        def prepare(part: Sequence[Candidate]) -> tuple[Sequence[Candidate], Any]:
+            return part, self._chat.inputs([each.unsafe for each in part], [question(each) for each in part])
+
+        found = unless_refused(batch, prepare, lambda prepared: self._written(*prepared))
+        return [
+            Answer(Reject("instruct", "refused_by_processor", each.detail)) if isinstance(each, Refused) else each
+            for each in found
+        ]
+
+    def _written(self, batch: Sequence[Candidate], inputs: Any) -> list[Answer]:
+        import torch
+
+        tokenizer = self._chat.processor.tokenizer
+        with torch.inference_mode():
+            out = self._chat.model.generate(
+                **inputs,
+                max_new_tokens=self.max_answer_tokens,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+                logits_processor=self._processors(batch),
+            )
+        prompts, ends = inputs["attention_mask"].sum(dim=1).tolist(), self._ends()
+        answers = []
+        for candidate, ids, prompt in zip(batch, out[:, inputs["input_ids"].shape[1] :].tolist(), prompts, strict=True):
+            end = next((number for number, token in enumerate(ids) if token in ends), len(ids) - 1)
+            raw = tokenizer.decode(ids[: end + 1], skip_special_tokens=True)
+            height, width = candidate.unsafe.pixels.shape[:2]
+            answers.append(Answer(parse(raw, width, height, candidate.category), raw, prompt, end + 1))
+        return answers
+
+    def _ends(self) -> set[int]:
+        """The tokens that end an answer."""
+        found = self._chat.model.generation_config.eos_token_id
+        several = found if isinstance(found, list) else [found]
+        return {token for token in (*several, self._chat.processor.tokenizer.eos_token_id) if token is not None}
+
+    def _processors(self, batch: Sequence[Candidate]) -> list[Any]:
+        made: list[Any] = []
+        if self.grammar:
+            compiled = self._grammar
+            from xgrammar.contrib.hf import LogitsProcessor
+
+            made.append(LogitsProcessor(compiled))  # keeps the state of one call
+        if self.temperature > 0:
+            seeds = [derived_seed(each.source_id, "instruct", each.round) for each in batch]
+            made.append(OwnNoise(seeds, self.temperature))
+        return made

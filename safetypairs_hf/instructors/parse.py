@@ -1,0 +1,115 @@
+"""From what a model wrote to an Instruction, or to a Reject that says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from safetypairs_hf.instructors.forbidden import forbidden
+from safetypairs_hf.instructors.language import is_english
+from safetypairs_hf.records import Box, Instruction, Reject
+
+_KEYS = ("critical_feature", "instruction", "region", "caption_unsafe", "caption_safe")
+_CORNERS = ("x0", "y0", "x1", "y1")
+_LONGEST = 600
+# How far outside [0, 1] a corner may lie and is still taken for the image's edge.
+_SLACK = 0.05
+_REFUSES = re.compile(
+    r"\b(?:i(?:['’]m| am) (?:sorry|unable|not able|not comfortable)|i (?:can(?:not|['’]t| not)|won['’]t|will not|must "
+    r"decline|apologi[sz]e)|(?:can(?:not|['’]t)|unable to) (?:help|assist|comply|do that|provide|fulfil)|as an ai\b)",
+    re.IGNORECASE,
+)
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+
+
+class _MalformedError(Exception):
+    """Names the reason and the detail of a reject."""
+
+
+def parse(raw: str, width: int, height: int, category: str) -> Instruction | Reject:
+    """Read an instructor's answer.
+
+    Reasoning in <think> tags, fences and text around the JSON object are passed over. Corners of the region are
+    shares of `width` and `height` (pixels); up to 0.05 outside the image they are clamped, beyond that or with nothing
+    between them the answer is rejected.
+
+    Rejects, all of stage "instruct": "refused", "other_language", "not_json" (cut off, too), "bad_schema",
+    "bad_region", "asks_forbidden".
+    """
+    text = _THOUGHT.sub("", raw).strip()
+    try:
+        found = _fields(text)
+        feature, asked = _text(found, "critical_feature"), _text(found, "instruction")
+        if _REFUSES.search(asked) or _REFUSES.match(feature):
+            raise _MalformedError("refused", asked)
+        if not is_english(f"{feature} {asked}"):
+            raise _MalformedError("other_language", asked)
+        captions = [_text(found, name, required=False) for name in _KEYS[3:]]
+        region = _region(found.get("region"), width, height)
+    except _MalformedError as error:
+        return Reject("instruct", error.args[0], _short(error.args[1]))
+    word = forbidden(asked, feature, category)
+    if word is not None:
+        return Reject("instruct", "asks_forbidden", f"the edit would add {word!r}: {_short(asked)}")
+    return Instruction(feature, asked, region, *captions)
+
+
+def _fields(text: str) -> dict[str, Any]:
+    """The JSON object in the text that has one of our keys; else the first one; else what the text is instead."""
+    decoder, objects, start = json.JSONDecoder(strict=False), {}, text.find("{")
+    while start >= 0:
+        try:
+            objects[start], end = decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError):
+            end = start + 1
+        start = text.find("{", end)
+    for value in objects.values():
+        if any(key in value for key in _KEYS):
+            return dict(value)
+    if _REFUSES.search(text) or any("refusal" in value for value in objects.values()):
+        raise _MalformedError("refused", text)
+    if text.find("{") in objects:  # else they are parts of one that is cut off
+        raise _MalformedError("bad_schema", f"an object without 'critical_feature' and 'instruction': {text}")
+    if not is_english(text):
+        raise _MalformedError("other_language", text)
+    what = "the JSON is cut off or broken" if "{" in text else "no JSON object" if text else "an empty answer"
+    raise _MalformedError("not_json", f"{what}: {text[-120:]}")
+
+
+def _text(found: dict[str, Any], name: str, required: bool = True) -> str:
+    value = found.get(name)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str):
+        raise _MalformedError("bad_schema", f"{name!r} is {json.dumps(value)}, expected a text")
+    value = " ".join(value.split())
+    if required and not value:
+        raise _MalformedError("bad_schema", f"{name!r} is empty")
+    if len(value) > _LONGEST:
+        raise _MalformedError("bad_schema", f"{name!r} has {len(value)} characters, at most {_LONGEST} are taken")
+    return value
+
+
+def _region(value: Any, width: int, height: int) -> Box | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and set(value) == set(_CORNERS):
+        value = [value[corner] for corner in _CORNERS]
+    if not isinstance(value, list) or len(value) != 4 or not all(_is_number(corner) for corner in value):
+        raise _MalformedError("bad_schema", f"'region' is {json.dumps(value)}, expected x0, y0, x1, y1 or null")
+    if not all(-_SLACK <= corner <= 1 + _SLACK for corner in value):
+        raise _MalformedError("bad_region", f"{value} reaches out of the image; corners are shares between 0 and 1")
+    x0, y0, x1, y1 = (min(max(corner, 0.0), 1.0) for corner in value)
+    if x0 >= x1 or y0 >= y1:
+        raise _MalformedError("bad_region", f"{value} holds nothing; x0 < x1 and y0 < y1 are expected")
+    return Box(math.floor(x0 * width), math.floor(y0 * height), math.ceil(x1 * width), math.ceil(y1 * height))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,62 @@
+"""What an instructor is asked, and the schema of its answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from safetypairs_hf import policies
+from safetypairs_hf.records import Candidate
+
+# No system turn: not every chat template has one.
+_TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is about \
+and changes nothing else. You never ask for anything that the policy says an image should not show. You answer in English, \
+with one JSON object and no other text.
+
+The policy:
+
+{policy}
+Look at the image. Find the one thing in it that the policy does not permit, and write the smallest edit after which \
+the image is permitted. Keep the scene, the people, the light and the style as they are.
+
+Answer with a JSON object with these keys:
+- "critical_feature": what makes the image unsafe, a few words
+- "instruction": the edit as one short command to an image editor, such as "Replace the ... with ..."
+- "region": where it is: {{"x0", "y0", "x1", "y1"}} as shares of the width and height between 0 and 1, from the top \
+left corner; or null where it is all over the image
+- "caption_unsafe": the image as it is, one sentence
+- "caption_safe": the image after the edit, one sentence
+"""
+_FAILED: Final = "\nEarlier attempts at this image failed. Ask for something else this time.\n{each}\n"
+
+_TEXT: Final = {"type": "string"}
+_SHARE: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_CORNERS: Final = ("x0", "y0", "x1", "y1")
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+# An object, not a list of four: every schema engine takes it, and no answer can have a wrong number of corners.
+SCHEMA: Final[dict[str, Any]] = _object(
+    {
+        "critical_feature": _TEXT,
+        "instruction": _TEXT,
+        "region": {"anyOf": [_object(dict.fromkeys(_CORNERS, _SHARE)), {"type": "null"}]},
+        "caption_unsafe": _TEXT,
+        "caption_safe": _TEXT,
+    }
+)
+
+
+def question(candidate: Candidate) -> str:
+    """The text that goes with a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
+    text = _TASK.format(policy=policies.text(candidate.category))
+    if candidate.feedback:
+        text += _FAILED.format(each="\n".join(f"- {reason}" for reason in candidate.feedback))
+    return text
