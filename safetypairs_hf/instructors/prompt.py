@@ -8,9 +8,9 @@ from safetypairs_hf import policies
 from safetypairs_hf.records import Candidate
 
 # No system turn: not every chat template has one.
-_TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is about \
-and changes nothing else. You never ask for anything that the policy says an image should not show. You answer in English, \
-with one JSON object and no other text.
+_TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is \
+about and changes nothing else. You never ask for anything that the policy says an image should not show. You answer \
+in English, with one JSON object and no other text.
 
 The policy:
 

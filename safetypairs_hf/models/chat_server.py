@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Worth another try: too early, rate limits, and what is wrong at the server's end.
 _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529)
 _LONGEST_WAIT = 60.0
+# Where so many requests fail and none is answered, it is the server or the settings, and not these images.
+_TELLING = 4
 
 
 class Token(NamedTuple):
@@ -79,8 +81,8 @@ class ChatServer:
         """One Reply a body, in order; model and seed are added to each.
 
         Raises:
-            SafetyPairsError: nothing can work: no server there, key refused, no such model, or no request of several
-                was answered.
+            SafetyPairsError: nothing can work: no server there, key refused, no such model, or none of four
+                requests or more was answered.
         """
         if not bodies:
             return []
@@ -92,7 +94,7 @@ class ChatServer:
                 pool.shutdown(wait=False, cancel_futures=True)  # what is wrong for one is wrong for the rest
                 raise
         failed = [reply for reply in replies if reply.problem == "server_error"]
-        if len(failed) == len(bodies) and (len(bodies) > 1 or not self._alive(headers)):
+        if len(failed) == len(bodies) and (len(bodies) >= _TELLING or not self._alive(headers)):
             raise SafetyPairsError(
                 f"{self.url} answered none of {len(bodies)} requests; the last said: {_line(failed[-1].raw)}; check "
                 "that the server runs and is fast enough (timeout, concurrency), then run the same command again"

@@ -18,7 +18,7 @@ from safetypairs_hf.records import Picture, Verdict
 from safetypairs_hf.taxonomy import SLUGS
 from safetypairs_hf.tiny.squares import squares
 
-BOUND = 1e-5  # of P(unsafe), a batch against single images; seen: 2e-8
+BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 1.2e-8
 
 
 def pictures(count: int, seed: int = 0) -> list[Picture]:

@@ -15,7 +15,7 @@ from safetypairs_hf.pictures import encode
 from safetypairs_hf.records import Picture, Verdict
 from safetypairs_hf.tiny.squares import squares
 
-BOUND = 1e-5  # of P(unsafe), a batch against single images
+BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 4.5e-8
 
 
 def pictures(count: int) -> list[Picture]:

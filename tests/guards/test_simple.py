@@ -8,7 +8,7 @@ import pytest
 from safetypairs_hf.guards.simple import ColourAndClutter, KnowsSomeItems
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconScenes
 from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Instruction, Judge, Picture
+from safetypairs_hf.records import Edited, Instruction, Judge, Picture
 
 COUNT = 72
 
@@ -19,10 +19,11 @@ Pairs = tuple[list[Picture], list[Picture], list[str]]
 def pairs() -> Pairs:
     """Unsafe images, safe images, categories."""
     candidates = IconScenes(2, 256).take(0, COUNT)
-    instructions = [each for each in IconInstructor().write(candidates) if isinstance(each, Instruction)]
+    outcomes = [answer.outcome for answer in IconInstructor().write(candidates)]
+    instructions = [each for each in outcomes if isinstance(each, Instruction)]
     unsafe = [candidate.unsafe for candidate in candidates]
     edited = IconEditor().edit(unsafe, instructions, range(COUNT))
-    safe = [encode(pixels) for pixels in edited if isinstance(pixels, np.ndarray)]
+    safe = [encode(each.pixels) for each in edited if isinstance(each, Edited)]
     assert len(safe) == len(unsafe)
     return unsafe, safe, [candidate.category for candidate in candidates]
 

@@ -141,8 +141,8 @@ def test_one_image_that_fails_does_not_stop_the_rest(reaction: Reaction, reason:
 @pytest.mark.parametrize(
     ("reaction", "words"),
     [
-        (Reaction("<html>Welcome</html>"), "answered none of 3 requests; the last said: 200: <html>Welcome</html>"),
-        (Reaction("boom", 500), "answered none of 3 requests; the last said: 500: boom"),
+        (Reaction("<html>Welcome</html>"), "answered none of 4 requests; the last said: 200: <html>Welcome</html>"),
+        (Reaction("boom", 500), "answered none of 4 requests; the last said: 500: boom"),
         (Reaction(completion("x"), slow=2), "no whole answer within 0.3 s"),
         (Reaction(completion("x", model="other-vlm")), "answers as 'other-vlm', not as 'small-vlm'"),
         (Reaction("go away", 403), r"refuses a request without a key \(403\): go away"),
@@ -150,8 +150,13 @@ def test_one_image_that_fails_does_not_stop_the_rest(reaction: Reaction, reason:
 )
 def test_a_server_that_cannot_work_is_one_line(reaction: Reaction, words: str) -> None:
     with chat_api(lambda body, times: reaction) as api, pytest.raises(SafetyPairsError, match=words) as caught:
-        ask(api, 3, timeout=0.3, retries=1)
+        ask(api, 4, timeout=0.3, retries=1)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_few_images_that_fail_are_rejects_while_the_server_lives() -> None:
+    with chat_api(lambda body, times: Reaction("too large", 413)) as api:
+        assert features(ask(api, 3)) == ["server_error"] * 3
 
 
 def test_no_such_model_says_what_there_is() -> None:
@@ -199,9 +204,9 @@ def test_a_key_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> No
         away = Reaction("", 307, {"Location": f"{other.url}/chat/completions"})
         with (
             chat_api(lambda body, times: away) as api,
-            pytest.raises(SafetyPairsError, match="answered none of 2 requests; the last said: 307"),
+            pytest.raises(SafetyPairsError, match="answered none of 4 requests; the last said: 307"),
         ):
-            ask(api, 2, api_key_env="SAFETYPAIRS_TEST_KEY")
+            ask(api, 4, api_key_env="SAFETYPAIRS_TEST_KEY")
     assert other.requests == []
 
 
