@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builds import tree
 
@@ -12,10 +13,13 @@ from safetypairs_hf.building import results
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.run import build
 from safetypairs_hf.building.runfolder import RunFolder, open_run
+from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.publishing.release import publish
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.records import Picture
+from safetypairs_hf.taxonomy import SLUGS
 from safetypairs_hf.tiny.squares import squares
 
 
@@ -66,13 +70,8 @@ def test_what_it_made_is_published_loaded_and_scored(run: RunFolder, tmp_path: P
     folder = tmp_path / "pairs"
     publish(run, parse_target(str(folder)), parse("1.0.0"))
     test = sp.images(sp.load(str(folder), version="1.0.0"))
-    from safetypairs_hf.guards.classifier import Classifier
-    from safetypairs_hf.taxonomy import SLUGS
-
-    red = Classifier(str(Path(load_model(run)).parent / "classifier"), dict.fromkeys(SLUGS, ["red"]), ["other"])
+    red = Classifier(str(Path(load_model(run)).parent / "classifier"), dict.fromkeys(SLUGS, ("red",)), ["other"])
     rows = [dict(row) for split in (test.values() if hasattr(test, "values") else [test]) for row in split]
-    from safetypairs_hf.records import Picture
-
     pictures = [Picture(_png(row["image"])) for row in rows]
     verdicts = red.judge(pictures, ["hate"] * len(rows), [None] * len(rows))
     scored = sp.score(
@@ -94,6 +93,4 @@ def test_photographs_of_a_folder_are_its_sources(weights: str, tmp_path: Path) -
 
 
 def _png(image: object) -> bytes:
-    import numpy as np
-
     return encode(np.asarray(image.convert("RGB"))).data  # type: ignore[attr-defined]
