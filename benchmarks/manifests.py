@@ -71,10 +71,13 @@ def nothing(folder: Path, pairs: int) -> str:
 
 
 def written(file: Path, pairs: int, changed: bool, version: str) -> str:
+    import pyarrow as pa
+
     from safetypairs_hf.publishing.manifest import Manifest, write
 
     file.parent.mkdir()
-    write(file, Manifest(releases=[{"version": version, "pairs": pairs}]), entries(pairs, changed))
+    with pa.OSFile(str(file), "wb") as sink:
+        write(sink, Manifest(releases=[{"version": version, "pairs": pairs}]), entries(pairs, changed))
     return f"{file.stat().st_size / pairs:.0f} bytes a pair"
 
 

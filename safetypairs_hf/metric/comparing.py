@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.metric.aligning import refuse_unequal, shared_rows
 from safetypairs_hf.metric.chance import mcnemar_p
 from safetypairs_hf.metric.figures import group_sums
 from safetypairs_hf.metric.intervals import Z_95, bootstrap
-from safetypairs_hf.metric.matching import equal_rows, equal_runs, words_of
 from safetypairs_hf.metric.pairs import pairs_of
 from safetypairs_hf.metric.scoring import signature
-from safetypairs_hf.metric.values import broken
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from safetypairs_hf.metric.pairs import Pairs
 
 Z_POWER = 0.8416212335729143  # 80% point of the normal law
 
@@ -80,9 +73,12 @@ def compare(
     """
     pairs_a = pairs_of(a, threshold=threshold, incomplete=incomplete)
     pairs_b = pairs_of(b, threshold=threshold, incomplete=incomplete)
-    rows_a, rows_b = _shared(pairs_a, pairs_b, common=common)
+    rows_a, rows_b = shared_rows(pairs_a, pairs_b, common=common)
+    ids = pairs_a.texts("pair_id").take(rows_a)
     for name in ("category", "group"):
-        _refuse_unequal(name, pairs_a, pairs_b, rows_a, rows_b)
+        of_a, of_b = pairs_a.texts(name), pairs_b.texts(name)
+        if of_a is not None and of_b is not None:
+            refuse_unequal(name, ids, of_a.take(rows_a), of_b.take(rows_b), "the second")
     right_a, right_b = pairs_a.correct[rows_a], pairs_b.correct[rows_b]
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     n = len(rows_a)
@@ -122,42 +118,3 @@ def minimum_detectable_difference(discordant: int, n: int) -> float | None:
     root = Z_POWER * math.sqrt(n + Z_POWER**2 - Z_95**2)
     difference = math.sqrt(share) * (math.sqrt(n) * Z_95 + root) / (n + Z_POWER**2)
     return difference if discordant and difference <= share else None
-
-
-def _shared(a: Pairs, b: Pairs, *, common: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) positions in `a` and in `b` of the pairs that both hold."""
-    n_a, n_b = len(a.rows), len(b.rows)
-    ids = _joined(a.texts("pair_id"), b.texts("pair_id"))
-    runs = equal_runs(words_of(ids))
-    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
-    both = runs.starts[runs.lengths == 2]
-    rows_a, rows_b = runs.order[both], runs.order[both + 1] - n_a
-    if len(both) < max(n_a, n_b) and not common:
-        alone = runs.order[runs.starts[runs.lengths == 1]]
-        rule = f"different pair sets, {n_a - len(both)} ids only in the first and {n_b - len(both)} only in the second"
-        raise PairError(broken(rule, ids, alone, "common=True (--common) compares on the shared ones"))
-    if not len(both):
-        raise PairError(
-            f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
-        )
-    return rows_a, rows_b
-
-
-def _joined(a: Any, b: Any) -> Any:
-    """Two Arrow arrays as one, as text where their types differ."""
-    import pyarrow as pa
-
-    if a.type != b.type:
-        a, b = a.cast(pa.large_string()), b.cast(pa.large_string())
-    return pa.concat_arrays([a, b])
-
-
-def _refuse_unequal(name: str, a: Pairs, b: Pairs, rows_a: NDArray[np.int64], rows_b: NDArray[np.int64]) -> None:
-    of_a, of_b = a.texts(name), b.texts(name)
-    if of_a is None or of_b is None:
-        return
-    words = words_of(_joined(of_a, of_b))
-    unequal = ~equal_rows(words[rows_a], words[rows_b + len(of_a)])
-    if unequal.any():
-        rule = f"a shared pair with another {name} in the second"
-        raise PairError(broken(rule, a.texts("pair_id"), rows_a[unequal], "the two were not made from the same data"))

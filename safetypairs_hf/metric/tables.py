@@ -14,8 +14,8 @@ NAME = 24
 
 def score_table(score: PairScore) -> str:
     """The table of one guard: what the pairs came to, then a line a category, then the signature."""
-    groups = "" if score.n_groups is None else f" in {_count(score.n_groups, 'group')}"
-    lines = [f"Pair-consistent safety accuracy, {_count(score.n_pairs, 'pair')}{groups}", ""]
+    groups = "" if score.n_groups is None else f" in {counted(score.n_groups, 'group')}"
+    lines = [f"Pair-consistent safety accuracy, {counted(score.n_pairs, 'pair')}{groups}", ""]
     lines.append(_line("pair accuracy", score.pair_accuracy, _interval(score.pair_accuracy_ci)))
     if score.abstention_rate:
         lines.append(_line("  at most", score.pair_accuracy_upper, "had every abstention been right"))
@@ -43,20 +43,24 @@ def score_table(score: PairScore) -> str:
         lines.append(_line("mean over categories", score.macro_pair_accuracy))
         lines += ["", *_categories(score)]
     if score.n_incomplete:
-        lines += ["", f"{_count(score.n_incomplete, 'incomplete pair')} left out"]
-    return "\n".join([*lines, "", *_wrapped(score.signature)])
+        lines += ["", f"{counted(score.n_incomplete, 'incomplete pair')} left out"]
+    return "\n".join([*lines, "", *wrapped(score.signature)])
 
 
 def comparison_table(comparison: PairComparison) -> str:
     """The table of two guards."""
     c = comparison
-    groups = "" if c.n_groups is None else f" in {_count(c.n_groups, 'group')}"
+    groups = "" if c.n_groups is None else f" in {counted(c.n_groups, 'group')}"
     detectable = c.minimum_detectable_difference
     lines = [
-        f"Two guards on the same {_count(c.n_pairs, 'pair')}{groups}",
+        f"Two guards on the same {counted(c.n_pairs, 'pair')}{groups}",
         "",
-        _line("pair accuracy of A", c.pair_accuracy_a, f"right on {_count(c.only_a_correct, 'pair')} where B is wrong"),
-        _line("pair accuracy of B", c.pair_accuracy_b, f"right on {_count(c.only_b_correct, 'pair')} where A is wrong"),
+        _line(
+            "pair accuracy of A", c.pair_accuracy_a, f"right on {counted(c.only_a_correct, 'pair')} where B is wrong"
+        ),
+        _line(
+            "pair accuracy of B", c.pair_accuracy_b, f"right on {counted(c.only_b_correct, 'pair')} where A is wrong"
+        ),
         _line("difference, A - B", c.difference, _interval(c.difference_ci)),
         f"{'McNemar p':<22}{c.mcnemar_p:>8.4g}   exact, two-sided",
         _line("detectable difference", detectable, "at 5% two-sided, power 80%")
@@ -68,19 +72,18 @@ def comparison_table(comparison: PairComparison) -> str:
         ("B", c.left_out_b, c.n_incomplete_b),
     ):
         if left_out:
-            lines.append(f"{_count(left_out, 'pair')} of {name} left out, not in the other")
+            lines.append(f"{counted(left_out, 'pair')} of {name} left out, not in the other")
         if incomplete:
-            lines.append(f"{_count(incomplete, 'incomplete pair')} of {name} left out")
-    return "\n".join([*lines, "", *_wrapped(c.signature)])
+            lines.append(f"{counted(incomplete, 'incomplete pair')} of {name} left out")
+    return "\n".join([*lines, "", *wrapped(c.signature)])
 
 
 def _categories(score: PairScore) -> list[str]:
     lines = [f"{'category':<{NAME}}{'pairs':>8}{'pair acc':>10}   {'95% interval':<18}{'over':>8}{'missed':>8}"]
     for name, figures in score.per_category.items():
         low, high = figures.pair_accuracy_ci
-        shown = name if len(name) < NAME else name[: NAME - 2] + "…"
         lines.append(
-            f"{shown:<{NAME}}{figures.n_pairs:>8}{figures.pair_accuracy:>10.4f}   {f'{low:.4f} to {high:.4f}':<18}"
+            f"{shortened(name, NAME):<{NAME}}{figures.n_pairs:>8}{figures.pair_accuracy:>10.4f}   {f'{low:.4f} to {high:.4f}':<18}"
             f"{figures.both_unsafe_rate:>8.4f}{figures.both_safe_rate:>8.4f}"
         )
     return lines
@@ -94,11 +97,17 @@ def _interval(ends: tuple[float, float]) -> str:
     return f"95% interval {ends[0]:.4f} to {ends[1]:.4f}"
 
 
-def _count(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """A number and its noun, in the plural where it is not 1."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def _wrapped(signature: str) -> list[str]:
+def shortened(name: str, width: int) -> str:
+    """A name that leaves a space of `width` columns free, cut where it is longer."""
+    return name if len(name) < width else name[: width - 2] + "…"
+
+
+def wrapped(signature: str) -> list[str]:
     """The signature, broken after a bar where it is wider than the table."""
     lines = [""]
     for part in signature.replace("|", "|\n").split("\n"):

@@ -174,9 +174,8 @@ def _settings(judge: Mapping[str, Any]) -> str:
 
 def _info(config: str, views: Sequence[View]) -> dict[str, Any]:
     """What lets `load_dataset` notice that a file is missing."""
-    size = _sum(view.total for view in views).size
     splits = [{"name": view.split, "num_bytes": view.total.size, "num_examples": view.total.pairs} for view in views]
-    return {"config_name": config, "splits": splits, "download_size": size, "dataset_size": size}
+    return {"config_name": config, "splits": splits}
 
 
 def _sum(totals: Iterable[Total]) -> Total:

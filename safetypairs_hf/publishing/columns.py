@@ -65,7 +65,7 @@ class Columns:
             found = manifest.open_file(self._path)
         except PublishError as error:
             raise SafetyPairsError(f"{self._name}: {error}") from error
-        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        except manifest.DAMAGE as error:
             raise self._damaged(error) from error
         if found is None:
             raise not_ours(self._name)

@@ -5,9 +5,11 @@ All that a release needs to know of the last one, and all that a check of a publ
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +19,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publishing.chunks import BOUNDARY
 from safetypairs_hf.publishing.versions import Version, parse
 from safetypairs_hf.records import Identity
 
 NAME = "manifest.parquet"
-KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours
+KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
+# The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
+MORE = b"safetypairs.more"
 FORMAT = 1
 UNREVIEWED = "unreviewed"
+# What reading a damaged manifest may raise.
+DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
 
 _SCHEMA = pa.schema(
     {
@@ -136,29 +143,30 @@ class Manifest:
 
 def dump(manifest: Manifest) -> bytes:
     """The manifest as `write` writes it."""
-    buffer = io.BytesIO()
-    write(buffer, manifest, sorted(manifest.entries, key=lambda entry: (parse(entry.introduced), entry.file)))
-    return buffer.getvalue()
+    sink = pa.BufferOutputStream()
+    write(sink, manifest, sorted(manifest.entries, key=lambda entry: (parse(entry.introduced), entry.file)))
+    return bytes(sink.getvalue())
 
 
-def write(file: IO[bytes] | Path, manifest: Manifest, entries: Iterable[Entry]) -> None:
-    """Write a manifest as Parquet, with `entries` in place of its own; no more than 65,536 of them are held at a time.
+def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> None:
+    """Write a manifest as Parquet, with `entries` in place of its own; at most 65,536 of them are held at a time.
 
     They come by release, oldest first, then by file; rows of a file in its order. The rows of a release are row groups
-    of their own, which a later release leaves as they are: to store its manifest costs little more than its own rows.
+    of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
+    more than its own rows.
     """
-    head = {
-        "format": FORMAT,
-        "version": str(manifest.version),
+    head = {"format": FORMAT, "version": str(manifest.version)}
+    more = {
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,
-        "files": {name: file._asdict() for name, file in manifest.files.items()},
+        "files": manifest.files,
     }
-    with pq.ParquetWriter(file, _SCHEMA, **_OPTIONS) as writer:
-        writer.add_key_value_metadata({KEY: json.dumps(head, sort_keys=True).encode()})
+    with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
+        writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
         for _, released in itertools.groupby(entries, key=lambda entry: entry.introduced):
             while rows := list(itertools.islice(released, _ROWS)):
                 writer.write_table(_table(rows))
+            sink.write(BOUNDARY)
 
 
 def load(data: bytes) -> Manifest | None:
@@ -172,9 +180,9 @@ def load(data: bytes) -> Manifest | None:
         if found is None:
             return None
         file, head = found
-        files = {name: FileHash(**values) for name, values in head["files"].items()}
+        files = {name: FileHash(*values) for name, values in head["files"].items()}
         return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files)
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+    except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
 
@@ -183,20 +191,20 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
     The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns` and `files` (name -> `sha256`, `size`).
+    `takedowns` and `files` (name -> SHA-256, size).
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.
-        OSError, ValueError: it is damaged.
+        one of DAMAGE: it is damaged.
     """
     try:
         file = pq.ParquetFile(source, page_checksum_verification=True)
     except pa.ArrowInvalid:
         return None
-    text = (file.schema_arrow.metadata or {}).get(KEY)
-    if text is None:
+    metadata = file.schema_arrow.metadata or {}
+    if KEY not in metadata:
         return None
-    head: dict[str, Any] = json.loads(text)
+    head: dict[str, Any] = json.loads(metadata[KEY])
     if head["format"] > FORMAT:
         raise PublishError(
             f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
@@ -204,7 +212,11 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
         )
     if file.schema_arrow.names != _SCHEMA.names:
         return None
-    return file, head
+    return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _entries(file: pq.ParquetFile) -> Iterator[Entry]:

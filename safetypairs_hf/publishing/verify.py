@@ -138,7 +138,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             yield Problem(name, "", "is in no row of the manifest")
         elif listed[name]:
             yield from _bytes(edition.fetch(name), name, listed[name], "the Hub lists")
-    hashed = {name: Stored(of["size"], of["sha256"]) for name, of in edition.head["files"].items()}
+    hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
     for name in sorted(set(hashed) ^ set(rows)):
         yield _wrong(f"its rows and its list of data files do not agree on {name}")
     done = 0

@@ -109,7 +109,7 @@ def differing(lab: Lab, version: str, jobs: list[tuple[dict[str, Any], str]]) ->
 
 
 def test_what_is_published_is_what_the_tests_below_need(lab: Lab) -> None:
-    assert {split: len(rows) for split, rows in lab.rows("1.1.0", "hate").items()} == {"test": 1, "train": 3}
+    assert set(lab.rows("1.1.0", "hate")) == {"test", "train"}
     assert sum(map(len, lab.rows("1.0.0", "default").values())) == 5
     assert set(lab.rows("1.1.0", "by_category")) == set(SLUGS) > set(lab.rows("1.0.0", "by_category"))
     row = lab.rows("1.1.0", "hate")["test"][0]
