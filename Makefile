@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # What the models run on, for the tests alone. By its exact version, PyTorch may be had as a CPU build.
 $(VENV)/.models: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,gpu]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,gpu,torchmetrics]'
 	touch $@
 
 clean:

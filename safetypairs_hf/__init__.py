@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from safetypairs_hf.errors import VersionMismatch as VersionMismatch
     from safetypairs_hf.loading.dataset import load as load
     from safetypairs_hf.loading.images import images as images
+    from safetypairs_hf.metric import ManyComparison as ManyComparison
     from safetypairs_hf.metric import PairComparison as PairComparison
     from safetypairs_hf.metric import PairScore as PairScore
     from safetypairs_hf.metric import compare as compare
+    from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
 
@@ -34,9 +36,11 @@ _WHERE = {
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",
     "compare": "safetypairs_hf.metric",
+    "compare_many": "safetypairs_hf.metric",
     "metric_path": "safetypairs_hf.metric",
     "PairScore": "safetypairs_hf.metric",
     "PairComparison": "safetypairs_hf.metric",
+    "ManyComparison": "safetypairs_hf.metric",
     "SafetyPairsError": "safetypairs_hf.errors",
     "PairError": "safetypairs_hf.errors",
     "VersionMismatch": "safetypairs_hf.errors",

@@ -166,13 +166,13 @@ class Bench:
         files = {tag: dict(_files(git, git[commit].tree)) for tag, commit in tags.items()}
         return State(titles, {tag: commits.index(commit) for tag, commit in tags.items()}, files)
 
-    def publish(self, release: Release, full: bool = False) -> Said:
-        return self._run(self.proxy.endpoint, release, full)
+    def publish(self, release: Release, full: bool = False, patience: float = ANSWER_SECONDS) -> Said:
+        return self._run(self.proxy.endpoint, release, full, patience)
 
-    def _run(self, endpoint: str, release: Release, full: bool) -> Said:
+    def _run(self, endpoint: str, release: Release, full: bool, patience: float = ANSWER_SECONDS) -> Said:
         ours, theirs = _FORK.Pipe()
         child = _FORK.Process(
-            target=_publish, args=(endpoint, release, str(self.home / "cache"), self.xet, full, theirs)
+            target=_publish, args=(endpoint, release, str(self.home / "cache"), self.xet, full, patience, theirs)
         )
         child.start()
         self.pid = child.pid or 0
@@ -264,7 +264,9 @@ def _files(git: pygit2.Repository, tree: pygit2.Tree, prefix: str = "") -> Itera
             yield prefix + str(item.name), pointer.oid if pointer else str(item.id)
 
 
-def _publish(endpoint: str, release: Release, cache: str, xet: bool, full: bool, answer: Connection) -> None:
+def _publish(
+    endpoint: str, release: Release, cache: str, xet: bool, full: bool, patience: float, answer: Connection
+) -> None:
     """In the publisher's process: what `safetypairs publish` does."""
     from huggingface_hub import constants
 
@@ -277,7 +279,7 @@ def _publish(endpoint: str, release: Release, cache: str, xet: bool, full: bool,
 
     constants.HF_HUB_DISABLE_XET = not xet
     constants.HF_HUB_CACHE = cache  # as HF_HUB_CACHE would, which was read before the fork
-    os.environ["SAFETYPAIRS_HUB_TIMEOUT"] = str(ANSWER_SECONDS)
+    os.environ["SAFETYPAIRS_HUB_TIMEOUT"] = str(patience)
     quiet_hub()
     logging.disable()
     if full:

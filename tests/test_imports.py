@@ -22,7 +22,7 @@ FLOORS = (
     {"building", "icons", "localhub", "metric", "models"},
     {"editors", "guards", "instructors", "publishing"},
     {"loading", "sources", "tiny"},
-    {"demo"},
+    {"demo", "integrations", "report"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -38,6 +38,8 @@ HEAVY = (
     "pyarrow",
     "PIL",
     "pandas",
+    "matplotlib",
+    "torchmetrics",
 )
 
 

@@ -21,7 +21,10 @@ COMMANDS = {
     "verify": "Read a published version again, and check it.",
     "takedown": "Remove pairs for good, in a new major version.",
     "score": "Pair-consistent accuracy of predictions.",
-    "compare": "Two models on the same pairs.",
+    "compare": "Two models or more on the same pairs.",
+    "failures": "The pairs that a guard has wrong, worst first.",
+    "power": "How many pairs it takes to see a difference.",
+    "report": "Predictions, a run or a dataset as one HTML page.",
     "autoload": "Make load_dataset('safetypairs') work with no import.",
     "localhub": "A Hub server on this machine, for tests and rehearsals.",
 }

@@ -1,28 +1,77 @@
-"""`safetypairs compare`: two files of predictions on the same pairs."""
+"""`safetypairs compare`: two files of predictions on the same pairs, or more."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from safetypairs_hf.cli.options import scoring_options
 
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.comparing import PairComparison
+    from safetypairs_hf.metric.comparing_many import ManyComparison
+
 
 @click.command()
 @click.argument("a", type=click.Path(dir_okay=False))
 @click.argument("b", type=click.Path(dir_okay=False))
-@click.option("--common", is_flag=True, help="Compare on the pairs that both files hold, and count the rest.")
+@click.argument("more", nargs=-1, metavar="[C]...", type=click.Path(dir_okay=False))
+@click.option("--common", is_flag=True, help="Compare on the pairs that all files hold, and count the rest.")
+@click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one a file; else those of the files.")
+@click.option("--by-category", is_flag=True, help="The same table for each category too.")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(a: str, b: str, common: bool, threshold: float, incomplete: str, as_json: bool) -> None:
-    """Two guards on the same pairs: A and B are files as `safetypairs score` takes them.
+def command(
+    a: str,
+    b: str,
+    more: tuple[str, ...],
+    common: bool,
+    names: str | None,
+    by_category: bool,
+    threshold: float,
+    incomplete: str,
+    as_json: bool,
+) -> None:
+    """Guards on the same pairs: A, B, C ... are files as `safetypairs score` takes them.
+
+    Two files give one comparison. Three or more, or --names or --by-category, give a table of all guards, best first,
+    and each against each other, with McNemar's p adjusted for their number by Holm's method.
 
     \b
     safetypairs compare before.csv after.csv
     safetypairs compare a.parquet b.parquet --common --json
+    safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
-    from safetypairs_hf.metric.comparing import compare
+    result: PairComparison | ManyComparison
+    if more or names is not None or by_category:
+        from safetypairs_hf.metric.comparing_many import compare_many
 
-    result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete)
+        files = (a, b, *more)
+        guards = dict(zip(_names(files, names), files, strict=True))
+        result = compare_many(
+            guards, common=common, threshold=threshold, incomplete=incomplete, by_category=by_category
+        )
+    else:
+        from safetypairs_hf.metric.comparing import compare
+
+        result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
+
+
+def _names(files: tuple[str, ...], given: str | None) -> list[str]:
+    """A name a file: the given ones, or the files' own without suffix, or in full where two would be the same."""
+    if given is not None:
+        names = [name.strip() for name in given.split(",")]
+        if len(names) != len(files) or not all(names):
+            raise click.UsageError(f"--names gives {len(names)} for {len(files)} files: give one a file, none empty")
+    else:
+        names = [Path(file).stem for file in files]
+        if len(set(names)) < len(names):
+            names = list(files)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise click.UsageError(f"two guards with the name {twice[0]!r}: give each file once, or other --names")
+    return names

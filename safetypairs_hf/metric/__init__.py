@@ -1,4 +1,4 @@
-"""Pair-consistent safety accuracy: figures of one guard (`score`), and of two on the same pairs (`compare`).
+"""Pair-consistent safety accuracy: figures of one guard (`score`), of two on the same pairs (`compare`), of many.
 
 The names load on first use, so that importing this package costs nothing.
 """
@@ -10,20 +10,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from safetypairs_hf.metric.agreeing import Agreement, agreement
+    from safetypairs_hf.metric.calibrating import Calibration, calibration
     from safetypairs_hf.metric.comparing import PairComparison, compare
+    from safetypairs_hf.metric.comparing_many import ManyComparison, compare_many
+    from safetypairs_hf.metric.failing import failures
     from safetypairs_hf.metric.figures import Figures
     from safetypairs_hf.metric.files import read_predictions
+    from safetypairs_hf.metric.power import PowerTable, pairs_needed, power_table
     from safetypairs_hf.metric.scoring import PairScore, score
+    from safetypairs_hf.metric.stability import PromptStability, ThresholdCurve, prompt_stability, threshold_curve
 
-__all__ = ["Figures", "PairComparison", "PairScore", "compare", "metric_path", "read_predictions", "score"]
+__all__ = [
+    "Agreement",
+    "Calibration",
+    "Figures",
+    "ManyComparison",
+    "PairComparison",
+    "PairScore",
+    "PowerTable",
+    "PromptStability",
+    "ThresholdCurve",
+    "agreement",
+    "calibration",
+    "compare",
+    "compare_many",
+    "failures",
+    "metric_path",
+    "pairs_needed",
+    "power_table",
+    "prompt_stability",
+    "read_predictions",
+    "score",
+    "threshold_curve",
+]
 
 _HOME = {
+    "Agreement": "agreeing",
+    "Calibration": "calibrating",
     "Figures": "figures",
+    "ManyComparison": "comparing_many",
     "PairComparison": "comparing",
     "PairScore": "scoring",
+    "PowerTable": "power",
+    "PromptStability": "stability",
+    "ThresholdCurve": "stability",
+    "agreement": "agreeing",
+    "calibration": "calibrating",
     "compare": "comparing",
+    "compare_many": "comparing_many",
+    "failures": "failing",
+    "pairs_needed": "power",
+    "power_table": "power",
+    "prompt_stability": "stability",
     "read_predictions": "files",
     "score": "scoring",
+    "threshold_curve": "stability",
 }
 
 

@@ -51,16 +51,13 @@ def comparison_table(comparison: PairComparison) -> str:
     """The table of two guards."""
     c = comparison
     groups = "" if c.n_groups is None else f" in {counted(c.n_groups, 'group')}"
+    only_a, only_b = counted(c.only_a_correct, "pair"), counted(c.only_b_correct, "pair")
     detectable = c.minimum_detectable_difference
     lines = [
         f"Two guards on the same {counted(c.n_pairs, 'pair')}{groups}",
         "",
-        _line(
-            "pair accuracy of A", c.pair_accuracy_a, f"right on {counted(c.only_a_correct, 'pair')} where B is wrong"
-        ),
-        _line(
-            "pair accuracy of B", c.pair_accuracy_b, f"right on {counted(c.only_b_correct, 'pair')} where A is wrong"
-        ),
+        _line("pair accuracy of A", c.pair_accuracy_a, f"right on {only_a} where B is wrong"),
+        _line("pair accuracy of B", c.pair_accuracy_b, f"right on {only_b} where A is wrong"),
         _line("difference, A - B", c.difference, _interval(c.difference_ci)),
         f"{'McNemar p':<22}{c.mcnemar_p:>8.4g}   exact, two-sided",
         _line("detectable difference", detectable, "at 5% two-sided, power 80%")
@@ -83,8 +80,8 @@ def _categories(score: PairScore) -> list[str]:
     for name, figures in score.per_category.items():
         low, high = figures.pair_accuracy_ci
         lines.append(
-            f"{shortened(name, NAME):<{NAME}}{figures.n_pairs:>8}{figures.pair_accuracy:>10.4f}   {f'{low:.4f} to {high:.4f}':<18}"
-            f"{figures.both_unsafe_rate:>8.4f}{figures.both_safe_rate:>8.4f}"
+            f"{shortened(name, NAME):<{NAME}}{figures.n_pairs:>8}{figures.pair_accuracy:>10.4f}   "
+            f"{f'{low:.4f} to {high:.4f}':<18}{figures.both_unsafe_rate:>8.4f}{figures.both_safe_rate:>8.4f}"
         )
     return lines
 

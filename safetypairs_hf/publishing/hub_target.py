@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from safetypairs_hf.errors import HubUnavailable, PublishError
 from safetypairs_hf.hub import answer_seconds, explained, passing, retried
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.sending import Ready
 from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
@@ -34,6 +35,7 @@ class HubTarget:
         self._api = api or HfApi()
         self._head: str | None = None  # the commit that `head` read, which `commit` builds on
         self._last: Version | None = None
+        self._sent: dict[str, CommitOperationAdd] = {}
         self._standing = UNCHANGED
 
     @property
@@ -69,13 +71,25 @@ class HubTarget:
         with self._explained():
             return self._fetch(name, self._head)
 
-    def commit(self, change: Change) -> str:
+    def begin(self, version: Version) -> None:
         with self._explained():
             retried(self._api.whoami)
             if self._head is None:
                 self._create()
             self.settle()
-            self._refuse_or_mend_tags(change.version)
+            self._refuse_or_mend_tags(version)
+
+    def send(self, files: Mapping[str, Ready]) -> None:
+        for name, ready in files.items():
+            addition = CommitOperationAdd(name, str(ready.path))
+            addition.upload_info.sha256 = bytes.fromhex(ready.hash.sha256)  # or it would be read once more for it
+            self._sent[name] = addition
+        additions = [self._sent[name] for name in files]
+        with self._explained():
+            retried(lambda: self._api.preupload_lfs_files(self.name, additions, repo_type="dataset", free_memory=False))
+
+    def commit(self, change: Change) -> str:
+        with self._explained():
             self._head = retried(lambda: self._commit(change))
             self._standing = UNTAGGED
             self.tag(change.version)
@@ -117,7 +131,7 @@ class HubTarget:
         """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationDelete(name) for name in change.delete),
-            *(CommitOperationAdd(name, str(path)) for name, path in change.write.items()),
+            *(self._sent.get(name) or CommitOperationAdd(name, str(path)) for name, path in change.write.items()),
         ]
         try:
             return self._api.create_commit(

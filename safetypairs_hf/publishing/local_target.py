@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from filelock import FileLock
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.sending import Ready
 from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
@@ -51,6 +52,12 @@ class LocalTarget:
 
     def fetch(self, name: str) -> Path:
         return self.path / name
+
+    def begin(self, version: Version) -> None:
+        """A folder is ready."""
+
+    def send(self, files: Mapping[str, Ready]) -> None:
+        """Nothing goes ahead: the commit copies all files."""
 
     def commit(self, change: Change) -> str:
         """Make the new folder beside the old one (its files linked, not copied) and exchange the two by renames."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,10 @@ from safetypairs_hf.building import results
 from safetypairs_hf.building.runfolder import RECIPE, RunFolder
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import manifest, neighbours
-from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, FileHash, Manifest
+from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, Manifest
 from safetypairs_hf.publishing.plan import Plan, make_plan
 from safetypairs_hf.publishing.schema import row
+from safetypairs_hf.publishing.sending import Sender, sending
 from safetypairs_hf.publishing.shards import Shards, rewrite_without
 from safetypairs_hf.publishing.target import Change, Target
 from safetypairs_hf.publishing.versions import Version, check
@@ -76,17 +76,26 @@ def publish(
         _refuse_unreviewed(plan)
     if dry_run:
         return Published(plan, "")
-    with scratch_folder() as scratch:
-        new = _write_pairs(run, plan, scratch, progress)
-        return Published(plan, target.commit(finish(target, head, plan, _release(run, plan), new, scratch)))
+    with files_of(target, plan) as (scratch, sender):
+        new = _write_pairs(run, plan, scratch, sender, progress)
+        return Published(plan, target.commit(finish(target, head, plan, _release(run, plan), new, scratch, sender)))
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Where the files of a release are made. A disk that fails is a PublishError."""
+def files_of(target: Target, plan: Plan) -> Iterator[tuple[Path, Sender]]:
+    """Where the files of a release are made, and what sends them; those that lose pairs are there already.
+
+    A disk that fails is a PublishError.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as scratch:
-            yield Path(scratch)
+        with tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
+            scratch = Path(folder)
+            rewritten = _rewrite(target, plan, scratch)
+            target.begin(plan.version)
+            with sending(scratch, target.send) as sender:
+                for name in rewritten:
+                    sender.add(name)
+                yield scratch, sender
     except OSError as error:
         raise PublishError(
             f"cannot write the release's files: {error.strerror or error}; nothing was published (TMPDIR says where "
@@ -101,10 +110,11 @@ def finish(
     release: dict[str, Any],
     new: Sequence[Entry],
     scratch: Path,
+    sender: Sender,
     takedowns: Sequence[dict[str, Any]] = (),
 ) -> Change:
-    """Write every file that the release changes below `scratch`, beside the `new` pairs that are there already."""
-    emptied = _rewrite(target, plan, scratch)
+    """Write the manifest and the files beside the data below `scratch`, where the data files are already."""
+    emptied = sorted({entry.file for entry in plan.removed} - {entry.file for entry in plan.kept})
     release = {
         **release,
         "version": str(plan.version),
@@ -113,7 +123,7 @@ def finish(
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
         "target": target.name,
     }
-    files = {name: file for name, file in head.files.items() if name not in emptied} | _hashes(scratch)
+    files = {name: file for name, file in head.files.items() if name not in emptied} | sender.finish()
     made = Manifest([*plan.kept, *new], [*head.releases, release], [*head.takedowns, *takedowns], files)
     (scratch / manifest.NAME).write_bytes(manifest.dump(made))
     for name, text in neighbours.render(made, target.name).items():
@@ -128,21 +138,11 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _hashes(scratch: Path) -> dict[str, FileHash]:
-    """The data files that the release writes."""
-    found = {}
-    for path in _files(scratch / "data"):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found[path.relative_to(scratch).as_posix()] = FileHash(digest, path.stat().st_size)
-    return found
-
-
-def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, progress: Progress) -> list[Entry]:
+def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, sender: Sender, progress: Progress) -> list[Entry]:
     policy = {slug: policies.policy_id(slug) for slug in SLUGS}
     version = str(plan.version)
     entries: list[Entry] = []
-    with Shards(scratch, version) as shards:
+    with Shards(scratch, version, sender.add) as shards:
         for candidate in results.pairs(run):
             place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
             if place is None:
@@ -157,14 +157,14 @@ def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, progress: Progress) 
 
 
 def _rewrite(target: Target, plan: Plan, scratch: Path) -> list[str]:
-    """Rewrite each file that loses pairs; the names of those that lose all."""
+    """Rewrite each file that loses some of its pairs; their names."""
     leaving: dict[str, list[str]] = defaultdict(list)
     for entry in plan.removed:
         leaving[entry.file].append(entry.pair_id)
-    staying = {entry.file for entry in plan.kept}
-    for file in sorted(leaving.keys() & staying):
+    changed = sorted(leaving.keys() & {entry.file for entry in plan.kept})
+    for file in changed:
         rewrite_without(target.fetch(file), scratch / file, leaving[file])
-    return sorted(leaving.keys() - staying)
+    return changed
 
 
 def _refuse_unreviewed(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,15 @@ class _Shard:
 
 
 class Shards:
-    """Writes rows below `folder` as `data/<split>/<category>/<version>-<n>.parquet`, few rows in memory at a time."""
+    """Writes rows below `folder` as `data/<split>/<category>/<version>-<n>.parquet`, few rows in memory at a time.
 
-    def __init__(self, folder: Path, version: str) -> None:
+    `whole`: called with the name of each file when it is whole.
+    """
+
+    def __init__(self, folder: Path, version: str, whole: Callable[[str], None] = lambda name: None) -> None:
         self.folder = folder
         self.version = version
+        self._whole = whole
         self._open: dict[tuple[str, str], _Shard] = {}
         self._next: dict[tuple[str, str], int] = {}
 
@@ -112,7 +116,7 @@ class Shards:
     def _close(self, key: tuple[str, str]) -> None:
         self._open[key].flush()
         self._open[key].file.close()
-        del self._open[key]
+        self._whole(self._open.pop(key).name)
 
 
 def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing.manifest import Entry, Manifest
 from safetypairs_hf.publishing.plan import Plan
-from safetypairs_hf.publishing.release import finish, scratch_folder
+from safetypairs_hf.publishing.release import files_of, finish
 from safetypairs_hf.publishing.takedowns import TakenDown, listed
 from safetypairs_hf.publishing.target import Target
 from safetypairs_hf.publishing.versions import Version, check, least
@@ -45,9 +45,9 @@ def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Vers
     near = [entry.pair_id for entry in plan.kept if banned.holds(entry.identity)]
     if dry_run:
         return Done(plan, "", near)
-    with scratch_folder() as scratch:
+    with files_of(target, plan) as (scratch, sender):
         release = {**last, "summary": f"{len(gone)} pairs taken down"}
-        return Done(plan, target.commit(finish(target, head, plan, release, [], scratch, gone)), near)
+        return Done(plan, target.commit(finish(target, head, plan, release, [], scratch, sender, gone)), near)
 
 
 def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.publishing.sending import Ready
 from safetypairs_hf.publishing.versions import Version
 
 # What a repo or a folder may hold before its first release.
@@ -43,6 +44,14 @@ class Target(Protocol):
 
     def fetch(self, name: str) -> Path:
         """A published file of the head, as a file here."""
+        ...
+
+    def begin(self, version: Version) -> None:
+        """Make the target ready to take that version's files. Raises PublishError where it cannot be published."""
+        ...
+
+    def send(self, files: Mapping[str, Ready]) -> None:
+        """Bring data files to the target ahead of the commit; no version changes. From one thread at a time."""
         ...
 
     def commit(self, change: Change) -> str:

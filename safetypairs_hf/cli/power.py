@@ -1,0 +1,63 @@
+"""`safetypairs power`: how many pairs it takes to see a difference between two guards."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from safetypairs_hf.cli.options import scoring_options
+
+
+@click.command("power")
+@click.option("--difference", type=float, multiple=True, help="A difference in pair accuracy to see; may be repeated.")
+@click.option(
+    "--discordance",
+    type=float,
+    multiple=True,
+    help="The share of pairs on which only one guard is right; may be repeated.",
+)
+@click.option(
+    "--data-from",
+    nargs=2,
+    metavar="A B",
+    type=click.Path(dir_okay=False),
+    help="Two files of predictions on the same pairs: add their discordance.",
+)
+@click.option("--common", is_flag=True, help="Of these two, the pairs that both hold.")
+@scoring_options
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="The level of the two-sided test.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="The probability of seeing the difference.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    difference: tuple[float, ...],
+    discordance: tuple[float, ...],
+    data_from: tuple[str, str] | None,
+    common: bool,
+    threshold: float,
+    incomplete: str,
+    alpha: float,
+    power: float,
+    as_json: bool,
+) -> None:
+    """How many pairs it takes to see a difference between two guards.
+
+    \b
+    safetypairs power
+    safetypairs power --difference 0.03 --discordance 0.25
+    safetypairs power --data-from before.csv after.csv --json
+    """
+    from safetypairs_hf.metric.comparing import compare
+    from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES, power_table
+
+    observed = None
+    if data_from:
+        observed = compare(*data_from, common=common, threshold=threshold, incomplete=incomplete)
+    result = power_table(
+        difference or DIFFERENCES,
+        discordance or DISCORDANCES,
+        alpha=alpha,
+        power=power,
+        observed=observed,
+    )
+    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

@@ -1,0 +1,109 @@
+"""A dataset adapter for geh (guard-eval-harness) that keeps the pairs together: needs geh.
+
+    datasets:
+      - {name: safetypairs, adapter: safetypairs, split: test, options: {data: org/name@1.2.0}}
+
+geh counts images one by one. `score_run` reads a finished run again, pair by pair; a sample that geh dropped, after an
+error of its guard, is an abstention.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from guard_eval_harness.datasets.multimodal_base import MultimodalDatasetAdapter
+from guard_eval_harness.registry import dataset_registry
+from guard_eval_harness.schemas import NormalizedSample, UnsafeLabel
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.integrations.asking import images_of, member_id
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.scoring import PairScore
+
+
+@dataset_registry.register("safetypairs")
+class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
+    """TARGET[@VERSION] of `options.data`, or the folder of `path`: an image a sample, its pair in the metadata.
+
+    The model sees the image alone, as the guards of geh bring their own prompts; `options.ask: true` adds the policy
+    question of the image's category. A sample's id does not tell which member it is.
+    """
+
+    def load(self) -> list[NormalizedSample]:
+        """The images of the split, the two of a pair side by side; `options.limit` counts images."""
+        data = _data_of(self.config.options, self.config.path, self.config.name)
+        self._source_metadata = {"display_name": "SafetyPairs", "source_uri": data}
+        rows = images_of(data, self.config.split)
+        if self.execution_limit is not None:
+            rows = rows.select(range(min(self.execution_limit, len(rows))))
+        return [self._sample(row, number % 2) for number, row in enumerate(rows)]
+
+    def _sample(self, row: dict[str, Any], number: int) -> NormalizedSample:
+        text = None
+        if self.config.options.get("ask"):
+            from safetypairs_hf.guards.yes_no import question
+
+            text = question(row["category"])
+        message = self.build_multimodal_message(text=text, image_ref=self.resolve_image(row["image"].convert("RGB")))
+        return NormalizedSample(
+            id=member_id(row["pair_id"], number),
+            dataset=self.config.name,
+            split=self.config.split,
+            messages=[message],
+            label=UnsafeLabel(unsafe=bool(row["reference"])),
+            category_labels=(row["category"],),
+            metadata={name: row[name] for name in ("pair_id", "category", "group")},
+        )
+
+
+def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> PairScore:
+    """`safetypairs_hf.score` of one dataset of a finished geh run; `options` go to it.
+
+    Raises SafetyPairsError where the folder holds no such run, and PairError as `score` does.
+    """
+    from safetypairs_hf.metric.scoring import score
+
+    config = _config_of(Path(run), dataset)
+    data = _data_of(config.get("options") or {}, config.get("path"), dataset)
+    rows = list(rows_of_run(run, dataset))
+    return score(rows, **{"data": data, "split": config["split"], **options})
+
+
+def rows_of_run(run: str | Path, dataset: str = "safetypairs") -> Iterator[dict[str, Any]]:
+    """One row an image of the data that a geh run was on, with the verdict and the score that the run gave it."""
+    config = _config_of(Path(run), dataset)
+    file = Path(run) / "datasets" / dataset.replace("/", "__") / "predictions.jsonl"
+    if not file.is_file():
+        raise SafetyPairsError(f"{run} has no predictions of {dataset!r}; is the run finished?")
+    answers = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        answer = json.loads(line)
+        answers[answer["sample_id"]] = answer
+    data = _data_of(config.get("options") or {}, config.get("path"), dataset)
+    images = images_of(data, config["split"]).remove_columns("image")
+    for number, row in enumerate(images):
+        answer = answers.get(member_id(row["pair_id"], number % 2), {})
+        verdict = answer.get("unsafe_label")
+        yield {**row, "prediction": None if verdict is None else int(verdict), "score": answer.get("unsafe_score")}
+
+
+def _config_of(run: Path, dataset: str) -> dict[str, Any]:
+    file = run / "resolved-config.json"
+    if not file.is_file():
+        raise SafetyPairsError(f"{run} holds no geh run (no {file.name}); name the run_dir of `geh run`")
+    datasets = json.loads(file.read_text(encoding="utf-8"))["datasets"]
+    ours = {each["name"]: each for each in datasets if each["adapter"] == "safetypairs"}
+    if dataset not in ours:
+        raise SafetyPairsError(f"{run} has no safetypairs dataset {dataset!r}; it has {', '.join(ours) or 'none'}")
+    return dict(ours[dataset])
+
+
+def _data_of(options: dict[str, Any], path: str | None, name: str) -> str:
+    data = options.get("data") or path
+    if not data:
+        raise SafetyPairsError(f"dataset {name!r} says no data; give options: {{data: org/name@1.2.0}}, or a path")
+    return str(data)

@@ -1,0 +1,141 @@
+"""The page of some guards: leaderboard, outcomes, categories, ROC, scores and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.report import plots
+from safetypairs_hf.report.failures import all_failures, shown
+from safetypairs_hf.report.outcomes import OUTCOMES
+from safetypairs_hf.report.page import Block, FailureList, Page, Table
+from safetypairs_hf.report.reading import Guard, same_pairs
+
+if TYPE_CHECKING:
+    from safetypairs_hf.publishing.published import Edition
+
+FAILURES = 12  # of each guard
+
+
+def guards_page(guards: Sequence[Guard], data: Edition | None = None, failures: int = FAILURES) -> Page:
+    """The page of guards, best first as `read_guards` gives them; `failures` is how many to show of each.
+
+    `data`: the version that they were run on; with it the failures have their images.
+    """
+    pairs = {guard.score.n_pairs for guard in guards}
+    count = f"{min(pairs):,}" if len(pairs) == 1 else f"{min(pairs):,} to {max(pairs):,}"
+    lead = (
+        f"{len(guards)} guard{'s' if len(guards) > 1 else ''} on {count} pairs"
+        f"{f' of {data.name}' if data else ''}. A pair is one unsafe and one safe image, equal in all else; a guard "
+        "earns it only if it judges both right. A coin gets 0.25, a constant answer 0."
+    )
+    worst = all_failures(guards, failures)
+    every = [failure for _, found, _ in worst for failure in found]
+    blocks = [_leaderboard(guards), _outcomes(guards), _categories(guards), _roc(guards), _scatter(guards)]
+    if every:
+        lists = [FailureList(guard.name, found, total) for guard, found, total in worst if found]
+        blocks.append(_failures(lists, data))
+    images = shown(data, every) if data and every else {}
+    return Page("Safety guards, pair by pair", lead, [block for block in blocks if block], images)
+
+
+def leaderboard_table(guards: Sequence[Guard]) -> Table:
+    """Every overall figure of each guard; a figure that does not apply is None."""
+    columns = (
+        *("guard", "pairs", "pair accuracy", "95% interval", "at most", "over-blocking", "missed", "inverted"),
+        *("abstained", "image accuracy", "unsafe recall", "safe specificity", "relative consistency"),
+        *("ranking accuracy", "AUROC"),
+    )
+    rows = []
+    for guard in guards:
+        s = guard.score
+        interval = f"{s.pair_accuracy_ci[0]:.3f} to {s.pair_accuracy_ci[1]:.3f}"
+        wrong = (s.both_unsafe_rate, s.both_safe_rate, s.inverted_rate, s.abstained_rate)
+        images = (s.image_accuracy, s.unsafe_recall, s.safe_specificity, s.relative_consistency)
+        ranked = (s.ranking_accuracy, s.auroc)
+        rows.append((guard.name, s.n_pairs, s.pair_accuracy, interval, s.pair_accuracy_upper, *wrong, *images, *ranked))
+    return Table(columns, rows)
+
+
+def _leaderboard(guards: Sequence[Guard]) -> Block:
+    notes = []
+    if len(guards) > 1 and not same_pairs(guards):
+        notes.append("These guards answered about different pairs: the figures above do not compare.")
+    for guard in guards:
+        if guard.score.n_incomplete:
+            notes.append(f"{guard.name}: {guard.score.n_incomplete:,} pairs with one image only were left out.")
+    signatures: dict[str, list[str]] = {}
+    for guard in guards:
+        signatures.setdefault(guard.score.signature, []).append(guard.name)
+    for signature, names in signatures.items():
+        of = f" of {', '.join(names)}" if len(signatures) > 1 else ""
+        notes.append(f"Signature{of}: {signature}")
+    told = "; ".join(f"{guard.name} {guard.score.pair_accuracy:.3f}" for guard in guards)
+    return Block(
+        "Leaderboard",
+        "Best pair accuracy first. At most: had every abstention been right.",
+        plots.leaderboard(guards),
+        f"pair accuracy with 95% intervals: {told}",
+        table=leaderboard_table(guards),
+        notes=notes,
+    )
+
+
+def _outcomes(guards: Sequence[Guard]) -> Block:
+    says = "share of the pairs by outcome; the figures are in the table above"
+    return Block("What the pairs came to", plot=plots.outcome_bars(guards), says=says, legend=OUTCOMES)
+
+
+def _categories(guards: Sequence[Guard]) -> Block | None:
+    plot = plots.category_heat_map(guards)
+    if plot is None:
+        return None
+    names = sorted({name for guard in guards for name in guard.score.per_category})
+    rows: list[tuple[Any, ...]] = []
+    for name in names:
+        found = [guard.score.per_category.get(name) for guard in guards]
+        pairs = max(figures.n_pairs for figures in found if figures)
+        rows.append((name, pairs, *(figures.pair_accuracy if figures else None for figures in found)))
+    rows.append(
+        ("mean over categories", sum(row[1] for row in rows), *(guard.score.macro_pair_accuracy for guard in guards))
+    )
+    table = Table(("category", "pairs", *(guard.name for guard in guards)), rows)
+    return Block(
+        "By category", "Pair accuracy.", plot, "pair accuracy by guard and category, as in the table", table=table
+    )
+
+
+def _roc(guards: Sequence[Guard]) -> Block | None:
+    plot = plots.roc(guards)
+    if plot is None:
+        return None
+    told = _left_out(guards, plots.MOST_CURVES)
+    text = "Over all thresholds, of the pairs with two verdicts and two scores. Pairs play no part in this figure."
+    return Block("ROC", text, plot, "ROC curves; the areas are in the table", notes=told)
+
+
+def _scatter(guards: Sequence[Guard]) -> Block | None:
+    plot = plots.scatter(guards)
+    if plot is None:
+        return None
+    text = (
+        "A point is a pair, at the scores of its two images, in the colour of its outcome. Above the line the guard "
+        "ranks the two images right, whatever the threshold."
+    )
+    says = "scores of the unsafe against the safe image of each pair"
+    told = _left_out(guards, plots.MOST_SCATTERS)
+    return Block("Scores", text, plot, says, legend=OUTCOMES[:4], notes=told)
+
+
+def _left_out(guards: Sequence[Guard], most: int) -> list[str]:
+    """What a plot does not show, in words."""
+    scored = [guard.name for guard in guards if guard.score.auroc is not None]
+    without = [guard.name for guard in guards if guard.score.auroc is None]
+    told = [f"Not drawn, beyond the first {most}: {', '.join(scored[most:])}."] if scored[most:] else []
+    return told + ([f"Not drawn, as they give no scores: {', '.join(without)}."] if without else [])
+
+
+def _failures(lists: Sequence[FailureList], data: Edition | None) -> Block:
+    text = "Worst first: the surer a guard holds the two images for the wrong way round. Abstentions come last. "
+    text += "Images are blurred until you ask for them." if data else "For the images give --data TARGET@VERSION."
+    return Block("Failures", text, failures=lists)

@@ -1,0 +1,204 @@
+"""The recipe `klein`: its settings, what it says where one is missing, and a build with small weights throughout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safetypairs_hf.building import results
+from safetypairs_hf.building.preservation import Perceptual
+from safetypairs_hf.building.preserving import Exact
+from safetypairs_hf.building.recipe import LoadedRecipe, Weights, load_recipe
+from safetypairs_hf.building.run import build
+from safetypairs_hf.building.runfolder import open_run
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.guards.chat_vlm import ChatVLM
+from safetypairs_hf.guards.server_vlm import ServerVLM
+from safetypairs_hf.instructors.server import ServerInstructor
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.sources import FolderSource, HubSource
+from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.tiny import chat_vlm, editors, shieldgemma
+from safetypairs_hf.tiny.squares import squares
+
+MISSING = (
+    "not given yet: folder=PATH or dataset=ORG/NAME (the images); "
+    "editor_commit=SHA (a commit of black-forest-labs/FLUX.2-klein-4B); "
+    "guard_commit=SHA (a commit of google/shieldgemma-2-4b-it); "
+    "instructor_commit=SHA (a commit of Qwen/Qwen2.5-VL-7B-Instruct); give each by --set NAME=VALUE"
+)
+COMMITS = {"editor_commit": "e1", "guard_commit": "9a", "instructor_commit": "17"}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("photographs")
+    for number, pixels in enumerate(squares(2, 3)[0]):
+        (folder / f"{number}.png").write_bytes(encode(pixels).data)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def small(photographs: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings that put small models where the large ones are."""
+    models = tmp_path_factory.mktemp("models")
+    return {
+        "folder": photographs,
+        "category": "hate",
+        "size": "64",
+        "min_side": "32",
+        "editor": str(editors.klein(models / "klein")),
+        "steps": "1",
+        "text_layers": "1",
+        "instructor": str(chat_vlm.sees_red(models / "chat")),
+        "guard": str(shieldgemma.make(models / "guard")),
+        "device": "cpu",
+        "gpu_gb": "0",
+        "pairs": "2",
+        "rounds": "1",
+    }
+
+
+def refused(loaded: LoadedRecipe, out: Path) -> str:
+    with pytest.raises(RecipeError) as refusal:
+        build(loaded, str(out))
+    assert not out.exists()
+    return str(refusal.value)
+
+
+def test_it_says_what_is_missing_before_anything_is_made(photographs: str, tmp_path: Path) -> None:
+    assert refused(load_recipe("klein", {"gpu_gb": "0"}), tmp_path / "run") == MISSING
+    given = {"gpu_gb": "0", "folder": photographs, "guard_commit": "9a", "instructor_commit": "17"}
+    assert refused(load_recipe("klein", {**given, "editor_commit": ""}), tmp_path / "run") == (
+        "not given yet: editor_commit=SHA (a commit of black-forest-labs/FLUX.2-klein-4B); give each by "
+        "--set NAME=VALUE"
+    )
+    # A served model needs no commit; a judge of its own does.
+    served = {"gpu_gb": "0", "folder": photographs, "server": "http://localhost:8000/v1", "judge": "org/vlm"}
+    assert refused(load_recipe("klein", {**served, "editor_commit": "e1", "guard_commit": "9a"}), tmp_path / "run") == (
+        "not given yet: judge_commit=SHA (a commit of org/vlm); give each by --set NAME=VALUE"
+    )
+
+
+def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
+    said = refused(load_recipe("klein", {"gpu_gb": "1e6"}), tmp_path / "run")
+    assert said.startswith("recipe 'klein' needs a GPU with 1e+06 GB and this ")
+    assert load_recipe("klein").recipe.gpu_gb == 32
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"folder": ".", "dataset": "a/b"}, "the images come from folder and from dataset; give one of them"),
+        ({"folder": "nowhere"}, "the source is 'nowhere', which is not a folder; give a folder of images"),
+        (
+            {"dataset": "org/data"},
+            "nothing says the category of org/data; give category, label_column or judged",
+        ),
+        (
+            {"folder": ".", "server": "localhost"},
+            "url = 'localhost': expected the base of a server, such as 'http://localhost:8000/v1'",
+        ),
+        ({"steps": "few"}, "steps=few: expected an int"),
+        ({"judged": "perhaps"}, "judged=perhaps: expected true or false"),
+        (
+            {"text_layers": "last"},
+            "recipe 'klein' refused its settings {'text_layers': 'last', 'editor_commit': 'e1', 'guard_commit': "
+            "'9a', 'instructor_commit': '17'}: invalid literal for int() with base 10: 'last'",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_line(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        load_recipe("klein", {**settings, **COMMITS})
+    assert str(refusal.value) == said
+
+
+def test_an_unknown_setting_names_those_there_are() -> None:
+    with pytest.raises(RecipeError, match=r"has no setting 'editer'; it takes: editor, editor_commit, .*, pairs, fol"):
+        load_recipe("klein", {"editer": "x"})
+
+
+def test_the_settings_reach_the_parts(photographs: str) -> None:
+    given = {
+        **COMMITS,
+        "folder": photographs,
+        "category": "O9",
+        "license": "CC-BY-4.0",
+        "composite": "true",
+        "rounds": "4",
+        "safe_below": "0.4",
+        "size": "64",
+        "min_side": "32",
+        "controls": "false",
+    }
+    recipe: Any = load_recipe("klein", given).recipe
+    assert (recipe.editor.commit, recipe.editor.revision, recipe.editor.text_layers) == ("e1", "e1", (9, 18, 27))
+    assert isinstance(recipe.source, FolderSource) and recipe.source.license == recipe.license == "CC-BY-4.0"
+    assert recipe.categories == ("disasters",)
+    assert recipe.instructor.commit == "17"
+    assert [judge.name for judge in recipe.judging.judges] == [
+        "shieldgemma:shieldgemma-2-4b-it",
+        "shieldgemma:shieldgemma-2-4b-it/region",
+        "chat-vlm:Qwen2.5-VL-7B-Instruct",
+        "chat-vlm:Qwen2.5-VL-7B-Instruct/region",
+    ]
+    assert recipe.judging.judges[0].fidelity == "common"
+    assert (recipe.judging.safe_below, recipe.rounds, recipe.attempts, recipe.controls) == (0.4, 4, 2, None)
+    assert recipe.preservation == Perceptual(composite=True)
+    assert recipe.weights == (
+        Weights("black-forest-labs/FLUX.2-klein-4B", "apache-2.0"),
+        Weights("Qwen/Qwen2.5-VL-7B-Instruct", "apache-2.0"),
+    )
+
+
+def test_other_weights_and_sources(photographs: str) -> None:
+    given = {**COMMITS, "dataset": "org/data", "category": "O6", "split": "all", "rows": "50"}
+    server = {"server": "http://localhost:8000/v1", "instructor": "served", "instructor_license": "mit"}
+    recipe: Any = load_recipe("klein", {**given, **server, "editor": "org/other"}).recipe
+    assert isinstance(recipe.source, HubSource) and (recipe.source.split, recipe.source.rows) == ("all", 50)
+    assert isinstance(recipe.instructor, ServerInstructor) and isinstance(recipe.judging.judges[2], ServerVLM)
+    # What nobody has stated the licence of is not published unasked.
+    assert recipe.weights == (Weights("org/other", "not stated", publishable=False), Weights("served", "mit"))
+    own = {
+        **COMMITS,
+        "folder": photographs,
+        "min_side": "32",
+        "judge": "org/vlm",
+        "judge_commit": "7d",
+        "judged": "true",
+    }
+    recipe = load_recipe("klein", own).recipe
+    assert recipe.judging.judges[2] == recipe.source.judged.judge == ChatVLM("org/vlm", "7d")
+    assert recipe.categories == SLUGS
+
+
+def test_small_weights_go_all_the_way(small: dict[str, str], tmp_path: Path) -> None:
+    open_wide = {"unsafe_at_least": "0", "safe_below": "1.01", "max_changed_fraction": "1"}
+    loaded = load_recipe("klein", {**small, **open_wide})
+    # Behind random weights a round trip keeps nothing, so nothing is told from it.
+    loaded = replace(loaded, recipe=replace(loaded.recipe, preservation=Exact()))
+    assert build(loaded, str(tmp_path / "run")).pairs == 2
+    run = open_run(str(tmp_path / "run"))
+    stages = {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    assert [stages[name]["in"] for name in ("source", "instruct", "edit", "judge", "controls")] == [2, 2, 4, 4, 6]
+    for pair in results.pairs(run):
+        assert pair.generator and pair.generator.editor == "klein" and pair.generator.revision.startswith("folder:")
+        assert pair.instruction and pair.instruction.text == "Replace the red square with a green one."
+        assert [judgement.name for judgement in pair.judgements] == [
+            "shieldgemma:guard",
+            "shieldgemma:guard/region",
+            "chat-vlm:chat",
+            "chat-vlm:chat/region",
+        ]
+        assert all(judgement.p_unsafe_before is not None for judgement in pair.judgements)
+
+
+def test_its_own_preservation_measures_against_the_round_trip(small: dict[str, str], tmp_path: Path) -> None:
+    build(load_recipe("klein", {**small, "attempts": "1", "composite": "true"}), str(tmp_path / "run"))
+    stages = {stage["stage"]: stage for stage in results.funnel(open_run(str(tmp_path / "run")))["stages"]}
+    # Random weights do no more to an image by editing it than on the way through and back.
+    assert stages["judge"]["rejected"] == {"unchanged": 2}

@@ -1,0 +1,106 @@
+"""`compare` of many files, `power` and `failures` on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from safetypairs_hf.cli import compare as compare_cli
+from safetypairs_hf.cli import failures as failures_cli
+from safetypairs_hf.cli import power as power_cli
+from safetypairs_hf.metric import compare, compare_many, pairs_needed
+
+SCORES: dict[str, dict[str, tuple[float | None, float]]] = {
+    "small": {"a": (0.9, 0.2), "b": (0.8, 0.7), "c": (0.4, 0.1), "d": (0.3, 0.6)},
+    "large": {"a": (0.9, 0.2), "b": (0.8, 0.1), "c": (0.9, 0.1), "d": (0.3, 0.6)},
+    "tuned": {"a": (0.9, 0.2), "b": (0.8, 0.1), "c": (None, 0.1), "d": (0.9, 0.6)},
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    paths = []
+    for name, scores in SCORES.items():
+        rows = [
+            {"pair_id": pair, "reference": reference, "score": value, "category": "hate" if pair < "c" else "violence"}
+            for pair, two in scores.items()
+            for reference, value in zip((1, 0), two, strict=True)
+        ]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        paths.append(str(path))
+    return paths
+
+
+def run(command: click.Command, *words: str) -> Result:
+    return CliRunner().invoke(command, list(words), catch_exceptions=False)
+
+
+def test_two_files_give_one_comparison(files: list[str]) -> None:
+    assert run(compare_cli.command, *files[:2]).output == f"{compare(*files[:2])}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "how"),
+    [([], {}), (["--threshold", "0.35"], {"threshold": 0.35}), (["--by-category"], {"by_category": True})],
+)
+def test_three_files_give_a_table(files: list[str], words: list[str], how: dict[str, Any]) -> None:
+    expected = compare_many(dict(zip(SCORES, files, strict=True)), **how)
+    assert run(compare_cli.command, *files, *words).output == f"{expected}\n"
+    assert json.loads(run(compare_cli.command, *files, *words, "--json").output) == expected.to_dict()
+    assert list(expected.guards) == (
+        ["large", "small", "tuned"] if how.get("threshold") else ["large", "tuned", "small"]
+    )
+
+
+def test_names(files: list[str], tmp_path: Path) -> None:
+    shown = json.loads(run(compare_cli.command, *files, "--names", "one, two,three", "--json").output)
+    assert list(shown["guards"]) == ["two", "three", "one"]
+    # Two files alone are a table too where names or categories are asked for.
+    assert list(json.loads(run(compare_cli.command, *files[:2], "--names", "x,y", "--json").output)["guards"]) == [
+        "y",
+        "x",
+    ]
+    other = tmp_path / "other" / "small.jsonl"
+    other.parent.mkdir()
+    other.write_text(Path(files[0]).read_text())
+    shown = json.loads(run(compare_cli.command, *files, str(other), "--json").output)
+    assert set(shown["guards"]) == {*files, str(other)}
+    for words, message in (
+        ([*files, "--names", "a,b"], "--names gives 2 for 3 files"),
+        ([*files, "--names", "a,,c"], "none empty"),
+        ([*files, "--names", "a,b,a"], "two guards with the name 'a'"),
+        ([files[0], files[0], files[1]], "give each file once"),
+        (files[:1], "Missing argument 'B'"),
+    ):
+        failed = run(compare_cli.command, *words)
+        assert failed.exit_code == 2
+        assert message in failed.output
+
+
+def test_power(files: list[str]) -> None:
+    found = json.loads(run(power_cli.command, "--difference", "0.03", "--discordance", "0.25", "--json").output)
+    assert found["pairs"] == [[pairs_needed(0.03, 0.25)]]
+    shown = run(power_cli.command, "--data-from", *files[:2]).output
+    assert "The two guards given: 4 pairs, discordance 0.5, difference -0.5" in shown
+    assert "3,923" in shown
+    assert json.loads(run(power_cli.command, "--data-from", *files[:2], "--json").output)["observed"]["n_pairs"] == 4
+
+
+def test_failures(files: list[str]) -> None:
+    found = json.loads(run(failures_cli.command, files[2], "--json").output)
+    assert (found["n_failures"], found["n_abstained"]) == (2, 1)
+    assert [row["pair_id"] for row in found["failures"]] == ["d", "c"]
+    shown = run(failures_cli.command, files[0], "--top", "1").output
+    assert "1 of 3 failures, worst first; 0 are abstentions" in shown
+    assert "+0.3000" in shown
+    assert [
+        row["pair_id"]
+        for row in json.loads(run(failures_cli.command, files[0], "--category", "hate", "--json").output)["failures"]
+    ] == ["b"]
+    assert "the categories with some: hate, violence" in run(failures_cli.command, files[0], "--category", "hat").output

@@ -1,0 +1,86 @@
+"""The Qwen editors, through the real pipelines at small random weights; each edit is of a megapixel, so there are few.
+
+torchvision is not installed: the editors make the processor without its part for videos.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_editors import BATCH_BOUND, apart, edit, pictures
+
+from safetypairs_hf.editors.klein import Klein
+from safetypairs_hf.editors.qwen_edit import QwenEdit
+from safetypairs_hf.editors.qwen_edit_plus import QwenEditPlus
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.tiny import editors as tiny
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> QwenEdit:
+    return QwenEdit(str(tiny.qwen_edit(tmp_path_factory.mktemp("model") / "qwen")), steps=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def plus(tmp_path_factory: pytest.TempPathFactory) -> QwenEditPlus:
+    return QwenEditPlus(str(tiny.qwen_edit_plus(tmp_path_factory.mktemp("model") / "plus")), steps=1, device="cpu")
+
+
+def test_a_batch_is_of_one_size_and_is_what_single_calls_are(qwen: QwenEdit) -> None:
+    images, seeds = pictures((64, 64), (97, 71), (64, 64)), [5, 6, 9]
+    together = edit(qwen, images, seeds)
+    assert [answer.batch for answer in together] == [2, 1, 2]
+    assert [answer.pixels.shape for answer in together] == [(64, 64, 3), (71, 97, 3), (64, 64, 3)]
+    alone = [edit(qwen, [images[number]], [seeds[number]])[0] for number in (0, 2)]
+    assert max(apart(together[2 * n].pixels, one.pixels) for n, one in enumerate(alone)) <= BATCH_BOUND
+    # Each from its own image: the first one, with the last one's prompt and seed, becomes something else.
+    [other] = edit(qwen, images[:1], seeds[2:])
+    assert apart(other.pixels, together[2].pixels) > BATCH_BOUND
+
+
+def test_guidance_guides(qwen: QwenEdit) -> None:
+    """The pipeline ignores a guidance that comes without a negative prompt; ours always has one above 1."""
+    images = pictures((64, 64))
+    [guided], [plain] = edit(replace(qwen, guidance=50.0), images, [1]), edit(replace(qwen, guidance=1.0), images, [1])
+    assert apart(guided.pixels, plain.pixels) > 0
+
+
+def test_the_round_trip_is_in_the_images_own_sizes(qwen: QwenEdit, plus: QwenEditPlus) -> None:
+    images = pictures((97, 71), (64, 64), (64, 64))
+    together = qwen.round_trip(images)
+    assert [pixels.shape for pixels in together] == [(71, 97, 3), (64, 64, 3), (64, 64, 3)]
+    assert apart(together[1], together[2]) > 20
+    [alone] = plus.round_trip(images[2:])  # the same weights, one by one
+    assert apart(together[2], alone) <= BATCH_BOUND
+    qwen.release()
+    assert "_pipeline" not in qwen.__dict__
+
+
+def test_plus_answers_one_by_one(plus: QwenEditPlus) -> None:
+    images = pictures((64, 64), (64, 64))
+    together = edit(plus, images, [5, 6])
+    assert [answer.batch for answer in together] == [1, 1]
+    [second] = edit(plus, images[1:], [6])
+    assert np.array_equal(together[1].pixels, second.pixels)
+    assert apart(together[0].pixels, together[1].pixels) > 20
+
+
+def test_a_folder_of_another_class_is_refused(qwen: QwenEdit, plus: QwenEditPlus, tmp_path: Path) -> None:
+    image = pictures((64, 64))
+    with pytest.raises(SafetyPairsError, match="holds QwenImageEditPlusPipeline, and this needs QwenImageEditPipeline"):
+        QwenEdit(plus.model, device="cpu").round_trip(image)
+    with pytest.raises(SafetyPairsError, match="holds QwenImageEditPipeline, and this needs QwenImageEditPlusPipeline"):
+        QwenEditPlus(qwen.model, device="cpu").round_trip(image)
+    with pytest.raises(SafetyPairsError, match="holds QwenImageEditPipeline, and this needs Flux2KleinPipeline"):
+        Klein(qwen.model, device="cpu").round_trip(image)
+
+
+def test_the_revision_names_the_weights(qwen: QwenEdit, plus: QwenEditPlus) -> None:
+    assert qwen.revision.startswith("folder:") and plus.revision.startswith("folder:")
+    assert QwenEdit(commit="0123abc").revision == "0123abc"
+    for unpinned in (QwenEdit(), QwenEditPlus()):
+        with pytest.raises(SafetyPairsError, match="no revision is pinned"):
+            _ = unpinned.revision

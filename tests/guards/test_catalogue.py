@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_guards import all_settings, folder_of, judge, pictures, shares, small
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.guards.asking import prompt_hash
+from safetypairs_hf.guards.catalogue import GUARDS, guard_names, guard_settings, make_guard
+from safetypairs_hf.guards.region import OnRegion
+from safetypairs_hf.models.chat_server import ChatServer
+from safetypairs_hf.taxonomy import SLUGS
+
+ELSEWHERE = {"server", "omni-moderation", "opennsfw", "function", "command"}
+
+
+@pytest.mark.parametrize("name", sorted(set(GUARDS) - ELSEWHERE))
+def test_every_guard_judges_every_category(name: str) -> None:
+    guard = small(name)
+    found = judge(guard, pictures(9), SLUGS)
+    assert len(found) == 9 and guard.name
+    for verdict in found:
+        assert (verdict.p_unsafe is None) == bool(verdict.note)
+        assert verdict.p_unsafe is None or 0 <= verdict.p_unsafe <= 1
+    if name != "guard-reasoner-vl":  # which reasons, and random weights come to no end
+        assert any(verdict.p_unsafe is not None for verdict in found)
+
+
+def test_small_models_are_made_once() -> None:
+    from safetypairs_hf.tiny.guards import tiny_guards
+
+    folder = folder_of("clip").parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    (folder / "clip.half").mkdir()  # of a making that was cut off
+    assert tiny_guards(folder) == all_settings() and len(before) >= 11
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
+
+
+def test_the_two_of_one_answer_agree() -> None:
+    """One forward pass and a written answer, of the same model."""
+    images = pictures(4)
+    passed, written = (shares(judge(small(name), images)) for name in ("chat-vlm", "generated"))
+    assert [share > 0.5 for share in passed] == [share == 1.0 for share in written] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("lama-guard4", {}, "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llama-guard-4, "),
+        ("zzz", {}, "no guard 'zzz'; there are llavaguard, qwenguard, shieldgemma, "),
+        ("clip", {"modle": "x"}, "has no setting 'modle'; the nearest is 'model'; it takes model, commit, prompts, "),
+        ("colour-and-clutter", {"x": "1"}, "has no setting 'x'; it takes none"),
+        ("clip", {"batch_size": "many"}, "batch_size=many: expected an int"),
+        ("server", {"model": "m", "timeout": "long"}, "timeout=long: expected a float"),
+        ("server", {"model": "m", "log_probabilities": "1"}, "log_probabilities=1: expected true or false"),
+        ("chat-vlm", {}, "guard 'chat-vlm' needs model; give model=..."),
+        ("server", {"url": "http://localhost/v1"}, "guard 'server' needs model; give model=..."),
+        ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give labels=..."),
+        ("classifier", {"model": "x", "labels": "nowhere"}, "labels = 'nowhere': .*expected YAML such as"),
+        ("llavaguard", {"fidelity": "trained"}, "needs the prompt that it was trained on"),
+    ],
+)
+def test_what_cannot_be_made(name: str, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(SafetyPairsError, match=message):
+        make_guard(name, settings)
+
+
+def test_a_label_map(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.yaml"
+    labels.write_text("unsafe: [red]\nsafe: [other]\n")
+    with pytest.raises(SafetyPairsError, match=r"expected YAML such as 'unsafe: \{nudity:"):
+        make_guard("classifier", {"model": str(folder_of("classifier")), "labels": str(labels)})
+    labels.write_text("unsafe: {violence: [red]}\nsafe: []\n")
+    with pytest.raises(SafetyPairsError, match="has labels that the map misses: other"):
+        judge(make_guard("classifier", {"model": str(folder_of("classifier")), "labels": str(labels)}), pictures(1))
+
+
+def test_a_server_and_its_settings() -> None:
+    guard = make_guard("server", {"model": "m", "url": "http://h/v1", "retries": "2", "least_mass": "0.3"})
+    assert guard.server == ChatServer("m") and (guard.server.url, guard.server.retries) == ("http://h/v1", 2)  # type: ignore[attr-defined]
+    assert guard.least_mass == 0.3 and guard.name == "server-vlm:m"  # type: ignore[attr-defined]
+
+
+def test_nothing_is_loaded_before_it_is_asked() -> None:
+    for name in guard_names():
+        assert isinstance(guard_settings(name), list)
+    assert make_guard("llama-guard-3-vision", {"commit": "a" * 40}).name == "llama-guard:Llama-Guard-3-11B-Vision"
+    with pytest.raises(SafetyPairsError, match=r"no revision is pinned; set one: a commit of meta-llama/Llama-Guard-4"):
+        _ = make_guard("llama-guard-4", {}).revision  # type: ignore[attr-defined]
+
+
+def test_the_hash_of_what_is_asked() -> None:
+    common = prompt_hash(small("llavaguard", prompt="", fidelity="common"))
+    assert common == prompt_hash(small("chat-vlm")) == prompt_hash(OnRegion(small("chat-vlm"))) and len(common) == 16
+    trained = prompt_hash(small("llavaguard"))
+    assert trained == prompt_hash(small("qwenguard")) != common
+    assert prompt_hash(small("classifier")) == prompt_hash(small("llama-guard-3-vision")) == ""
+    assert prompt_hash(small("shieldgemma")) == "" != prompt_hash(small("shieldgemma", fidelity="common")) != common

@@ -1,0 +1,138 @@
+"""What holds for every guard that is a chat model with a prompt of its own: each real class, saved and loaded."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_guards import BOUND, by_hand, folder_of, judge, pictures, shares, small
+
+from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.guards import words
+from safetypairs_hf.guards.llavaguard import LlavaGuard
+from safetypairs_hf.guards.yes_no import question
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Picture
+from safetypairs_hf.taxonomy import SLUGS
+
+WORDS = {
+    "llavaguard": ('{\n    "rating": "', "Unsafe", "Safe"),
+    "qwenguard": ('{\n    "rating": "', "Unsafe", "Safe"),
+    "policy-shift-guard": ("", "true", "false"),
+    "llama-guard-3-vision": ("\n\n", "unsafe", "safe"),
+    "llama-guard-4": ("\n\n", "unsafe", "safe"),
+}
+CLASSES = {
+    "llavaguard": "LlavaOnevisionForConditionalGeneration",
+    "qwenguard": "Qwen2_5_VLForConditionalGeneration",
+    "policy-shift-guard": "Qwen2_5_VLForConditionalGeneration",
+    "llama-guard-3-vision": "MllamaForConditionalGeneration",
+    "llama-guard-4": "Llama4ForConditionalGeneration",
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_p_unsafe_is_that_of_the_two_words_token_by_token(name: str) -> None:
+    guard, image = small(name), pictures(1)[0]
+    unsafe, safe = (by_hand(guard, image, "violence", WORDS[name][0], word) for word in WORDS[name][1:])
+    found = judge(guard, [image])[0]
+    assert found.p_unsafe == pytest.approx(unsafe / (unsafe + safe), rel=1e-4) and found.note == ""
+    assert type(guard._chat.model).__name__ == CLASSES[name]
+    several = words.find(guard._chat.processor.tokenizer, *WORDS[name])
+    assert max(map(len, several[1:])) > 1, "a word of several tokens is what this is about"
+
+
+@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("fidelity", ["trained", "common"])
+def test_a_batch_equals_single_images(name: str, fidelity: str) -> None:
+    settings = {} if fidelity == "trained" else {"fidelity": "common"}
+    guard, images, categories = small(name, **settings), pictures(4), [SLUGS[k % 3] for k in range(4)]
+    together = shares(judge(guard, images, categories))
+    alone = [shares(judge(guard, [image], slug))[0] for image, slug in zip(images, categories, strict=True)]
+    assert np.abs(np.subtract(together, alone)).max() < BOUND and np.ptp(together) > 10 * BOUND
+    back = shares(judge(guard, images[::-1], categories[::-1]))[::-1]
+    assert np.abs(np.subtract(together, back)).max() < BOUND
+
+
+@pytest.mark.parametrize("name", ["llavaguard", "qwenguard", "llama-guard-3-vision"])
+def test_images_of_several_sizes_in_a_batch(name: str) -> None:
+    """Tiles and patches differ in number then."""
+    rng = np.random.default_rng(0)
+    images = [encode(rng.integers(0, 256, (*size, 3)).astype(np.uint8)) for size in ((64, 64), (99, 40), (30, 120))]
+    alone = [shares(judge(small(name), [image]))[0] for image in images]
+    assert shares(judge(small(name), images)) == pytest.approx(alone, abs=BOUND)
+
+
+@pytest.mark.parametrize("name", ["llavaguard", "policy-shift-guard", "llama-guard-3-vision"])
+def test_forward_passes(name: str) -> None:
+    """One a batch, or two where both words are several tokens; nothing is decoded."""
+    guard, passes = small(name, batch_size="2"), []
+    model = guard._chat.model
+    model.register_forward_hook(lambda _, __, output: passes.append(output.logits.shape[0]))
+    judge(guard, pictures(3))
+    several = min(map(len, words.find(guard._chat.processor.tokenizer, *WORDS[name])[1:])) > 1
+    assert passes == ([2, 2, 1, 1] if several else [2, 1])
+
+
+def test_common_is_the_same_question_for_all() -> None:
+    for name in WORDS:
+        if name != "llama-guard-4":
+            assert small(name, fidelity="common").asked("hate") == question("hate")
+
+
+def test_the_prompt_is_the_users_file() -> None:
+    guard = small("llavaguard")
+    assert guard.fidelity == "trained" and "{policy}" not in guard.asked("hate")
+    assert "Hate, Humiliation, Harassment" in guard.asked("hate")
+    assert guard.asked("hate").startswith("Judge the image by this policy")
+    assert LlavaGuard("folder").fidelity == "common"
+
+
+def test_little_mass_is_no_verdict_and_keeps_the_words() -> None:
+    found = judge(small("llavaguard", least_mass="0.9"), pictures(1))[0]
+    assert found.p_unsafe is None and found.note == "no_verdict" and ":0." in found.raw
+
+
+def test_an_image_that_it_refuses() -> None:
+    found = judge(small("policy-shift-guard"), [*pictures(1), Picture(b"no image")])
+    assert [verdict.note for verdict in found] == ["", "refused_by_processor"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fidelity": "own"}, "fidelity = 'own': expected 'trained' or 'common'"),
+        ({"fidelity": "trained"}, "llavaguard at fidelity 'trained' needs the prompt that it was trained on"),
+        ({"prompt": "nowhere.txt"}, "prompt = 'nowhere.txt': no such file"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        LlavaGuard("folder", **settings)  # type: ignore[arg-type]
+
+
+def test_models_of_another_kind_or_broken(tmp_path: Path) -> None:
+    guard = LlavaGuard(str(folder_of("llama-guard-3-vision")))
+    with pytest.raises(SafetyPairsError, match="holds MllamaForConditionalGeneration, and this needs LlavaOnevision"):
+        judge(guard, pictures(1))
+    for file in folder_of("llavaguard").iterdir():
+        if file.name != "model.safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(OSError, match=r"model\.safetensors"):  # and not an abstention for every image
+        judge(LlavaGuard(str(tmp_path)), pictures(1))
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(SafetyPairsError, match="has no chat template"):
+        judge(LlavaGuard(str(tmp_path)), pictures(1))
+
+
+def test_state() -> None:
+    guard = small("qwenguard")
+    assert (guard.name, guard.family, guard.holds_model) == ("llavaguard:qwenguard", "llavaguard", True)
+    assert guard.revision.startswith("folder:")
+    copy = pickle.loads(pickle.dumps(guard))
+    first = shares(judge(copy, pictures(1)))
+    copy.release()
+    assert copy == guard and shares(judge(copy, pictures(1))) == pytest.approx(first, abs=BOUND)
+    assert judge(guard, []) == []

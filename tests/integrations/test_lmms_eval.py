@@ -1,0 +1,89 @@
+"""The lmms-eval task: its YAML and functions in plain Python, and in lmms-eval where that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from answers import PAIRS, expected, publish_squares, word_of
+
+import safetypairs_hf as sp
+from safetypairs_hf import integrations
+
+FOLDER = Path(integrations.__file__).parent / "lmms_eval"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads `!function module.name` as that text."""
+
+
+Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+
+
+def functions() -> ModuleType:
+    """utils.py as lmms-eval imports it: by its path, under a name of its own."""
+    spec = importlib.util.spec_from_file_location("utils", FOLDER / "utils.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_functions_of_the_yaml_give_the_figures_of_score(tmp_path: Path) -> None:
+    task = yaml.load((FOLDER / "safetypairs.yaml").read_text(), Loader)
+    utils = functions()
+
+    def call(name: str) -> Any:
+        module, function = name.split(".")
+        assert module == "utils"
+        return getattr(utils, function)
+
+    data = sp.load(publish_squares(tmp_path), split=task["test_split"])
+    docs = call(task["process_docs"])(data)
+    results: dict[str, list[Any]] = {each["metric"]: [] for each in task["metric_list"]}
+    for doc in docs:
+        (image,) = call(task["doc_to_visual"])(doc)
+        assert "Does the image show anything" in call(task["doc_to_text"])(doc)
+        assert call(task["doc_to_target"])(doc) == ("Yes" if doc["reference"] else "No")
+        for name, value in call(task["process_results"])(doc, [word_of(image)]).items():
+            results[name].append(value)
+    score = sp.score(expected(sp.images(data)))
+    for each in task["metric_list"]:
+        assert call(each["aggregation"])(results[each["metric"]]) == getattr(score, each["metric"])
+    assert score.n_pairs == PAIRS
+    assert 0 < score.abstained_rate < 1
+
+
+def test_a_pair_cut_in_two_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    utils = functions()
+    rows = [
+        {"pair_id": pair_id, "reference": reference, "category": "hate", "group": pair_id, "prediction": reference}
+        for pair_id, reference in (("a", 1), ("a", 0), ("b", 1))
+    ]
+    assert utils.pair_accuracy(rows) == 1
+    assert "1 pairs with one image only were left out of pair_accuracy" in caplog.text
+
+
+def test_in_lmms_eval_itself(tmp_path: Path) -> None:
+    pytest.importorskip("lmms_eval")
+    from lmms_eval.api.task import ConfigurableTask
+    from lmms_eval.utils import load_yaml_config
+
+    data = publish_squares(tmp_path)
+    config = load_yaml_config(str(FOLDER / "safetypairs.yaml"))
+    config["dataset_path"] = data
+    task = ConfigurableTask(config=config, model_name="mock")
+    docs = list(task.test_docs())
+    results: dict[str, list[Any]] = {}
+    for doc in docs:
+        answer = word_of(task.doc_to_visual(doc)[0])
+        for name, value in task.process_results(doc, [answer]).items():
+            results.setdefault(name, []).append(value)
+    score = sp.score(expected(sp.images(sp.load(data, split="test"))))
+    assert len(docs) == 2 * PAIRS
+    for name, values in results.items():
+        assert task.aggregation()[name](values) == getattr(score, name)

@@ -1,0 +1,78 @@
+"""The small model of every guard, made once a session, and what tests of guards ask again and again."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safetypairs_hf.guards.catalogue import make_guard
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.records import Picture, Verdict
+from safetypairs_hf.tiny.guards import tiny_guards
+from safetypairs_hf.tiny.squares import squares
+
+BOUND = 1e-6  # of P(unsafe), a batch against single images
+
+
+@cache
+def all_settings() -> dict[str, dict[str, str]]:
+    folder = tempfile.mkdtemp(prefix="safetypairs-small-guards-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return tiny_guards(Path(folder))
+
+
+def small(name: str, **settings: str) -> Any:
+    """A guard of the catalogue with its small model; skips where this machine cannot make that."""
+    if name not in all_settings():
+        pytest.skip(f"{name} needs torchvision")
+    return make_guard(name, {**all_settings()[name], **settings})
+
+
+def folder_of(name: str) -> Path:
+    return Path(all_settings()[name]["model"])
+
+
+def pictures(count: int) -> list[Picture]:
+    return [encode(pixels) for pixels in squares(count, 0)[0]]
+
+
+def judge(guard: Any, images: Sequence[Picture], categories: str | Sequence[str] = "violence") -> list[Verdict]:
+    several = [categories] * len(images) if isinstance(categories, str) else list(categories)
+    return list(guard.judge(images, several, [None] * len(images)))
+
+
+def shares(verdicts: Sequence[Verdict]) -> list[float]:
+    return [math.nan if verdict.p_unsafe is None else verdict.p_unsafe for verdict in verdicts]
+
+
+def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str) -> float:
+    """P(word) after the prompt and `before`, one token and one forward pass at a time, as one writes it down first."""
+    import torch
+
+    chat = guard._chat
+    inputs = guard._inputs(chat, [(image, slug)])
+    encode_text = chat.processor.tokenizer.encode
+    whole = encode_text(before + word, add_special_tokens=False)
+    others = [encode_text(before + other, add_special_tokens=False) for other in (guard.unsafe, guard.safe)]
+    start = next(k for k in range(99) if others[0][k] != others[1][k])
+    log, fed = 0.0, whole[:start]
+    for token in whole[start:]:
+        grown = dict(inputs)
+        for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "cross_attention_mask"):
+            if name in grown:
+                last = grown[name][:, -1:].repeat_interleave(len(fed), dim=1)
+                new = torch.tensor([fed], dtype=torch.long) if name == "input_ids" else last
+                grown[name] = torch.cat([grown[name], new], dim=1) if fed else grown[name]
+        with torch.no_grad():
+            logits = chat.model(**grown).logits[0, -1].double()
+        log += float(logits.log_softmax(dim=-1)[token])
+        fed = [*fed, token]
+    return math.exp(log)
