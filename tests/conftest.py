@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -12,3 +13,12 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
     os.environ.pop(_name, None)
+
+# The wheel of torchvision on PyPI is of a CUDA build: beside torch for CPU it imports only if these two are declared.
+if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch"):
+    import torch
+
+    if torch.version.cuda is None:
+        _torchvision = torch.library.Library("torchvision", "DEF")  # kept alive
+        for _name in ("nms", "qnms"):
+            _torchvision.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

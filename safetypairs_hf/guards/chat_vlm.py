@@ -66,7 +66,8 @@ class ChatVLM:
         return yes_no.answer_ids(self._chat.processor.tokenizer.get_vocab(), self.model)
 
     def _batch(self, asked: Sequence[tuple[Picture, str]]) -> list[Verdict]:
-        found = unless_refused(asked, lambda part: self._chat.inputs(*zip(*part, strict=True)), self._verdicts)
+        chat = self._chat  # loaded here, where a model that does not load is an error and no refusal of an image
+        found = unless_refused(asked, lambda part: chat.inputs(*zip(*part, strict=True)), self._verdicts)
         return [
             Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
         ]

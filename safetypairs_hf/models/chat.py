@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
+from safetypairs_hf.models.processors import load_processor
 from safetypairs_hf.records import Picture
 
 Result = TypeVar("Result")
@@ -51,17 +52,19 @@ class Chat:
             return self.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
 
 
-def load_chat(model: str, commit: str | None, device: str) -> Chat:
-    """Load a folder or a pinned Hub id.
+def load_chat(model: str, commit: str | None, device: str, classes: Collection[str] = ()) -> Chat:
+    """Load a folder or a pinned Hub id; of one of the `classes`, where any are named.
 
     Raises:
-        SafetyPairsError: no such model, one of another class, or one without a chat template.
+        SafetyPairsError: no such model, one of another class, one without a chat template, or one whose images need
+            torchvision where there is none.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
-    check_class(model, commit, MODEL, flat(NAMES.values()), "a chat model that sees images")
-    processor = AutoProcessor.from_pretrained(model, revision=commit)
+    any_chat = "" if classes else "a chat model that sees images"
+    check_class(model, commit, MODEL, classes or flat(NAMES.values()), any_chat)
+    processor = load_processor(model, commit)
     if not getattr(processor, "chat_template", None):
         raise SafetyPairsError(
             f"{model} has no chat template, so it cannot be asked; name a chat (-it, -Instruct) model"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_guards import folder_of
 
-from safetypairs_hf.guards.processors import images_only, load_processor
+from safetypairs_hf.models.processors import images_only, load_processor
 
 
 @pytest.mark.parametrize("name", ["llavaguard", "qwenguard"])

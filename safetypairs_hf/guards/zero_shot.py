@@ -1,0 +1,169 @@
+"""CLIP or SigLIP, never trained as a guard: is the image nearer to what a policy forbids or to what it allows?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from safetypairs_hf import policies
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.models.chat import Refused, as_pil, basename, unless_refused
+from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy import category as find_category
+
+
+class Sides(NamedTuple):
+    """Texts of a category: what an unsafe image shows, what a safe one shows."""
+
+    unsafe: tuple[str, ...]
+    safe: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """P(unsafe) = softmax over two sides; a side's weight is the mean of exp(similarity) over its texts.
+
+    So the number of texts on a side gives it no advantage. Similarities are the model's own `logits_per_image`.
+
+    Args:
+        model: a folder, or a Hub id with `commit`, of a CLIPModel or a SiglipModel.
+        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not there is not covered.
+            "" takes the lists of our policy: what an image should not show, and what it can.
+        batch_size: images in a forward pass; halved where memory runs out.
+        device: "auto" takes a GPU where there is one.
+    """
+
+    model: str = "openai/clip-vit-large-patch14"
+    commit: str | None = None
+    prompts: str = ""
+    batch_size: int = 32
+    device: str = "auto"
+    holds_model: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.prompts:
+            _ = self.sides  # what is wrong with the file is said at once
+
+    @property
+    def fidelity(self) -> str:
+        return "trained" if self.prompts else "common"
+
+    @property
+    def name(self) -> str:
+        return f"zero-shot:{basename(self.model)}"
+
+    @property
+    def family(self) -> str:
+        return self.name
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.model, self.commit)
+
+    @cached_property
+    def sides(self) -> Mapping[str, Sides]:
+        """The texts of each category that is covered."""
+        return _from_file(self.prompts) if self.prompts else {slug: _from_policy(slug) for slug in SLUGS}
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """One Verdict an image, in order; regions are not used. `raw` has the nearest text.
+
+        Abstains with "not_covered", "refused_by_processor" or "broken_output".
+        """
+        slugs = [find_category(category).slug for category in categories]
+        verdicts = [Verdict(None, "not_covered") for _ in slugs]
+        for slug in (each for each in dict.fromkeys(slugs) if each in self.sides):
+            numbers = [number for number, other in enumerate(slugs) if other == slug]
+            batch = [images[number] for number in numbers]
+            found = in_batches(batch, self.batch_size, lambda part, slug=slug: self._batch(part, slug))  # type: ignore[misc]
+            for number, (verdict, _) in zip(numbers, found, strict=True):
+                verdicts[number] = verdict
+        return verdicts
+
+    def release(self) -> None:
+        """Let go of the model; it loads again when next asked."""
+        let_go(self, "_loaded")
+
+    def asked(self, slug: str) -> str:
+        """The texts that images are compared with under a category; "" where it is not covered."""
+        if slug not in self.sides:
+            return ""
+        return "\n".join(("unsafe:", *self.sides[slug].unsafe, "safe:", *self.sides[slug].safe))
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        from transformers import AutoModel, AutoProcessor
+
+        check_class(self.model, self.commit, MODEL, ("CLIPModel", "SiglipModel"))
+        where = pick_device(self.device)
+        processor = AutoProcessor.from_pretrained(self.model, revision=self.commit)
+        model = AutoModel.from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(where))
+        return processor, model.to(where).eval()
+
+    def _batch(self, images: Sequence[Picture], slug: str) -> list[Verdict]:
+        processor, model = self._loaded
+        sides = self.sides[slug]
+        texts = processor.tokenizer(
+            [*sides.unsafe, *sides.safe],
+            padding="max_length",  # as SigLIP was trained; CLIP reads at the end of the text
+            max_length=model.config.text_config.max_position_embeddings,
+            truncation=True,
+            return_tensors="pt",
+        ).to(model.device)
+
+        def prepare(part: Sequence[Picture]) -> Any:
+            made = processor.image_processor([as_pil(image) for image in part], return_tensors="pt")
+            return made.to(model.device, dtype=model.dtype)
+
+        found = unless_refused(images, prepare, lambda inputs: _weighed(model, inputs, texts, sides))
+        return [
+            Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
+        ]
+
+
+def _weighed(model: Any, inputs: Any, texts: Any, sides: Sides) -> list[Verdict]:
+    import torch
+
+    with torch.inference_mode():
+        likeness = model(**inputs, **texts).logits_per_image.double()
+    count = len(sides.unsafe)
+    weights = [part.logsumexp(dim=1) - torch.tensor(part.shape[1]).log() for part in likeness.tensor_split([count], 1)]
+    shares = torch.stack(weights, dim=1).softmax(dim=1)[:, 0].tolist()
+    written, nearest = [*sides.unsafe, *sides.safe], likeness.argmax(dim=1).tolist()
+    return [
+        Verdict(share, "", written[best]) if share == share else Verdict(None, "broken_output")
+        for share, best in zip(shares, nearest, strict=True)
+    ]
+
+
+def _from_policy(slug: str) -> Sides:
+    parts = policies.text(slug).split("An image can show:")
+    unsafe, safe = (tuple(line[2:] for line in part.splitlines() if line.startswith("- ")) for part in parts)
+    return Sides(unsafe, safe)
+
+
+def _from_file(path: str) -> dict[str, Sides]:
+    import yaml
+
+    wanted = "expected YAML such as 'nudity: {unsafe: [a bare body], safe: [a person in clothes]}'"
+    try:
+        found = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"prompts = {path!r}: {' '.join(str(error).split())}; {wanted}") from error
+    if not isinstance(found, dict) or not found:
+        raise RecipeError(f"prompts = {path!r}: no categories in it; {wanted}")
+    sides = {}
+    for key, value in found.items():
+        lists = [value.get(side) if isinstance(value, dict) else None for side in Sides._fields]
+        if not all(isinstance(texts, list) and texts for texts in lists):
+            raise RecipeError(f"prompts = {path!r}: {key!r} has no list 'unsafe' or no list 'safe'; {wanted}")
+        sides[find_category(str(key)).slug] = Sides(*(tuple(map(str, texts)) for texts in lists if texts))
+    return sides
