@@ -48,10 +48,8 @@ def make_controls(
 
 
 def read_controls(run: RunFolder, unit: int) -> Iterator[Control]:
-    """The controls of a unit, rejected ones included; none where none were made."""
-    if run.has(run.part(JUDGED, unit)):
-        made, judged = (run.read(run.part(folder, unit)) for folder in (MADE, JUDGED))
-        yield from controls.load(made, judged)
+    """See `results.controls_of`."""
+    return results.controls_of(run, unit)
 
 
 def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:

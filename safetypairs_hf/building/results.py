@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.building import parts
-from safetypairs_hf.building.controls import JUDGED
+from safetypairs_hf.building import controls, parts
+from safetypairs_hf.building.controls import JUDGED, MADE, Control
 from safetypairs_hf.building.engine import replay
 from safetypairs_hf.building.funnel import Funnel
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw, Entrant, Selected
-from safetypairs_hf.building.steps import Step, steps
+from safetypairs_hf.building.steps import Step, Unit, steps
 from safetypairs_hf.errors import RunError
 from safetypairs_hf.records import Candidate, Identity, Reject
 
@@ -89,6 +89,38 @@ def pairs(run: RunFolder) -> Iterator[Candidate]:
     number = rounds(run)
     for unit in _finished(run, steps(number)[-1]):
         yield from replay(run, unit, number).passed
+
+
+def pairs_with_controls(run: RunFolder) -> Iterator[tuple[Candidate, list[Control]]]:
+    """As `pairs`, each with its controls, rejected ones included; none where none were made of it."""
+    number = rounds(run)
+    for unit in _finished(run, steps(number)[-1]):
+        made: dict[str, list[Control]] = {}
+        for control in controls_of(run, unit):
+            made.setdefault(control.pair_id, []).append(control)
+        for pair in replay(run, unit, number).passed:
+            yield pair, made.get(pair.identity.pair_id, []) if pair.identity else []
+
+
+def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:
+    """The controls of a unit, rejected ones included; none where none were made."""
+    name = run.part(JUDGED, unit)
+    if run.has(name):
+        with run.checked(name):
+            yield from controls.load(run.read(run.part(MADE, unit)), run.read(name))
+
+
+def failures(run: RunFolder) -> Iterator[Candidate]:
+    """Every attempt that was turned down after an edited image was made, by unit, then by round."""
+    number = rounds(run)
+    for unit in _finished(run, steps(number)[-1]):
+        found = Unit()
+        for step in steps(number):
+            name = run.part(step.name, unit)
+            with run.checked(name):
+                candidates = parts.load(step.stage, run.read(name), found.entering)
+            yield from (each for each in candidates if each.reject is not None and each.safe is not None)
+            found.after(step, candidates)
 
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import click
 @click.option("--version", required=True, metavar="X.Y.Z", help="Patch: card only. Minor: pairs added. Major: removed.")
 @click.option("--replace", is_flag=True, help="Hold exactly the run's pairs, instead of adding them to what is there.")
 @click.option("--require-review", is_flag=True, help="Refuse new pairs that nobody has reviewed.")
+@click.option("--with-failures", is_flag=True, help="Publish the run's failed edits too, as the config `failures`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--accept-license", is_flag=True, help="Publish although a model's licence restricts its output.")
 @click.option("--private", is_flag=True, help="Make the Hub repo private.")
@@ -27,6 +28,7 @@ def command(
     version: str,
     replace: bool,
     require_review: bool,
+    with_failures: bool,
     dry_run: bool,
     accept_license: bool,
     private: bool,
@@ -35,7 +37,7 @@ def command(
     """Publish a run as a version of a dataset.
 
     TARGET is org/name on the Hub, or a local folder such as ./safetypairs. The release is one commit and one tag, or
-    nothing.
+    nothing. Controls that the run holds are published with their pairs, as the config `controls`.
 
     \b
     Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
@@ -53,6 +55,7 @@ def command(
         options = {
             "replace": replace,
             "require_review": require_review,
+            "with_failures": with_failures,
             "dry_run": dry_run,
             "accept_license": accept_license,
         }
@@ -64,6 +67,9 @@ def command(
     added, removed, relabelled = plan.counts
     changed = f", {relabelled:,} relabelled" if relabelled else ""
     difference = f"{added:,} pairs added, {removed:,} removed{changed}, {total:,} in all"
+    if plan.failures.added or plan.failures.removed:
+        gone = len(plan.failures.removed)
+        difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
     if not published.done:
         click.echo(f"{published.where}: nothing to do")
     elif dry_run:

@@ -82,8 +82,10 @@ class LocalVLM:
         return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(SCHEMA))
 
     def _batch(self, batch: Sequence[Candidate]) -> list[Answer]:
+        chat = self._chat  # loaded here: below, what fails is taken for an image that the processor refuses
+
         def prepare(part: Sequence[Candidate]) -> tuple[Sequence[Candidate], Any]:
-            return part, self._chat.inputs([each.unsafe for each in part], [question(each) for each in part])
+            return part, chat.inputs([each.unsafe for each in part], [question(each) for each in part])
 
         found = unless_refused(batch, prepare, lambda prepared: self._written(*prepared))
         return [

@@ -12,7 +12,7 @@ import yaml
 
 from safetypairs_hf.building import funnel
 from safetypairs_hf.pictures import sha256
-from safetypairs_hf.publishing import licenses, markdown
+from safetypairs_hf.publishing import control_rows, failure_rows, licenses, markdown
 from safetypairs_hf.publishing.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.resources import folder
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
@@ -57,7 +57,7 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
 
 
 class View(NamedTuple):
-    """A split of a config: the glob of its files and what they hold."""
+    """A split of a config: the glob of its files and what they hold (rows, where they are not pairs)."""
 
     split: str
     glob: str
@@ -65,7 +65,7 @@ class View(NamedTuple):
 
 
 def configs(manifest: Manifest) -> dict[str, list[View]]:
-    """The configs, all views of the same files; each lists only splits that hold pairs."""
+    """The configs; each lists only splits that hold rows. All but `controls` and `failures` are views of the pairs."""
     totals = manifest.totals()
     splits = splits_of(totals)
     present = [slug for slug in SLUGS if any(slug in totals[split] for split in splits)]
@@ -81,7 +81,23 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
             for split in splits
             if slug in totals[split]
         ]
-    return views
+    return views | _beside(manifest, splits)
+
+
+def _beside(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
+    """`controls` and `failures`, where there are such files."""
+    globs = {"controls": [(split, f"controls/{split}/*/*.parquet", f"controls/{split}/") for split in splits]}
+    globs["failures"] = [("train", "failures/*/*.parquet", failure_rows.ROOT)]
+    views = {
+        config: [View(split, glob, total) for split, glob, root in of if (total := _held(manifest, root)).pairs]
+        for config, of in globs.items()
+    }
+    return {config: found for config, found in views.items() if found}
+
+
+def _held(manifest: Manifest, root: str) -> Total:
+    held = [counts for name, counts in manifest.beside.items() if name.startswith(root)]
+    return Total(sum(counts["rows"] for counts in held), sum(counts["size"] for counts in held))
 
 
 def splits_of(totals: Mapping[str, Any]) -> list[str]:
@@ -149,6 +165,10 @@ def _prose(manifest: Manifest, name: str) -> str:
         funnel=list(funnel.rows({"stages": stages})),
         stages=[stage["stage"] for stage in stages],
         yields=list(_yields(stages)),
+        controls=_controls(manifest),
+        failures={
+            slug: total.pairs for slug in SLUGS if (total := _held(manifest, f"{failure_rows.ROOT}{slug}/")).pairs
+        },
         restricted=_restricted(manifest),
         sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
         takedowns=len(manifest.takedowns),
@@ -165,6 +185,27 @@ def _yields(stages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         if any(left.values()):
             share = f"{left['judge'] / left['source']:.0%}" if left["source"] else ""
             yield {"category": f"`{slug}`", "left": list(left.values()), "share": share}
+
+
+def _controls(manifest: Manifest) -> dict[str, Any] | None:
+    """The controls in sum, and for each of the build's judges what they tell of it; None where there are none."""
+    tallies = [held for name, held in manifest.beside.items() if name.startswith(control_rows.ROOT)]
+    if not tallies:
+        return None
+    total = control_rows.summed(tallies)
+    judges = [
+        {
+            "name": name,
+            "pairs": n,
+            "right": f"{right / n:.4f}" if n else "",
+            "regenerated": f"{regenerated / n:.4f}" if n else "",
+            "gap": f"{(right - regenerated) / n:+.4f}" if n else "",
+            "kept": f"{kept / nulls:.4f} of {nulls}" if nulls else "",
+        }
+        for name, (n, right, regenerated, nulls, kept) in total["judges"].items()
+    ]
+    neutral = [release["neutral"] for release in manifest.releases if "neutral" in release]
+    return {**total, "judges": judges, "neutral": list(dict.fromkeys(neutral))}
 
 
 def _settings(judge: Mapping[str, Any]) -> str:

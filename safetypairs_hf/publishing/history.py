@@ -13,7 +13,8 @@ from typing import NamedTuple
 from huggingface_hub import GitRefs, HfApi, errors
 
 from safetypairs_hf.hub import explained, retried
-from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing import failure_rows, manifest
+from safetypairs_hf.publishing.control_rows import control_file
 from safetypairs_hf.publishing.manifest import Manifest
 
 _DRAFT = "safetypairs-rewrite-"  # and a tag: the branch on which that version's history is squashed
@@ -52,6 +53,7 @@ class History:
         self.repo = repo
         self._api = api or HfApi()
         self._held: dict[str, set[str]] = {}  # commit -> files of it that hold the pairs
+        self._clean: set[str] = set()  # files of commits that hold none of them: these are not to be removed
 
     def traces(self, gone: Collection[Images]) -> Traces:
         """Find the pairs in every commit that any ref reaches, by the manifest of each."""
@@ -69,7 +71,7 @@ class History:
                     main = any(found)
                 elif any(found):
                     others.append(ref.name)
-        return Traces(tags, reaching, others, sorted(files), main)
+        return Traces(tags, reaching, others, sorted(files - self._clean), main)
 
     def rewrite(self, gone: Collection[Images]) -> Rewritten:
         """Take the pairs out of what main and the tags reach, then out of storage. Stopped, it can be run again."""
@@ -141,14 +143,23 @@ class History:
         if commit not in self._held:
             found = self._manifest(commit)
             names = {entry.file for entry in found.entries if (entry.unsafe_sha256, entry.safe_sha256) in gone}
+            names |= {control_file(name) for name in names} & found.files.keys()
+            if failure_rows.NAME in found.files:
+                unsafe = {image for image, _ in gone}
+                failed = failure_rows.load(self._download(failure_rows.NAME, commit))
+                names |= {each.file for each in failed if each.unsafe_sha256 in unsafe}
             self._held[commit] = {found.files[name].sha256 for name in names}
+            if not names:
+                self._clean |= {file.sha256 for file in found.files.values()}
         return self._held[commit]
 
     def _manifest(self, commit: str) -> Manifest:
         try:
-            path = retried(
-                lambda: self._api.hf_hub_download(self.repo, manifest.NAME, repo_type="dataset", revision=commit)
-            )
+            return manifest.load(self._download(manifest.NAME, commit)) or Manifest()
         except errors.EntryNotFoundError:  # the first commit, and what was before we came
             return Manifest()
-        return manifest.load(Path(path).read_bytes()) or Manifest()
+
+    def _download(self, name: str, commit: str) -> bytes:
+        return Path(
+            retried(lambda: self._api.hf_hub_download(self.repo, name, repo_type="dataset", revision=commit))
+        ).read_bytes()

@@ -16,7 +16,7 @@ from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.sending import Ready
-from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import FOLDERS, Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
 
@@ -46,8 +46,8 @@ class LocalTarget:
         if found is None and self.path.is_dir():
             refuse_foreign(self.name, [item.name for item in self.path.iterdir()])
         if found is not None:
-            data = [path for path in (self.path / "data").rglob("*") if path.is_file()]
-            refuse_strays(self.name, [path.relative_to(self.path).as_posix() for path in data], found)
+            here = [path for folder in FOLDERS for path in (self.path / folder).rglob("*") if path.is_file()]
+            refuse_strays(self.name, [path.relative_to(self.path).as_posix() for path in here], found)
         return found or Manifest()
 
     def fetch(self, name: str) -> Path:

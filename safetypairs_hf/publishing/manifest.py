@@ -1,4 +1,4 @@
-"""manifest.parquet: one row a pair; in its metadata the releases, the takedowns and the hash of every data file.
+"""manifest.parquet: one row a pair; in its metadata the releases, the takedowns and the hash of every Parquet file.
 
 All that a release needs to know of the last one, and all that a check of a published version needs.
 """
@@ -27,7 +27,8 @@ NAME = "manifest.parquet"
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE = b"safetypairs.more"
-FORMAT = 1
+FORMAT = 2
+_PAIRS_ALONE = 1  # the format of a manifest that knows of no other files: code that is older than those reads it
 UNREVIEWED = "unreviewed"
 # What reading a damaged manifest may raise.
 DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
@@ -119,13 +120,15 @@ class Manifest:
     """The pairs of a version, and every release up to it, oldest first (JSON values, see `release.py`).
 
     `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
-    this version, by name.
+    this version, by name, and each one of controls and failures. `beside`: what each of these last holds, by name:
+    `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
     """
 
     entries: list[Entry] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     takedowns: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FileHash] = field(default_factory=dict)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def version(self) -> Version | None:
@@ -155,11 +158,12 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
     of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
     more than its own rows.
     """
-    head = {"format": FORMAT, "version": str(manifest.version)}
+    head = {"format": FORMAT if manifest.beside else _PAIRS_ALONE, "version": str(manifest.version)}
     more = {
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,
         "files": manifest.files,
+        **({"beside": manifest.beside} if manifest.beside else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
@@ -181,7 +185,7 @@ def load(data: bytes) -> Manifest | None:
             return None
         file, head = found
         files = {name: FileHash(*values) for name, values in head["files"].items()}
-        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files)
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, head.get("beside", {}))
     except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
@@ -191,7 +195,7 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
     The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns` and `files` (name -> SHA-256, size).
+    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`.
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.

@@ -11,6 +11,8 @@ from safetypairs_hf.building.grouping import Groups
 from safetypairs_hf.building.runfolder import RECIPE, RunFolder
 from safetypairs_hf.building.selection import Selected
 from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publishing.failing import FailurePlan, plan_failures
+from safetypairs_hf.publishing.failure_rows import Failed
 from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, Manifest
 from safetypairs_hf.publishing.takedowns import TAKEN_DOWN, TakenDown
 from safetypairs_hf.publishing.versions import Version
@@ -33,7 +35,7 @@ class Plan:
     """`added` by pair id in the order of the draw, `removed` entries, `kept` entries, rejected pairs by reason.
 
     A relabelled pair (the same two images in another category) is both removed and added: `relabelled` has old pair id
-    -> new pair id.
+    -> new pair id. `failures`: what changes of the failures beside the pairs.
     """
 
     version: Version
@@ -43,10 +45,11 @@ class Plan:
     kept: list[Entry]
     rejected: dict[str, int] = field(default_factory=dict)
     relabelled: dict[str, str] = field(default_factory=dict)
+    failures: FailurePlan = field(default_factory=FailurePlan)
 
     @property
     def empty(self) -> bool:
-        return not self.added and not self.removed
+        return not self.added and not self.removed and self.failures.empty
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -62,12 +65,24 @@ class Plan:
             f"{added} pairs added" if added else "",
             f"{removed} removed" if removed else "",
             f"{relabelled} relabelled" if relabelled else "",
+            f"{len(self.failures.added)} failures added" if self.failures.added else "",
+            f"{len(self.failures.removed)} failures removed" if self.failures.removed else "",
         ]
         return ", ".join(filter(None, what)) or "card and metadata"
 
 
-def make_plan(run: RunFolder, head: Manifest, version: Version, *, replace: bool) -> Plan:
+def make_plan(
+    run: RunFolder,
+    head: Manifest,
+    version: Version,
+    *,
+    replace: bool,
+    with_failures: bool = False,
+    failed: Sequence[Failed] = (),
+) -> Plan:
     """Compare the run's draw with what is published, and place the new pairs beside it.
+
+    `with_failures`: the run's failures are to be published too; `failed`: those that are.
 
     Raises:
         PublishError: the run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
@@ -88,7 +103,11 @@ def make_plan(run: RunFolder, head: Manifest, version: Version, *, replace: bool
     banned = TakenDown(head.takedowns, settings["near_duplicate_bits"])
     added, rejected = _place(drawn, groups, banned, relabelled)
     moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
-    plan = Plan(version, head.version, added, removed, kept, rejected, moved)
+    tested = [entry.identity for entry in kept if entry.split == "test"]
+    tested += [place.identity for place in added.values() if place.split == "test"]
+    bits = settings["near_duplicate_bits"]
+    failures = plan_failures(run if with_failures else None, failed, banned, tested, bits, replace=replace)
+    plan = Plan(version, head.version, added, removed, kept, rejected, moved, failures)
     _refuse_nothing(run, plan)
     return plan
 

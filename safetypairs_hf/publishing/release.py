@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version as installed
-from pathlib import Path
 from typing import Any
 
 from safetypairs_hf import policies
 from safetypairs_hf.building import results
 from safetypairs_hf.building.runfolder import RECIPE, RunFolder
 from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing import manifest, neighbours
-from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, Manifest
+from safetypairs_hf.publishing.control_rows import Tally, control_file, control_rows, image_bytes
+from safetypairs_hf.publishing.failing import published as published_failures
+from safetypairs_hf.publishing.failure_rows import failure_id, failure_row
+from safetypairs_hf.publishing.making import Making, files_of, finish
+from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry
 from safetypairs_hf.publishing.plan import Plan, make_plan
 from safetypairs_hf.publishing.schema import row
-from safetypairs_hf.publishing.sending import Sender, sending
-from safetypairs_hf.publishing.shards import Shards, rewrite_without
-from safetypairs_hf.publishing.target import Change, Target
+from safetypairs_hf.publishing.shards import Shards
+from safetypairs_hf.publishing.target import Target
 from safetypairs_hf.publishing.versions import Version, check
 from safetypairs_hf.taxonomy import SLUGS
 
@@ -45,6 +43,7 @@ def publish(
     replace: bool = False,
     require_review: bool = False,
     accept_license: bool = False,
+    with_failures: bool = False,
     dry_run: bool = False,
     progress: Progress = lambda name, done, total: None,
 ) -> Published:
@@ -54,8 +53,9 @@ def publish(
         replace: make the target hold exactly the run's pairs; else its new pairs are added to what is there.
         require_review: refuse new pairs that nobody has reviewed.
         accept_license: publish on the Hub what models made whose licences forbid some uses; the card then says so.
+        with_failures: publish the run's failed edits too, as the config `failures`.
         dry_run: work everything out, and change nothing.
-        progress: called as ("pairs", written, to write).
+        progress: called as ("pairs", written, to write), then with "failures" where there are any.
 
     Raises:
         PublishError: the release was refused; nothing is changed.
@@ -64,7 +64,8 @@ def publish(
     if not accept_license:
         _refuse_licenses(run, target)
     head = target.head()
-    plan = make_plan(run, head, version, replace=replace)
+    failed = published_failures(target, head)
+    plan = make_plan(run, head, version, replace=replace, with_failures=with_failures, failed=failed)
     if plan.empty and plan.last == version:
         if not dry_run:
             target.settle()
@@ -76,95 +77,46 @@ def publish(
         _refuse_unreviewed(plan)
     if dry_run:
         return Published(plan, "")
-    with files_of(target, plan) as (scratch, sender):
-        new = _write_pairs(run, plan, scratch, sender, progress)
-        return Published(plan, target.commit(finish(target, head, plan, _release(run, plan), new, scratch, sender)))
+    with files_of(target, head, plan) as making:
+        new = _write_pairs(run, plan, making, progress)
+        _write_failures(run, plan, making, progress)
+        return Published(plan, target.commit(finish(target, head, plan, _release(run, plan), new, making)))
 
 
-@contextmanager
-def files_of(target: Target, plan: Plan) -> Iterator[tuple[Path, Sender]]:
-    """Where the files of a release are made, and what sends them; those that lose pairs are there already.
-
-    A disk that fails is a PublishError.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
-            scratch = Path(folder)
-            rewritten = _rewrite(target, plan, scratch)
-            target.begin(plan.version)
-            with sending(scratch, target.send) as sender:
-                for name in rewritten:
-                    sender.add(name)
-                yield scratch, sender
-    except OSError as error:
-        raise PublishError(
-            f"cannot write the release's files: {error.strerror or error}; nothing was published (TMPDIR says where "
-            "they are made)"
-        ) from error
-
-
-def finish(
-    target: Target,
-    head: Manifest,
-    plan: Plan,
-    release: dict[str, Any],
-    new: Sequence[Entry],
-    scratch: Path,
-    sender: Sender,
-    takedowns: Sequence[dict[str, Any]] = (),
-) -> Change:
-    """Write the manifest and the files beside the data below `scratch`, where the data files are already."""
-    emptied = sorted({entry.file for entry in plan.removed} - {entry.file for entry in plan.kept})
-    release = {
-        **release,
-        "version": str(plan.version),
-        **dict(zip(("added", "removed", "relabelled"), plan.counts, strict=True)),
-        "pairs": len(plan.kept) + len(new),
-        "code": f"safetypairs-hf {installed('safetypairs-hf')}",
-        "target": target.name,
-    }
-    files = {name: file for name, file in head.files.items() if name not in emptied} | sender.finish()
-    made = Manifest([*plan.kept, *new], [*head.releases, release], [*head.takedowns, *takedowns], files)
-    (scratch / manifest.NAME).write_bytes(manifest.dump(made))
-    for name, text in neighbours.render(made, target.name).items():
-        path = scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    write = {path.relative_to(scratch).as_posix(): path for path in _files(scratch)}
-    return Change(plan.version, f"{plan.version}: {release['summary']}", write, emptied)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _write_pairs(run: RunFolder, plan: Plan, scratch: Path, sender: Sender, progress: Progress) -> list[Entry]:
+def _write_pairs(run: RunFolder, plan: Plan, making: Making, progress: Progress) -> list[Entry]:
+    """Write the new pairs, each with its controls."""
     policy = {slug: policies.policy_id(slug) for slug in SLUGS}
     version = str(plan.version)
     entries: list[Entry] = []
-    with Shards(scratch, version, sender.add) as shards:
-        for candidate in results.pairs(run):
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    with Shards(making.scratch, version, making.sender.add) as shards:
+        for candidate, controls in results.pairs_with_controls(run):
             place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
             if place is None:
                 continue
             published = row(candidate, place.group, policy[place.category], version)
-            file = shards.add(published, place.split, place.category)
-            size = sum(len(published[column]["bytes"]) for column in ("unsafe_image", "safe_image"))
+            beside = control_rows(published, controls)
+            file = shards.add(published, place.split, place.category, beside)
+            for control in beside:
+                tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
-            entries.append(Entry.of(place.identity, file, *where, version, size, published["review"]["status"]))
+            size, review = image_bytes(published), published["review"]["status"]
+            entries.append(Entry.of(place.identity, file, *where, version, size, review))
             progress("pairs", len(entries), len(plan.added))
+    making.tallies |= {name: tally.to_dict() for name, tally in tallies.items()}
     return entries
 
 
-def _rewrite(target: Target, plan: Plan, scratch: Path) -> list[str]:
-    """Rewrite each file that loses some of its pairs; their names."""
-    leaving: dict[str, list[str]] = defaultdict(list)
-    for entry in plan.removed:
-        leaving[entry.file].append(entry.pair_id)
-    changed = sorted(leaving.keys() & {entry.file for entry in plan.kept})
-    for file in changed:
-        rewrite_without(target.fetch(file), scratch / file, leaving[file])
-    return changed
+def _write_failures(run: RunFolder, plan: Plan, making: Making, progress: Progress) -> None:
+    policy = {slug: policies.policy_id(slug) for slug in SLUGS}
+    version, waiting = str(plan.version), dict(plan.failures.added)
+    with Shards(making.scratch, version, making.sender.add) as shards:
+        for candidate in results.failures(run) if waiting else ():
+            failed = waiting.pop(failure_id(candidate), None)
+            if failed is not None:
+                file = shards.add_failure(failure_row(candidate, policy[failed.category], version), failed.category)
+                making.failed.append(failed._replace(file=file, introduced=version))
+                progress("failures", len(plan.failures.added) - len(waiting), len(plan.failures.added))
 
 
 def _refuse_unreviewed(plan: Plan) -> None:
@@ -207,4 +159,5 @@ def _release(run: RunFolder, plan: Plan) -> dict[str, Any]:
         "test_fraction": parts["selection"]["test_fraction"],
         "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
         "funnel": results.funnel(run)["stages"],
+        **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),
     }

@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safetypairs_hf.publishing.chunks import BOUNDARY
+from safetypairs_hf.publishing.control_rows import control_file, control_schema
+from safetypairs_hf.publishing.failure_rows import ROOT as FAILURES
+from safetypairs_hf.publishing.failure_rows import failure_schema
 from safetypairs_hf.publishing.schema import arrow_schema
 
 # A file closes at so many pairs, or so many bytes of images; pyarrow's first read of 64 kB should hold the footer, of
@@ -38,15 +41,20 @@ _OPTIONS: dict[str, Any] = {
     "write_page_index": False,
     "store_schema": False,
 }
+_IMAGES = ("unsafe_image", "safe_image", "edited_image")
 
 
 @dataclass
 class _Shard:
-    """An open file of one split and category."""
+    """An open file of one split and category, or of a category's failures.
+
+    `beside`: the open file of the controls of its pairs, where any has some.
+    """
 
     name: str
     file: _File
     limit: int  # bytes of images at which the file closes
+    beside: _Shard | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0  # bytes of the images of `rows`
     written: int = 0
@@ -54,7 +62,7 @@ class _Shard:
 
     def add(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
-        self.size += len(row["unsafe_image"]["bytes"]) + len(row["safe_image"]["bytes"])
+        self.size += sum(len(row[name]["bytes"]) for name in _IMAGES if row.get(name) is not None)
         if self.size >= GROUP_BYTES:
             self.flush()
 
@@ -72,34 +80,35 @@ class _Shard:
 
 
 class Shards:
-    """Writes rows below `folder` as `data/<split>/<category>/<version>-<n>.parquet`, few rows in memory at a time.
+    """Writes rows below `folder`, few of them in memory at a time.
 
-    `whole`: called with the name of each file when it is whole.
+    Pairs go to `data/<split>/<category>/<version>-<n>.parquet`, their controls to the file of the same name under
+    `controls/`, failures to `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file
+    when it is whole.
     """
 
     def __init__(self, folder: Path, version: str, whole: Callable[[str], None] = lambda name: None) -> None:
         self.folder = folder
         self.version = version
         self._whole = whole
-        self._open: dict[tuple[str, str], _Shard] = {}
-        self._next: dict[tuple[str, str], int] = {}
+        self._open: dict[str, _Shard] = {}
+        self._next: dict[str, int] = {}
 
-    def add(self, row: dict[str, Any], split: str, category: str) -> str:
-        """Write a row; the name of its file."""
-        key = (split, category)
-        shard = self._open.get(key)
-        if shard is None:
-            number = self._next.get(key, 0)
-            self._next[key] = number + 1
-            name = f"data/{split}/{category}/{self.version}-{number:05d}.parquet"
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            limit = FILE_BYTES if number else FIRST_FILE_BYTES
-            shard = self._open[key] = _Shard(name, _File(path, arrow_schema()), limit)
-        shard.add(row)
-        if shard.full:
-            self._close(key)
-        return shard.name
+    def add(self, row: dict[str, Any], split: str, category: str, controls: Iterable[dict[str, Any]] = ()) -> str:
+        """Write a pair with its controls; the name of its file."""
+        where = f"data/{split}/{category}"
+        shard = self._shard(where, arrow_schema())
+        for control in controls:
+            if shard.beside is None:
+                name = control_file(shard.name)
+                shard.beside = _Shard(name, self._file(name, control_schema()), limit=0)
+            shard.beside.add(control)
+        return self._put(where, shard, row)
+
+    def add_failure(self, row: dict[str, Any], category: str) -> str:
+        """Write a failure; the name of its file."""
+        where = f"{FAILURES}{category}"
+        return self._put(where, self._shard(where, failure_schema()), row)
 
     def __enter__(self) -> Shards:
         return self
@@ -107,27 +116,54 @@ class Shards:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
             if kind is None:
-                for key in list(self._open):
-                    self._close(key)
+                for where in list(self._open):
+                    self._close(where)
         finally:
             for shard in self._open.values():  # none, where all went well
                 shard.file.abandon()
+                if shard.beside is not None:
+                    shard.beside.file.abandon()
 
-    def _close(self, key: tuple[str, str]) -> None:
-        self._open[key].flush()
-        self._open[key].file.close()
-        self._whole(self._open.pop(key).name)
+    def _shard(self, where: str, schema: pa.Schema) -> _Shard:
+        """The open file of a folder, made where there is none."""
+        if where not in self._open:
+            number = self._next.get(where, 0)
+            self._next[where] = number + 1
+            name = f"{where}/{self.version}-{number:05d}.parquet"
+            limit = FILE_BYTES if number else FIRST_FILE_BYTES
+            self._open[where] = _Shard(name, self._file(name, schema), limit)
+        return self._open[where]
+
+    def _put(self, where: str, shard: _Shard, row: dict[str, Any]) -> str:
+        shard.add(row)
+        if shard.full:
+            self._close(where)
+        return shard.name
+
+    def _file(self, name: str, schema: pa.Schema) -> _File:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _File(path, schema)
+
+    def _close(self, where: str) -> None:
+        shard = self._open[where]
+        for each in (shard, shard.beside):
+            if each is not None:
+                each.flush()
+                each.file.close()
+                self._whole(each.name)
+        del self._open[where]
 
 
-def rewrite_without(source: Path, target: Path, pair_ids: Iterable[str]) -> None:
-    """Write `source` to `target` less some pairs, a row group at a time."""
-    gone = pa.array(list(pair_ids))
+def rewrite_without(source: Path, target: Path, ids: Iterable[str], column: str = "pair_id") -> None:
+    """Write `source` to `target` less the rows with some ids in `column`, a row group at a time."""
+    gone = pa.array(list(ids))
     target.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetFile(source) as old:
         new = _File(target, old.schema_arrow)
         try:
             for table in _row_groups(old):
-                kept = table.filter(pc.invert(pc.is_in(table["pair_id"], gone)))
+                kept = table.filter(pc.invert(pc.is_in(table[column], gone)))
                 if kept.num_rows:
                     new.add(kept)
             new.close()

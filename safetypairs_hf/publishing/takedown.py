@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publishing.failing import plan_failures, published
+from safetypairs_hf.publishing.making import files_of, finish
 from safetypairs_hf.publishing.manifest import Entry, Manifest
 from safetypairs_hf.publishing.plan import Plan
-from safetypairs_hf.publishing.release import files_of, finish
 from safetypairs_hf.publishing.takedowns import TakenDown, listed
 from safetypairs_hf.publishing.target import Target
 from safetypairs_hf.publishing.versions import Version, check, least
@@ -41,13 +43,16 @@ def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Vers
     plan = _plan(target, head, list(dict.fromkeys(pair_ids)), version)
     last = head.releases[-1]
     gone = [listed(entry, words, version) for entry in plan.removed]
-    banned = TakenDown(gone, last.get("near_duplicate_bits", _USUAL_BITS))
+    bits = last.get("near_duplicate_bits", _USUAL_BITS)
+    banned = TakenDown(gone, bits)
     near = [entry.pair_id for entry in plan.kept if banned.holds(entry.identity)]
+    # Failed edits of a source that is taken down go with it; they were no part of the benchmark, so no word of them.
+    plan = replace(plan, failures=plan_failures(None, published(target, head), banned, (), bits))
     if dry_run:
         return Done(plan, "", near)
-    with files_of(target, plan) as (scratch, sender):
+    with files_of(target, head, plan) as making:
         release = {**last, "summary": f"{len(gone)} pairs taken down"}
-        return Done(plan, target.commit(finish(target, head, plan, release, [], scratch, sender, gone)), near)
+        return Done(plan, target.commit(finish(target, head, plan, release, [], making, gone)), near)
 
 
 def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] | None:

@@ -58,6 +58,10 @@ class TakenDown:
             return True
         return any(self._near(phash) for phash in (identity.unsafe_phash, identity.safe_phash))
 
+    def holds_image(self, sha256: str, phash: bytes) -> bool:
+        """Whether the image, or one that looks like it, was a member of a pair that was taken down."""
+        return sha256 in self._files or self._near(phash)
+
     def _near(self, phash: bytes) -> bool:
         distance = np.bitwise_count(self._words ^ np.frombuffer(phash, np.uint64)).sum(axis=1)
         return bool((distance <= self._bits).any())

@@ -11,6 +11,7 @@ from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.sending import Ready
 from safetypairs_hf.publishing.versions import Version
 
+FOLDERS = ("data/", "controls/", "failures/")  # whose files are all named by the manifest
 # What a repo or a folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
 
@@ -80,9 +81,9 @@ def refuse_foreign(name: str, files: Sequence[str]) -> None:
 
 
 def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
-    """Raise PublishError unless the data files of a target are those that its manifest names."""
-    here = {file for file in files if file.startswith("data/")}
-    named = {entry.file for entry in held.entries}
+    """Raise PublishError unless the Parquet files of a target are those that its manifest names."""
+    here = {file for file in files if file.startswith(FOLDERS)}
+    named = {entry.file for entry in held.entries} | held.files.keys()
     if strays := here - named:
         raise PublishError(f"{name} holds data files that safetypairs did not write ({_some(strays)}); delete them")
     if lost := named - here:

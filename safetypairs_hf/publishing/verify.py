@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safetypairs_hf.errors import HubUnavailable, PublishError, SafetyPairsError
-from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing import failure_rows, manifest
 from safetypairs_hf.publishing.diff import compare
 from safetypairs_hf.publishing.published import Edition, Published, Stored
+from safetypairs_hf.publishing.target import FOLDERS
+from safetypairs_hf.publishing.verify_beside import check_beside
 from safetypairs_hf.publishing.verify_card import check_card
 from safetypairs_hf.publishing.verify_rows import Problem, check_file
 from safetypairs_hf.publishing.versions import Version, parse
@@ -32,7 +34,7 @@ class Report:
     version: Version
     pairs: int
     files: int = 0
-    size: int = 0  # bytes of the data files
+    size: int = 0  # bytes of the data files, with those of controls and failures
     earlier: list[Version] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -133,14 +135,26 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     """Every file: that it is known, its bytes against what the Hub lists, and data files against the manifest."""
     listed = edition.stored
     rows = _rows_by_file(edition.table)
-    for name in sorted(set(listed) - set(rows)):
-        if name.startswith("data/"):
+    hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
+    beside = {name for name in hashed if name.startswith(FOLDERS[1:])}
+    for name in sorted(set(listed) - set(rows) - beside):
+        if name.startswith(FOLDERS):
             yield Problem(name, "", "is in no row of the manifest")
         elif listed[name]:
             yield from _bytes(edition.fetch(name), name, listed[name], "the Hub lists")
-    hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
-    for name in sorted(set(hashed) ^ set(rows)):
+    named = edition.head.get("beside", {})
+    for name in sorted((set(hashed) - beside) ^ set(rows) | (beside - {failure_rows.NAME}) ^ set(named)):
         yield _wrong(f"its rows and its list of data files do not agree on {name}")
+    for name in sorted(beside):
+        if name not in listed:
+            yield Problem(name, "", "is missing, and the manifest names it")
+            continue
+        path = edition.fetch(name)
+        report.files += 1
+        report.size += path.stat().st_size
+        yield from _bytes(path, name, listed[name], "the Hub lists")
+        yield from _bytes(path, name, hashed[name], "the manifest names")
+    yield from check_beside(edition, listed.__contains__)
     done = 0
 
     def checked(pairs: int) -> None:

@@ -40,6 +40,9 @@ def check_card(edition: Edition) -> Iterator[Problem]:
 
 def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
     files = _by_file(edition.table)
+    data = set(files)
+    files |= {name: (said["rows"], said["size"]) for name, said in edition.head.get("beside", {}).items()}
+    shown = set[str]()
     sizes = {info["config_name"]: {split["name"]: split for split in info["splits"]} for info in header["dataset_info"]}
     for config in header["configs"]:
         name = config["config_name"]
@@ -49,13 +52,16 @@ def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
         for view in config["data_files"]:
             mine = {file for file in files if fnmatchcase(file, view["path"])}
             matched |= mine
+            shown |= mine
             pairs, size = (sum(files[file][index] for file in mine) for index in (0, 1))
             said = sizes[name][view["split"]]
             if (said["num_examples"], said["num_bytes"]) != (pairs, size):
                 what = f"{said['num_examples']} pairs of {said['num_bytes']} bytes"
                 yield Problem(_CARD, "", f"{name}/{view['split']} is said to be {what}; it is {pairs} of {size}")
-        if name == "default" and matched != set(files):
-            yield Problem(_CARD, "", f"the config default leaves out {min(set(files) - matched)}")
+        if name == "default" and matched != data:
+            yield Problem(_CARD, "", f"the config default does not hold the pairs alone, or all: {min(data ^ matched)}")
+    if left := files.keys() - data - shown:
+        yield Problem(_CARD, "", f"no config shows {min(left)}")
 
 
 def _by_file(table: pa.Table) -> dict[str, tuple[int, int]]:

@@ -56,7 +56,7 @@ def check_file(
                     yield from problems
                 checked(len(known))
     except DAMAGE as error:
-        what = f"does not read after {len(entries) - len(waiting)} of {len(entries)} pairs: {_line(error)}"
+        what = f"does not read after {len(entries) - len(waiting)} of {len(entries)} pairs: {line(error)}"
         yield Problem(name, "", what)
         return
     for pair_id in waiting:
@@ -80,7 +80,7 @@ def _check_pair(name: str, row: dict[str, Any], entry: dict[str, Any]) -> list[P
     try:
         found = [*_against_manifest(row, entry), *_images(row, entry)]
     except (TypeError, LookupError) as error:  # a value that is missing, or null
-        found = [f"a value of its row is missing or broken: {_line(error)}"]
+        found = [f"a value of its row is missing or broken: {line(error)}"]
     return [Problem(name, entry["pair_id"], what) for what in found]
 
 
@@ -105,7 +105,7 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
         try:
             assert picture.pixels is not None
         except Exception as error:  # whatever a decoder raises for bytes that are no image
-            yield f"its {member} image does not decode: {_line(error)}"
+            yield f"its {member} image does not decode: {line(error)}"
             continue
         pictures.append(picture)
         if perceptual_hash(picture) != entry[f"{member}_phash"]:
@@ -131,5 +131,6 @@ def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[s
         yield f"changed_fraction is {row['preservation']['changed_fraction']}, and {share} of the pixels differ"
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
+    """The first line of what an error says."""
     return (str(error).strip() or type(error).__name__).split("\n")[0]
