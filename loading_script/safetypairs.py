@@ -19,10 +19,12 @@ Which pairs a version holds, and so which splits a config has, is read from that
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 import datasets
@@ -48,6 +50,7 @@ CATEGORIES = (
     "disasters",
 )
 SPLITS = ("train", "test")
+BESIDE = ("controls", "failures")
 
 
 class Release(datasets.BuilderConfig):
@@ -59,12 +62,12 @@ class Release(datasets.BuilderConfig):
 class SafetyPairs(datasets.ArrowBasedBuilder):
     """The published configs: `default` and one a category (splits train, test), `by_category` (its splits over test).
 
-    A config has only the splits that hold pairs; a split that comes with another number of pairs than the manifest
+    Where a release has them, also `controls` (splits train, test) and `failures` (train). A config has only the splits that hold pairs; a split that comes with another number of pairs than the manifest
     says is an error of `download_and_prepare`.
     """
 
     BUILDER_CONFIG_CLASS = Release
-    BUILDER_CONFIGS = [Release(name=name) for name in ("default", "by_category", *CATEGORIES)]
+    BUILDER_CONFIGS = [Release(name=name) for name in ("default", "by_category", *CATEGORIES, *BESIDE)]
     DEFAULT_CONFIG_NAME = "default"
 
     def __init__(
@@ -73,7 +76,7 @@ class SafetyPairs(datasets.ArrowBasedBuilder):
         """Find the release; nothing but its manifest is downloaded.
 
         Args:
-            config_name: "default", "by_category" or a category.
+            config_name: "default", "by_category", a category, "controls" or "failures".
             version: "1.2.0" or "v1.2.0". None: the one that this file came with; where it came alone, the newest.
             repo: "org/name" on the Hub (HF_ENDPOINT), or a folder that holds a release. None: where this file came
                 from, if that is the Hub's cache or such a folder; else DEFAULT_REPO.
@@ -162,6 +165,8 @@ def _version_of(manifest: str, root: str) -> str:
 
 def _splits(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """The config's splits that hold pairs: their files, and their (pairs, bytes of images)."""
+    if config in BESIDE:
+        return _splits_beside(manifest, config)
     columns = pq.read_table(manifest, columns=["file", "split", "category", "size"]).to_pydict()
     files: dict[str, set[str]] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -176,6 +181,23 @@ def _splits(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str,
             sizes[name] = pairs + 1, total + size
     order = [name for name in SPLITS + CATEGORIES if name in files]
     return {name: sorted(files[name]) for name in order}, {name: sizes[name] for name in order}
+
+
+def _splits_beside(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+    """As `_splits`, of `controls` or `failures`: the manifest lists their files with rows and bytes in its metadata."""
+    more = (pq.read_schema(manifest).metadata or {}).get(b"safetypairs.more")
+    beside = json.loads(zlib.decompress(base64.b85decode(more))).get("beside", {}) if more else {}
+    files: dict[str, list[str]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in sorted(beside):
+        folder, inner = name.split("/")[:2]
+        if folder == config:
+            split = inner if config == "controls" else "train"
+            files.setdefault(split, []).append(name)
+            rows, total = sizes.get(split, (0, 0))
+            sizes[split] = rows + beside[name]["rows"], total + beside[name]["size"]
+    order = [split for split in SPLITS if split in files]
+    return {split: files[split] for split in order}, {split: sizes[split] for split in order}
 
 
 def _names(root: str) -> dict[str, str | None]:

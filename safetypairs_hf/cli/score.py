@@ -14,20 +14,32 @@ from safetypairs_hf.cli.options import scoring_options
 @scoring_options
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data set that the predictions are on, for the signature.")
 @click.option("--split", help="Its split, for the signature.")
+@click.option("--controls", type=click.Path(dir_okay=False), help="Predictions on the pairs' controls: artifact_gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
-    predictions: str, threshold: float, incomplete: str, data: str | None, split: str | None, as_json: bool
+    predictions: str,
+    threshold: float,
+    incomplete: str,
+    data: str | None,
+    split: str | None,
+    controls: str | None,
+    as_json: bool,
 ) -> None:
     """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON Lines file.
 
     One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
     where there are any category and group.
 
+    CONTROLS holds the same guard's answers to the config `controls`, with a column control: null_edit, neutral_edit or
+    both_regenerated (without the column: all are of the last). artifact_gap is the pair accuracy on the pairs less that
+    on the regenerated ones, with a paired interval: far above 0 where a guard sees the edit and not what it shows.
+
     \b
     safetypairs score guard.csv
+    safetypairs score guard.csv --controls guard-controls.csv
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
     from safetypairs_hf.metric.scoring import score
 
-    result = score(predictions, threshold=threshold, incomplete=incomplete, data=data, split=split)
+    result = score(predictions, threshold=threshold, incomplete=incomplete, data=data, split=split, controls=controls)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

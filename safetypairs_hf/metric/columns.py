@@ -12,7 +12,7 @@ from safetypairs_hf.errors import PairError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KNOWN = ("pair_id", "reference", "prediction", "score", "category", "group")
+KNOWN = ("pair_id", "reference", "prediction", "score", "category", "group", "control")
 _ABSENT = object()
 
 
@@ -73,7 +73,7 @@ def _dataset(data: Any) -> dict[str, Any]:
     names = [name for name in KNOWN if name in data.column_names]
     table = data.select_columns(names).with_format("arrow")[:]
     columns = {name: table.column(name) for name in names}
-    for name in ("category", "group"):
+    for name in ("category", "group", "control"):
         labels = getattr(data.features.get(name), "names", None)
         if name in columns and labels:
             import pyarrow as pa

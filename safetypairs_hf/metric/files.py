@@ -11,7 +11,7 @@ from typing import Any
 from safetypairs_hf.errors import PairError
 from safetypairs_hf.metric.columns import KNOWN, columns_of_dicts
 
-TEXT = ("pair_id", "category", "group")
+TEXT = ("pair_id", "category", "group", "control")
 
 
 def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:

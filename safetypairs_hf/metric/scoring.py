@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.metric.figures import Figures, all_figures, scored
+from safetypairs_hf.metric.gap import ControlFigures, control_figures
 from safetypairs_hf.metric.intervals import RESAMPLES, SEED
 from safetypairs_hf.metric.pairs import pairs_of
 
@@ -23,19 +24,25 @@ class PairScore(Figures):
 
     `macro_pair_accuracy`: unweighted mean over the categories present, None where no category was given; then
     `per_category` is empty. `n_incomplete`: pairs with one image only, left out on request. `signature`: two scores
-    compare where their signatures are equal.
+    compare where their signatures are equal. `controls`: what controls say, where any were given (see `gap.py`).
     """
 
     n_incomplete: int
     macro_pair_accuracy: float | None
     per_category: dict[str, Figures]
     signature: str
+    controls: ControlFigures | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure by its name in METRIC.md, in plain Python values that JSON takes; `per_category` is nested."""
+        """Every figure by its name in METRIC.md, in plain Python values that JSON takes; `per_category` is nested.
+
+        With controls `artifact_gap` and the others of `ControlFigures` are among them.
+        """
+        plain = {name: value for name, value in super().to_dict().items() if name != "controls"}
         return {
-            **super().to_dict(),
+            **plain,
             "per_category": {name: figures.to_dict() for name, figures in self.per_category.items()},
+            **({} if self.controls is None else self.controls.to_dict()),
         }
 
     def __str__(self) -> str:
@@ -52,6 +59,7 @@ def score(
     data: str | None = None,
     split: str | None = None,
     fidelity: str | None = None,
+    controls: Any = None,
 ) -> PairScore:
     """Pair-consistent figures of one guard's predictions, one row an image.
 
@@ -63,6 +71,8 @@ def score(
     `incomplete`: "drop" leaves pairs with one image only out, and counts them; "error" refuses them.
     `data` (such as "org/name@1.2.0"), `split`, `fidelity` (how close the prompt is to the model's own): only for the
     signature.
+    `controls`: the same guard's predictions on controls of these pairs, in the same forms, for `artifact_gap`: rows of
+    both_regenerated, or of every kind with a column `control`.
 
     Raises PairError, naming the rule, how many pairs break it and the first five ids.
     """
@@ -86,6 +96,9 @@ def score(
             fidelity=fidelity,
             scored=None if whole is None else int(np.count_nonzero(whole)),
         ),
+        controls=None
+        if controls is None
+        else control_figures(pairs, controls, threshold=threshold, incomplete=incomplete),
     )
 
 

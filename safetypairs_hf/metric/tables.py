@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.comparing import PairComparison
+    from safetypairs_hf.metric.gap import ControlFigures
     from safetypairs_hf.metric.scoring import PairScore
 
 WIDTH = 80
@@ -39,6 +40,7 @@ def score_table(score: PairScore) -> str:
                 f"{score.best_threshold:.4g}, picked on these pairs: optimistic",
             ),
         ]
+    lines += _controls(score.controls) if score.controls else []
     if score.macro_pair_accuracy is not None:
         lines.append(_line("mean over categories", score.macro_pair_accuracy))
         lines += ["", *_categories(score)]
@@ -73,6 +75,26 @@ def comparison_table(comparison: PairComparison) -> str:
         if incomplete:
             lines.append(f"{counted(incomplete, 'incomplete pair')} of {name} left out")
     return "\n".join([*lines, "", *wrapped(c.signature)])
+
+
+def _controls(controls: ControlFigures) -> list[str]:
+    lines = []
+    for name, what, gap in (
+        ("artifact gap", "both regenerated", controls.regenerated),
+        ("neutral gap", "neutral edit", controls.neutral),
+    ):
+        if gap is not None:
+            told = f"{gap.pair_accuracy:.4f} less {gap.control_pair_accuracy:.4f} on {what}"
+            lines += [
+                _line(name, gap.gap, _interval(gap.ci)),
+                f"{'':<33}{told}, {counted(gap.n_pairs, 'pair')}",
+            ]
+            if gap.left_out or gap.unmatched:
+                lines.append(f"{'':<33}left out: {gap.left_out:,} without it, {gap.unmatched:,} of other pairs")
+    if controls.null_edit_unsafe_rate is not None:
+        told = f"called unsafe, of {counted(controls.n_null_edits, 'null edit')}"
+        lines.append(_line("null edits", controls.null_edit_unsafe_rate, told))
+    return lines
 
 
 def _categories(score: PairScore) -> list[str]:

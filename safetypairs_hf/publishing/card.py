@@ -159,6 +159,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
         by_category="test" in totals,
         columns=resource("columns.yaml"),
+        beside=resource("beside.yaml"),
         release=release,
         judging=release["judging"],
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],

@@ -14,7 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from safetypairs_hf.building.controls import KINDS
 from safetypairs_hf.publishing import card, licenses, markdown
+from safetypairs_hf.publishing.control_rows import CONTROL_COLUMNS
+from safetypairs_hf.publishing.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.schema import COLUMNS, DIRECTIONS
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
@@ -23,7 +26,7 @@ _REPO = "repo"
 _FILES = "files"
 _PAIRS = "pairs"
 _IMAGE = COLUMNS["unsafe_image"]
-_LABELS = {"category": SLUGS, "direction": DIRECTIONS}
+_LABELS = {"category": SLUGS, "direction": DIRECTIONS, "control": KINDS}
 # No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
 _NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
 
@@ -108,7 +111,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
         "distribution": _distribution(manifest, where if card.on_hub(name) else None),
-        "recordSet": [_pairs(card.splits_of(manifest.totals())), _categories()],
+        "recordSet": [_pairs(card.splits_of(manifest.totals())), *_beside(manifest), _categories()],
     }
 
 
@@ -126,16 +129,12 @@ def _responsible(manifest: Manifest) -> dict[str, Any]:
 
 
 def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]:
-    files = {
-        "@type": "cr:FileSet",
-        "@id": _FILES,
-        "name": _FILES,
-        "description": "All pairs: data/<split>/<category>/<version>-<n>.parquet.",
-        "encodingFormat": "application/x-parquet",
-        "includes": "data/*/*/*.parquet",
-    }
+    sets = [_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet")]
+    for name, (_, folders, _) in _held(manifest).items():
+        what = f"The config {name}: {name}/{folders}/<version>-<n>.parquet."
+        sets.append(_set(f"{name}-files", what, f"{name}/{'*/' * len(folders.split('/'))}*.parquet"))
     if where is None:
-        return [files]
+        return sets
     repo = {
         "@type": "cr:FileObject",
         "@id": _REPO,
@@ -145,7 +144,46 @@ def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]
         "encodingFormat": "git+https",
         "sha256": _NO_CHECKSUM,
     }
-    return [repo, {**files, "containedIn": {"@id": _REPO}}]
+    return [repo, *({**files, "containedIn": {"@id": _REPO}} for files in sets)]
+
+
+def _set(name: str, description: str, includes: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "description": description,
+        "encodingFormat": "application/x-parquet",
+        "includes": includes,
+    }
+
+
+def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, str]]:
+    """The configs beside the pairs that hold rows: their columns, folders and key ("" where a row has no one key)."""
+    every = {
+        "controls": (CONTROL_COLUMNS, "<split>/<category>", ""),
+        "failures": (FAILURE_COLUMNS, "<category>", "failure_id"),
+    }
+    return {name: of for name, of in every.items() if name in card.configs(manifest)}
+
+
+def _beside(manifest: Manifest) -> list[dict[str, Any]]:
+    """A record set for each of the configs beside the pairs."""
+    texts = card.resource("beside.yaml")
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": name,
+            "name": name,
+            "description": f"The config {name}; see README.md.",
+            **({"key": {"@id": f"{name}/{key}"}} if key else {}),
+            "field": [
+                _field(name, f"{name}-files", [column], arrow, _text(column, texts[name][column]))
+                for column, arrow in columns.items()
+            ],
+        }
+        for name, (columns, _, key) in _held(manifest).items()
+    ]
 
 
 def _pairs(splits: list[str]) -> dict[str, Any]:
@@ -169,7 +207,13 @@ def _pairs(splits: list[str]) -> dict[str, Any]:
         "name": _PAIRS,
         "description": "The pairs.",
         "key": {"@id": f"{_PAIRS}/pair_id"},
-        "field": [split, *(_field([column], arrow, _text(column, texts[column])) for column, arrow in COLUMNS.items())],
+        "field": [
+            split,
+            *(
+                _field(_PAIRS, _FILES, [column], arrow, _text(column, texts[column]))
+                for column, arrow in COLUMNS.items()
+            ),
+        ],
     }
 
 
@@ -180,18 +224,19 @@ def _text(column: str, text: str) -> str:
     )
 
 
-def _field(path: list[str], arrow: pa.DataType, text: str = "") -> dict[str, Any]:
-    """The field at `path`, a column and the keys within it."""
-    field: dict[str, Any] = {"@type": "cr:Field", "@id": "/".join([_PAIRS, *path]), "name": "/".join(path)}
+def _field(records: str, files: str, path: list[str], arrow: pa.DataType, text: str = "") -> dict[str, Any]:
+    """The field at `path`, a column and the keys within it, of a record set over a file set."""
+    field: dict[str, Any] = {"@type": "cr:Field", "@id": "/".join([records, *path]), "name": "/".join(path)}
     field |= {"description": text} if text else {}
     if pa.types.is_list(arrow):
         field["repeated"] = True
         arrow = arrow.value_type
     if pa.types.is_struct(arrow) and arrow != _IMAGE:
-        field["subField"] = [_field([*path, arrow.field(i).name], arrow.field(i).type) for i in range(arrow.num_fields)]
+        inner = [arrow.field(number) for number in range(arrow.num_fields)]
+        field["subField"] = [_field(records, files, [*path, each.name], each.type) for each in inner]
         return field
     keys = [*path[1:], *(["bytes"] if arrow == _IMAGE else [])]
-    source: dict[str, Any] = {"fileSet": {"@id": _FILES}, "extract": {"column": path[0]}}
+    source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": path[0]}}
     if keys:
         source["transform"] = [{"jsonPath": key} for key in keys]
     return {**field, "dataType": _type(arrow), "source": source}
@@ -202,6 +247,8 @@ def _type(arrow: pa.DataType) -> str:
         return "sc:ImageObject"
     if pa.types.is_integer(arrow):
         return "sc:Integer"
+    if pa.types.is_boolean(arrow):
+        return "sc:Boolean"
     return "sc:Float" if pa.types.is_floating(arrow) else "sc:Text"
 
 

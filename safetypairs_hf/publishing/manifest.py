@@ -27,8 +27,7 @@ NAME = "manifest.parquet"
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE = b"safetypairs.more"
-FORMAT = 2
-_PAIRS_ALONE = 1  # the format of a manifest that knows of no other files: code that is older than those reads it
+FORMAT = 1
 UNREVIEWED = "unreviewed"
 # What reading a damaged manifest may raise.
 DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
@@ -158,7 +157,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
     of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
     more than its own rows.
     """
-    head = {"format": FORMAT if manifest.beside else _PAIRS_ALONE, "version": str(manifest.version)}
+    head = {"format": FORMAT, "version": str(manifest.version)}
     more = {
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,

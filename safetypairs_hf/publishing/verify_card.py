@@ -58,8 +58,10 @@ def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
             if (said["num_examples"], said["num_bytes"]) != (pairs, size):
                 what = f"{said['num_examples']} pairs of {said['num_bytes']} bytes"
                 yield Problem(_CARD, "", f"{name}/{view['split']} is said to be {what}; it is {pairs} of {size}")
-        if name == "default" and matched != data:
-            yield Problem(_CARD, "", f"the config default does not hold the pairs alone, or all: {min(data ^ matched)}")
+        if name == "default" and data - matched:
+            yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")
+        if name not in ("controls", "failures") and matched - data:
+            yield Problem(_CARD, "", f"the config {name} holds {min(matched - data)}, which is no file of pairs")
     if left := files.keys() - data - shown:
         yield Problem(_CARD, "", f"no config shows {min(left)}")
 
