@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.errors import PairError as PairError
     from safetypairs_hf.errors import SafetyPairsError as SafetyPairsError
     from safetypairs_hf.errors import VersionMismatch as VersionMismatch
+    from safetypairs_hf.evaluating.running import evaluate as evaluate
     from safetypairs_hf.loading.dataset import load as load
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.metric import ManyComparison as ManyComparison
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import score as score
 
 _WHERE = {
+    "evaluate": "safetypairs_hf.evaluating.running",
     "load": "safetypairs_hf.loading.dataset",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",

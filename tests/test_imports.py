@@ -22,6 +22,7 @@ FLOORS = (
     {"building", "icons", "localhub", "metric", "models"},
     {"editors", "guards", "instructors", "publishing"},
     {"loading", "sources", "tiny"},
+    {"evaluating"},
     {"demo", "integrations", "report"},
     {"cli"},
     {"__init__", "__main__"},

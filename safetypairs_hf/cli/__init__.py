@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": "What changed from one version to another.",
     "verify": "Read a published version again, and check it.",
     "takedown": "Remove pairs for good, in a new major version.",
+    "evaluate": "Run a guard over the pairs of a version.",
     "score": "Pair-consistent accuracy of predictions.",
     "compare": "Two models or more on the same pairs.",
     "failures": "The pairs that a guard has wrong, worst first.",

@@ -121,7 +121,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_score_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     expected = score(files[0], data="org/name@1.2.0", threshold=0.25)
     given = ["score", files[0], "--data", "org/name@1.2.0", "--threshold", "0.25"]
-    assert run(capsys, *given) == (0, f"{expected}\n", "")
+    code, out, err = run(capsys, *given)
+    assert (code, out) == (0, f"{expected}\n")
+    assert err.startswith("safetypairs: not checked against org/name@1.2.0: ")
     code, out, _ = run(capsys, *given, "--json")
     assert (code, json.loads(out)) == (0, expected.to_dict())
 

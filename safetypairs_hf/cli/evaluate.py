@@ -1,0 +1,99 @@
+"""`safetypairs evaluate`: a guard over the pairs of a published version."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from safetypairs_hf.errors import RunError
+
+
+@click.command("evaluate")
+@click.argument("guard")
+@click.option("--data", required=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version by default.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
+@click.option("--limit", type=click.IntRange(min=1), help="So many whole pairs, a random sample of them.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images the guard takes at once; its own by default.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the guard; repeatable.")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
+@click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    guard: str,
+    data: str,
+    out: Path,
+    split: str,
+    configs: tuple[str, ...],
+    limit: int | None,
+    batch_size: int | None,
+    settings: tuple[str, ...],
+    threshold: float,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run a guard over the pairs of a version: predictions in a file, and their figures.
+
+    GUARD is a name of the catalogue (llavaguard, chat-vlm, server, ...); an unknown one lists them. Started again, a
+    run goes on where it was stopped, to the same bytes.
+
+    \b
+    safetypairs evaluate colour-and-clutter --data ./safetypairs --out c.parquet
+    safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
+        --set model=./my-model --limit 50
+    """
+    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.evaluating.running import UnfinishedError, run
+    from safetypairs_hf.guards.catalogue import make_guard
+
+    chosen = _settings(settings) | ({"batch_size": str(batch_size)} if batch_size else {})
+    judge = make_guard(guard, chosen)
+    quiet_hub()
+    if not sys.stderr.isatty():
+        import datasets
+
+        datasets.disable_progress_bars()
+    try:
+        with unit_bars() as progress:
+            work = run(judge, data, out, split, configs, limit=limit, fresh=fresh, progress=progress)
+    except KeyboardInterrupt:
+        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
+    except UnfinishedError as left:  # this process did all of its share
+        click.echo(f"safetypairs: {left}", err=True)
+        return
+    if work.images:
+        done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it in the guard"
+        click.echo(f"safetypairs: judged {done}", err=True)
+    _show(out, threshold, as_json)
+
+
+def _settings(given: tuple[str, ...]) -> dict[str, str]:
+    chosen = {}
+    for setting in given:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {setting}: expected KEY=VALUE")
+        chosen[key] = value
+    return chosen
+
+
+def _show(out: Path, threshold: float, as_json: bool) -> None:
+    from safetypairs_hf.evaluating.metadata import read_run
+    from safetypairs_hf.evaluating.running import score_run
+    from safetypairs_hf.evaluating.summary import abstentions
+
+    score, without, run = score_run(out, threshold), abstentions(out), read_run(out)
+    if as_json:
+        told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
+        click.echo(json.dumps({**score.to_dict(), **told}, indent=2))
+        return
+    click.echo(str(score))
+    if str(without):
+        click.echo(f"\n{without}")
+    click.echo(f"\nPredictions: {out}")
+    if run and run["data"]["configs"] == ["controls"]:
+        click.echo(f"These are of both_regenerated. The artifact gap: safetypairs score PAIRS --controls {out}")

@@ -1,0 +1,67 @@
+"""`safetypairs results`: what a guard scored, on the Hub page of its model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group("results")
+def command() -> None:
+    """Results of a guard on the Hub.
+
+    \b
+    Example:  safetypairs results push guard.parquet my-org/guard \\
+                --data my-org/safetypairs@1.2.0
+    """
+
+
+@command.command("push")
+@click.argument("predictions", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("model_repo")
+@click.option("--data", required=True, metavar="TARGET@VERSION", help="The version, on the Hub, that was judged.")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
+@click.option("--pr", "pull_request", is_flag=True, help="Open a pull request; needs no right to write.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def push_results(
+    predictions: Path,
+    model_repo: str,
+    data: str,
+    threshold: float,
+    pull_request: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write the figures of PREDICTIONS to MODEL_REPO.
+
+    They go to .eval_results/<name of the dataset>.yaml, with the commit of the version, which the Hub shows on the
+    model's page and on the dataset's leaderboard. PREDICTIONS must be on all pairs of one split of that very version.
+
+    \b
+    safetypairs results push guard.parquet my-org/guard \\
+      --data my-org/safetypairs@1.2.0 --dry-run
+    """
+    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.evaluating.metadata import read_run
+    from safetypairs_hf.publishing.eval_results import push
+
+    quiet_hub()
+    run = read_run(predictions)
+    pushed = push(
+        predictions, model_repo, data, run=run, threshold=threshold, pull_request=pull_request, dry_run=dry_run
+    )
+    if as_json:
+        click.echo(json.dumps({**pushed.to_dict(), "dry_run": dry_run}, indent=2))
+        return
+    for entry in pushed.entries:
+        click.echo(f"{entry.task_id}: {entry.value:.4f}")
+    click.echo(pushed.entries[0].notes)
+    if dry_run:
+        click.echo(f"would write {pushed.file} to {pushed.repo}; nothing was changed")
+    elif pushed.changed:
+        click.echo(f"written: {pushed.where}")
+    else:
+        click.echo(f"{pushed.where} says so already: nothing to do")

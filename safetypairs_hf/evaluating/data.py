@@ -1,0 +1,201 @@
+"""What a guard is asked: the images of the pairs of a version, each image once, in work units."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.taxonomy import SLUGS
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_AT_ONCE = 64  # images in memory while they are hashed
+
+
+class Image(NamedTuple):
+    """What makes two images the same question: the SHA-256 of the file, and the category that it is judged under."""
+
+    sha256: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """Whole pairs, one row an image, without the images' bytes.
+
+    `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
+    `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
+    its pair a row is of; else None.
+    """
+
+    name: str | None
+    configs: tuple[str, ...]
+    split: str
+    limit: int | None
+    pair_ids: list[str]
+    references: list[int]
+    groups: list[str]
+    images: list[Image]
+    controls: list[str] | None
+    _places: list[tuple[Dataset, int]]
+
+    @property
+    def n_pairs(self) -> int:
+        return len(set(self.pair_ids))
+
+    def digest(self) -> str:
+        """16 hex digits of every row: two runs with the same digest asked about the same images of the same pairs."""
+        digest = hashlib.sha256()
+        controls = self.controls or [""] * len(self.images)
+        for row in zip(self.pair_ids, self.references, self.groups, self.images, controls, strict=True):
+            digest.update(f"{row}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def units(self, size: int) -> list[list[int]]:
+        """The rows to judge, one for each distinct image, `size` a unit.
+
+        Sorted by category, so that the prompts of a batch are of one length; it depends on the data alone.
+        """
+        first: dict[Image, int] = {}
+        for row, image in enumerate(self.images):
+            first.setdefault(image, row)
+        order = {slug: number for number, slug in enumerate(SLUGS)}
+        rows = sorted(first.values(), key=lambda row: (order.get(self.images[row].category, len(order)), row))
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def read(self, row: int) -> bytes:
+        """The encoded file that a row shows. May be called from any thread."""
+        part, index = self._places[row]
+        return _bytes(part[index]["image"])
+
+
+def open_data(
+    data: str | Dataset, split: str = "test", configs: Sequence[str] = ("default",), limit: int | None = None
+) -> Data:
+    """The pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` gave.
+
+    A pair that several configs hold is taken once. `limit`: so many whole pairs, those of the lowest ids; ids are
+    hashes, so that is a random sample, and one that a larger limit holds.
+
+    Raises:
+        SafetyPairsError: no such target, version, config or split (see `load`), or there is no pair.
+    """
+    import datasets
+
+    from safetypairs_hf.loading.images import images
+
+    name, parts = (_named(data, split, configs)) if isinstance(data, str) else (None, [_one_split(data, split)])
+    kept = [part for part in _distinct(parts, limit) if len(part)]
+    if not kept:
+        raise SafetyPairsError(f"{name or 'the dataset'} has no pairs in split {split!r}; there is nothing to evaluate")
+    controls = _controls(kept)
+    encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
+    hashes = list(itertools.chain.from_iterable(map(_hashes, encoded)))
+    there = {row: digest for row, digest in enumerate(hashes) if digest}
+    if len(there) < len(hashes) and controls is None:
+        raise SafetyPairsError(f"{'+'.join(configs)} has rows with one image, so no pairs; name a config of pairs")
+    pair_ids, references, groups, categories = (
+        [value for part in encoded for value in part[key][:]] for key in ("pair_id", "reference", "group", "category")
+    )
+    places = [(part, index) for part in encoded for index in range(len(part))]
+    return Data(
+        name=name,
+        configs=tuple(configs),
+        split=split,
+        limit=limit,
+        pair_ids=[pair_ids[row] for row in there],
+        references=[references[row] for row in there],
+        groups=[groups[row] for row in there],
+        images=[Image(digest, categories[row]) for row, digest in there.items()],
+        controls=None if controls is None else [controls[row] for row in there],
+        _places=[places[row] for row in there],
+    )
+
+
+def named_version(text: str) -> tuple[str, str]:
+    """TARGET and the version, of `TARGET@X.Y.Z` or of `TARGET`, whose newest version is looked up."""
+    from safetypairs_hf.loading import versions
+
+    target, at, version = text.rpartition("@")
+    if at and "/" not in version:
+        return target, str(versions.version_of(version))
+    if versions.is_folder(text):
+        held = versions.folder_version(Path(text).expanduser())
+        if held is None:
+            raise SafetyPairsError(f"{text} has no manifest of ours; name a folder that `safetypairs publish` wrote")
+        return text, str(held)
+    return text, versions.resolve(text, None).asked.removeprefix("v")
+
+
+def _named(text: str, split: str, configs: Sequence[str]) -> tuple[str, list[Any]]:
+    from safetypairs_hf.loading.dataset import load
+
+    target, version = named_version(text)
+    parts = [load(target, version, config, split) for config in dict.fromkeys(configs)]
+    return f"{target}@{version}", parts
+
+
+def _one_split(data: Any, split: str) -> Any:
+    import datasets
+
+    if isinstance(data, datasets.DatasetDict):
+        if split not in data:
+            raise SafetyPairsError(f"the dataset has no split {split!r}; there are {', '.join(data)}")
+        return data[split]
+    if not isinstance(data, datasets.Dataset):
+        raise SafetyPairsError(
+            f"evaluate takes TARGET@VERSION or a datasets.Dataset of pairs, not {type(data).__name__}; "
+            "load it whole, without streaming"
+        )
+    return data
+
+
+def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:
+    """Each pair in the first of the parts that hold it, and no more pairs than the limit, each with all its rows."""
+    owner: dict[str, int] = {}
+    places = []
+    for number, part in enumerate(parts):
+        for row, pair_id in enumerate(part["pair_id"][:]):
+            if owner.setdefault(pair_id, number) == number:
+                places.append((pair_id, number, row))
+    if limit is not None:
+        chosen = set(sorted(owner)[:limit])
+        places = [place for place in places if place[0] in chosen]
+    return [
+        part.select(sorted(row for _, number, row in places if number == index)) for index, part in enumerate(parts)
+    ]
+
+
+def _controls(parts: Sequence[Any]) -> list[str] | None:
+    """Of each image which control it is of; None where these are pairs."""
+    with_them = [part for part in parts if "control" in part.column_names]
+    if not with_them:
+        return None
+    if len(with_them) < len(parts):
+        raise SafetyPairsError("the config controls holds no pairs of its own; evaluate it alone, into another file")
+    names = [(part.features["control"].names, part["control"][:]) for part in parts]
+    return [named[number] for named, numbers in names for number in numbers for _ in range(2)]
+
+
+def _hashes(part: Any) -> list[str | None]:
+    def hashed(image: dict[str, Any] | None) -> str | None:
+        return None if image is None else hashlib.sha256(_bytes(image)).hexdigest()
+
+    with ThreadPoolExecutor() as pool:
+        return [
+            digest
+            for batch in part.select_columns(["image"]).iter(_AT_ONCE)
+            for digest in pool.map(hashed, batch["image"])
+        ]
+
+
+def _bytes(image: dict[str, Any]) -> bytes:
+    held = image["bytes"]
+    return Path(image["path"]).read_bytes() if held is None else held

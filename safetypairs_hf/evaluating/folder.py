@@ -1,0 +1,111 @@
+"""The parts of a run on disk: `OUT.parts/run.json` and a part for each work unit, whole or not there."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.building.runfolder import RunFolder
+from safetypairs_hf.errors import RunError
+from safetypairs_hf.evaluating.data import Image
+from safetypairs_hf.evaluating.identity import check_same
+from safetypairs_hf.evaluating.metadata import read_run
+from safetypairs_hf.records import Verdict
+
+_RUN = "run.json"
+
+
+class Parts:
+    """What is done of a run into `out`; a path that ends in .parquet.
+
+    Raises RunError where `out`, or its parts, are of another run, or something else lies there.
+    """
+
+    def __init__(self, out: Path, identity: Mapping[str, Any], *, fresh: bool = False) -> None:
+        self.out, self.identity = out, identity
+        self.path = out.with_name(f"{out.name}.parts")
+        if out.suffix != ".parquet":
+            raise RunError(f"--out {out}: predictions are a .parquet file, such as {out.with_suffix('.parquet')}")
+        if fresh:
+            out.unlink(missing_ok=True)
+            self.clear()
+        self._folder = RunFolder(str(self.path))
+        self.joined = self._is_joined()
+        if not self.joined:
+            self._begin()
+
+    def has(self, unit: int) -> bool:
+        return self._folder.has(self._name(unit))
+
+    def write(self, unit: int, images: Sequence[Image], verdicts: Sequence[Verdict]) -> None:
+        """Keep a unit; from then on it is done."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table(
+            {
+                "sha256": pa.array([image.sha256 for image in images], pa.string()),
+                "category": pa.array([image.category for image in images], pa.string()),
+                "score": pa.array([verdict.p_unsafe for verdict in verdicts], pa.float64()),
+                "note": pa.array([verdict.note for verdict in verdicts], pa.string()),
+                "raw": pa.array([verdict.raw for verdict in verdicts], pa.string()),
+            }
+        )
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self._folder.write(self._name(unit), buffer.getvalue())
+
+    def read(self, unit: int) -> dict[Image, Verdict]:
+        """What a unit came to. Raises RunError where its file is damaged."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        name = self._name(unit)
+        try:
+            rows = pq.read_table(io.BytesIO(self._folder.read(name))).to_pylist()
+            return {
+                Image(row["sha256"], row["category"]): Verdict(row["score"], row["note"], row["raw"]) for row in rows
+            }
+        except (pa.ArrowException, KeyError) as error:
+            raise RunError(f"{self.path / name} is damaged; delete it and run the same command again") from error
+
+    def finish(self, data: bytes) -> None:
+        """Put the predictions in their place, whole, and remove the parts."""
+        RunFolder(str(self.out.parent)).write(self.out.name, data)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the parts, where the predictions are in their place."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def lock(self) -> Any:
+        """Held while the parts are joined, by one process of several."""
+        from filelock import FileLock
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path / "lock")
+
+    def _is_joined(self) -> bool:
+        if not self.out.exists():
+            return False
+        run = read_run(self.out)
+        if run is None:
+            raise RunError(f"{self.out} is no file that evaluate wrote; name another --out")
+        check_same(run, self.identity, str(self.out))
+        return True
+
+    def _begin(self) -> None:
+        if self._folder.has(_RUN):
+            check_same(self._folder.read_json(_RUN), self.identity, str(self.path))
+        elif any(name.endswith(".parquet") for name in self._folder.files()):
+            raise RunError(f"{self.path} has parts and no {_RUN}; name another --out, or start over with --fresh")
+        else:
+            # As it is read back: JSON knows no tuples.
+            self._folder.write_json(_RUN, json.loads(json.dumps(self.identity)))
+
+    def _name(self, unit: int) -> str:
+        return f"part-{unit:05d}.parquet"

