@@ -35,7 +35,7 @@ from safetypairs_hf.sources import FolderSource, Frame
 from safetypairs_hf.taxonomy import SLUGS
 from safetypairs_hf.tiny import chat_vlm, classifier, editors, squares
 
-WEIGHTS = "1"  # another number makes them anew
+WEIGHTS = "2"  # another number makes them anew
 LABELS: dict[str, tuple[str, ...]] = dict.fromkeys(SLUGS, ("red",))
 
 
@@ -90,7 +90,7 @@ def recipe(
         judging=Judging(
             (ChatVLM(chat, device="cpu"), Classifier(red, LABELS, ("other",), device="cpu")),
             unsafe_at_least=0.0 if open_wide else 0.5,
-            safe_below=1.01 if open_wide else 0.5,
+            safe_below=1.01 if open_wide else 1e-5,  # so strict that some edits fail, and go back for another round
             max_changed_fraction=1.0,
             region_slack=None,
             families=2,

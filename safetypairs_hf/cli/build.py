@@ -27,8 +27,9 @@ def command(
     """
     from safetypairs_hf.building.recipe import load_recipe
     from safetypairs_hf.building.run import build
-    from safetypairs_hf.cli.progress import unit_bars
+    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
 
+    quiet_hub()
     chosen = {}
     for setting in settings:
         key, equals, value = setting.partition("=")

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
-from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.editors.loading import load_pipeline
+from safetypairs_hf.models.loading import let_go, revision_of
 from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
 
 LICENSE = "unknown"
@@ -66,12 +67,5 @@ class InstructPix2Pix:
 
     @cached_property
     def _pipeline(self) -> Any:
-        from diffusers import DiffusionPipeline
-
-        check_class(self.model, self.commit, PIPELINE, ("StableDiffusionInstructPix2PixPipeline",))
-        device = pick_device(self.device)
-        loaded = DiffusionPipeline.from_pretrained(
-            self.model, revision=self.commit, dtype=pick_dtype(device), safety_checker=None
-        )
-        loaded.to(device).set_progress_bar_config(disable=True)
-        return loaded
+        kind = "StableDiffusionInstructPix2PixPipeline"
+        return load_pipeline(self.model, self.commit, kind, self.device, safety_checker=None)

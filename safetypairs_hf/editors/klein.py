@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
-from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.editors.loading import load_pipeline
+from safetypairs_hf.models.loading import let_go, revision_of
 from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
 
 LICENSE = "apache-2.0"
@@ -83,10 +84,7 @@ class Klein:
 
     @cached_property
     def _pipeline(self) -> Any:
-        check_class(self.model, self.commit, PIPELINE, ("Flux2KleinPipeline",))
-        device = pick_device(self.device)
-        loaded = _batched().from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(device))
-        loaded.to(device).set_progress_bar_config(disable=True)
+        loaded = load_pipeline(self.model, self.commit, "Flux2KleinPipeline", self.device, _batched())
         if self.compile_blocks:
             loaded.transformer.compile_repeated_blocks(fullgraph=True)
         return loaded

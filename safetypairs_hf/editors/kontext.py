@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
-from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.editors.loading import load_pipeline
+from safetypairs_hf.models.loading import let_go, revision_of
 from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
 
 LICENSE = "flux-1-dev-non-commercial-license"
@@ -70,10 +71,4 @@ class Kontext:
 
     @cached_property
     def _pipeline(self) -> Any:
-        from diffusers import DiffusionPipeline
-
-        check_class(self.model, self.commit, PIPELINE, ("FluxKontextPipeline",))
-        device = pick_device(self.device)
-        loaded = DiffusionPipeline.from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(device))
-        loaded.to(device).set_progress_bar_config(disable=True)
-        return loaded
+        return load_pipeline(self.model, self.commit, "FluxKontextPipeline", self.device)

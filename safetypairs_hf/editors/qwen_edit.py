@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.editors.batching import Item, Size, edit_in_batches
-from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.editors.loading import load_pipeline
+from safetypairs_hf.models.loading import let_go, revision_of
 from safetypairs_hf.models.memory import in_batches
 from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
 
@@ -80,15 +81,8 @@ def load(model: str, commit: str | None, device: str, kind: str) -> Any:
     Raises:
         SafetyPairsError: it is of another class.
     """
-    from diffusers import DiffusionPipeline
 
-    check_class(model, commit, PIPELINE, (kind,))
-    where = pick_device(device)
-    loaded = DiffusionPipeline.from_pretrained(
-        model, revision=commit, dtype=pick_dtype(where), processor=_load_processor(model, commit)
-    )
-    loaded.to(where).set_progress_bar_config(disable=True)
-    return loaded
+    return load_pipeline(model, commit, kind, device, processor=_load_processor(model, commit))
 
 
 def image_processor_class() -> Any:

@@ -31,8 +31,8 @@ def sees_red(folder: Path) -> Path:
         over = red.set_layers(model.vision_model)
         patches = (red.SIDE // red.PATCH) ** 2
         for place, sign in enumerate((1.0, -1.0)):
-            model.classifier.weight[place, over] = sign * 60.0 * patches  # the model takes the mean over patches
-            model.classifier.bias[place] = -sign * 60.0 * _ENOUGH
+            model.classifier.weight[place, over] = sign * 120.0 * patches  # the model takes the mean over patches
+            model.classifier.bias[place] = -sign * 120.0 * _ENOUGH
     return _saved(model, folder)
 
 

@@ -51,9 +51,9 @@ def klein(folder: Path, seed: int = 0) -> Path:
             guidance_embeds=False,
         )
         vae = AutoencoderKLFlux2(
-            block_out_channels=(4,),
-            down_block_types=("DownEncoderBlock2D",),
-            up_block_types=("UpDecoderBlock2D",),
+            block_out_channels=(4, 4, 4),  # an eighth of a side in tokens, which keeps attention small
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
             layers_per_block=1,
             latent_channels=1,
             norm_num_groups=1,
