@@ -173,9 +173,14 @@ def import_recipe(path: str) -> types.ModuleType:
 
 
 def describe(value: Any) -> Any:
-    """A value as JSON: a dataclass becomes its class and its compared fields, anything else itself or its text."""
+    """A value as JSON: a dataclass becomes its class and its compared fields, anything else itself or its text.
+
+    What has a `revision` (of a model's weights) is described with it: other weights are another recipe.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+        if hasattr(type(value), "revision"):
+            fields["revision"] = str(value.revision)
         return {"class": type(value).__qualname__, **fields}
     if isinstance(value, tuple | list):
         return [describe(item) for item in value]

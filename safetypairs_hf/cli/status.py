@@ -10,13 +10,15 @@ import click
 @click.command("status")
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON, with every category.")
-def command(run: str, as_json: bool) -> None:
+@click.option("--by-category", is_flag=True, help="The yield and the reasons of each category as well.")
+def command(run: str, as_json: bool, by_category: bool) -> None:
     """The funnel of a run: in and out of each stage, and why the rest went.
 
     \b
-    Example:  safetypairs status runs/icons
+    Examples:  safetypairs status runs/icons
+               safetypairs status runs/icons --by-category
     """
-    from safetypairs_hf.building import funnel, results
+    from safetypairs_hf.building import funnel, results, summary
     from safetypairs_hf.building.runfolder import open_run
     from safetypairs_hf.tables import table
 
@@ -27,5 +29,10 @@ def command(run: str, as_json: bool) -> None:
         return
     title = f"{run}: {'finished' if found['finished'] else 'not finished; the command that began it goes on with it'}"
     click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(found))))
+    if by_category:
+        columns = ("category", "sources", "passed", "rejected")
+        click.echo(table("by category", columns, summary.by_category(found)))
+    for line in summary.lines(opened, found):
+        click.echo(line)
     for row in results.rejected_inputs(opened):
         click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

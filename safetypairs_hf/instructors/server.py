@@ -23,6 +23,8 @@ class ServerInstructor:
         temperature: 0 is greedy.
         max_answer_tokens: where an answer is cut off.
         schema: send `response_format`, by which servers keep the answer to the schema; False for one that refuses it.
+        prompt_price, answer_price: what a million tokens cost, in any one currency, for the sum in `status`; 0 where
+            they cost nothing.
     """
 
     server: ChatServer
@@ -30,6 +32,8 @@ class ServerInstructor:
     temperature: float = 0.0
     max_answer_tokens: int = 512
     schema: bool = True
+    prompt_price: float = 0.0
+    answer_price: float = 0.0
     holds_model: ClassVar[bool] = False
 
     @property

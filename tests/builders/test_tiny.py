@@ -9,7 +9,7 @@ import pytest
 from builds import tree
 
 import safetypairs_hf as sp
-from safetypairs_hf.building import results
+from safetypairs_hf.building import results, summary
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.run import build
 from safetypairs_hf.building.runfolder import RunFolder, open_run
@@ -45,6 +45,9 @@ def test_it_makes_pairs_through_every_real_class(run: RunFolder) -> None:
     assert stages["judge"]["rejected"].keys() >= {"not_the_best", "unsafe_not_seen"}
     assert stages["instruct"]["tokens"]["answer"] > 0
     assert stages["controls"]["in"] == 27
+    assert 0 < stages["judge-2"]["in"] == 2 * stages["instruct-2"]["out"]
+    told = list(summary.lines(run, results.funnel(run)))
+    assert told[0].startswith("round 1: ") and told[-1].startswith("edited in batches of 8 (")
     for pair in results.pairs(run):
         assert pair.instruction and pair.answer and pair.generator
         assert pair.instruction.text == "Replace the red square with a green one."
