@@ -62,8 +62,9 @@ class Release(datasets.BuilderConfig):
 class SafetyPairs(datasets.ArrowBasedBuilder):
     """The published configs: `default` and one a category (splits train, test), `by_category` (its splits over test).
 
-    Where a release has them, also `controls` (splits train, test) and `failures` (train). A config has only the splits that hold pairs; a split that comes with another number of pairs than the manifest
-    says is an error of `download_and_prepare`.
+    Where a release has them, also `controls` (splits train, test) and `failures` (train). A config has only the splits
+    that hold rows; a split that comes with another number of them than the manifest says is an error of
+    `download_and_prepare`.
     """
 
     BUILDER_CONFIG_CLASS = Release

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 AnyData = TypeVar("AnyData")  # the kind that is given is the kind that comes back
 _NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
 _MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
+_CONTROL = "control"  # a column of the config `controls` alone
+_NULL_EDIT = "null_edit"  # whose safe member is none
 _BATCH = 32  # pairs of images held at once while streaming
 
 
@@ -24,6 +26,8 @@ def images(ds: AnyData) -> AnyData:
     the unsafe member, 0 the safe one), `category` (its slug), `group`. Which member comes first is fixed by the pair's
     id, and for about half of the pairs it is the safe one, so that position tells nothing. No image is decoded or
     encoded; the rows of a Dataset refer to the bytes where they lie.
+
+    Of the config `controls` the column `control` (its name) comes back too, and a null edit is one row alone.
 
     Raises SafetyPairsError where `ds` is no dataset, or lacks one of the columns.
     """
@@ -43,21 +47,23 @@ def _of_table(ds: Dataset) -> Dataset:
     import numpy as np
 
     _check(ds.features)
-    ds = ds.select_columns(list(_NEEDED)).with_format(None)
+    ds = ds.select_columns(_columns(ds.features)).with_format(None)
     if not len(ds):
         return datasets.Dataset.from_dict({name: [] for name in _features(ds.features)}, _features(ds.features))
     pair_ids, groups = ds["pair_id"][:], ds["group"][:]
-    slugs = _slugs(ds.features, ds["category"][:])
+    slugs = _slugs(ds.features, "category", ds["category"][:])
+    controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
     halves = []
     for column, reference in _MEMBERS:
         half = ds.select_columns(["pair_id", column]).rename_column(column, "image")
-        for name, values in (("reference", [reference] * len(ds)), ("category", slugs), ("group", groups)):
+        of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
+        for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
             half = half.add_column(name, values)
         halves.append(half)
     safe_first = np.array([_safe_first(pair_id) for pair_id in pair_ids])
     rows = np.arange(len(ds))
     order = np.stack([rows + len(ds) * safe_first, rows + len(ds) * ~safe_first], axis=1)
-    return datasets.concatenate_datasets(halves).select(order.ravel())
+    return datasets.concatenate_datasets(halves).select(order.ravel()[_there(order.ravel(), controls)])
 
 
 def _of_stream(ds: IterableDataset) -> IterableDataset:
@@ -66,13 +72,13 @@ def _of_stream(ds: IterableDataset) -> IterableDataset:
         raise SafetyPairsError("images needs to know the columns of a stream; load it with sp.load or load_dataset")
     _check(features)
     return (
-        ds.select_columns(list(_NEEDED))
+        ds.select_columns(_columns(features))
         .with_format("arrow")
         .map(
             _interleaved,
             batched=True,
             batch_size=_BATCH,
-            remove_columns=[name for name in _NEEDED if name not in _features(features)],
+            remove_columns=[name for name in _columns(features) if name not in _features(features)],
             fn_kwargs={"names": features},
         )
         .with_format(None)
@@ -89,15 +95,33 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
     rows, count = np.arange(len(pair_ids)), len(pair_ids)
     order = np.stack([rows + count * safe_first, rows + count * ~safe_first], axis=1).ravel()
     both = pa.chunked_array([chunk for column, _ in _MEMBERS for chunk in table[column].chunks])
+    controls = _slugs(names, _CONTROL, table[_CONTROL].to_pylist()) if _CONTROL in names else []
+    order = order[_there(order, controls)]
+    of_pair = pa.array(order % count)
     return pa.table(
         {
-            "pair_id": table["pair_id"].take(order % count),
+            "pair_id": table["pair_id"].take(of_pair),
             "image": both.take(pa.array(order)),
             "reference": (order < count).astype("int64"),
-            "category": pa.array(_slugs(names, table["category"].to_pylist())).take(order % count),
-            "group": table["group"].take(order % count),
+            "category": pa.array(_slugs(names, "category", table["category"].to_pylist())).take(of_pair),
+            "group": table["group"].take(of_pair),
+            **({_CONTROL: pa.array(controls).take(of_pair)} if controls else {}),
         }
     )
+
+
+def _columns(features: Features) -> list[str]:
+    return [*_NEEDED, *([_CONTROL] if _CONTROL in features else [])]
+
+
+def _there(order: Any, controls: list[str]) -> Any:
+    """(n,) whether the image at each place of `order` (unsafe members first, then the safe ones) is one at all."""
+    import numpy as np
+
+    if not controls:
+        return np.ones(len(order), dtype=bool)
+    alone = np.array([control == _NULL_EDIT for control in controls])
+    return ~((order >= len(alone)) & alone[order % len(alone)])
 
 
 def _features(features: Features) -> Features:
@@ -110,6 +134,7 @@ def _features(features: Features) -> Features:
             "reference": datasets.Value("int64"),
             "category": datasets.Value("string"),
             "group": features["group"],
+            **({_CONTROL: datasets.Value("string")} if _CONTROL in features else {}),
         }
     )
 
@@ -122,9 +147,9 @@ def _check(features: Features) -> None:
         )
 
 
-def _slugs(features: Features, categories: list[Any]) -> list[str]:
-    names = getattr(features["category"], "names", None)
-    return [names[number] for number in categories] if names else categories
+def _slugs(features: Features, column: str, values: list[Any]) -> list[str]:
+    names = getattr(features[column], "names", None)
+    return [names[number] for number in values] if names else values
 
 
 def _safe_first(pair_id: str) -> bool:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from safetypairs_hf.building.controls import KINDS
 from safetypairs_hf.publishing import card, licenses, markdown
 from safetypairs_hf.publishing.control_rows import CONTROL_COLUMNS
+from safetypairs_hf.publishing.croissant_context import CONTEXT
 from safetypairs_hf.publishing.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.schema import COLUMNS, DIRECTIONS
@@ -29,45 +30,6 @@ _IMAGE = COLUMNS["unsafe_image"]
 _LABELS = {"category": SLUGS, "direction": DIRECTIONS, "control": KINDS}
 # No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
 _NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
-
-_CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
@@ -95,7 +57,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "creator": {"@type": "sc:Organization", "name": owner, "url": f"https://huggingface.co/{owner}"},
     }
     return {
-        "@context": _CONTEXT,
+        "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": markdown.line(title) or fixed["pretty_name"],

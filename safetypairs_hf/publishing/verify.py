@@ -145,16 +145,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     named = edition.head.get("beside", {})
     for name in sorted((set(hashed) - beside) ^ set(rows) | (beside - {failure_rows.NAME}) ^ set(named)):
         yield _wrong(f"its rows and its list of data files do not agree on {name}")
-    for name in sorted(beside):
-        if name not in listed:
-            yield Problem(name, "", "is missing, and the manifest names it")
-            continue
-        path = edition.fetch(name)
-        report.files += 1
-        report.size += path.stat().st_size
-        yield from _bytes(path, name, listed[name], "the Hub lists")
-        yield from _bytes(path, name, hashed[name], "the manifest names")
-    yield from check_beside(edition, listed.__contains__)
+    yield from _files_beside(edition, report, {name: hashed[name] for name in sorted(beside)})
     done = 0
 
     def checked(pairs: int) -> None:
@@ -173,6 +164,21 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             yield from _bytes(path, name, listed[name], "the Hub lists")
             yield from _bytes(path, name, hashed.get(name), "the manifest names")
             yield from check_file(path, name, edition.table.take(places).to_pylist(), pool, checked)
+
+
+def _files_beside(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
+    """The files of controls and failures: their bytes, then their rows."""
+    listed = edition.stored
+    for name, expected in hashed.items():
+        if name not in listed:
+            yield Problem(name, "", "is missing, and the manifest names it")
+            continue
+        path = edition.fetch(name)
+        report.files += 1
+        report.size += path.stat().st_size
+        yield from _bytes(path, name, listed[name], "the Hub lists")
+        yield from _bytes(path, name, expected, "the manifest names")
+    yield from check_beside(edition, listed.__contains__)
 
 
 def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterator[Problem]:
