@@ -179,9 +179,10 @@ def describe(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
-        if hasattr(type(value), "revision"):
-            fields["revision"] = str(value.revision)
-        return {"class": type(value).__qualname__, **fields}
+        part: Any = value
+        if hasattr(type(part), "revision"):
+            fields["revision"] = str(part.revision)
+        return {"class": type(part).__qualname__, **fields}
     if isinstance(value, tuple | list):
         return [describe(item) for item in value]
     if isinstance(value, Mapping):

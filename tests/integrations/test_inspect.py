@@ -28,7 +28,7 @@ from PIL import Image
 
 import safetypairs_hf as sp
 from safetypairs_hf.integrations.flat import flat
-from safetypairs_hf.integrations.inspect_ai import safetypairs
+from safetypairs_hf.integrations.inspect_task import safetypairs
 
 
 def looked_at(message: Any) -> Any:

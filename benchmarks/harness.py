@@ -1,0 +1,163 @@
+"""The same pairs through geh and through `evaluate`, with the same model: images a second of whole runs, and the ratio.
+
+    python benchmarks/harness.py [--pairs 100] [--guards classifier,llavaguard] [--batch-size 8] [--tokens 64]
+
+Needs geh (guard-eval-harness) beside us. The pairs are those of the recipe `icons`, published to a folder; models are
+small, of the guards' real classes, with random weights. Peer: `geh run` with its own adapter of that class, which reads
+the pairs by our dataset adapter: `hf_image_classifier` (one forward pass) and `hf_vlm_guard` (writes up to `--tokens`
+tokens and parses them; geh's own limit for LlavaGuard is 200). Ours: `safetypairs evaluate`, one forward pass for
+either. Both begin with the folder and end with a file of predictions, load their model, and take batches of one size,
+in turn in one process, after a run on a few pairs to warm up; the best of the repeats is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from safetypairs_hf.taxonomy import SLUGS
+
+LIMIT = 4  # pairs to warm up on
+
+
+def publish_icons(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.run import build
+    from safetypairs_hf.building.runfolder import open_run
+    from safetypairs_hf.publishing.release import publish
+    from safetypairs_hf.publishing.targets import parse_target
+    from safetypairs_hf.publishing.versions import parse
+
+    build(load_recipe("icons", {"pairs": str(pairs), "test_fraction": "1.0"}), str(folder / "run"))
+    target = str(folder / "pairs")
+    publish(open_run(str(folder / "run")), parse_target(target), parse("1.0.0"))
+    return f"{target}@1.0.0"
+
+
+def guards(folder: Path, tokens: int) -> dict[str, tuple[dict[str, Any], Callable[[int], Any]]]:
+    """The name of a guard -> geh's configuration of the model, and what makes ours of a batch size."""
+    from safetypairs_hf.guards.classifier import Classifier
+    from safetypairs_hf.guards.llavaguard import LlavaGuard
+    from safetypairs_hf.tiny import classifier, onevision
+
+    sees, speaks = str(classifier.make(folder / "classifier")), str(onevision.make(folder / "llavaguard"))
+    text = "Judge the image by this policy and answer in JSON with rating, Safe or Unsafe."
+    prompt = folder / "prompt.txt"
+    prompt.write_text(text, "utf-8")
+    chat = {
+        "model_name": speaks,
+        "flow": "llavaguard",
+        "taxonomy_text": text,
+        "allow_partial_predictions": True,
+        "max_new_tokens": tokens,
+        "generation_kwargs": {"min_new_tokens": tokens},
+    }
+    labels = {"model_name": sees, "label_score_mapping": {"red": 1.0, "other": 0.0}}
+    return {
+        "classifier": (
+            {"adapter": "hf_image_classifier", "args": labels},
+            lambda size: Classifier(sees, {slug: ["red"] for slug in SLUGS}, ["other"], batch_size=size),
+        ),
+        "llavaguard": (
+            {"adapter": "hf_vlm_guard", "args": chat},
+            lambda size: LlavaGuard(speaks, prompt=str(prompt), batch_size=size, least_mass=0.0),
+        ),
+    }
+
+
+def through_geh(model: dict[str, Any], data: str, out: Path, batch: int, limit: int | None = None) -> Path:
+    """A run of geh; its folder."""
+    from guard_eval_harness.config.loading import load_config
+    from guard_eval_harness.execution.runner import run_benchmark
+
+    options = {"data": data, "media_cache_dir": str(out / "media"), **({"limit": 2 * limit} if limit else {})}
+    config = {
+        "run_name": "pairs",
+        "model": model,
+        "datasets": [{"name": "safetypairs", "adapter": "safetypairs", "split": "test", "options": options}],
+        "execution": {"batch_size": batch},
+        "output": {"run_dir": str(out / "geh")},
+    }
+    return Path(run_benchmark(load_config(config, base_dir=out)).run_dir)
+
+
+def ours(guard: Any, data: str, out: Path, limit: int | None = None) -> Path:
+    """A run of `evaluate`; its file."""
+    from safetypairs_hf.evaluating.running import evaluate
+
+    evaluate(guard, data, out / "ours.parquet", split="test", limit=limit)
+    return out / "ours.parquet"
+
+
+def scores_apart(run: Path, file: Path) -> str:
+    """How far the two runs' P(unsafe) are apart, over the images that both judged."""
+    from safetypairs_hf.integrations.geh import rows_of_run
+
+    mine = {(row["pair_id"], row["reference"]): row["score"] for row in pq.read_table(file).to_pylist()}
+    theirs = {(row["pair_id"], row["reference"]): row["score"] for row in rows_of_run(run)}
+    apart = [abs(mine[key] - theirs[key]) for key in mine if mine[key] is not None and theirs[key] is not None]
+    if not apart:
+        return f"no score of geh to compare with: none of its {len(theirs)} texts could be parsed"
+    return f"scores at most {max(apart):.1e} apart over {len(apart)} images"
+
+
+def compare(name: str, known: tuple[dict[str, Any], Callable[[int], Any]], data: str, folder: Path, given: Any) -> None:
+    model, make = known
+    best = [float("inf")] * 2
+    for turn in range(given.repeats + 1):
+        limit = None if turn else LIMIT
+        out = Path(tempfile.mkdtemp(dir=folder))
+        begin = time.perf_counter()
+        run = through_geh(model, data, out, given.batch_size, limit)
+        middle = time.perf_counter()
+        file = ours(make(given.batch_size), data, out, limit)
+        end = time.perf_counter()
+        if turn:
+            best = [min(best[0], middle - begin), min(best[1], end - middle)]
+    rates = [2 * given.pairs / each for each in best]
+    print(
+        f"{name}: geh {rates[0]:8.2f} images/s   evaluate {rates[1]:8.2f} images/s   ratio {rates[1] / rates[0]:5.2f}x"
+    )
+    print(f"  {scores_apart(run, file)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--guards", default="classifier,llavaguard")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=2)
+    given = parser.parse_args()
+    if importlib.util.find_spec("guard_eval_harness") is None:
+        sys.exit("benchmarks/harness.py: geh is not here; pip install geh==0.2.1")
+    import datasets
+    from guard_eval_harness.registry import ensure_builtin_registrations
+
+    import safetypairs_hf.integrations.geh  # noqa: F401 - registers our dataset adapter
+
+    ensure_builtin_registrations()
+    datasets.disable_progress_bars()
+    warnings.simplefilter("ignore")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        data, known = publish_icons(folder, given.pairs), guards(folder, given.tokens)
+        print(f"{given.pairs} pairs, batches of {given.batch_size}; llavaguard of geh writes {given.tokens} tokens")
+        for name in given.guards.split(","):
+            compare(name, known[name], data, folder, given)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

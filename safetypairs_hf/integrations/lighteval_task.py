@@ -1,0 +1,116 @@
+"""A task and a metric for LightEval: needs lighteval.
+
+    SAFETYPAIRS_DATA=org/name@1.2.0 lighteval accelerate "model_name=MODEL" "safetypairs|0" \\
+        --vision-model --custom-tasks safetypairs_hf.integrations.lighteval_task
+
+LightEval makes one sample of a row and loads its data itself, so the images are written, a row each, to a folder in the
+cache of `datasets`, once for each version. `SAFETYPAIRS_SPLIT` names another split than test. `--max-samples` counts
+images and may cut a pair in two, which is then left out and counted as `n_incomplete`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lighteval.metrics.metrics_sample import SampleLevelComputation
+from lighteval.metrics.utils.metric_utils import CorpusLevelMetric
+from lighteval.models.model_output import ModelResponse
+from lighteval.tasks.lighteval_task import LightevalTaskConfig
+from lighteval.tasks.requests import Doc, SamplingMethod
+
+from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.guards import yes_no
+from safetypairs_hf.integrations.asking import answer_of, images_of, scored
+from safetypairs_hf.integrations.flat import flat
+
+_KEPT = ("pair_id", "reference", "category", "group")
+
+
+def images_folder(data: str, split: str = "test") -> Path:
+    """A folder with `<split>.parquet`, one row an image of TARGET[@VERSION]; made unless it is there.
+
+    Named after the manifest, which holds every image's hash: LightEval keeps answers by that name, so those on one
+    version never stand for another's.
+    """
+    from datasets import config
+
+    from safetypairs_hf.publishing.manifest import NAME
+    from safetypairs_hf.publishing.published import open_named
+
+    digest = hashlib.sha256(open_named(data).fetch(NAME).read_bytes() + split.encode()).hexdigest()[:16]
+    folder = Path(config.HF_DATASETS_CACHE) / "safetypairs-images" / digest
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        half = Path(tempfile.mkdtemp(dir=folder.parent))
+        images_of(data, split).to_parquet(str(half / f"{split}.parquet"))
+        try:
+            half.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(half)
+    return folder
+
+
+def ask(row: Mapping[str, Any], task_name: str) -> Doc:
+    """The question of the image's category, Yes or No."""
+    return Doc(
+        task_name=task_name,
+        query=yes_no.question(row["category"]),
+        choices=["Yes", "No"],
+        gold_index=0 if row["reference"] else 1,
+        images=[row["image"].convert("RGB")],
+        specific={name: row[name] for name in _KEPT},
+    )
+
+
+class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
+    """The verdict of one image and the pair it belongs to; an answer that is neither yes nor no is an abstention."""
+
+    def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> dict[str, Any]:
+        text = model_response.final_text[0] if model_response.final_text else ""
+        return {**doc.specific, "prediction": answer_of(text)["prediction"]}
+
+
+def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Every figure of `safetypairs score`, by name; a pair with one image only is left out, and counted."""
+    if 2 not in Counter(row["pair_id"] for row in rows).values():
+        raise SafetyPairsError(f"no whole pair among {len(rows)} images; run more samples, or all: no --max-samples")
+    return flat(scored(rows, incomplete="drop"))
+
+
+def task_of(data: str, split: str = "test") -> LightevalTaskConfig:
+    """The task `safetypairs` on a split of TARGET[@VERSION]."""
+    return LightevalTaskConfig(
+        name="safetypairs",
+        prompt_function=ask,
+        hf_repo=str(images_folder(data, split)),
+        hf_subset="default",
+        hf_avail_splits=[split],
+        evaluation_splits=[split],
+        metrics=[
+            CorpusLevelMetric(
+                metric_name="pair_verdict",
+                higher_is_better=True,
+                category=SamplingMethod.GENERATIVE,
+                sample_level_fn=PairVerdict(),
+                corpus_level_fn=figures,
+            )
+        ],
+        generation_size=4,
+        stop_sequence=[],
+        version=0,
+    )
+
+
+def _named() -> list[LightevalTaskConfig]:
+    data = os.environ.get("SAFETYPAIRS_DATA")
+    return [task_of(data, os.environ.get("SAFETYPAIRS_SPLIT") or "test")] if data else []
+
+
+TASKS_TABLE = _named()  # the name under which LightEval looks; empty where no data is named
