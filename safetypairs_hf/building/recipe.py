@@ -100,12 +100,13 @@ class LoadedRecipe:
 
         `pairs` is beside the hash, not in it: a run may grow, and then holds every pair that it held before.
         """
+        inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
         described = describe(self.recipe)
         pairs = described.pop("pairs")
         content = {
             "recipe": self.name,
             "file_sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest(),
-            "inputs": self.recipe.source.fingerprint(),
+            "inputs": inputs,
             "parts": described,
             "versions": {name: importlib.metadata.version(name) for name in ("safetypairs-hf", *self.recipe.packages)},
         }
@@ -180,7 +181,7 @@ def describe(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
         part: Any = value
-        if hasattr(type(part), "revision"):
+        if hasattr(type(part), "revision") and part.revision:
             fields["revision"] = str(part.revision)
         return {"class": type(part).__qualname__, **fields}
     if isinstance(value, tuple | list):

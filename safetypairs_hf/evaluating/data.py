@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -95,27 +94,27 @@ def open_data(
     kept = [part for part in _distinct(parts, limit) if len(part)]
     if not kept:
         raise SafetyPairsError(f"{name or 'the dataset'} has no pairs in split {split!r}; there is nothing to evaluate")
-    controls = _controls(kept)
+    of_controls = _of_controls(kept)
     encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
-    hashes = list(itertools.chain.from_iterable(map(_hashes, encoded)))
-    there = {row: digest for row, digest in enumerate(hashes) if digest}
-    if len(there) < len(hashes) and controls is None:
+    hashes = [digest for part in encoded for digest in _hashes(part)]
+    whole = [digest for digest in hashes if digest is not None]
+    if len(whole) < len(hashes):
         raise SafetyPairsError(f"{'+'.join(configs)} has rows with one image, so no pairs; name a config of pairs")
-    pair_ids, references, groups, categories = (
-        [value for part in encoded for value in part[key][:]] for key in ("pair_id", "reference", "group", "category")
-    )
-    places = [(part, index) for part in encoded for index in range(len(part))]
+
+    def column(key: str) -> list[Any]:
+        return [value for part in encoded for value in part[key][:]]
+
     return Data(
         name=name,
         configs=tuple(configs),
         split=split,
         limit=limit,
-        pair_ids=[pair_ids[row] for row in there],
-        references=[references[row] for row in there],
-        groups=[groups[row] for row in there],
-        images=[Image(digest, categories[row]) for row, digest in there.items()],
-        controls=None if controls is None else [controls[row] for row in there],
-        _places=[places[row] for row in there],
+        pair_ids=column("pair_id"),
+        references=column("reference"),
+        groups=column("group"),
+        images=[Image(*each) for each in zip(whole, column("category"), strict=True)],
+        controls=column("control") if of_controls else None,
+        _places=[(part, index) for part in encoded for index in range(len(part))],
     )
 
 
@@ -173,15 +172,12 @@ def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:
     ]
 
 
-def _controls(parts: Sequence[Any]) -> list[str] | None:
-    """Of each image which control it is of; None where these are pairs."""
+def _of_controls(parts: Sequence[Any]) -> bool:
+    """Whether these are the rows of the config `controls`, which is evaluated alone."""
     with_them = [part for part in parts if "control" in part.column_names]
-    if not with_them:
-        return None
-    if len(with_them) < len(parts):
+    if with_them and len(with_them) < len(parts):
         raise SafetyPairsError("the config controls holds no pairs of its own; evaluate it alone, into another file")
-    names = [(part.features["control"].names, part["control"][:]) for part in parts]
-    return [named[number] for named, numbers in names for number in numbers for _ in range(2)]
+    return bool(with_them)
 
 
 def _hashes(part: Any) -> list[str | None]:
