@@ -20,13 +20,12 @@ from safetypairs_hf.publishing.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.publishing.croissant_context import CONTEXT
 from safetypairs_hf.publishing.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.schema import COLUMNS, DIRECTIONS
+from safetypairs_hf.publishing.schema import COLUMNS, DIRECTIONS, IMAGE
 from safetypairs_hf.taxonomy import CATEGORIES, SLUGS
 
 _REPO = "repo"
 _FILES = "files"
 _PAIRS = "pairs"
-_IMAGE = COLUMNS["unsafe_image"]
 _LABELS = {"category": SLUGS, "direction": DIRECTIONS, "control": KINDS}
 # No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
 _NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
@@ -193,11 +192,11 @@ def _field(records: str, files: str, path: list[str], arrow: pa.DataType, text: 
     if pa.types.is_list(arrow):
         field["repeated"] = True
         arrow = arrow.value_type
-    if pa.types.is_struct(arrow) and arrow != _IMAGE:
+    if pa.types.is_struct(arrow) and arrow != IMAGE:
         inner = [arrow.field(number) for number in range(arrow.num_fields)]
         field["subField"] = [_field(records, files, [*path, each.name], each.type) for each in inner]
         return field
-    keys = [*path[1:], *(["bytes"] if arrow == _IMAGE else [])]
+    keys = [*path[1:], *(["bytes"] if arrow == IMAGE else [])]
     source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": path[0]}}
     if keys:
         source["transform"] = [{"jsonPath": key} for key in keys]
@@ -205,7 +204,7 @@ def _field(records: str, files: str, path: list[str], arrow: pa.DataType, text: 
 
 
 def _type(arrow: pa.DataType) -> str:
-    if arrow == _IMAGE:
+    if arrow == IMAGE:
         return "sc:ImageObject"
     if pa.types.is_integer(arrow):
         return "sc:Integer"

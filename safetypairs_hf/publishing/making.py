@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.errors import PublishError
 from safetypairs_hf.publishing import failure_rows, manifest, neighbours
+from safetypairs_hf.publishing.arrow_rows import large_buffers
 from safetypairs_hf.publishing.control_rows import Tally, control_file
 from safetypairs_hf.publishing.failure_rows import Failed
 from safetypairs_hf.publishing.manifest import Entry, Manifest
@@ -42,7 +43,7 @@ class Making:
 def files_of(target: Target, head: Manifest, plan: Plan) -> Iterator[Making]:
     """Where the files of a release are made; those that lose rows are there already. A full disk is a PublishError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
+        with large_buffers(), tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
             scratch = Path(folder)
             rewritten, deleted, tallies = _rewrite(target, head, plan, scratch)
             target.begin(plan.version)

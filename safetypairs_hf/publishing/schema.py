@@ -17,13 +17,13 @@ from safetypairs_hf.taxonomy import SLUGS
 
 DIRECTIONS = ("unsafe_to_safe", "both_regenerated")
 
-_IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 COLUMNS: dict[str, pa.DataType] = {
     "pair_id": pa.string(),
     "category": pa.int64(),
-    "unsafe_image": _IMAGE,
-    "safe_image": _IMAGE,
+    "unsafe_image": IMAGE,
+    "safe_image": IMAGE,
     "critical_feature": pa.string(),
     "instruction": pa.string(),
     "direction": pa.int64(),

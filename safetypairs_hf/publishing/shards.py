@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from safetypairs_hf.publishing.arrow_rows import table_of
 from safetypairs_hf.publishing.chunks import BOUNDARY
 from safetypairs_hf.publishing.control_rows import control_file, control_schema
 from safetypairs_hf.publishing.failure_rows import ROOT as FAILURES
@@ -68,7 +69,7 @@ class _Shard:
 
     def flush(self) -> None:
         if self.rows:
-            self.file.add(pa.Table.from_pylist(self.rows, self.file.schema))
+            self.file.add(table_of(self.rows, self.file.schema))
             self.written += len(self.rows)
             self.written_size += self.size
             self.rows, self.size = [], 0
