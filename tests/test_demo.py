@@ -11,6 +11,17 @@ from pathlib import Path
 
 from PIL import Image
 
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "safetypairs_hf", "demo"], cwd=tmp_path, capture_output=True, text=True
+    )
+    shown = re.search(r"^ guard  .*?(?=^```)", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert shown
+    assert shown[0] in done.stdout, done.stdout + done.stderr
+
 
 def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "safetypairs_hf", "demo", "--pairs", "18", "--more", "9"]
