@@ -20,6 +20,7 @@ from safetypairs_hf.errors import RunError
 QUEUED = 2  # units that an actor has at a time: one at work, one being read or written
 TRIES = 3  # actors that may die at one unit, or before they have started
 PATIENCE = 600.0  # seconds that a cluster may take until an actor has its CPU or GPU
+MEMORY = "out of memory?"
 BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minutes; see what has them with: ray status"
 
 
@@ -168,9 +169,6 @@ class Pool:
         self._hands.remove(hand)
         self._ray.kill(hand.actor)
         self.hire(1)
-
-
-MEMORY = "out of memory?"
 
 
 def raise_cause(error: Any) -> NoReturn:
