@@ -11,7 +11,7 @@ import tempfile
 # huggingface_hub reads it when it is imported, so before any test module is.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
-for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
+for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "RAY_ADDRESS", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
     os.environ.pop(_name, None)
 
 # The wheel of torchvision on PyPI is of a CUDA build: beside torch for CPU it imports only if these two are declared.

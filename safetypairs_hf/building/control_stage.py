@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from safetypairs_hf.building import controls, results
-from safetypairs_hf.building.controls import JUDGED, MADE, Control, Controls
-from safetypairs_hf.building.engine import replay
-from safetypairs_hf.building.recipe import Recipe
+from safetypairs_hf.building.controls import JUDGED, MADE, Control
+from safetypairs_hf.building.engine import Engine, Parts, decode, replay
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.records import Candidate
 
 
+@dataclass(frozen=True)
+class ControlJob:
+    """The parts of `folder` (MADE or JUDGED). `pair_ids`: of each unit, those of its pairs that were drawn."""
+
+    folder: str
+    pair_ids: Mapping[int, list[str]]
+
+    def models(self, recipe: Recipe) -> tuple[Any, ...]:
+        return (recipe.editor,) if self.folder == MADE else (*recipe.judging.judges,)
+
+    def read(self, recipe: Recipe, run: RunFolder, number: int) -> list[Candidate]:
+        passed = {c.identity.pair_id: c for c in replay(run, number, recipe.rounds).passed if c.identity}
+        pairs = [passed[pair_id] for pair_id in self.pair_ids[number]]
+        decode(pairs)
+        return pairs
+
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: list[Candidate]) -> Parts:
+        if self.folder == MADE:
+            assert recipe.controls is not None
+            made = recipe.controls.make(recipe.editor, found)
+        else:
+            made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)
+        return [(run.part(self.folder, number), controls.dump(self.folder, made))]
+
+
 def make_controls(
-    recipe: Recipe, wanted: Controls, run: RunFolder, units: int, draw: Draw, progress: Callable[[str, int, int], None]
+    engine: Engine,
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    units: int,
+    draw: Draw,
+    progress: Callable[[str, int, int], None],
 ) -> None:
     """Make the controls of every drawn pair, in parts by the unit of its source; what is there is not made again.
 
@@ -25,26 +56,16 @@ def make_controls(
     drawn = {item.entrant.identity.pair_id for item in draw.decided if item.reject is None}
     ids = {unit: [e.identity.pair_id for e in results.entrants_of(run, unit)] for unit in range(units)}
     pairs_of = {unit: kept for unit, found in ids.items() if (kept := [one for one in found if one in drawn])}
-
-    def make(pairs: list[Candidate], unit: int) -> list[Control]:
-        return wanted.make(recipe.editor, pairs)
-
-    def judge(pairs: list[Candidate], unit: int) -> list[Control]:
-        made = list(controls.load(run.read(run.part(MADE, unit))))
-        return controls.confirm(recipe.judging, made, pairs)
-
-    for folder, work, models in ((MADE, make, [recipe.editor]), (JUDGED, judge, [*recipe.judging.judges])):
-        for number, (unit, pair_ids) in enumerate(pairs_of.items()):
-            progress(folder, number, len(pairs_of))
-            name = run.part(folder, unit)
-            if not _is_of(run, name, pair_ids):
-                if folder == MADE:
-                    run.remove(run.part(JUDGED, unit))
-                passed = {c.identity.pair_id: c for c in replay(run, unit, recipe.rounds).passed if c.identity}
-                made = work([passed[pair_id] for pair_id in pair_ids], unit)
-                run.write(name, controls.dump(folder, made))
-        progress(folder, len(pairs_of), len(pairs_of))
-        _release(models)
+    for folder in (MADE, JUDGED):
+        todo = [unit for unit, pair_ids in pairs_of.items() if not _is_of(run, run.part(folder, unit), pair_ids)]
+        if folder == MADE:
+            for unit in todo:
+                run.remove(run.part(JUDGED, unit))
+        done = len(pairs_of) - len(todo)
+        progress(folder, done, len(pairs_of))
+        for _ in engine.do(loaded, run, ControlJob(folder, pairs_of), todo):
+            done += 1
+            progress(folder, done, len(pairs_of))
 
 
 def read_controls(run: RunFolder, unit: int) -> Iterator[Control]:
@@ -54,9 +75,3 @@ def read_controls(run: RunFolder, unit: int) -> Iterator[Control]:
 
 def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:
     return run.has(name) and list(dict.fromkeys(row["pair_id"] for row in run.rows(name, ["pair_id"]))) == pair_ids
-
-
-def _release(models: list[Any]) -> None:
-    for model in models:
-        if hasattr(model, "release"):
-            model.release()

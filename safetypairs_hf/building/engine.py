@@ -1,42 +1,84 @@
-"""The local engine: runs the steps over work units, each part written once, by one process or several.
+"""What every engine does: jobs over work units, each part written once. How is the engine's; it changes no byte.
 
-Steps that hold no model run together, a unit at a time, in worker processes. A step that holds a model runs alone in
-this process over all units before the next step starts, so that one GPU holds one model at a time; the parts of the
-next unit are read and decoded, and those of the last written, while the model works. What runs where changes no byte.
+A job is neighbouring steps that run together on a unit, or one that holds a model, alone. A job is over for all units
+before the next starts, so that one GPU holds one model at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import multiprocessing
-import os
 import pickle
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import parts
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, import_recipe
 from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.building.steps import Step, Unit, steps
-from safetypairs_hf.errors import RunError
+from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.records import Candidate
+
+Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
+
+
+class Job(Protocol):
+    """What is done to a unit. It goes to other processes, by pickle."""
+
+    def models(self, recipe: Recipe) -> tuple[Any, ...]:
+        """What it works with."""
+
+    def read(self, recipe: Recipe, run: RunFolder, number: int) -> Any:
+        """What `work` needs of a unit, read and decoded."""
+
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any) -> Parts:
+        """The parts of a unit that have to be written, in order; `found` is what was read."""
+
+
+class Engine(Protocol):
+    """Does jobs. Used as a context, which holds what it works on: nothing, or a cluster."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def check(self, loaded: LoadedRecipe) -> None:
+        """Raise RecipeError where the models would run on a machine that is not enough for them."""
+
+    def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
+        """Do a job to units; each is yielded when its parts are written, in any order."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Neighbouring steps that run together on a unit."""
+    """The job of some neighbouring steps."""
 
     steps: tuple[Step, ...]
-    holds_model: bool
+
+    def models(self, recipe: Recipe) -> tuple[Any, ...]:
+        return tuple(model for step in self.steps for model in _models(recipe)[step.stage])
+
+    def read(self, recipe: Recipe, run: RunFolder, number: int) -> Unit:
+        unit = replay(run, number, recipe.rounds, before=self.steps[0])
+        decode(unit.entering)
+        return unit
+
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit) -> Parts:
+        made = []
+        for step in self.steps:
+            name = run.part(step.name, number)
+            if run.has(name):
+                found.after(step, _read(run, step, number, found.entering))
+                continue
+            candidates = _step(recipe, step, number, found.entering)
+            made.append((name, parts.dump(step.stage, candidates)))
+            found.after(step, candidates)
+        return made
 
 
 def run_units(
-    loaded: LoadedRecipe, run: RunFolder, units: Sequence[int], workers: int, done: Callable[[str, int], None]
+    engine: Engine, loaded: LoadedRecipe, run: RunFolder, units: Sequence[int], done: Callable[[str, int], None]
 ) -> None:
     """Make every part of `units` that is not there. `done(step, unit)` is called as each step of a unit is finished.
 
@@ -51,23 +93,28 @@ def run_units(
                     done(step.name, unit)
             else:
                 todo.append(unit)
-        if segment.holds_model or workers == 1 or len(todo) < 2 or not run.shared:
-            finished = _run_here(loaded.recipe, run, segment, todo)
-        else:
-            finished = _run_in_pool(loaded, run, segment, todo, workers)
-        for unit in finished:
+        for unit in engine.do(loaded, run, segment, todo):
             for step in segment.steps:
                 done(step.name, unit)
-        if segment.holds_model:
-            _release(loaded.recipe, segment)
 
 
 def segments(recipe: Recipe) -> list[Segment]:
-    """The steps of a recipe, cut wherever one holds a model (its instructor, editor or a judge says `holds_model`)."""
-    every = _models(recipe)
-    heavy = {stage: any(getattr(model, "holds_model", False) for model in found) for stage, found in every.items()}
+    """The steps of a recipe, cut wherever one holds a model."""
+    heavy = {stage: any(map(_is_heavy, models)) for stage, models in _models(recipe).items()}
     runs = itertools.groupby(steps(recipe.rounds), key=lambda step: (heavy[step.stage], heavy[step.stage] and step))
-    return [Segment(tuple(found), bool(key[0])) for key, found in runs]
+    return [Segment(tuple(found)) for _, found in runs]
+
+
+def holds_model(recipe: Recipe, job: Job) -> bool:
+    """Whether an instructor, an editor or a judge that the job works with says `holds_model`."""
+    return any(map(_is_heavy, job.models(recipe)))
+
+
+def release(recipe: Recipe, job: Job) -> None:
+    """Let go of a job's models: the next may need the whole GPU."""
+    for model in {id(model): model for model in job.models(recipe)}.values():
+        if hasattr(model, "release"):
+            model.release()
 
 
 def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -> Unit:
@@ -78,6 +125,57 @@ def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -
     return found
 
 
+def decode(candidates: Sequence[Candidate]) -> None:
+    """Decode the pictures now, while a model is at work, and not when it waits for them."""
+    for candidate in candidates:
+        _ = candidate.unsafe.pixels, candidate.safe and candidate.safe.pixels
+
+
+class Sent(NamedTuple):
+    """A job as another process gets it. The recipe's own classes come from its file, which that process reads too."""
+
+    path: str
+    url: str
+    pickled: bytes
+
+    @classmethod
+    def pack(cls, loaded: LoadedRecipe, run: RunFolder, job: Job) -> Sent:
+        """Raise RecipeError where the recipe holds what cannot be sent."""
+        try:
+            return cls(loaded.path, run.url, pickle.dumps((loaded.recipe, job)))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise RecipeError(
+                f"recipe {loaded.name!r} cannot be sent to another process: {error}; a recipe holds objects of "
+                "classes, and functions, that a file defines at its top level"
+            ) from error
+
+    def open(self) -> Opened:
+        import_recipe(self.path)
+        recipe, job = pickle.loads(self.pickled)
+        return Opened(recipe, RunFolder(self.url), job)
+
+
+class Opened(NamedTuple):
+    """A job in the process that does it."""
+
+    recipe: Recipe
+    run: RunFolder
+    job: Job
+
+    def make(self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None) -> list[str]:
+        """Do the job to a unit; the parts written. `busy` is held while the models work, not to read and to write."""
+        found = self.job.read(self.recipe, self.run, number)
+        with busy or contextlib.nullcontext():
+            made = self.job.work(self.recipe, self.run, number, found)
+        for name, data in made:
+            self.run.write(name, data)
+        return [name for name, _ in made]
+
+
+def _is_heavy(model: Any) -> bool:
+    return bool(getattr(model, "holds_model", False))
+
+
 def _models(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
     """What each stage works with."""
     judges = recipe.judging.judges
@@ -85,31 +183,10 @@ def _models(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
     return {"source": (recipe.source,), "instruct": (recipe.instructor,), "edit": editing, "judge": judges}
 
 
-def _release(recipe: Recipe, segment: Segment) -> None:
-    """Let go of a segment's models: the next may need the whole GPU."""
-    for model in {id(model): model for step in segment.steps for model in _models(recipe)[step.stage]}.values():
-        if hasattr(model, "release"):
-            model.release()
-
-
 def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> list[Candidate]:
     name = run.part(step.name, unit)
     with run.checked(name):
         return parts.load(step.stage, run.read(name), entering)
-
-
-def _work(recipe: Recipe, run: RunFolder, segment: Segment, number: int, unit: Unit) -> list[tuple[str, bytes]]:
-    """Run the segment's steps on a unit; the parts that it has to write, in order."""
-    made = []
-    for step in segment.steps:
-        name = run.part(step.name, number)
-        if run.has(name):
-            unit.after(step, _read(run, step, number, unit.entering))
-            continue
-        candidates = _step(recipe, step, number, unit.entering)
-        made.append((name, parts.dump(step.stage, candidates)))
-        unit.after(step, candidates)
-    return made
 
 
 def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
@@ -121,91 +198,3 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
         "judge": recipe.judging,
     }
     return work[step.stage](candidates) if candidates else []
-
-
-def _run_here(recipe: Recipe, run: RunFolder, segment: Segment, units: Sequence[int]) -> Iterator[int]:
-    """One unit after another, with the next one's parts read ahead and the last one's written behind."""
-
-    def read(number: int) -> Unit:
-        unit = replay(run, number, recipe.rounds, before=segment.steps[0])
-        for candidate in unit.entering:
-            _ = candidate.unsafe.pixels, candidate.safe and candidate.safe.pixels
-        return unit
-
-    def write(made: list[tuple[str, bytes]]) -> None:
-        for name, data in made:
-            run.write(name, data)
-
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        written: Future[None] | None = None
-        reading = reader.submit(read, units[0]) if units else None
-        for index, number in enumerate(units):
-            unit = reading.result() if reading else Unit()
-            reading = reader.submit(read, units[index + 1]) if index + 1 < len(units) else None
-            made = _work(recipe, run, segment, number, unit)
-            if written is not None:
-                written.result()
-                yield units[index - 1]
-            written = writer.submit(write, made)
-        if written is not None:
-            written.result()
-            yield units[-1]
-
-
-def _run_in_pool(
-    loaded: LoadedRecipe, run: RunFolder, segment: Segment, units: Sequence[int], workers: int
-) -> Iterator[int]:
-    """Units over worker processes; at most two a worker are queued, so that an interrupt has little to wait for."""
-    context = multiprocessing.get_context("spawn")
-    arguments = (loaded.path, pickle.dumps(loaded.recipe), run.url, segment)
-    waiting = iter(units)
-    running: dict[Future[None], int] = {}
-    others = multiprocessing.active_children()
-    with ProcessPoolExecutor(min(workers, len(units)), context, _start_worker, arguments) as pool:
-        try:
-            while True:
-                for unit in itertools.islice(waiting, 2 * workers - len(running)):
-                    running[pool.submit(_work_in_pool, unit)] = unit
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    yield running.pop(future)
-        except BrokenProcessPool as error:
-            raise RunError(
-                f"a worker process died (out of memory?); run the same command again, it resumes; "
-                f"or with fewer workers than {workers}"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():  # a part is whole or not there, so none need be waited for
-                if child not in others:
-                    child.terminate()
-            raise
-
-
-_worker: tuple[Recipe, RunFolder, Segment]
-
-
-def _start_worker(path: str, recipe: bytes, url: str, segment: Segment) -> None:
-    """In a new worker process: an interrupt is the parent's to handle; the recipe's own classes come from its file."""
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import_recipe(path)
-    _worker = (pickle.loads(recipe), RunFolder(url), segment)
-
-
-def _end_with_parent() -> None:
-    """A killed parent tells its workers nothing: without this they would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work_in_pool(number: int) -> None:
-    recipe, run, segment = _worker
-    unit = replay(run, number, recipe.rounds, before=segment.steps[0])
-    for name, data in _work(recipe, run, segment, number, unit):
-        run.write(name, data)

@@ -108,7 +108,7 @@ class LoadedRecipe:
             "file_sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest(),
             "inputs": inputs,
             "parts": described,
-            "versions": {name: importlib.metadata.version(name) for name in ("safetypairs-hf", *self.recipe.packages)},
+            "versions": versions(self.recipe),
         }
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return {**content, "hash": hashlib.sha256(canonical.encode()).hexdigest()[:16], "pairs": pairs}
@@ -134,24 +134,30 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedR
     return LoadedRecipe(path.stem, str(path), arguments, recipe)
 
 
+def versions(recipe: Recipe) -> dict[str, str]:
+    """The versions in this process of what changes the output."""
+    return {name: importlib.metadata.version(name) for name in ("safetypairs-hf", *recipe.packages)}
+
+
 def check_machine(loaded: LoadedRecipe) -> None:
     """Raise RecipeError where the recipe needs a GPU that is not there, or a larger one."""
-    needs = loaded.recipe.gpu_gb
-    if not needs:
-        return
+    if loaded.recipe.gpu_gb:
+        check_gpu(loaded.name, loaded.recipe.gpu_gb)
+
+
+def check_gpu(name: str, needs: float) -> None:
+    """Raise RecipeError where this machine has no GPU with `needs` GB, that the recipe `name` needs."""
     try:
         import torch
     except ImportError as error:
-        raise RecipeError(
-            f"recipe {loaded.name!r} needs PyTorch; install it: pip install 'safetypairs-hf[gpu]'"
-        ) from error
+        raise RecipeError(f"recipe {name!r} needs PyTorch; install it: pip install 'safetypairs-hf[gpu]'") from error
     others = "without one: icons (no weights), tiny (small random weights)"
     if not torch.cuda.is_available():
-        raise RecipeError(f"recipe {loaded.name!r} needs a GPU with {needs:g} GB and this machine has none; {others}")
+        raise RecipeError(f"recipe {name!r} needs a GPU with {needs:g} GB and this machine has none; {others}")
     has = torch.cuda.get_device_properties(0).total_memory / 1e9
     if has < needs:
         raise RecipeError(
-            f"recipe {loaded.name!r} needs a GPU with {needs:g} GB and this one has {has:.0f}; klein is the smallest "
+            f"recipe {name!r} needs a GPU with {needs:g} GB and this one has {has:.0f}; klein is the smallest "
             f"with real weights; {others}"
         )
 

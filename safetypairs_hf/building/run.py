@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from safetypairs_hf.building import results
 from safetypairs_hf.building.control_stage import make_controls
-from safetypairs_hf.building.engine import run_units
-from safetypairs_hf.building.recipe import LoadedRecipe, check_machine
+from safetypairs_hf.building.engine import Engine, run_units
+from safetypairs_hf.building.local_engine import LocalEngine
+from safetypairs_hf.building.recipe import LoadedRecipe
 from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.steps import steps
@@ -34,28 +34,31 @@ def build(
     url: str,
     workers: int | None = None,
     progress: Progress = lambda stage, done, total: None,
+    engine: str = "local",
 ) -> Built:
     """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
 
     Args:
-        workers: processes for stages that hold no model; None = one a core.
+        workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
         progress: called as (step, units done, units planned).
+        engine: "local", or "ray"; it changes no byte.
 
     Raises:
         RecipeError: the recipe needs a GPU that is not there.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
-    check_machine(loaded)
     run = RunFolder(url)
-    claim(run, loaded)
-    recipe = loaded.recipe
-    inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
-    if inputs and not run.has(results.INPUTS):
-        run.write_json(results.INPUTS, inputs)
-    units, draw = _make(loaded, run, workers or os.cpu_count() or 1, progress)
-    results.write_draw(run, draw)
-    if recipe.controls is not None:
-        make_controls(recipe, recipe.controls, run, units, draw, progress)
+    with _engine(engine, workers) as working:
+        working.check(loaded)
+        claim(run, loaded)
+        recipe = loaded.recipe
+        inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
+        if inputs and not run.has(results.INPUTS):
+            run.write_json(results.INPUTS, inputs)
+        units, draw = _make(working, loaded, run, progress)
+        results.write_draw(run, draw)
+        if recipe.controls is not None:
+            make_controls(working, loaded, run, units, draw, progress)
     run.write_json(FUNNEL, results.count(run, units, draw))
     run.sweep()
     return Built(draw.drawn, recipe.pairs, url)
@@ -98,7 +101,15 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_short(old)} -> {_short(new)}"
 
 
-def _make(loaded: LoadedRecipe, run: RunFolder, workers: int, progress: Progress) -> tuple[int, Draw]:
+def _engine(name: str, workers: int | None) -> Engine:
+    if name == "ray":
+        from safetypairs_hf.building.ray_engine import RayEngine
+
+        return RayEngine(workers)
+    return LocalEngine(workers)
+
+
+def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress) -> tuple[int, Draw]:
     """Make units until the draw is even or the sources are used up; the number of units, and the draw.
 
     How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
@@ -118,7 +129,7 @@ def _make(loaded: LoadedRecipe, run: RunFolder, workers: int, progress: Progress
             finished[step] += 1
             progress(step, finished[step], planned)
 
-        run_units(loaded, run, range(made, planned), workers, done)
+        run_units(engine, loaded, run, range(made, planned), done)
         made = planned
         draw = recipe.selection.draw(results.entrants(run, made), recipe.pairs, recipe.categories)
         if draw.even or made == last:

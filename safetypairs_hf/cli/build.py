@@ -11,7 +11,13 @@ from safetypairs_hf.errors import RunError
 @click.argument("recipe")
 @click.option("--out", required=True, metavar="RUN", help="The run folder: a path or an fsspec URL.")
 @click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the recipe; repeatable.")
 def command(
@@ -41,7 +47,7 @@ def command(
     loaded = load_recipe(recipe, chosen)
     try:
         with unit_bars() as progress:
-            built = build(loaded, out, workers, progress)
+            built = build(loaded, out, workers, progress, engine)
     except KeyboardInterrupt:
         raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
     if built.pairs < built.asked:
