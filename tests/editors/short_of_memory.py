@@ -46,7 +46,7 @@ def main(kind: str, folder: str) -> None:
         else:
             does_not, made = room, answers
     far = max(apart(one.pixels, other.pixels) for one, other in zip(whole, made, strict=True))
-    print(json.dumps({"batches": [each.batch for each in made], "apart": far}))
+    sys.stdout.write(json.dumps({"batches": [each.batch for each in made], "apart": far}))
 
 
 if __name__ == "__main__":
