@@ -12,7 +12,7 @@ Needs:     as in klein.py, and a GPU with 40 GB: the editor's weights take 34.
 Cost:      not measured.
 Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
 
-Its settings beside those below are those of klein.py.
+Its settings beside those below are those of `Settings` in _photographs.py.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.building.recipe import Recipe, Weights, import_recipe
-from safetypairs_hf.editors.kontext import LICENSE, Kontext
+from safetypairs_hf.building.recipe import Recipe, import_recipe
+from safetypairs_hf.editors.kontext import Kontext
 
-_klein = import_recipe(str(Path(__file__).with_name("klein.py")))
+_shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
 
 
-@_klein.with_settings  # type: ignore[untyped-decorator]
+@_shared.with_settings  # type: ignore[untyped-decorator]
 def recipe(
     shared: Any,
     editor: str = "black-forest-labs/FLUX.1-Kontext-dev",
@@ -37,7 +37,7 @@ def recipe(
     max_sequence_length: int = 512,
     gpu_gb: float = 40.0,
 ) -> Recipe:
-    """The recipe; its arguments, and those of `klein.Settings`, are what `--set name=value` sets."""
+    """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets."""
     made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, shared.device)
-    found: Recipe = shared.recipe(made, Weights(editor, LICENSE, publishable=False), gpu_gb)
+    found: Recipe = shared.recipe(made, _shared.editor_weights("kontext", editor, None), gpu_gb)
     return found

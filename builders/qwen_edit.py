@@ -10,7 +10,7 @@ Needs:     as in klein.py, and a GPU with 70 GB: the editor alone takes about 64
 Cost:      not measured by us. Published, on an H200: 17.8 s an image at 50 steps.
 Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
 
-Its settings beside those below are those of klein.py.
+Its settings beside those below are those of `Settings` in _photographs.py.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.building.recipe import Recipe, import_recipe
-from safetypairs_hf.editors.qwen_edit import LICENSE, QwenEdit
+from safetypairs_hf.editors.qwen_edit import QwenEdit
 from safetypairs_hf.editors.qwen_edit_plus import QwenEditPlus
 
-_klein = import_recipe(str(Path(__file__).with_name("klein.py")))
-LICENSES = dict.fromkeys(("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"), LICENSE)
+_shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
 
 
-@_klein.with_settings  # type: ignore[untyped-decorator]
+@_shared.with_settings  # type: ignore[untyped-decorator]
 def recipe(
     shared: Any,
     editor: str = "Qwen/Qwen-Image-Edit-2511",
@@ -38,7 +37,7 @@ def recipe(
     batch_size: int = 2,
     gpu_gb: float = 70.0,
 ) -> Recipe:
-    """The recipe; its arguments, and those of `klein.Settings`, are what `--set name=value` sets.
+    """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets.
 
     `plus`: whether `editor` is of the Plus class, as 2509 and 2511 are; that takes one image a call, whatever
     `batch_size` is. `editor_license`: where `editor` is none of the three.
@@ -48,5 +47,6 @@ def recipe(
         if plus
         else QwenEdit(editor, editor_commit, steps, guidance, batch_size, shared.device)
     )
-    found: Recipe = shared.recipe(made, _klein.weights(editor, editor_license, LICENSES), gpu_gb)
+    weights = _shared.editor_weights("qwen-image-edit-plus" if plus else "qwen-image-edit", editor, editor_license)
+    found: Recipe = shared.recipe(made, weights, gpu_gb)
     return found

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building import parts
+from safetypairs_hf.building.by_round import ByRound, editors_of, with_editor
 from safetypairs_hf.building.ids import derived_seed
 from safetypairs_hf.building.judge import Judging, region
 from safetypairs_hf.errors import RecipeError
@@ -63,16 +64,24 @@ class Controls:
             if kind not in KINDS:
                 raise RecipeError(f"no control {kind!r}; there are: {', '.join(KINDS)}")
 
-    def check(self, editor: Editor) -> None:
-        """Raise RecipeError where the editor cannot make them."""
-        if not hasattr(editor, "round_trip") and set(self.kinds) != {"neutral_edit"}:
-            raise RecipeError(
-                f"the editor {editor.name} has no round trip, which null_edit and both_regenerated are made by; "
-                "use Controls(kinds=('neutral_edit',)) or no controls"
-            )
+    def check(self, editor: Editor | ByRound) -> None:
+        """Raise RecipeError where an editor cannot make them."""
+        for each in editors_of(editor):
+            if not hasattr(each, "round_trip") and set(self.kinds) != {"neutral_edit"}:
+                raise RecipeError(
+                    f"the editor {each.name} has no round trip, which null_edit and both_regenerated are made by; "
+                    "use Controls(kinds=('neutral_edit',)) or no controls"
+                )
 
-    def make(self, editor: Editor, pairs: Sequence[Candidate]) -> list[Control]:
-        """The controls of some pairs, by pair and then by kind."""
+    def make(self, editor: Editor | ByRound, pairs: Sequence[Candidate]) -> list[Control]:
+        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair."""
+        made: dict[str, list[Control]] = {}
+        for each, found in with_editor(editor, pairs):
+            for control in self._by(each, found):
+                made.setdefault(control.pair_id, []).append(control)
+        return [control for pair in pairs if pair.identity for control in made[pair.identity.pair_id]]
+
+    def _by(self, editor: Editor, pairs: Sequence[Candidate]) -> list[Control]:
         made: dict[str, list[tuple[Picture, Picture] | Reject]] = {}
         unsafe, safe = [pair.unsafe for pair in pairs], [_safe(pair) for pair in pairs]
         if {"null_edit", "both_regenerated"} & set(self.kinds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from safetypairs_hf.building.by_round import ByRound, with_editor
 from safetypairs_hf.building.ids import derived_seed
 from safetypairs_hf.building.preserving import Preserving
 from safetypairs_hf.pictures import encode
@@ -18,20 +19,23 @@ class Edit:
     `attempts`: how many candidates are made of a source. `preservation` measures what changed.
     """
 
-    editor: Editor
+    editor: Editor | ByRound
     instructor_name: str
     preservation: Preserving
     attempts: int = 1
 
     def __call__(self, batch: Sequence[Candidate]) -> list[Candidate]:
-        """Every attempt at every candidate, those of a candidate in a row."""
+        """Every attempt at every candidate, those of a candidate in a row; `batch` is of one round."""
+        return [made for editor, found in with_editor(self.editor, batch) for made in self._by(editor, found)]
+
+    def _by(self, editor: Editor, batch: Sequence[Candidate]) -> list[Candidate]:
         tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
-        answers = self.editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
-        baselines = self._baselines(batch)
+        answers = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
-            generator = Generator(self.instructor_name, self.editor.name, self.editor.revision, seed, number)
+            generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)
             self._take(item, answer, generator, baselines.get(item.source_id))
         return tries
 
@@ -50,9 +54,9 @@ class Edit:
             candidate.batch = answer.batch
             candidate.edit_box, candidate.preservation = self.preservation.measure(before, after, baseline)
 
-    def _baselines(self, batch: Sequence[Candidate]) -> dict[str, Pixels]:
+    def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels]:
         """Each source through the editor's autoencoder and back, where the editor has one and the measure needs it."""
-        round_trip = getattr(self.editor, "round_trip", None)
+        round_trip = getattr(editor, "round_trip", None)
         if round_trip is None or not self.preservation.needs_baseline or not batch:
             return {}
         returned = round_trip([candidate.unsafe for candidate in batch])

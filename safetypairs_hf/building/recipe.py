@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.building.by_round import ByRound
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.edit import Edit
 from safetypairs_hf.building.instruct import Instruct
@@ -46,14 +47,15 @@ class Recipe:
     pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
     whose version changes the output. `categories`: those that the source can give; the draw is even over them.
     `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
-    included. `attempts`: how many candidates the editor makes of a source in a round. `preservation` measures what an
-    edit changed. `controls` are made of the drawn pairs, where a recipe wants any. `weights`: the models that write or
-    draw what is published. `gpu_gb`: the GPU memory that the largest of them needs, in GB; 0 = no GPU.
+    included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
+    the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
+    drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
+    memory that the largest of them needs, in GB; 0 = no GPU.
     """
 
     source: Source
     instructor: Instructor
-    editor: Editor
+    editor: Editor | ByRound
     judging: Judging
     selection: Selection
     pairs: int
@@ -135,8 +137,18 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedR
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
-    """The versions in this process of what changes the output."""
-    return {name: importlib.metadata.version(name) for name in ("safetypairs-hf", *recipe.packages)}
+    """The versions in this process of what changes the output. Raises RecipeError where one is not installed."""
+    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages)}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RecipeError(
+            f"the recipe needs the package {distribution}, which is not installed; "
+            f"pip install {distribution} (see the recipe's own text for all that it needs)"
+        ) from error
 
 
 def check_machine(loaded: LoadedRecipe) -> None:

@@ -54,4 +54,5 @@ def command(
         click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
     click.echo(f"{built.pairs:,} pairs in {built.url}")
     click.echo(f"Look at the funnel:  safetypairs status {built.url}")
-    click.echo(f"Publish it:          safetypairs publish {built.url} ./safetypairs --version 1.0.0")
+    if built.pairs:
+        click.echo(f"Publish it:          safetypairs publish {built.url} ./safetypairs --version 1.0.0")

@@ -76,7 +76,9 @@ class LocalVLM:
         try:
             import xgrammar
         except ModuleNotFoundError as error:
-            raise SafetyPairsError("grammar=True needs xgrammar: pip install xgrammar, or set grammar=False") from error
+            raise SafetyPairsError(
+                "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar]', or set grammar=False"
+            ) from error
         size = self._chat.model.config.get_text_config().vocab_size
         tokenizer = xgrammar.TokenizerInfo.from_huggingface(self._chat.processor.tokenizer, vocab_size=size)
         return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(SCHEMA))

@@ -10,6 +10,8 @@ from safetypairs_hf.errors import SafetyPairsError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# What is raised as a plain RuntimeError: PyTorch's allocator on a CPU (Linux, Windows), and libraries on a GPU.
+_WORDS = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 def in_batches(
@@ -31,7 +33,7 @@ def in_batches(
         try:
             done += [(result, len(batch)) for result in work(batch)]
             continue
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             if len(batch) == 1:
@@ -48,4 +50,4 @@ def in_batches(
 def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _WORDS)

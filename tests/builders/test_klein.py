@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 
 from safetypairs_hf.building import results
+from safetypairs_hf.building.by_round import ByRound
 from safetypairs_hf.building.preservation import Perceptual
 from safetypairs_hf.building.preserving import Exact
 from safetypairs_hf.building.recipe import LoadedRecipe, Weights, load_recipe
 from safetypairs_hf.building.run import build
 from safetypairs_hf.building.runfolder import open_run
+from safetypairs_hf.editors.klein import Klein
+from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.server_vlm import ServerVLM
 from safetypairs_hf.instructors.server import ServerInstructor
+from safetypairs_hf.models.chat_server import ChatServer
+from safetypairs_hf.models.embedding import EmbeddingDistance
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.sources import FolderSource, HubSource
 from safetypairs_hf.taxonomy import SLUGS
@@ -55,6 +60,7 @@ def small(photographs: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "text_layers": "1",
         "instructor": str(chat_vlm.sees_red(models / "chat")),
         "guard": str(shieldgemma.make(models / "guard")),
+        "grammar": "false",
         "device": "cpu",
         "gpu_gb": "0",
         "pairs": "2",
@@ -103,6 +109,20 @@ def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
             "url = 'localhost': expected the base of a server, such as 'http://localhost:8000/v1'",
         ),
         ({"steps": "few"}, "steps=few: expected an int"),
+        (
+            {"then": "contex"},
+            "no editor 'contex'; did you mean 'kontext'? there are: klein, qwen-image-edit, qwen-image-edit-plus, "
+            "kontext, instruct-pix2pix",
+        ),
+        ({"then_commit": "k1"}, "then_commit is given and then is not; name the editor of the later rounds too"),
+        (
+            {"then_steps": "8", "rounds": "1"},
+            "then is for the second round and later, and rounds = 1; give rounds=2 or more",
+        ),
+        (
+            {"max_distance": "0.2"},
+            "max_distance is given and embedding is not; name the vision model that measures it",
+        ),
         ({"judged": "perhaps"}, "judged=perhaps: expected true or false"),
         (
             {"text_layers": "last"},
@@ -174,6 +194,41 @@ def test_other_weights_and_sources(photographs: str) -> None:
     recipe = load_recipe("klein", own).recipe
     assert recipe.judging.judges[2] == recipe.source.judged.judge == ChatVLM("org/vlm", "7d")
     assert recipe.categories == SLUGS
+
+
+def test_later_rounds_may_have_another_editor_or_another_strength(photographs: str) -> None:
+    given = {**COMMITS, "folder": photographs, "min_side": "32", "category": "hate"}
+    recipe: Any = load_recipe("klein", {**given, "then": "kontext", "then_commit": "k1", "then_steps": "9"}).recipe
+    klein = Klein(commit="e1")
+    assert recipe.editor == ByRound((klein, Kontext(commit="k1", steps=9)))
+    kontext = Weights(Kontext.model, "flux-1-dev-non-commercial-license", publishable=False)
+    assert recipe.weights[:2] == (Weights(Klein.model, "apache-2.0"), kontext)
+    assert recipe.gpu_gb == 40
+    assert load_recipe("klein", {**given, "then": "kontext", "then_commit": "k1", "gpu_gb": "0"}).recipe.gpu_gb == 0
+    stronger: Any = load_recipe("klein", {**given, "then_steps": "8", "then_guidance": "1.5"}).recipe
+    assert stronger.editor == ByRound((klein, replace(klein, steps=8, guidance=1.5)))
+    unpinned: Any = load_recipe("klein", {**given, "then": "kontext"}).recipe.source
+    assert unpinned.missing == (
+        "not given yet: then_commit=SHA (a commit of black-forest-labs/FLUX.1-Kontext-dev); give each by "
+        "--set NAME=VALUE"
+    )
+
+
+def test_the_settings_of_server_grammar_and_embedding_reach_the_parts(photographs: str) -> None:
+    given = {**COMMITS, "folder": photographs, "min_side": "32", "category": "hate"}
+    assert load_recipe("klein", given).recipe.instructor.grammar  # type: ignore[attr-defined]
+    assert "xgrammar" in load_recipe("klein", given).recipe.packages
+    served = {"server": "http://localhost:8000/v1", "concurrency": "32", "prompt_price": "0.2", "answer_price": "0.8"}
+    recipe: Any = load_recipe("klein", {**given, **served, "grammar": "false"}).recipe
+    assert recipe.instructor == ServerInstructor(
+        ChatServer(recipe.instructor.server.model), schema=False, prompt_price=0.2, answer_price=0.8
+    )
+    assert recipe.instructor.server.concurrency == recipe.judging.judges[2].server.concurrency == 32
+    assert "xgrammar" not in recipe.packages
+    measured = {"embedding": "org/dino", "embedding_commit": "d1", "max_distance": "0.25"}
+    recipe = load_recipe("klein", {**given, **measured}).recipe
+    assert recipe.preservation.measures == (EmbeddingDistance("org/dino", "d1"),)
+    assert recipe.judging.at_most == (("embedding", 0.25),)
 
 
 def test_small_weights_go_all_the_way(small: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from builds import tree
 
 import safetypairs_hf as sp
 from safetypairs_hf.building import results, summary
+from safetypairs_hf.building.by_round import ByRound
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.run import build
 from safetypairs_hf.building.runfolder import RunFolder, open_run
+from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.publishing.release import publish
@@ -20,6 +23,7 @@ from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import parse
 from safetypairs_hf.records import Picture
 from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.tiny import editors
 from safetypairs_hf.tiny.squares import squares
 
 
@@ -93,6 +97,16 @@ def test_photographs_of_a_folder_are_its_sources(weights: str, tmp_path: Path) -
         (photographs / f"{number}.png").write_bytes(encode(pixels).data)
     made = make(tmp_path / "run", weights, photographs=str(photographs), pairs="4", rounds="1")
     assert {pair.origin.id for pair in results.pairs(made)} == {f"{number}.png" for number in range(4)}
+
+
+def test_a_later_round_by_another_real_editor(weights: str, tmp_path: Path) -> None:
+    loaded = load_recipe("tiny", {"weights": weights})
+    kontext = Kontext(str(editors.kontext(tmp_path / "kontext")), steps=1, max_sequence_length=16, device="cpu")
+    both = ByRound((loaded.recipe.editor, kontext))  # type: ignore[arg-type]
+    build(replace(loaded, recipe=replace(loaded.recipe, editor=both, controls=None)), str(tmp_path / "run"), workers=1)
+    made = list(results.pairs(open_run(str(tmp_path / "run"))))
+    assert {(pair.generator.editor, pair.round) for pair in made if pair.generator} == {("klein", 0), ("kontext", 1)}
+    assert {pair.generator.revision for pair in made if pair.generator and pair.round} == {kontext.revision}
 
 
 def _png(image: object) -> bytes:

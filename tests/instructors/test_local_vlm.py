@@ -103,7 +103,7 @@ def test_a_grammar_makes_random_weights_write_the_schema(random_chat: Path) -> N
 
 @pytest.mark.skipif(WITH_XGRAMMAR, reason="xgrammar is there")
 def test_a_grammar_without_xgrammar_is_one_line(red_chat: Path) -> None:
-    with pytest.raises(SafetyPairsError, match="grammar=True needs xgrammar: pip install xgrammar"):
+    with pytest.raises(SafetyPairsError, match=r"grammar=True needs xgrammar: pip install .safetypairs-hf\[grammar\]"):
         LocalVLM(str(red_chat), grammar=True).write(candidates(1))
 
 

@@ -1,0 +1,287 @@
+"""What the recipes for real weights and photographs share: `Settings`, and the recipe made of them. No recipe."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from safetypairs_hf.building.by_round import ByRound, editors_of
+from safetypairs_hf.building.controls import Controls
+from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.preservation import Perceptual
+from safetypairs_hf.building.recipe import Recipe, Weights
+from safetypairs_hf.building.selection import Selection
+from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor
+from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.guards.chat_vlm import ChatVLM
+from safetypairs_hf.guards.region import OnRegion
+from safetypairs_hf.guards.server_vlm import ServerVLM
+from safetypairs_hf.guards.shieldgemma import ShieldGemma
+from safetypairs_hf.instructors.local_vlm import LocalVLM
+from safetypairs_hf.instructors.server import ServerInstructor
+from safetypairs_hf.models.chat_server import ChatServer
+from safetypairs_hf.models.embedding import EmbeddingDistance
+from safetypairs_hf.records import Candidate, Instructor, Judge, Reject, Source
+from safetypairs_hf.sources import FolderSource, Frame, HubSource, Judged, Screen
+from safetypairs_hf.taxonomy import SLUGS
+
+QWEN_VL = "Qwen/Qwen2.5-VL-7B-Instruct"
+LICENSES = {QWEN_VL: "apache-2.0"}
+
+
+@dataclass(frozen=True)
+class NotGiven:
+    """Stands for the source while something is missing; says so when the build begins, after a look at the machine."""
+
+    missing: str
+    size: int = 0
+    categories: tuple[str, ...] = SLUGS
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        raise RecipeError(self.missing)
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        raise RecipeError(self.missing)
+
+    def fingerprint(self) -> str:
+        raise RecipeError(self.missing)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `--set name=value` sets in every recipe for real weights.
+
+    Args:
+        folder, dataset: where the images come from: a folder, or a Hub dataset with `dataset_revision`, `config`,
+            `split`, `image_column`, `label_column`, `id_column`, `license_column` and `rows` (see `HubSource`).
+        category, labels, judged: the category of every image; or how labels answer to categories (the names of a
+            folder's subfolders, `label_column` of a dataset); or true, and the second judge says it.
+        license, attribution: of the images; they go on the card.
+        hash_list, against: what may not become a source, see `Screen`.
+        size, min_side: see `Frame`.
+        instructor, server: a folder, a Hub id with `instructor_commit`, or the name of what `server` serves, whose key
+            is in the variable `api_key_env`. `instructor_license`: where it is not the default. A licence that is not
+            stated keeps `publish` from a public target, as a restricted one does.
+        grammar: hold the instructor's answer to the schema as it is written: in process by xgrammar, which it needs
+            then; at a server by its `response_format`.
+        concurrency, timeout: requests to the server at once, and the seconds that one may take.
+        prompt_price, answer_price: what a million of the server's tokens cost, for the sum in `status`.
+        judge: a chat model with `judge_commit`, of another family than the guard; None = the instructor's.
+        composite: put the original back outside what changed.
+        embedding, max_distance: a vision model with `embedding_commit`, and how far apart it may find the two members:
+            1 minus the cosine of their embeddings.
+        region_slack: see `Judging`; None takes the instructor's regions for hints.
+        then: the editor of the second round and later, by its name in editors/catalogue.py, with `then_model`,
+            `then_commit` and `then_license` where they are not its default's. Without it `then_steps` and
+            `then_guidance` are of the same editor: another strength for what it could not do.
+    """
+
+    pairs: int = 1000
+    folder: str | None = None
+    dataset: str | None = None
+    dataset_revision: str = "main"
+    config: str | None = None
+    split: str = "train"
+    image_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    license_column: str | None = None
+    rows: int | None = None
+    category: str | None = None
+    labels: str = ""
+    judged: bool = False
+    license: str = "NOASSERTION"
+    attribution: str = "The images of the source, under their own licences."
+    hash_list: str | None = None
+    against: str | None = None
+    size: int = 1024
+    min_side: int | None = None
+    instructor: str = QWEN_VL
+    instructor_commit: str | None = None
+    instructor_license: str | None = None
+    server: str | None = None
+    api_key_env: str = ""
+    grammar: bool = True
+    concurrency: int = 8
+    timeout: float = 120.0
+    prompt_price: float = 0.0
+    answer_price: float = 0.0
+    guard: str = "google/shieldgemma-2-4b-it"
+    guard_commit: str | None = None
+    judge: str | None = None
+    judge_commit: str | None = None
+    unsafe_at_least: float = 0.5
+    safe_below: float = 0.5
+    max_changed_fraction: float = 0.5
+    min_ssim_outside: float = 0.7
+    embedding: str | None = None
+    embedding_commit: str | None = None
+    max_distance: float | None = None
+    region_slack: float | None = None
+    composite: bool = False
+    then: str | None = None
+    then_model: str | None = None
+    then_commit: str | None = None
+    then_license: str | None = None
+    then_steps: int | None = None
+    then_guidance: float | None = None
+    rounds: int = 3
+    attempts: int = 2
+    controls: bool = True
+    test_fraction: float = 0.8
+    unit_size: int = 32
+    device: str = "auto"
+
+    def recipe(self, editor: Any, drawn_by: Weights, gpu_gb: float) -> Recipe:
+        """The recipe with this editor, and with the one that `then` names."""
+        editor, drawn = self._by_round(editor), [drawn_by]
+        if self.then:
+            drawn.append(editor_weights(self.then, editor.editors[-1].model, self.then_license))
+            gpu_gb = gpu_gb and max(gpu_gb, find_editor(self.then).gpu_gb)  # 0 stays: it goes without the check
+        missing = self._missing(editor)
+        second = self._second_judge()
+        source: Source = NotGiven(missing) if missing else self._source(second)
+        guard = ShieldGemma(self.guard, self.guard_commit, "common", device=self.device)
+        written_by = weights(self.instructor, self.instructor_license, LICENSES)
+        return Recipe(
+            source=source,
+            instructor=self._instructor(),
+            editor=editor,
+            judging=Judging(
+                (guard, OnRegion(guard), second, OnRegion(second)),
+                unsafe_at_least=self.unsafe_at_least,
+                safe_below=self.safe_below,
+                max_changed_fraction=self.max_changed_fraction,
+                at_most=() if self.max_distance is None else (("embedding", self.max_distance),),
+                min_ssim_outside=self.min_ssim_outside,
+                region_slack=self.region_slack,
+                families=2,
+            ),
+            selection=Selection(test_fraction=self.test_fraction),
+            pairs=self.pairs,
+            license="other" if self.license == "NOASSERTION" else self.license,
+            attribution=self.attribution,
+            unit_size=self.unit_size,
+            expected_yield=0.23,  # the paper's; it decides no more than how many units are made at first
+            packages=("diffusers", "numpy", "pillow", "torch", "transformers", *self._grammar_package()),
+            categories=source.categories,  # type: ignore[attr-defined]  # all three sources have them
+            rounds=self.rounds,
+            attempts=self.attempts,
+            preservation=Perceptual(composite=self.composite, measures=() if missing else self._measures()),
+            controls=Controls() if self.controls else None,
+            weights=(*drawn, written_by),
+            gpu_gb=gpu_gb,
+        )
+
+    def _by_round(self, editor: Any) -> Any:
+        """The editor, or a `ByRound` of it and the one that takes the later rounds."""
+        strength = {"steps": self.then_steps, "guidance": self.then_guidance}
+        changed = {name: value for name, value in strength.items() if value is not None}
+        own = {"then_model": self.then_model, "then_commit": self.then_commit, "then_license": self.then_license}
+        if not self.then and (given := [name for name, value in own.items() if value]):
+            raise RecipeError(f"{given[0]} is given and then is not; name the editor of the later rounds too")
+        if not (self.then or changed):
+            return editor
+        if self.rounds < 2:
+            raise RecipeError("then is for the second round and later, and rounds = 1; give rounds=2 or more")
+        if not self.then:
+            return ByRound((editor, replace(editor, **changed)))
+        weights = {"model": self.then_model, "commit": self.then_commit, "device": self.device}
+        return ByRound((editor, make_editor(self.then, **weights, **changed)))
+
+    def _missing(self, editor: Any) -> str:
+        """One line with all that is still to be given; "" where nothing is."""
+        if self.folder and self.dataset:
+            raise RecipeError("the images come from folder and from dataset; give one of them")
+        if self.max_distance is not None and not self.embedding:
+            raise RecipeError("max_distance is given and embedding is not; name the vision model that measures it")
+        first, *later = cast("tuple[Any, ...]", editors_of(editor))
+        models = {"editor_commit": (first.model, first.commit), "guard_commit": (self.guard, self.guard_commit)}
+        if self.then:
+            models["then_commit"] = (later[0].model, later[0].commit)
+        if self.embedding:
+            models["embedding_commit"] = (self.embedding, self.embedding_commit)
+        if not self.server:
+            models["instructor_commit"] = (self.instructor, self.instructor_commit)
+        if self.judge:
+            models["judge_commit"] = (self.judge, self.judge_commit)
+        wanted = [] if self.folder or self.dataset else ["folder=PATH or dataset=ORG/NAME (the images)"]
+        wanted += [
+            f"{setting}=SHA (a commit of {model})"
+            for setting, (model, commit) in sorted(models.items())
+            if not (commit or Path(model).is_dir())
+        ]
+        return f"not given yet: {'; '.join(wanted)}; give each by --set NAME=VALUE" if wanted else ""
+
+    def _source(self, judge: Judge) -> Source:
+        names = ["category", "labels", "license"]
+        made: dict[str, Any] = {
+            "judged": Judged(judge) if self.judged else None,
+            "frame": Frame(self.size, self.min_side),
+            "screen": Screen(self.against, (self.hash_list,) if self.hash_list else ()),
+        }
+        if self.folder:
+            return FolderSource(self.folder, **made, **self._some(names))
+        names += ["config", "split", "image_column", "label_column", "id_column", "license_column", "rows"]
+        return HubSource(str(self.dataset), self.dataset_revision, **made, **self._some(names))
+
+    def _some(self, names: list[str]) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
+
+    def _instructor(self) -> Instructor:
+        if self.server:
+            return ServerInstructor(
+                self._served(self.server),
+                schema=self.grammar,
+                prompt_price=self.prompt_price,
+                answer_price=self.answer_price,
+            )
+        return LocalVLM(self.instructor, self.instructor_commit, grammar=self.grammar, device=self.device)
+
+    def _measures(self) -> tuple[EmbeddingDistance, ...]:
+        if self.embedding is None:
+            return ()
+        return (EmbeddingDistance(self.embedding, self.embedding_commit, self.device),)
+
+    def _grammar_package(self) -> tuple[str, ...]:
+        """What writes by the schema decides what is written, so its version is one of the recipe's."""
+        return ("xgrammar",) if self.grammar and not self.server else ()
+
+    def _served(self, url: str) -> ChatServer:
+        return ChatServer(self.instructor, url, self.api_key_env, timeout=self.timeout, concurrency=self.concurrency)
+
+    def _second_judge(self) -> Judge:
+        if self.judge:
+            return ChatVLM(self.judge, self.judge_commit, device=self.device)
+        if self.server:
+            return ServerVLM(self._served(self.server))
+        return ChatVLM(self.instructor, self.instructor_commit, device=self.device)
+
+
+def editor_weights(name: str, model: str, stated: str | None) -> Weights:
+    """An editor's weights with their licence, by the editor's name."""
+    return Weights(model, *license_of(name, model, stated))
+
+
+def weights(model: str, license: str | None, known: dict[str, str]) -> Weights:
+    """A model with its licence; where that is neither given nor known, its output is not published unasked."""
+    license = license or known.get(model)
+    return Weights(model, license or "not stated", publishable=license is not None)
+
+
+def with_settings(own: Callable[..., Recipe]) -> Callable[..., Recipe]:
+    """A recipe function that takes the settings of `own` and all of `Settings`, which `own` gets as its first."""
+    names = {field.name for field in fields(Settings)}
+
+    def recipe(**given: Any) -> Recipe:
+        shared = {name: value for name, value in given.items() if name in names}
+        return own(Settings(**shared), **{name: value for name, value in given.items() if name not in names})
+
+    parameters = [*inspect.signature(own, eval_str=True).parameters.values()][1:]
+    parameters += inspect.signature(Settings, eval_str=True).parameters.values()
+    keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    recipe.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # what --set is checked by
+    return recipe
