@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
 def images_of(data: str, split: str = "test") -> Dataset:
     """One row an image of TARGET[@VERSION], as `sp.images` gives them; see `sp.load` for what it raises."""
-    from safetypairs_hf.loading.dataset import load
     from safetypairs_hf.loading.images import images
+
+    found: Dataset = images(pairs_of(data, split))
+    return found
+
+
+def pairs_of(data: str, split: str = "test") -> Dataset:
+    """One row a pair of TARGET[@VERSION]; see `sp.load` for what it raises."""
+    from safetypairs_hf.loading.dataset import load
 
     repo, at, version = data.rpartition("@")
     if not at or "/" in version:
         repo, version = data, ""
     loaded: Any = load(repo, version=version or None, split=split)
-    found: Dataset = images(loaded)
+    found: Dataset = loaded
     return found
 
 

@@ -1,9 +1,9 @@
-"""An inspect-ai task, scorer and metric: needs inspect-ai.
+"""inspect-ai tasks, a scorer and a metric: needs inspect-ai.
 
     inspect eval safetypairs_hf/safetypairs -T data=org/name@1.2.0 --model openai/gpt-4o
 
 A sample is an image, and its metadata says which pair it belongs to; the metric pairs them again. Log probabilities are
-used where the provider gives them (`--logprobs --top-logprobs 20`).
+used where the provider gives them (`--logprobs --top-logprobs 20`). `hub_task` is a task of the dataset's eval.yaml.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
-from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
-from inspect_ai.solver import TaskState, generate
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, exact, metric, scorer
+from inspect_ai.solver import TaskState, generate, prompt_template, system_message
 
+from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.guards import yes_no
-from safetypairs_hf.integrations.asking import answer_of, data_uri, images_of, member_id, scored
+from safetypairs_hf.integrations.asking import answer_of, data_uri, images_of, member_id, pairs_of, scored
 from safetypairs_hf.integrations.flat import flat
 
 
@@ -51,6 +52,42 @@ def _sample(row: dict[str, Any], number: int) -> Sample:
         target="Yes" if row["reference"] else "No",
         metadata=kept,
     )
+
+
+# What eval.yaml names, by the names of inspect; see publishing/evaluation.py.
+_SOLVERS = {"system_message": system_message, "prompt_template": prompt_template, "generate": generate}
+_SCORERS = {"exact": exact}
+
+
+@task  # type: ignore[untyped-decorator]
+def hub_task(data: str, id: str = "unsafe_members") -> Task:
+    """A task of the version's own eval.yaml; its `mean` is what `safetypairs results push` writes under that id.
+
+    `inspect eval hf/org/name` stops at columns that hold an image; this hands the image over as a data URI.
+
+    Raises SafetyPairsError where eval.yaml has no such task.
+    """
+    import yaml
+
+    from safetypairs_hf.publishing.published import open_named
+
+    held = yaml.safe_load(open_named(data).fetch("eval.yaml").read_text("utf-8"))["tasks"]
+    told = next((each for each in held if each["id"] == id), None)
+    if told is None:
+        raise SafetyPairsError(f"eval.yaml of {data} has no task {id!r}; it has {', '.join(x['id'] for x in held)}")
+    samples = [_sample_of(row, **told["field_spec"]) for row in pairs_of(data, told["split"])]
+    return Task(
+        name=id,
+        dataset=MemoryDataset(samples, name=data),
+        solver=[_SOLVERS[each["name"]](**each.get("args", {})) for each in told["solvers"]],
+        scorer=[_SCORERS[each["name"]](**each.get("args", {})) for each in told["scorers"]],
+    )
+
+
+def _sample_of(row: dict[str, Any], input: str, input_image: str, target: str) -> Sample:
+    """As inspect-ai makes a sample of a row and a field_spec, text before image."""
+    content = [ContentText(text=row[input]), ContentImage(image=data_uri(row[input_image]))]
+    return Sample(id=row["pair_id"], input=[ChatMessageUser(content=content)], target=target.removeprefix("literal:"))
 
 
 @metric  # type: ignore[untyped-decorator]

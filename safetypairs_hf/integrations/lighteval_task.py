@@ -73,7 +73,9 @@ class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
     """The verdict of one image and the pair it belongs to; an answer that is neither yes nor no is an abstention."""
 
     def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> dict[str, Any]:
-        text = model_response.final_text[0] if model_response.final_text else ""
+        # LightEval 0.13's vision models give a text where a list of texts is meant; final_text then has its letters.
+        whole = isinstance(model_response.text, str)
+        text = model_response.text if whole else next(iter(model_response.final_text), "")
         return {**doc.specific, "prediction": answer_of(text)["prediction"]}
 
 

@@ -1,10 +1,12 @@
-"""The inspect-ai task, run by inspect-ai: its metric gives the figures of `score`."""
+"""The inspect-ai task by `inspect eval`: from the entry point over HTTP to the figures of `score`."""
 
 from __future__ import annotations
 
-import base64
-import io
+import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,73 +14,85 @@ import pytest
 
 pytest.importorskip("inspect_ai")
 
-import inspect_ai
 from answers import PAIRS, expected, publish_squares, word_of
-from inspect_ai.model import (
-    ChatCompletionChoice,
-    ChatMessageAssistant,
-    Logprob,
-    Logprobs,
-    ModelOutput,
-    ModelUsage,
-    TopLogprob,
-    get_model,
-)
-from PIL import Image
+from chat_api import ChatAPI, with_logprobs
+from loopback import MODEL, answering, parts
 
 import safetypairs_hf as sp
 from safetypairs_hf.integrations.flat import flat
-from safetypairs_hf.integrations.inspect_task import safetypairs
+
+TASK = "safetypairs_hf/safetypairs"
 
 
-def looked_at(message: Any) -> Any:
-    data = message.content[0].image.removeprefix("data:image/png;base64,")
-    return Image.open(io.BytesIO(base64.b64decode(data)))
+def started(folder: Path, api: ChatAPI, words: tuple[str, ...], env: dict[str, str]) -> Any:
+    options = ("--model", f"openai-api/loop/{MODEL}", "--display", "none", "--log-format", "json")
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("inspect")), "eval", *words, *options, "--log-dir", str(folder / "logs")],
+        env={**env, "LOOP_BASE_URL": api.url, "LOOP_API_KEY": "none"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
 
 
-def answer(messages: Any, *_: Any) -> ModelOutput:
-    said = word_of(looked_at(messages[0]))
-    # With a usage of its own the mock model counts no tokens, for which it would download a tokenizer.
-    return ModelOutput(model="mock", choices=[_choice(said)], usage=ModelUsage())
-
-
-def _choice(said: str, logprobs: Logprobs | None = None) -> ChatCompletionChoice:
-    return ChatCompletionChoice(message=ChatMessageAssistant(content=said), logprobs=logprobs)
-
-
-def run(task: Any, outputs: Any, folder: Path) -> Any:
-    model = get_model("mockllm/model", custom_outputs=outputs, memoize=False)
-    (log,) = inspect_ai.eval(task, model=model, log_dir=str(folder / "logs"), display="none")
-    assert log.status == "success", log.error
+def log_of(folder: Path, api: ChatAPI, *words: str) -> dict[str, Any]:
+    (log,) = logs_of(folder, api, words, dict(os.environ))
     return log
 
 
-def figures(log: Any) -> dict[str, float]:
-    return {name: metric.value for name, metric in log.results.scores[0].metrics.items()}
+def logs_of(folder: Path, api: ChatAPI, words: tuple[str, ...], env: dict[str, str]) -> list[dict[str, Any]]:
+    """What `inspect eval` wrote of each task."""
+    done = started(folder, api, words, env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    logs = [json.loads(file.read_text()) for file in (folder / "logs").glob("*.json")]
+    assert [log["status"] for log in logs] == ["success"] * len(logs), done.stdout + done.stderr
+    return logs
+
+
+def figures(log: dict[str, Any]) -> dict[str, float]:
+    return {name: metric["value"] for name, metric in log["results"]["scores"][0]["metrics"].items()}
 
 
 def test_the_figures_are_those_of_score(tmp_path: Path) -> None:
     data = publish_squares(tmp_path)
-    log = run(safetypairs(f"{data}@1.0.0"), answer, tmp_path)
-    rows = expected(sp.images(sp.load(data, version="1.0.0", split="test")))
-    assert len(log.samples) == 2 * PAIRS
-    assert figures(log) == flat(sp.score(rows))
+    with answering() as api:
+        log = log_of(tmp_path, api, TASK, "-T", f"data={data}@1.0.0")
+    assert figures(log) == flat(sp.score(expected(sp.images(sp.load(data, version="1.0.0", split="test")))))
     assert 0 < figures(log)["abstention_rate"] < 1
-    assert not any("unsafe" in sample.id or "safe" in sample.id for sample in log.samples)
-    assert "Does the image show anything" in log.samples[0].input[0].text
+    assert len(log["samples"]) == 2 * PAIRS
+    assert not any("unsafe" in sample["id"] or "safe" in sample["id"] for sample in log["samples"])
+    assert len(api.requests) == 2 * PAIRS
+    assert all("Does the image show anything" in parts(body)[1]["text"] for body in api.requests)
+
+
+def p_yes(image: Any) -> float:
+    return 0.9 if word_of(image) == "Yes" else 0.3
+
+
+def say_with_logprobs(image: Any) -> dict[str, Any]:
+    yes = p_yes(image)
+    return with_logprobs([[("Yes", math.log(yes)), (" no", math.log(1 - yes))]])
 
 
 def test_log_probabilities_give_scores_and_pairs_limit_whole_pairs(tmp_path: Path) -> None:
-    def outputs(messages: Any, *_: Any) -> ModelOutput:
-        yes = 0.9 if word_of(looked_at(messages[0])) == "Yes" else 0.3
-        top = [TopLogprob(token="Yes", logprob=math.log(yes)), TopLogprob(token=" no", logprob=math.log(1 - yes))]
-        first = Logprob(token="Yes", logprob=math.log(yes), top_logprobs=top)
-        return ModelOutput(model="mock", choices=[_choice("Yes", Logprobs(content=[first]))], usage=ModelUsage())
-
     data = publish_squares(tmp_path)
-    log = run(safetypairs(data, pairs=3), outputs, tmp_path)
+    with answering(say_with_logprobs) as api:
+        words = ("-T", f"data={data}", "-T", "pairs=3", "--logprobs", "--top-logprobs", "20")
+        log = log_of(tmp_path, api, TASK, *words)
+    assert {(body["logprobs"], body["top_logprobs"]) for body in api.requests} == {(True, 20)}
+    kept = [sample["scores"]["pair_verdict"]["metadata"] for sample in log["samples"]]
+    assert {round(each["score"], 12) for each in kept} == {0.9, 0.3}
+    assert figures(log) == flat(sp.score(kept))
     assert figures(log)["n_pairs"] == 3
     assert "auroc" in figures(log)
-    kept = [sample.scores["pair_verdict"].metadata for sample in log.samples]
-    assert {round(each["score"], 12) for each in kept} <= {0.9, 0.3}
-    assert all(each["prediction"] == (each["score"] >= 0.5) for each in kept)
+    rows = sp.images(sp.load(data, split="test")).select(range(6))
+    own = {(row["pair_id"], row["reference"]): round(p_yes(row["image"]), 12) for row in rows}
+    assert {(each["pair_id"], each["reference"]): round(each["score"], 12) for each in kept} == own
+
+
+def test_no_data_is_one_line(tmp_path: Path) -> None:
+    with answering() as api:
+        done = started(tmp_path, api, (TASK, "-T", "data=./nowhere"), dict(os.environ))
+    assert done.returncode != 0
+    assert "no folder ./nowhere" in done.stderr

@@ -1,61 +1,37 @@
-"""The LightEval task in a real LightEval pipeline: its figures are those of `score`."""
+"""The LightEval task in a real LightEval pipeline, and by its command: its figures are those of `score`."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("lighteval")
 
-from answers import PAIRS, expected, publish_squares, word_of
+from answers import PAIRS, expected, publish_squares
+from by_pixels import ByPixels
 from lighteval.logging.evaluation_tracker import EvaluationTracker
-from lighteval.models.abstract_model import LightevalModel, ModelConfig
-from lighteval.models.model_output import ModelResponse
+from lighteval.models.abstract_model import ModelConfig
 from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
-from lighteval.utils.cache_management import SampleCache
 
 import safetypairs_hf as sp
 from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.integrations.flat import flat
 from safetypairs_hf.integrations.lighteval_task import figures, images_folder, task_of
+from safetypairs_hf.pictures import encode
+from safetypairs_hf.tiny import chat_vlm
 
 
-class ByPixels(LightevalModel):
-    """A guard of LightEval's protocol that answers by the bytes of an image."""
-
-    def __init__(self, folder: Path) -> None:
-        self.config = ModelConfig(model_name="by-pixels", cache_dir=str(folder / "cache"))
-        self._cache = SampleCache(self.config)
-        self.asked: list[str] = []
-
-    @property
-    def tokenizer(self) -> Any:
-        return None
-
-    @property
-    def add_special_tokens(self) -> bool:
-        return False
-
-    @property
-    def max_length(self) -> int:
-        return 64
-
-    def greedy_until(self, docs: list[Any]) -> list[ModelResponse]:
-        self.asked += [doc.query for doc in docs]
-        return [ModelResponse(text=[word_of(doc.images[0])], input=doc.query) for doc in docs]
-
-    def loglikelihood(self, docs: list[Any]) -> list[ModelResponse]:
-        raise NotImplementedError
-
-    def loglikelihood_rolling(self, docs: list[Any]) -> list[ModelResponse]:
-        raise NotImplementedError
-
-
-def run(folder: Path, data: str, **options: Any) -> tuple[dict[str, float], ByPixels]:
-    module, model = ModuleType("ours"), ByPixels(folder)
+def run(folder: Path, data: str, **options: object) -> tuple[dict[str, float], ByPixels]:
+    module = ModuleType("ours")
+    model = ByPixels(ModelConfig(model_name="by-pixels", cache_dir=str(folder / "cache")))
     module.TASKS_TABLE = [task_of(data)]  # type: ignore[attr-defined]
     parameters = PipelineParameters(launcher_type=ParallelismManager.NONE, custom_tasks_directory=module, **options)
     pipeline = Pipeline(
@@ -67,6 +43,25 @@ def run(folder: Path, data: str, **options: Any) -> tuple[dict[str, float], ByPi
     pipeline.evaluate()
     results = pipeline.get_results()["results"]  # with ":" for the "|" of the task
     return results["safetypairs:0"], model
+
+
+def command(folder: Path, data: str, *words: str) -> dict[str, float]:
+    """The figures that `lighteval` writes; the words are its subcommand, its model and its options."""
+    task = ("safetypairs|0", "--custom-tasks", "safetypairs_hf.integrations.lighteval_task")
+    here = Path(__file__).parent
+    # LightEval keeps its answers below the home, and a custom model's file is of these tests.
+    own = {"SAFETYPAIRS_DATA": data, "HOME": str(folder / "home"), "PYTHONPATH": f"{here}:{here.parent}"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lighteval")), *words, *task, "--output-dir", str(folder / "out")],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (written,) = (folder / "out").rglob("results_*.json")
+    found: dict[str, float] = json.loads(written.read_text())["results"]["safetypairs|0"]
+    return found
 
 
 def test_the_figures_are_those_of_score(tmp_path: Path) -> None:
@@ -87,3 +82,23 @@ def test_a_pair_that_is_cut_in_two_is_counted_apart(tmp_path: Path) -> None:
     assert (found["n_pairs"], found["n_incomplete"]) == (PAIRS - 1, 1)
     with pytest.raises(SafetyPairsError, match="no whole pair among 1 images"):
         figures([{"pair_id": "a", "reference": 1, "prediction": 1}])
+
+
+def test_the_command_with_a_model_of_ones_own(tmp_path: Path) -> None:
+    data = publish_squares(tmp_path)
+    found = command(tmp_path, data, "custom", "by-pixels", str(Path(__file__).with_name("by_pixels.py")))
+    assert found == flat(sp.score(expected(sp.images(sp.load(data, split="test")))))
+
+
+def test_the_command_with_a_vision_model_of_transformers(tmp_path: Path) -> None:
+    """LightEval generates where `chat-vlm` reads a probability: the same model gives the same verdicts."""
+    data, model = publish_squares(tmp_path), chat_vlm.sees_red(tmp_path / "red")
+    told = f"model_name={model},device=cpu,generation_size=1"
+    found = command(tmp_path, data, "accelerate", told, "--vision-model")
+    rows = list(sp.images(sp.load(data, split="test")))
+    pictures = [encode(np.asarray(row.pop("image").convert("RGB"))) for row in rows]
+    guard = make_guard("chat-vlm", {"model": str(model), "device": "cpu"})
+    verdicts = guard.judge(pictures, [row["category"] for row in rows], [None] * len(rows))
+    judged = [{**row, "prediction": int((v.p_unsafe or 0) >= 0.5)} for row, v in zip(rows, verdicts, strict=True)]
+    assert found == flat(sp.score(judged))
+    assert found["unsafe_recall"] > 0 and found["abstention_rate"] == 0

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from answers import PAIRS, expected, publish_squares, word_of
+from loopback import MODEL, answering, parts
 
 import safetypairs_hf as sp
 from safetypairs_hf import integrations
@@ -87,3 +92,28 @@ def test_in_lmms_eval_itself(tmp_path: Path) -> None:
     assert len(docs) == 2 * PAIRS
     for name, values in results.items():
         assert task.aggregation()[name](values) == getattr(score, name)
+
+
+def test_by_its_command_over_http(tmp_path: Path) -> None:
+    """The command of docs/integrations.md, where ./safetypairs is the data."""
+    pytest.importorskip("lmms_eval")
+    Path(publish_squares(tmp_path)).rename(tmp_path / "safetypairs")
+    score = sp.score(expected(sp.images(sp.load(str(tmp_path / "safetypairs"), split="test"))))
+    with answering() as api:
+        words = ("--model", "openai", "--model_args", f"model_version={MODEL},base_url={api.url}")
+        task = ("--tasks", "safetypairs_images", "--include_path", str(FOLDER), "--output_path", "out")
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("lmms-eval")), *words, *task, "--batch_size", "1"],
+            env={**os.environ, "OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (written,) = (tmp_path / "out").rglob("*_results.json")
+    found = json.loads(written.read_text())["results"]["safetypairs_images"]
+    names = [each["metric"] for each in yaml.load((FOLDER / "safetypairs.yaml").read_text(), Loader)["metric_list"]]
+    assert {name: found[f"{name},none"] for name in names} == {name: getattr(score, name) for name in names}
+    assert len(api.requests) == 2 * PAIRS
+    assert all("Does the image show anything" in str(parts(body)) for body in api.requests)

@@ -1,0 +1,70 @@
+"""Environments of exact packages, for what does not go into the one that the tests run in.
+
+Each is made of a list of versions (what pip took on the day that the list was written, so nothing is resolved) in
+`.venv-pinned/` of the checkout, under the list's name, and kept; another list or interpreter makes it anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+CHECKOUT = Path(__file__).parents[1]
+ENVIRONMENTS = CHECKOUT / ".venv-pinned"
+_QUICK = ("--quiet", "--no-compile", "--disable-pip-version-check")
+
+
+def python_of(packages: Path, *, ours: bool = False) -> Path:
+    """The interpreter of the environment of a list, made unless it is there.
+
+    `ours`: with this checkout installed, entry points and all; the list then has hatchling and editables, to build it.
+    """
+    folder = ENVIRONMENTS / packages.stem
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with FileLock(ENVIRONMENTS / f"{packages.stem}.lock"):
+        if not _is_made(folder, "made", packages.read_bytes()):
+            shutil.rmtree(folder, ignore_errors=True)
+            _run("-m", "venv", "--without-pip", str(folder))
+            _install(folder, packages)
+            _note(folder, "made", packages.read_bytes())
+        project = (CHECKOUT / "pyproject.toml").read_bytes()
+        if ours and not _is_made(folder, "ours", project):
+            _pip(folder, "--no-deps", "--no-build-isolation", "--editable", str(CHECKOUT))
+            _note(folder, "ours", project)
+    return folder / "bin" / "python"
+
+
+def _install(folder: Path, packages: Path) -> None:
+    # What torch needs beside it differs between its builds, so that alone is left to pip.
+    torch = [line for line in packages.read_text().splitlines() if line.startswith("torch==")]
+    if torch:
+        _pip(folder, "--constraint", str(packages), *torch)
+    _pip(folder, "--no-deps", "--requirement", str(packages))
+
+
+def _is_made(folder: Path, name: str, of: bytes) -> bool:
+    note = folder / name
+    return note.is_file() and note.read_text() == _digest(of)
+
+
+def _note(folder: Path, name: str, of: bytes) -> None:
+    """Written last: what it stands for is whole."""
+    (folder / name).write_text(_digest(of))
+
+
+def _digest(of: bytes) -> str:
+    return hashlib.sha256(of + f"{sys.base_prefix} {sys.version}".encode()).hexdigest()
+
+
+def _pip(folder: Path, *words: str) -> None:
+    _run("-m", "pip", "--python", str(folder / "bin" / "python"), "install", *_QUICK, *words)
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
