@@ -225,17 +225,7 @@ class HubTarget:
         return {tag.name: tag.target_commit for tag in refs.tags}
 
     def _fetch(self, name: str, revision: str | None) -> Path:
-        try:
-            return Path(
-                retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision))
-            )
-        except OSError as error:
-            if error.errno is None or passing(error):  # the Hub's; a full disk has a number
-                raise
-            raise PublishError(
-                f"cannot keep {name} of {self.name} in the cache: {error.strerror}; nothing was changed (HF_HOME says "
-                "where the cache is)"
-            ) from error
+        return Path(retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision)))
 
     def _manifest(self, revision: str) -> Manifest | None:
         try:
@@ -261,5 +251,7 @@ def _asked_to_commit(error: Exception) -> bool:
     """Whether it is the commit itself that failed, and no request before it; then it may have arrived all the same."""
     try:
         return "/commit/" in str(error.request.url)  # type: ignore[attr-defined]
-    except (AttributeError, RuntimeError):  # no HTTP error (an answer that is no JSON), or one with no request
+    except AttributeError:  # an answer that is no JSON, of whichever request; else an upload's error
+        return isinstance(error, ValueError)
+    except RuntimeError:  # an HTTP error that knows no request
         return True

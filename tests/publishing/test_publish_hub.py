@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,23 @@ def test_two_publishers_at_once(hub: Hub, runs: Path) -> None:  # noqa: F811
     tags = {tag.name for tag in hub.api().list_repo_refs(REPO, repo_type="dataset").tags}
     commits = [commit.title for commit in hub.api().list_repo_commits(REPO, repo_type="dataset")]
     assert len(tags) == len(commits) - 1 == 1 + len(winners)
+
+
+@pytest.mark.parametrize("xet", [False, True])
+def test_a_full_disk_is_one_line(hub: Hub, runs: Path, xet: bool) -> None:  # noqa: F811
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", xet=xet)
+    command = [sys.executable, "-m", "safetypairs_hf", "verify", REPO]
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+    env = {**hub.env("alice", xet), "HF_HOME": str(hub.home / "fresh"), "PYTHONDONTWRITEBYTECODE": "1"}
+    failed = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, preexec_fn=full)
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        f"safetypairs: a file of {REPO} cannot be kept on this machine (File too large); HF_HOME says where the cache "
+        "is\n"
+    )
 
 
 def test_wrong_usage_exits_2(tmp_path: Path, hub: Hub) -> None:  # noqa: F811
