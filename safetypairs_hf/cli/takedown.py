@@ -92,19 +92,22 @@ def _say(target: str, pair_ids: Sequence[str], done: Done) -> None:
 def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]]) -> None:
     from safetypairs_hf.publishing.history import History
 
-    traces: Traces = History(target).traces(images)
-    if not (traces.tags or traces.main or traces.reaching or traces.others):
+    history = History(target)
+    traces: Traces = history.traces(images)
+    ours = traces.tags or traces.reaching or traces.main
+    if not ours and not traces.others:
         click.echo("no other version holds them")
-        return
-    click.echo(
-        f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history of main'}"
-    )
-    if traces.others:
-        click.echo(f"other branches and pull requests that reach them: {', '.join(traces.others)}")
-    click.echo(f"to purge all: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
-    click.echo("to delete the versions only (their commits can still be read by id):")
+    if ours:
+        click.echo(f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history'}")
+        click.echo(f"to purge them: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
+    if traces.tags:
+        click.echo("to delete the versions only (their commits can still be read by id):")
     for tag in traces.tags:
         click.echo(f"  hf repos tag delete {target} {tag} --type dataset --yes")
+    if traces.others:
+        click.echo("other branches and pull requests that reach them, and what to do about each:")
+    for name in traces.others:
+        click.echo(f"  {name}: {history.advice(name)}")
 
 
 def _rewrite(target: str, images: set[tuple[str, str]]) -> None:

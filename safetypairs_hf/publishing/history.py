@@ -6,6 +6,8 @@ and every other version is put on a new commit with the same files and no histor
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -90,9 +92,16 @@ class History:
                     self._squash_tag(tag)
             for tag in traces.tags:
                 self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
-            left = [f"{name} still reaches them, and is not ours to delete" for name in traces.others]
+            left = [f"{name} still reaches them; {self.advice(name)}" for name in traces.others]
             removed, unremoved = self._remove(traces.files)
         return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved])
+
+    def advice(self, ref: str) -> str:
+        """What to do about a branch or a pull request, which are not ours to delete."""
+        if pull := re.fullmatch(r"refs/pr/(\d+)", ref):
+            page = f"{self._api.endpoint}/datasets/{self.repo}/discussions/{pull[1]}"
+            return f"hf discussions close {self.repo} {pull[1]} --type dataset, then delete its ref at {page}"
+        return f"hf repos branch delete {self.repo} {shlex.quote(ref)} --type dataset"
 
     def _refs(self) -> GitRefs:
         return retried(lambda: self._api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True))
