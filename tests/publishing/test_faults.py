@@ -81,7 +81,7 @@ def test_harm_to_uploads_by_xet(both: list[Scenario], tmp_path: Path) -> None:
     assert [outcome for outcome in outcomes if outcome.kind == "lost"] == []
     said = {outcome.fault: outcome.first.text for outcome in outcomes}
     assert len(said) == len(outcomes) == 7
-    assert "refused the token; set HF_TOKEN to a valid one" in said["expired"]  # of which hf-xet tells in its text alone
+    assert "refused the token; set HF_TOKEN to a valid one" in said["expired"]
     assert "cannot be kept on this machine (File too large); HF_HOME says where the cache is" in said["full disk"]
 
 
