@@ -90,10 +90,9 @@ def _write_pairs(run: RunFolder, plan: Plan, making: Making, progress: Progress)
     entries: list[Entry] = []
     tallies: dict[str, Tally] = defaultdict(Tally)
     with Shards(making.scratch, version, making.sender.add) as shards:
-        for candidate, controls in results.pairs_with_controls(run):
-            place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
-            if place is None:
-                continue
+        for candidate, controls in results.pairs_with_controls(run, plan.added.keys()):
+            assert candidate.identity
+            place = plan.added[candidate.identity.pair_id]
             published = row(candidate, place.group, policy[place.category], version)
             beside = control_rows(published, controls)
             file = shards.add(published, place.split, place.category, beside)
