@@ -114,9 +114,13 @@ def _rewrite(target: str, images: set[tuple[str, str]]) -> None:
     from safetypairs_hf.publishing.history import History
 
     done = History(target).rewrite(images)
+    if not (done.deleted or done.moved or done.main or done.removed or done.left):
+        click.echo("no other version holds them: nothing to rewrite")
+        return
     click.echo(f"versions deleted: {', '.join(done.deleted) or 'none'}; they can no longer be loaded")
     click.echo(f"versions with the same files on a new commit: {', '.join(done.moved) or 'none'}")
     click.echo(f"data files removed from storage: {done.removed}")
-    click.echo("lost: the history of main. What others have downloaded, or hold in forks, is not reached from here.")
+    lost = "lost: the history of main. " if done.main else ""
+    click.echo(f"{lost}What others have downloaded, or hold in forks, is not reached from here.")
     for line in done.left:
         click.echo(f"safetypairs: left: {line}", err=True)

@@ -15,13 +15,17 @@ import pyarrow.parquet as pq
 import pygit2
 import pytest
 from builds import make_run, tree
+from fault_proxy import proxied
 from hub_fixtures import Hub, hub  # noqa: F401
+from huggingface_hub import HfApi
 from huggingface_hub.utils import get_session
 from test_publish_hub import safetypairs
 
 from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.errors import PublishError
+from safetypairs_hf.errors import HubUnavailable, PublishError
 from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.history import History, Traces
+from safetypairs_hf.publishing.hub_target import HubTarget
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.release import publish
 from safetypairs_hf.publishing.takedown import takedown
@@ -200,7 +204,7 @@ def test_older_versions_are_named_and_purged(hub: Hub, runs: Path) -> None:  # n
         in safetypairs(hub, runs, "takedown", REPO, victim.pair_id, "--rewrite-history", "--dry-run").stdout
     )
     again = safetypairs(hub, runs, "takedown", REPO, victim.pair_id, "--rewrite-history", "--yes")
-    assert again.stdout.startswith("versions deleted: none;")
+    assert again.stdout == "no other version holds them: nothing to rewrite\n"
     more = safetypairs(hub, runs, "takedown", REPO, new.entries[0].pair_id, "--reason", "x", "--version", "3.0.0")
     assert more.returncode == 0, more.stderr
 
@@ -236,6 +240,39 @@ def test_what_else_reaches_them_is_named_with_what_to_do(hub: Hub, runs: Path, x
     clean = safetypairs(hub, runs, *words, "--rewrite-history", "--dry-run", xet=xet)
     assert clean.stdout == "no other version holds them\n"
     assert safetypairs(hub, runs, "verify", REPO, xet=xet).returncode == 0
+
+
+def test_a_rewrite_that_is_stopped_anywhere_is_finished_by_the_next(hub: Hub, runs: Path) -> None:  # noqa: F811
+    """The Hub is gone from each request that changes something on."""
+    for run, version in (("small", "1.0.0"), ("large", "1.1.0")):
+        publish(RunFolder(str(runs / run)), HubTarget(REPO, api=hub.api()), parse(version))
+    victim = _at(hub, "v1.1.0").entries[-1]
+    assert victim.introduced == "1.1.0"
+    takedown(HubTarget(REPO, api=hub.api()), [victim.pair_id], "asked for", parse("2.0.0"))
+    publish(RunFolder(str(runs / "large")), HubTarget(REPO, api=hub.api()), parse("2.0.1"))
+    gone = {(victim.unsafe_sha256, victim.safe_sha256)}
+    folder, saved = hub.server.directory / "repos", hub.home / "saved"
+    shutil.copytree(folder, saved)
+
+    with proxied(hub.endpoint) as proxy:
+        api = HfApi(proxy.endpoint, token="hf_alice")
+        History(REPO, api).traces(gone)  # which downloads the manifests; from here on they are in the cache
+        proxy.arm("")
+        History(REPO, api).rewrite(gone)
+        writes = [n for n, what in enumerate(proxy.seen, 1) if not what.startswith(("GET", "HEAD"))]
+        assert len(writes) > 5
+        for number in writes:
+            shutil.rmtree(folder)
+            shutil.copytree(saved, folder)
+            proxy.arm("down", number)
+            with pytest.raises(HubUnavailable):
+                History(REPO, api).rewrite(gone)
+            proxy.arm("")
+            History(REPO, api).rewrite(gone)
+            assert _tags(hub) == {"v1.0.0", "v2.0.0", "v2.0.1"}
+            assert History(REPO, api).traces(gone) == Traces([], [], [], [], False)
+            assert not _stored(hub, victim.unsafe_sha256)
+            assert [len(_at(hub, tag).entries) for tag in sorted(_tags(hub))] == [20, 29, 29]
 
 
 def _delete_pull(hub: Hub) -> None:  # noqa: F811
