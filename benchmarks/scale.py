@@ -136,18 +136,26 @@ def many_pairs(scratch: Path, counts: list[int]) -> dict[str, list[Cost]]:
 
 
 def plot(costs: dict[str, list[Cost]], path: Path) -> None:
-    """Seconds and peak memory against pairs, all axes logarithmic; dotted: ten times for ten times the pairs."""
+    """Seconds against pairs, both axes logarithmic, dotted: ten times for ten times the pairs; and peak memory."""
     from matplotlib.figure import Figure
 
     figure = Figure((7.2, 3.2), dpi=120, layout="constrained")
     for axes, what in zip(figure.subplots(1, 2), ("seconds", "peak"), strict=True):
         for (name, of), style in zip(costs.items(), ("o-", "s--"), strict=True):
-            axes.plot([cost.pairs for cost in of], [getattr(cost, what) for cost in of], style, label=name)
-        low, high = costs[FIRST][0], costs[FIRST][-1]
-        start = getattr(low, what)
-        ends = [low.pairs, high.pairs], [start, start * high.pairs / low.pairs]
-        axes.plot(*ends, ":", color="#888888", label="in proportion")
-        axes.set(xscale="log", yscale="log", xlabel="pairs in the version")
+            values = [getattr(cost, what) for cost in of]
+            axes.plot([cost.pairs for cost in of], values, style, label=name)
+            axes.annotate(f"{values[-1]:,.0f}", (of[-1].pairs, values[-1]), (6, -3), textcoords="offset points", size=8)
+        if what == "seconds":
+            low, high = costs[FIRST][0], costs[FIRST][-1]
+            ends = [low.pairs, high.pairs], [low.seconds, low.seconds * high.pairs / low.pairs]
+            axes.plot(*ends, ":", color="#888888", label="in proportion")
+        axes.set(xscale="log", yscale="log" if what == "seconds" else "linear", xlabel="pairs in the version")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,g}")
+        axes.margins(0.16)
+        axes.minorticks_off()
+        if what == "peak":
+            axes.set_ylim(bottom=0)
         axes.set_title({"seconds": "seconds", "peak": "peak memory, MB"}[what], size=11)
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
