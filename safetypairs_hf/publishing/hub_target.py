@@ -14,7 +14,7 @@ from safetypairs_hf.hub import answer_seconds, explained, passing, retried
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.sending import Ready
-from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
 # How the target stands when a publish ends early, for the user.
@@ -195,6 +195,12 @@ class HubTarget:
             )
         if self._last is not None and not self._is_tagged(self._last):
             self.tag(self._last)
+        elif self._last is not None and self._head and tags[self._last.tag] != self._head:
+            refuse_changed(self.name, self._last, self._files(tags[self._last.tag]), self._files(self._head))
+
+    def _files(self, commit: str) -> dict[str, str]:
+        info = retried(lambda: self._api.dataset_info(self.name, revision=commit, files_metadata=True))
+        return {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in info.siblings or []}
 
     def _is_tagged(self, version: Version) -> bool:
         commit = self._tags().get(version.tag)
