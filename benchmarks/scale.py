@@ -1,6 +1,6 @@
 """What publishing costs in time and memory: many bytes beside `HfApi.upload_folder`, and many pairs.
 
-    python benchmarks/scale.py [--gb 5] [--pairs 1000 10000 100000] [--repeats 2] [--no-xet]
+    python benchmarks/scale.py [--gb 5] [--pairs 1000 10000 100000] [--repeats 2] [--no-xet] [--plot cost.png]
 
 Many bytes: a run of random-noise pairs of 960 kB is published to the local Hub; the peer
 is `HfApi.upload_folder` of the very files that the release consists of. Each is a process of its own with a fresh Hub
@@ -8,7 +8,9 @@ folder and a fresh HF_HOME, the two alternate, and the best of the repeats is ta
 its return: reading the run, writing the files, hashing and uploading them, commit and tag; "after the last pair" is
 the part of it that follows the writing, which is what the peer does. Neither includes imports. Peak memory is VmHWM.
 
-Many pairs: runs of pairs of 24 kB (64 x 64 pixels) published into a local folder, one process each.
+Many pairs: runs of pairs of 24 kB (64 x 64 pixels) published into a local folder, one process each: the first release,
+then a second one of the same run and 100 pairs more, which is what most releases are. `--plot` draws both (matplotlib,
+in the extra `report`).
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 TESTS = str(Path(__file__).parents[1] / "tests")
 sys.path.insert(0, TESTS)
@@ -49,7 +52,7 @@ import safetypairs_hf.publishing.shards, safetypairs_hf.publishing.hub_target
 from safetypairs_hf.publishing.release import publish
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import parse""",
-    work="publish(open_run(sys.argv[1]), parse_target(sys.argv[2]), parse('1.0.0'), progress=progress)",
+    work="publish(open_run(sys.argv[1]), parse_target(sys.argv[2]), parse(sys.argv[3]), progress=progress)",
 )
 UPLOAD = MEASURED.format(
     imports="from huggingface_hub import HfApi",
@@ -60,9 +63,11 @@ api.upload_folder(repo_id=sys.argv[2], folder_path=sys.argv[1], repo_type="datas
 )
 
 
-def measured(code: str, source: Path, target: str, env: dict[str, str] | None = None) -> list[float]:
+def measured(
+    code: str, source: Path, target: str, env: dict[str, str] | None = None, version: str = "1.0.0"
+) -> list[float]:
     """[seconds, seconds after the last pair, peak memory in MB]"""
-    out = subprocess.check_output([sys.executable, "-c", code, str(source), target], env=env)
+    out = subprocess.check_output([sys.executable, "-c", code, str(source), target, version], env=env)
     found: list[float] = json.loads(out.splitlines()[-1])
     return found
 
@@ -100,19 +105,62 @@ def many_bytes(scratch: Path, gigabytes: float, repeats: int, xet: bool) -> None
     print(f"  our rate       {100 * peer / whole:7.0f} % of upload_folder's   (bound 80)")
 
 
-def many_pairs(scratch: Path, counts: list[int]) -> None:
+class Cost(NamedTuple):
+    """Of a release: seconds and peak memory in MB. `pairs`: how many the version holds."""
+
+    pairs: int
+    seconds: float
+    peak: float
+
+
+FIRST, SECOND = "first release", "100 pairs more"
+MORE = 100
+
+
+def many_pairs(scratch: Path, counts: list[int]) -> dict[str, list[Cost]]:
     from noise import noise_run
 
-    rows: list[tuple[int, list[float]]] = []
+    costs: dict[str, list[Cost]] = {FIRST: [], SECOND: []}
+    print(f"{'pairs':>9} {'':<15} {'seconds':>9} {'peak MB':>8} {'ms a pair':>10}")
     for count in counts:
-        run = scratch / f"run-{count}"
-        noise_run(run, count, SMALL_SIDE)
-        rows.append((count, measured(PUBLISH, run, str(scratch / f"out-{count}"))))
-    worst = max(seconds / count for count, (seconds, *_) in rows)
-    print(f"{'pairs':>9} {'seconds':>9} {'peak MB':>8} {'ms a pair':>10}")
-    for count, (seconds, _, peak) in rows:
-        bar = "#" * round(30 * seconds / count / worst)
-        print(f"{count:9,} {seconds:9.1f} {peak:8.0f} {1e3 * seconds / count:10.2f} {bar}")
+        out = str(scratch / f"out-{count}")
+        for name, pairs, version in ((FIRST, count, "1.0.0"), (SECOND, count + MORE, "1.1.0")):
+            run = scratch / "run"
+            noise_run(run, pairs, SMALL_SIDE)
+            seconds, _, peak = measured(PUBLISH, run, out, version=version)
+            shutil.rmtree(run)
+            costs[name].append(Cost(count, seconds, peak))
+            print(f"{count:9,} {name:<15} {seconds:9.1f} {peak:8.0f} {1e3 * seconds / count:10.2f}", flush=True)
+        shutil.rmtree(out)
+    return costs
+
+
+def plot(costs: dict[str, list[Cost]], path: Path) -> None:
+    """Seconds against pairs, both axes logarithmic, dotted: ten times for ten times the pairs; and peak memory."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((7.2, 3.2), dpi=120, layout="constrained")
+    for axes, what in zip(figure.subplots(1, 2), ("seconds", "peak"), strict=True):
+        for (name, of), style in zip(costs.items(), ("o-", "s--"), strict=True):
+            values = [getattr(cost, what) for cost in of]
+            axes.plot([cost.pairs for cost in of], values, style, label=name)
+            axes.annotate(f"{values[-1]:,.0f}", (of[-1].pairs, values[-1]), (6, -3), textcoords="offset points", size=8)
+        if what == "seconds":
+            low, high = costs[FIRST][0], costs[FIRST][-1]
+            ends = [low.pairs, high.pairs], [low.seconds, low.seconds * high.pairs / low.pairs]
+            axes.plot(*ends, ":", color="#888888", label="in proportion")
+        axes.set(xscale="log", yscale="log" if what == "seconds" else "linear", xlabel="pairs in the version")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,g}")
+        axes.margins(0.16)
+        axes.minorticks_off()
+        if what == "peak":
+            axes.set_ylim(bottom=0)
+        axes.set_title({"seconds": "seconds", "peak": "peak memory, MB"}[what], size=11)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle("Publishing pairs of 24 kB into a folder", size=12)
+    figure.savefig(path)
 
 
 def main() -> None:
@@ -120,6 +168,7 @@ def main() -> None:
     parser.add_argument("--gb", type=float, default=5.0, help="0: leave this part out")
     parser.add_argument("--pairs", type=int, nargs="*", default=[1_000, 10_000, 100_000])
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--plot", type=Path, help="draw the cost against the number of pairs as this PNG")
     parser.add_argument("--no-xet", action="store_true", help="upload by LFS")
     chosen = parser.parse_args()
     os.environ.pop("HF_ENDPOINT", None)
@@ -128,7 +177,9 @@ def main() -> None:
             many_bytes(Path(folder), chosen.gb, chosen.repeats, not chosen.no_xet)
     with tempfile.TemporaryDirectory() as folder:
         if chosen.pairs:
-            many_pairs(Path(folder), chosen.pairs)
+            costs = many_pairs(Path(folder), chosen.pairs)
+            if chosen.plot:
+                plot(costs, chosen.plot)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,11 @@ T = TypeVar("T")
 TRIES = 4
 _PASSING = (408, 429, 500, 502, 503, 504)  # states that pass, by the meaning of the codes
 _LONGEST_WAIT = 300.0  # seconds; the Hub counts requests in windows of five minutes
+# hf-xet tells the status, and what is wrong with the disk, in its text alone.
+_XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})")
+_XET_DISK = re.compile(r"IO Error: (.+) \(os error \d+\)")
+_XET_ERROR = re.compile(r"xet|CAS client|reconstruction", re.IGNORECASE)
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 _HTTP_LIBRARIES = ("httpx2", "httpx", "requests")  # which one huggingface_hub uses changed with its versions
 
 
@@ -107,7 +114,18 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _status(error: BaseException) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
+    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    if status is None and (found := _XET_STATUS.search(str(error))):
+        return int(found[1])
+    return status
+
+
+def _disk(error: BaseException) -> str:
+    """What stood in the way of writing a file here; "" where it was something else."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return str(error.strerror)
+    found = _XET_DISK.search(str(error))
+    return found[1] if found else ""
 
 
 def _wait(error: BaseException, attempt: int) -> float:
@@ -122,6 +140,8 @@ def _line(error: BaseException, repo: str, where: str) -> str | None:
 
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, repo, where)
+    if (status := _status(error)) in (401, 403):
+        return _refused(status, repo, where, "said by its file storage")
     if isinstance(error, errors.LocalTokenNotFoundError):
         return "no Hub token; set HF_TOKEN, or log in: hf auth login"
     if isinstance(error, errors.OfflineModeIsEnabled):
@@ -134,7 +154,9 @@ def _line(error: BaseException, repo: str, where: str) -> str | None:
         return f"{where} answered about {repo} with something that is not JSON; try again later"
     if isinstance(error, errors.LocalEntryNotFoundError):
         return f"a file of {repo} cannot be had from {where} ({_one_line(error)}); check the network and HF_ENDPOINT"
-    if type(error).__module__ in ("hf_xet", "builtins") and "xet" in f"{type(error).__name__} {error}".lower():
+    if disk := _disk(error):
+        return f"a file of {repo} cannot be kept on this machine ({disk}); HF_HOME says where the cache is"
+    if type(error).__module__ in ("hf_xet", "builtins") and _XET_ERROR.search(f"{type(error).__name__} {error}"):
         return f"the file storage of {where} failed ({_one_line(error)}); try again later"
     return None
 
@@ -149,11 +171,15 @@ def _by_status(error: Any, repo: str, where: str) -> str:
     named = error.response.headers.get("X-Error-Code") == "RepoNotFound"
     if isinstance(error, errors.RepositoryNotFoundError) and (named or status != 401):
         return f"no dataset {repo} at {where} that this token may see; check the name, or log in: hf auth login"
+    if status in (401, 403):
+        return _refused(status, repo, where, said)
+    return f"{where} answered {status} about {repo}: {said}"
+
+
+def _refused(status: int, repo: str, where: str, said: str) -> str:
     if status == 401:
         return f"{where} refused the token; set HF_TOKEN to a valid one, or log in: hf auth login"
-    if status == 403:
-        return f"this token has no right to do that with {repo} ({said}); use one that may write to it"
-    return f"{where} answered {status} about {repo}: {said}"
+    return f"this token has no right to do that with {repo} ({said}); use one that may write to it"
 
 
 def _one_line(error: BaseException) -> str:

@@ -17,10 +17,15 @@ _BANDS, _WIDTH = 16, 16
 _MOST_FREE = 1
 # Below so many hashes, comparing with all of them takes less time than the look-ups.
 _FEW = 4096
+# The last ones wait to be indexed together, as that sorts all: so many, or that share of the indexed ones.
+_LAST, _LAST_SHARE = 1024, 32
 
 
 class NearIndex:
-    """Hashes of 32 bytes, numbered in the order in which they were added."""
+    """Hashes of 32 bytes, numbered in the order in which they were added.
+
+    The index is two arrays: the numbers of all hashes sorted by key, once for each band, and where each key begins.
+    """
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
@@ -29,7 +34,8 @@ class NearIndex:
         free = bits // _BANDS
         self._masks = _masks(free) if free <= _MOST_FREE else None
         self._indexed = 0
-        self._buckets: dict[int, list[int]] = {}
+        self._numbers = np.zeros(0, np.uint32)
+        self._starts = np.zeros((_BANDS << _WIDTH) + 1, np.int64)
 
     def __len__(self) -> int:
         return self._size
@@ -44,30 +50,35 @@ class NearIndex:
         """The numbers of all that are within `bits`, rising."""
         words = np.frombuffer(phash, np.uint64)
         if self._masks is None or self._size < _FEW:
-            return self._within(words, None)
-        self._index()
-        keys = np.frombuffer(phash, np.uint16)[:, None] ^ self._masks
-        keys = keys.astype(np.int64) + (np.arange(_BANDS, dtype=np.int64) << _WIDTH)[:, None]
-        found: set[int] = set()
-        for key in keys.ravel().tolist():
-            found.update(self._buckets.get(key, ()))
-        return self._within(words, np.fromiter(sorted(found), np.int64, len(found)))
+            few: list[int] = self._close(words, self._words[: self._size]).tolist()
+            return few
+        if self._size - self._indexed > max(_LAST, self._indexed // _LAST_SHARE):
+            self._index()
+        alike = self._alike(phash, self._masks)
+        found = alike[self._close(words, self._words[alike])]  # one that agrees in two bands is there twice
+        last = self._indexed + self._close(words, self._words[self._indexed : self._size])
+        return [*np.unique(found).tolist(), *last.tolist()]
 
-    def _within(self, words: NDArray[np.uint64], numbers: NDArray[np.int64] | None) -> list[int]:
-        others = self._words[: self._size] if numbers is None else self._words[numbers]
-        close = np.flatnonzero(np.bitwise_count(others ^ words).sum(axis=1) <= self.bits)
-        kept: list[int] = (close if numbers is None else numbers[close]).tolist()
-        return kept
+    def _close(self, words: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The places of those of `others` that are within `bits`."""
+        return np.flatnonzero(np.bitwise_count(others ^ words).sum(axis=1) <= self.bits)
+
+    def _alike(self, phash: bytes, masks: NDArray[np.uint16]) -> NDArray[np.uint32]:
+        """The numbers of the indexed hashes that agree with this one in a band, up to the free bits."""
+        keys = (np.frombuffer(phash, np.uint16)[:, None] ^ masks).astype(np.int64)
+        keys = (keys + (np.arange(_BANDS, dtype=np.int64)[:, None] << _WIDTH)).ravel()
+        starts = self._starts[keys]
+        counts = self._starts[keys + 1] - starts
+        ends = counts.cumsum()
+        places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)  # the keys' runs, one after another
+        alike: NDArray[np.uint32] = self._numbers[places]
+        return alike
 
     def _index(self) -> None:
-        """Put the hashes that came since the last look into their buckets, one a band."""
-        if self._indexed == self._size:
-            return
-        new = np.ascontiguousarray(self._words[self._indexed : self._size]).view(np.uint16).astype(np.int64)
-        keys = (new + (np.arange(_BANDS, dtype=np.int64) << _WIDTH)).tolist()
-        for number, row in enumerate(keys, self._indexed):
-            for key in row:
-                self._buckets.setdefault(key, []).append(number)
+        bands = np.ascontiguousarray(self._words[: self._size]).view(np.uint16).T
+        self._numbers = np.concatenate([np.argsort(band, kind="stable").astype(np.uint32) for band in bands])
+        counts = np.concatenate([np.bincount(band, minlength=1 << _WIDTH) for band in bands])
+        np.cumsum(counts, out=self._starts[1:])
         self._indexed = self._size
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -91,15 +91,28 @@ def pairs(run: RunFolder) -> Iterator[Candidate]:
         yield from replay(run, unit, number).passed
 
 
-def pairs_with_controls(run: RunFolder) -> Iterator[tuple[Candidate, list[Control]]]:
-    """As `pairs`, each with its controls, rejected ones included; none where none were made of it."""
+def pairs_with_controls(run: RunFolder, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
+    """As `pairs`, those whose ids are wanted, each with its controls, rejected ones included.
+
+    Of a unit without any wanted pair no picture is read.
+    """
     number = rounds(run)
-    for unit in _finished(run, steps(number)[-1]):
+    judged = [step for step in steps(number) if step.stage == "judge"]
+    for unit in _finished(run, steps(number)[-1]) if wanted else ():
+        if not any(pair_id in wanted for step in judged for pair_id in _judged_ids(run, run.part(step.name, unit))):
+            continue
         made: dict[str, list[Control]] = {}
         for control in controls_of(run, unit):
             made.setdefault(control.pair_id, []).append(control)
         for pair in replay(run, unit, number).passed:
-            yield pair, made.get(pair.identity.pair_id, []) if pair.identity else []
+            if pair.identity and pair.identity.pair_id in wanted:
+                yield pair, made.get(pair.identity.pair_id, [])
+
+
+def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
+    for row in run.rows(part, ["identity"]):
+        if row["identity"] is not None:
+            yield row["identity"]["pair_id"]
 
 
 def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:

@@ -64,15 +64,17 @@ def _told(found: Difference, old: Edition, new: Edition) -> str:
     from safetypairs_hf.tables import table
 
     title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
-    if not found.changes:
+    if not found.differs:
         return f"{title}: no pair differs"
+    verdict = {None: f"{found.new} is not after {found.old}", True: f"{found.new} will do"}
+    said = verdict.get(found.allowed, f"{found.new} is too small a step")
+    columns = "the columns differ\n" if found.schema else ""
+    ending = f"{columns}least version for this after {found.old}: {found.least}; {said}"
+    if not found.changes:
+        return f"{title}: no pair differs\n{ending}"
     counts = found.counts()
     kinds = [kind for kind in KINDS if kind != "moved" or any(of["moved"] for of in counts.values())]
     rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
     if len(rows) > 1:
         rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])
-    verdict = {None: f"{found.new} is not after {found.old}", True: f"{found.new} will do"}
-    said = verdict.get(found.allowed, f"{found.new} is too small a step")
-    return (
-        f"{table(title, ('category', *kinds), rows)}\nleast version for this after {found.old}: {found.least}; {said}"
-    )
+    return f"{table(title, ('category', *kinds), rows)}\n{ending}"

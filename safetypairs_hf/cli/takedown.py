@@ -92,28 +92,35 @@ def _say(target: str, pair_ids: Sequence[str], done: Done) -> None:
 def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]]) -> None:
     from safetypairs_hf.publishing.history import History
 
-    traces: Traces = History(target).traces(images)
-    if not (traces.tags or traces.main or traces.reaching or traces.others):
+    history = History(target)
+    traces: Traces = history.traces(images)
+    ours = traces.tags or traces.reaching or traces.main
+    if not ours and not traces.others:
         click.echo("no other version holds them")
-        return
-    click.echo(
-        f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history of main'}"
-    )
-    if traces.others:
-        click.echo(f"other branches and pull requests that reach them: {', '.join(traces.others)}")
-    click.echo(f"to purge all: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
-    click.echo("to delete the versions only (their commits can still be read by id):")
+    if ours:
+        click.echo(f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history'}")
+        click.echo(f"to purge them: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
+    if traces.tags:
+        click.echo("to delete the versions only (their commits can still be read by id):")
     for tag in traces.tags:
         click.echo(f"  hf repos tag delete {target} {tag} --type dataset --yes")
+    if traces.others:
+        click.echo("other branches and pull requests that reach them, and what to do about each:")
+    for name in traces.others:
+        click.echo(f"  {name}: {history.advice(name)}")
 
 
 def _rewrite(target: str, images: set[tuple[str, str]]) -> None:
     from safetypairs_hf.publishing.history import History
 
     done = History(target).rewrite(images)
+    if not (done.deleted or done.moved or done.main or done.removed or done.left):
+        click.echo("no other version holds them: nothing to rewrite")
+        return
     click.echo(f"versions deleted: {', '.join(done.deleted) or 'none'}; they can no longer be loaded")
     click.echo(f"versions with the same files on a new commit: {', '.join(done.moved) or 'none'}")
     click.echo(f"data files removed from storage: {done.removed}")
-    click.echo("lost: the history of main. What others have downloaded, or hold in forks, is not reached from here.")
+    lost = "lost: the history of main. " if done.main else ""
+    click.echo(f"{lost}What others have downloaded, or hold in forks, is not reached from here.")
     for line in done.left:
         click.echo(f"safetypairs: left: {line}", err=True)

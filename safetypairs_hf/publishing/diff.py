@@ -57,12 +57,16 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """From one version to another. `least` is the smallest version after `old` that the difference allows."""
+    """From one version to another. `least` is the smallest version after `old` that the difference allows.
+
+    `schema`: whether the columns differ, which takes a major version as a removed pair does.
+    """
 
     old: Version
     new: Version
     changes: list[Change]
     least: Version
+    schema: bool = False
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Category -> kind -> pairs, for categories in which anything changed."""
@@ -74,15 +78,20 @@ class Difference(NamedTuple):
     @property
     def allowed(self) -> bool | None:
         """Whether the step is large enough; None where `new` is not after `old`, or nothing changed."""
-        return self.new >= self.least if self.changes and self.new > self.old else None
+        return self.new >= self.least if self.differs and self.new > self.old else None
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.changes) or self.schema
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "from": str(self.old),
             "to": str(self.new),
-            "least": str(self.least) if self.changes else None,
+            "least": str(self.least) if self.differs else None,
             "allowed": self.allowed,
             "counts": {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS},
+            "schema_changed": self.schema,
             "by_category": self.counts(),
             "pairs": [change.to_dict() for change in self.changes],
         }
@@ -98,12 +107,18 @@ def diff(old: Edition, new: Edition) -> Difference:
     changes: list[Change] = []
     for part in range(parts):
         changes += _changes(*(edition.columns.part(names, part, parts) for edition in (old, new)))
-    return _difference(changes, old.version, new.version)
+    return _difference(changes, old.version, new.version, other_columns(old, new))
 
 
-def compare(before: pa.Table, after: pa.Table, old: Version, new: Version) -> Difference:
-    """See `diff`; the tables are manifests."""
-    return _difference(list(_changes(before, after)), old, new)
+def compare(before: pa.Table, after: pa.Table, old: Version, new: Version, schema: bool = False) -> Difference:
+    """See `diff`; the tables are manifests, `schema` is whether the columns of the pairs differ."""
+    return _difference(list(_changes(before, after)), old, new, schema)
+
+
+def other_columns(old: Edition, new: Edition) -> bool:
+    """Whether two versions have other columns, by what their releases remember."""
+    one, two = (edition.releases[-1].get("schema") if edition.releases else None for edition in (old, new))
+    return None not in (one, two) and one != two
 
 
 def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
@@ -118,11 +133,11 @@ def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
     yield from _kept(before, after)
 
 
-def _difference(changes: list[Change], old: Version, new: Version) -> Difference:
+def _difference(changes: list[Change], old: Version, new: Version, schema: bool) -> Difference:
     changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
     kinds = Counter(change.kind for change in changes)
     broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
-    return Difference(old, new, changes, least(old, kinds["added"], broken))
+    return Difference(old, new, changes, least(old, kinds["added"], broken + schema), schema)
 
 
 def _matched(

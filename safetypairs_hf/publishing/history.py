@@ -6,6 +6,8 @@ and every other version is put on a new commit with the same files and no histor
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from safetypairs_hf.publishing import failure_rows, manifest
 from safetypairs_hf.publishing.control_rows import control_file
 from safetypairs_hf.publishing.manifest import Manifest
 
-_DRAFT = "safetypairs-rewrite-"  # and a tag: the branch on which that version's history is squashed
+_DRAFT = "safetypairs-rewrite-"  # and a tag: the branch that leads to the new commit of that version
 
 Images = tuple[str, str]  # the SHA-256 of a pair's unsafe and of its safe image: what stays when a pair is relabelled
 
@@ -38,12 +40,16 @@ class Traces(NamedTuple):
 
 
 class Rewritten(NamedTuple):
-    """What a rewrite did: tags deleted, tags put on new commits, files removed from storage, and what is left."""
+    """What a rewrite did: tags deleted, tags put on new commits, files removed from storage, and what is left.
+
+    `main`: whether main has lost its history.
+    """
 
     deleted: list[str]
     moved: list[str]
     removed: int
     left: list[str]
+    main: bool
 
 
 class History:
@@ -78,21 +84,29 @@ class History:
         with explained(self.repo, self._api.endpoint):
             self._recover()
             traces = self.traces(gone)
+            # First: once no commit names the files, a rewrite that was stopped could not find them again.
+            removed, unremoved = self._remove(traces.files)
             refs = self._refs()
             commits = {ref.ref: ref.target_commit for ref in [*refs.tags, *refs.branches]}
             if traces.main:
                 message = "History squashed: pairs were taken down, see takedowns.json"
                 self._api.super_squash_history(self.repo, repo_type="dataset", commit_message=message)
             for tag in traces.reaching:
-                if commits[f"refs/tags/{tag}"] == commits["refs/heads/main"]:
-                    self._move_tag(tag, "main")
-                else:
-                    self._squash_tag(tag)
+                self._move_tag(tag, squashed=commits[f"refs/tags/{tag}"] == commits["refs/heads/main"])
             for tag in traces.tags:
                 self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
-            left = [f"{name} still reaches them, and is not ours to delete" for name in traces.others]
-            removed, unremoved = self._remove(traces.files)
-        return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved])
+            left = [f"{name} still reaches them; {self.advice(name)}" for name in traces.others]
+            if unremoved:  # a storage may keep what a commit names
+                more, unremoved = self._remove(traces.files)
+                removed += more
+        return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved], traces.main)
+
+    def advice(self, ref: str) -> str:
+        """What to do about a branch or a pull request, which are not ours to delete."""
+        if pull := re.fullmatch(r"refs/pr/(\d+)", ref):
+            page = f"{self._api.endpoint}/datasets/{self.repo}/discussions/{pull[1]}"
+            return f"hf discussions close {self.repo} {pull[1]} --type dataset, then delete its ref at {page}"
+        return f"hf repos branch delete {self.repo} {shlex.quote(ref)} --type dataset"
 
     def _refs(self) -> GitRefs:
         return retried(lambda: self._api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True))
@@ -108,20 +122,23 @@ class History:
                     self._api.create_tag(self.repo, tag=tag, revision=branch.name, repo_type="dataset")
                 self._api.delete_branch(self.repo, branch=branch.name, repo_type="dataset")
 
-    def _squash_tag(self, tag: str) -> None:
-        """Put a tag on a commit with the same files and no history."""
-        draft = f"{_DRAFT}{tag}"
-        self._api.create_branch(self.repo, branch=draft, revision=tag, repo_type="dataset")
-        self._api.super_squash_history(self.repo, branch=draft, repo_type="dataset", commit_message=tag)
-        self._move_tag(tag, draft)
-        self._api.delete_branch(self.repo, branch=draft, repo_type="dataset")
+    def _move_tag(self, tag: str, squashed: bool) -> None:
+        """Put a tag on a commit with the same files and no history: main's where that is `squashed` already.
 
-    def _move_tag(self, tag: str, revision: str) -> None:
+        A tag cannot be moved in one request: between its end and its beginning the draft knows where it belongs.
+        """
+        draft = f"{_DRAFT}{tag}"
+        self._api.create_branch(self.repo, branch=draft, revision="main" if squashed else tag, repo_type="dataset")
+        if not squashed:
+            self._api.super_squash_history(self.repo, branch=draft, repo_type="dataset", commit_message=tag)
         self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
-        self._api.create_tag(self.repo, tag=tag, revision=revision, repo_type="dataset")
+        self._api.create_tag(self.repo, tag=tag, revision=draft, repo_type="dataset")
+        self._api.delete_branch(self.repo, branch=draft, repo_type="dataset")
 
     def _remove(self, hashes: Sequence[str]) -> tuple[int, list[str]]:
         """Remove large files from storage: how many were, and a line on what could not be."""
+        if not hashes:
+            return 0, []
         by_hand = f"remove them in {self._api.endpoint}/datasets/{self.repo}/settings, List LFS files"
         try:
             stored = [file for file in self._api.list_lfs_files(self.repo, repo_type="dataset") if file.oid in hashes]

@@ -14,7 +14,7 @@ from safetypairs_hf.hub import answer_seconds, explained, passing, retried
 from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.sending import Ready
-from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.versions import Version
 
 # How the target stands when a publish ends early, for the user.
@@ -195,6 +195,12 @@ class HubTarget:
             )
         if self._last is not None and not self._is_tagged(self._last):
             self.tag(self._last)
+        elif self._last is not None and self._head and tags[self._last.tag] != self._head:
+            refuse_changed(self.name, self._last, self._files(tags[self._last.tag]), self._files(self._head))
+
+    def _files(self, commit: str) -> dict[str, str]:
+        info = retried(lambda: self._api.dataset_info(self.name, revision=commit, files_metadata=True))
+        return {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in info.siblings or []}
 
     def _is_tagged(self, version: Version) -> bool:
         commit = self._tags().get(version.tag)
@@ -225,17 +231,7 @@ class HubTarget:
         return {tag.name: tag.target_commit for tag in refs.tags}
 
     def _fetch(self, name: str, revision: str | None) -> Path:
-        try:
-            return Path(
-                retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision))
-            )
-        except OSError as error:
-            if error.errno is None or passing(error):  # the Hub's; a full disk has a number
-                raise
-            raise PublishError(
-                f"cannot keep {name} of {self.name} in the cache: {error.strerror}; nothing was changed (HF_HOME says "
-                "where the cache is)"
-            ) from error
+        return Path(retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision)))
 
     def _manifest(self, revision: str) -> Manifest | None:
         try:
@@ -261,5 +257,7 @@ def _asked_to_commit(error: Exception) -> bool:
     """Whether it is the commit itself that failed, and no request before it; then it may have arrived all the same."""
     try:
         return "/commit/" in str(error.request.url)  # type: ignore[attr-defined]
-    except (AttributeError, RuntimeError):  # no HTTP error (an answer that is no JSON), or one with no request
+    except AttributeError:  # an answer that is no JSON, of whichever request; else an upload's error
+        return isinstance(error, ValueError)
+    except RuntimeError:  # an HTTP error that knows no request
         return True

@@ -15,9 +15,9 @@ from safetypairs_hf.publishing.control_rows import Tally, control_file, control_
 from safetypairs_hf.publishing.failing import published as published_failures
 from safetypairs_hf.publishing.failure_rows import failure_id, failure_row
 from safetypairs_hf.publishing.making import Making, files_of, finish
-from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry
+from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, Manifest
 from safetypairs_hf.publishing.plan import Plan, make_plan
-from safetypairs_hf.publishing.schema import row
+from safetypairs_hf.publishing.schema import digest, row
 from safetypairs_hf.publishing.shards import Shards
 from safetypairs_hf.publishing.target import Target
 from safetypairs_hf.publishing.versions import Version, check
@@ -73,6 +73,7 @@ def publish(
                 target.tag(version)  # the last publish was stopped between its commit and its tag
         return Published(plan, f"{target.name} holds {version} already", done=False)
     check(version, plan.last, *plan.counts)
+    _refuse_other_columns(plan, head, target.name)
     if require_review:
         _refuse_unreviewed(plan)
     if dry_run:
@@ -90,10 +91,9 @@ def _write_pairs(run: RunFolder, plan: Plan, making: Making, progress: Progress)
     entries: list[Entry] = []
     tallies: dict[str, Tally] = defaultdict(Tally)
     with Shards(making.scratch, version, making.sender.add) as shards:
-        for candidate, controls in results.pairs_with_controls(run):
-            place = plan.added.get(candidate.identity.pair_id) if candidate.identity else None
-            if place is None:
-                continue
+        for candidate, controls in results.pairs_with_controls(run, plan.added.keys()):
+            assert candidate.identity
+            place = plan.added[candidate.identity.pair_id]
             published = row(candidate, place.group, policy[place.category], version)
             beside = control_rows(published, controls)
             file = shards.add(published, place.split, place.category, beside)
@@ -128,6 +128,16 @@ def _refuse_unreviewed(plan: Plan) -> None:
         )
 
 
+def _refuse_other_columns(plan: Plan, head: Manifest, name: str) -> None:
+    """Files of other columns than ours would not load together with ours."""
+    last = head.releases[-1] if plan.kept else {}
+    if last.get("schema", digest()) != digest():
+        raise PublishError(
+            f"{name} {plan.last} has other columns than this safetypairs-hf writes, and {len(plan.kept)} of its pairs "
+            f"would stay; publish with {last['code']}, which wrote it, or to a new target"
+        )
+
+
 def _restricted(run: RunFolder) -> list[dict[str, Any]]:
     """The models behind the run whose licences restrict what may be published of them: `model`, `license`."""
     return [model for model in run.read_json(RECIPE)["parts"]["weights"] if not model["publishable"]]
@@ -150,6 +160,7 @@ def _release(run: RunFolder, plan: Plan) -> dict[str, Any]:
     parts = recipe["parts"]
     return {
         "summary": plan.summary,
+        "schema": digest(),
         "recipe": recipe["recipe"],
         "recipe_hash": recipe["hash"],
         "license": parts["license"],

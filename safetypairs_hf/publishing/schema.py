@@ -6,6 +6,7 @@ in its own notation. All of them would be 1.4 kB more in every file, and a relea
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -51,6 +52,12 @@ def arrow_schema() -> pa.Schema:
     """The schema of a published file."""
     metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}}, separators=(",", ":"))}
     return pa.schema(COLUMNS, metadata)
+
+
+def digest() -> str:
+    """A hash of the columns, 16 hex; each release remembers it, as another one takes a major version."""
+    columns = [[name, str(kind)] for name, kind in COLUMNS.items()]
+    return hashlib.sha256(json.dumps([columns, FEATURES]).encode()).hexdigest()[:16]
 
 
 def row(candidate: Candidate, group: str, policy: str, version: str) -> dict[str, Any]:

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetypairs_hf.errors import PublishError
+from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.sending import Ready
 from safetypairs_hf.publishing.versions import Version
 
 FOLDERS = ("data/", "controls/", "failures/")  # whose files are all named by the manifest
+# What a release writes beside them.
+BESIDE = {
+    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", "takedowns.json"),
+    *(manifest.NAME, "loading_script/safetypairs.py"),
+}
 # What a repo or a folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
 
@@ -88,6 +94,19 @@ def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
         raise PublishError(f"{name} holds data files that safetypairs did not write ({_some(strays)}); delete them")
     if lost := named - here:
         raise PublishError(f"{name} lacks files that its manifest names ({_some(lost)}); restore them")
+
+
+def refuse_changed(name: str, last: Version, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise PublishError where a file that a release writes is not as the last one left it.
+
+    `before` and `now`: the files of the last version and of the head, each with an id of its content.
+    """
+    ours = {file for file in (*before, *now) if file in BESIDE or file.startswith(FOLDERS)}
+    if changed := [file for file in ours if before.get(file) != now.get(file)]:
+        raise PublishError(
+            f"{name} was changed after {last.tag} by somebody else: {_some(changed)}; a release would overwrite that: "
+            f"put it back as {last.tag} has it, then run again"
+        )
 
 
 def _some(files: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from safetypairs_hf.errors import HubUnavailable, PublishError, SafetyPairsError
 from safetypairs_hf.publishing import failure_rows, manifest
-from safetypairs_hf.publishing.diff import compare
+from safetypairs_hf.publishing.diff import compare, other_columns
 from safetypairs_hf.publishing.published import Edition, Published, Stored
 from safetypairs_hf.publishing.target import FOLDERS
 from safetypairs_hf.publishing.verify_beside import check_beside
@@ -126,7 +126,7 @@ def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Itera
                 what = f"it is in another split than in {version}"
                 yield _wrong(what, value) if name == "pair_id" else _wrong(f"group {value}: {what}")
         if version == earlier[-1]:
-            found = compare(before.table, edition.table, version, edition.version)
+            found = compare(before.table, edition.table, version, edition.version, other_columns(before, edition))
             if found.allowed is False:
                 yield _wrong(f"{edition.version} is too small a step from {version}; {found.least} is the least")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.pictures import pdq, perceptual_hash, sha256
-from safetypairs_hf.records import Identity, Picture, Pixels, Reject
+from safetypairs_hf.records import Picture, Pixels, Reject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,9 +99,9 @@ class Screen:
     Nothing in this package can tell such an image by itself, and no list is complete.
 
     Args:
-        against: a published dataset (`org/name` on the Hub, or a folder such as `./safetypairs`). What it holds, or
-            has taken down, is not used again. Its version goes into the run: once it has moved on, a run that was
-            begun against it does not go on.
+        against: a published dataset (`org/name` on the Hub, or a folder such as `./safetypairs`). What it holds is not
+            used again; nor what it has taken down, turned or mirrored either. Its version goes into the run: once it
+            has moved on, a run that was begun against it does not go on.
         hash_lists: paths of files (see `HashFile`), or objects that are a `HashList`.
         near_duplicate_bits: the PDQ distance, of 256, up to which an image is the same.
     """
@@ -165,14 +165,15 @@ class _Published:
 
         self.version = str(held.version)
         self._bits = bits
-        self._taken_down = TakenDown(held.takedowns, bits)
+        self._taken_down = TakenDown(held.takedowns, bits) if held.takedowns else None
         self._pairs = [entry.pair_id for entry in held.entries]
         self._files = {file for entry in held.entries for file in (entry.unsafe_sha256, entry.safe_sha256)}
         self._words = _words([each for entry in held.entries for each in (entry.unsafe_phash, entry.safe_phash)])
 
     def reject(self, picture: Picture) -> Reject | None:
         file, phash = sha256(picture.data), perceptual_hash(picture)
-        if self._taken_down.holds(Identity("", file, file, phash, phash, "")):
+        gone = self._taken_down
+        if gone and any(gone.holds_image(file, pdq(pixels)) for pixels in _ways(picture.pixels)):
             return Reject("source", "taken_down", "it, or an image very like it, was taken down")
         near = np.flatnonzero(_distances(self._words, phash) <= self._bits)
         if near.size:

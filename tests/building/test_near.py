@@ -21,6 +21,7 @@ def flipped(phash: bytes, bits: list[int]) -> bytes:
 @pytest.mark.parametrize("bits", [0, 1, 15, 16, 31, 32, 90, 256])
 def test_it_finds_all_and_nothing_else(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "_FEW", 8)
+    monkeypatch.setattr(near, "_LAST", 5)
     rng = random.Random(bits)
     hashes = [rng.randbytes(32) for _ in range(40)]
     for number in range(160):  # neighbours at every distance around the bound

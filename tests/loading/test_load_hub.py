@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hub_fixtures import ORGS, USERS, Hub
 from published import publish
+from test_autoload import Installed
 
 from safetypairs_hf.localhub.server import serve
 
@@ -214,3 +215,20 @@ def test_hub_that_goes_away_between_lookup_and_load(lab: Lab, stocked: Callable[
     assert came[0] == "True"
     assert came[1].endswith("prepared on this machine: 1.1.0")
     assert came[2] == 7  # what plain datasets answers to the same question: the hazard this is about
+
+
+@pytest.mark.parametrize("way", OUT_OF_REACH, ids=WAYS)
+def test_out_of_reach_by_autoload_with_no_import_of_ours(
+    lab: Lab, stocked: Callable[..., Path], tmp_path: Path, way: dict[str, str]
+) -> None:
+    machine, installed = stocked("1.1.0"), Installed(tmp_path / "env")
+    code = "from datasets import load_dataset; print('rows', len(load_dataset('safetypairs', split='test')))"
+    env = lab.hub.env(None) | {"HF_HOME": str(machine), "HF_HUB_OFFLINE": "", **way}
+    for version, code_of_exit, said in (
+        ("1.1.0", 0, "rows 7"),
+        ("1.0.0", 1, "VersionMismatch: lab/pairs v1.0.0 was asked for and the Hub cannot be reached; prepared on this"),
+    ):
+        assert installed.autoload("on", "--repo", "lab/pairs", "--version", version).returncode == 0
+        done = installed.run("-c", code, **env)
+        assert done.returncode == code_of_exit, done.stderr
+        assert said in (done.stderr.splitlines() or [""])[-1] + done.stdout

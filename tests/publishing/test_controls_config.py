@@ -63,9 +63,10 @@ def test_each_pair_has_its_controls_in_the_file_beside_its_own(work: Path) -> No
 
 
 def test_the_images_are_those_of_the_run_to_the_byte(work: Path) -> None:
+    drawn = {item.entrant.identity.pair_id for item in results.selected(large(work))}
     made = {
         (control.pair_id, control.kind): control
-        for _, controls in results.pairs_with_controls(large(work))
+        for _, controls in results.pairs_with_controls(large(work), drawn)
         for control in controls
     }
     for row in rows(work / "whole", "controls"):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from builds import make_run
+from builds import make_run, tree
 from hub_fixtures import Hub, hub  # noqa: F401
 from PIL import Image
 
 from safetypairs_hf.building.runfolder import open_run
 from safetypairs_hf.errors import VersionMismatch
+from safetypairs_hf.publishing import manifest
 from safetypairs_hf.publishing.diff import KINDS, Difference, compare, diff
 from safetypairs_hf.publishing.diff_sheet import draw
 from safetypairs_hf.publishing.published import Edition, open_named
@@ -152,6 +154,31 @@ def test_two_folders(work: Path) -> None:
     assert max(map(len, told.stdout.splitlines())) <= 80
     same = safetypairs(work, "diff", "./one", "./one")
     assert same.stdout == "./one@1.0.0 (20 pairs) to ./one@1.0.0 (20 pairs): no pair differs\n"
+
+
+def test_other_columns_take_a_major_version(work: Path, tmp_path: Path) -> None:
+    """The same pairs as an older safetypairs-hf with other columns published them."""
+    shutil.copytree(work / "one", tmp_path / "old")
+    path = tmp_path / "old" / "manifest.parquet"
+    made = manifest.load(path.read_bytes())
+    assert made is not None
+    made.releases[-1] |= {"schema": "0" * 16, "code": "safetypairs-hf 0.0.9"}
+    path.write_bytes(manifest.dump(made))
+    before = tree(tmp_path / "old")
+
+    found = diff(open_named(str(tmp_path / "old")), open_named(str(work / "one"))).to_dict()
+    assert (found["pairs"], found["schema_changed"], found["least"]) == ([], True, "2.0.0")
+    told = safetypairs(tmp_path, "diff", "./old", str(work / "two"))
+    assert told.stdout.endswith(
+        "the columns differ\nleast version for this after 1.0.0: 2.0.0; 1.1.0 is too small a step\n"
+    )
+    refused = safetypairs(tmp_path, "publish", str(work / "large"), "./old", "--version", "2.0.0")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "safetypairs: ./old 1.0.0 has other columns than this safetypairs-hf writes, and 20 of its pairs would stay; "
+        "publish with safetypairs-hf 0.0.9, which wrote it, or to a new target\n"
+    )
+    assert tree(tmp_path / "old") == before
 
 
 def steepest(image: Image.Image) -> int:

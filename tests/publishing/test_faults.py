@@ -74,11 +74,15 @@ def test_harm_to_a_second_release(both: list[Scenario], tmp_path: Path) -> None:
 def test_harm_to_uploads_by_xet(both: list[Scenario], tmp_path: Path) -> None:
     def choose(requests: list[str]) -> list[tuple[str, int]]:
         token, xorb, shard = (place(requests, part) for part in ("xet-write-token", "/xorbs/", "/v1/shards"))
-        return [("reset", token), ("503", xorb), ("before", shard), ("after", shard), ("lost answer", shard)]
+        once = [("reset", token), ("503", xorb), ("before", shard), ("after", shard), ("lost answer", shard)]
+        return [*once, ("expired", token), ("full disk", 0)]
 
     outcomes = run_cases(both[1], tmp_path, choose, xet=True, workers=2)
     assert [outcome for outcome in outcomes if outcome.kind == "lost"] == []
-    assert len(outcomes) == 5
+    said = {outcome.fault: outcome.first.text for outcome in outcomes}
+    assert len(said) == len(outcomes) == 7
+    assert "refused the token; set HF_TOKEN to a valid one" in said["expired"]
+    assert "cannot be kept on this machine (File too large); HF_HOME says where the cache is" in said["full disk"]
 
 
 def test_a_hub_that_stalls_for_ever_is_left(second: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from builds import SQUARES
 from hub_fixtures import Hub, hub  # noqa: F401
+from pyarrow.parquet import read_table
 
 REPO = "lab/safetypairs"
 
@@ -136,6 +138,47 @@ def test_two_publishers_at_once(hub: Hub, runs: Path) -> None:  # noqa: F811
     tags = {tag.name for tag in hub.api().list_repo_refs(REPO, repo_type="dataset").tags}
     commits = [commit.title for commit in hub.api().list_repo_commits(REPO, repo_type="dataset")]
     assert len(tags) == len(commits) - 1 == 1 + len(winners)
+
+
+def test_a_file_of_ours_that_somebody_changed_is_not_overwritten(hub: Hub, runs: Path) -> None:  # noqa: F811
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    api = hub.api()
+    pair = read_table(api.hf_hub_download(REPO, "manifest.parquet", repo_type="dataset"))["pair_id"][0].as_py()
+    card = Path(api.hf_hub_download(REPO, "README.md", repo_type="dataset", revision="v1.0.0")).read_bytes()
+    api.upload_file(path_or_fileobj=b"a licence", path_in_repo="LICENSE", repo_id=REPO, repo_type="dataset")
+    for name, content in (("README.md", card + b"\nmine\n"), ("takedowns.json", b"[]")):
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=REPO, repo_type="dataset")
+    head = api.dataset_info(REPO).sha
+    for words in (("publish", "large", REPO), ("takedown", REPO, pair, "--reason", "asked for")):
+        failed = safetypairs(hub, runs, *words, "--version", "2.0.0")
+        assert failed.returncode == 1
+        assert failed.stderr == (
+            f"safetypairs: {REPO} was changed after v1.0.0 by somebody else: README.md, takedowns.json; "
+            "a release would overwrite that: put it back as v1.0.0 has it, then run again\n"
+        )
+    assert api.dataset_info(REPO).sha == head
+    api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=REPO, repo_type="dataset")
+    api.delete_file("takedowns.json", REPO, repo_type="dataset")
+    done = safetypairs(hub, runs, "publish", "large", REPO, "--version", "1.1.0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "LICENSE" in api.list_repo_files(REPO, repo_type="dataset")  # a file that is not ours to write is no matter
+
+
+@pytest.mark.parametrize("xet", [False, True])
+def test_a_full_disk_is_one_line(hub: Hub, runs: Path, xet: bool) -> None:  # noqa: F811
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", xet=xet)
+    command = [sys.executable, "-m", "safetypairs_hf", "verify", REPO]
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+    env = {**hub.env("alice", xet), "HF_HOME": str(hub.home / "fresh"), "PYTHONDONTWRITEBYTECODE": "1"}
+    failed = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, preexec_fn=full)
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        f"safetypairs: a file of {REPO} cannot be kept on this machine (File too large); HF_HOME says where the cache "
+        "is\n"
+    )
 
 
 def test_wrong_usage_exits_2(tmp_path: Path, hub: Hub) -> None:  # noqa: F811

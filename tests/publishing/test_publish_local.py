@@ -21,7 +21,8 @@ from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.release import Published, publish
 from safetypairs_hf.publishing.schema import DIRECTIONS
-from safetypairs_hf.publishing.target import Change
+from safetypairs_hf.publishing.takedown import takedown
+from safetypairs_hf.publishing.target import BESIDE, Change
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import check, parse
 from safetypairs_hf.taxonomy import SLUGS
@@ -189,6 +190,33 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {"README.md", "CHANGELOG.md", "croissant.json", "manifest.parquet"}
     assert "Version **1.0.1**, 40 pairs" in after["README.md"].decode()
+
+
+def test_every_file_of_a_release_is_known_as_ours(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    takedown(parse_target(str(tmp_path / "out")), [read(tmp_path / "out").entries[0].pair_id], "x", parse("2.0.0"))
+    assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == BESIDE
+
+
+def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    """All but a few pairs are published; the edited images of units that hold none of these few are gone."""
+    release(runs[1], tmp_path / "out", "1.0.0")
+    shutil.copytree(runs[1].root, tmp_path / "run")
+    run = RunFolder(str(tmp_path / "run"))
+    last = results.selected(run)[-1].entrant.identity.pair_id
+    smaller = Manifest([entry for entry in read(tmp_path / "out").entries if entry.pair_id != last])
+    plan = make_plan(run, smaller, parse("1.1.0"), replace=False)
+    assert list(plan.added) == [last]
+    parts = sorted((tmp_path / "run" / "edit").iterdir())
+    assert len(parts) > 2
+    for part in parts:
+        judged = run.rows(f"judge/{part.name}", ["identity"])
+        if last not in {row["identity"]["pair_id"] for row in judged if row["identity"]}:
+            part.unlink()
+    found = list(results.pairs_with_controls(run, plan.added.keys()))
+    assert [candidate.identity and candidate.identity.pair_id for candidate, _ in found] == [last]
+    assert found[0][0].safe is not None
+    assert list(results.pairs_with_controls(run, ())) == []
 
 
 @pytest.mark.parametrize("text", ["1.0", "v1", "1.0.0-rc1", "01.0.0", "latest", ""])

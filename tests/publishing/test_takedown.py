@@ -5,19 +5,27 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pygit2
 import pytest
 from builds import make_run, tree
+from fault_proxy import proxied
 from hub_fixtures import Hub, hub  # noqa: F401
+from huggingface_hub import HfApi
 from huggingface_hub.utils import get_session
 from test_publish_hub import safetypairs
 
 from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.errors import PublishError
+from safetypairs_hf.errors import HubUnavailable, PublishError
 from safetypairs_hf.publishing import manifest
+from safetypairs_hf.publishing.history import History, Traces
+from safetypairs_hf.publishing.hub_target import HubTarget
 from safetypairs_hf.publishing.manifest import Manifest
 from safetypairs_hf.publishing.release import publish
 from safetypairs_hf.publishing.takedown import takedown
@@ -196,9 +204,81 @@ def test_older_versions_are_named_and_purged(hub: Hub, runs: Path) -> None:  # n
         in safetypairs(hub, runs, "takedown", REPO, victim.pair_id, "--rewrite-history", "--dry-run").stdout
     )
     again = safetypairs(hub, runs, "takedown", REPO, victim.pair_id, "--rewrite-history", "--yes")
-    assert again.stdout.startswith("versions deleted: none;")
+    assert again.stdout == "no other version holds them: nothing to rewrite\n"
     more = safetypairs(hub, runs, "takedown", REPO, new.entries[0].pair_id, "--reason", "x", "--version", "3.0.0")
     assert more.returncode == 0, more.stderr
+
+
+@pytest.mark.parametrize("xet", [False, True])
+def test_what_else_reaches_them_is_named_with_what_to_do(hub: Hub, runs: Path, xet: bool) -> None:  # noqa: F811
+    """A branch and a pull request of somebody: each with the command that ends it, which works."""
+    safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", xet=xet)
+    api = hub.api()
+    victim = _at(hub, "v1.0.0").entries[0]
+    api.create_branch(REPO, branch="a;b", repo_type="dataset")
+    api.create_pull_request(REPO, title="a typo", repo_type="dataset")
+    words = ("takedown", REPO, victim.pair_id)
+    down = safetypairs(hub, runs, *words, "--reason", "asked for", "--version", "2.0.0", xet=xet)
+    branch = f"hf repos branch delete {REPO} 'a;b' --type dataset"
+    page = f"{hub.endpoint}/datasets/{REPO}/discussions/1"
+    pull = f"hf discussions close {REPO} 1 --type dataset, then delete its ref at {page}"
+    told = f"what to do about each:\n  a;b: {branch}\n  refs/pr/1: {pull}\n"
+    assert down.stdout.endswith(told)
+
+    done = safetypairs(hub, runs, *words, "--rewrite-history", "--yes", xet=xet)
+    assert done.returncode == 0
+    assert "data files removed from storage: 1\n" in done.stdout
+    left = [f"safetypairs: left: {name} still reaches them; " for name in ("a;b", "refs/pr/1")]
+    assert done.stderr == f"{left[0]}{branch}\n{left[1]}{pull}\n"
+    assert not _stored(hub, victim.unsafe_sha256)
+    after = safetypairs(hub, runs, *words, "--rewrite-history", "--dry-run", xet=xet)
+    assert after.stdout == f"other branches and pull requests that reach them, and {told}"
+
+    hf = [str(Path(sys.executable).with_name("hf")), *shlex.split(branch)[1:]]
+    subprocess.run(hf, env=hub.env(xet=xet), check=True, capture_output=True)
+    _delete_pull(hub)
+    clean = safetypairs(hub, runs, *words, "--rewrite-history", "--dry-run", xet=xet)
+    assert clean.stdout == "no other version holds them\n"
+    assert safetypairs(hub, runs, "verify", REPO, xet=xet).returncode == 0
+
+
+def test_a_rewrite_that_is_stopped_anywhere_is_finished_by_the_next(hub: Hub, runs: Path) -> None:  # noqa: F811
+    """The Hub is gone from each request that changes something on."""
+    for run, version in (("small", "1.0.0"), ("large", "1.1.0")):
+        publish(RunFolder(str(runs / run)), HubTarget(REPO, api=hub.api()), parse(version))
+    victim = _at(hub, "v1.1.0").entries[-1]
+    assert victim.introduced == "1.1.0"
+    takedown(HubTarget(REPO, api=hub.api()), [victim.pair_id], "asked for", parse("2.0.0"))
+    publish(RunFolder(str(runs / "large")), HubTarget(REPO, api=hub.api()), parse("2.0.1"))
+    gone = {(victim.unsafe_sha256, victim.safe_sha256)}
+    folder, saved = hub.server.directory / "repos", hub.home / "saved"
+    shutil.copytree(folder, saved)
+
+    with proxied(hub.endpoint) as proxy:
+        api = HfApi(proxy.endpoint, token="hf_alice")
+        History(REPO, api).traces(gone)  # which downloads the manifests; from here on they are in the cache
+        proxy.arm("")
+        History(REPO, api).rewrite(gone)
+        writes = [n for n, what in enumerate(proxy.seen, 1) if not what.startswith(("GET", "HEAD"))]
+        assert len(writes) > 5
+        for number in writes:
+            shutil.rmtree(folder)
+            shutil.copytree(saved, folder)
+            proxy.arm("down", number)
+            with pytest.raises(HubUnavailable):
+                History(REPO, api).rewrite(gone)
+            proxy.arm("")
+            History(REPO, api).rewrite(gone)
+            assert _tags(hub) == {"v1.0.0", "v2.0.0", "v2.0.1"}
+            assert History(REPO, api).traces(gone) == Traces([], [], [], [], False)
+            assert not _stored(hub, victim.unsafe_sha256)
+            assert [len(_at(hub, tag).entries) for tag in sorted(_tags(hub))] == [20, 29, 29]
+
+
+def _delete_pull(hub: Hub) -> None:  # noqa: F811
+    """What the button on the page of a closed pull request does."""
+    git = pygit2.Repository(str(hub.server.directory / "repos" / "datasets" / REPO / "git"))
+    git.references.delete("refs/pr/1")
 
 
 def _tags(hub: Hub) -> set[str]:  # noqa: F811

@@ -21,6 +21,10 @@ from safetypairs_hf.building.run import build
 from safetypairs_hf.building.runfolder import open_run
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.pictures import encode, perceptual_hash
+from safetypairs_hf.publishing.local_target import LocalTarget
+from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.takedown import takedown
+from safetypairs_hf.publishing.versions import Version
 from safetypairs_hf.records import Candidate, Origin, Reject
 from safetypairs_hf.sources import FolderSource, Frame, Judged, Screen
 from safetypairs_hf.sources.metadata import Columns
@@ -316,6 +320,31 @@ def test_a_build_from_a_folder(squares: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "funnel.json").unlink()
     assert make(squares, tmp_path / "run") == first
     assert make(squares, tmp_path / "others", workers=2) == first
+
+
+def test_a_build_against_what_is_published_brings_nothing_back(squares: Path, tmp_path: Path) -> None:
+    """Of a source that was taken down neither the file, nor a smaller copy, nor a mirrored one is used again."""
+    make(squares, tmp_path / "run")
+    run, data = open_run(str(tmp_path / "run")), str(tmp_path / "data")
+    publish(run, LocalTarget(data), Version(1, 0, 0))
+    gone = next(pair for pair in results.pairs(run) if pair.identity)
+    assert gone.identity is not None
+    takedown(LocalTarget(data), [gone.identity.pair_id], "asked for", Version(2, 0, 0))
+    original = Image.fromarray(gone.unsafe.pixels)
+    for name, image in (
+        ("smaller", original.resize((96, 96))),
+        ("mirrored", original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        ("turned", original.transpose(Image.Transpose.ROTATE_90)),
+    ):
+        save(squares / "guns" / f"{name}.png", image)
+    fresh = picture(91)
+    fresh.paste((255, 0, 0), (40, 24, 72, 56))
+    save(squares / "guns" / "fresh.png", fresh)
+    make(squares, tmp_path / "later", against=data)
+    later = open_run(str(tmp_path / "later"))
+    rejected = results.funnel(later)["stages"][0]["rejected"]
+    assert rejected == {"not_an_image": 1, "on_hash_list": 1, "taken_down": 4, "published": 9}
+    assert [pair.origin.id for pair in results.pairs(later)] == ["guns/fresh.png"]
 
 
 def test_a_larger_folder_is_another_run(squares: Path, tmp_path: Path) -> None:
