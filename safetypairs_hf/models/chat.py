@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
+from safetypairs_hf.models.memory import out_of_memory
 from safetypairs_hf.models.processors import load_processor
 from safetypairs_hf.records import Picture
 
@@ -81,11 +82,14 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
 def unless_refused(
     batch: Sequence[Any], prepare: Callable[[Sequence[Any]], Any], work: Callable[[Any], Sequence[Result]]
 ) -> list[Result | Refused]:
-    """`work(prepare(batch))`; where `prepare` fails the batch is cut in two, until the items it refuses are alone."""
+    """`work(prepare(batch))`; where `prepare` fails the batch is cut in two, until the items it refuses are alone.
+
+    Memory that runs out is nobody's fault and no refusal: that error is raised.
+    """
     try:
         prepared = prepare(batch)
     except Exception as error:  # a processor may raise anything
-        if isinstance(error, SafetyPairsError):
+        if isinstance(error, SafetyPairsError) or out_of_memory(error):
             raise
         if len(batch) == 1:
             return [Refused(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")]
