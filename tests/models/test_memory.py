@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.models.chat import Refused, unless_refused
