@@ -1,13 +1,15 @@
 """The same pairs through geh and through `evaluate`, with the same model: images a second of whole runs, and the ratio.
 
-    python benchmarks/harness.py [--pairs 100] [--guards classifier,llavaguard] [--batch-size 8] [--tokens 64]
+    python benchmarks/harness.py [--pairs 100] [--guards classifier,llama-guard-3-vision] [--batch-size 8]
 
 Needs geh (guard-eval-harness) beside us. The pairs are those of the recipe `icons`, published to a folder; models are
 small, of the guards' real classes, with random weights. Peer: `geh run` with its own adapter of that class, which reads
-the pairs by our dataset adapter: `hf_image_classifier` (one forward pass) and `hf_vlm_guard` (writes up to `--tokens`
-tokens and parses them; geh's own limit for LlavaGuard is 200). Ours: `safetypairs evaluate`, one forward pass for
-either. Both begin with the folder and end with a file of predictions, load their model, and take batches of one size,
-in turn in one process, after a run on a few pairs to warm up; the best of the repeats is taken.
+the pairs by our dataset adapter: `hf_image_classifier` (one forward pass) and `hf_vlm_guard`, which writes `--tokens`
+tokens (10 is geh's own limit for this guard) and parses them; the weights are made to write `safe`, and no end. Ours:
+`safetypairs evaluate`, one forward pass for either. Both begin with the folder and end with a file of predictions, load
+their model, and take batches of one size, in turn in one process, after a run on a few pairs to warm up; the best of
+the repeats is taken. geh 0.2.1 hands a batch of this guard's images over in a form that transformers 5 refuses, so
+there both take one image at a time; a second line has ours in batches.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import pyarrow.parquet as pq
 from safetypairs_hf.taxonomy import SLUGS
 
 LIMIT = 4  # pairs to warm up on
+ONE_BY_ONE = ("llama-guard-3-vision",)  # what geh cannot batch
 
 
 def publish_icons(folder: Path, pairs: int) -> str:
@@ -47,32 +50,36 @@ def publish_icons(folder: Path, pairs: int) -> str:
 def guards(folder: Path, tokens: int) -> dict[str, tuple[dict[str, Any], Callable[[int], Any]]]:
     """The name of a guard -> geh's configuration of the model, and what makes ours of a batch size."""
     from safetypairs_hf.guards.classifier import Classifier
-    from safetypairs_hf.guards.llavaguard import LlavaGuard
-    from safetypairs_hf.tiny import classifier, onevision
+    from safetypairs_hf.guards.llama_guard import LlamaGuard
+    from safetypairs_hf.tiny import classifier, llama_guards
 
-    sees, speaks = str(classifier.make(folder / "classifier")), str(onevision.make(folder / "llavaguard"))
-    text = "Judge the image by this policy and answer in JSON with rating, Safe or Unsafe."
-    prompt = folder / "prompt.txt"
-    prompt.write_text(text, "utf-8")
+    sees = str(classifier.make(folder / "classifier"))
+    speaks = str(llama_guards.llama_3(folder / "llama-guard-3-vision"))
     chat = {
-        "model_name": speaks,
-        "flow": "llavaguard",
-        "taxonomy_text": text,
+        "flow": "llama_guard_3_vision",
         "allow_partial_predictions": True,
         "max_new_tokens": tokens,
-        "generation_kwargs": {"min_new_tokens": tokens},
+        "generation_kwargs": {"min_new_tokens": tokens, "sequence_bias": says_safe(speaks)},
     }
-    labels = {"model_name": sees, "label_score_mapping": {"red": 1.0, "other": 0.0}}
+    labels = {"label_score_mapping": {"red": 1.0, "other": 0.0}}
     return {
         "classifier": (
-            {"adapter": "hf_image_classifier", "args": labels},
+            {"adapter": "hf_image_classifier", "model_name": sees, "args": labels},
             lambda size: Classifier(sees, {slug: ["red"] for slug in SLUGS}, ["other"], batch_size=size),
         ),
-        "llavaguard": (
-            {"adapter": "hf_vlm_guard", "args": chat},
-            lambda size: LlavaGuard(speaks, prompt=str(prompt), batch_size=size, least_mass=0.0),
+        "llama-guard-3-vision": (
+            {"adapter": "hf_vlm_guard", "model_name": speaks, "args": chat},
+            lambda size: LlamaGuard(speaks, hazards="llama-guard-3-vision", batch_size=size, least_mass=0.0),
         ),
     }
+
+
+def says_safe(model: str) -> list[Any]:
+    """Bias for `generate`: random weights write `safe` and line breaks, as geh ends a run with no text it can parse."""
+    from transformers import AutoTokenizer
+
+    first, second, stop = AutoTokenizer.from_pretrained(model).encode("safe\n", add_special_tokens=False)
+    return [[[first], 50.0], [[first, second], 200.0], [[second, stop], 200.0], [[stop, stop], 200.0]]
 
 
 def through_geh(model: dict[str, Any], data: str, out: Path, batch: int, limit: int | None = None) -> Path:
@@ -93,6 +100,7 @@ def through_geh(model: dict[str, Any], data: str, out: Path, batch: int, limit: 
 
 def ours(guard: Any, data: str, out: Path, limit: int | None = None) -> Path:
     """A run of `evaluate`; its file."""
+    out.mkdir(exist_ok=True)
     from safetypairs_hf.evaluating.running import evaluate
 
     evaluate(guard, data, out / "ours.parquet", split="test", limit=limit)
@@ -113,30 +121,34 @@ def scores_apart(run: Path, file: Path) -> str:
 
 def compare(name: str, known: tuple[dict[str, Any], Callable[[int], Any]], data: str, folder: Path, given: Any) -> None:
     model, make = known
-    best = [float("inf")] * 2
+    sizes = [1, given.batch_size] if name in ONE_BY_ONE else [given.batch_size]
+    best = [float("inf")] * (1 + len(sizes))
     for turn in range(given.repeats + 1):
         limit = None if turn else LIMIT
         out = Path(tempfile.mkdtemp(dir=folder))
+        seconds = []
         begin = time.perf_counter()
-        run = through_geh(model, data, out, given.batch_size, limit)
-        middle = time.perf_counter()
-        file = ours(make(given.batch_size), data, out, limit)
-        end = time.perf_counter()
+        run = through_geh(model, data, out, sizes[0], limit)
+        seconds.append(time.perf_counter() - begin)
+        for size in sizes:
+            begin = time.perf_counter()
+            file = ours(make(size), data, out / str(size), limit)
+            seconds.append(time.perf_counter() - begin)
         if turn:
-            best = [min(best[0], middle - begin), min(best[1], end - middle)]
+            best = [min(pair) for pair in zip(best, seconds, strict=True)]
     rates = [2 * given.pairs / each for each in best]
-    print(
-        f"{name}: geh {rates[0]:8.2f} images/s   evaluate {rates[1]:8.2f} images/s   ratio {rates[1] / rates[0]:5.2f}x"
-    )
+    for size, rate in zip(sizes, rates[1:], strict=True):
+        told = f"batches of {size:3d}   evaluate {rate:8.2f} images/s   ratio {rate / rates[0]:5.2f}x"
+        print(f"{name}: geh, batches of {sizes[0]:3d} {rates[0]:8.2f} images/s   {told}")
     print(f"  {scores_apart(run, file)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--guards", default="classifier,llavaguard")
+    parser.add_argument("--guards", default="classifier,llama-guard-3-vision")
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=2)
     given = parser.parse_args()
     if importlib.util.find_spec("guard_eval_harness") is None:
@@ -152,7 +164,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         data, known = publish_icons(folder, given.pairs), guards(folder, given.tokens)
-        print(f"{given.pairs} pairs, batches of {given.batch_size}; llavaguard of geh writes {given.tokens} tokens")
+        print(f"{given.pairs} pairs, batches of {given.batch_size}; geh writes {given.tokens} tokens")
         for name in given.guards.split(","):
             compare(name, known[name], data, folder, given)
     finally:

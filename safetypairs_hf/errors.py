@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class SafetyPairsError(Exception):
     """Anything that went wrong in a way that the message can explain; the command prints it and exits 1."""
@@ -29,3 +31,8 @@ class VersionMismatch(SafetyPairsError):  # noqa: N818 - the name that the docum
 
 class HubUnavailable(SafetyPairsError):  # noqa: N818 - a state, not a mistake
     """The Hub did not answer, refused the token, or has no such repo."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Any exception on one line of some 200 characters, the same for the same cause: without addresses in memory."""
+    return f"{type(error).__name__}: {re.sub(r' at 0x[0-9a-fA-F]+', '', ' '.join(str(error).split()))[:200]}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from safetypairs_hf.guards.batched import Question
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.pictures import encode
 from safetypairs_hf.records import Picture, Verdict
@@ -53,12 +54,19 @@ def shares(verdicts: Sequence[Verdict]) -> list[float]:
     return [math.nan if verdict.p_unsafe is None else verdict.p_unsafe for verdict in verdicts]
 
 
+def asked(guard: Any, images: Sequence[Picture], categories: str | Sequence[str]) -> Any:
+    """The tensors of a chat guard's prompts."""
+    several = [categories] * len(images) if isinstance(categories, str) else categories
+    questions = [Question(number, *each) for number, each in enumerate(zip(images, several, strict=True))]
+    return guard._chat.moved(guard._inputs(questions))
+
+
 def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str) -> float:
     """P(word) after the prompt and `before`, one token and one forward pass at a time, as one writes it down first."""
     import torch
 
     chat = guard._chat
-    inputs = guard._inputs(chat, [(image, slug)])
+    inputs = asked(guard, [image], slug)
     encode_text = chat.processor.tokenizer.encode
     whole = encode_text(before + word, add_special_tokens=False)
     others = [encode_text(before + other, add_special_tokens=False) for other in (guard.unsafe, guard.safe)]

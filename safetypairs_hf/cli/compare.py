@@ -45,19 +45,22 @@ def command(
     safetypairs compare a.parquet b.parquet --common --json
     safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
+    from safetypairs_hf.evaluating.checking import told_together
+
     result: PairComparison | ManyComparison
+    told = told_together([Path(file) for file in (a, b, *more)])
     if more or names is not None or by_category:
         from safetypairs_hf.metric.comparing_many import compare_many
 
         files = (a, b, *more)
         guards = dict(zip(_names(files, names), files, strict=True))
         result = compare_many(
-            guards, common=common, threshold=threshold, incomplete=incomplete, by_category=by_category
+            guards, common=common, threshold=threshold, incomplete=incomplete, by_category=by_category, **told
         )
     else:
         from safetypairs_hf.metric.comparing import compare
 
-        result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete)
+        result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete, **told)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
 
 

@@ -66,7 +66,7 @@ def command(
         click.echo(f"safetypairs: {left}", err=True)
         return
     if work.images:
-        done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it in the guard"
+        done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
         click.echo(f"safetypairs: judged {done}", err=True)
     _show(out, threshold, as_json)
 

@@ -13,7 +13,7 @@ from safetypairs_hf.cli.options import scoring_options
 @click.command()
 @click.argument("predictions", type=click.Path(dir_okay=False))
 @scoring_options
-@click.option("--data", metavar="TARGET[@VERSION]", help="The data that they are on: checked, and in the signature.")
+@click.option("--data", metavar="TARGET[@VERSION]", help="The data that they are on: checked, joined.")
 @click.option("--split", help="Its split, for the signature.")
 @click.option("--controls", type=click.Path(dir_okay=False), help="Predictions on the pairs' controls: artifact_gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -31,6 +31,9 @@ def command(
     One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
     where there are any category and group. A file that `safetypairs evaluate` wrote says itself what it is on.
 
+    With --data the pairs must be of that version, with its categories and images; category and group are taken from it
+    where the file has none.
+
     CONTROLS holds the same guard's answers to the config `controls`, with a column control: null_edit, neutral_edit or
     both_regenerated (without the column: all are of the last). artifact_gap is the pair accuracy on the pairs less that
     on the regenerated ones, with a paired interval: far above 0 where a guard sees the edit and not what it shows.
@@ -40,12 +43,15 @@ def command(
     safetypairs score guard.csv --controls guard-controls.csv
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
-    from safetypairs_hf.evaluating.metadata import check_data, told_by
+    from safetypairs_hf.evaluating.checking import Checked, check_data
+    from safetypairs_hf.evaluating.metadata import told_by
+    from safetypairs_hf.metric.files import read_predictions
     from safetypairs_hf.metric.scoring import score
 
-    unchecked = check_data(Path(predictions), data) if data else ""
-    if unchecked:
-        click.echo(f"safetypairs: {unchecked}", err=True)
-    told = {**told_by(Path(predictions)), **({"data": data} if data else {}), **({"split": split} if split else {})}
-    result = score(predictions, threshold=threshold, incomplete=incomplete, controls=controls, **told)
+    path = Path(predictions)
+    checked = check_data(path, data) if data else Checked(read_predictions(path), told_by(path))
+    if checked.unchecked:
+        click.echo(f"safetypairs: {checked.unchecked}", err=True)
+    told = checked.told | ({"split": split} if split else {})
+    result = score(checked.columns, threshold=threshold, incomplete=incomplete, controls=controls, **told)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,13 @@ class Parts:
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        self._folder.write(self._name(unit), buffer.getvalue())
+        try:
+            if not self._folder.has(_RUN):  # the same run at the same time may have given up with nothing done
+                self._begin()
+            self._folder.write(self._name(unit), buffer.getvalue())
+        except RunError:
+            if not self.out.exists():  # else the same run at the same time was faster, and removed the folder
+                raise
 
     def read(self, unit: int) -> dict[Image, Verdict]:
         """What a unit came to. Raises RunError where its file is damaged."""
@@ -82,12 +89,26 @@ class Parts:
         """Remove the parts, where the predictions are in their place."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def lock(self) -> Any:
+    def give_up(self) -> None:
+        """Remove what says whose the parts are, where there are none: a mistake that was mended is another run."""
+        if self.path.is_dir() and not any(name.endswith(".parquet") for name in self._folder.files()):
+            self.clear()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
         """Held while the parts are joined, by one process of several."""
         from filelock import FileLock
 
-        self.path.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path / "lock")
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "lock")
+            with suppress(FileNotFoundError):  # who had it before may remove the folder just now
+                lock.acquire()
+                break
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _is_joined(self) -> bool:
         if not self.out.exists():

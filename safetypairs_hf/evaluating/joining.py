@@ -17,6 +17,7 @@ def join(parts: Parts, data: Data, units: int) -> bool:
     Several processes may call it at once: one of them joins.
     """
     if parts.out.exists():
+        parts.clear()
         return True
     if not all(parts.has(unit) for unit in range(units)):
         return parts.out.exists()  # another process may have joined, and removed the parts, just now

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.errors import HubUnavailable, PairError
-
 _NAME, _RUN = b"guard", b"safetypairs"
-_SHOWN = 5
 
 
 def metadata_of(run: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -45,39 +42,3 @@ def told_by(path: Path) -> dict[str, Any]:
         return {}
     data = run["data"]
     return {"data": data["name"], "split": shown_split(data), "fidelity": run["guard"]["fidelity"]}
-
-
-def check_data(path: Path, data: str) -> str:
-    """Check that predictions are on `data`, TARGET[@VERSION]; answers why that could not be looked up, or "".
-
-    Raises:
-        PairError: the file says that it is on another version, or has pairs that `data` does not hold.
-        SafetyPairsError: as `open_named` does, but for a Hub that does not answer.
-    """
-    from safetypairs_hf.metric.files import read_predictions
-    from safetypairs_hf.publishing.published import open_named
-
-    run = read_run(path)
-    told = run["data"]["name"] if run else None
-    given_version = data.rpartition("@")[2] if "@" in data else ""
-    if told and given_version and told.rpartition("@")[2] != given_version.removeprefix("v"):
-        raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
-    try:
-        edition = open_named(data)
-    except HubUnavailable as error:
-        return f"not checked against {data}: {error}"
-    ids = {str(each) for each in _plain(read_predictions(path).get("pair_id"))}
-    strange = sorted(ids - set(edition.table["pair_id"].to_pylist()))
-    if strange:
-        first = ", ".join(map(repr, strange[:_SHOWN])) + (", ..." if len(strange) > _SHOWN else "")
-        raise PairError(
-            f"{path}: {len(strange)} of {len(ids)} pairs are not in {edition.name} ({first}); "
-            "give the version that the guard was run on: --data TARGET@X.Y.Z"
-        )
-    return ""
-
-
-def _plain(column: Any) -> list[Any]:
-    if column is None:
-        return []
-    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)

@@ -98,7 +98,12 @@ def run(
     if parts.joined:
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
-    work = judge_units(guard, opened, parts, units, mine, progress)
+    try:
+        work = judge_units(guard, opened, parts, units, mine, progress)
+    except BaseException:
+        if share.processes == 1:
+            parts.give_up()
+        raise
     if not join(parts, opened, len(units)):
         left = sum(not parts.has(n) for n in range(len(units)))
         raise UnfinishedError(

@@ -12,17 +12,19 @@ from safetypairs_hf import policies
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.guards import words, yes_no
 from safetypairs_hf.guards.answers import Reader
+from safetypairs_hf.guards.batched import Batched, Question
 from safetypairs_hf.guards.generated import write
-from safetypairs_hf.models.chat import Chat, Refused, as_pil, basename, load_chat, unless_refused
+from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
 from safetypairs_hf.models.loading import let_go, revision_of
-from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.records import Picture, Verdict
 from safetypairs_hf.taxonomy import category as find_category
 
 
 @dataclass(frozen=True)
-class ChatGuard:
+class ChatGuard(Batched):
     """A guard model with a prompt of its own.
+
+    Abstains also with "no_verdict"; where it writes, also with the reasons in `answers`.
 
     Args:
         model: a folder, or a Hub id with `commit`.
@@ -80,19 +82,6 @@ class ChatGuard:
     def revision(self) -> str:
         return revision_of(self.model, self.commit)
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used.
-
-        Abstains with "not_covered", "no_verdict", "refused_by_processor" or "broken_output"; where it writes, also
-        with the reasons in `answers`.
-        """
-        slugs = [find_category(category).slug for category in categories]
-        asked = [each for each in zip(images, slugs, strict=True) if self.covers(each[1])]
-        found = iter(in_batches(asked, self.batch_size, self._batch))
-        return [next(found)[0] if self.covers(slug) else Verdict(None, "not_covered") for slug in slugs]
-
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_chat")
@@ -109,9 +98,7 @@ class ChatGuard:
 
     def turns(self, image: Any, slug: str) -> list[dict[str, Any]]:
         """The conversation up to the answer, as chat templates take it."""
-        text = self.asked(slug)
-        content = [{"type": "image", "image": image}, *([{"type": "text", "text": text}] if text else [])]
-        return [{"role": "user", "content": content}]
+        return turn(image, self.asked(slug))
 
     def words_before(self, inputs: Any) -> str:
         """What is written before the verdict."""
@@ -125,31 +112,27 @@ class ChatGuard:
     def _chat(self) -> Chat:
         return load_chat(self.model, self.commit, self.device, self.classes)
 
-    def _batch(self, asked: Sequence[tuple[Picture, str]]) -> list[Verdict]:
-        chat = self._chat  # loaded here, where a model that does not load is an error and no refusal of an image
-        found = unless_refused(asked, lambda part: self._inputs(chat, part), self._verdicts)
-        return [
-            Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
-        ]
+    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        asked = enumerate(zip(images, slugs, strict=True))
+        return [Question(number, image, slug) for number, (image, slug) in asked if self.covers(slug)]
 
-    def _inputs(self, chat: Chat, asked: Sequence[tuple[Picture, str]]) -> Any:
-        made = chat.processor.apply_chat_template(
-            [self.turns(as_pil(image), slug) for image, slug in asked],
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            add_generation_prompt=True,
-            processor_kwargs={"padding": True},
-        )
-        return made.to(chat.device, dtype=chat.model.dtype)
+    def _load(self) -> Chat:
+        return self._chat
 
-    def _verdicts(self, inputs: Any) -> list[Verdict]:
-        tokenizer = self._chat.processor.tokenizer
+    def _inputs(self, questions: Sequence[Question]) -> Any:
+        return self._chat.prepared([self.turns(as_pil(each.image), each.slug) for each in questions])
+
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        inputs, tokenizer = self._chat.moved(inputs), self._chat.processor.tokenizer
         if self.fidelity == "common":
             answers = yes_no.answer_ids(tokenizer.get_vocab(), self.model)
             logits = self._chat.next_logits(inputs)
             return yes_no.from_logits(logits, *answers, tokenizer.convert_ids_to_tokens, self.least_mass)
         if self.generate:
-            return [type(self).read(*answer)[0] for answer in write(self._chat, inputs, self.generate)]
+            return self.written(inputs)
         found = words.find(tokenizer, self.words_before(inputs), self.unsafe, self.safe)
         return words.verdicts(self._chat, inputs, [found] * len(inputs["input_ids"]), self.least_mass)
+
+    def written(self, inputs: Any) -> list[Verdict]:
+        """The verdicts of what it writes."""
+        return [type(self).read(*answer)[0] for answer in write(self._chat, inputs, self.generate)]

@@ -8,15 +8,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from safetypairs_hf.guards import yes_no
-from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
+from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
 from safetypairs_hf.models.loading import let_go, revision_of
-from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.records import Picture, Verdict
 
 
 @dataclass(frozen=True)
-class ChatVLM:
+class ChatVLM(Batched):
     """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
+
+    `raw` has the five likeliest words. Abstains also with "no_verdict".
 
     Args:
         model: a folder, or a Hub id with `commit`.
@@ -43,16 +45,6 @@ class ChatVLM:
     def revision(self) -> str:
         return revision_of(self.model, self.commit)
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. `raw` has the five likeliest words.
-
-        Abstains with "no_verdict", "refused_by_processor" or "broken_output".
-        """
-        asked = list(zip(images, map(yes_no.question, categories), strict=True))
-        return [verdict for verdict, _ in in_batches(asked, self.batch_size, self._batch)]
-
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_chat", "_answers")
@@ -65,13 +57,16 @@ class ChatVLM:
     def _answers(self) -> tuple[list[int], list[int]]:
         return yes_no.answer_ids(self._chat.processor.tokenizer.get_vocab(), self.model)
 
-    def _batch(self, asked: Sequence[tuple[Picture, str]]) -> list[Verdict]:
-        chat = self._chat  # loaded here, where a model that does not load is an error and no refusal of an image
-        found = unless_refused(asked, lambda part: chat.inputs(*zip(*part, strict=True)), self._verdicts)
-        return [
-            Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
-        ]
+    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        return [Question(number, *each) for number, each in enumerate(zip(images, slugs, strict=True))]
 
-    def _verdicts(self, inputs: Any) -> list[Verdict]:
+    def _load(self) -> Chat:
+        return self._chat
+
+    def _inputs(self, questions: Sequence[Question]) -> Any:
+        return self._chat.prepared([turn(as_pil(each.image), yes_no.question(each.slug)) for each in questions])
+
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        logits = self._chat.next_logits(self._chat.moved(inputs))
         words = self._chat.processor.tokenizer.convert_ids_to_tokens
-        return yes_no.from_logits(self._chat.next_logits(inputs), *self._answers, words, self.least_mass)
+        return yes_no.from_logits(logits, *self._answers, words, self.least_mass)

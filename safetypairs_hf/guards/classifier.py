@@ -8,16 +8,18 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.models.chat import Refused, as_pil, basename, flat, unless_refused
+from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.models.chat import as_pil, basename, flat
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
-from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.records import Picture, Verdict
 from safetypairs_hf.taxonomy import category as find_category
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Classifier(Batched):
     """P(unsafe) of a category: the probability of its labels together (softmax), or of the likeliest (multi-label).
+
+    `raw` has the likeliest label. One whose labels are not those of the map is a SafetyPairsError.
 
     Args:
         model: a folder, or a Hub id with `commit`.
@@ -51,21 +53,6 @@ class Classifier:
     def revision(self) -> str:
         return revision_of(self.model, self.commit)
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. `raw` has the likeliest label.
-
-        Abstains with "not_covered", "refused_by_processor" or "broken_output".
-
-        Raises:
-            SafetyPairsError: the model is no image classifier, or the label map is not one of its labels.
-        """
-        slugs = [find_category(category).slug for category in categories]
-        asked = [each for each in zip(images, slugs, strict=True) if each[1] in self.unsafe]
-        found = iter(in_batches(asked, self.batch_size, self._batch))
-        return [next(found)[0] if slug in self.unsafe else Verdict(None, "not_covered") for slug in slugs]
-
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_loaded")
@@ -98,20 +85,26 @@ class Classifier:
         if both:
             raise SafetyPairsError(f"the label map has {', '.join(sorted(both))} as unsafe and as safe; choose one")
 
-    def _batch(self, asked: Sequence[tuple[Picture, str]]) -> list[Verdict]:
+    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        asked = enumerate(zip(images, slugs, strict=True))
+        return [Question(number, image, slug) for number, (image, slug) in asked if slug in self.unsafe]
+
+    def _load(self) -> Any:
+        return self._loaded
+
+    def _inputs(self, questions: Sequence[Question]) -> Any:
         processor, model = self._loaded
-        slugs = iter([slug for _, slug in asked])
+        made = processor([as_pil(each.image) for each in questions], return_tensors="pt")
+        return made.to(dtype=model.dtype)
 
-        def prepare(part: Sequence[tuple[Picture, str]]) -> Any:
-            made = processor([as_pil(image) for image, _ in part], return_tensors="pt")
-            return made.to(model.device, dtype=model.dtype)
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        model = self._loaded[1]
+        shares = _shares(model, inputs.to(model.device))
+        return [
+            self._verdict(each, question.slug, model.config) for each, question in zip(shares, questions, strict=True)
+        ]
 
-        found = unless_refused(asked, prepare, lambda inputs: _shares(model, inputs))
-        return [self._verdict(each, next(slugs), model.config) for each in found]
-
-    def _verdict(self, found: list[float] | Refused, slug: str, config: Any) -> Verdict:
-        if isinstance(found, Refused):
-            return Verdict(None, "refused_by_processor", found.detail)
+    def _verdict(self, found: list[float], slug: str, config: Any) -> Verdict:
         if any(share != share for share in found):
             return Verdict(None, "broken_output")
         ours = [found[config.label2id[label]] for label in self.unsafe[slug]]

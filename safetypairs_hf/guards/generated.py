@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from safetypairs_hf.guards import yes_no
+from safetypairs_hf.guards.batched import Question
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.models.chat import Chat
 from safetypairs_hf.records import Verdict
@@ -50,5 +52,6 @@ class GeneratedYesNo(ChatVLM):
     def name(self) -> str:
         return super().name.replace("chat-vlm:", "generated:", 1)
 
-    def _verdicts(self, inputs: Any) -> list[Verdict]:
-        return [yes_no.from_text(answer.text) for answer in write(self._chat, inputs, self.limit)]
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        answers = write(self._chat, self._chat.moved(inputs), self.limit)
+        return [yes_no.from_text(answer.text) for answer in answers]

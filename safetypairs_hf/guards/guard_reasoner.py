@@ -53,9 +53,7 @@ class GuardReasonerVL(ChatGuard):
             {"role": "user", "content": said},
         ]
 
-    def _verdicts(self, inputs: Any) -> list[Verdict]:
-        if self.fidelity == "common":
-            return super()._verdicts(inputs)
+    def written(self, inputs: Any) -> list[Verdict]:
         return self.weighed(inputs, write(self._chat, inputs, self.generate))
 
     def weighed(self, inputs: Any, written: list[Written]) -> list[Verdict]:

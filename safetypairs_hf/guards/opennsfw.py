@@ -14,7 +14,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any, ClassVar
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.records import Box, Picture, Verdict
 from safetypairs_hf.taxonomy import category as find_category
@@ -64,8 +64,7 @@ class OpenNSFW:
                 try:
                     decoded[number] = as_pil(images[number])
                 except Exception as error:  # a decoder may raise anything
-                    detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                    verdicts[number] = Verdict(None, "refused_by_processor", detail)
+                    verdicts[number] = Verdict(None, "refused_by_processor", in_a_line(error))
             for number, found in zip(decoded, self._model.classify_batch(list(decoded.values())), strict=True):
                 verdicts[number] = Verdict(float(found.nsfw), "", f"nsfw:{found.nsfw:.4f} sfw:{found.sfw:.4f}")
         return verdicts

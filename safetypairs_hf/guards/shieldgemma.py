@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 
 from safetypairs_hf import crosswalk, policies
 from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.models.chat import Refused, as_pil, basename, unless_refused
+from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.models.chat import as_pil, basename
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
-from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Box, Picture, Verdict
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.models.processors import Copies
+from safetypairs_hf.records import Picture, Verdict
 
 _CLASS = "ShieldGemma2ForImageClassification"
 
 
 @dataclass(frozen=True)
-class ShieldGemma:
+class ShieldGemma(Batched):
     """P(unsafe) = P(Yes, it violates the policy), as the model gives it.
 
     Args:
@@ -50,36 +50,13 @@ class ShieldGemma:
     def revision(self) -> str:
         return revision_of(self.model, self.commit)
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. Where several policies answer to a category, the worst.
-
-        Abstains with "not_covered", "refused_by_processor" or "broken_output".
-        """
-        asked = [self._policies(find_category(category).slug) for category in categories]
-        verdicts = [Verdict(None, "not_covered") for _ in images]
-        # One policy a batch: its prompts are then equally long, and the processor asks every image the same.
-        for policy, text in dict.fromkeys(each for several in asked for each in several):
-            numbers = [number for number, several in enumerate(asked) if (policy, text) in several]
-            found = in_batches(
-                [images[number] for number in numbers],
-                self.batch_size,
-                lambda batch, policy=policy, text=text: self._batch(batch, policy, text),  # type: ignore[misc]
-            )
-            for number, (verdict, _) in zip(numbers, found, strict=True):
-                verdicts[number] = _worse(verdicts[number], verdict)
-        return verdicts
-
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_loaded")
 
-    def _policies(self, slug: str) -> list[tuple[str, str]]:
-        """Name and text of each policy that answers to a category; the text is "" for the model's own."""
-        if self.fidelity == "common":
-            return [(slug, policies.text(slug))]
-        return [(code, "") for code in crosswalk.match("shieldgemma-2", slug).codes]
+    def _policies(self, slug: str) -> tuple[str, ...]:
+        """The names of the policies that answer to a category."""
+        return (slug,) if self.fidelity == "common" else crosswalk.match("shieldgemma-2", slug).codes
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -91,34 +68,36 @@ class ShieldGemma:
         model = ShieldGemma2ForImageClassification.from_pretrained(
             self.model, revision=self.commit, dtype=pick_dtype(where)
         )
-        return processor, model.to(where).eval()
+        return Copies(processor), model.to(where).eval()
 
-    def _batch(self, images: Sequence[Picture], policy: str, text: str) -> list[Verdict]:
-        processor, model = self._loaded
-        custom = {"custom_policies": {policy: text}} if text else {}
+    def _load(self) -> Any:
+        return self._loaded
 
-        def prepare(part: Sequence[Picture]) -> Any:
-            made = processor(images=list(map(as_pil, part)), policies=[policy], return_tensors="pt", **custom)
-            return made.to(model.device, dtype=model.dtype)
-
-        found = unless_refused(images, prepare, lambda inputs: _verdicts(model, inputs))
+    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        """One policy a batch: its prompts are then equally long, and the processor asks every image the same."""
+        asked = [self._policies(slug) for slug in slugs]
         return [
-            Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
+            Question(number, images[number], slugs[number], policy)
+            for policy in dict.fromkeys(each for several in asked for each in several)
+            for number, several in enumerate(asked)
+            if policy in several
         ]
 
+    def _inputs(self, questions: Sequence[Question]) -> Any:
+        copies, model = self._loaded
+        policy, images = questions[0].policy, [as_pil(each.image) for each in questions]
+        custom = {"custom_policies": {policy: policies.text(policy)}} if self.fidelity == "common" else {}
+        with copies.one() as processor:
+            made = processor(images=images, policies=[policy], return_tensors="pt", **custom)
+        return made.to(dtype=model.dtype)
 
-def _verdicts(model: Any, inputs: Any) -> list[Verdict]:
-    import torch
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        import torch
 
-    with torch.inference_mode():
-        logits = model(**inputs, logits_to_keep=1, use_cache=False).logits
-    # Column 0 is Yes, it violates; the class's docstring says 1, its prompt and its logits say 0. Its own softmax is in
-    # the model's dtype, and bfloat16 has three digits.
-    shares = logits.double().softmax(dim=-1)[:, 0].tolist()
-    return [Verdict(share) if share == share else Verdict(None, "broken_output") for share in shares]
-
-
-def _worse(a: Verdict, b: Verdict) -> Verdict:
-    if a.p_unsafe is None or b.p_unsafe is None:
-        return b if a.p_unsafe is None else a
-    return max(a, b, key=lambda verdict: verdict.p_unsafe or 0.0)
+        model = self._loaded[1]
+        with torch.inference_mode():
+            logits = model(**inputs.to(model.device), logits_to_keep=1, use_cache=False).logits
+        # Column 0 is Yes, it violates; the class's docstring says 1, its prompt and its logits say 0. Its own softmax
+        # is in the model's dtype, and bfloat16 has three digits.
+        shares = logits.double().softmax(dim=-1)[:, 0].tolist()
+        return [Verdict(share) if share == share else Verdict(None, "broken_output") for share in shares]

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf import policies
 from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.models.chat import Refused, as_pil, basename, unless_refused
+from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.models.chat import as_pil, basename
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
-from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.records import Picture, Verdict
 from safetypairs_hf.taxonomy import SLUGS
 from safetypairs_hf.taxonomy import category as find_category
 
@@ -26,10 +26,11 @@ class Sides(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ZeroShot:
+class ZeroShot(Batched):
     """P(unsafe) = softmax over two sides; a side's weight is the mean of exp(similarity) over its texts.
 
     So the number of texts on a side gives it no advantage. Similarities are the model's own `logits_per_image`.
+    `raw` has the nearest text.
 
     Args:
         model: a folder, or a Hub id with `commit`, of a CLIPModel or a SiglipModel.
@@ -71,23 +72,6 @@ class ZeroShot:
         """The texts of each category that is covered."""
         return _from_file(self.prompts) if self.prompts else {slug: _from_policy(slug) for slug in SLUGS}
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. `raw` has the nearest text.
-
-        Abstains with "not_covered", "refused_by_processor" or "broken_output".
-        """
-        slugs = [find_category(category).slug for category in categories]
-        verdicts = [Verdict(None, "not_covered") for _ in slugs]
-        for slug in (each for each in dict.fromkeys(slugs) if each in self.sides):
-            numbers = [number for number, other in enumerate(slugs) if other == slug]
-            batch = [images[number] for number in numbers]
-            found = in_batches(batch, self.batch_size, lambda part, slug=slug: self._batch(part, slug))  # type: ignore[misc]
-            for number, (verdict, _) in zip(numbers, found, strict=True):
-                verdicts[number] = verdict
-        return verdicts
-
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_loaded")
@@ -108,40 +92,48 @@ class ZeroShot:
         model = AutoModel.from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(where))
         return processor, model.to(where).eval()
 
-    def _batch(self, images: Sequence[Picture], slug: str) -> list[Verdict]:
+    def _load(self) -> Any:
+        return self._loaded
+
+    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        """One category a batch: its texts are the model's other input."""
+        return [
+            Question(number, images[number], slug, slug)
+            for slug in dict.fromkeys(slugs)
+            if slug in self.sides
+            for number, other in enumerate(slugs)
+            if other == slug
+        ]
+
+    def _inputs(self, questions: Sequence[Question]) -> Any:
         processor, model = self._loaded
-        sides = self.sides[slug]
+        made = processor.image_processor([as_pil(each.image) for each in questions], return_tensors="pt")
+        return made.to(dtype=model.dtype)
+
+    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        import torch
+
+        processor, model = self._loaded
+        sides = self.sides[questions[0].policy]
+        written = [*sides.unsafe, *sides.safe]
         texts = processor.tokenizer(
-            [*sides.unsafe, *sides.safe],
+            written,
             padding="max_length",  # as SigLIP was trained; CLIP reads at the end of the text
             max_length=model.config.text_config.max_position_embeddings,
             truncation=True,
             return_tensors="pt",
-        ).to(model.device)
-
-        def prepare(part: Sequence[Picture]) -> Any:
-            made = processor.image_processor([as_pil(image) for image in part], return_tensors="pt")
-            return made.to(model.device, dtype=model.dtype)
-
-        found = unless_refused(images, prepare, lambda inputs: _weighed(model, inputs, texts, sides))
-        return [
-            Verdict(None, "refused_by_processor", each.detail) if isinstance(each, Refused) else each for each in found
+        )
+        with torch.inference_mode():
+            likeness = model(**inputs.to(model.device), **texts.to(model.device)).logits_per_image.double()
+        weights = [
+            part.logsumexp(dim=1) - torch.tensor(part.shape[1]).log()
+            for part in likeness.tensor_split([len(sides.unsafe)], 1)
         ]
-
-
-def _weighed(model: Any, inputs: Any, texts: Any, sides: Sides) -> list[Verdict]:
-    import torch
-
-    with torch.inference_mode():
-        likeness = model(**inputs, **texts).logits_per_image.double()
-    count = len(sides.unsafe)
-    weights = [part.logsumexp(dim=1) - torch.tensor(part.shape[1]).log() for part in likeness.tensor_split([count], 1)]
-    shares = torch.stack(weights, dim=1).softmax(dim=1)[:, 0].tolist()
-    written, nearest = [*sides.unsafe, *sides.safe], likeness.argmax(dim=1).tolist()
-    return [
-        Verdict(share, "", written[best]) if share == share else Verdict(None, "broken_output")
-        for share, best in zip(shares, nearest, strict=True)
-    ]
+        shares = torch.stack(weights, dim=1).softmax(dim=1)[:, 0].tolist()
+        return [
+            Verdict(share, "", written[best]) if share == share else Verdict(None, "broken_output")
+            for share, best in zip(shares, likeness.argmax(dim=1).tolist(), strict=True)
+        ]
 
 
 def _from_policy(slug: str) -> Sides:

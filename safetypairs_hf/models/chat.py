@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
-from safetypairs_hf.models.processors import load_processor
+from safetypairs_hf.models.memory import out_of_memory
+from safetypairs_hf.models.processors import Copies, load_processor
 from safetypairs_hf.records import Picture
 
+Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
 
@@ -22,27 +25,36 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True)
 class Chat:
-    """A model with its processor. Prompts are padded on the left, so that the last position is the next word's."""
+    """A model with its processor. Prompts are padded on the left, so that the last position is the next word's.
+
+    `processor` is for the thread that the model works in, `copies` for all others.
+    """
 
     model: Any
     processor: Any
+    copies: Copies
     device: str
 
     def inputs(self, images: Sequence[Picture], texts: Sequence[str]) -> Any:
         """Tensors of one user turn each, image first, up to where the answer starts."""
-        chats = [
-            [{"role": "user", "content": [{"type": "image", "image": as_pil(image)}, {"type": "text", "text": text}]}]
-            for image, text in zip(images, texts, strict=True)
-        ]
-        made = self.processor.apply_chat_template(
-            chats,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            add_generation_prompt=True,
-            processor_kwargs={"padding": True},
-        )
-        return made.to(self.device, dtype=self.model.dtype)
+        return self.moved(self.prepared([turn(as_pil(image), text) for image, text in zip(images, texts, strict=True)]))
+
+    def prepared(self, chats: Sequence[Any]) -> Any:
+        """Tensors of some conversations up to where the answer starts, in the machine's memory; from any thread."""
+        with self.copies.one() as processor:
+            made = processor.apply_chat_template(
+                chats,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=True,
+                processor_kwargs={"padding": True},
+            )
+        return made.to(dtype=self.model.dtype)
+
+    def moved(self, prepared: Any) -> Any:
+        """The same tensors where the model is."""
+        return prepared.to(self.device)
 
     def next_logits(self, inputs: Any) -> Any:
         """Logits of the first word of the answer, (batch, vocabulary): one forward pass, nothing is decoded."""
@@ -50,6 +62,12 @@ class Chat:
 
         with torch.inference_mode():
             return self.model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
+
+
+def turn(image: Any, text: str) -> list[dict[str, Any]]:
+    """A conversation of one turn, the user's: an image of PIL, and a text where there is one."""
+    content = [{"type": "image", "image": image}, *([{"type": "text", "text": text}] if text else [])]
+    return [{"role": "user", "content": content}]
 
 
 def load_chat(model: str, commit: str | None, device: str, classes: Collection[str] = ()) -> Chat:
@@ -75,23 +93,35 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
         tokenizer.pad_token = tokenizer.eos_token
     where = pick_device(device)
     loaded = AutoModelForImageTextToText.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
-    return Chat(loaded.to(where).eval(), processor, where)
+    return Chat(loaded.to(where).eval(), processor, Copies(processor), where)
+
+
+def taken(
+    batch: Sequence[Item], prepare: Callable[[Sequence[Item]], Prepared]
+) -> list[tuple[Sequence[Item], Prepared | Refused]]:
+    """The batch with `prepare(batch)`; where that fails it is cut in two, until the items it refuses are alone.
+
+    Memory that runs out is nobody's fault and no refusal: that error is raised.
+    """
+    try:
+        return [(batch, prepare(batch))]
+    except Exception as error:  # a processor may raise anything
+        if isinstance(error, SafetyPairsError) or out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            return [(batch, Refused(in_a_line(error)))]
+        half = len(batch) // 2
+        return [*taken(batch[:half], prepare), *taken(batch[half:], prepare)]
 
 
 def unless_refused(
-    batch: Sequence[Any], prepare: Callable[[Sequence[Any]], Any], work: Callable[[Any], Sequence[Result]]
+    batch: Sequence[Item], prepare: Callable[[Sequence[Item]], Prepared], work: Callable[[Prepared], Sequence[Result]]
 ) -> list[Result | Refused]:
-    """`work(prepare(batch))`; where `prepare` fails the batch is cut in two, until the items it refuses are alone."""
-    try:
-        prepared = prepare(batch)
-    except Exception as error:  # a processor may raise anything
-        if isinstance(error, SafetyPairsError):
-            raise
-        if len(batch) == 1:
-            return [Refused(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")]
-        half = len(batch) // 2
-        return [*unless_refused(batch[:half], prepare, work), *unless_refused(batch[half:], prepare, work)]
-    return list(work(prepared))
+    """`work(prepare(batch))`, in as many parts as `taken` makes of it; a Refused in the place of what it refuses."""
+    found: list[Result | Refused] = []
+    for _, part in taken(batch, prepare):
+        found += [part] if isinstance(part, Refused) else work(part)
+    return found
 
 
 def as_pil(image: Picture) -> Any:

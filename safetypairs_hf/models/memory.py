@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from safetypairs_hf.errors import SafetyPairsError
 
+# How PyTorch says it where it has no class for it: its CPU allocator (two systems), Apple's GPUs, cuBLAS and cuDNN.
+_SAID = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# What is raised as a plain RuntimeError: PyTorch's allocator on a CPU (Linux, Windows), and libraries on a GPU.
-_WORDS = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 def in_batches(
@@ -25,8 +25,6 @@ def in_batches(
     Raises:
         SafetyPairsError: not even one item fits.
     """
-    import torch
-
     done: list[tuple[Result, int]] = []
     while len(done) < len(items):
         batch = items[len(done) : len(done) + size]
@@ -34,20 +32,30 @@ def in_batches(
             done += [(result, len(batch)) for result in work(batch)]
             continue
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise SafetyPairsError(
                     "not enough memory for a batch of one image; use smaller images or a larger GPU"
                 ) from error
         size = len(batch) // 2  # out of the handler, where the error's traceback would keep the tensors alive
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back()
     return done
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def give_back() -> None:
+    """Return what nothing holds any more to the machine and its GPU."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _WORDS)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out: of a GPU (also inside cuBLAS or cuDNN), or of the machine."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID)

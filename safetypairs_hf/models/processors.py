@@ -6,10 +6,36 @@ them. Guards and instructors are shown images alone, so these processors are loa
 
 from __future__ import annotations
 
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from safetypairs_hf.errors import SafetyPairsError
+
+
+class Copies:
+    """A processor for every thread that wants one: copies, as many as are in use at once.
+
+    A tokenizer is set to pad or not to before each use, so threads that share one undo each other's setting.
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self._kept = copy.deepcopy(processor)  # nobody uses it, so it can be copied at any time
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """One that no other thread has meanwhile."""
+        with self._lock:
+            mine = self._idle.pop() if self._idle else copy.deepcopy(self._kept)
+        try:
+            yield mine
+        finally:
+            self._idle.append(mine)
 
 
 def load_processor(model: str, commit: str | None) -> Any:

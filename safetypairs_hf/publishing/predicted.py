@@ -99,7 +99,7 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
     split = _split_of(file, on, {str(each) for each in _plain(columns.get("pair_id"))})
     figures = score(columns, threshold=threshold, data=on.name, split=split, fidelity=fidelity)
     if run is not None:
-        _check_images(file, on)
+        check_images(file, on.edition)
     return Predicted(split, figures)
 
 
@@ -133,13 +133,17 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     return split
 
 
-def _check_images(file: Path, on: Benchmark) -> None:
-    """What `evaluate` wrote says which image each row showed; the manifest says which it must be."""
+def check_images(file: Path, edition: Edition) -> None:
+    """What `evaluate` wrote says which image each row showed; the manifest says which it must be.
+
+    Raises PairError where that is another. A file that does not say, or is of controls, is not checked.
+    """
     import pyarrow.parquet as pq
 
-    if "sha256" not in pq.read_schema(file).names:
+    names = pq.read_schema(file).names
+    if "sha256" not in names or "control" in names:
         return
-    table = on.edition.table.select(["pair_id", "unsafe_sha256", "safe_sha256"]).to_pylist()
+    table = edition.table.select(["pair_id", "unsafe_sha256", "safe_sha256"]).to_pylist()
     images = {row["pair_id"]: (row["safe_sha256"], row["unsafe_sha256"]) for row in table}
     rows = pq.read_table(file, columns=["pair_id", "reference", "sha256"]).to_pylist()
     other = {
@@ -149,7 +153,7 @@ def _check_images(file: Path, on: Benchmark) -> None:
     }
     if other:
         raise PairError(
-            f"{file}: {len(other)} pairs have other images, or the members the other way round, than in {on.name} "
+            f"{file}: {len(other)} pairs have other images, or the members the other way round, than in {edition.name} "
             f"({_some(sorted(other))}); evaluate again on it"
         )
 

@@ -100,9 +100,8 @@ def _categories(guards: Sequence[Guard]) -> Block | None:
         ("mean over categories", sum(row[1] for row in rows), *(guard.score.macro_pair_accuracy for guard in guards))
     )
     table = Table(("category", "pairs", *(guard.name for guard in guards)), rows)
-    return Block(
-        "By category", "Pair accuracy.", plot, "pair accuracy by guard and category, as in the table", table=table
-    )
+    text = "Pair accuracy. Hatched: the guard gave no verdict on any pair, which counts as 0."
+    return Block("By category", text, plot, "pair accuracy by guard and category, as in the table", table=table)
 
 
 def _roc(guards: Sequence[Guard]) -> Block | None:

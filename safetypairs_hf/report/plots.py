@@ -65,25 +65,31 @@ def outcome_bars(guards: Sequence[Guard]) -> str:
 
 
 def category_heat_map(guards: Sequence[Guard]) -> str | None:
-    """Pair accuracy by category (across) and guard (down); None where no file gives categories."""
+    """Pair accuracy by category (across) and guard (down), a dash where the guard abstained from every pair of it.
+
+    None where no file gives categories.
+    """
     import numpy as np
 
     names = sorted({name for guard in guards for name in guard.score.per_category})
     if not names:
         return None
-    cells = np.array(
-        [
-            [found.pair_accuracy if (found := guard.score.per_category.get(name)) else np.nan for name in names]
-            for guard in guards
-        ]
-    )
+    from matplotlib.patches import Rectangle
+
+    found = [[guard.score.per_category.get(name) for name in names] for guard in guards]
+    cells = np.array([[np.nan if each is None else each.pair_accuracy for each in row] for row in found])
     figure, axes = _rows_figure(guards, above=0.2, below=1.3, spread=0.42)
-    axes.imshow(cells, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    axes.imshow(np.ma.masked_invalid(cells), vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    size = 9 if len(names) < 10 else 7
     for row, column in np.ndindex(cells.shape):
-        value = cells[row, column]
-        told, colour = ("–", INK) if np.isnan(value) else (f"{value:.0%}", "#ffffff" if value < 0.5 else "#000000")
-        axes.text(column, row, told, ha="center", va="center", color=colour, size=9 if len(names) < 10 else 7)
+        value, each = cells[row, column], found[row][column]
+        told, colour = ("", INK) if each is None else (f"{value:.0%}", "#ffffff" if value < 0.5 else "#000000")
+        if each is not None and each.abstained_rate == 1:  # by rule it is 0, but it said nothing wrong
+            told, colour = "–", "#000000"
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc="#ffffff", ec=FAINT, hatch="////", lw=0))
+        axes.text(column, row, told, ha="center", va="center", color=colour, size=size)
     axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(len(guards) - 0.5, -0.5)
     axes.set_xticks(range(len(names)), [_short(name) for name in names], rotation=40, ha="right")
     axes.grid(False)
     return _svg(figure, "categories")
@@ -202,9 +208,12 @@ def _figure(height: float) -> Figure:
 
 
 def _short(name: str) -> str:
-    """A name as a label: on one line, and a dollar sign in it is no formula."""
+    """A name as a label: on one line, and a dollar sign in it is no formula. A long one keeps its end, which tells
+    sizes and versions of a model apart."""
     name = " ".join(name.split())
-    return (name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…").replace("$", r"\$")
+    if len(name) > _LABEL:
+        name = f"{name[: _LABEL // 3]}…{name[1 - _LABEL + _LABEL // 3 :]}"
+    return name.replace("$", r"\$")
 
 
 def _svg(figure: Figure, name: str) -> str:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from safetypairs_hf.publishing.published import Edition
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,15 @@ def read_guards(
     """The guards of some files, best pair accuracy first, then by name.
 
     `names`: what to call them, one for each file; else the name in the file's metadata, else the file's stem.
-    `data`: the version that they were run on; its name goes into the signatures.
+    `data`: the version that they were run on; category and group are taken from it where a file has none.
 
-    Raises PairError as `score` does, the file named; where names are too few or doubled; and where a pair is not in
-    `data`.
+    Raises PairError as `score` does, the file named; where names are too few or doubled; and as `check_edition` and
+    `told_together` do.
     """
+    from safetypairs_hf.evaluating.checking import told_together
+
     files = [Path(path) for path in paths]
+    told_together(files)
     guards = [
         _read(path, name, threshold, incomplete, data) for path, name in zip(files, _names(files, names), strict=True)
     ]
@@ -60,34 +62,19 @@ def same_pairs(guards: Sequence[Guard]) -> bool:
 
 
 def _read(path: Path, name: str, threshold: float, incomplete: str, data: Edition | None) -> Guard:
+    from safetypairs_hf.evaluating.checking import Checked, check_edition
+    from safetypairs_hf.evaluating.metadata import told_by
     from safetypairs_hf.metric.files import read_predictions
     from safetypairs_hf.metric.pairs import pairs_of
     from safetypairs_hf.metric.scoring import score
 
-    columns = read_predictions(path)
+    checked = Checked(read_predictions(path), told_by(path)) if data is None else check_edition(path, data)
     try:
-        scored = score(columns, threshold=threshold, incomplete=incomplete, data=data.name if data else None)
-        pairs = pairs_of(columns, threshold=threshold, incomplete=incomplete)
+        scored = score(checked.columns, threshold=threshold, incomplete=incomplete, **checked.told)
+        pairs = pairs_of(checked.columns, threshold=threshold, incomplete=incomplete)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
-    if data is not None:
-        _refuse_strange(path, pairs, data)
     return Guard(name, path, pairs, scored)
-
-
-def _refuse_strange(path: Path, pairs: Pairs, data: Edition) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = pairs.texts("pair_id").cast(pa.large_string())
-    held = data.table.column("pair_id").combine_chunks().cast(pa.large_string())
-    strange = sorted(ids.filter(pc.invert(pc.is_in(ids, value_set=held))).to_pylist())
-    if strange:
-        first = ", ".join(repr(each) for each in strange[:_SHOWN]) + (", ..." if len(strange) > _SHOWN else "")
-        raise PairError(
-            f"{path}: {len(strange)} of {len(ids)} pairs are not in {data.name} ({first}); "
-            "name the version that the guard was run on: --data TARGET@X.Y.Z"
-        )
 
 
 def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:

@@ -35,7 +35,7 @@ def test_the_table_and_where_the_predictions_are() -> None:
     assert done.exit_code == 0, done.output
     expected = score("out.parquet", data="squares@1.1.0", split="test", fidelity="trained")
     assert done.stdout == f"{expected}\n\nPredictions: out.parquet\n"
-    assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("in the guard\n")
+    assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("the guard at work\n")
     again = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
     assert (again.stdout, again.stderr) == (done.stdout, "")
 

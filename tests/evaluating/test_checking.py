@@ -1,20 +1,31 @@
-"""Predictions against data: those of another version, or with pairs that it does not hold, are refused."""
+"""Predictions against data: those of another version, other pairs or other images are refused; gaps are filled."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from builds import make_run
+from click.testing import CliRunner
 
+from safetypairs_hf.cli.compare import command as compare_command
+from safetypairs_hf.cli.report import command as report_command
+from safetypairs_hf.cli.score import command as score_command
 from safetypairs_hf.errors import PairError, SafetyPairsError
-from safetypairs_hf.evaluating.metadata import check_data, read_run, told_by
+from safetypairs_hf.evaluating.checking import check_data, told_together
+from safetypairs_hf.evaluating.metadata import metadata_of, read_run, told_by
 from safetypairs_hf.evaluating.running import evaluate
 from safetypairs_hf.guards.simple import ColourAndClutter
 from safetypairs_hf.publishing.published import open_named
 from safetypairs_hf.publishing.release import publish
 from safetypairs_hf.publishing.targets import parse_target
 from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.taxonomy import category as find_category
 
 OUT = Path("mood.parquet")
 
@@ -26,16 +37,36 @@ def data(tmp_path: Path) -> str:
     return target
 
 
+def rewritten(column: str, values: list[Any]) -> Path:
+    """What `evaluate` wrote, with other values in one column."""
+    table = pq.read_table(OUT)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values, table.schema.field(column).type)), "other.parquet")
+    return Path("other.parquet")
+
+
 def test_predictions_and_the_data_that_they_are_on(data: str) -> None:
     splits = open_named(data).table["split"].to_pylist()
     score = evaluate(ColourAndClutter(), data, OUT, split="all")
     assert score.n_pairs == len(splits) == 4
-    assert check_data(OUT, data) == check_data(OUT, f"{data}@v1.0.0") == ""
+    for named in (data, f"{data}@v1.0.0"):
+        checked = check_data(OUT, named)
+        assert (checked.told, checked.unchecked) == (
+            {"data": f"{data}@1.0.0", "split": "all", "fidelity": None},
+            "",
+        )
     assert told_by(OUT) == {"data": f"{data}@1.0.0", "split": "all", "fidelity": None}
     with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0; give --d"):
         check_data(OUT, f"{data}@1.1.0")
     with pytest.raises(SafetyPairsError, match="no folder"):
         check_data(OUT, "./gone")
+
+
+def test_the_newest_version_is_not_the_one_of_the_predictions(data: str, tmp_path: Path) -> None:
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    publish(make_run(tmp_path / "more", pairs=6), parse_target(data), parse("1.1.0"))
+    with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0"):
+        check_data(OUT, data)
 
 
 def test_pairs_that_the_data_does_not_hold(data: str) -> None:
@@ -46,3 +77,63 @@ def test_pairs_that_the_data_does_not_hold(data: str) -> None:
     with pytest.raises(PairError, match=r"guard.csv: 2 of 3 pairs are not in .*data@1.0.0 \('x', 'y'\); give the ver"):
         check_data(file, data)
     assert read_run(file) is None and told_by(file) == {}
+
+
+def test_a_pair_the_other_way_round(data: str) -> None:
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    turned = rewritten("reference", [1 - each for each in pq.read_table(OUT).to_pydict()["reference"]])
+    with pytest.raises(PairError, match=r"other.parquet: 4 pairs have other images, or the members the other way"):
+        check_data(turned, data)
+
+
+def test_categories_that_are_not_the_datas(data: str) -> None:
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    ids, categories = (pq.read_table(OUT).to_pydict()[name] for name in ("pair_id", "category"))
+    other = "hate" if categories[0] != "hate" else "nudity"
+    moved = [other if each == ids[0] else name for each, name in zip(ids, categories, strict=True)]
+    with pytest.raises(PairError, match=rf"1 pairs are in another category than in .*data@1.0.0 \('{ids[0]}'\); leave"):
+        check_data(rewritten("category", moved), data)
+    codes = rewritten("category", [find_category(name).code for name in categories])
+    assert check_data(codes, data).told["data"] == f"{data}@1.0.0"
+    own = check_data(rewritten("category", ["my own"] * len(ids)), data)
+    assert own.columns["category"].to_pylist() == ["my own"] * len(ids)
+
+
+def test_category_and_group_are_taken_from_the_data(data: str) -> None:
+    table = open_named(data).table.to_pylist()
+    lines = [f"{row['pair_id']},{reference},{reference}" for row in table for reference in (1, 0)]
+    Path("guard.csv").write_text("\n".join(["pair_id,reference,prediction", *lines]))
+    alone, joined = (
+        json.loads(CliRunner().invoke(score_command, ["guard.csv", "--json", *more]).stdout)
+        for more in ([], ["--data", data])
+    )
+    assert alone["per_category"] == {} and "|ci:wilson|" in alone["signature"]
+    counted = {name: figures["n_pairs"] for name, figures in joined["per_category"].items()}
+    assert counted == Counter(row["category"] for row in table)
+    assert joined["n_groups"] == len({row["group"] for row in table})
+    assert joined["signature"].startswith(f"data:{data}@1.0.0|") and "|ci:groups2000s0|" in joined["signature"]
+
+
+def test_files_that_were_shown_different_images(data: str) -> None:
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    assert told_together([OUT, OUT]) == {"data": f"{data}@1.0.0", "split": "all"}
+    hashes, run = pq.read_table(OUT).to_pydict()["sha256"], read_run(OUT)
+    assert run is not None
+    run["data"]["images"] = "others"
+    table = pq.read_table(rewritten("sha256", ["0" * 64, *hashes[1:]]))
+    pq.write_table(table.replace_schema_metadata(metadata_of(run)), "other.parquet")
+    for made, more in ((compare_command, []), (report_command, ["--out", "r.html"])):
+        with pytest.raises(PairError, match=r"were shown different images of 1 pairs \('.*'\); evaluate both"):
+            CliRunner().invoke(made, [str(OUT), "other.parquet", *more], catch_exceptions=False)
+    assert not Path("r.html").exists()
+
+
+def test_signatures_say_what_evaluate_wrote(data: str) -> None:
+    pytest.importorskip("matplotlib")
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    Path("copy.parquet").write_bytes(OUT.read_bytes())
+    words = [str(OUT), "--out", "r.html", "--markdown", "t.md"]
+    assert CliRunner().invoke(report_command, words, catch_exceptions=False).exit_code == 0
+    assert f"data:{data}@1.0.0|split:all|" in Path("t.md").read_text()
+    done = CliRunner().invoke(compare_command, [str(OUT), "copy.parquet", "--json"])
+    assert json.loads(done.stdout)["signature"].startswith(f"data:{data}@1.0.0|split:all|")

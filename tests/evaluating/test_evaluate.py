@@ -147,11 +147,15 @@ def test_units_are_sorted_by_category(squares: str) -> None:
     assert [data.images[row].category for unit in units for row in unit] == ["hate"] * 6 + ["violence"] * 8
 
 
-def test_a_broken_image_is_an_abstention(green: OwnFunction, judged: Judged) -> None:
-    data = pairs_of(("a", square(1, 255), square(1, 0)[:30], "hate"), ("b", square(2, 255), square(2, 0), "hate"))
+@pytest.mark.parametrize("broken", [square(1, 0)[:30], b"no image"])
+def test_a_broken_image_is_an_abstention(green: OwnFunction, judged: Judged, broken: bytes) -> None:
+    data = pairs_of(("a", square(1, 255), broken, "hate"), ("b", square(2, 255), square(2, 0), "hate"))
     score = evaluate(green, data, OUT)
     assert (score.pair_accuracy, score.abstention_rate, len(judged())) == (0.5, 0.25, 3)
     assert abstentions(OUT).notes == {"broken_image": 1}
+    once = OUT.read_bytes()
+    evaluate(green, data, OUT, fresh=True)
+    assert OUT.read_bytes() == once, "what a decoder says of it may name an address in memory"
 
 
 class Lazy:

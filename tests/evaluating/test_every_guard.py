@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -68,7 +69,8 @@ def settings(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
 @pytest.mark.slow
 def test_every_guard_in_one_report(icons: str, settings: dict[str, dict[str, str]]) -> None:
     unmade = set(guard_names()) - set(settings)
-    assert unmade <= {"opennsfw", "llama-guard-4"}  # a package, and torchvision, that may not be there
+    # A package, and torchvision, that may not be there; tests/guards/test_with_torchvision.py runs this where it is.
+    assert unmade <= ({"opennsfw"} if "SAFETYPAIRS_EVERY_GUARD" in os.environ else {"opennsfw", "llama-guard-4"})
     split, files = "all", []
     for name, chosen in settings.items():
         words = [name, "--data", f"{icons}@1.0.0", "--out", f"{name}.parquet", "--split", split, "--json"]

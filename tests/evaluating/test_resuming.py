@@ -146,6 +146,22 @@ def test_a_server_that_goes_down_keeps_what_is_done(squares: str) -> None:
     assert (score.both_unsafe_rate, score.abstention_rate) == (1.0, 0.0)
 
 
+def test_a_run_that_could_not_begin_leaves_nothing_behind(squares: str, green: OwnFunction) -> None:
+    """A setting that is mended makes another run, which must not be refused for the sake of nothing."""
+    with pytest.raises(SafetyPairsError, match="no_such_module"):
+        evaluate(OwnFunction("no_such_module:judge"), squares, OUT)
+    assert not Path("green.parquet.parts").exists()
+    assert evaluate(green, squares, OUT).pair_accuracy == 1.0
+
+
+def test_the_same_run_twice_at_once(squares: str, green: OwnFunction) -> None:
+    evaluate(green, squares, WHOLE, unit=2)
+    both = [start(green, squares) for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [(process.returncode, out) for process, (out, _) in zip(both, said, strict=True)] == [(0, "1.0\n")] * 2, said
+    assert OUT.read_bytes() == WHOLE.read_bytes() and not Path("green.parquet.parts").exists()
+
+
 def test_no_server_at_all(squares: str) -> None:
     with pytest.raises(SafetyPairsError, match=r"^no server at http://127.0.0.1:9/v1 \(.*\); start it, or give"):
         evaluate(ServerVLM(ChatServer("m", "http://127.0.0.1:9/v1", retries=0)), squares, OUT)

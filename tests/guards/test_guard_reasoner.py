@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from small_guards import BOUND, by_hand, judge, pictures, shares, small
+from small_guards import BOUND, asked, by_hand, judge, pictures, shares, small
 
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.guards.generated import Written
@@ -13,7 +13,7 @@ THOUGHT = "<think>A red square.</think>\n<result>\nRequest: "
 def test_the_word_after_its_reasoning_is_weighed() -> None:
     """Rows of different lengths and one without a verdict in one pass, against each alone, token by token."""
     guard, images = small("guard-reasoner-vl"), pictures(3)
-    inputs = guard._inputs(guard._chat, [(image, "hate") for image in images])
+    inputs = asked(guard, images, "hate")
     written = [
         Written(f"{THOUGHT}harmful\n</result>", True),
         Written("<think>A red", False),

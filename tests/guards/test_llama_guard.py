@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
-from small_guards import judge, pictures, shares, small
+from small_guards import asked, folder_of, judge, pictures, shares, small
 
 from safetypairs_hf.errors import RecipeError
 from safetypairs_hf.guards.llama_guard import LlamaGuard
@@ -18,15 +21,16 @@ def test_what_it_does_not_cover() -> None:
     assert all(verdict.note == "" for verdict in common) and len(set(shares(common))) == 9
 
 
-def test_the_line_breaks_before_its_verdict() -> None:
+def test_the_line_breaks_before_its_verdict(tmp_path: Path) -> None:
     """The template here leaves them to the model, so they are written before the verdict; another has them itself."""
-    guard = small("llama-guard-3-vision")
-    image = pictures(1)
-    plain = shares(judge(guard, image))
-    assert guard.words_before(guard._inputs(guard._chat, [(image[0], "hate")])) == "\n\n"
-    guard._chat.processor.chat_template += "{% if add_generation_prompt %}{{ '\\n\\n' }}{% endif %}"
-    assert guard.words_before(guard._inputs(guard._chat, [(image[0], "hate")])) == ""
-    assert shares(judge(guard, image)) == pytest.approx(plain, rel=1e-4)
+    guard, image = small("llama-guard-3-vision"), pictures(1)
+    assert guard.words_before(asked(guard, image, "hate")) == "\n\n"
+    shutil.copytree(folder_of("llama-guard-3-vision"), tmp_path / "other")
+    with (tmp_path / "other" / "chat_template.jinja").open("a") as template:
+        template.write("{% if add_generation_prompt %}{{ '\\n\\n' }}{% endif %}")
+    other = small("llama-guard-3-vision", model=str(tmp_path / "other"))
+    assert other.words_before(asked(other, image, "hate")) == ""
+    assert shares(judge(other, image)) == pytest.approx(shares(judge(guard, image)), rel=1e-4)
 
 
 def test_what_the_user_says_beside_the_image() -> None:

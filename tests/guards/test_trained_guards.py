@@ -76,6 +76,21 @@ def test_forward_passes(name: str) -> None:
     assert passes == ([2, 2, 1, 1] if several else [2, 1])
 
 
+@pytest.mark.parametrize("name", ["llavaguard", "shieldgemma", "classifier", "clip", "chat-vlm", "llama-guard-4"])
+def test_units_one_after_another_have_the_verdicts_that_they_have_alone(name: str) -> None:
+    """In threads that prepare them ahead; among them units with nothing that is covered, and with a broken image."""
+    guard, several = small(name, batch_size="2"), pictures(7)
+    units = [
+        (several[:5], ["violence"] * 5),
+        ([], []),
+        (several[5:], ["disasters", "disasters"]),
+        ([several[0], Picture(b"no image"), *several[1:3]], ["hate", "violence", "violence", "hate"]),
+    ]
+    found = [judged.verdicts for judged in guard.judge_each(units)]
+    assert found == [judge(guard, *unit) for unit in units]
+    assert found[3][1].note == "refused_by_processor"
+
+
 def test_common_is_the_same_question_for_all() -> None:
     for name in WORDS:
         if name != "llama-guard-4":

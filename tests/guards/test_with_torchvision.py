@@ -15,16 +15,25 @@ from pathlib import Path
 import pytest
 
 TORCHVISION = Path(sys.prefix) / "torchvision"
+TESTS = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not TORCHVISION.is_dir(), reason="`make test` installs torchvision beside the environment"),
 ]
 
 
-def test_llama_guard_4_and_processors_of_videos() -> None:
-    chosen = ["-k", "llama-guard-4 or video", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), *chosen, f"--ignore={__file__}"]
-    env = {**os.environ, "PYTHONPATH": str(TORCHVISION), "PYTEST_XDIST_WORKER": ""}
-    done = subprocess.run(command, env=env, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+def run(*words: str) -> None:
+    chosen = ["-p", "no:xdist", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *words, *chosen, f"--ignore={__file__}"]
+    env = {**os.environ, "PYTHONPATH": str(TORCHVISION), "PYTEST_XDIST_WORKER": "", "SAFETYPAIRS_EVERY_GUARD": "1"}
+    done = subprocess.run(command, env=env, cwd=TESTS.parent, capture_output=True, text=True)
     counted = re.findall(r"(\d+) (passed|skipped|failed)", done.stdout + done.stderr)
     assert done.returncode == 0 and dict(map(reversed, counted)).keys() == {"passed"}, done.stdout + done.stderr
+
+
+def test_llama_guard_4_and_processors_of_videos() -> None:
+    run(str(TESTS / "guards"), "-k", "llama-guard-4 or video")
+
+
+def test_llama_guard_4_beside_the_others_in_one_report() -> None:
+    run(str(TESTS / "evaluating" / "test_every_guard.py"), "-k", "every_guard_in_one_report")

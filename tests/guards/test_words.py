@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from small_guards import pictures, small
+from small_guards import asked, pictures, small
 
 from safetypairs_hf.errors import SafetyPairsError
 from safetypairs_hf.guards import words
@@ -24,9 +24,7 @@ def test_words_that_the_tokenizer_cannot_tell_apart() -> None:
 def test_tokens_after_prompts_of_unequal_length() -> None:
     """Shorter rows are padded further on the left, and whatever has a value a token stays in step."""
     guard = small("qwenguard")
-    inputs = guard._inputs(
-        guard._chat, [(image, slug) for image, slug in zip(pictures(2), ("hate", "nudity"), strict=True)]
-    )
+    inputs = asked(guard, pictures(2), ("hate", "nudity"))
     length, pad = inputs["input_ids"].shape[1], guard._chat.processor.tokenizer.pad_token_id
     grown = words.followed(guard._chat, inputs, [[5, 6, 7], [8]])
     assert grown["input_ids"].shape == grown["attention_mask"].shape == (2, length + 3)

@@ -28,6 +28,7 @@ from safetypairs_hf.report.failures import worst
 from safetypairs_hf.report.making import make_report
 from safetypairs_hf.report.markdown import markdown_table
 from safetypairs_hf.report.outcomes import OUTCOMES, outcomes_of, rates
+from safetypairs_hf.report.plots import _short, category_heat_map
 from safetypairs_hf.report.reading import read_guards, same_pairs
 
 NASTY = "<script>alert(1)</script> & $x$ | *b*"
@@ -145,6 +146,25 @@ def test_the_page_has_the_scorers_figures_and_escapes_names(tmp_path: Path) -> N
     assert "For the images give --data" in text
 
 
+def test_a_category_that_a_guard_abstains_from_is_hatched_in_the_heat_map(tmp_path: Path) -> None:
+    """Its pair accuracy is 0 by the rule, and so in the table; a guard that says nothing is not one that is wrong."""
+    rows = [("a", "hate", "", ""), ("b", "nudity", "1", "1"), ("c", "violence", "1", ""), ("d", "violence", "1", "0")]
+    lines = [f"{name},{slug},{1 - k},{said[k]}" for name, slug, *said in rows for k in (0, 1)]
+    (tmp_path / "g.csv").write_text("\n".join(["pair_id,category,reference,prediction", *lines]))
+    svg = category_heat_map(read_guards([tmp_path / "g.csv"]))
+    assert svg is not None
+    cells = re.findall(r">\s*(–|\d+%)\s*</text>", svg)
+    assert cells == ["–", "0%", "50%"] and svg.count("<pattern") == 1
+    make_report([str(tmp_path / "g.csv")], tmp_path / "g.html")
+    checked(tmp_path / "g.html")
+
+
+def test_labels_keep_the_end_of_a_name() -> None:
+    names = [f"chat-vlm:Some-Model-With-A-Long-Name-{size}-Instruct" for size in ("3B", "72B")]
+    assert [_short(name) for name in names] == ["chat-vlm:S…ng-Name-3B-Instruct", "chat-vlm:S…g-Name-72B-Instruct"]
+    assert [len(_short(name)) for name in names] == [30, 30] and _short("a  b $") == r"a b \$"
+
+
 def test_the_same_input_gives_the_same_page(tmp_path: Path) -> None:
     file = predictions(tmp_path / "a.parquet", category={"a": "hate"})
     pages = []
@@ -165,7 +185,7 @@ def test_failures_have_their_images_blurred(tmp_path: Path) -> None:
     make_report([str(file)], tmp_path / "r.html", data=f"{target}@1.0.0", failures=3)
     page = checked(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
-    assert page.tags.count("image") == 6
+    assert page.tags.count("image") == 6 + 1  # and the heat map: the categories are in the data
     assert text.count("data:image/jpeg;base64,") == 6
     assert page.uses.count(f"#unsafe-{min(ids)}") == 1
     assert ".pair svg { display: block; width: 100%; height: auto; filter: blur(1.1rem); }" in text

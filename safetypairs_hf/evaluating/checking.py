@@ -1,0 +1,153 @@
+"""Predictions beside the data that they are on: what does not fit is refused, what the file lacks is filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.errors import HubUnavailable, PairError, SafetyPairsError
+from safetypairs_hf.evaluating.metadata import read_run, told_by
+
+if TYPE_CHECKING:
+    from safetypairs_hf.publishing.published import Edition
+
+_SHOWN = 5
+_FROM_DATA = ("category", "group")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Columns of predictions as `score` takes them, with category and group from the data where the file had none.
+
+    `told`: data, split and fidelity for the signature. `unchecked`: why the data could not be looked up, or "".
+    """
+
+    columns: dict[str, Any]
+    told: dict[str, Any]
+    unchecked: str = ""
+
+
+def check_data(path: Path, data: str) -> Checked:
+    """Predictions against `data`, TARGET[@VERSION]; where the Hub does not answer they are not checked, and it says so.
+
+    Raises:
+        PairError: see `check_edition`.
+        SafetyPairsError: as `open_named` does, but for a Hub that does not answer.
+    """
+    from safetypairs_hf.metric.files import read_predictions
+    from safetypairs_hf.publishing.published import open_named
+
+    told = told_by(path)
+    if told.get("data") and "@" in data:
+        _refuse_version(path, told["data"], data.rpartition("@")[2].removeprefix("v"), data)
+    try:
+        edition = open_named(data)
+    except HubUnavailable as error:
+        return Checked(read_predictions(path), told | {"data": data}, f"not checked against {data}: {error}")
+    return check_edition(path, edition)
+
+
+def check_edition(path: Path, edition: Edition) -> Checked:
+    """Predictions against a version.
+
+    Raises:
+        PairError: the file says that it is on another version; it has pairs that the version does not hold, or in other
+            categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which).
+    """
+    from safetypairs_hf.metric.files import read_predictions
+    from safetypairs_hf.publishing.predicted import check_images
+
+    told = told_by(path)
+    if told.get("data"):
+        _refuse_version(path, told["data"], str(edition.version), edition.name)
+    columns = read_predictions(path)
+    ids = [str(each) for each in _plain(columns.get("pair_id"))]
+    table = edition.table.select(["pair_id", "split", *_FROM_DATA]).to_pylist()
+    held = {row["pair_id"]: row for row in table}
+    strange = sorted(set(ids) - set(held))
+    if strange:
+        raise PairError(
+            f"{path}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({_some(strange)}); "
+            "give the version that the guard was run on: --data TARGET@X.Y.Z"
+        )
+    _refuse_categories(path, ids, _plain(columns.get("category")), held, edition.name)
+    if read_run(path) is not None:
+        check_images(path, edition)
+    splits = {held[each]["split"] for each in ids}
+    if len(splits) == 1:
+        told = {"split": splits.pop()} | told
+    filled = {name: [held[each][name] for each in ids] for name in _FROM_DATA if columns.get(name) is None}
+    return Checked(columns | filled, told | {"data": edition.name})
+
+
+def told_together(paths: Sequence[Path]) -> dict[str, Any]:
+    """Data and split for the signature of a comparison, as far as the files that `evaluate` wrote say them.
+
+    Raises PairError where two of them were shown different images as the same member of a pair.
+    """
+    runs = [(path, run) for path in paths if (run := read_run(path)) is not None]
+    shown: dict[tuple[str, int], tuple[str, Path]] = {}
+    if len({run["data"]["images"] for _, run in runs}) > 1:
+        for path, _ in runs:
+            _refuse_images(path, shown)
+    found = {}
+    for key in ("data", "split"):
+        values = {told_by(path).get(key) for path in paths} - {None}
+        if values:
+            found[key] = "+".join(sorted(map(str, values)))
+    return found
+
+
+def _refuse_version(path: Path, told: str, version: str, data: str) -> None:
+    if told.rpartition("@")[2] != version:
+        raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
+
+
+def _refuse_categories(path: Path, ids: list[str], given: list[Any], held: dict[str, Any], data: str) -> None:
+    """A category in the words of the user's own is let be; one of ours has to be the pair's."""
+    ours = {name: _slug(name) for name in set(given)}
+    rows = zip(ids, given, strict=False)
+    other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
+    if other:
+        raise PairError(
+            f"{path}: {len(other)} pairs are in another category than in {data} ({_some(other)}); leave the column "
+            "category out, and it is taken from the data"
+        )
+
+
+def _slug(name: Any) -> str | None:
+    from safetypairs_hf.taxonomy import category
+
+    try:
+        return None if name is None else category(str(name)).slug
+    except SafetyPairsError:
+        return None
+
+
+def _refuse_images(path: Path, shown: dict[tuple[str, int], tuple[str, Path]]) -> None:
+    import pyarrow.parquet as pq
+
+    if "control" in pq.read_schema(path).names:
+        return
+    other: dict[str, Path] = {}
+    for row in pq.read_table(path, columns=["pair_id", "reference", "sha256"]).to_pylist():
+        known, where = shown.setdefault((row["pair_id"], row["reference"]), (row["sha256"], path))
+        if known != row["sha256"]:
+            other[row["pair_id"]] = where
+    if other:
+        raise PairError(
+            f"{path} and {next(iter(other.values()))} were shown different images of {len(other)} pairs "
+            f"({_some(sorted(other))}); evaluate both on one version"
+        )
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
+
+
+def _plain(column: Any) -> list[Any]:
+    if column is None:
+        return []
+    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)
