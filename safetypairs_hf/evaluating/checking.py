@@ -56,14 +56,14 @@ def check_edition(path: Path, edition: Edition) -> Checked:
         PairError: the file says that it is on another version; it has pairs that the version does not hold, or in other
             categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which).
     """
-    from safetypairs_hf.metric.files import read_predictions
+    from safetypairs_hf.metric.files import as_list, read_predictions
     from safetypairs_hf.publishing.predicted import check_images
 
     told = told_by(path)
     if told.get("data"):
         _refuse_version(path, told["data"], str(edition.version), edition.name)
     columns = read_predictions(path)
-    ids = [str(each) for each in _plain(columns.get("pair_id"))]
+    ids = [str(each) for each in as_list(columns.get("pair_id"))]
     table = edition.table.select(["pair_id", "split", *_FROM_DATA]).to_pylist()
     held = {row["pair_id"]: row for row in table}
     strange = sorted(set(ids) - set(held))
@@ -72,7 +72,7 @@ def check_edition(path: Path, edition: Edition) -> Checked:
             f"{path}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({_some(strange)}); "
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
-    _refuse_categories(path, ids, _plain(columns.get("category")), held, edition.name)
+    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition.name)
     if read_run(path) is not None:
         check_images(path, edition)
     splits = {held[each]["split"] for each in ids}
@@ -145,9 +145,3 @@ def _refuse_images(path: Path, shown: dict[tuple[str, int], tuple[str, Path]]) -
 
 def _some(ids: Sequence[str]) -> str:
     return ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
-
-
-def _plain(column: Any) -> list[Any]:
-    if column is None:
-        return []
-    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)

@@ -79,3 +79,10 @@ def _objects(path: Path, lines: Iterable[str]) -> Iterator[Any]:
                 yield json.loads(line)
             except ValueError:
                 raise PairError(f"{path}: line {number} is not JSON; each line is one object, a row") from None
+
+
+def as_list(column: Any) -> list[Any]:
+    """A column of predictions as a list; [] where there is none."""
+    if column is None:
+        return []
+    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)

@@ -86,7 +86,7 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
     Raises:
         PairError: another version, another dataset, pairs that are missing, half or strange, or other images.
     """
-    from safetypairs_hf.metric.files import read_predictions
+    from safetypairs_hf.metric.files import as_list, read_predictions
     from safetypairs_hf.metric.scoring import score
 
     fidelity = None
@@ -96,7 +96,7 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
     columns = read_predictions(file)
     if "control" in columns:
         raise PairError(f"{file} has predictions on controls; push those on the pairs")
-    split = _split_of(file, on, {str(each) for each in _plain(columns.get("pair_id"))})
+    split = _split_of(file, on, {str(each) for each in as_list(columns.get("pair_id"))})
     figures = score(columns, threshold=threshold, data=on.name, split=split, fidelity=fidelity)
     if run is not None:
         check_images(file, on.edition)
@@ -160,9 +160,3 @@ def check_images(file: Path, edition: Edition) -> None:
 
 def _some(ids: list[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
-
-
-def _plain(column: Any) -> list[Any]:
-    if column is None:
-        return []
-    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)
