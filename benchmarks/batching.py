@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from editing import pictures, where
 
+from safetypairs_hf.core.records import Edited, Instruction, Pixels
 from safetypairs_hf.editors.catalogue import EDITORS, make_editor
-from safetypairs_hf.records import Edited, Instruction, Pixels
-from safetypairs_hf.tiny import editors
+from safetypairs_hf.testing.tiny import editors
 
 SMALL: dict[str, dict[str, Any]] = {
     "klein": {"steps": 4, "text_layers": (1,), "max_sequence_length": 32},

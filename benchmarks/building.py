@@ -24,8 +24,8 @@ CHUNK = 32
 
 def bare(start: int) -> int:
     """Compose, edit, encode and hash the scenes from `start`, and nothing else."""
+    from safetypairs_hf.core.pictures import encode, perceptual_hash, sha256
     from safetypairs_hf.icons import IconEditor, IconInstructor, IconScenes
-    from safetypairs_hf.pictures import encode, perceptual_hash, sha256
 
     candidates = IconScenes().take(start, start + CHUNK)
     instructions = IconInstructor().write(candidates)

@@ -31,8 +31,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.metric.comparing_many import ManyComparison, compare_many
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.metric.compare_many import ManyComparison, compare_many
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def guards_of(k: int, n: int, *, grouped: bool) -> dict[str, pa.Table]:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels
 from safetypairs_hf.editors.klein import Klein
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Edited, Instruction, Picture, Pixels
 
 
 def pictures(count: int, size: int) -> list[Picture]:
@@ -90,7 +90,7 @@ def main() -> None:
         editor = Klein(chosen.model, chosen.commit, steps=chosen.steps, batch_size=chosen.batch)
         compare(editor, images, chosen.repeats)
         return
-    from safetypairs_hf.tiny import editors
+    from safetypairs_hf.testing.tiny import editors
 
     with tempfile.TemporaryDirectory() as folder:
         model = str(editors.klein(Path(folder) / "klein"))

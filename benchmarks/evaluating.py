@@ -24,11 +24,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.evaluating.running import run
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.evaluating.evaluate import run
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.loading.images import images
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def pairs_of(count: int, side: int) -> Any:
@@ -68,7 +68,7 @@ def naive(guard: Any, data: Any, out: Path, batch: int) -> None:
 
 def encode_decoded(pixels: Any) -> Any:
     """A Picture of decoded pixels, at no cost."""
-    from safetypairs_hf.records import Picture
+    from safetypairs_hf.core.records import Picture
 
     picture = Picture(b"")
     picture.__dict__["pixels"] = pixels

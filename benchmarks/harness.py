@@ -27,19 +27,19 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 LIMIT = 4  # pairs to warm up on
 ONE_BY_ONE = ("llama-guard-3-vision",)  # what geh cannot batch
 
 
 def publish_icons(folder: Path, pairs: int) -> str:
+    from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
-    from safetypairs_hf.building.run import build
-    from safetypairs_hf.building.runfolder import open_run
-    from safetypairs_hf.publishing.release import publish
-    from safetypairs_hf.publishing.targets import parse_target
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.core.run_folder import open_run
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.publishing.publish import publish
 
     build(load_recipe("icons", {"pairs": str(pairs), "test_fraction": "1.0"}), str(folder / "run"))
     target = str(folder / "pairs")
@@ -50,8 +50,8 @@ def publish_icons(folder: Path, pairs: int) -> str:
 def guards(folder: Path, tokens: int) -> dict[str, tuple[dict[str, Any], Callable[[int], Any]]]:
     """The name of a guard -> geh's configuration of the model, and what makes ours of a batch size."""
     from safetypairs_hf.guards.classifier import Classifier
-    from safetypairs_hf.guards.llama_guard import LlamaGuard
-    from safetypairs_hf.tiny import classifier, llama_guards
+    from safetypairs_hf.guards.trained import LlamaGuard
+    from safetypairs_hf.testing.tiny import classifier, llama_guards
 
     sees = str(classifier.make(folder / "classifier"))
     speaks = str(llama_guards.llama_3(folder / "llama-guard-3-vision"))
@@ -101,7 +101,7 @@ def through_geh(model: dict[str, Any], data: str, out: Path, batch: int, limit: 
 def ours(guard: Any, data: str, out: Path, limit: int | None = None) -> Path:
     """A run of `evaluate`; its file."""
     out.mkdir(exist_ok=True)
-    from safetypairs_hf.evaluating.running import evaluate
+    from safetypairs_hf.evaluating.evaluate import evaluate
 
     evaluate(guard, data, out / "ours.parquet", split="test", limit=limit)
     return out / "ours.parquet"

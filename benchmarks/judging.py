@@ -21,14 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.guards.generated import GeneratedYesNo
-from safetypairs_hf.guards.yes_no import question
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.guards.chat_vlm import ChatVLM, GeneratedYesNo
+from safetypairs_hf.guards.verdicts import question
 from safetypairs_hf.models.chat import Chat
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny import chat_vlm
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny import chat_vlm
 
 
 def plain(count: int, side: int) -> list[Picture]:

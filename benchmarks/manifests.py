@@ -35,8 +35,8 @@ def fate(index: int) -> str:
 
 def entries(pairs: int, changed: bool) -> Iterator[Any]:
     """The pairs of the first version, or of the second."""
-    from safetypairs_hf.publishing.manifest import Entry
-    from safetypairs_hf.taxonomy import SLUGS
+    from safetypairs_hf.dataset.manifest import Entry
+    from safetypairs_hf.taxonomy.categories import SLUGS
 
     more = pairs // MORE if changed else 0
     for index in range(pairs + more):
@@ -73,7 +73,7 @@ def nothing(folder: Path, pairs: int) -> str:
 def written(file: Path, pairs: int, changed: bool, version: str) -> str:
     import pyarrow as pa
 
-    from safetypairs_hf.publishing.manifest import Manifest, write
+    from safetypairs_hf.dataset.manifest import Manifest, write
 
     file.parent.mkdir()
     with pa.OSFile(str(file), "wb") as sink:
@@ -90,7 +90,7 @@ def make_second(folder: Path, pairs: int) -> str:
 
 
 def load(folder: Path, pairs: int) -> str:
-    from safetypairs_hf.publishing import manifest
+    from safetypairs_hf.dataset import manifest
 
     found = manifest.load((folder / "old" / "manifest.parquet").read_bytes())
     assert found and len(found.entries) == pairs
@@ -98,9 +98,9 @@ def load(folder: Path, pairs: int) -> str:
 
 
 def diff(folder: Path, pairs: int) -> str:
-    from safetypairs_hf.publishing.diff import KINDS
-    from safetypairs_hf.publishing.diff import diff as difference
-    from safetypairs_hf.publishing.published import open_published
+    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.versions.diff import KINDS
+    from safetypairs_hf.versions.diff import diff as difference
 
     editions = [open_published(str(folder / name)).open(None) for name in ("old", "new")]
     found = difference(*editions).to_dict()["counts"]

@@ -47,11 +47,11 @@ print(json.dumps([end - start, end - written, peak]))
 """
 PUBLISH = MEASURED.format(
     imports="""
-from safetypairs_hf.building.runfolder import open_run
-import safetypairs_hf.publishing.shards, safetypairs_hf.publishing.hub_target
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse""",
+from safetypairs_hf.core.run_folder import open_run
+import safetypairs_hf.dataset.shards, safetypairs_hf.publishing.hub_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.core.version import parse""",
     work="publish(open_run(sys.argv[1]), parse_target(sys.argv[2]), parse(sys.argv[3]), progress=progress)",
 )
 UPLOAD = MEASURED.format(
@@ -76,7 +76,7 @@ def on_hub(code: str, source: Path, scratch: Path, xet: bool) -> list[float]:
     """The same, to a Hub that has seen nothing yet."""
     from hub_fixtures import ORGS, USERS, Hub
 
-    from safetypairs_hf.localhub.server import serve
+    from safetypairs_hf.testing.localhub.server import serve
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         home = Path(folder) / "home"

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 PEER = """
 import datasets
@@ -145,7 +145,7 @@ def large(images: int, repeats: int) -> None:
 def small() -> None:
     print("3,020 images, each line a fresh process")
     for label, imports, after in (
-        ("numpy, pyarrow and the metric imported", "import numpy, pyarrow, safetypairs_hf.metric.scoring", ""),
+        ("numpy, pyarrow and the metric imported", "import numpy, pyarrow, safetypairs_hf.metric.score", ""),
         ("the metric's import inside the clock", "import numpy, pyarrow", ""),
     ):
         code = SMALL.format(imports=imports, here=str(Path(__file__).parent), after=after)

@@ -50,7 +50,7 @@ def measure(scratch: Path, pairs: int, side: int) -> None:
     from hub_fixtures import ORGS, USERS, Hub
     from noise import noise_run
 
-    from safetypairs_hf.localhub.server import serve
+    from safetypairs_hf.testing.localhub.server import serve
 
     others = {number for number in range(9 * pairs) if number % 9}
     noise_run(scratch / "run", 9 * pairs, side, others)

@@ -82,9 +82,9 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _publish(run: Any, folder: Path, version: str, replace: bool = False) -> None:
-    from safetypairs_hf.publishing.release import publish
-    from safetypairs_hf.publishing.targets import parse_target
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.publishing.publish import publish
 
     publish(run, parse_target(str(folder)), parse(version), replace=replace)
 
@@ -122,7 +122,7 @@ def measure(scratch: Path, pairs: int, side: int) -> None:
 
 def _new_images(folder: Path) -> int:
     """Bytes of the images of the pairs that the newest version in `folder` added."""
-    from safetypairs_hf.publishing import manifest
+    from safetypairs_hf.dataset import manifest
 
     found = manifest.load((folder / manifest.NAME).read_bytes())
     assert found

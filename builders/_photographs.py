@@ -8,25 +8,24 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from safetypairs_hf.building.by_round import ByRound, editors_of
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Perceptual
 from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
+from safetypairs_hf.building.stages import ByRound, editors_of
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Candidate, Instructor, Judge, Reject, Source
 from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.chat_vlm import ChatVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
 from safetypairs_hf.guards.region import OnRegion
-from safetypairs_hf.guards.server_vlm import ServerVLM
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
 from safetypairs_hf.instructors.local_vlm import LocalVLM
-from safetypairs_hf.instructors.server import ServerInstructor
+from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
-from safetypairs_hf.records import Candidate, Instructor, Judge, Reject, Source
 from safetypairs_hf.sources import FolderSource, Frame, HubSource, Judged, Screen
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 QWEN_VL = "Qwen/Qwen2.5-VL-7B-Instruct"
 LICENSES = {QWEN_VL: "apache-2.0"}

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.building.recipe import Recipe, import_recipe
-from safetypairs_hf.editors.qwen_edit import QwenEdit
-from safetypairs_hf.editors.qwen_edit_plus import QwenEditPlus
+from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
 
 _shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
 

@@ -22,18 +22,18 @@ from typing import Any
 
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.preserving import Exact
+from safetypairs_hf.building.preservation import Exact
 from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Candidate, Origin, Reject, Source
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.instructors.local_vlm import LocalVLM
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Candidate, Origin, Reject, Source
 from safetypairs_hf.sources import FolderSource, Frame
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny import chat_vlm, classifier, editors, squares
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny import chat_vlm, classifier, editors, squares
 
 WEIGHTS = "2"  # another number makes them anew
 LABELS: dict[str, tuple[str, ...]] = dict.fromkeys(SLUGS, ("red",))

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from safetypairs_hf.loading.bare_name import register
 
 if TYPE_CHECKING:
-    from safetypairs_hf.errors import HubUnavailable as HubUnavailable
-    from safetypairs_hf.errors import PairError as PairError
-    from safetypairs_hf.errors import SafetyPairsError as SafetyPairsError
-    from safetypairs_hf.errors import VersionMismatch as VersionMismatch
-    from safetypairs_hf.evaluating.running import evaluate as evaluate
-    from safetypairs_hf.loading.dataset import load as load
+    from safetypairs_hf.core.errors import HubUnavailable as HubUnavailable
+    from safetypairs_hf.core.errors import PairError as PairError
+    from safetypairs_hf.core.errors import SafetyPairsError as SafetyPairsError
+    from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
+    from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.loading.images import images as images
+    from safetypairs_hf.loading.load import load as load
     from safetypairs_hf.metric import ManyComparison as ManyComparison
     from safetypairs_hf.metric import PairComparison as PairComparison
     from safetypairs_hf.metric import PairScore as PairScore
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import score as score
 
 _WHERE = {
-    "evaluate": "safetypairs_hf.evaluating.running",
-    "load": "safetypairs_hf.loading.dataset",
+    "evaluate": "safetypairs_hf.evaluating.evaluate",
+    "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",
     "compare": "safetypairs_hf.metric",
@@ -43,10 +43,10 @@ _WHERE = {
     "PairScore": "safetypairs_hf.metric",
     "PairComparison": "safetypairs_hf.metric",
     "ManyComparison": "safetypairs_hf.metric",
-    "SafetyPairsError": "safetypairs_hf.errors",
-    "PairError": "safetypairs_hf.errors",
-    "VersionMismatch": "safetypairs_hf.errors",
-    "HubUnavailable": "safetypairs_hf.errors",
+    "SafetyPairsError": "safetypairs_hf.core.errors",
+    "PairError": "safetypairs_hf.core.errors",
+    "VersionMismatch": "safetypairs_hf.core.errors",
+    "HubUnavailable": "safetypairs_hf.core.errors",
 }
 __all__ = sorted(_WHERE)
 

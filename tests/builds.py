@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import RunFolder, open_run
+from safetypairs_hf.core.run_folder import RunFolder, open_run
 
 SQUARES = str(Path(__file__).parent / "recipes" / "squares.py")
 

@@ -7,6 +7,9 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # huggingface_hub reads it when it is imported, so before any test module is.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
@@ -22,3 +25,14 @@ if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch")
         _torchvision = torch.library.Library("torchvision", "DEF")  # kept alive
         for _name in ("nms", "qnms"):
             _torchvision.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs `small` (20 pairs) and `large` (30 pairs, the same 20 among them)."""
+    from builds import make_run
+
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "small", pairs=20)
+    make_run(folder / "large", pairs=30)
+    return folder

@@ -26,8 +26,8 @@ from builds import make_run
 from fault_proxy import Proxy, proxied
 from huggingface_hub import HfApi
 
-from safetypairs_hf.localhub.lfs import parse_pointer
-from safetypairs_hf.localhub.server import Server, serve
+from safetypairs_hf.testing.localhub.lfs import parse_pointer
+from safetypairs_hf.testing.localhub.server import Server, serve
 
 REPO = "lab/safetypairs"
 TOKEN = "hf_alice"
@@ -37,7 +37,7 @@ FULL = 3_000  # bytes that a file may have on the "full disk"; the smallest shar
 _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(
     [
-        "safetypairs_hf.publishing.release",
+        "safetypairs_hf.publishing.publish",
         "safetypairs_hf.publishing.hub_target",
         "huggingface_hub.hf_api",
         "huggingface_hub.utils._xet",
@@ -287,12 +287,12 @@ def _publish(
     """In the publisher's process: what `safetypairs publish` does."""
     from huggingface_hub import constants
 
-    from safetypairs_hf.building.runfolder import open_run
     from safetypairs_hf.cli.progress import quiet_hub
-    from safetypairs_hf.errors import SafetyPairsError
+    from safetypairs_hf.core.errors import SafetyPairsError
+    from safetypairs_hf.core.run_folder import open_run
+    from safetypairs_hf.core.version import parse
     from safetypairs_hf.publishing.hub_target import HubTarget
-    from safetypairs_hf.publishing.release import publish
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.publishing.publish import publish
 
     constants.HF_HUB_DISABLE_XET = not xet
     constants.HF_HUB_CACHE = f"{home}/cache"  # as HF_HUB_CACHE would, which was read before the fork

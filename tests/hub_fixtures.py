@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from safetypairs_hf.localhub.app import Logged
-from safetypairs_hf.localhub.server import Server, serve
+from safetypairs_hf.testing.localhub.app import Logged
+from safetypairs_hf.testing.localhub.server import Server, serve
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -11,7 +11,7 @@ from typing import Any
 
 from chat_api import ChatAPI, Reaction
 
-from safetypairs_hf.crosswalk import guard
+from safetypairs_hf.taxonomy.crosswalk import guard
 
 CODES = tuple(guard("omni-moderation").labels)
 

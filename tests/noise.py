@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from safetypairs_hf.building import parts, results
-from safetypairs_hf.building.grouping import split_of
-from safetypairs_hf.building.ids import content_id
+from safetypairs_hf.building import run_reader, stage_files
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.runfolder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.building.selection import Draw, Entrant, Selected
-from safetypairs_hf.pictures import sha256
-from safetypairs_hf.records import (
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.near_duplicates import split_of
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.records import (
     Box,
     Candidate,
     Generator,
@@ -30,7 +29,8 @@ from safetypairs_hf.records import (
     Picture,
     Preservation,
 )
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 RECIPE_FILE = str(Path(__file__).parent / "recipes" / "squares.py")
 UNIT = 32
@@ -47,13 +47,13 @@ def noise_run(out: Path, pairs: int, side: int, drop: Container[int] = ()) -> Ru
     decided = []
     for unit, start in enumerate(range(0, pairs, UNIT)):
         candidates = [_candidate(number, side) for number in range(start, min(start + UNIT, pairs))]
-        for stage in parts.STAGES:
-            run.write(run.part(stage, unit), parts.dump(stage, candidates))
+        for stage in stage_files.STAGES:
+            run.write(run.part(stage, unit), stage_files.dump(stage, candidates))
         numbered = enumerate(candidates, start)
         decided += [selected for number, c in numbered if number not in drop for selected in _selected(c)]
     draw = Draw(decided, len(decided), even=True)
-    results.write_draw(run, draw)
-    run.write_json(FUNNEL, results.count(run, -(-pairs // UNIT), draw))
+    run_reader.write_draw(run, draw)
+    run.write_json(FUNNEL, run_reader.count(run, -(-pairs // UNIT), draw))
     return run
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from safetypairs_hf.guards.batched import Question
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.base import Question
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.tiny.guards import tiny_guards
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.testing.tiny.guards import tiny_guards
+from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from environments import Environment
 
-from safetypairs_hf.localhub.server import serve
+from safetypairs_hf.testing.localhub.server import serve
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

@@ -7,16 +7,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import RunFolder, open_run
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.published import open_published
-from safetypairs_hf.publishing.release import Published, publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.verify import verify
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.core.run_folder import RunFolder, open_run
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.store.open_store import open_published
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import Published, publish
+from safetypairs_hf.versions.verify import verify
 
 TRACED = str(Path(__file__).parent / "recipes" / "traced.py")
 NULL, NEUTRAL, REGENERATED = range(3)  # of the column `control`

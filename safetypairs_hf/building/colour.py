@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from safetypairs_hf.records import Pixels
+from safetypairs_hf.core.records import Pixels
 
 Planes = NDArray[np.float32]
 Mask = NDArray[np.bool_]

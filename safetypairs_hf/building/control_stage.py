@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.building import controls, results
-from safetypairs_hf.building.controls import JUDGED, MADE, Control
-from safetypairs_hf.building.engine import Engine, Parts, decode, replay
+from safetypairs_hf.building import controls, run_reader
+from safetypairs_hf.building.controls import JUDGED, MADE
+from safetypairs_hf.building.engines.base import Engine, Parts, decode, replay
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
-from safetypairs_hf.building.runfolder import RunFolder
 from safetypairs_hf.building.selection import Draw
-from safetypairs_hf.records import Candidate
+from safetypairs_hf.core.records import Candidate, Control
+from safetypairs_hf.core.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def make_controls(
     it has the bytes of a run that was never smaller.
     """
     drawn = {item.entrant.identity.pair_id for item in draw.decided if item.reject is None}
-    ids = {unit: [e.identity.pair_id for e in results.entrants_of(run, unit)] for unit in range(units)}
+    ids = {unit: [e.identity.pair_id for e in run_reader.entrants_of(run, unit)] for unit in range(units)}
     pairs_of = {unit: kept for unit, found in ids.items() if (kept := [one for one in found if one in drawn])}
     for folder in (MADE, JUDGED):
         todo = [unit for unit, pair_ids in pairs_of.items() if not _is_of(run, run.part(folder, unit), pair_ids)]
@@ -70,7 +70,7 @@ def make_controls(
 
 def read_controls(run: RunFolder, unit: int) -> Iterator[Control]:
     """See `results.controls_of`."""
-    return results.controls_of(run, unit)
+    return run_reader.controls_of(run, unit)
 
 
 def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:

@@ -14,38 +14,37 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.building import parts
-from safetypairs_hf.building.by_round import ByRound, editors_of, with_editor
-from safetypairs_hf.building.ids import derived_seed
+from safetypairs_hf.building import stage_files
 from safetypairs_hf.building.judge import Judging, region
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Candidate, Edited, Editor, Instruction, Judgement, Picture, Pixels, Reject
+from safetypairs_hf.building.stages import ByRound, editors_of, with_editor
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.ids import derived_seed
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import (
+    CONTROL_KINDS,
+    Candidate,
+    Control,
+    Edited,
+    Editor,
+    Instruction,
+    Judgement,
+    Picture,
+    Pixels,
+    Reject,
+)
 
-KINDS = ("null_edit", "neutral_edit", "both_regenerated")
 MADE, JUDGED = "controls", "controls-judge"  # the folders of its parts
 
 _KEYS = {"pair_id": pa.string(), "kind": pa.string()}
 _SCHEMAS = {
-    MADE: pa.schema({**_KEYS, "unsafe": pa.large_binary(), "safe": pa.large_binary(), "reject": parts.REJECT}),
-    JUDGED: pa.schema({**_KEYS, "judgements": pa.list_(parts.JUDGEMENT), "reject": parts.REJECT}),
+    MADE: pa.schema({**_KEYS, "unsafe": pa.large_binary(), "safe": pa.large_binary(), "reject": stage_files.REJECT}),
+    JUDGED: pa.schema({**_KEYS, "judgements": pa.list_(stage_files.JUDGEMENT), "reject": stage_files.REJECT}),
 }
-
-
-class Control(NamedTuple):
-    """A control of the pair `pair_id`: two pictures with the labels of the pair's own, or a reject."""
-
-    pair_id: str
-    kind: str
-    unsafe: Picture | None = None
-    safe: Picture | None = None
-    judgements: tuple[Judgement, ...] = ()
-    reject: Reject | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,13 @@ class Controls:
         RecipeError: a kind that there is not.
     """
 
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = CONTROL_KINDS
     neutral: str = "Make the light in the picture slightly warmer. Change nothing else."
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
-            if kind not in KINDS:
-                raise RecipeError(f"no control {kind!r}; there are: {', '.join(KINDS)}")
+            if kind not in CONTROL_KINDS:
+                raise RecipeError(f"no control {kind!r}; there are: {', '.join(CONTROL_KINDS)}")
 
     def check(self, editor: Editor | ByRound) -> None:
         """Raise RecipeError where an editor cannot make them."""

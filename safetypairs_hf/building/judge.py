@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safetypairs_hf.building.ids import content_id
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import perceptual_hash, sha256
-from safetypairs_hf.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import perceptual_hash, sha256
+from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
 
 
 @dataclass(frozen=True)

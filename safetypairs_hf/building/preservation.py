@@ -13,7 +13,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from safetypairs_hf.building.colour import Mask, Planes, blur, grow, highest, kernel, lab, luma, shrink, weighted
-from safetypairs_hf.records import Box, Distance, Pixels, Preservation
+from safetypairs_hf.core.pictures import changed_box
+from safetypairs_hf.core.records import Box, Distance, Pixels, Preservation
 
 # Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment" (2004): an 11 x 11 Gaussian window of sigma 1.5.
 _SSIM_RADIUS, _SSIM_SIGMA = 5, 1.5
@@ -184,3 +185,36 @@ def _scaled(length: float, pixels: Pixels) -> int:
     """A length at 1024 x 1024, in this image; at least 1 where it is not 0."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     return max(1, round(length * side / 1024)) if length else 0
+
+
+class Preserving(Protocol):
+    """Finishes an edited image and measures what changed.
+
+    `needs_baseline`: whether it wants each unedited image through the editor's autoencoder and back.
+    """
+
+    @property
+    def needs_baseline(self) -> bool: ...
+
+    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
+        """The safe member's pixels, from the editor's."""
+        ...
+
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
+        """The smallest box around what changed, and the figures; (None, None) where nothing did."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Every pixel that differs at all has changed. For editors that leave the others as they were."""
+
+    needs_baseline: ClassVar[bool] = False
+
+    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
+        return after
+
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
+        # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
+        box, changed = changed_box(before, after)
+        return (box, Preservation(ssim_outside=1.0, changed_fraction=changed)) if box else (None, None)

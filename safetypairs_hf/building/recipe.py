@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import hashlib
 import importlib.metadata
@@ -17,17 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.building.by_round import ByRound
 from safetypairs_hf.building.controls import Controls
-from safetypairs_hf.building.edit import Edit
-from safetypairs_hf.building.instruct import Instruct
 from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.preserving import Exact, Preserving
+from safetypairs_hf.building.preservation import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.records import Editor, Instructor, Source
-from safetypairs_hf.resources import folder
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.building.stages import ByRound, Edit, Instruct
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Editor, Instructor, Source
+from safetypairs_hf.core.resources import folder
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 @dataclass(frozen=True)
@@ -189,24 +187,6 @@ def import_recipe(path: str) -> types.ModuleType:
     except Exception as error:
         raise RecipeError(f"recipe {path} does not load: {type(error).__name__}: {error}") from error
     return module
-
-
-def describe(value: Any) -> Any:
-    """A value as JSON: a dataclass becomes its class and its compared fields, anything else itself or its text.
-
-    What has a `revision` (of a model's weights) is described with it: other weights are another recipe.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
-        part: Any = value
-        if hasattr(type(part), "revision") and part.revision:
-            fields["revision"] = str(part.revision)
-        return {"class": type(part).__qualname__, **fields}
-    if isinstance(value, tuple | list):
-        return [describe(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): describe(item) for key, item in value.items()}
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
 def _find(name: str) -> Path:

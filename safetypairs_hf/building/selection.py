@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from safetypairs_hf.building.grouping import Groups
-from safetypairs_hf.records import Identity, Reject
+from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.records import Identity, Reject
 
 
 class Entrant(NamedTuple):

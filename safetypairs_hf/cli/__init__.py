@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
 COMMANDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from safetypairs_hf.errors import RunError
+from safetypairs_hf.core.errors import RunError
 
 
 @click.command("build")
@@ -31,8 +31,8 @@ def command(
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510
     """
+    from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
-    from safetypairs_hf.building.run import build
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
 
     quiet_hub()

@@ -11,8 +11,8 @@ import click
 from safetypairs_hf.cli.options import scoring_options
 
 if TYPE_CHECKING:
-    from safetypairs_hf.metric.comparing import PairComparison
-    from safetypairs_hf.metric.comparing_many import ManyComparison
+    from safetypairs_hf.metric.compare import PairComparison
+    from safetypairs_hf.metric.compare_many import ManyComparison
 
 
 @click.command()
@@ -50,7 +50,7 @@ def command(
     result: PairComparison | ManyComparison
     told = told_together([Path(file) for file in (a, b, *more)])
     if more or names is not None or by_category:
-        from safetypairs_hf.metric.comparing_many import compare_many
+        from safetypairs_hf.metric.compare_many import compare_many
 
         files = (a, b, *more)
         guards = dict(zip(_names(files, names), files, strict=True))
@@ -58,7 +58,7 @@ def command(
             guards, common=common, threshold=threshold, incomplete=incomplete, by_category=by_category, **told
         )
     else:
-        from safetypairs_hf.metric.comparing import compare
+        from safetypairs_hf.metric.compare import compare
 
         result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete, **told)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

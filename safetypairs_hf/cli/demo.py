@@ -18,8 +18,8 @@ def command(out: Path, pairs: int, more: int) -> None:
     Example:  safetypairs demo --out safetypairs-demo
     """
     from safetypairs_hf.cli.progress import unit_bars
-    from safetypairs_hf.demo import demo
-    from safetypairs_hf.tables import table
+    from safetypairs_hf.core.tables import table
+    from safetypairs_hf.demo.road import demo
 
     with unit_bars() as progress:
         outcome = demo(out, pairs, more, click.echo, progress)

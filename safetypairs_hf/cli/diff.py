@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from safetypairs_hf.publishing.diff import Difference
-    from safetypairs_hf.publishing.published import Edition
+    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.versions.diff import Difference
 
 
 @click.command("diff")
@@ -30,14 +30,14 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
                safetypairs diff my-org/safetypairs@1.0.0 ./safetypairs
     """
     from safetypairs_hf.cli.progress import quiet_hub
-    from safetypairs_hf.publishing.diff import diff
+    from safetypairs_hf.versions.diff import diff
 
     quiet_hub()
     old, new = _editions(words)
     found = diff(old, new)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else _told(found, old, new))
     if sheet:
-        from safetypairs_hf.publishing.diff_sheet import draw
+        from safetypairs_hf.versions.diff import draw
 
         drawn = draw(found, old, new, sheet, show_unsafe=show_unsafe)
         of_all = f" of {len(found.changes):,}" if drawn < len(found.changes) else ""
@@ -46,8 +46,8 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
 
 
 def _editions(words: tuple[str, ...]) -> tuple[Edition, Edition]:
-    from safetypairs_hf.publishing.published import open_named, open_published
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.dataset.store.open_store import open_named, open_published
 
     if len(words) == 3:
         target, *versions = words
@@ -60,8 +60,8 @@ def _editions(words: tuple[str, ...]) -> tuple[Edition, Edition]:
 
 
 def _told(found: Difference, old: Edition, new: Edition) -> str:
-    from safetypairs_hf.publishing.diff import KINDS
-    from safetypairs_hf.tables import table
+    from safetypairs_hf.core.tables import table
+    from safetypairs_hf.versions.diff import KINDS
 
     title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
     if not found.differs:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from safetypairs_hf.errors import RunError
+from safetypairs_hf.core.errors import RunError
 
 
 @click.command("evaluate")
@@ -47,7 +47,7 @@ def command(
         --set model=./my-model --limit 50
     """
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
-    from safetypairs_hf.evaluating.running import UnfinishedError, run
+    from safetypairs_hf.evaluating.evaluate import UnfinishedError, run
     from safetypairs_hf.guards.catalogue import make_guard
 
     chosen = _settings(settings) | ({"batch_size": str(batch_size)} if batch_size else {})
@@ -82,9 +82,8 @@ def _settings(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _show(out: Path, threshold: float, as_json: bool) -> None:
-    from safetypairs_hf.evaluating.metadata import read_run
-    from safetypairs_hf.evaluating.running import score_run
-    from safetypairs_hf.evaluating.summary import abstentions
+    from safetypairs_hf.evaluating.evaluate import score_run
+    from safetypairs_hf.evaluating.prediction_file import abstentions, read_run
 
     score, without, run = score_run(out, threshold), abstentions(out), read_run(out)
     if as_json:

@@ -27,7 +27,7 @@ def command(
     safetypairs failures guard.csv --top 10
     safetypairs failures guard.parquet --category hate --json
     """
-    from safetypairs_hf.metric.failing import failures
+    from safetypairs_hf.metric.failures import failures
 
     rows = failures(predictions, threshold=threshold, incomplete=incomplete).to_pylist()
     if category is not None:
@@ -47,7 +47,7 @@ def command(
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from safetypairs_hf.tables import table
+    from safetypairs_hf.core.tables import table
 
     lines = [
         [

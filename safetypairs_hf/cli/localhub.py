@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 
 def _loopback(_: click.Context, __: click.Parameter, host: str) -> str:
@@ -40,8 +40,8 @@ def command(
       HF_ENDPOINT=http://127.0.0.1:8900 HF_TOKEN=hf_alice hf auth whoami
     """
     try:
-        from safetypairs_hf.localhub.accounts import parse_accounts
-        from safetypairs_hf.localhub.server import serve
+        from safetypairs_hf.testing.localhub.accounts import parse_accounts
+        from safetypairs_hf.testing.localhub.server import serve
     except ImportError as error:
         raise SafetyPairsError(f"localhub needs {error.name}; type: pip install 'safetypairs-hf[demo]'") from error
     accounts = parse_accounts(users, orgs, file)

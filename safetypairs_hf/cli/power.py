@@ -47,7 +47,7 @@ def command(
     safetypairs power --difference 0.03 --discordance 0.25
     safetypairs power --data-from before.csv after.csv --json
     """
-    from safetypairs_hf.metric.comparing import compare
+    from safetypairs_hf.metric.compare import compare
     from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES, power_table
 
     observed = None

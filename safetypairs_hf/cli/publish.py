@@ -42,11 +42,11 @@ def command(
     \b
     Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
     """
-    from safetypairs_hf.building.runfolder import open_run
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
-    from safetypairs_hf.publishing.release import publish
-    from safetypairs_hf.publishing.targets import parse_target
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.core.run_folder import open_run
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.publishing.publish import publish
 
     wanted = parse(version)
     quiet_hub()

@@ -38,7 +38,7 @@ def command(
     safetypairs report runs/icons --out run.html
     """
     from safetypairs_hf.cli.progress import quiet_hub
-    from safetypairs_hf.report.making import make_report
+    from safetypairs_hf.report.report import make_report
 
     quiet_hub()
     made = make_report(

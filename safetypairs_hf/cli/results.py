@@ -45,8 +45,8 @@ def push_results(
       --data my-org/safetypairs@1.2.0 --dry-run
     """
     from safetypairs_hf.cli.progress import quiet_hub
-    from safetypairs_hf.evaluating.metadata import read_run
-    from safetypairs_hf.publishing.eval_results import push
+    from safetypairs_hf.evaluating.hub_results import push
+    from safetypairs_hf.evaluating.prediction_file import read_run
 
     quiet_hub()
     run = read_run(predictions)

@@ -44,9 +44,9 @@ def command(
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
     from safetypairs_hf.evaluating.checking import Checked, check_data
-    from safetypairs_hf.evaluating.metadata import told_by
-    from safetypairs_hf.metric.files import read_predictions
-    from safetypairs_hf.metric.scoring import score
+    from safetypairs_hf.evaluating.prediction_file import told_by
+    from safetypairs_hf.metric.prediction_files import read_predictions
+    from safetypairs_hf.metric.score import score
 
     path = Path(predictions)
     checked = check_data(path, data) if data else Checked(read_predictions(path), told_by(path))

@@ -18,21 +18,22 @@ def command(run: str, as_json: bool, by_category: bool) -> None:
     Examples:  safetypairs status runs/icons
                safetypairs status runs/icons --by-category
     """
-    from safetypairs_hf.building import funnel, results, summary
-    from safetypairs_hf.building.runfolder import open_run
-    from safetypairs_hf.tables import table
+    from safetypairs_hf.building import run_reader, yields
+    from safetypairs_hf.core import funnel
+    from safetypairs_hf.core.run_folder import open_run
+    from safetypairs_hf.core.tables import table
 
     opened = open_run(run)
-    found = results.funnel(opened)
+    found = run_reader.funnel(opened)
     if as_json:
-        click.echo(json.dumps({**found, "rejected_inputs": results.rejected_inputs(opened)}, indent=2))
+        click.echo(json.dumps({**found, "rejected_inputs": run_reader.rejected_inputs(opened)}, indent=2))
         return
     title = f"{run}: {'finished' if found['finished'] else 'not finished; the command that began it goes on with it'}"
     click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(found))))
     if by_category:
         columns = ("category", "sources", "passed", "rejected")
-        click.echo(table("by category", columns, summary.by_category(found)))
-    for line in summary.lines(opened, found):
+        click.echo(table("by category", columns, yields.by_category(found)))
+    for line in yields.lines(opened, found):
         click.echo(line)
-    for row in results.rejected_inputs(opened):
+    for row in run_reader.rejected_inputs(opened):
         click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from safetypairs_hf.publishing.history import Traces
+    from safetypairs_hf.publishing.purge import Traces
     from safetypairs_hf.publishing.takedown import Done
 
 
@@ -35,9 +35,9 @@ def command(
                 --reason "asked for by the person in it" --version 2.0.0
     """
     from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.open_target import parse_target
     from safetypairs_hf.publishing.takedown import images_of, takedown
-    from safetypairs_hf.publishing.targets import parse_target
-    from safetypairs_hf.publishing.versions import parse
 
     quiet_hub()
     before = images_of(parse_target(target), pair_ids) if rewrite_history else None
@@ -66,7 +66,7 @@ def _ask(target: str, yes: bool) -> None:
     """Raises SafetyPairsError where nobody can be asked, and click.Abort for a no."""
     import sys
 
-    from safetypairs_hf.errors import PublishError
+    from safetypairs_hf.core.errors import PublishError
 
     if yes or target.startswith((".", "/", "~")):
         return
@@ -90,7 +90,7 @@ def _say(target: str, pair_ids: Sequence[str], done: Done) -> None:
 
 
 def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]]) -> None:
-    from safetypairs_hf.publishing.history import History
+    from safetypairs_hf.publishing.purge import History
 
     history = History(target)
     traces: Traces = history.traces(images)
@@ -111,7 +111,7 @@ def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]
 
 
 def _rewrite(target: str, images: set[tuple[str, str]]) -> None:
-    from safetypairs_hf.publishing.history import History
+    from safetypairs_hf.publishing.purge import History
 
     done = History(target).rewrite(images)
     if not (done.deleted or done.moved or done.main or done.removed or done.left):

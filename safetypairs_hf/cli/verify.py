@@ -22,9 +22,9 @@ def command(target: str, version: str | None, as_json: bool) -> None:
     Example:  safetypairs verify my-org/safetypairs --version 1.1.0
     """
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
-    from safetypairs_hf.publishing.published import open_published
-    from safetypairs_hf.publishing.verify import verify
-    from safetypairs_hf.publishing.versions import parse
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.versions.verify import verify
 
     quiet_hub()
     wanted = parse(version) if version else None

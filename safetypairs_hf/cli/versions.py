@@ -18,8 +18,9 @@ def command(target: str, as_json: bool) -> None:
     Example:  safetypairs versions my-org/safetypairs
     """
     from safetypairs_hf.cli.progress import quiet_hub
-    from safetypairs_hf.publishing.published import open_published, versions
-    from safetypairs_hf.tables import table
+    from safetypairs_hf.core.tables import table
+    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.versions.versions import versions
 
     quiet_hub()
     opened = open_published(target)

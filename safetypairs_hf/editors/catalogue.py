@@ -6,7 +6,7 @@ import difflib
 import importlib
 from typing import Any, NamedTuple
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
 
 _QWEN_PLUS = ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
 
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 EDITORS: dict[str, Entry] = {
     "klein": Entry("klein:Klein", ("black-forest-labs/FLUX.2-klein-4B",), 32.0),
     "qwen-image-edit": Entry("qwen_edit:QwenEdit", ("Qwen/Qwen-Image-Edit",), 70.0),
-    "qwen-image-edit-plus": Entry("qwen_edit_plus:QwenEditPlus", _QWEN_PLUS, 70.0),
+    "qwen-image-edit-plus": Entry("qwen_edit:QwenEditPlus", _QWEN_PLUS, 70.0),
     "kontext": Entry("kontext:Kontext", (), 40.0),
     "instruct-pix2pix": Entry("instruct_pix2pix:InstructPix2Pix", (), 32.0),
 }

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.editors.batching import Item, Size, edit_in_batches, round_trip
-from safetypairs_hf.editors.loading import load_pipeline
+from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.editors.base import Item, Size, edit_in_batches, load_pipeline, round_trip
 from safetypairs_hf.models.loading import let_go, revision_of
-from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
 
 LICENSE = "flux-1-dev-non-commercial-license"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.errors import HubUnavailable, PairError, SafetyPairsError
-from safetypairs_hf.evaluating.metadata import read_run, told_by
+from safetypairs_hf.core.errors import HubUnavailable, PairError, SafetyPairsError
+from safetypairs_hf.evaluating.prediction_file import read_run, told_by
 
 if TYPE_CHECKING:
-    from safetypairs_hf.publishing.published import Edition
+    from safetypairs_hf.dataset.store.base import Edition
 
 _SHOWN = 5
 _FROM_DATA = ("category", "group")
@@ -36,8 +36,8 @@ def check_data(path: Path, data: str) -> Checked:
         PairError: see `check_edition`.
         SafetyPairsError: as `open_named` does, but for a Hub that does not answer.
     """
-    from safetypairs_hf.metric.files import read_predictions
-    from safetypairs_hf.publishing.published import open_named
+    from safetypairs_hf.dataset.store.open_store import open_named
+    from safetypairs_hf.metric.prediction_files import read_predictions
 
     told = told_by(path)
     if told.get("data") and "@" in data:
@@ -56,8 +56,8 @@ def check_edition(path: Path, edition: Edition) -> Checked:
         PairError: the file says that it is on another version; it has pairs that the version does not hold, or in other
             categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which).
     """
-    from safetypairs_hf.metric.files import as_list, read_predictions
-    from safetypairs_hf.publishing.predicted import check_images
+    from safetypairs_hf.evaluating.benchmark import check_images
+    from safetypairs_hf.metric.prediction_files import as_list, read_predictions
 
     told = told_by(path)
     if told.get("data"):
@@ -118,7 +118,7 @@ def _refuse_categories(path: Path, ids: list[str], given: list[Any], held: dict[
 
 
 def _slug(name: Any) -> str | None:
-    from safetypairs_hf.taxonomy import category
+    from safetypairs_hf.taxonomy.categories import category
 
     try:
         return None if name is None else category(str(name)).slug

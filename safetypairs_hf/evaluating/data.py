@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,21 +120,21 @@ def open_data(
 
 def named_version(text: str) -> tuple[str, str]:
     """TARGET and the version, of `TARGET@X.Y.Z` or of `TARGET`, whose newest version is looked up."""
-    from safetypairs_hf.loading import versions
+    from safetypairs_hf.loading import resolve
 
     target, at, version = text.rpartition("@")
     if at and "/" not in version:
-        return target, str(versions.version_of(version))
-    if versions.is_folder(text):
-        held = versions.folder_version(Path(text).expanduser())
+        return target, str(resolve.version_of(version))
+    if resolve.is_folder(text):
+        held = resolve.folder_version(Path(text).expanduser())
         if held is None:
             raise SafetyPairsError(f"{text} has no manifest of ours; name a folder that `safetypairs publish` wrote")
         return text, str(held)
-    return text, versions.resolve(text, None).asked.removeprefix("v")
+    return text, resolve.resolve(text, None).asked.removeprefix("v")
 
 
 def _named(text: str, split: str, configs: Sequence[str]) -> tuple[str, list[Any]]:
-    from safetypairs_hf.loading.dataset import load
+    from safetypairs_hf.loading.load import load
 
     target, version = named_version(text)
     parts = [load(target, version, config, split) for config in dict.fromkeys(configs)]

@@ -10,11 +10,11 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from safetypairs_hf.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.records import Judge, Picture, Verdict
 from safetypairs_hf.evaluating.data import Data
-from safetypairs_hf.evaluating.folder import Parts
-from safetypairs_hf.guards.batched import Batched, Judged, Unit
-from safetypairs_hf.records import Judge, Picture, Verdict
+from safetypairs_hf.evaluating.work_units import Parts
+from safetypairs_hf.guards.base import Batched, Judged, Unit
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 _READERS = 8

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
-from safetypairs_hf.records import Judge
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.records import Judge
 
 
 class Entry(NamedTuple):
@@ -34,11 +34,11 @@ _S_CODES = "trained: all but disasters; common: all nine"
 _QWEN = "Qwen2_5_VLForConditionalGeneration"
 GUARDS: dict[str, Entry] = {
     "llavaguard": Entry(
-        "LlavaGuard 1.2: a rating in JSON", "llavaguard:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _ALL
+        "LlavaGuard 1.2: a rating in JSON", "trained:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _ALL
     ),
     "qwenguard": Entry(
         "QwenGuard 1.2: a rating in JSON",
-        "llavaguard:LlavaGuard",
+        "trained:LlavaGuard",
         _QWEN,
         _ALL,
         {"model": "AIML-TUDA/QwenGuard-v1.2-7B"},
@@ -51,23 +51,21 @@ GUARDS: dict[str, Entry] = {
     ),
     "llama-guard-3-vision": Entry(
         "Llama Guard 3 Vision: safe, or unsafe and codes",
-        "llama_guard:LlamaGuard",
+        "trained:LlamaGuard",
         "MllamaForConditionalGeneration",
         _S_CODES,
         {"model": "meta-llama/Llama-Guard-3-11B-Vision", "hazards": "llama-guard-3-vision"},
     ),
     "llama-guard-4": Entry(
         "Llama Guard 4: safe, or unsafe and codes",
-        "llama_guard:LlamaGuard",
+        "trained:LlamaGuard",
         "Llama4ForConditionalGeneration",
         _S_CODES,
     ),
     "guard-reasoner-vl": Entry(
-        "GuardReasoner-VL: reasons, then harmful or unharmful", "guard_reasoner:GuardReasonerVL", _QWEN, _ALL
+        "GuardReasoner-VL: reasons, then harmful or unharmful", "trained:GuardReasonerVL", _QWEN, _ALL
     ),
-    "policy-shift-guard": Entry(
-        "PolicyShiftGuard: true or false to a policy", "policy_shift:PolicyShiftGuard", _QWEN, _ALL
-    ),
+    "policy-shift-guard": Entry("PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
         "chat_vlm:ChatVLM",
@@ -76,7 +74,7 @@ GUARDS: dict[str, Entry] = {
     ),
     "generated": Entry(
         "the same, but it writes its answer and the first word is read",
-        "generated:GeneratedYesNo",
+        "chat_vlm:GeneratedYesNo",
         "AutoModelForImageTextToText",
         _ALL,
     ),
@@ -97,7 +95,7 @@ GUARDS: dict[str, Entry] = {
     ),
     "server": Entry(
         "any OpenAI-compatible server (vLLM, SGLang, hosted): Yes or No to our policy",
-        "server_vlm:ServerVLM",
+        "chat_vlm:ServerVLM",
         "POST /v1/chat/completions",
         _ALL,
         server="chat_server:ChatServer",
@@ -110,13 +108,19 @@ GUARDS: dict[str, Entry] = {
         server="ModerationServer",
     ),
     "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
-    "function": Entry("a Python function of yours", "own:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
-    "command": Entry("a command of yours", "own:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
+    "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
+    "command": Entry("a command of yours", "user_guard:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
     "knows-some-items": Entry(
-        "of the demo: reads the icons, and knows some of them", "simple:KnowsSomeItems", "no model", "the demo's icons"
+        "of the demo: reads the icons, and knows some of them",
+        "safetypairs_hf.icons.scene_guards:KnowsSomeItems",
+        "no model",
+        "the demo's icons",
     ),
     "colour-and-clutter": Entry(
-        "of the demo: takes red, dark and cluttered for unsafe", "simple:ColourAndClutter", "no model", _ALL
+        "of the demo: takes red, dark and cluttered for unsafe",
+        "safetypairs_hf.icons.scene_guards:ColourAndClutter",
+        "no model",
+        _ALL,
     ),
 }
 
@@ -171,7 +175,7 @@ def _entry(name: str) -> Entry:
 
 def _class(where: str, package: str = "safetypairs_hf.guards") -> Any:
     module, _, name = where.partition(":")
-    return getattr(importlib.import_module(f"{package}.{module}"), name)
+    return getattr(importlib.import_module(module if "." in module else f"{package}.{module}"), name)
 
 
 def _server(entry: Entry) -> Any:

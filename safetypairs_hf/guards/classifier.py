@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.base import Batched, Question
 from safetypairs_hf.models.chat import as_pil, basename, flat
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 @dataclass(frozen=True)

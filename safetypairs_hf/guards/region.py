@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Judge, Picture, Verdict
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class OnRegion:
     @property
     def revision(self) -> Any:
         return getattr(self.inner, "revision", "")
+
+    def asked(self, slug: str) -> str:
+        """What `inner` is asked."""
+        return str(self.inner.asked(slug)) if hasattr(self.inner, "asked") else ""
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from safetypairs_hf import crosswalk, policies
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.base import Batched, Question
 from safetypairs_hf.models.chat import as_pil, basename
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
 from safetypairs_hf.models.processors import Copies
-from safetypairs_hf.records import Picture, Verdict
+from safetypairs_hf.taxonomy import crosswalk, policies
 
 _CLASS = "ShieldGemma2ForImageClassification"
 
@@ -53,6 +53,10 @@ class ShieldGemma(Batched):
     def release(self) -> None:
         """Let go of the model; it loads again when next asked."""
         let_go(self, "_loaded")
+
+    def asked(self, slug: str) -> str:
+        """Our policy text at `common`; "" at `trained`, where the model's own policies are asked."""
+        return policies.text(slug) if self.fidelity == "common" else ""
 
     def _policies(self, slug: str) -> tuple[str, ...]:
         """The names of the policies that answer to a category."""

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from safetypairs_hf import policies
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.batched import Batched, Question
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.base import Batched, Question
 from safetypairs_hf.models.chat import as_pil, basename
 from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 class Sides(NamedTuple):

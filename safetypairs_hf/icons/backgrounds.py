@@ -11,9 +11,9 @@ from PIL import Image
 from safetypairs_hf.icons.fields import blend, grid, noise, ramp, steps, turned, wave
 
 if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Pixels
     from safetypairs_hf.icons.colours import Theme
     from safetypairs_hf.icons.fields import Field
-    from safetypairs_hf.records import Pixels
 
 _F = np.float32
 

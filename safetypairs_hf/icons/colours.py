@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from safetypairs_hf.records import Pixels
+    from safetypairs_hf.core.records import Pixels
 
 # Hue steps from the scene's own hue, in degrees: one scheme a scene.
 _SCHEMES = ((0, 25, -25, 180), (0, 30, 60, -30), (0, 120, 240, 30), (0, 180, 150, 210), (0, 90, 180, 270))

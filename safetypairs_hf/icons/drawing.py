@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from safetypairs_hf.records import Pixels
+    from safetypairs_hf.core.records import Pixels
 
     Field = NDArray[np.float32]
 

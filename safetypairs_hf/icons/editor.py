@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from safetypairs_hf.core.records import Edited, Instruction, Picture, Reject
 from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase
 from safetypairs_hf.icons.drawing import paint
 from safetypairs_hf.icons.reading import Reading, read
-from safetypairs_hf.records import Edited, Instruction, Picture, Reject
 
 if TYPE_CHECKING:
-    from safetypairs_hf.records import Box, Pixels
+    from safetypairs_hf.core.records import Box, Pixels
 
 
 def asked_for(text: str) -> Item | None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Pixels
     from safetypairs_hf.icons.catalogue import Item
-    from safetypairs_hf.records import Pixels
 
 # Large enough that a reduction to a plate's size is smooth, small enough that 300 masters take about 10 MB.
 _ICON_EM = 192

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safetypairs_hf.records import Answer, Box, Candidate, Instruction, Reject
+from safetypairs_hf.core.records import Answer, Box, Candidate, Instruction, Reject
 
 
 def definite(phrase: str) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.icons.catalogue import critical
 from safetypairs_hf.icons.matching import likeness, templates
 from safetypairs_hf.icons.reading import Reading, find, read
-from safetypairs_hf.records import Box, Picture, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

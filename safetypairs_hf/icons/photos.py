@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from safetypairs_hf.decoding import UnusableError, decode, read, walk
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.records import Reject
+from safetypairs_hf.core.decoding import UnusableError, decode, read, walk
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Reject
 
 if TYPE_CHECKING:
-    from safetypairs_hf.records import Pixels
+    from safetypairs_hf.core.records import Pixels
 
 # A photograph is kept at no more than this many times the scene's size.
 _KEPT = 2

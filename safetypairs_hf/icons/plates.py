@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from safetypairs_hf.core.records import Box
 from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.colours import PlateColours, Theme, faded
 from safetypairs_hf.icons.drawing import SHAPES, distance, inner_box, inside, paint, shadow
-from safetypairs_hf.records import Box
 
 if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Pixels
     from safetypairs_hf.icons.catalogue import Item
-    from safetypairs_hf.records import Pixels
 
 # Lengths are for images of this many pixels a side; others are scaled.
 _UNIT = 384

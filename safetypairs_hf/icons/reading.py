@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from safetypairs_hf.records import Box
+from safetypairs_hf.core.records import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from safetypairs_hf.records import Pixels
+    from safetypairs_hf.core.records import Pixels
 
 # Rounding to whole levels moves a pixel at most sqrt(3) / 2 levels off the line; twice that for two roundings.
 _OFF_LINE = 1.8

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Candidate, Origin, Reject
 from safetypairs_hf.icons.backgrounds import background
 from safetypairs_hf.icons.catalogue import Item, critical, neutral
 from safetypairs_hf.icons.colours import Theme, theme
 from safetypairs_hf.icons.photos import Scan, crop, pick, scan
 from safetypairs_hf.icons.plates import draw, layout
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Candidate, Origin, Reject
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 if TYPE_CHECKING:
-    from safetypairs_hf.records import Pixels
+    from safetypairs_hf.core.records import Pixels
 
 _SMALLEST = 128
 # The share of neutral items that are placards differs from scene to scene, whatever its category.

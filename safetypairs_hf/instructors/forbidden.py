@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -110,7 +110,7 @@ def _old(rest: list[str], seen: set[str]) -> bool:
 def _words(slug: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     import yaml
 
-    file = resources.files("safetypairs_hf.policies") / "never_add.yaml"
+    file = resources.files("safetypairs_hf.taxonomy") / "never_add.yaml"
     lists: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
     return _any(lists["every"]["never"] + lists[slug]["never"]), _any(lists["every"]["unless"] + lists[slug]["unless"])
 

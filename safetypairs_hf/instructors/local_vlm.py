@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from safetypairs_hf.building.ids import derived_seed
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.ids import derived_seed
+from safetypairs_hf.core.records import Answer, Candidate, Reject
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
 from safetypairs_hf.instructors.sampling import OwnNoise
 from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
 from safetypairs_hf.models.loading import let_go, revision_of
 from safetypairs_hf.models.memory import in_batches
-from safetypairs_hf.records import Answer, Candidate, Reject
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import math
 import re
 from typing import Any
 
+from safetypairs_hf.core.records import Box, Instruction, Reject
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.instructors.language import is_english
-from safetypairs_hf.records import Box, Instruction, Reject
 
 _KEYS = ("critical_feature", "instruction", "region", "caption_unsafe", "caption_safe")
 _CORNERS = ("x0", "y0", "x1", "y1")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from safetypairs_hf import policies
-from safetypairs_hf.records import Candidate
+from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.taxonomy import policies
 
 # No system turn: not every chat template has one.
 _TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is \

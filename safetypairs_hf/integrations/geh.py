@@ -18,11 +18,11 @@ from guard_eval_harness.datasets.multimodal_base import MultimodalDatasetAdapter
 from guard_eval_harness.registry import dataset_registry
 from guard_eval_harness.schemas import NormalizedSample, UnsafeLabel
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.integrations.asking import images_of, member_id
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.integrations.shared import images_of, member_id
 
 if TYPE_CHECKING:
-    from safetypairs_hf.metric.scoring import PairScore
+    from safetypairs_hf.metric.score import PairScore
 
 
 class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
@@ -44,7 +44,7 @@ class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
     def _sample(self, row: dict[str, Any], number: int) -> NormalizedSample:
         text = None
         if self.config.options.get("ask"):
-            from safetypairs_hf.guards.yes_no import question
+            from safetypairs_hf.guards.verdicts import question
 
             text = question(row["category"])
         message = self.build_multimodal_message(text=text, image_ref=self.resolve_image(row["image"].convert("RGB")))
@@ -68,7 +68,7 @@ def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> 
 
     Raises SafetyPairsError where the folder holds no such run, and PairError as `score` does.
     """
-    from safetypairs_hf.metric.scoring import score
+    from safetypairs_hf.metric.score import score
 
     config = _config_of(Path(run), dataset)
     data = _data_of(config.get("options") or {}, config.get("path"), dataset)

@@ -18,10 +18,9 @@ from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, Generat
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, exact, metric, scorer
 from inspect_ai.solver import TaskState, generate, prompt_template, system_message
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards import yes_no
-from safetypairs_hf.integrations.asking import answer_of, data_uri, images_of, member_id, pairs_of, scored
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.guards import verdicts
+from safetypairs_hf.integrations.shared import answer_of, data_uri, flat, images_of, member_id, pairs_of, scored
 
 
 @task  # type: ignore[untyped-decorator]
@@ -44,7 +43,7 @@ def safetypairs(data: str, split: str = "test", pairs: int | None = None) -> Tas
 
 
 def _sample(row: dict[str, Any], number: int) -> Sample:
-    content = [ContentImage(image=data_uri(row["image"])), ContentText(text=yes_no.question(row["category"]))]
+    content = [ContentImage(image=data_uri(row["image"])), ContentText(text=verdicts.question(row["category"]))]
     kept = {name: row[name] for name in ("pair_id", "reference", "category", "group")}
     return Sample(
         id=member_id(row["pair_id"], number),
@@ -54,7 +53,7 @@ def _sample(row: dict[str, Any], number: int) -> Sample:
     )
 
 
-# What eval.yaml names, by the names of inspect; see publishing/evaluation.py.
+# What eval.yaml names, by the names of inspect; see dataset/eval_yaml.py.
 _SOLVERS = {"system_message": system_message, "prompt_template": prompt_template, "generate": generate}
 _SCORERS = {"exact": exact}
 
@@ -69,7 +68,7 @@ def hub_task(data: str, id: str = "unsafe_members") -> Task:
     """
     import yaml
 
-    from safetypairs_hf.publishing.published import open_named
+    from safetypairs_hf.dataset.store.open_store import open_named
 
     held = yaml.safe_load(open_named(data).fetch("eval.yaml").read_text("utf-8"))["tasks"]
     told = next((each for each in held if each["id"] == id), None)

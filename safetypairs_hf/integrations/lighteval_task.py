@@ -25,10 +25,9 @@ from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards import yes_no
-from safetypairs_hf.integrations.asking import answer_of, images_of, scored
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.guards import verdicts
+from safetypairs_hf.integrations.shared import answer_of, flat, images_of, scored
 
 _KEPT = ("pair_id", "reference", "category", "group")
 
@@ -41,8 +40,8 @@ def images_folder(data: str, split: str = "test") -> Path:
     """
     from datasets import config
 
-    from safetypairs_hf.publishing.manifest import NAME
-    from safetypairs_hf.publishing.published import open_named
+    from safetypairs_hf.dataset.manifest import NAME
+    from safetypairs_hf.dataset.store.open_store import open_named
 
     digest = hashlib.sha256(open_named(data).fetch(NAME).read_bytes() + split.encode()).hexdigest()[:16]
     folder = Path(config.HF_DATASETS_CACHE) / "safetypairs-images" / digest
@@ -61,7 +60,7 @@ def ask(row: Mapping[str, Any], task_name: str) -> Doc:
     """The question of the image's category, Yes or No."""
     return Doc(
         task_name=task_name,
-        query=yes_no.question(row["category"]),
+        query=verdicts.question(row["category"]),
         choices=["Yes", "No"],
         gold_index=0 if row["reference"] else 1,
         images=[row["image"].convert("RGB")],

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import torchmetrics
 
-from safetypairs_hf.errors import PairError
-from safetypairs_hf.integrations.flat import flat
-from safetypairs_hf.metric.scoring import PairScore, score
-from safetypairs_hf.metric.values import images_of
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.integrations.shared import flat
+from safetypairs_hf.metric.rows import images_of
+from safetypairs_hf.metric.score import PairScore, score
 
 WIDTH = 64  # bytes of an id, a category or a group
 _NO_VERDICT, _NO_SCORE = -1, -1.0

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.errors import PairError
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.integrations.shared import flat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def make_compute_metrics(
     held = {name: list(values) for name, values in columns.items() if values is not None}
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-        from safetypairs_hf.metric.scoring import score
+        from safetypairs_hf.metric.score import score
 
         scores = p_unsafe(prediction.predictions, unsafe_label)
         _check(scores, prediction.label_ids, held["reference"], unsafe_label)

@@ -11,8 +11,8 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.loading import settings, versions
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.loading import default_dataset, resolve
 
 # Whatever goes wrong at a start must not show in programs that never asked for us.
 _LINE = (
@@ -43,9 +43,9 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
 
     Raises SafetyPairsError where `repo` or `version` cannot be one, or a file cannot be written.
     """
-    if repo is not None and versions.is_folder(repo):
+    if repo is not None and resolve.is_folder(repo):
         repo = str(Path(repo).expanduser().resolve())  # it is meant from every working directory
-    version = str(versions.version_of(version)) if version else None
+    version = str(resolve.version_of(version)) if version else None
     file = pth_file()
     try:
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -55,13 +55,13 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
         raise SafetyPairsError(
             f"cannot write {file}: {error.strerror}; use a virtual environment of your own, or import safetypairs_hf"
         ) from error
-    settings.save(repo, version)
+    default_dataset.save(repo, version)
     return status()
 
 
 def off() -> Status:
     """Undo `on`: remove the `.pth` file and the saved settings. Does nothing where it is off."""
-    for file in (pth_file(), settings.config_file()):
+    for file in (pth_file(), default_dataset.config_file()):
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
@@ -71,7 +71,7 @@ def off() -> Status:
 
 def status() -> Status:
     """Whether it is on, and what the bare name means now."""
-    repo, version, origin = settings.current()
+    repo, version, origin = default_dataset.current()
     file = pth_file()
     on = file.is_file() and file.read_text("utf-8") == _LINE
-    return Status(on, str(file), str(settings.config_file()), repo, version, origin)
+    return Status(on, str(file), str(default_dataset.config_file()), repo, version, origin)

@@ -77,7 +77,7 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def dataset_module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
-        from safetypairs_hf.loading.revision import Pinned
+        from safetypairs_hf.loading.resolve import Pinned
 
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")

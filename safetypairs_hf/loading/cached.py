@@ -15,7 +15,7 @@ from datasets.load import BuilderConfigsParameters, DatasetModule
 from datasets.naming import camelcase_to_snakecase
 from datasets.packaged_modules.cache.cache import Cache
 
-from safetypairs_hf.errors import HubUnavailable
+from safetypairs_hf.core.errors import HubUnavailable
 
 
 class PinnedCache(Cache):  # type: ignore[misc]  # datasets has no types

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,10 +9,10 @@ from typing import Any
 from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
 
-from safetypairs_hf.errors import HubUnavailable, SafetyPairsError, VersionMismatch
-from safetypairs_hf.hub import explained
-from safetypairs_hf.loading import cached, settings, versions
-from safetypairs_hf.loading.revision import Pinned
+from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.hub import explained
+from safetypairs_hf.loading import cached, default_dataset, resolve
+from safetypairs_hf.loading.resolve import Pinned
 
 Factory = Callable[..., DatasetModule]
 
@@ -22,14 +22,14 @@ def bare_name(factory: Factory, name: str, revision: str | None, options: dict[s
 
     `revision` wins over the version set. Raises VersionMismatch where a folder holds another version.
     """
-    chosen = settings.current()
+    chosen = default_dataset.current()
     wanted = revision or chosen.version
     folder = Path(name) if Path(name).is_dir() else Path(chosen.repo).expanduser()
-    if folder == Path(name) or versions.is_folder(chosen.repo):
+    if folder == Path(name) or resolve.is_folder(chosen.repo):
         if wanted:
-            versions.check_folder(folder, wanted)
+            resolve.check_folder(folder, wanted)
         return factory(str(folder), **options)
-    return module(factory, chosen.repo, versions.resolve(chosen.repo, wanted, _token(options)), options)
+    return module(factory, chosen.repo, resolve.resolve(chosen.repo, wanted, _token(options)), options)
 
 
 def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]) -> DatasetModule:
@@ -58,7 +58,7 @@ def _nothing_here(repo: str, commit: Pinned, cache_dir: str | None) -> SafetyPai
         return HubUnavailable(
             f"{repo} {commit.asked}: the Hub cannot be reached, and nothing is prepared on this machine"
         )
-    tags = {of: str(version) for version, of in versions.known(repo).items()}
+    tags = {of: str(version) for version, of in resolve.known(repo).items()}
     there = ", ".join(sorted(tags.get(of, f"commit {of[:8]}") for of in commits))
     return VersionMismatch(
         f"{repo} {commit.asked} was asked for and the Hub cannot be reached; prepared on this machine: {there}"

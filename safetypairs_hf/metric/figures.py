@@ -1,4 +1,4 @@
-"""The figures of a set of pairs: of all of them, and of each category alone."""
+"""The figures of METRIC.md over some pairs, and how each is worked out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.metric.chance import relative_consistency
-from safetypairs_hf.metric.intervals import bootstrap, wilson
-from safetypairs_hf.metric.ranking import Ranking, rank
+from safetypairs_hf.metric.inference import Ranking, bootstrap, group_sums, rank, relative_consistency, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,13 +88,6 @@ def all_figures(pairs: Pairs) -> tuple[Figures, dict[str, Figures]]:
     with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter while it works
         whole, *parts = pool.map(lambda at: figures_of(pairs, at), [None, *rows])
     return whole, dict(zip(pairs.categories, parts, strict=True))
-
-
-def group_sums(group: NDArray[np.int64], value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(g,) sums of the (n,) integers `value` over each group, and (g,) its pairs; `group` never falls."""
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    before = np.cumsum(value, dtype=np.int64)[starts] - value[starts]  # three times as quick as add.reduceat
-    return np.diff(before, append=int(value.sum())), np.diff(starts, append=len(group))
 
 
 def _interval(group: NDArray[np.int64] | None, right: NDArray[np.bool_]) -> tuple[int | None, tuple[float, float]]:

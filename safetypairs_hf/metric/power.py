@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 
 if TYPE_CHECKING:
-    from safetypairs_hf.metric.comparing import PairComparison
+    from safetypairs_hf.metric.compare import PairComparison
 
 DIFFERENCES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
 DISCORDANCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.errors import PairError
-from safetypairs_hf.metric.agreeing import outcomes_of
-from safetypairs_hf.metric.aligning import align
-from safetypairs_hf.metric.figures import group_sums, scored
-from safetypairs_hf.metric.intervals import bootstrap, wilson
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.agreement import outcomes_of
+from safetypairs_hf.metric.align import align
+from safetypairs_hf.metric.figures import scored
+from safetypairs_hf.metric.inference import bootstrap, group_sums, wilson
 from safetypairs_hf.metric.pairs import pairs_of
-from safetypairs_hf.metric.scoring import signature
-from safetypairs_hf.metric.tables import counted, shortened, wrapped
+from safetypairs_hf.metric.score import signature
+from safetypairs_hf.metric.table_text import counted, shortened, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

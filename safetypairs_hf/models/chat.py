@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from safetypairs_hf.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import out_of_memory
 from safetypairs_hf.models.processors import Copies, load_processor
-from safetypairs_hf.records import Picture
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")

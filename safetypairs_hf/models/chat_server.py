@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.models.wire import Response, get, post, waiting
 
 if TYPE_CHECKING:
-    from safetypairs_hf.records import Picture
+    from safetypairs_hf.core.records import Picture
 
 # Worth another try: too early, rate limits, and what is wrong at the server's end.
 _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Pixels
 from safetypairs_hf.models.loading import let_go, pick_device, revision_of
-from safetypairs_hf.records import Pixels
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.hub import explained
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.hub import explained
 
 PIPELINE, MODEL = "model_index.json", "config.json"
 

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 # How PyTorch says it where it has no class for it: its CPU allocator (two systems), Apple's GPUs, cuBLAS and cuDNN.
 _SAID = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")

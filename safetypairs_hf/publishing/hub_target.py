@@ -9,13 +9,13 @@ from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
 
-from safetypairs_hf.errors import HubUnavailable, PublishError
-from safetypairs_hf.hub import answer_seconds, explained, passing, retried
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.sending import Ready
+from safetypairs_hf.core.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.hub import answer_seconds, explained, passing, retried
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
-from safetypairs_hf.publishing.versions import Version
+from safetypairs_hf.publishing.uploader import Ready
 
 # How the target stands when a publish ends early, for the user.
 UNCHANGED = "no version was changed, and the same command goes on from here"

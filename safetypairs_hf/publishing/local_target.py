@@ -12,12 +12,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.sending import Ready
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.publishing.target import FOLDERS, Change, refuse_foreign, refuse_strays
-from safetypairs_hf.publishing.versions import Version
+from safetypairs_hf.publishing.uploader import Ready
 
 
 class LocalTarget:

@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from safetypairs_hf.building import results
-from safetypairs_hf.building.grouping import Groups
-from safetypairs_hf.building.runfolder import RECIPE, RunFolder
+from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.selection import Selected
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing.failing import FailurePlan, plan_failures
-from safetypairs_hf.publishing.failure_rows import Failed
-from safetypairs_hf.publishing.manifest import UNREVIEWED, Entry, Manifest
-from safetypairs_hf.publishing.takedowns import TAKEN_DOWN, TakenDown
-from safetypairs_hf.publishing.versions import Version
-from safetypairs_hf.records import Identity, Reject
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.records import Identity, Reject
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.dataset.failure_rows import Failed
+from safetypairs_hf.dataset.manifest import UNREVIEWED, Entry, Manifest
+from safetypairs_hf.dataset.takedowns import TAKEN_DOWN, TakenDown
+from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def make_plan(
     Raises:
         PublishError: the run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
     """
-    drawn = results.selected(run)
+    drawn = run_reader.selected(run)
     settings = run.read_json(RECIPE)["parts"]["selection"]
     relabelled = _relabelled(drawn, head)
     if relabelled and not replace:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing.failing import plan_failures, published
-from safetypairs_hf.publishing.making import files_of, finish
-from safetypairs_hf.publishing.manifest import Entry, Manifest
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.version import Version, check, least
+from safetypairs_hf.dataset.manifest import Entry, Manifest
+from safetypairs_hf.dataset.takedowns import TakenDown, listed
 from safetypairs_hf.publishing.plan import Plan
-from safetypairs_hf.publishing.takedowns import TakenDown, listed
+from safetypairs_hf.publishing.plan_failures import plan_failures, published
+from safetypairs_hf.publishing.staging import files_of, finish
 from safetypairs_hf.publishing.target import Target
-from safetypairs_hf.publishing.versions import Version, check, least
 
 _USUAL_BITS = 31  # where the last release does not say how near its recipe calls near
 
@@ -29,7 +29,7 @@ class Done(NamedTuple):
 def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Version, *, dry_run: bool = False) -> Done:
     """Publish `version` without the pairs, by one commit and one tag, and list them in takedowns.json.
 
-    Only the files that hold the pairs are rewritten. Older versions still hold them: see `history.py`.
+    Only the files that hold the pairs are rewritten. Older versions still hold them: see `purge.py`.
 
     Raises:
         PublishError: an unknown pair, one that was taken down before, no reason, or a version that is not a new major;

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.sending import Ready
-from safetypairs_hf.publishing.versions import Version
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.publishing.uploader import Ready
 
 FOLDERS = ("data/", "controls/", "failures/")  # whose files are all named by the manifest
 # What a release writes beside them.

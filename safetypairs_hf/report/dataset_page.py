@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from safetypairs_hf.report.page import Block, Page, Table
-from safetypairs_hf.taxonomy import CATEGORIES
+from safetypairs_hf.taxonomy.categories import CATEGORIES
 
 if TYPE_CHECKING:
-    from safetypairs_hf.publishing.published import Edition
+    from safetypairs_hf.dataset.store.base import Edition
 
 _NAMES = {each.slug: each.name for each in CATEGORIES}
 

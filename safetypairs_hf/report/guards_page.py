@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.report import plots
-from safetypairs_hf.report.failures import all_failures, shown
+from safetypairs_hf.report.failure_gallery import all_failures, shown
+from safetypairs_hf.report.guard_files import Guard, same_pairs
 from safetypairs_hf.report.outcomes import OUTCOMES
 from safetypairs_hf.report.page import Block, FailureList, Page, Table
-from safetypairs_hf.report.reading import Guard, same_pairs
 
 if TYPE_CHECKING:
-    from safetypairs_hf.publishing.published import Edition
+    from safetypairs_hf.dataset.store.base import Edition
 
 FAILURES = 12  # of each guard
 

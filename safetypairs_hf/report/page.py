@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 if TYPE_CHECKING:
-    from safetypairs_hf.report.failures import Failure, Shown
+    from safetypairs_hf.report.failure_gallery import Failure, Shown
     from safetypairs_hf.report.outcomes import Outcome
 
 

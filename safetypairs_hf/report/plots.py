@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.report.outcomes import OUTCOMES, outcomes_of, rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from safetypairs_hf.report.reading import Guard
+    from safetypairs_hf.report.guard_files import Guard
 
 WIDTH = 6.4  # inches: at a phone's width the text is still about 10 pixels high
 INK, FAINT = "#1a1a1a", "#c8c8c8"

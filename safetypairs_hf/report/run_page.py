@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.building import funnel, results
-from safetypairs_hf.building.runfolder import open_run
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.core import funnel
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.report import plots
 from safetypairs_hf.report.page import Block, Page, Table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def run_page(url: str) -> Page:
     """The page of the run folder at `url`, finished or not. Raises RunError where there is none."""
     run = open_run(url)
-    found = results.funnel(run)
+    found = run_reader.funnel(run)
     stages: list[dict[str, Any]] = found["stages"]
     state = "finished" if found["finished"] else "not finished: the command that began it goes on with it"
     blocks = [
@@ -30,7 +31,7 @@ def run_page(url: str) -> Page:
     ]
     if by_category := _by_category(stages):
         blocks.append(Block("By category", "What each stage let through.", table=by_category))
-    inputs = results.rejected_inputs(run)
+    inputs = run_reader.rejected_inputs(run)
     if inputs:
         rows = [(str(row["input"]), row["reason"], row["detail"]) for row in inputs]
         blocks.append(Block("Inputs that never became a source", table=Table(("input", "reason", "detail"), rows)))

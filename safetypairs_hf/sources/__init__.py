@@ -2,7 +2,7 @@
 
 from safetypairs_hf.sources.folder import FolderSource
 from safetypairs_hf.sources.frame import Frame
-from safetypairs_hf.sources.hub import HubSource
+from safetypairs_hf.sources.hub_dataset import HubSource
 from safetypairs_hf.sources.labels import Judged
 from safetypairs_hf.sources.screen import HashFile, HashList, Screen
 

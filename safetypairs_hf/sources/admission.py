@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from safetypairs_hf.building.ids import content_id
-from safetypairs_hf.decoding import UnusableError
-from safetypairs_hf.pictures import encode, sha256
-from safetypairs_hf.records import Candidate, Origin, Picture, Reject
+from safetypairs_hf.core.decoding import UnusableError
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import encode, sha256
+from safetypairs_hf.core.records import Candidate, Origin, Picture, Reject
 from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged
 from safetypairs_hf.sources.screen import Screen

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from safetypairs_hf.errors import HubUnavailable, RecipeError
-from safetypairs_hf.hub import explained
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.hub import explained
 from safetypairs_hf.sources.metadata import check_column
 
 

@@ -11,16 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.decoding import UnusableError, read, walk
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import sha256
-from safetypairs_hf.records import Candidate, Origin, Reject
+from safetypairs_hf.core.decoding import UnusableError, read, walk
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.records import Candidate, Origin, Reject
 from safetypairs_hf.sources.admission import Admission, Raw
 from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
 from safetypairs_hf.sources.metadata import About, Columns, read_metadata
 from safetypairs_hf.sources.screen import Screen
-from safetypairs_hf.taxonomy import SLUGS, category
+from safetypairs_hf.taxonomy.categories import SLUGS, category
 
 
 class _File(NamedTuple):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from safetypairs_hf.decoding import UnusableError, decode
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.records import Pixels
+from safetypairs_hf.core.decoding import UnusableError, decode
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Pixels
 
 # Editors halve an image several times: their sides must be whole numbers of these.
 _STEP = 16

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
-from safetypairs_hf.records import Judge, Picture, Reject
-from safetypairs_hf.taxonomy import SLUGS, category
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.records import Judge, Picture, Reject
+from safetypairs_hf.taxonomy.categories import SLUGS, category
 
 Labels = str | Mapping[str, str]
 

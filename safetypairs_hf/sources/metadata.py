@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
 
 Row = Mapping[str, Any]
 

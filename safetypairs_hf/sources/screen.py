@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import pdq, perceptual_hash, sha256
-from safetypairs_hf.records import Picture, Pixels, Reject
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import pdq, perceptual_hash, sha256
+from safetypairs_hf.core.records import Picture, Pixels, Reject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from safetypairs_hf.publishing.manifest import Manifest
+    from safetypairs_hf.dataset.manifest import Manifest
 
 _LINE = re.compile(r"(?:(pdq|sha256):)?([0-9a-fA-F]{64})\s*(?:,\s*(.*))?")
 
@@ -141,7 +141,7 @@ class Screen:
     def _published(self) -> _Published | None:
         if self.against is None:
             return None
-        from safetypairs_hf.publishing.targets import parse_target
+        from safetypairs_hf.publishing.open_target import parse_target
 
         held = parse_target(self.against).head()
         if held.version is None:
@@ -161,7 +161,7 @@ class _Published:
     """The images of a published version, and those that were taken down."""
 
     def __init__(self, held: Manifest, bits: int) -> None:
-        from safetypairs_hf.publishing.takedowns import TakenDown
+        from safetypairs_hf.dataset.takedowns import TakenDown
 
         self.version = str(held.version)
         self._bits = bits

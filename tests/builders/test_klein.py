@@ -8,26 +8,24 @@ from typing import Any
 
 import pytest
 
-from safetypairs_hf.building import results
-from safetypairs_hf.building.by_round import ByRound
-from safetypairs_hf.building.preservation import Perceptual
-from safetypairs_hf.building.preserving import Exact
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.build import build
+from safetypairs_hf.building.preservation import Exact, Perceptual
 from safetypairs_hf.building.recipe import LoadedRecipe, Weights, load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import open_run
+from safetypairs_hf.building.stages import ByRound
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.guards.server_vlm import ServerVLM
-from safetypairs_hf.instructors.server import ServerInstructor
+from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
+from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
-from safetypairs_hf.pictures import encode
 from safetypairs_hf.sources import FolderSource, HubSource
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny import chat_vlm, editors, shieldgemma
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny import chat_vlm, editors, shieldgemma
+from safetypairs_hf.testing.tiny.squares import squares
 
 MISSING = (
     "not given yet: folder=PATH or dataset=ORG/NAME (the images); "
@@ -238,9 +236,9 @@ def test_small_weights_go_all_the_way(small: dict[str, str], tmp_path: Path) -> 
     loaded = replace(loaded, recipe=replace(loaded.recipe, preservation=Exact()))
     assert build(loaded, str(tmp_path / "run")).pairs == 2
     run = open_run(str(tmp_path / "run"))
-    stages = {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    stages = {stage["stage"]: stage for stage in run_reader.funnel(run)["stages"]}
     assert [stages[name]["in"] for name in ("source", "instruct", "edit", "judge", "controls")] == [2, 2, 4, 4, 6]
-    for pair in results.pairs(run):
+    for pair in run_reader.pairs(run):
         assert pair.generator and pair.generator.editor == "klein" and pair.generator.revision.startswith("folder:")
         assert pair.instruction and pair.instruction.text == "Replace the red square with a green one."
         assert [judgement.name for judgement in pair.judgements] == [
@@ -254,6 +252,6 @@ def test_small_weights_go_all_the_way(small: dict[str, str], tmp_path: Path) -> 
 
 def test_its_own_preservation_measures_against_the_round_trip(small: dict[str, str], tmp_path: Path) -> None:
     build(load_recipe("klein", {**small, "attempts": "1", "composite": "true"}), str(tmp_path / "run"))
-    stages = {stage["stage"]: stage for stage in results.funnel(open_run(str(tmp_path / "run")))["stages"]}
+    stages = {stage["stage"]: stage for stage in run_reader.funnel(open_run(str(tmp_path / "run")))["stages"]}
     # Random weights do no more to an image by editing it than on the way through and back.
     assert stages["judge"]["rejected"] == {"unchanged": 2}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safetypairs_hf.building.recipe import Weights, load_recipe
-from safetypairs_hf.editors.qwen_edit import QwenEdit
-from safetypairs_hf.editors.qwen_edit_plus import QwenEditPlus
+from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
 
 
 def test_the_newest_is_the_default() -> None:

@@ -10,21 +10,21 @@ import pytest
 from builds import tree
 
 import safetypairs_hf as sp
-from safetypairs_hf.building import results, summary
-from safetypairs_hf.building.by_round import ByRound
+from safetypairs_hf.building import run_reader, yields
+from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import RunFolder, open_run
+from safetypairs_hf.building.stages import ByRound
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.core.run_folder import RunFolder, open_run
+from safetypairs_hf.core.version import parse
 from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.guards.classifier import Classifier
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.records import Picture
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny import editors
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny import editors
+from safetypairs_hf.testing.tiny.squares import squares
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,16 @@ def run(weights: str, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_it_makes_pairs_through_every_real_class(run: RunFolder) -> None:
-    stages = {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    stages = {stage["stage"]: stage for stage in run_reader.funnel(run)["stages"]}
     assert stages["select"]["out"] == 9
     assert stages["edit"]["in"] == 2 * stages["instruct"]["out"]
     assert stages["judge"]["rejected"].keys() >= {"not_the_best", "unsafe_not_seen"}
     assert stages["instruct"]["tokens"]["answer"] > 0
     assert stages["controls"]["in"] == 27
     assert 0 < stages["judge-2"]["in"] == 2 * stages["instruct-2"]["out"]
-    told = list(summary.lines(run, results.funnel(run)))
+    told = list(yields.lines(run, run_reader.funnel(run)))
     assert told[0].startswith("round 1: ") and told[-1].startswith("edited in batches of 8 (")
-    for pair in results.pairs(run):
+    for pair in run_reader.pairs(run):
         assert pair.instruction and pair.answer and pair.generator
         assert pair.instruction.text == "Replace the red square with a green one."
         assert pair.answer.raw.startswith("{")
@@ -96,7 +96,7 @@ def test_photographs_of_a_folder_are_its_sources(weights: str, tmp_path: Path) -
     for number, pixels in enumerate(squares(4, 3)[0]):
         (photographs / f"{number}.png").write_bytes(encode(pixels).data)
     made = make(tmp_path / "run", weights, photographs=str(photographs), pairs="4", rounds="1")
-    assert {pair.origin.id for pair in results.pairs(made)} == {f"{number}.png" for number in range(4)}
+    assert {pair.origin.id for pair in run_reader.pairs(made)} == {f"{number}.png" for number in range(4)}
 
 
 def test_a_later_round_by_another_real_editor(weights: str, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_later_round_by_another_real_editor(weights: str, tmp_path: Path) -> N
     kontext = Kontext(str(editors.kontext(tmp_path / "kontext")), steps=1, max_sequence_length=16, device="cpu")
     both = ByRound((loaded.recipe.editor, kontext))  # type: ignore[arg-type]
     build(replace(loaded, recipe=replace(loaded.recipe, editor=both, controls=None)), str(tmp_path / "run"), workers=1)
-    made = list(results.pairs(open_run(str(tmp_path / "run"))))
+    made = list(run_reader.pairs(open_run(str(tmp_path / "run"))))
     assert {(pair.generator.editor, pair.round) for pair in made if pair.generator} == {("klein", 0), ("kontext", 1)}
     assert {pair.generator.revision for pair in made if pair.generator and pair.round} == {kontext.revision}
 

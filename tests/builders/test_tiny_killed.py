@@ -17,12 +17,12 @@ pytestmark = pytest.mark.slow
 STAGES = ("source", "instruct", "edit", "judge", "instruct-2", "edit-2", "judge-2", "controls", "controls-judge")
 # Every try is a process of its own; what takes long to import is there already when it starts.
 FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["torch", "transformers", "diffusers", "safetypairs_hf.building.run"])
+FORK.set_forkserver_preload(["torch", "transformers", "diffusers", "safetypairs_hf.building.build"])
 
 
 def build_tiny(out: str, weights: str) -> None:
+    from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
-    from safetypairs_hf.building.run import build
 
     build(load_recipe("tiny", {"weights": weights}), out)
 

@@ -15,20 +15,20 @@ from pathlib import Path
 import pytest
 from builds import SQUARES, make_run, tree
 
-from safetypairs_hf.building import results
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import RunFolder, open_run
-from safetypairs_hf.errors import RecipeError, RunError
+from safetypairs_hf.core.errors import RecipeError, RunError
+from safetypairs_hf.core.run_folder import RunFolder, open_run
 
 
 def drawn(run: RunFolder) -> list[tuple[str, str, str]]:
-    return [(item.entrant.identity.pair_id, item.group, item.split) for item in results.selected(run)]
+    return [(item.entrant.identity.pair_id, item.group, item.split) for item in run_reader.selected(run)]
 
 
 def test_the_funnel_counts_every_source_once(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=18, sources=40)
-    stages = {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    stages = {stage["stage"]: stage for stage in run_reader.funnel(run)["stages"]}
     # Of the numbers 0 to 39: 12, 25 and 38 have no hint; 9, 19, 29 and 39 are too pale.
     assert (stages["source"]["in"], stages["source"]["out"]) == (24, 24)  # ceil(18 / 0.8 + 1) = 23, in units of 8
     assert stages["instruct"]["rejected"] == {"no_hint": 1}
@@ -139,7 +139,7 @@ def test_a_changed_version_of_a_package_says_so(tmp_path: Path) -> None:
 
 def test_sources_that_run_out_end_the_build(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=100, sources=30)
-    assert len(results.selected(run)) == 30 - 2 - 3  # 12 and 25 without a hint; 9, 19 and 29 too pale
+    assert len(run_reader.selected(run)) == 30 - 2 - 3  # 12 and 25 without a hint; 9, 19 and 29 too pale
 
 
 def test_a_hopeless_recipe_stops_with_the_reason(tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_an_unfinished_run_shows_how_far_it_is(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=18)
     run.remove("funnel.json")
     run.remove("judge/part-00002.parquet")
-    found = results.funnel(run)
+    found = run_reader.funnel(run)
     assert found["finished"] is False
     assert [stage["in"] for stage in found["stages"]] == [24, 24, 23, 15, 0]
     with pytest.raises(RunError, match="is not finished"):
-        results.selected(run)
+        run_reader.selected(run)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from builds import SQUARES, make_run, tree
 
-from safetypairs_hf.building import results
+from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.control_stage import read_controls
-from safetypairs_hf.building.controls import KINDS, Control, Controls
+from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import CONTROL_KINDS, Control
+from safetypairs_hf.core.run_folder import RunFolder
 
 
 def controls_of(run: RunFolder) -> list[Control]:
@@ -23,15 +24,17 @@ def controls_of(run: RunFolder) -> list[Control]:
 
 def test_every_drawn_pair_has_its_controls(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=13, controls="true")
-    drawn = {item.entrant.identity.pair_id for item in results.selected(run)}
-    assert Counter((c.pair_id, c.kind) for c in controls_of(run)) == Counter((p, k) for p in drawn for k in KINDS)
-    [stage] = [stage for stage in results.funnel(run)["stages"] if stage["stage"] == "controls"]
+    drawn = {item.entrant.identity.pair_id for item in run_reader.selected(run)}
+    assert Counter((c.pair_id, c.kind) for c in controls_of(run)) == Counter(
+        (p, k) for p in drawn for k in CONTROL_KINDS
+    )
+    [stage] = [stage for stage in run_reader.funnel(run)["stages"] if stage["stage"] == "controls"]
     assert (stage["in"], stage["out"]) == (39, 39)
 
 
 def test_what_each_control_is(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=9, controls="true")
-    pairs = {pair.identity.pair_id: pair for pair in results.pairs(run) if pair.identity}
+    pairs = {pair.identity.pair_id: pair for pair in run_reader.pairs(run) if pair.identity}
     for control in controls_of(run):
         pair = pairs[control.pair_id]
         assert pair.safe and control.unsafe and control.safe

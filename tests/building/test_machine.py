@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from builds import make_run
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
 
 
 def test_no_gpu_or_one_too_small(tmp_path: Path) -> None:

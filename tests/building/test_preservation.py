@@ -13,15 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from safetypairs_hf.building.colour import blur, grow, highest, lab, shrink
-from safetypairs_hf.building.preservation import (
-    Perceptual,
-    box_of,
-    composite,
-    rmse_outside,
-    ssim_map,
-    ssim_outside,
-)
-from safetypairs_hf.records import Box, Distance, Pixels
+from safetypairs_hf.building.preservation import Perceptual, box_of, composite, rmse_outside, ssim_map, ssim_outside
+from safetypairs_hf.core.records import Box, Distance, Pixels
 
 SIDE = 256
 EDIT = Box(80, 100, 150, 160)

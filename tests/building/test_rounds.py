@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from builds import make_run, tree
 
-from safetypairs_hf.building import results
-from safetypairs_hf.building.engine import replay
-from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.building.steps import Step, Unit, steps
-from safetypairs_hf.records import Candidate, Instruction, Origin, Picture, Reject
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.engines.base import replay
+from safetypairs_hf.building.rounds import Step, Unit, steps
+from safetypairs_hf.core.records import Candidate, Instruction, Origin, Picture, Reject
+from safetypairs_hf.core.run_folder import RunFolder
 
 
 def stages(run: RunFolder) -> dict[str, Any]:
-    return {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    return {stage["stage"]: stage for stage in run_reader.funnel(run)["stages"]}
 
 
 def test_steps_are_named_by_round() -> None:
@@ -43,7 +43,8 @@ def test_more_rounds_give_more_pairs_and_keep_the_earlier_ones(tmp_path: Path) -
     one = make_run(tmp_path / "one", pairs=40, sources=40, misses=0.5, rounds=1)
     three = make_run(tmp_path / "three", pairs=40, sources=40, misses=0.5, rounds=3)
     before, after = (
-        {pair.source_id: pair.identity.pair_id for pair in results.pairs(run) if pair.identity} for run in (one, three)
+        {pair.source_id: pair.identity.pair_id for pair in run_reader.pairs(run) if pair.identity}
+        for run in (one, three)
     )
     assert len(before) < len(after)
     assert before.items() <= after.items()
@@ -51,11 +52,11 @@ def test_more_rounds_give_more_pairs_and_keep_the_earlier_ones(tmp_path: Path) -
 
 def test_pairs_come_in_the_order_of_their_sources(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=18, misses=0.5, rounds=3)
-    numbers = [int(pair.origin.id) for pair in results.pairs(run)]
+    numbers = [int(pair.origin.id) for pair in run_reader.pairs(run)]
     assert numbers == sorted(numbers)
-    assert {pair.round for pair in results.pairs(run)} == {0, 1, 2}
-    entrants = [entrant.source_id for entrant in results.entrants(run, 3)]
-    assert entrants == [pair.source_id for pair in results.pairs(run)][: len(entrants)]
+    assert {pair.round for pair in run_reader.pairs(run)} == {0, 1, 2}
+    entrants = [entrant.source_id for entrant in run_reader.entrants(run, 3)]
+    assert entrants == [pair.source_id for pair in run_reader.pairs(run)][: len(entrants)]
 
 
 def test_the_instructor_is_told_why(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_the_best_of_several_candidates_is_the_pair(tmp_path: Path) -> None:
     found = stages(run)
     assert found["edit"]["in"] == 4 * found["instruct"]["out"]
     assert found["judge"]["rejected"]["not_the_best"] > 0
-    pairs = list(results.pairs(run))
+    pairs = list(run_reader.pairs(run))
     assert max(Counter(pair.source_id for pair in pairs).values()) == 1
     assert len({pair.generator.attempt for pair in pairs if pair.generator}) > 1
     rows = run.rows("judge/part-00000.parquet")

@@ -11,7 +11,7 @@ from loading.published import publish
 from moderation_api import moderated, moderation_api
 
 from safetypairs_hf.cli.evaluate import command
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.metric import score
 
 GREEN = "def judge(image, category):\n    return image.getpixel((0, 0))[1] / 255\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from test_editors import KINDS, apart, edit, pictures
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 
 MB = 2**20
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
 from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.tiny import editors as tiny
+from safetypairs_hf.testing.tiny import editors as tiny
 
 KINDS: dict[str, tuple[Callable[..., Path], Callable[[str], Any]]] = {
     "klein": (tiny.klein, lambda f: Klein(f, steps=2, text_layers=(1,), max_sequence_length=32, device="cpu")),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_editors import BATCH_BOUND
 
-from safetypairs_hf.tiny import editors as tiny
+from safetypairs_hf.testing.tiny import editors as tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="by Linux's limits and /proc")]
 

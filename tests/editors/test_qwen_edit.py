@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from test_editors import BATCH_BOUND, apart, edit, pictures
 
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.editors.klein import Klein
-from safetypairs_hf.editors.qwen_edit import QwenEdit
-from safetypairs_hf.editors.qwen_edit_plus import QwenEditPlus
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.tiny import editors as tiny
+from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
+from safetypairs_hf.testing.tiny import editors as tiny
 
 
 @pytest.fixture(scope="module")

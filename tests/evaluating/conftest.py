@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from loading.published import publish
 
-from safetypairs_hf.guards.own import OwnFunction
+from safetypairs_hf.guards.user_guard import OwnFunction
 
 # Of the squares that `loading.published` draws, the green ones are the unsafe ones. Each call leaves a line in `log`.
 _GREEN = """

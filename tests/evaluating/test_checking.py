@@ -16,16 +16,16 @@ from click.testing import CliRunner
 from safetypairs_hf.cli.compare import command as compare_command
 from safetypairs_hf.cli.report import command as report_command
 from safetypairs_hf.cli.score import command as score_command
-from safetypairs_hf.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.evaluating.checking import check_data, told_together
-from safetypairs_hf.evaluating.metadata import metadata_of, read_run, told_by
-from safetypairs_hf.evaluating.running import evaluate
-from safetypairs_hf.guards.simple import ColourAndClutter
-from safetypairs_hf.publishing.published import open_named
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.taxonomy import category as find_category
+from safetypairs_hf.evaluating.evaluate import evaluate
+from safetypairs_hf.evaluating.prediction_file import metadata_of, read_run, told_by
+from safetypairs_hf.icons.scene_guards import ColourAndClutter
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.taxonomy.categories import category as find_category
 
 OUT = Path("mood.parquet")
 

@@ -14,14 +14,13 @@ import pytest
 from loading.published import publish, square
 
 import safetypairs_hf as sp
-from safetypairs_hf.errors import RunError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import RunError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.evaluating.data import open_data
-from safetypairs_hf.evaluating.metadata import read_run
-from safetypairs_hf.evaluating.running import evaluate
-from safetypairs_hf.evaluating.summary import abstentions
-from safetypairs_hf.guards.own import OwnFunction
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.report.reading import read_guards
+from safetypairs_hf.evaluating.evaluate import evaluate
+from safetypairs_hf.evaluating.prediction_file import abstentions, read_run
+from safetypairs_hf.guards.user_guard import OwnFunction
+from safetypairs_hf.report.guard_files import read_guards
 
 Judged = Callable[[], list[str]]
 OUT = Path("green.parquet")

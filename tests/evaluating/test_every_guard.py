@@ -21,16 +21,16 @@ from click.testing import CliRunner
 from moderation_api import moderated, moderation_api
 from small_guards import all_settings
 
+from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import open_run
 from safetypairs_hf.cli.evaluate import command
-from safetypairs_hf.evaluating.running import evaluate
+from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.guards.catalogue import guard_names, make_guard
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.report.making import make_report
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.report.report import make_report
 
 _COMMAND = """
 import json, sys
@@ -91,7 +91,7 @@ def test_a_chat_model_goes_on_to_the_same_bytes(icons: str, monkeypatch: pytest.
     guard = make_guard("chat-vlm", {**all_settings()["chat-vlm"], "batch_size": "2"})
     score = evaluate(guard, icons, "whole.parquet", split="all", unit=3)  # rounded up to whole batches
     monkeypatch.setenv("WORLD_SIZE", "2")
-    from safetypairs_hf.evaluating.running import UnfinishedError
+    from safetypairs_hf.evaluating.evaluate import UnfinishedError
 
     with pytest.raises(UnfinishedError):
         evaluate(guard, icons, "parts.parquet", split="all", unit=4)

@@ -9,9 +9,9 @@ from loading.published import publish
 
 __all__ = ["hub"]
 PROGRAM = """
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.evaluating.running import evaluate
-from safetypairs_hf.guards.simple import ColourAndClutter
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.evaluating.evaluate import evaluate
+from safetypairs_hf.icons.scene_guards import ColourAndClutter
 for data in ("lab/pairs", "lab/pairs@v1.1.0", "lab/pairs@1.0.0", "lab/pairs@3.0.0"):
     try:
         print(evaluate(ColourAndClutter(), data, "mood.parquet", split="test").signature.partition("|ci")[0])

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from chat_api import ChatAPI, Reaction, chat_api, with_logprobs
 
-from safetypairs_hf.errors import RunError, SafetyPairsError
-from safetypairs_hf.evaluating.running import UnfinishedError, evaluate
-from safetypairs_hf.guards.own import OwnFunction
-from safetypairs_hf.guards.server_vlm import ServerVLM
+from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.evaluating.evaluate import UnfinishedError, evaluate
+from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.user_guard import OwnFunction
 from safetypairs_hf.models.chat_server import ChatServer
 
 Judged = Callable[[], list[str]]
 OUT, WHOLE = Path("green.parquet"), Path("whole.parquet")
 PROGRAM = """
 import sys
-from safetypairs_hf.evaluating.running import UnfinishedError, evaluate
-from safetypairs_hf.guards.own import OwnFunction
+from safetypairs_hf.evaluating.evaluate import UnfinishedError, evaluate
+from safetypairs_hf.guards.user_guard import OwnFunction
 try:
     print(evaluate(OwnFunction(sys.argv[1]), sys.argv[2], "green.parquet", unit=2).pair_accuracy)
 except UnfinishedError as left:

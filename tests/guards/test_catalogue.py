@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from small_guards import all_settings, folder_of, judge, pictures, shares, small
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards.asking import prompt_hash
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.guards.base import prompt_hash
 from safetypairs_hf.guards.catalogue import GUARDS, guard_names, guard_settings, make_guard
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.models.chat_server import ChatServer
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 ELSEWHERE = {"server", "omni-moderation", "opennsfw", "function", "command"}
 
@@ -28,7 +28,7 @@ def test_every_guard_judges_every_category(name: str) -> None:
 
 
 def test_small_models_are_made_once() -> None:
-    from safetypairs_hf.tiny.guards import tiny_guards
+    from safetypairs_hf.testing.tiny.guards import tiny_guards
 
     folder = folder_of("clip").parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from safetypairs_hf.building.recipe import describe
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards import yes_no
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards import verdicts
 from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 1.2e-8
 
@@ -71,7 +71,7 @@ def test_p_unsafe_from_the_models_own_logits(guard: ChatVLM) -> None:
     import torch
 
     (image,) = pictures(1)
-    inputs = guard._chat.inputs([image], [yes_no.question("hate")])
+    inputs = guard._chat.inputs([image], [verdicts.question("hate")])
     with torch.no_grad():
         logits = guard._chat.model(**inputs).logits[0, -1].double()
     weights = (logits - logits.max()).exp()

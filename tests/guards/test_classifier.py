@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from safetypairs_hf.building.judge import family
-from safetypairs_hf.building.recipe import describe
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.classifier import Classifier
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 4.5e-8
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from small_guards import folder_of, judge, pictures, shares, small
 
-from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.guards.generated import GeneratedYesNo, write
-from safetypairs_hf.guards.yes_no import question
+from safetypairs_hf.guards.chat_vlm import ChatVLM, GeneratedYesNo, write
+from safetypairs_hf.guards.verdicts import question
 
 
 def test_what_is_written_and_whether_it_ended() -> None:
     """The small model says Yes for ever to a judge, and ends its answer to an instructor."""
-    from safetypairs_hf.tiny.chat_vlm import ANSWER
+    from safetypairs_hf.testing.tiny.chat_vlm import ANSWER
 
     guard = ChatVLM(str(folder_of("chat-vlm")))
     images = pictures(2)

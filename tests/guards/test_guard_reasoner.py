@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from small_guards import BOUND, asked, by_hand, judge, pictures, shares, small
 
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.generated import Written
-from safetypairs_hf.guards.guard_reasoner import GuardReasonerVL
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.guards.chat_vlm import Written
+from safetypairs_hf.guards.trained import GuardReasonerVL
 
 THOUGHT = "<think>A red square.</think>\n<result>\nRequest: "
 

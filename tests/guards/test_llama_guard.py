@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from small_guards import asked, folder_of, judge, pictures, shares, small
 
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.guards.llama_guard import LlamaGuard
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.guards.trained import LlamaGuard
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def test_what_it_does_not_cover() -> None:

@@ -9,11 +9,11 @@ from chat_api import Reaction
 from moderation_api import moderated, moderation_api
 from small_guards import judge, pictures
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.guards.moderation import Moderation, ModerationServer
-from safetypairs_hf.records import Verdict
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def ask(reaction: Reaction, categories: Any = "violence", count: int = 1, **settings: Any) -> list[Verdict]:

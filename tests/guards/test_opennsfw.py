@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_guards import judge, pictures, shares
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.opennsfw import OpenNSFW
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def test_it_scores_nudity_and_covers_nothing_else() -> None:

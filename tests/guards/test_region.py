@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetypairs_hf.building.recipe import describe
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.guards.region import OnRegion
-from safetypairs_hf.guards.simple import ColourAndClutter
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Picture, Verdict
+from safetypairs_hf.icons.scene_guards import ColourAndClutter
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from chat_api import Reaction, chat_api, completion, with_logprobs
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.guards.server_vlm import ServerVLM
-from safetypairs_hf.guards.yes_no import question
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.verdicts import question
 from safetypairs_hf.models.chat_server import ChatServer
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Verdict
 
 SURE = [("Yes", math.log(0.6)), ("No", math.log(0.2)), (" YES", math.log(0.1))]
 

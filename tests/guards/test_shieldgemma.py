@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetypairs_hf import policies
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture, Verdict
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 4.5e-8
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from small_guards import BOUND, by_hand, folder_of, judge, pictures, shares, small
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
-from safetypairs_hf.guards import words
-from safetypairs_hf.guards.llavaguard import LlavaGuard
-from safetypairs_hf.guards.yes_no import question
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Picture
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.guards import token_probability
+from safetypairs_hf.guards.trained import LlavaGuard
+from safetypairs_hf.guards.verdicts import question
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 WORDS = {
     "llavaguard": ('{\n    "rating": "', "Unsafe", "Safe"),
@@ -40,7 +40,7 @@ def test_p_unsafe_is_that_of_the_two_words_token_by_token(name: str) -> None:
     found = judge(guard, [image])[0]
     assert found.p_unsafe == pytest.approx(unsafe / (unsafe + safe), rel=1e-4) and found.note == ""
     assert type(guard._chat.model).__name__ == CLASSES[name]
-    several = words.find(guard._chat.processor.tokenizer, *WORDS[name])
+    several = token_probability.find(guard._chat.processor.tokenizer, *WORDS[name])
     assert max(map(len, several[1:])) > 1, "a word of several tokens is what this is about"
 
 
@@ -72,7 +72,7 @@ def test_forward_passes(name: str) -> None:
     model = guard._chat.model
     model.register_forward_hook(lambda _, __, output: passes.append(output.logits.shape[0]))
     judge(guard, pictures(3))
-    several = min(map(len, words.find(guard._chat.processor.tokenizer, *WORDS[name])[1:])) > 1
+    several = min(map(len, token_probability.find(guard._chat.processor.tokenizer, *WORDS[name])[1:])) > 1
     assert passes == ([2, 2, 1, 1] if several else [2, 1])
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from small_guards import BOUND, folder_of, judge, pictures, shares, small
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.zero_shot import ZeroShot
-from safetypairs_hf.records import Picture
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 @pytest.mark.parametrize(("name", "kind"), [("clip", "CLIPModel"), ("siglip", "SiglipModel")])

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Box, Candidate, Instruction, Picture, Reject, Verdict
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Candidate, Instruction, Picture, Reject, Verdict
 
 COUNT, SIZE = 306, 256
 

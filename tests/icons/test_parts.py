@@ -7,14 +7,14 @@ import pickle
 import numpy as np
 import pytest
 
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Answer, Box, Candidate, Edited, Instruction, Origin, Picture, Pixels, Reject
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes, glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase, icon, placard
 from safetypairs_hf.icons.drawing import paint
 from safetypairs_hf.icons.editor import asked_for
 from safetypairs_hf.icons.instructor import definite
 from safetypairs_hf.icons.reading import read
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Answer, Box, Candidate, Edited, Instruction, Origin, Picture, Pixels, Reject
 
 PLATE, INK = (240, 230, 210), (30, 60, 120)
 REGION = Box(60, 60, 140, 140)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.icons import IconScenes
 from safetypairs_hf.icons.photos import _decoded, scan
-from safetypairs_hf.records import Candidate
 
 SIDE = 200
 

@@ -7,13 +7,13 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.icons import IconScenes
 from safetypairs_hf.icons.backgrounds import FAMILIES, background
 from safetypairs_hf.icons.catalogue import by_phrase, critical
 from safetypairs_hf.icons.colours import oklch, theme
-from safetypairs_hf.records import Candidate
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 def essence(candidate: Candidate) -> tuple[object, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from safetypairs_hf import policies
 from safetypairs_hf.instructors import forbidden as module
 from safetypairs_hf.instructors.forbidden import forbidden
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 PERMITTED = [
     ("weapons_substances", "Remove the gun.", ""),

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetypairs_hf.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Answer, Candidate, Instruction, Origin, Picture, Reject
 from safetypairs_hf.instructors.local_vlm import LocalVLM
 from safetypairs_hf.instructors.sampling import OwnNoise
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Answer, Candidate, Instruction, Origin, Picture, Reject
-from safetypairs_hf.taxonomy import SLUGS
-from safetypairs_hf.tiny.chat_vlm import ANSWER
-from safetypairs_hf.tiny.squares import squares
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.testing.tiny.chat_vlm import ANSWER
+from safetypairs_hf.testing.tiny.squares import squares
 
 WITH_XGRAMMAR = importlib.util.find_spec("xgrammar") is not None
 

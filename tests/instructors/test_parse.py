@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from safetypairs_hf.core.records import Box, Candidate, Instruction, Origin, Picture, Reject
 from safetypairs_hf.instructors.language import is_english
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
-from safetypairs_hf.records import Box, Candidate, Instruction, Origin, Picture, Reject
 
 GOOD: dict[str, Any] = {
     "critical_feature": "a red square",

@@ -8,9 +8,9 @@ from typing import Any
 
 from builds import make_run
 
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
 
 PAIRS = 12
 

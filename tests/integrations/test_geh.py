@@ -20,7 +20,7 @@ from guard_eval_harness.schemas import AdapterCapabilities, NormalizedPrediction
 from PIL import Image
 
 import safetypairs_hf as sp
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.integrations.geh import rows_of_run, score_run
 
 

@@ -19,7 +19,7 @@ from chat_api import ChatAPI, with_logprobs
 from loopback import MODEL, answering, parts
 
 import safetypairs_hf as sp
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.integrations.shared import flat
 
 TASK = "safetypairs_hf/safetypairs"
 

@@ -24,9 +24,9 @@ from loopback import answering
 from test_inspect import figures, logs_of, started
 
 import safetypairs_hf as sp
-from safetypairs_hf.integrations.asking import data_uri
-from safetypairs_hf.localhub.server import serve
-from safetypairs_hf.publishing.eval_results import TASKS
+from safetypairs_hf.evaluating.hub_results import TASKS
+from safetypairs_hf.integrations.shared import data_uri
+from safetypairs_hf.testing.localhub.server import serve
 
 REPO, COPY = "lab/pairs", "lab/pairs-as-text"
 WORDS = {"Yes": "unsafe", "No.": "Safe.", "I would rather not": "I would rather not"}

@@ -21,12 +21,12 @@ from lighteval.models.abstract_model import ModelConfig
 from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
 
 import safetypairs_hf as sp
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.integrations.flat import flat
 from safetypairs_hf.integrations.lighteval_task import figures, images_folder, task_of
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.tiny import chat_vlm
+from safetypairs_hf.integrations.shared import flat
+from safetypairs_hf.testing.tiny import chat_vlm
 
 
 def run(folder: Path, data: str, **options: object) -> tuple[dict[str, float], ByPixels]:

@@ -13,8 +13,8 @@ import torch.multiprocessing
 from metric.examples import SCORES, rows_of
 
 import safetypairs_hf as sp
-from safetypairs_hf.errors import PairError
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.integrations.shared import flat
 from safetypairs_hf.integrations.torchmetrics_metric import PairConsistentAccuracy
 
 ROWS = rows_of(SCORES, category={"a": "hate", "b": "hate"}, group={"a": "one", "c": "one"})

@@ -16,8 +16,8 @@ import torch
 import transformers
 
 import safetypairs_hf as sp
-from safetypairs_hf.errors import PairError
-from safetypairs_hf.integrations.flat import flat
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.integrations.shared import flat
 from safetypairs_hf.integrations.trainer import make_compute_metrics, p_unsafe
 
 PAIRS = 12

@@ -11,8 +11,8 @@ import pytest
 from environments import Environment
 from published import publish
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.loading import settings
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.loading import default_dataset
 
 
 class Installed(Environment):
@@ -100,26 +100,26 @@ def test_site_packages_that_cannot_be_written(environment: Installed) -> None:
 
 
 def test_settings_by_environment_then_saved_then_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.current() == ("safetypairs/safetypairs", None, "default")
-    settings.save("lab/pairs", "1.0.0")
-    assert settings.current() == ("lab/pairs", "1.0.0", "saved")
+    assert default_dataset.current() == ("safetypairs/safetypairs", None, "default")
+    default_dataset.save("lab/pairs", "1.0.0")
+    assert default_dataset.current() == ("lab/pairs", "1.0.0", "saved")
     monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")
-    assert settings.current() == ("lab/pairs", "1.1.0", "saved")
+    assert default_dataset.current() == ("lab/pairs", "1.1.0", "saved")
     monkeypatch.delenv("SAFETYPAIRS_VERSION")
     monkeypatch.setenv("SAFETYPAIRS_REPO", "org/other")
-    assert settings.current() == ("org/other", None, "environment")  # the saved version is not of this repo
+    assert default_dataset.current() == ("org/other", None, "environment")  # the saved version is not of this repo
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"repo": 1, "version": null}', '{"repo": "a/b"}'])
 def test_broken_saved_settings(content: str) -> None:
-    settings.config_file().write_text(content)
+    default_dataset.config_file().write_text(content)
     with pytest.raises(SafetyPairsError, match="does not read as saved settings"):
-        settings.current()
+        default_dataset.current()
 
 
 def test_place_of_saved_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SAFETYPAIRS_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "x"))
-    assert settings.config_file() == tmp_path / "x" / "safetypairs" / "config.json"
+    assert default_dataset.config_file() == tmp_path / "x" / "safetypairs" / "config.json"
     monkeypatch.delenv("XDG_CONFIG_HOME")
-    assert settings.config_file() == Path.home() / ".config" / "safetypairs" / "config.json"
+    assert default_dataset.config_file() == Path.home() / ".config" / "safetypairs" / "config.json"

@@ -11,9 +11,9 @@ import datasets
 import pytest
 from published import TEST_ROWS, publish
 
-from safetypairs_hf.errors import SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
 from safetypairs_hf.loading.bare_name import register
-from safetypairs_hf.loading.dataset import load
+from safetypairs_hf.loading.load import load
 
 
 def test_load_gives_the_version_that_the_folder_holds(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hub_fixtures import ORGS, USERS, Hub
 from published import publish
 from test_autoload import Installed
 
-from safetypairs_hf.localhub.server import serve
+from safetypairs_hf.testing.localhub.server import serve
 
 # Runs each call of a script in one process, since importing datasets takes longer than all of them; prints what came.
 PRELUDE = """
@@ -24,7 +24,7 @@ import datasets
 from datasets import load_dataset
 from safetypairs_hf.loading import versions
 from safetypairs_hf.loading.bare_name import register
-from safetypairs_hf.loading.dataset import load
+from safetypairs_hf.loading.load import load
 datasets.disable_progress_bars()
 register()
 found = []

@@ -8,9 +8,9 @@ import datasets
 import pytest
 from published import publish, square
 
-from safetypairs_hf.errors import SafetyPairsError
-from safetypairs_hf.loading.dataset import load
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.loading.images import images
+from safetypairs_hf.loading.load import load
 
 COLUMNS = ["pair_id", "image", "reference", "category", "group"]
 

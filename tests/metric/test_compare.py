@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from safetypairs_hf.cli import main
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import compare, score
 
 from .examples import SCORES, rows_of

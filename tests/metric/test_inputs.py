@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import read_predictions, score
 
 from .examples import SCORES, rows_of

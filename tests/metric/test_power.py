@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import compare, pairs_needed, power_table
-from safetypairs_hf.metric.comparing import minimum_detectable_difference
+from safetypairs_hf.metric.compare import minimum_detectable_difference
 from safetypairs_hf.metric.power import power_at
 
 from .examples import SCORES, rows_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from safetypairs_hf.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError
 from safetypairs_hf.metric import score
 
 NAN = float("nan")

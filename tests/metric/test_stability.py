@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import prompt_stability, score, threshold_curve
 
 from .examples import SCORES, rows_of

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.models.ahead import THREADS, Ahead
 
 TOO_MUCH = 2**46  # numbers, four bytes each: no machine has that

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from safetypairs_hf.building.preservation import Perceptual
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Pixels
 from safetypairs_hf.models.embedding import EmbeddingDistance
-from safetypairs_hf.records import Pixels
 
 SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 SEEN = {"image_size": 32, "patch_size": 8}

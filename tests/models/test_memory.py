@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from safetypairs_hf.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.models.chat import Refused, unless_refused
 from safetypairs_hf.models.memory import in_batches, out_of_memory
 

@@ -14,14 +14,14 @@ from builds import make_run, tree
 from hub_fixtures import Hub, hub  # noqa: F401
 from traced_runs import NEUTRAL, NULL, REGENERATED, held, problems, put, rows, traced_run
 
-from safetypairs_hf.building import results
-from safetypairs_hf.building.runfolder import RunFolder, open_run
-from safetypairs_hf.publishing import card
-from safetypairs_hf.publishing.diff import diff
-from safetypairs_hf.publishing.published import open_published
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.core.run_folder import RunFolder, open_run
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset import card
+from safetypairs_hf.dataset.store.open_store import open_published
+from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.versions.diff import diff
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +63,10 @@ def test_each_pair_has_its_controls_in_the_file_beside_its_own(work: Path) -> No
 
 
 def test_the_images_are_those_of_the_run_to_the_byte(work: Path) -> None:
-    drawn = {item.entrant.identity.pair_id for item in results.selected(large(work))}
+    drawn = {item.entrant.identity.pair_id for item in run_reader.selected(large(work))}
     made = {
         (control.pair_id, control.kind): control
-        for _, controls in results.pairs_with_controls(large(work), drawn)
+        for _, controls in run_reader.pairs_with_controls(large(work), drawn)
         for control in controls
     }
     for row in rows(work / "whole", "controls"):
@@ -220,14 +220,14 @@ def test_on_the_hub_real_clients_load_them_and_a_rewritten_history_keeps_none(hu
     code = f"""
 import safetypairs_hf as sp
 from datasets import load_dataset
-from safetypairs_hf.building.runfolder import open_run
-from safetypairs_hf.publishing.history import History
-from safetypairs_hf.publishing.published import open_published
-from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.publishing.purge import History
+from safetypairs_hf.versions.versions import open_published
+from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.verify import verify
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.versions.verify import verify
+from safetypairs_hf.core.version import parse
 publish(open_run({str(work / "large")!r}), parse_target("lab/pairs"), parse("1.0.0"))
 for data in (load_dataset("lab/pairs", "controls", split="test"),
              sp.load("lab/pairs", version="1.0.0", config="controls", split="test", streaming=True),

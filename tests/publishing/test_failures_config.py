@@ -16,19 +16,19 @@ from click.testing import CliRunner
 from traced_runs import held, problems, put, rows, traced_run
 
 import safetypairs_hf as sp
-from safetypairs_hf.building import results
-from safetypairs_hf.building.runfolder import RunFolder, open_run
+from safetypairs_hf.building import run_reader
 from safetypairs_hf.cli import group
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.pictures import sha256
-from safetypairs_hf.publishing import card, failure_rows
-from safetypairs_hf.publishing.failing import plan_failures
-from safetypairs_hf.publishing.failure_rows import Failed, failure_id
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.run_folder import RunFolder, open_run
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset import card, failure_rows
+from safetypairs_hf.dataset.failure_rows import Failed, failure_id
+from safetypairs_hf.dataset.takedowns import TakenDown
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.takedowns import TakenDown
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 pytestmark = [  # of mlcroissant's own parts
     pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning"),
@@ -60,10 +60,10 @@ def listed(folder: Path) -> list[Failed]:
 
 
 def test_every_attempt_with_an_edited_image_is_a_row(work: Path, run: RunFolder) -> None:
-    failed = list(results.failures(run))
+    failed = list(run_reader.failures(run))
     found = {row["failure_id"]: row for row in rows(work / "whole", "failures")}
     assert found.keys() == {failure_id(each) for each in failed}
-    stages = {stage["stage"]: stage["rejected"] for stage in results.funnel(run)["stages"]}
+    stages = {stage["stage"]: stage["rejected"] for stage in run_reader.funnel(run)["stages"]}
     reasons = Counter(stages["judge"]) + Counter(stages["judge-2"])
     assert Counter(row["reason"] for row in found.values()) == reasons
     assert {row["round"] for row in found.values()} == {0, 1}

@@ -10,9 +10,9 @@ from fault_proxy import ONCE
 from fault_table import REPO, Bench, Release, Said, Scenario, bench, run_cases, scenarios
 from huggingface_hub import HfApi
 
-from safetypairs_hf.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.version import parse
 from safetypairs_hf.publishing.hub_target import HubTarget
-from safetypairs_hf.publishing.versions import parse
 
 
 @pytest.fixture(scope="module")

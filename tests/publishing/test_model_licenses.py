@@ -10,11 +10,11 @@ import pytest
 from builds import make_run
 from hub_fixtures import Hub, hub  # noqa: F401
 
-from safetypairs_hf.errors import PublishError
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.version import parse
 from safetypairs_hf.publishing.hub_target import HubTarget
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
 
 SAID = (
     r"the run was made with lab/painter \(painters-only\), whose licence restricts .* lab/pairs is public; read the "

@@ -13,19 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 from builds import make_run, tree
 
-from safetypairs_hf.building import results
-from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.errors import PublishError
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.manifest import Manifest
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.core.version import check, parse
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.schema import DIRECTIONS
+from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import make_plan
-from safetypairs_hf.publishing.release import Published, publish
-from safetypairs_hf.publishing.schema import DIRECTIONS
+from safetypairs_hf.publishing.publish import Published, publish
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import BESIDE, Change
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import check, parse
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def test_what_is_published_is_what_was_drawn(runs: tuple[RunFolder, RunFolder], 
 
     small, _ = runs
     release(small, tmp_path / "out", "1.0.0")
-    drawn = {item.entrant.identity.pair_id: item for item in results.selected(small)}
-    candidates = {c.identity.pair_id: c for c in results.pairs(small) if c.identity}
+    drawn = {item.entrant.identity.pair_id: item for item in run_reader.selected(small)}
+    candidates = {c.identity.pair_id: c for c in run_reader.pairs(small) if c.identity}
     data = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     seen = {}
     for split, rows in data.items():
@@ -203,7 +203,7 @@ def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder]
     release(runs[1], tmp_path / "out", "1.0.0")
     shutil.copytree(runs[1].root, tmp_path / "run")
     run = RunFolder(str(tmp_path / "run"))
-    last = results.selected(run)[-1].entrant.identity.pair_id
+    last = run_reader.selected(run)[-1].entrant.identity.pair_id
     smaller = Manifest([entry for entry in read(tmp_path / "out").entries if entry.pair_id != last])
     plan = make_plan(run, smaller, parse("1.1.0"), replace=False)
     assert list(plan.added) == [last]
@@ -213,10 +213,10 @@ def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder]
         judged = run.rows(f"judge/{part.name}", ["identity"])
         if last not in {row["identity"]["pair_id"] for row in judged if row["identity"]}:
             part.unlink()
-    found = list(results.pairs_with_controls(run, plan.added.keys()))
+    found = list(run_reader.pairs_with_controls(run, plan.added.keys()))
     assert [candidate.identity and candidate.identity.pair_id for candidate, _ in found] == [last]
     assert found[0][0].safe is not None
-    assert list(results.pairs_with_controls(run, ())) == []
+    assert list(run_reader.pairs_with_controls(run, ())) == []
 
 
 @pytest.mark.parametrize("text", ["1.0", "v1", "1.0.0-rc1", "01.0.0", "latest", ""])
@@ -304,7 +304,7 @@ def test_a_full_disk_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from safetypairs_hf.cli import main\n"
-        "import safetypairs_hf.publishing.release\n"
+        "import safetypairs_hf.publishing.publish\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))\n"
         f"main(['publish', {runs[1].root!r}, './out', '--version', '1.1.0'])\n"
     )

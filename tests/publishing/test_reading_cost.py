@@ -12,11 +12,11 @@ import pytest
 from hub_fixtures import Hub, hub  # noqa: F401
 from noise import noise_run
 
-from safetypairs_hf.localhub.app import Logged
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards, rewrite_without
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards, rewrite_without
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.testing.localhub.app import Logged
 
 REPO = "lab/safetypairs"
 SIDE = 188

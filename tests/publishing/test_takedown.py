@@ -21,17 +21,17 @@ from huggingface_hub import HfApi
 from huggingface_hub.utils import get_session
 from test_publish_hub import safetypairs
 
-from safetypairs_hf.building.runfolder import RunFolder
-from safetypairs_hf.errors import HubUnavailable, PublishError
-from safetypairs_hf.publishing import manifest
-from safetypairs_hf.publishing.history import History, Traces
+from safetypairs_hf.core.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.takedowns import TakenDown, listed
 from safetypairs_hf.publishing.hub_target import HubTarget
-from safetypairs_hf.publishing.manifest import Manifest
-from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.publishing.purge import History, Traces
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.takedowns import TakenDown, listed
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
 
 REPO = "lab/safetypairs"
 

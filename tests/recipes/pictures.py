@@ -14,7 +14,7 @@ from recipes.squares import Painter, RedJudge
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.records import Answer, Box, Candidate, Instruction, Reject
+from safetypairs_hf.core.records import Answer, Box, Candidate, Instruction, Reject
 from safetypairs_hf.sources import FolderSource, Frame, HubSource, Screen
 
 

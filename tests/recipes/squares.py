@@ -16,8 +16,8 @@ from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import (
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import (
     Answer,
     Box,
     Candidate,
@@ -29,7 +29,7 @@ from safetypairs_hf.records import (
     Reject,
     Verdict,
 )
-from safetypairs_hf.taxonomy import SLUGS
+from safetypairs_hf.taxonomy.categories import SLUGS
 
 SIDE = 64
 

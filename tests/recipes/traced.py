@@ -15,8 +15,8 @@ from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Edited, Instruction, Picture, Reject, Verdict
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Box, Edited, Instruction, Picture, Reject, Verdict
 
 
 @dataclass(frozen=True)

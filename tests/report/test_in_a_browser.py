@@ -18,11 +18,11 @@ from builds import make_run
 
 pytest.importorskip("matplotlib")
 
-from safetypairs_hf.publishing.published import open_named
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.report.making import make_report
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.store.open_store import open_named
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.report.report import make_report
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 pytestmark = [

@@ -18,18 +18,18 @@ from metric.examples import SCORES, rows_of
 
 import safetypairs_hf as sp
 from safetypairs_hf.cli.report import command
-from safetypairs_hf.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.metric.pairs import pairs_of
-from safetypairs_hf.publishing.published import open_named
-from safetypairs_hf.publishing.release import publish
-from safetypairs_hf.publishing.targets import parse_target
-from safetypairs_hf.publishing.versions import parse
-from safetypairs_hf.report.failures import worst
-from safetypairs_hf.report.making import make_report
-from safetypairs_hf.report.markdown import markdown_table
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.report.failure_gallery import worst
+from safetypairs_hf.report.guard_files import read_guards, same_pairs
+from safetypairs_hf.report.markdown_report import markdown_table
 from safetypairs_hf.report.outcomes import OUTCOMES, outcomes_of, rates
 from safetypairs_hf.report.plots import _short, category_heat_map
-from safetypairs_hf.report.reading import read_guards, same_pairs
+from safetypairs_hf.report.report import make_report
 
 NASTY = "<script>alert(1)</script> & $x$ | *b*"
 

@@ -15,17 +15,18 @@ from pictures import SIDE, encoded, picture
 from PIL import Image
 from test_labels import Channels
 
-from safetypairs_hf.building import parts, results
-from safetypairs_hf.building.recipe import describe, load_recipe
-from safetypairs_hf.building.run import build
-from safetypairs_hf.building.runfolder import open_run
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import encode, perceptual_hash
+from safetypairs_hf.building import run_reader, stage_files
+from safetypairs_hf.building.build import build
+from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode, perceptual_hash
+from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.core.version import Version
 from safetypairs_hf.publishing.local_target import LocalTarget
-from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.versions import Version
-from safetypairs_hf.records import Candidate, Origin, Reject
 from safetypairs_hf.sources import FolderSource, Frame, Judged, Screen
 from safetypairs_hf.sources.metadata import Columns
 
@@ -70,7 +71,7 @@ def rejects(found: FolderSource) -> dict[str, str]:
 
 
 def same(ones: list[Candidate], others: list[Candidate]) -> bool:
-    return parts.dump("source", ones) == parts.dump("source", others)
+    return stage_files.dump("source", ones) == stage_files.dump("source", others)
 
 
 def test_subfolders_are_labels(folder: Path) -> None:
@@ -249,7 +250,7 @@ def test_what_a_hash_list_stops_leaves_no_picture(folder: Path, tmp_path: Path) 
     assert candidate.reject == Reject("source", "on_hash_list", "case 17")
     assert candidate.unsafe.data == b""
     assert candidate.category == "weapons_substances"
-    (back,) = parts.load("source", parts.dump("source", stopped), [])
+    (back,) = stage_files.load("source", stage_files.dump("source", stopped), [])
     assert (back.reject, back.origin) == (candidate.reject, candidate.origin)
 
 
@@ -308,13 +309,13 @@ def make(squares: Path, out: Path, workers: int = 1, **settings: str) -> dict[st
 def test_a_build_from_a_folder(squares: Path, tmp_path: Path) -> None:
     first = make(squares, tmp_path / "run")
     run = open_run(str(tmp_path / "run"))
-    funnel = {stage["stage"]: stage for stage in results.funnel(run)["stages"]}
+    funnel = {stage["stage"]: stage for stage in run_reader.funnel(run)["stages"]}
     assert (funnel["source"]["in"], funnel["source"]["out"]) == (13, 11)
     assert funnel["source"]["rejected"] == {"not_an_image": 1, "on_hash_list": 1}
     assert funnel["instruct"]["rejected"] == {"nothing_red": 1}
     assert (funnel["select"]["in"], funnel["select"]["out"]) == (10, 10)
-    assert Counter(pair.category for pair in results.pairs(run)) == {"violence": 5, "weapons_substances": 5}
-    assert {pair.origin.license for pair in results.pairs(run)} == {"CC0-1.0"}
+    assert Counter(pair.category for pair in run_reader.pairs(run)) == {"violence": 5, "weapons_substances": 5}
+    assert {pair.origin.license for pair in run_reader.pairs(run)} == {"CC0-1.0"}
     for name in [name for name in first if name.startswith(("edit/part-00001", "judge/part-0000"))]:
         (tmp_path / "run" / name).unlink()
     (tmp_path / "run" / "funnel.json").unlink()
@@ -327,7 +328,7 @@ def test_a_build_against_what_is_published_brings_nothing_back(squares: Path, tm
     make(squares, tmp_path / "run")
     run, data = open_run(str(tmp_path / "run")), str(tmp_path / "data")
     publish(run, LocalTarget(data), Version(1, 0, 0))
-    gone = next(pair for pair in results.pairs(run) if pair.identity)
+    gone = next(pair for pair in run_reader.pairs(run) if pair.identity)
     assert gone.identity is not None
     takedown(LocalTarget(data), [gone.identity.pair_id], "asked for", Version(2, 0, 0))
     original = Image.fromarray(gone.unsafe.pixels)
@@ -342,9 +343,9 @@ def test_a_build_against_what_is_published_brings_nothing_back(squares: Path, tm
     save(squares / "guns" / "fresh.png", fresh)
     make(squares, tmp_path / "later", against=data)
     later = open_run(str(tmp_path / "later"))
-    rejected = results.funnel(later)["stages"][0]["rejected"]
+    rejected = run_reader.funnel(later)["stages"][0]["rejected"]
     assert rejected == {"not_an_image": 1, "on_hash_list": 1, "taken_down": 4, "published": 9}
-    assert [pair.origin.id for pair in results.pairs(later)] == ["guns/fresh.png"]
+    assert [pair.origin.id for pair in run_reader.pairs(later)] == ["guns/fresh.png"]
 
 
 def test_a_larger_folder_is_another_run(squares: Path, tmp_path: Path) -> None:

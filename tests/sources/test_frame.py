@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pictures import encoded, picture
 from PIL import Image
 
-from safetypairs_hf.decoding import UnusableError
-from safetypairs_hf.errors import RecipeError
+from safetypairs_hf.core.decoding import UnusableError
+from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.sources import Frame
 
 

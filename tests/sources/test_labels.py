@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from safetypairs_hf.errors import RecipeError
-from safetypairs_hf.pictures import encode
-from safetypairs_hf.records import Box, Picture, Reject, Verdict
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.records import Box, Picture, Reject, Verdict
 from safetypairs_hf.sources.labels import Judged, category_of, check_one, read_labels
 
 

@@ -13,14 +13,14 @@ from builds import make_run
 from pictures import picture
 from PIL import Image
 
-from safetypairs_hf.building import results
-from safetypairs_hf.errors import PublishError, RecipeError
-from safetypairs_hf.pictures import encode, perceptual_hash
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.core.errors import PublishError, RecipeError
+from safetypairs_hf.core.pictures import encode, perceptual_hash
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.core.version import Version
 from safetypairs_hf.publishing.local_target import LocalTarget
-from safetypairs_hf.publishing.release import publish
+from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.versions import Version
-from safetypairs_hf.records import Picture
 from safetypairs_hf.sources import HashFile, Screen
 
 
@@ -112,7 +112,7 @@ def test_what_is_published_or_taken_down_is_not_used_again(tmp_path: Path) -> No
     run = make_run(tmp_path / "run", pairs=12)
     target = LocalTarget(str(tmp_path / "data"))
     publish(run, target, Version(1, 0, 0))
-    one, other = list(results.pairs(run))[:2]
+    one, other = list(run_reader.pairs(run))[:2]
     assert one.safe is not None and one.identity is not None
     screen = Screen(str(tmp_path / "data"))
     for member in (one.unsafe, one.safe):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.guards import yes_no
-from safetypairs_hf.integrations.asking import answer_of, scored
+from safetypairs_hf.guards import verdicts
+from safetypairs_hf.integrations.shared import answer_of, scored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
 
 def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
     """The policy question of the image's category."""
-    return yes_no.question(doc["category"])
+    return verdicts.question(doc["category"])
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:

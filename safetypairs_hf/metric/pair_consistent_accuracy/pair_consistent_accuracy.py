@@ -8,9 +8,9 @@ import datasets
 import evaluate
 import numpy as np
 
-from safetypairs_hf.errors import PairError
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import score
-from safetypairs_hf.metric.values import images_of
+from safetypairs_hf.metric.rows import images_of
 
 # Evaluate stores every input as a column and knows no optional one. A column that was not given is stored as nulls, so
 # an abstention, which is None where a user writes it, is stored as a number that no verdict and no score can be.

@@ -1,0 +1,151 @@
+"""Build pairs: units through the stages until the draw is complete, then the funnel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.control_stage import make_controls
+from safetypairs_hf.building.engines.base import Engine, run_units
+from safetypairs_hf.building.engines.local import LocalEngine
+from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.rounds import steps
+from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+
+Progress = Callable[[str, int, int], None]
+
+# A build that has gone through this many times the sources it expected to need is not going to get there.
+PATIENCE = 8
+
+
+class Built(NamedTuple):
+    """What a build came to: pairs drawn, pairs asked for, and the run folder's URL."""
+
+    pairs: int
+    asked: int
+    url: str
+
+
+def build(
+    loaded: LoadedRecipe,
+    url: str,
+    workers: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+    engine: str = "local",
+) -> Built:
+    """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
+
+    Args:
+        workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
+        progress: called as (step, units done, units planned).
+        engine: "local", or "ray"; it changes no byte.
+
+    Raises:
+        RecipeError: the recipe needs a GPU that is not there.
+        RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
+    """
+    run = RunFolder(url)
+    with _engine(engine, workers) as working:
+        working.check(loaded)
+        claim(run, loaded)
+        recipe = loaded.recipe
+        inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
+        if inputs and not run.has(run_reader.INPUTS):
+            run.write_json(run_reader.INPUTS, inputs)
+        units, draw = _make(working, loaded, run, progress)
+        run_reader.write_draw(run, draw)
+        if recipe.controls is not None:
+            make_controls(working, loaded, run, units, draw, progress)
+    run.write_json(FUNNEL, run_reader.count(run, units, draw))
+    run.sweep()
+    return Built(draw.drawn, recipe.pairs, url)
+
+
+def claim(run: RunFolder, loaded: LoadedRecipe) -> None:
+    """Write `recipe.json`, or check that the one there is of the same recipe; a run may grow but not change.
+
+    Raises:
+        RunError: it is another recipe (the message says what differs), or a larger run.
+    """
+    ours = loaded.resolved()
+    if run.has(RECIPE):
+        theirs = run.read_json(RECIPE)
+        if theirs["hash"] != ours["hash"]:
+            changed = "; ".join(differences(theirs, ours))
+            raise RunError(
+                f"{run.url} was begun by another recipe ({changed}); name another --out, or undo what changed"
+            )
+        if theirs["pairs"] > ours["pairs"]:
+            raise RunError(
+                f"{run.url} holds a run of {theirs['pairs']} pairs and {ours['pairs']} were asked for; "
+                "a run only grows: name another --out"
+            )
+        if theirs["pairs"] == ours["pairs"]:
+            return
+        run.remove(FUNNEL)  # it is what says that a run is finished
+    elif any(".tmp-" not in name for name in run.files()):
+        raise RunError(f"{run.url} is not empty and holds no run; name another --out")
+    run.write_json(RECIPE, ours)
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """What differs between two resolved recipes, as `path: old -> new`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if key not in ("hash", "pairs"):
+                yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new:
+        yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _engine(name: str, workers: int | None) -> Engine:
+    if name == "ray":
+        from safetypairs_hf.building.engines.ray import RayEngine
+
+        return RayEngine(workers)
+    return LocalEngine(workers)
+
+
+def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress) -> tuple[int, Draw]:
+    """Make units until the draw is even or the sources are used up; the number of units, and the draw.
+
+    How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
+    """
+    recipe = loaded.recipe
+    size = recipe.source.size
+    last = None if size is None else _ceil(size, recipe.unit_size)
+    first = planned = _ceil(int(recipe.pairs / recipe.expected_yield) + 1, recipe.unit_size)
+    made = 0
+    while True:
+        planned = planned if last is None else min(planned, last)
+        finished = dict.fromkeys((step.name for step in steps(recipe.rounds)), made)
+        for step in finished:
+            progress(step, made, planned)
+
+        def done(step: str, unit: int, finished: dict[str, int] = finished, planned: int = planned) -> None:
+            finished[step] += 1
+            progress(step, finished[step], planned)
+
+        run_units(engine, loaded, run, range(made, planned), done)
+        made = planned
+        draw = recipe.selection.draw(run_reader.entrants(run, made), recipe.pairs, recipe.categories)
+        if draw.even or made == last:
+            return made, draw
+        if made >= PATIENCE * first:
+            raise RunError(
+                f"{draw.drawn} of {recipe.pairs} pairs after {made * recipe.unit_size:,} sources: the recipe rejects "
+                f"too many; see why with: safetypairs status {run.url}"
+            )
+        planned += max(1, first // 4)
+
+
+def _ceil(sources: int, unit_size: int) -> int:
+    return -(-sources // unit_size)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

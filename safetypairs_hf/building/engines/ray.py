@@ -1,0 +1,134 @@
+"""The Ray engine: each job over a pool of actors, on this machine or a cluster. Ray is imported when one is made.
+
+What goes over Ray is the numbers of units: an actor reads and writes parts in the run folder itself. So a run that one
+engine began is finished by the other. The controls are jobs as any other. Actors of a job that holds a model have a
+GPU each, where the cluster has some, and end with the job, so that the next has the whole GPU; those on a CPU go on to
+the next job, with what they have imported.
+
+The cluster is the one that RAY_ADDRESS names or that the process is connected to already, else this machine alone,
+for as long as the engine is open. Every node needs the recipe's file, and what the recipe reads, at the same paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Self
+
+from safetypairs_hf.building.engines.base import Job, holds_model
+from safetypairs_hf.building.engines.ray_pool import BUSY, PATIENCE, TRIES, Pool, order, raise_cause, reason
+from safetypairs_hf.building.recipe import LoadedRecipe, check_gpu
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.run_folder import RunFolder
+
+ON_CPU = {"num_cpus": 1}
+ON_GPU = {"num_gpus": 1, "num_cpus": 0}
+STORE = 80 * 2**20  # bytes of Ray's object store, the least that it takes: next to nothing is put there
+
+
+class RayEngine:
+    """`workers`: actors of a job; None = one a core of the cluster, or one a GPU where the job holds a model.
+
+    Raises:
+        RunError: Ray is not installed, does not start, or has no cluster where RAY_ADDRESS says.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers
+        self._ray = _import_ray()
+        self._ours = False
+        self._kept: list[Any] = []  # actors on a CPU, from the job before
+
+    def __enter__(self) -> Self:
+        if not self._ray.is_initialized():
+            _connect(self._ray, max(os.cpu_count() or 1, self.workers or 1))
+            self._ours = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._let_go()
+        if self._ours:
+            self._ray.shutdown()
+
+    def check(self, loaded: LoadedRecipe) -> None:
+        """By a machine of the cluster; the one that asks may have no GPU."""
+        if not loaded.recipe.gpu_gb:
+            return
+        task = self._ray.remote(**self._room(heavy=True).needs, max_retries=TRIES)(check_gpu)
+        try:
+            self._ray.get(task.remote(loaded.name, loaded.recipe.gpu_gb), timeout=PATIENCE)
+        except self._ray.exceptions.GetTimeoutError as error:
+            raise RunError(BUSY) from error
+        except self._ray.exceptions.RayTaskError as error:
+            raise_cause(error)
+
+    def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
+        if not units:
+            return
+        if not run.shared:
+            raise RunError(f"{run.url} is in the memory of one process; for the ray engine name another --out")
+        room = self._room(holds_model(loaded.recipe, job))
+        size = max(1, min(room.actors, self.workers or room.actors, len(units)))
+        if room.needs != ON_CPU:
+            self._let_go()
+        pool = Pool(self._ray, room.needs, order(loaded, run, job), run)
+        kept, self._kept = self._kept, []
+        try:
+            pool.hire(size, kept)
+            yield from pool.work(units)
+            if room.needs == ON_CPU:
+                self._kept = pool.leave()
+        finally:
+            pool.close()
+
+    def _let_go(self) -> None:
+        while self._kept:
+            self._ray.kill(self._kept.pop())
+
+    def _room(self, heavy: bool) -> _Room:
+        has = self._ray.cluster_resources()
+        if heavy and has.get("GPU", 0) >= 1:
+            return _Room(int(has["GPU"]), ON_GPU)
+        return _Room(int(has.get("CPU", 0)), ON_CPU)
+
+
+class _Room(NamedTuple):
+    """How many actors a cluster has room for, and what each takes of it."""
+
+    actors: int
+    needs: dict[str, int]
+
+
+def _import_ray() -> Any:
+    if not os.environ.get("RAY_ADDRESS"):  # what a cluster of this process's own must know before it is imported
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would pack the working folder, runs and all
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise RunError("the ray engine needs Ray; install it: pip install 'safetypairs-hf[ray]'") from error
+    return ray
+
+
+def _connect(ray: Any, cpus: int) -> None:
+    """To the cluster of RAY_ADDRESS, or to a new one of this machine alone. Neither says anything on the terminal."""
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            _knock(address)
+            ray.init(**quiet)
+        else:
+            ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=STORE, **quiet)
+    except Exception as error:
+        where = f"no Ray cluster can be used at RAY_ADDRESS={address}" if address else "Ray does not start"
+        raise RunError(f"{where}: {reason(error)}") from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at host:port: Ray itself tries for minutes. Other addresses are Ray's."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

@@ -1,0 +1,188 @@
+"""Actors that do a job, what they are told, and the pool that gives them units and replaces those that die."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from safetypairs_hf.building.engines.base import Job, Sent
+from safetypairs_hf.building.recipe import LoadedRecipe, versions
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+
+QUEUED = 2  # units that an actor has at a time: one at work, one being read or written
+TRIES = 3  # actors that may die at one unit, or before they have started
+PATIENCE = 600.0  # seconds that a cluster may take until an actor has its CPU or GPU
+MEMORY = "out of memory?"
+BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minutes; see what has them with: ray status"
+
+
+class Order(NamedTuple):
+    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same."""
+
+    sent: Sent
+    folder: str
+    threads: str | None
+    versions: dict[str, str]
+
+
+def order(loaded: LoadedRecipe, run: RunFolder, job: Job) -> Order:
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return Order(Sent.pack(loaded, run, job), str(Path.cwd()), threads, versions(loaded.recipe))
+
+
+class Worker:
+    """An actor. It may be asked for two units at once: while a model works on one, the other is read or written."""
+
+    def start(self, order: Order) -> None:
+        """For each job; not in the constructor, as what that raises is told as the death of an actor."""
+        if Path(order.folder).is_dir():
+            os.chdir(order.folder)  # a recipe's paths are as the user gave them
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it, and with other threads a sum has other last bits
+        if order.threads is not None:
+            os.environ["OMP_NUM_THREADS"] = order.threads
+        self._opened = order.sent.open()
+        self._busy = threading.Lock()
+        if not self._opened.run.has(RECIPE):
+            raise RunError(_not_shared(self._opened.run))
+        for name, version in versions(self._opened.recipe).items():
+            if version != order.versions[name]:
+                raise RunError(
+                    f"{socket.gethostname()} has {name} {version}, and it is {order.versions[name]} where the build "
+                    "was started; every node of the Ray cluster needs the same"
+                )
+
+    def make(self, number: int) -> list[str]:
+        return self._opened.make(number, self._busy)
+
+
+@dataclass(eq=False)
+class _Hand:
+    """An actor of a pool: whether it has started, and the units that it was given and has not finished."""
+
+    actor: Any
+    ready: bool = False
+    units: list[int] = field(default_factory=list)
+
+
+class Pool:
+    """Actors for one job. Units are given to those that have started, so none waits for an actor that never does."""
+
+    def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder) -> None:
+        self._ray = ray
+        self._run = run
+        self._kind = ray.remote(Worker).options(**needs, max_restarts=0, max_concurrency=QUEUED)
+        self._order = ray.put(order)
+        self._hands: list[_Hand] = []
+        self._asked: dict[Any, tuple[_Hand, int | None]] = {}  # of each call: its actor and unit; None: the start
+        self._waiting: deque[int] = deque()
+        self._died: Counter[int | None] = Counter()
+
+    def hire(self, size: int, kept: Sequence[Any] = ()) -> None:
+        """Take these actors, and new ones where they are fewer than `size`."""
+        for actor in (*kept, *(self._kind.remote() for _ in range(size - len(kept)))):
+            hand = _Hand(actor)
+            self._hands.append(hand)
+            self._asked[actor.start.remote(self._order)] = hand, None
+
+    def work(self, units: Sequence[int]) -> Iterator[int]:
+        """Each unit when it is finished.
+
+        Raises:
+            RunError: actors died again and again, or none had a place for a long time. What an actor raised.
+        """
+        self._waiting.extend(units)
+        since = time.monotonic()
+        while self._waiting or any(hand.units for hand in self._hands):
+            self._give()
+            heard, _ = self._ray.wait(list(self._asked), timeout=1)  # no longer, so that an interrupt is heeded
+            for call in heard:
+                unit = self._hear(call) if call in self._asked else None
+                if unit is not None:
+                    yield unit
+            if heard or any(hand.ready for hand in self._hands):
+                since = time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                raise RunError(BUSY)
+
+    def leave(self) -> list[Any]:
+        """The actors that can go on to another job; they are this pool's no more."""
+        ready = [hand for hand in self._hands if hand.ready]
+        self._hands = [hand for hand in self._hands if not hand.ready]
+        return [hand.actor for hand in ready]
+
+    def close(self) -> None:
+        """End all actors. A part is whole or not there, so none need be waited for."""
+        for hand in self._hands:
+            self._ray.kill(hand.actor)
+
+    def _give(self) -> None:
+        """A unit to each that has none; a second one only of what is left when every actor has one."""
+        for queued in range(QUEUED):
+            for hand in self._hands:
+                kept_back = sum(not other.units for other in self._hands) if queued else 0
+                if hand.ready and len(hand.units) == queued and len(self._waiting) > kept_back:
+                    unit = self._waiting.popleft()
+                    hand.units.append(unit)
+                    self._asked[hand.actor.make.remote(unit)] = hand, unit
+
+    def _hear(self, call: Any) -> int | None:
+        """What came of a call: the unit that is finished, if it was that."""
+        hand, unit = self._asked[call]
+        try:
+            names = self._ray.get(call)
+        except self._ray.exceptions.RayTaskError as error:
+            raise_cause(error)
+        except self._ray.exceptions.RayError as error:
+            self._replace(hand, error)
+            return None
+        del self._asked[call]
+        if unit is None:
+            hand.ready = True
+            self._died[None] = 0
+            return None
+        if names and not self._run.has(names[-1]):
+            raise RunError(_not_shared(self._run))
+        hand.units.remove(unit)
+        return unit
+
+    def _replace(self, hand: _Hand, error: Exception) -> None:
+        """Another actor for one that died; its units go to whoever is free."""
+        at: Sequence[int | None] = hand.units or [None]
+        for unit in at:
+            self._died[unit] += 1
+            if self._died[unit] >= TRIES:
+                where, why = ("before it had started", reason(error)) if unit is None else (f"at unit {unit}", MEMORY)
+                raise RunError(
+                    f"an actor of Ray died {where}, {TRIES} times ({why}); run the same command again, it resumes; "
+                    f"or with fewer workers than {len(self._hands)}"
+                ) from error
+        self._waiting.extendleft(reversed(hand.units))
+        self._asked = {call: asked for call, asked in self._asked.items() if asked[0] is not hand}
+        self._hands.remove(hand)
+        self._ray.kill(hand.actor)
+        self.hire(1)
+
+
+def raise_cause(error: Any) -> NoReturn:
+    """What was raised in another process, as if it had been in this one."""
+    if isinstance(error.cause, Exception):
+        raise error.cause from error
+    raise error
+
+
+def reason(error: Exception) -> str:
+    """The last line of a message that may be long: of a traceback, the exception."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+def _not_shared(run: RunFolder) -> str:
+    return f"{run.url} is not the same folder on every node of the Ray cluster; name one that is, on NFS or by its URL"

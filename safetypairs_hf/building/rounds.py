@@ -1,0 +1,89 @@
+"""The steps of a build, in order, and what goes from one to the next.
+
+    source -> (instruct -> edit -> judge) as often as the recipe has rounds
+
+A source whose edits all failed goes back to the instructor with the reasons, until a round succeeds, the failure is
+final, or there are no more rounds. Within a round an editor may make several candidates of a source; the best that the
+judges let pass is the pair.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from safetypairs_hf.building.stage_files import STAGES
+from safetypairs_hf.core.records import Candidate
+
+
+class Step(NamedTuple):
+    """A stage in a round; rounds count from 0."""
+
+    stage: str
+    round: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its folder: "edit" in the first round, "edit-2" in the second."""
+        return f"{self.stage}-{self.round + 1}" if self.round else self.stage
+
+
+def steps(rounds: int) -> tuple[Step, ...]:
+    """Every step of a recipe of so many rounds, in order."""
+    return (Step("source"), *(Step(stage, number) for number in range(rounds) for stage in STAGES[1:]))
+
+
+class Unit:
+    """A work unit between two steps: `entering` go into the next step, `passed` are pairs, one a source."""
+
+    def __init__(self) -> None:
+        self.entering: list[Candidate] = []
+        self.passed: list[Candidate] = []
+        self._failed: list[Candidate] = []  # of this round
+        self._order: dict[str, int] = {}
+
+    def after(self, step: Step, candidates: Sequence[Candidate]) -> None:
+        """Take what came out of a step, rejects included."""
+        alive = [candidate for candidate in candidates if candidate.reject is None]
+        if step.stage == "source":
+            self._order = {candidate.source_id: number for number, candidate in enumerate(candidates)}
+            self.entering = alive
+            return
+        self._failed += [candidate for candidate in candidates if candidate.reject is not None]
+        self.entering = alive
+        if step.stage == STAGES[-1]:
+            self._end_round(alive)
+
+    def _end_round(self, passed: Sequence[Candidate]) -> None:
+        done = {candidate.source_id for candidate in passed}
+        self.passed = sorted([*self.passed, *passed], key=lambda candidate: self._order[candidate.source_id])
+        attempts: dict[str, list[Candidate]] = defaultdict(list)
+        for candidate in self._failed:
+            if candidate.source_id not in done:
+                attempts[candidate.source_id].append(candidate)
+        self._failed = []
+        again = [_again(tried) for tried in attempts.values() if not any(map(_final, tried))]
+        self.entering = sorted(again, key=lambda candidate: self._order[candidate.source_id])
+
+
+def _final(candidate: Candidate) -> bool:
+    return candidate.reject is not None and candidate.reject.final
+
+
+def _again(tried: Sequence[Candidate]) -> Candidate:
+    """A source whose attempts all failed, for the next round, with the word of the attempt that came furthest."""
+    best = max(tried, key=lambda candidate: STAGES.index(candidate.reject.stage) if candidate.reject else 0)
+    assert best.reject
+    asked = f"{best.instruction.text!r}: " if best.instruction else ""
+    why = f"{asked}{best.reject.reason}" + (f" ({best.reject.detail})" if best.reject.detail else "")
+    return Candidate(
+        best.source_id,
+        best.category,
+        best.origin,
+        best.unsafe,
+        best.hint,
+        best.family,
+        round=best.round + 1,
+        feedback=(*best.feedback, why),
+    )

@@ -1,0 +1,189 @@
+"""What a run holds: the entrants of its draw, the pairs that were drawn, and the funnel."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.building import controls, stage_files
+from safetypairs_hf.building.controls import JUDGED, MADE
+from safetypairs_hf.building.engines.base import replay
+from safetypairs_hf.building.rounds import Step, Unit, steps
+from safetypairs_hf.building.selection import Draw, Entrant, Selected
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.funnel import Funnel
+from safetypairs_hf.core.records import Candidate, Control, Identity, Reject
+from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+
+SELECT = "select/part-00000.parquet"
+INPUTS = "source/rejected_inputs.json"
+
+_TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
+_SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
+
+
+def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
+    """The pairs of the first `units` units that the judges let pass, in source order."""
+    for unit in range(units):
+        yield from entrants_of(run, unit)
+
+
+def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
+    """The pairs of a unit that the judges let pass, in source order. No picture is read."""
+    passed = {
+        row["source_id"]: Identity(**row["identity"])
+        for step in steps(rounds(run))
+        if step.stage == "judge"
+        for row in run.rows(run.part(step.name, unit), ["source_id", "identity", "reject"])
+        if row["reject"] is None
+    }
+    for row in run.rows(run.part("source", unit), ["source_id", "category"]):
+        if row["source_id"] in passed:
+            yield Entrant(row["source_id"], row["category"], passed[row["source_id"]])
+
+
+def rounds(run: RunFolder) -> int:
+    """How many rounds of instruct, edit and judge the run's recipe has."""
+    return int(run.read_json(RECIPE)["parts"]["rounds"])
+
+
+def write_draw(run: RunFolder, draw: Draw) -> None:
+    rows = [
+        {
+            "source_id": item.entrant.source_id,
+            "category": item.entrant.category,
+            "identity": item.entrant.identity._asdict(),
+            "group": item.group,
+            "split": item.split,
+            "reject": item.reject and item.reject._asdict(),
+        }
+        for item in draw.decided
+    ]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
+    run.write(SELECT, buffer.getvalue())
+
+
+def selected(run: RunFolder) -> list[Selected]:
+    """The pairs that the run's draw took, in the order of the draw.
+
+    Raises:
+        RunError: the run is not finished.
+    """
+    if not run.has(FUNNEL):
+        raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
+    return [
+        Selected(Entrant(row["source_id"], row["category"], Identity(**row["identity"])), row["group"], row["split"])
+        for row in run.rows(SELECT)
+        if row["reject"] is None
+    ]
+
+
+def pairs(run: RunFolder) -> Iterator[Candidate]:
+    """Every candidate that passed the judges, in source order, one unit in memory at a time."""
+    number = rounds(run)
+    for unit in _finished(run, steps(number)[-1]):
+        yield from replay(run, unit, number).passed
+
+
+def pairs_with_controls(run: RunFolder, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
+    """As `pairs`, those whose ids are wanted, each with its controls, rejected ones included.
+
+    Of a unit without any wanted pair no picture is read.
+    """
+    number = rounds(run)
+    judged = [step for step in steps(number) if step.stage == "judge"]
+    for unit in _finished(run, steps(number)[-1]) if wanted else ():
+        if not any(pair_id in wanted for step in judged for pair_id in _judged_ids(run, run.part(step.name, unit))):
+            continue
+        made: dict[str, list[Control]] = {}
+        for control in controls_of(run, unit):
+            made.setdefault(control.pair_id, []).append(control)
+        for pair in replay(run, unit, number).passed:
+            if pair.identity and pair.identity.pair_id in wanted:
+                yield pair, made.get(pair.identity.pair_id, [])
+
+
+def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
+    for row in run.rows(part, ["identity"]):
+        if row["identity"] is not None:
+            yield row["identity"]["pair_id"]
+
+
+def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:
+    """The controls of a unit, rejected ones included; none where none were made."""
+    name = run.part(JUDGED, unit)
+    if run.has(name):
+        with run.checked(name):
+            yield from controls.load(run.read(run.part(MADE, unit)), run.read(name))
+
+
+def failures(run: RunFolder) -> Iterator[Candidate]:
+    """Every attempt that was turned down after an edited image was made, by unit, then by round."""
+    number = rounds(run)
+    for unit in _finished(run, steps(number)[-1]):
+        found = Unit()
+        for step in steps(number):
+            name = run.part(step.name, unit)
+            with run.checked(name):
+                candidates = stage_files.load(step.stage, run.read(name), found.entering)
+            yield from (each for each in candidates if each.reject is not None and each.safe is not None)
+            found.after(step, candidates)
+
+
+def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
+    """Inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
+    return list(run.read_json(INPUTS)) if run.has(INPUTS) else []
+
+
+def funnel(run: RunFolder) -> dict[str, Any]:
+    """The funnel of a run, finished or not: `stages`, and `finished`."""
+    if run.has(FUNNEL):
+        found: dict[str, Any] = run.read_json(FUNNEL)
+        return {**found, "finished": True}
+    return {**count(run, None, None), "finished": False}
+
+
+def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any]:
+    """Count the first `units` units (None: whatever is there) and the draw, where there was one."""
+    every = steps(rounds(run))
+    counts = Funnel([*(step.name for step in every), "select"])
+    for row in rejected_inputs(run):
+        counts.count("source", "-", Reject("source", row["reason"]))
+    category_of: dict[str, str] = {}
+    for step in every:
+        for unit in _finished(run, step) if units is None else range(units):
+            columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
+            for row in run.rows(run.part(step.name, unit), columns):
+                category = category_of.setdefault(row["source_id"], row.get("category", ""))
+                counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
+                if row.get("answer"):
+                    counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
+    for item in draw.decided if draw else ():
+        counts.count("select", item.entrant.category, item.reject)
+        category_of[item.entrant.identity.pair_id] = item.entrant.category
+    for row in _controls(run, units or 0):
+        counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
+    return counts.to_dict()
+
+
+def _controls(run: RunFolder, units: int) -> Iterator[dict[str, Any]]:
+    """The controls of a finished run as the judges left them; no picture is read."""
+    for unit in range(units):
+        name = run.part(JUDGED, unit)
+        if run.has(name):
+            yield from run.rows(name, ["pair_id", "reject"])
+
+
+# What the funnel reads of a stage's parts beside the reject. Pictures are never read.
+_EXTRA = {"source": ("category",), "instruct": ("answer",)}
+
+
+def _finished(run: RunFolder, step: Step) -> Iterator[int]:
+    """The units, from 0, whose part of `step` is there."""
+    return itertools.takewhile(lambda unit: run.has(run.part(step.name, unit)), itertools.count())

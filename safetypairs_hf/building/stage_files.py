@@ -1,0 +1,177 @@
+"""A stage's part: a Parquet table with one row a candidate that reached the stage, and only what the stage added.
+
+Reading the parts of a unit in the order of the stages gives its candidates back, so a stage can start from disk.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.records import (
+    Answer,
+    Box,
+    Candidate,
+    Distance,
+    Generator,
+    Identity,
+    Instruction,
+    Judgement,
+    Origin,
+    Picture,
+    Preservation,
+    Reject,
+)
+
+STAGES = ("source", "instruct", "edit", "judge")
+
+REJECT = pa.struct({"stage": pa.string(), "reason": pa.string(), "detail": pa.string(), "final": pa.bool_()})
+ORIGIN = pa.struct({"dataset": pa.string(), "id": pa.string(), "license": pa.string()})
+GENERATOR = pa.struct(
+    {
+        "instructor": pa.string(),
+        "editor": pa.string(),
+        "revision": pa.string(),
+        "seed": pa.int64(),
+        "attempt": pa.int32(),
+    }
+)
+JUDGEMENT = pa.struct({"name": pa.string(), "p_unsafe_before": pa.float64(), "p_unsafe_after": pa.float64()})
+PRESERVATION = pa.struct(
+    {
+        "ssim_outside": pa.float64(),
+        "changed_fraction": pa.float64(),
+        "distances": pa.list_(pa.struct({"name": pa.string(), "distance": pa.float64()})),
+    }
+)
+IDENTITY = pa.struct(
+    {
+        "pair_id": pa.string(),
+        "unsafe_sha256": pa.string(),
+        "safe_sha256": pa.string(),
+        "unsafe_phash": pa.binary(32),
+        "safe_phash": pa.binary(32),
+        "family": pa.string(),
+    }
+)
+BOX = pa.list_(pa.int32())
+INSTRUCTION = pa.struct(
+    {
+        "critical_feature": pa.string(),
+        "text": pa.string(),
+        "region": BOX,
+        "caption_unsafe": pa.string(),
+        "caption_safe": pa.string(),
+    }
+)
+ANSWER = pa.struct({"raw": pa.string(), "prompt_tokens": pa.int32(), "answer_tokens": pa.int32()})
+
+
+class Column(NamedTuple):
+    """A field of Candidate in Parquet: its Arrow type, and how a value goes out and comes back (None stays None)."""
+
+    name: str
+    type: pa.DataType
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+
+
+def _struct(name: str, arrow: pa.DataType, record: Any) -> Column:
+    return Column(name, arrow, lambda value: value._asdict(), lambda row: record(**row))
+
+
+def _picture(name: str) -> Column:
+    return Column(name, pa.large_binary(), lambda picture: picture.data, Picture)
+
+
+def _read_instruction(row: dict[str, Any]) -> Instruction:
+    return Instruction(**{**row, "region": row["region"] and Box(*row["region"])})
+
+
+def _read_preservation(row: dict[str, Any]) -> Preservation:
+    return Preservation(**{**row, "distances": tuple(Distance(**distance) for distance in row["distances"])})
+
+
+def _write_answer(answer: Answer) -> dict[str, Any]:
+    """What is not in the instruction or the reject already."""
+    return {name: value for name, value in answer._asdict().items() if name != "outcome"}
+
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "source": (
+        Column("category", pa.string(), str, str),
+        _struct("origin", ORIGIN, Origin),
+        _picture("unsafe"),
+        Column("hint", pa.string(), lambda hint: json.dumps(hint, sort_keys=True), json.loads),
+        Column("family", pa.string(), str, str),
+    ),
+    "instruct": (
+        Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction),
+        Column("answer", ANSWER, _write_answer, lambda row: row),
+    ),
+    "edit": (
+        _picture("safe"),
+        _struct("generator", GENERATOR, Generator),
+        Column("batch", pa.int32(), int, int),
+        Column("edit_box", BOX, list, lambda box: Box(*box)),
+        Column("preservation", PRESERVATION, Preservation.to_dict, _read_preservation),
+    ),
+    "judge": (
+        Column(
+            "judgements",
+            pa.list_(JUDGEMENT),
+            lambda judgements: [judgement._asdict() for judgement in judgements],
+            lambda rows: [Judgement(**row) for row in rows],
+        ),
+        _struct("identity", IDENTITY, Identity),
+    ),
+}
+_REJECT = _struct("reject", REJECT, Reject)
+
+
+def dump(stage: str, candidates: Sequence[Candidate]) -> bytes:
+    """The part of `stage` for these candidates, as Parquet bytes that depend on nothing else."""
+    columns: dict[str, Any] = {"source_id": pa.array([c.source_id for c in candidates], pa.string())}
+    for column in (*COLUMNS[stage], _REJECT):
+        values = (getattr(candidate, column.name) for candidate in candidates)
+        columns[column.name] = pa.array([v if v is None else column.write(v) for v in values], column.type)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="NONE", use_dictionary=False, write_statistics=False)
+    return buffer.getvalue()
+
+
+def load(stage: str, data: bytes, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that reached `stage`, with what it added; `candidates` are those that its predecessor let pass.
+
+    A part of the edit stage may hold each of them several times in a row, one for each attempt.
+    """
+    rows = pq.read_table(io.BytesIO(data)).to_pylist()
+    if stage == "source":
+        return [_apply(_new(row), stage, row) for row in rows]
+    attempts = len(rows) // len(candidates) if candidates and stage == "edit" else 1
+    entered = [candidate for candidate in candidates for _ in range(attempts)]
+    if [row["source_id"] for row in rows] != [candidate.source_id for candidate in entered]:
+        raise ValueError(f"the part of stage {stage} is not of the same sources as the one before it")
+    copied = [replace(candidate, judgements=[]) for candidate in entered] if attempts > 1 else entered
+    return [_apply(candidate, stage, row) for candidate, row in zip(copied, rows, strict=True)]
+
+
+def _new(row: dict[str, Any]) -> Candidate:
+    return Candidate(row["source_id"], row["category"], Origin(**row["origin"]), Picture(row["unsafe"]))
+
+
+def _apply(candidate: Candidate, stage: str, row: dict[str, Any]) -> Candidate:
+    for column in (*COLUMNS[stage], _REJECT):
+        value = row[column.name]
+        setattr(candidate, column.name, value if value is None else column.read(value))
+    if stage == "instruct" and row["answer"] is not None:
+        outcome = candidate.instruction or candidate.reject
+        assert outcome is not None
+        candidate.answer = Answer(outcome, **row["answer"])
+    return candidate

@@ -1,0 +1,74 @@
+"""What a run came to, in lines below its funnel: the yield of each round and category, tokens and cost, batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+
+_MILLION = 1_000_000
+
+
+def by_round(funnel: Mapping[str, Any]) -> Iterator[tuple[int, int, int]]:
+    """Round (from 1), the sources that went into it, and those of them that have a pair the judges let pass."""
+    stages = {stage["stage"]: stage for stage in funnel["stages"]}
+    number = 1
+    while (begun := stages.get(_step("instruct", number))) is not None:
+        yield number, begun["in"], stages[_step("judge", number)]["out"]
+        number += 1
+
+
+def by_category(funnel: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
+    """Category, its sources, those with a pair that the judges let pass, and the reasons of its rejects."""
+    sources: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    for stage in funnel["stages"]:
+        for slug, cell in stage["by_category"].items():
+            if stage["stage"] == "source":
+                sources[slug] += cell["out"]
+            if stage["stage"].split("-")[0] == "judge":
+                passed[slug] += cell["out"]
+            if stage["stage"] not in ("select", "controls"):
+                reasons.setdefault(slug, Counter()).update(cell["rejected"])
+    return [
+        (slug, sources[slug], passed[slug], ", ".join(f"{n} {reason}" for reason, n in reasons[slug].most_common()))
+        for slug in sorted(reasons)
+    ]
+
+
+def lines(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each round where there are several, for the tokens, and for the batches of the editor."""
+    rounds = list(by_round(funnel))
+    for number, begun, passed in rounds if len(rounds) > 1 else []:
+        share = f" ({passed / begun:.0%})" if begun else ""
+        yield f"round {number}: {passed} of {begun} sources came through{share}"
+    yield from _tokens(run, funnel)
+    batches = Counter(size for stage in funnel["stages"] for size in _batches(run, stage["stage"]))
+    if set(batches) - {1}:
+        yield "edited in batches of " + ", ".join(f"{size} ({batches[size]} images)" for size in sorted(batches)[::-1])
+
+
+def _tokens(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
+    spent = [stage["tokens"] for stage in funnel["stages"] if "tokens" in stage]
+    if not spent:
+        return
+    prompt, answer = (sum(tokens[kind] for tokens in spent) for kind in ("prompt", "answer"))
+    instructor = run.read_json(RECIPE)["parts"]["instructor"]
+    cost = (prompt * instructor.get("prompt_price", 0) + answer * instructor.get("answer_price", 0)) / _MILLION
+    yield f"instructions: {prompt:,} tokens read, {answer:,} written" + (f", at a cost of {cost:,.2f}" if cost else "")
+
+
+def _batches(run: RunFolder, step: str) -> Iterator[int]:
+    """The size of the batch of each image that was edited in a step: smaller ones where memory ran out."""
+    if step.split("-")[0] != "edit":
+        return
+    for name in run.files():
+        if name.startswith(f"{step}/part-"):
+            yield from (row["batch"] for row in run.rows(name, ["batch"]) if row["batch"])
+
+
+def _step(stage: str, number: int) -> str:
+    return stage if number == 1 else f"{stage}-{number}"

@@ -1,0 +1,57 @@
+"""A contact sheet: pairs side by side, the edit box drawn, as one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Box
+
+_MARGIN, _CAPTION = 12, 40
+_PAPER, _INK, _GREY = "white", "#1a1a1a", "#666666"
+_UNSAFE, _SAFE = "#d1242f", "#1a7f37"
+
+
+class Shown(NamedTuple):
+    """A pair on the sheet: its two images, its edit box, and two lines of caption."""
+
+    unsafe: Image.Image
+    safe: Image.Image
+    box: Box
+    title: str
+    text: str
+
+
+def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: int = 220) -> None:
+    """Draw the pairs, `columns` in a row and each image `side` pixels high at most, and write them to `path` as PNG."""
+    rows = -(-len(pairs) // columns)
+    width, height = 2 * side + 2 * _MARGIN, side + _CAPTION + _MARGIN
+    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), _PAPER)
+    for index, pair in enumerate(pairs):
+        x, y = _MARGIN + index % columns * width, _MARGIN + index // columns * height
+        sheet.paste(_framed(pair.unsafe, pair.box, side, _UNSAFE), (x, y + _CAPTION))
+        sheet.paste(_framed(pair.safe, pair.box, side, _SAFE), (x + side + 4, y + _CAPTION))
+        draw = ImageDraw.Draw(sheet)
+        _write(draw, (x, y), pair.title, 15, _INK, 2 * side)
+        _write(draw, (x, y + 19), pair.text, 13, _GREY, 2 * side)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, format="PNG")
+
+
+def _framed(image: Image.Image, box: Box, side: int, colour: str) -> Image.Image:
+    scale = side / max(image.size)
+    small = image.convert("RGB").resize((round(image.width * scale), round(image.height * scale)))
+    x0, y0, x1, y1 = (round(edge * scale) for edge in box)
+    ImageDraw.Draw(small).rectangle((x0 - 3, y0 - 3, x1 + 2, y1 + 2), outline=colour, width=2)
+    return small
+
+
+def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: str, width: int) -> None:
+    font = ImageFont.load_default(size)
+    while text and draw.textlength(text, font) > width:
+        text = text[:-2].rstrip() + "…"
+    draw.text(at, text, fill=colour, font=font)

@@ -1,0 +1,57 @@
+"""The one path by which every published image is encoded and hashed, so that nothing tells which was edited."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING
+
+from safetypairs_hf.core.records import Box, Picture
+
+if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Pixels
+
+# Level 4 is within 3% of the size of zlib's default 6 on our scenes and takes about half its time.
+PNG_LEVEL = 4
+
+
+def encode(pixels: Pixels) -> Picture:
+    """Encode (height, width, 3) uint8 RGB pixels as PNG: lossless, no metadata, equal bytes for equal pixels."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=PNG_LEVEL)
+    picture = Picture(buffer.getvalue())
+    picture.pixels = pixels
+    return picture
+
+
+def sha256(data: bytes) -> str:
+    """The hex SHA-256 of an encoded file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def perceptual_hash(picture: Picture) -> bytes:
+    """The PDQ hash of an image, 32 bytes. Two images within 31 of 256 bits are near-duplicates (Meta, 2019)."""
+    return pdq(picture.pixels)
+
+
+def pdq(pixels: Pixels) -> bytes:
+    """`perceptual_hash` of (height, width, 3) uint8 RGB pixels."""
+    import numpy as np
+    import pdqhash
+
+    bits, _quality = pdqhash.compute(np.ascontiguousarray(pixels))
+    return np.packbits(bits.astype(np.uint8)).tobytes()
+
+
+def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
+    """The smallest box around the pixels that differ (None where none does) and their share of the image, in [0, 1]."""
+    import numpy as np
+
+    mask = (before != after).any(axis=2)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return None, 0.0
+    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return box, int(mask.sum()) / mask.size

@@ -1,0 +1,267 @@
+"""The record types that flow through a build, and the protocols of what works on them.
+
+This module imports nothing of ours: every other module may import it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+else:
+    Pixels = Any  # numpy is not imported for a name that only a type checker needs
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; `x1` and `y1` are exclusive, so `x1 - x0` is the width."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+class Picture:
+    """An encoded image and its pixels; whichever is missing is made when first asked for.
+
+    `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.data)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+class Origin(NamedTuple):
+    """Where a source image came from: `dataset` and `id` find it again, `license` is an SPDX id."""
+
+    dataset: str
+    id: str
+    license: str
+
+
+class Instruction(NamedTuple):
+    """What an instructor writes for one image: what makes it unsafe, the smallest edit that mends it, and where.
+
+    `caption_unsafe` and `caption_safe` describe the two members, where the instructor gives them.
+    """
+
+    critical_feature: str
+    text: str
+    region: Box | None
+    caption_unsafe: str = ""
+    caption_safe: str = ""
+
+
+class Answer(NamedTuple):
+    """What an instructor made of one image, with the text that it wrote and what that cost in tokens (0: none)."""
+
+    outcome: Instruction | Reject
+    raw: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
+class Edited(NamedTuple):
+    """An edited image, and how many images were in the batch that it was made in."""
+
+    pixels: Pixels
+    batch: int = 1
+
+
+class Verdict(NamedTuple):
+    """What a judge or guard says of one image.
+
+    `p_unsafe`: P(unsafe) in [0, 1], or None where it abstains. `note`: a short reason in snake_case where the judge
+    has one (it becomes the reject's reason in a build). `raw`: the raw answer, where there was one.
+    """
+
+    p_unsafe: float | None
+    note: str = ""
+    raw: str = ""
+
+
+class Judgement(NamedTuple):
+    """One judge on both members of a pair: P(unsafe) before and after the edit."""
+
+    name: str
+    p_unsafe_before: float | None
+    p_unsafe_after: float | None
+
+
+class Distance(NamedTuple):
+    """A distance between the two members by name; 0.0 = equal, the scale is the measure's own."""
+
+    name: str
+    distance: float
+
+
+class Preservation(NamedTuple):
+    """How much of the image stayed: SSIM outside the edit box (1.0 = equal), and the share of pixels that changed."""
+
+    ssim_outside: float
+    changed_fraction: float
+    distances: tuple[Distance, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values, as a Parquet struct takes them."""
+        return {**self._asdict(), "distances": [distance._asdict() for distance in self.distances]}
+
+
+class Generator(NamedTuple):
+    """What made the safe member: names with versions, the seed of the edit, and which attempt it was (from 0)."""
+
+    instructor: str
+    editor: str
+    revision: str
+    seed: int
+    attempt: int
+
+
+class Reject(NamedTuple):
+    """Why a source left the road: at which stage, the reason in snake_case, and a sentence of detail.
+
+    `final`: another round cannot help (the source itself is not what the policy is about).
+    """
+
+    stage: str
+    reason: str
+    detail: str = ""
+    final: bool = False
+
+
+class Identity(NamedTuple):
+    """What a pair is known by, and known again by in a later release.
+
+    `pair_id` is 16 hex; of each file there is the SHA-256 (hex) and the PDQ hash (32 bytes). `family` names what the
+    pair shares with others that were made from it (a photograph); "" where it shares nothing.
+    """
+
+    pair_id: str
+    unsafe_sha256: str
+    safe_sha256: str
+    unsafe_phash: bytes
+    safe_phash: bytes
+    family: str
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One source image on its way to becoming a pair; each stage fills in its part, or sets `reject`.
+
+    `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
+    (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
+    `round` counts from 0; `feedback` has why each earlier attempt failed, oldest first, for the instructor.
+    `answer` is what the instructor said; `batch` how many images were edited together with this one. `edit_box` is the
+    smallest box around what changed, None where nothing did.
+    """
+
+    source_id: str
+    category: str
+    origin: Origin
+    unsafe: Picture
+    hint: dict[str, Any] = field(default_factory=dict)
+    family: str = ""
+    round: int = 0
+    feedback: tuple[str, ...] = ()
+    answer: Answer | None = None
+    instruction: Instruction | None = None
+    safe: Picture | None = None
+    generator: Generator | None = None
+    batch: int = 1
+    edit_box: Box | None = None
+    judgements: list[Judgement] = field(default_factory=list)
+    preservation: Preservation | None = None
+    identity: Identity | None = None
+    reject: Reject | None = None
+
+
+# The kinds of controls; `building/controls.py` says how each is made.
+CONTROL_KINDS = ("null_edit", "neutral_edit", "both_regenerated")
+
+
+class Control(NamedTuple):
+    """A control of the pair `pair_id`: two pictures with the labels of the pair's own, or a reject."""
+
+    pair_id: str
+    kind: str
+    unsafe: Picture | None = None
+    safe: Picture | None = None
+    judgements: tuple[Judgement, ...] = ()
+    reject: Reject | None = None
+
+
+class Source(Protocol):
+    """Gives the candidates numbered `start` to `stop`: a pure function of the recipe, in any order, in any process."""
+
+    @property
+    def size(self) -> int | None:
+        """How many candidates there are, or None where they never end."""
+        ...
+
+    def take(self, start: int, stop: int) -> list[Candidate]: ...
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """Inputs that can never become a candidate (a broken file in a folder), by name."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash of the inputs outside the recipe (a folder's files); "" where there are none."""
+        ...
+
+
+class Instructor(Protocol):
+    """Writes the edit for each candidate, one Answer each; a Reject in it says why there is none."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]: ...
+
+
+class Editor(Protocol):
+    """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape.
+
+    What is edited together is decided by the arguments of one call alone. An editor that works in a latent space also
+    has `round_trip(images) -> list[Pixels]`: through its autoencoder and back, with no edit.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def revision(self) -> str: ...
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Edited | Reject]: ...
+
+
+class Judge(Protocol):
+    """P(unsafe) of images under a category's policy. A guard that is evaluated and a judge in a build are the same.
+
+    `regions`: where the edit was, or None for the whole image. The answer has one Verdict an image, in order. Judges
+    that share weights or training share a `family` (its `name` where it has no such attribute).
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]: ...

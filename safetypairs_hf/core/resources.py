@@ -1,0 +1,21 @@
+"""Where the recipes, the card's template and the loading script are, in a wheel as in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def folder(name: str) -> Path:
+    """The folder `name` ("builders", "dataset_card", "loading_script").
+
+    Raises:
+        SafetyPairsError: it is in neither place, so the installation is broken.
+    """
+    for path in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
+        if path.is_dir():
+            return path
+    raise SafetyPairsError(f"this installation has no {name!r} folder; install safetypairs-hf again")

@@ -1,0 +1,134 @@
+"""The run folder: any fsspec URL. A file in it is whole or not there; what is there is never done again."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import RunError
+
+RECIPE, FUNNEL = "recipe.json", "funnel.json"
+
+
+class RunFolder:
+    """Reads and writes the files of a run.
+
+    Args:
+        url: a local path or any fsspec URL.
+
+    Raises:
+        RunError: the URL names no file system that is installed, or a file that is not a folder.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise RunError(
+                f"cannot use {url!r} as a run folder: {error}; give a local path or an fsspec URL"
+            ) from error
+        if self.fs.isfile(self.root):
+            raise RunError(f"{url!r} is a file; a run needs a folder: name another --out")
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes see the same files; fsspec's memory file system is each process's own."""
+        return "memory" not in self.fs.protocol
+
+    def part(self, stage: str, unit: int) -> str:
+        return f"{stage}/part-{unit:05d}.parquet"
+
+    def has(self, name: str) -> bool:
+        return bool(self.fs.isfile(f"{self.root}/{name}"))
+
+    def read(self, name: str) -> bytes:
+        data: bytes = self.fs.cat_file(f"{self.root}/{name}")
+        return data
+
+    def rows(self, name: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The rows of a Parquet file, reading no more than `columns` of it."""
+        with self.checked(name):
+            path = f"{self.root}/{name}"
+            table = pq.read_table(path, columns=columns, filesystem=self.fs, partitioning=None)
+            rows: list[dict[str, Any]] = table.to_pylist()
+            return rows
+
+    @contextlib.contextmanager
+    def checked(self, name: str) -> Iterator[None]:
+        """Reading a part: what is damaged is a RunError that says which file, as it was whole when it was written."""
+        try:
+            yield
+        except (pa.ArrowException, ValueError, KeyError) as error:
+            raise RunError(
+                f"{self.url}/{name} is damaged ({type(error).__name__}); delete it, and funnel.json, and build again"
+            ) from error
+
+    def remove(self, name: str) -> None:
+        if self.has(name):
+            self.fs.rm_file(f"{self.root}/{name}")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file by a temporary name and a rename, so that a kill leaves either all of it or none."""
+        final = f"{self.root}/{name}"
+        temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
+        try:
+            self.fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
+            with self.fs.open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                if "file" in self.fs.protocol:
+                    os.fsync(file.fileno())
+            self.fs.mv(temporary, final)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.fs.rm_file(temporary)
+            raise RunError(_explain(self.url, error)) from error
+
+    def read_json(self, name: str) -> Any:
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise RunError(f"{self.url}/{name} is not JSON ({error}); was it edited by hand?") from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write(name, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+    def files(self) -> list[str]:
+        """Every file in the folder, relative, sorted; [] where there is no folder."""
+        found = self.fs.find(self.root) if self.fs.isdir(self.root) else []
+        return sorted(path.removeprefix(self.root).lstrip("/") for path in found)
+
+    def sweep(self) -> None:
+        """Remove what killed writes left behind. Safe beside a second builder: it finds its own file whole or gone."""
+        for name in self.files():
+            if ".tmp-" in name:
+                with contextlib.suppress(OSError):
+                    self.fs.rm_file(f"{self.root}/{name}")
+
+
+def open_run(url: str) -> RunFolder:
+    """A run folder that exists.
+
+    Raises:
+        RunError: there is no run at `url`.
+    """
+    run = RunFolder(url)
+    if not run.has(RECIPE):
+        raise RunError(f"{url!r} holds no run (no {RECIPE}); make one: safetypairs build icons --out {url}")
+    return run
+
+
+def _explain(url: str, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left to write {url}; free some and run the same command again: what is done is kept"
+    return f"cannot write {url}: {error.strerror or error}; choose a folder that you may write to"

@@ -1,0 +1,73 @@
+"""Semantic versions of a dataset: patch for card and metadata, minor for added pairs, major for removed ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from safetypairs_hf.core.errors import PublishError
+
+
+class Version(NamedTuple):
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def tag(self) -> str:
+        return f"v{self}"
+
+
+def parse(text: str) -> Version:
+    """ "1.2.0" or "v1.2.0" as a Version.
+
+    Raises:
+        PublishError: it is not three whole numbers.
+    """
+    match = re.fullmatch(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", text)
+    if not match:
+        raise PublishError(f"{text!r} is not a version; expected three whole numbers such as 1.2.0")
+    return Version(*(int(number) for number in match.groups()))
+
+
+def by_version(tags: Mapping[str, str]) -> dict[Version, str]:
+    """The tags that `publish` could have made (v1.2.0), oldest first, each with its commit; any other is left out."""
+    found = {}
+    for tag, commit in tags.items():
+        try:
+            version = parse(tag)
+        except PublishError:  # somebody made it for something else
+            continue
+        if tag == version.tag:
+            found[version] = commit
+    return dict(sorted(found.items()))
+
+
+def least(last: Version, added: int, removed: int) -> Version:
+    """The smallest version that the difference from `last` allows; a relabelled pair counts as removed."""
+    if removed:
+        return Version(last.major + 1, 0, 0)
+    if added:
+        return Version(last.major, last.minor + 1, 0)
+    return Version(last.major, last.minor, last.patch + 1)
+
+
+def check(version: Version, last: Version | None, added: int, removed: int, relabelled: int = 0) -> None:
+    """Refuse a version that is not above the last one, or is too small for the difference.
+
+    Raises:
+        PublishError: with the least version that would do.
+    """
+    if last is None:
+        return
+    smallest = least(last, added, removed + relabelled)
+    if version <= last:
+        raise PublishError(f"version {version} is not above the last one, {last}; give {smallest} or more")
+    if version < smallest:
+        counts = (removed, "removed"), (relabelled, "relabelled"), (added, "added")
+        what = next(f"{count} pairs are {done}" for count, done in counts if count)
+        raise PublishError(f"version {version} is too small a step from {last}: {what}; give {smallest} or more")

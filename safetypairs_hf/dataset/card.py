@@ -1,0 +1,240 @@
+"""The dataset card and changelog: the template in `dataset_card/`, every figure from the manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jinja2
+import yaml
+
+from safetypairs_hf.core import funnel
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.resources import folder
+from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown
+from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
+from safetypairs_hf.taxonomy.categories import CATEGORIES, SLUGS
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def render(manifest: Manifest, name: str) -> dict[str, str]:
+    """README.md and CHANGELOG.md of a version; `name` is what `load_dataset` takes."""
+    header = yaml.safe_dump(
+        metadata(manifest, name), sort_keys=False, allow_unicode=True, width=118, default_flow_style=None
+    )
+    return {"README.md": f"---\n{header}---\n\n{_prose(manifest, name)}", "CHANGELOG.md": changelog(manifest)}
+
+
+def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
+    """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
+    found = configs(manifest)
+    # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
+    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))[:16]}"}
+    return {
+        **resource("metadata.yaml"),
+        **licenses.metadata((release["license"] for release in manifest.releases), name),
+        "size_categories": [next((text for limit, text in _SIZES if len(manifest.entries) < limit), "10M<n<100M")],
+        "configs": [
+            {
+                "config_name": config,
+                **({"default": True} if config == "default" else {}),
+                **identity,
+                "data_files": [{"split": view.split, "path": view.glob} for view in views],
+            }
+            for config, views in found.items()
+        ],
+        "dataset_info": [_info(config, views) for config, views in found.items()],
+    }
+
+
+class View(NamedTuple):
+    """A split of a config: the glob of its files and what they hold (rows, where they are not pairs)."""
+
+    split: str
+    glob: str
+    total: Total
+
+
+def configs(manifest: Manifest) -> dict[str, list[View]]:
+    """The configs; each lists only splits that hold rows. All but `controls` and `failures` are views of the pairs."""
+    totals = manifest.totals()
+    splits = splits_of(totals)
+    present = [slug for slug in SLUGS if any(slug in totals[split] for split in splits)]
+    views = {"default": [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]}
+    if "test" in totals:
+        test = totals["test"]
+        views["by_category"] = [
+            View(slug, f"data/test/{slug}/*.parquet", test[slug]) for slug in present if slug in test
+        ]
+    for slug in present:
+        views[slug] = [
+            View(split, f"data/{split}/{slug}/*.parquet", totals[split][slug])
+            for split in splits
+            if slug in totals[split]
+        ]
+    return views | _beside(manifest, splits)
+
+
+def _beside(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
+    """`controls` and `failures`, where there are such files."""
+    globs = {"controls": [(split, f"controls/{split}/*/*.parquet", f"controls/{split}/") for split in splits]}
+    globs["failures"] = [("train", "failures/*/*.parquet", failure_rows.ROOT)]
+    views = {
+        config: [View(split, glob, total) for split, glob, root in of if (total := _held(manifest, root)).pairs]
+        for config, of in globs.items()
+    }
+    return {config: found for config, found in views.items() if found}
+
+
+def _held(manifest: Manifest, root: str) -> Total:
+    held = [counts for name, counts in manifest.beside.items() if name.startswith(root)]
+    return Total(sum(counts["rows"] for counts in held), sum(counts["size"] for counts in held))
+
+
+def splits_of(totals: Mapping[str, Any]) -> list[str]:
+    """The splits that hold pairs, `train` before `test`."""
+    return [split for split in ("train", "test") if split in totals]
+
+
+def resource(file: str) -> Any:
+    """A YAML file of `dataset_card/`."""
+    return yaml.safe_load((folder("dataset_card") / file).read_text(encoding="utf-8"))
+
+
+def on_hub(name: str) -> bool:
+    """Whether `name` is org/name on the Hub rather than a folder."""
+    return not name.startswith((".", "/", "~"))
+
+
+def citation(manifest: Manifest, name: str) -> str:
+    """BibTeX of the method's paper and of this version. No year: a release knows no clock."""
+    where = f"https://huggingface.co/datasets/{name}" if on_hub(name) else markdown.line(name)
+    key = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "safetypairs"
+    dataset = (
+        f"@misc{{{key}-v{manifest.version},\n"
+        f"  title        = {{{_bibtex(name)}, version {manifest.version}}},\n"
+        f"  howpublished = {{{_bibtex(where)}}},\n"
+        "  note         = {Counterfactual image pairs, made with safetypairs-hf}\n}"
+    )
+    return f"{(folder('dataset_card') / 'paper.bib').read_text(encoding='utf-8')}\n{dataset}"
+
+
+def changelog(manifest: Manifest) -> str:
+    """CHANGELOG.md, newest first."""
+    lines = ["# Changelog", ""]
+    for release in reversed(manifest.releases):
+        what = markdown.plain(release["summary"])
+        lines += [f"## {release['version']}", "", f"{what}; {release['pairs']} pairs in all.", ""]
+    return "\n".join(lines)
+
+
+def _prose(manifest: Manifest, name: str) -> str:
+    loader = jinja2.FileSystemLoader(folder("dataset_card"))
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= {"plain": markdown.plain, "code": markdown.code, "quoted": _quoted}
+    totals = manifest.totals()
+    splits = splits_of(totals)
+    release = manifest.releases[-1]
+    stages = release["funnel"]
+    return environment.get_template("README.md.jinja").render(
+        title=name.rstrip("/").rsplit("/", 1)[-1],
+        name=name,
+        on_hub=on_hub(name),
+        version=release["version"],
+        pairs=len(manifest.entries),
+        reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),
+        groups=len({entry.group for entry in manifest.entries}),
+        categories=CATEGORIES,
+        present=[each for each in CATEGORIES if any(each.slug in totals[split] for split in splits)],
+        splits=splits,
+        counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
+        by_category="test" in totals,
+        columns=resource("columns.yaml"),
+        beside=resource("beside.yaml"),
+        release=release,
+        judging=release["judging"],
+        judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
+        funnel=list(funnel.rows({"stages": stages})),
+        stages=[stage["stage"] for stage in stages],
+        yields=list(_yields(stages)),
+        controls=_controls(manifest),
+        failures={
+            slug: total.pairs for slug in SLUGS if (total := _held(manifest, f"{failure_rows.ROOT}{slug}/")).pairs
+        },
+        restricted=_restricted(manifest),
+        sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
+        takedowns=len(manifest.takedowns),
+        releases=manifest.releases[::-1],
+        citation=citation(manifest, name),
+    )
+
+
+def _yields(stages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For each category the number left after each stage, and which share of the source's the judges let pass."""
+    by_stage = {stage["stage"]: stage["by_category"] for stage in stages}
+    for slug in SLUGS:
+        left = {stage: of.get(slug, {"out": 0})["out"] for stage, of in by_stage.items()}
+        if any(left.values()):
+            share = f"{left['judge'] / left['source']:.0%}" if left["source"] else ""
+            yield {"category": f"`{slug}`", "left": list(left.values()), "share": share}
+
+
+def _controls(manifest: Manifest) -> dict[str, Any] | None:
+    """The controls in sum, and for each of the build's judges what they tell of it; None where there are none."""
+    tallies = [held for name, held in manifest.beside.items() if name.startswith(control_rows.ROOT)]
+    if not tallies:
+        return None
+    total = control_rows.summed(tallies)
+    judges = [
+        {
+            "name": name,
+            "pairs": n,
+            "right": f"{right / n:.4f}" if n else "",
+            "regenerated": f"{regenerated / n:.4f}" if n else "",
+            "gap": f"{(right - regenerated) / n:+.4f}" if n else "",
+            "kept": f"{kept / nulls:.4f} of {nulls}" if nulls else "",
+        }
+        for name, (n, right, regenerated, nulls, kept) in total["judges"].items()
+    ]
+    neutral = [release["neutral"] for release in manifest.releases if "neutral" in release]
+    return {**total, "judges": judges, "neutral": list(dict.fromkeys(neutral))}
+
+
+def _settings(judge: Mapping[str, Any]) -> str:
+    found = {key: value for key, value in sorted(judge.items()) if key not in ("class", "holds_model")}
+    return ", ".join(f"{key} = {value}" for key, value in found.items()) or "none"
+
+
+def _info(config: str, views: Sequence[View]) -> dict[str, Any]:
+    """What lets `load_dataset` notice that a file is missing."""
+    splits = [{"name": view.split, "num_bytes": view.total.size, "num_examples": view.total.pairs} for view in views]
+    return {"config_name": config, "splits": splits}
+
+
+def _sum(totals: Iterable[Total]) -> Total:
+    pairs, sizes = zip(*totals, strict=True)
+    return Total(sum(pairs), sum(sizes))
+
+
+def _quoted(text: str) -> str:
+    """A Python string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _bibtex(text: str) -> str:
+    return re.sub(r"([\\{}%#&$_])", r"\\\1", markdown.line(text))
+
+
+def _restricted(manifest: Manifest) -> list[tuple[str, str]]:
+    """The models behind any release whose licences restrict what may be published of their output, each once."""
+    found = ((model["model"], model["license"]) for release in manifest.releases for model in release["restricted"])
+    return list(dict.fromkeys(found))

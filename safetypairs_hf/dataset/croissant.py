@@ -1,0 +1,271 @@
+"""croissant.json: the dataset in Croissant 1.0 with responsible-AI fields, which the Hub's generated file lacks.
+
+The data is one FileSet over all Parquet files, so the file does not grow with the dataset. On the Hub the set lies in
+the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
+is that of huggingface.co whatever HF_ENDPOINT says, so that the text depends on nothing but the version; who reads from
+another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. There is no datePublished, which
+mlcroissant warns of: a release knows no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from safetypairs_hf.core.records import CONTROL_KINDS
+from safetypairs_hf.dataset import card, licenses, markdown
+from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
+from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, IMAGE
+from safetypairs_hf.taxonomy.categories import CATEGORIES, SLUGS
+
+_REPO = "repo"
+_FILES = "files"
+_PAIRS = "pairs"
+_LABELS = {"category": SLUGS, "direction": DIRECTIONS, "control": CONTROL_KINDS}
+# No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
+_NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
+
+
+def render(manifest: Manifest, name: str) -> dict[str, str]:
+    """croissant.json of a version; `name` is what `load_dataset` takes."""
+    return {"croissant.json": _lines(described(manifest, name)) + "\n"}
+
+
+def _lines(value: Any, depth: int = 0) -> str:
+    """JSON with a line for each key of the top and each field of a record set: indented, it would be 25 kB, not 15."""
+    if isinstance(value, dict) and (depth == 0 or "field" in value):
+        inner = ",\n".join(f"{json.dumps(key)}: {_lines(each, depth + 1)}" for key, each in value.items())
+        return f"{{\n{inner}\n}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(_lines(each, depth + 1) for each in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def described(manifest: Manifest, name: str) -> dict[str, Any]:
+    """The version as JSON-LD."""
+    fixed = card.resource("metadata.yaml")
+    owner, _, title = name.rstrip("/").rpartition("/")
+    where = f"https://huggingface.co/datasets/{name}"
+    of_hub = {
+        "url": where,
+        "creator": {"@type": "sc:Organization", "name": owner, "url": f"https://huggingface.co/{owner}"},
+    }
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "name": markdown.line(title) or fixed["pretty_name"],
+        "description": (
+            "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
+            f"about. Version {manifest.version}, {len(manifest.entries)} pairs."
+        ),
+        **(of_hub if card.on_hub(name) else {}),
+        "version": str(manifest.version),
+        "license": sorted({licenses.url(release["license"]) for release in manifest.releases}),
+        "keywords": fixed["tags"],
+        "inLanguage": fixed["language"],
+        "citeAs": card.citation(manifest, name),
+        **_responsible(manifest),
+        "distribution": _distribution(manifest, where if card.on_hub(name) else None),
+        "recordSet": [_pairs(card.splits_of(manifest.totals())), *_beside(manifest), _categories()],
+    }
+
+
+def _responsible(manifest: Manifest) -> dict[str, Any]:
+    judges = [markdown.line(judge["class"]) for judge in manifest.releases[-1]["judging"]["judges"]]
+    return {
+        **card.resource("responsible_ai.yaml"),
+        "rai:annotationsPerItem": f"{len(judges)} judge{'' if len(judges) == 1 else 's'}",
+        "rai:machineAnnotationTools": judges,
+        "rai:dataReleaseMaintenancePlan": (
+            "Semantic versions: patch for card and metadata, minor for added pairs, major for removed or changed ones. "
+            f"This is release {len(manifest.releases)}; each is listed in CHANGELOG.md."
+        ),
+    }
+
+
+def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]:
+    sets = [_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet")]
+    for name, (_, folders, _) in _held(manifest).items():
+        what = f"The config {name}: {name}/{folders}/<version>-<n>.parquet."
+        sets.append(_set(f"{name}-files", what, f"{name}/{'*/' * len(folders.split('/'))}*.parquet"))
+    if where is None:
+        return sets
+    repo = {
+        "@type": "cr:FileObject",
+        "@id": _REPO,
+        "name": _REPO,
+        "description": "The Git repo of the dataset at this version.",
+        "contentUrl": f"{where}/tree/refs%2Ftags%2Fv{manifest.version}",
+        "encodingFormat": "git+https",
+        "sha256": _NO_CHECKSUM,
+    }
+    return [repo, *({**files, "containedIn": {"@id": _REPO}} for files in sets)]
+
+
+def _set(name: str, description: str, includes: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "description": description,
+        "encodingFormat": "application/x-parquet",
+        "includes": includes,
+    }
+
+
+def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, str]]:
+    """The configs beside the pairs that hold rows: their columns, folders and key ("" where a row has no one key)."""
+    every = {
+        "controls": (CONTROL_COLUMNS, "<split>/<category>", ""),
+        "failures": (FAILURE_COLUMNS, "<category>", "failure_id"),
+    }
+    return {name: of for name, of in every.items() if name in card.configs(manifest)}
+
+
+def _beside(manifest: Manifest) -> list[dict[str, Any]]:
+    """A record set for each of the configs beside the pairs."""
+    texts = card.resource("beside.yaml")
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": name,
+            "name": name,
+            "description": f"The config {name}; see README.md.",
+            **({"key": {"@id": f"{name}/{key}"}} if key else {}),
+            "field": [
+                _field(name, f"{name}-files", [column], arrow, _text(column, texts[name][column]))
+                for column, arrow in columns.items()
+            ],
+        }
+        for name, (columns, _, key) in _held(manifest).items()
+    ]
+
+
+def _pairs(splits: list[str]) -> dict[str, Any]:
+    """A record a pair, with every published column, and its split."""
+    texts = card.resource("columns.yaml")
+    split = {
+        "@type": "cr:Field",
+        "@id": f"{_PAIRS}/split",
+        "name": "split",
+        "description": "The split, from the file's path.",
+        "dataType": "sc:Text",
+        "source": {
+            "fileSet": {"@id": _FILES},
+            "extract": {"fileProperty": "fullpath"},
+            "transform": {"regex": f"^data/({'|'.join(splits)})/.*$"},
+        },
+    }
+    return {
+        "@type": "cr:RecordSet",
+        "@id": _PAIRS,
+        "name": _PAIRS,
+        "description": "The pairs.",
+        "key": {"@id": f"{_PAIRS}/pair_id"},
+        "field": [
+            split,
+            *(
+                _field(_PAIRS, _FILES, [column], arrow, _text(column, texts[column]))
+                for column, arrow in COLUMNS.items()
+            ),
+        ],
+    }
+
+
+def _text(column: str, text: str) -> str:
+    labels = _LABELS.get(column)
+    return (
+        text if labels is None else f"{text} A number: {', '.join(f'{i} {label}' for i, label in enumerate(labels))}."
+    )
+
+
+def _field(records: str, files: str, path: list[str], arrow: pa.DataType, text: str = "") -> dict[str, Any]:
+    """The field at `path`, a column and the keys within it, of a record set over a file set."""
+    field: dict[str, Any] = {"@type": "cr:Field", "@id": "/".join([records, *path]), "name": "/".join(path)}
+    field |= {"description": text} if text else {}
+    if pa.types.is_list(arrow):
+        field["repeated"] = True
+        arrow = arrow.value_type
+    if pa.types.is_struct(arrow) and arrow != IMAGE:
+        inner = [arrow.field(number) for number in range(arrow.num_fields)]
+        field["subField"] = [_field(records, files, [*path, each.name], each.type) for each in inner]
+        return field
+    keys = [*path[1:], *(["bytes"] if arrow == IMAGE else [])]
+    source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": path[0]}}
+    if keys:
+        source["transform"] = [{"jsonPath": key} for key in keys]
+    return {**field, "dataType": _type(arrow), "source": source}
+
+
+def _type(arrow: pa.DataType) -> str:
+    if arrow == IMAGE:
+        return "sc:ImageObject"
+    if pa.types.is_integer(arrow):
+        return "sc:Integer"
+    if pa.types.is_boolean(arrow):
+        return "sc:Boolean"
+    return "sc:Float" if pa.types.is_floating(arrow) else "sc:Text"
+
+
+def _categories() -> dict[str, Any]:
+    """What the numbers of the column `category` stand for."""
+    kinds = {"category": "sc:Integer", "slug": "sc:Text", "code": "sc:Text", "name": "sc:Text"}
+    fields = [
+        {"@type": "cr:Field", "@id": f"categories/{key}", "name": key, "dataType": kind} for key, kind in kinds.items()
+    ]
+    rows = [(number, each.slug, each.code, each.name) for number, each in enumerate(CATEGORIES)]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "categories",
+        "name": "categories",
+        "description": "The nine categories.",
+        "dataType": "sc:Enumeration",
+        "key": {"@id": "categories/category"},
+        "field": fields,
+        "data": [{field["@id"]: value for field, value in zip(fields, row, strict=True)} for row in rows],
+    }
+
+
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}

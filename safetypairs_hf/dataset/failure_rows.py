@@ -1,0 +1,135 @@
+"""The config `failures`: edits that the judges turned down, for preference training. It is no part of the benchmark.
+
+Its files hold a row an attempt. `failures/manifest.parquet` has a row for each of them with its file and hashes: so a
+release that adds some, or takes a source's down, need not read the images of the others.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.dataset.schema import BOX, COLUMNS, FEATURES, GENERATOR, JUDGES, SOURCE
+from safetypairs_hf.taxonomy.categories import SLUGS
+
+ROOT = "failures/"
+NAME = "failures/manifest.parquet"
+
+FAILURE_COLUMNS: dict[str, pa.DataType] = {
+    "failure_id": pa.string(),
+    "category": pa.int64(),
+    "unsafe_image": COLUMNS["unsafe_image"],
+    "edited_image": COLUMNS["safe_image"],
+    "critical_feature": pa.string(),
+    "instruction": pa.string(),
+    "stage": pa.string(),
+    "reason": pa.string(),
+    "detail": pa.string(),
+    "round": pa.int32(),
+    "edit_box": BOX,
+    "policy": pa.string(),
+    "source": SOURCE,
+    "generator": GENERATOR,
+    "judges": JUDGES,
+    "introduced": pa.string(),
+}
+FAILURE_FEATURES: dict[str, dict[str, Any]] = {
+    "category": FEATURES["category"],
+    "unsafe_image": {"_type": "Image"},
+    "edited_image": {"_type": "Image"},
+}
+
+
+class Failed(NamedTuple):
+    """A published failure: what it is known by, the file that holds it, and the bytes of its two images."""
+
+    failure_id: str
+    file: str
+    category: str
+    introduced: str
+    unsafe_sha256: str
+    edited_sha256: str
+    unsafe_phash: bytes
+    edited_phash: bytes
+    family: str
+    size: int
+
+
+_SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(Failed._fields, pa.string()),
+        "unsafe_phash": pa.binary(32),
+        "edited_phash": pa.binary(32),
+        "size": pa.int64(),
+    }
+)
+
+
+def failure_schema() -> pa.Schema:
+    """The schema of a published file of failures."""
+    metadata = {"huggingface": json.dumps({"info": {"features": FAILURE_FEATURES}}, separators=(",", ":"))}
+    return pa.schema(FAILURE_COLUMNS, metadata)
+
+
+def failure_id(candidate: Candidate) -> str:
+    """The same for the same attempt in every run that makes it: a content hash of both files, category and attempt."""
+    assert candidate.safe and candidate.generator
+    files = sha256(candidate.unsafe.data), sha256(candidate.safe.data)
+    return content_id("failure", *files, candidate.category, str(candidate.generator.attempt))
+
+
+def failure_row(candidate: Candidate, policy: str, version: str) -> dict[str, Any]:
+    """The published row of a failed attempt."""
+    assert candidate.safe and candidate.instruction and candidate.generator and candidate.reject
+    return {
+        "failure_id": failure_id(candidate),
+        "category": SLUGS.index(candidate.category),
+        "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
+        "edited_image": {"bytes": candidate.safe.data, "path": None},
+        "critical_feature": candidate.instruction.critical_feature,
+        "instruction": candidate.instruction.text,
+        "stage": candidate.reject.stage,
+        "reason": candidate.reject.reason,
+        "detail": candidate.reject.detail,
+        "round": candidate.round,
+        "edit_box": candidate.edit_box and list(candidate.edit_box),
+        "policy": policy,
+        "source": candidate.origin._asdict(),
+        "generator": candidate.generator._asdict(),
+        "judges": [judgement._asdict() for judgement in candidate.judgements],
+        "introduced": version,
+    }
+
+
+def totals(held: Iterable[Failed]) -> dict[str, dict[str, int]]:
+    """File -> its rows and the bytes of their images, as the main manifest keeps them."""
+    found: dict[str, dict[str, int]] = {}
+    for each in held:
+        of_file = found.setdefault(each.file, {"rows": 0, "size": 0})
+        of_file["rows"] += 1
+        of_file["size"] += each.size
+    return found
+
+
+def dump(held: Sequence[Failed]) -> bytes:
+    """failures/manifest.parquet."""
+    columns = [list(values) for values in zip(*held, strict=True)]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, _SCHEMA.types, strict=True)]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays, schema=_SCHEMA), buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> list[Failed]:
+    """The other way; raises what pyarrow raises where it is damaged, and KeyError where columns lack."""
+    table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+    columns: Mapping[str, list[Any]] = table.select(list(Failed._fields)).to_pydict()
+    return [Failed(*values) for values in zip(*columns.values(), strict=True)]

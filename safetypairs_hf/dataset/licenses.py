@@ -1,0 +1,46 @@
+"""Licences as the Hub and as SPDX name them. A recipe's licence is free text; what the Hub does not know is `other`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import yaml
+
+from safetypairs_hf.core.resources import folder
+
+
+def metadata(licenses: Iterable[str], name: str) -> dict[str, Any]:
+    """The card's `license`, and for one that the Hub does not know `license_name` and `license_link` too."""
+    licenses = sorted(set(licenses))
+    ids = sorted({identifier(text) for text in licenses})
+    found: dict[str, Any] = {"license": ids}
+    if "other" in ids:
+        own = [text for text in licenses if identifier(text) == "other"]
+        words = re.findall(r"[a-z0-9.]+", " and ".join(own).lower())
+        found["license_name"] = "-".join(words)[:80] or "other"
+        link = next((text for text in own if re.fullmatch(r"https?://[\w./%~:?&=+-]+", text)), None)
+        on_hub = not name.startswith((".", "/", "~"))
+        link = link or (f"https://huggingface.co/datasets/{name}#licence-and-source" if on_hub else None)
+        found |= {"license_link": link} if link else {}
+    return found
+
+
+def identifier(text: str) -> str:
+    """The Hub's id of a licence; "other" where it has none."""
+    plain = re.sub(r"[\s_]+", "-", text.strip().lower())
+    return plain if plain in _known() else "other"
+
+
+def url(text: str) -> str:
+    """The SPDX page of a licence; its own text where SPDX has none."""
+    spdx = _known().get(identifier(text))
+    return f"https://spdx.org/licenses/{spdx}" if spdx else text
+
+
+@cache
+def _known() -> dict[str, str | None]:
+    known: dict[str, str | None] = yaml.safe_load((folder("dataset_card") / "licenses.yaml").read_text("utf-8"))
+    return known

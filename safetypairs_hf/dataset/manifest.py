@@ -1,0 +1,240 @@
+"""manifest.parquet: one row a pair; in its metadata the releases, the takedowns and the hash of every Parquet file.
+
+All that a release needs to know of the last one, and all that a check of a published version needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.records import Identity
+from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset.shards import BOUNDARY
+
+NAME = "manifest.parquet"
+KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
+# The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
+MORE = b"safetypairs.more"
+FORMAT = 1
+UNREVIEWED = "unreviewed"
+# What reading a damaged manifest may raise.
+DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
+
+_SCHEMA = pa.schema(
+    {
+        "pair_id": pa.string(),
+        "file": pa.string(),
+        "category": pa.string(),
+        "split": pa.string(),
+        "group": pa.string(),
+        "introduced": pa.string(),
+        "unsafe_sha256": pa.string(),
+        "safe_sha256": pa.string(),
+        "unsafe_phash": pa.binary(32),
+        "safe_phash": pa.binary(32),
+        "family": pa.string(),
+        "size": pa.int64(),
+        "review": pa.string(),
+    }
+)
+# Few values in many rows: each is one object in memory, however many entries name it.
+_SHARED = ("file", "category", "split", "introduced", "review")
+_ROWS = 1 << 16
+# The Arrow schema would repeat the whole metadata, and nobody searches a manifest by a column's range.
+_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "store_schema": False,
+    "write_statistics": False,
+    "write_page_checksum": True,
+    "use_dictionary": [*_SHARED, "family"],
+}
+
+
+class Entry(NamedTuple):
+    """A published pair: the file that holds it, what decides its place in later releases, its images' size in bytes.
+
+    `review` is the status of the pair's review; "unreviewed" where there was none.
+    """
+
+    pair_id: str
+    file: str
+    category: str
+    split: str
+    group: str
+    introduced: str
+    unsafe_sha256: str
+    safe_sha256: str
+    unsafe_phash: bytes
+    safe_phash: bytes
+    family: str
+    size: int
+    review: str = UNREVIEWED
+
+    @classmethod
+    def of(
+        cls,
+        identity: Identity,
+        file: str,
+        category: str,
+        split: str,
+        group: str,
+        introduced: str,
+        size: int,
+        review: str = UNREVIEWED,
+    ) -> Entry:
+        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review)
+
+    @property
+    def identity(self) -> Identity:
+        hashes = self.unsafe_sha256, self.safe_sha256, self.unsafe_phash, self.safe_phash
+        return Identity(self.pair_id, *hashes, self.family)
+
+
+class FileHash(NamedTuple):
+    """What a data file is: the hex SHA-256 and the number of its bytes."""
+
+    sha256: str
+    size: int
+
+
+class Total(NamedTuple):
+    pairs: int
+    size: int  # bytes of the images
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The pairs of a version, and every release up to it, oldest first (JSON values, see `publish.py`).
+
+    `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
+    this version, by name, and each one of controls and failures. `beside`: what each of these last holds, by name:
+    `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    takedowns: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, FileHash] = field(default_factory=dict)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> Version | None:
+        return parse(self.releases[-1]["version"]) if self.releases else None
+
+    def totals(self) -> dict[str, dict[str, Total]]:
+        """Pairs and their bytes by split, then category; only those that hold any."""
+        totals: dict[str, dict[str, Total]] = {}
+        for entry in self.entries:
+            of_split = totals.setdefault(entry.split, {})
+            pairs, size = of_split.get(entry.category, Total(0, 0))
+            of_split[entry.category] = Total(pairs + 1, size + entry.size)
+        return totals
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The manifest as `write` writes it."""
+    sink = pa.BufferOutputStream()
+    write(sink, manifest, sorted(manifest.entries, key=lambda entry: (parse(entry.introduced), entry.file)))
+    return bytes(sink.getvalue())
+
+
+def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> None:
+    """Write a manifest as Parquet, with `entries` in place of its own; at most 65,536 of them are held at a time.
+
+    They come by release, oldest first, then by file; rows of a file in its order. The rows of a release are row groups
+    of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
+    more than its own rows.
+    """
+    head = {"format": FORMAT, "version": str(manifest.version)}
+    more = {
+        "releases": manifest.releases,
+        "takedowns": manifest.takedowns,
+        "files": manifest.files,
+        **({"beside": manifest.beside} if manifest.beside else {}),
+    }
+    with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
+        writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
+        for _, released in itertools.groupby(entries, key=lambda entry: entry.introduced):
+            while rows := list(itertools.islice(released, _ROWS)):
+                writer.write_table(_table(rows))
+            sink.write(BOUNDARY)
+
+
+def load(data: bytes) -> Manifest | None:
+    """The manifest in `data`; None where it is no Parquet file, or not one of ours.
+
+    Raises:
+        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+    """
+    try:
+        found = open_file(io.BytesIO(data))
+        if found is None:
+            return None
+        file, head = found
+        files = {name: FileHash(*values) for name, values in head["files"].items()}
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, head.get("beside", {}))
+    except DAMAGE as error:
+        said = " ".join(str(error).split())
+        raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
+
+
+def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
+    """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
+
+    The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
+    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`.
+
+    Raises:
+        PublishError: a newer safetypairs-hf wrote it.
+        one of DAMAGE: it is damaged.
+    """
+    try:
+        file = pq.ParquetFile(source, page_checksum_verification=True)
+    except pa.ArrowInvalid:
+        return None
+    metadata = file.schema_arrow.metadata or {}
+    if KEY not in metadata:
+        return None
+    head: dict[str, Any] = json.loads(metadata[KEY])
+    if head["format"] > FORMAT:
+        raise PublishError(
+            f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
+            "upgrade: pip install -U safetypairs-hf"
+        )
+    if file.schema_arrow.names != _SCHEMA.names:
+        return None
+    return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _entries(file: pq.ParquetFile) -> Iterator[Entry]:
+    for batch in file.iter_batches(_ROWS):
+        yield from map(Entry._make, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
+
+
+def _values(name: str, column: pa.Array) -> list[Any]:
+    if name not in _SHARED:
+        return list(column.to_pylist())
+    encoded = column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return [values[index] for index in encoded.indices.to_pylist()]
+
+
+def _table(entries: Iterable[Entry]) -> pa.Table:
+    columns = zip(zip(*entries, strict=True), _SCHEMA.types, strict=True)
+    return pa.table([pa.array(values, kind) for values, kind in columns], schema=_SCHEMA)

@@ -1,0 +1,82 @@
+"""A published manifest on disk, read by columns: no object a pair, and no more of it in memory than is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.dataset import manifest
+
+_ROWS = 1 << 15
+# Rows are cut into parts by the first of the two hashes, so that a part of one version holds every row that has to do
+# with any row of the same part of another: the same pair, the same images relabelled, the same image edited again.
+KEY = "unsafe_sha256"
+_PREFIXES = 1 << 16
+
+
+class Columns:
+    """The manifest in `path`, checked from end to end when it is opened. `name` is what a message calls it.
+
+    Raises:
+        SafetyPairsError: it is damaged, not ours, or a newer safetypairs-hf wrote it.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+        file, self.head = self._open()
+        self.rows: int = file.metadata.num_rows
+        for batch in self._batches(file, None):
+            batch.validate(full=True)
+
+    def table(self) -> pa.Table:
+        """All of it: a row a pair, columns named as Entry's fields."""
+        return pa.Table.from_batches(self._batches(self._open()[0], None), self._open()[0].schema_arrow)
+
+    def part(self, columns: Sequence[str], number: int, of: int) -> pa.Table:
+        """Part `number`, from 0, of `of` parts that are about equal; together they hold every row once."""
+        names = [*columns, *({KEY} - set(columns))]
+        file, _ = self._open()
+        low, high = (f"{_PREFIXES * edge // of:04x}" for edge in (number, number + 1))
+        kept = []
+        for batch in self._batches(file, names):
+            key = batch.column(KEY)
+            if number:
+                batch = batch.filter(pc.greater_equal(key, low))
+            if number < of - 1:
+                batch = batch.filter(pc.less(batch.column(KEY), high))
+            kept.append(batch)
+        return pa.Table.from_batches(kept, pa.schema([file.schema_arrow.field(name) for name in names])).select(names)
+
+    def _batches(self, file: pq.ParquetFile, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in file.iter_batches(_ROWS, columns=names):
+                yield batch.select(names) if names else batch
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _open(self) -> tuple[pq.ParquetFile, dict[str, Any]]:
+        try:
+            found = manifest.open_file(self._path)
+        except PublishError as error:
+            raise SafetyPairsError(f"{self._name}: {error}") from error
+        except manifest.DAMAGE as error:
+            raise self._damaged(error) from error
+        if found is None:
+            raise not_ours(self._name)
+        return found
+
+    def _damaged(self, error: Exception) -> SafetyPairsError:
+        reason = str(error).split("\n")[0]
+        return SafetyPairsError(f"{self._name}: {manifest.NAME} is damaged, it does not read: {reason}")
+
+
+def not_ours(name: str) -> SafetyPairsError:
+    return SafetyPairsError(
+        f"{name} has no {manifest.NAME} that reads as ours: not published by safetypairs, or damaged"
+    )

@@ -1,0 +1,103 @@
+"""The published columns: their Arrow types, and the `datasets` features that go into each file's metadata.
+
+Only the features that an Arrow type does not tell are written: `datasets` since 2.21 works the others out, each version
+in its own notation. All of them would be 1.4 kB more in every file, and a release of few pairs is many small files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.taxonomy.categories import SLUGS
+
+DIRECTIONS = ("unsafe_to_safe", "both_regenerated")
+
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+BOX = pa.list_(pa.int32())  # x0, y0, x1, y1 in pixels; x1 and y1 are exclusive
+SOURCE = pa.struct({"dataset": pa.string(), "id": pa.string(), "license": pa.string()})
+GENERATOR = pa.struct(
+    {
+        "instructor": pa.string(),
+        "editor": pa.string(),
+        "revision": pa.string(),
+        "seed": pa.int64(),
+        "attempt": pa.int32(),
+    }
+)
+JUDGES = pa.list_(pa.struct({"name": pa.string(), "p_unsafe_before": pa.float64(), "p_unsafe_after": pa.float64()}))
+PRESERVATION = pa.struct(
+    {
+        "ssim_outside": pa.float64(),
+        "changed_fraction": pa.float64(),
+        "distances": pa.list_(pa.struct({"name": pa.string(), "distance": pa.float64()})),
+    }
+)
+REVIEW = pa.struct({"status": pa.string(), "reviewers": pa.int32(), "agreement": pa.float64()})
+
+COLUMNS: dict[str, pa.DataType] = {
+    "pair_id": pa.string(),
+    "category": pa.int64(),
+    "unsafe_image": IMAGE,
+    "safe_image": IMAGE,
+    "critical_feature": pa.string(),
+    "instruction": pa.string(),
+    "direction": pa.int64(),
+    "edit_box": BOX,
+    "policy": pa.string(),
+    "source": SOURCE,
+    "group": pa.string(),
+    "generator": GENERATOR,
+    "judges": JUDGES,
+    "preservation": PRESERVATION,
+    "review": REVIEW,
+    "introduced": pa.string(),
+}
+
+# As JSON, in a notation that every one of these versions reads.
+FEATURES: dict[str, dict[str, Any]] = {
+    "category": {"names": list(SLUGS), "_type": "ClassLabel"},
+    "unsafe_image": {"_type": "Image"},
+    "safe_image": {"_type": "Image"},
+    "direction": {"names": list(DIRECTIONS), "_type": "ClassLabel"},
+}
+
+
+def arrow_schema() -> pa.Schema:
+    """The schema of a published file."""
+    metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}}, separators=(",", ":"))}
+    return pa.schema(COLUMNS, metadata)
+
+
+def digest() -> str:
+    """A hash of the columns, 16 hex; each release remembers it, as another one takes a major version."""
+    columns = [[name, str(kind)] for name, kind in COLUMNS.items()]
+    return hashlib.sha256(json.dumps([columns, FEATURES]).encode()).hexdigest()[:16]
+
+
+def row(candidate: Candidate, group: str, policy: str, version: str) -> dict[str, Any]:
+    """The published row of a pair. Images carry no path: a file name could tell which member it is."""
+    assert candidate.safe and candidate.instruction and candidate.identity and candidate.generator
+    assert candidate.edit_box and candidate.preservation
+    return {
+        "pair_id": candidate.identity.pair_id,
+        "category": SLUGS.index(candidate.category),
+        "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
+        "safe_image": {"bytes": candidate.safe.data, "path": None},
+        "critical_feature": candidate.instruction.critical_feature,
+        "instruction": candidate.instruction.text,
+        "direction": DIRECTIONS.index("unsafe_to_safe"),
+        "edit_box": list(candidate.edit_box),
+        "policy": policy,
+        "source": candidate.origin._asdict(),
+        "group": group,
+        "generator": candidate.generator._asdict(),
+        "judges": [judgement._asdict() for judgement in candidate.judgements],
+        "preservation": candidate.preservation.to_dict(),
+        "review": {"status": "unreviewed", "reviewers": 0, "agreement": None},
+        "introduced": version,
+    }

@@ -1,0 +1,25 @@
+"""The files that a release has beside its data."""
+
+from __future__ import annotations
+
+from safetypairs_hf.core.resources import folder
+from safetypairs_hf.dataset import card, croissant, eval_yaml, takedowns
+from safetypairs_hf.dataset.manifest import Manifest
+
+SCRIPT = "loading_script/safetypairs.py"
+
+
+def render(manifest: Manifest, name: str) -> dict[str, str]:
+    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes.
+
+    The text depends on nothing else: who has the manifest can render it again and compare.
+    """
+    # In a subfolder: a script at the root would make `datasets` 4 and 5 refuse the whole repo.
+    script = (folder("loading_script") / "safetypairs.py").read_text(encoding="utf-8")
+    return {
+        **card.render(manifest, name),
+        **croissant.render(manifest, name),
+        **eval_yaml.render(manifest),
+        **takedowns.render(manifest),
+        SCRIPT: script,
+    }

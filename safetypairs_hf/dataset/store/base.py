@@ -1,0 +1,96 @@
+"""A published dataset as its readers see it: `Published` opens versions, an `Edition` is one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import pyarrow as pa
+
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest_table import Columns
+
+
+class Stored(NamedTuple):
+    """A file as the Hub lists it: bytes, and the SHA-256 (64 hex) of a large file or the git id (40 hex) of another."""
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One published version, open for reading.
+
+    `columns` is its manifest; `table` all of it as an Arrow table, a row a pair. `head` is what the manifest says of
+    the version and of every release up to it. `fetch` gives a file as a file here, downloaded when asked for. `stored`
+    lists every file; its values are None in a local folder, which keeps no hashes.
+    """
+
+    target: str
+    version: Version
+    columns: Columns
+    fetch: Callable[[str], Path] = field(repr=False)
+    listing: Callable[[], Mapping[str, Stored | None]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.target}@{self.version}"
+
+    @property
+    def head(self) -> dict[str, Any]:
+        return self.columns.head
+
+    @cached_property
+    def table(self) -> pa.Table:
+        return self.columns.table()
+
+    @property
+    def releases(self) -> list[dict[str, Any]]:
+        return list(self.head["releases"])
+
+    @cached_property
+    def stored(self) -> Mapping[str, Stored | None]:
+        return self.listing()
+
+
+class Published(Protocol):
+    """A dataset that was published: on the Hub, where each version has a tag, or in a folder, which holds one."""
+
+    name: str
+
+    def tags(self) -> dict[Version, str] | None:
+        """The versions that can be opened, oldest first, each with its commit; None in a folder, which has no tags."""
+        ...
+
+    def newest(self) -> Edition | None:
+        """What the main branch, or the folder, holds; None where nothing is published yet."""
+        ...
+
+    def open(self, version: Version | None) -> Edition:
+        """A version; None is the newest one that is tagged.
+
+        Raises:
+            VersionMismatch: there is no such version; the message names those that there are.
+            SafetyPairsError: it is not ours, or its manifest does not read.
+            HubUnavailable: the Hub did not answer, or not this token.
+        """
+        ...
+
+
+def version_of(head: dict[str, Any], name: str) -> Version:
+    """The version that a manifest's head names last. Raises SafetyPairsError where it names none."""
+    try:
+        return [parse(release["version"]) for release in head["releases"]][-1]
+    except (LookupError, TypeError, PublishError) as error:
+        raise SafetyPairsError(f"{name}: {manifest.NAME} is damaged, it names no version") from error
+
+
+def no_version(name: str) -> VersionMismatch:
+    """The error for a dataset of which nothing is published yet."""
+    return VersionMismatch(f"{name} has no version yet; make one: safetypairs publish RUN {name} --version 1.0.0")

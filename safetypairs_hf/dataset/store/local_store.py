@@ -1,0 +1,47 @@
+"""A published dataset in a local folder, which holds one version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest_table import Columns, not_ours
+from safetypairs_hf.dataset.store.base import Edition, Stored, no_version, version_of
+
+
+class LocalStore:
+    """See `Published`. `name` is what messages call the folder at `path`."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self._path = path
+
+    def tags(self) -> None:
+        return None
+
+    def newest(self) -> Edition | None:
+        if not self._path.is_dir():
+            raise SafetyPairsError(f"no folder {self.name}; name one that `safetypairs publish` wrote, or org/name")
+        if not any(self._path.iterdir()):
+            return None
+        file = self._path / manifest.NAME
+        if not file.is_file():
+            raise not_ours(self.name)
+        columns = Columns(file, self.name)
+        return Edition(self.name, version_of(columns.head, self.name), columns, self._path.joinpath, self._list)
+
+    def open(self, version: Version | None) -> Edition:
+        edition = self.newest()
+        if edition is None:
+            raise no_version(self.name)
+        if version not in (None, edition.version):
+            raise VersionMismatch(
+                f"the folder {self.name} holds {edition.version} alone, not {version}; a folder keeps no other version"
+            )
+        return edition
+
+    def _list(self) -> dict[str, Stored | None]:
+        files = (path for path in sorted(self._path.rglob("*")) if path.is_file())
+        return {path.relative_to(self._path).as_posix(): None for path in files}

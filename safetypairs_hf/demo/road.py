@@ -1,0 +1,171 @@
+"""The whole road on one machine, offline: build, publish two versions, load both, score two guards, draw the pairs.
+
+`huggingface_hub` reads its address, token and cache when it is imported, so the demo runs in a process of its own (the
+command `safetypairs demo`), and sets them before anything imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from safetypairs_hf.core.records import Judge
+    from safetypairs_hf.metric import PairScore
+
+USER, TOKEN, REPO = "demo", "hf_demo", "demo/safetypairs"
+FIRST, SECOND = "1.0.0", "1.1.0"
+SHOWN = 9  # pairs on the contact sheet: one a category
+
+Say = Callable[[str], None]
+
+
+class Outcome(NamedTuple):
+    """What the demo leaves: a score for each guard, the contact sheet, and the folder that `load_dataset` reads."""
+
+    scores: dict[str, PairScore]
+    sheet: Path
+    dataset: Path
+
+
+def demo(out: Path, pairs: int, more: int, say: Say, progress: Callable[[str, int, int], None]) -> Outcome:
+    """Run every step into the folder `out`; run again, it finds its work done.
+
+    `pairs` are published as version 1.0.0, and `more` are added to them in 1.1.0.
+
+    Raises:
+        SafetyPairsError: a part that the demo needs is not installed, or `out` holds something else.
+    """
+    _check_parts()
+    from safetypairs_hf.testing.localhub.server import serve
+
+    run = str(out / "run")
+    with serve(out / "hub", users={USER: TOKEN}) as server:
+        _point_clients_at(server.endpoint, out / "cache")
+        say(f"A Hub at {server.endpoint}, on this machine only; its repos are in {out / 'hub'}.")
+        targets = (REPO, str(out.resolve() / "safetypairs"))
+        _release(run, pairs, FIRST, targets, say, progress)
+        _release(run, pairs + more, SECOND, targets, say, progress)
+        data = _load_both(say)
+        scores = _score(data["test"], out / "predictions", say)
+    sheet = out / "pairs.png"
+    _draw(data["test"], sheet)
+    return Outcome(scores, sheet, out / "safetypairs")
+
+
+def _check_parts() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("fontawesomefree", "pygit2", "starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SafetyPairsError(f"the demo needs {', '.join(missing)}; pip install 'safetypairs-hf[demo]'")
+
+
+def _point_clients_at(endpoint: str, cache: Path) -> None:
+    if "huggingface_hub" in sys.modules:
+        raise SafetyPairsError("the demo needs a process of its own; run: safetypairs demo")
+    os.environ.update(
+        HF_ENDPOINT=endpoint,
+        HF_TOKEN=TOKEN,
+        HF_HOME=str(cache.resolve()),
+        HF_HUB_DISABLE_PROGRESS_BARS="1",  # the steps are told in lines, and the demo has bars of its own
+        NO_PROXY="127.0.0.1",
+    )
+    for switch in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
+        os.environ.pop(switch, None)
+
+
+def _release(
+    run: str, pairs: int, version: str, targets: tuple[str, ...], say: Say, progress: Callable[[str, int, int], None]
+) -> None:
+    from safetypairs_hf.building.build import build
+    from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.core.run_folder import RunFolder
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.publishing.publish import publish
+
+    missing = [target for target in targets if not _holds(target, version)]
+    if not missing:
+        say(f"Version {version} is published already.")
+        return
+    built = build(load_recipe("icons", {"pairs": str(pairs)}), run, progress=progress)
+    say(f"Built {built.pairs} pairs by the recipe icons, in {run}.")
+    for target in missing:
+        done = publish(RunFolder(run), parse_target(target), parse(version), progress=progress)
+        say(f"Published {version}, {len(done.plan.added)} pairs added: {done.where}.")
+
+
+def _holds(target: str, version: str) -> bool:
+    from safetypairs_hf.publishing.open_target import parse_target
+
+    return any(release["version"] == version for release in parse_target(target).head().releases)
+
+
+def _load_both(say: Say) -> dict[str, Dataset]:
+    import datasets
+
+    from safetypairs_hf.loading.load import load
+
+    datasets.disable_progress_bars()
+    old, new = (load(REPO, version=version) for version in (FIRST, SECOND))
+    for version, data in ((FIRST, old), (SECOND, new)):
+        sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.items())
+        say(f"Loaded {version} with load_dataset: {sizes} pairs.")
+    return dict(new)
+
+
+def _score(data: Dataset, folder: Path, say: Say) -> dict[str, PairScore]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from safetypairs_hf.icons.scene_guards import ColourAndClutter, KnowsSomeItems
+    from safetypairs_hf.loading.images import images
+    from safetypairs_hf.metric import score
+
+    rows: Any = images(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = {}
+    guards: tuple[Judge, ...] = (KnowsSomeItems(), ColourAndClutter())
+    for guard in guards:
+        predictions = _predict(guard, rows)
+        pq.write_table(pa.Table.from_pylist(predictions), folder / f"{guard.name}.parquet")
+        scores[guard.name] = score(predictions, data=f"{REPO}@{SECOND}", split="test")
+        say(f"Judged {len(predictions)} images with {guard.name}: {folder / guard.name}.parquet.")
+    return scores
+
+
+def _predict(guard: Judge, rows: Any) -> list[dict[str, Any]]:
+    """One row of METRIC.md's input an image."""
+    import datasets
+
+    from safetypairs_hf.core.records import Picture
+
+    encoded = rows.cast_column("image", datasets.Image(decode=False))
+    pictures = (Picture(row["image"]["bytes"]) for row in encoded)
+    verdicts = [
+        guard.judge([picture], [row["category"]], [None])[0] for picture, row in zip(pictures, encoded, strict=True)
+    ]
+    kept = encoded.remove_columns("image").to_list()
+    return [{**row, "score": verdict.p_unsafe} for row, verdict in zip(kept, verdicts, strict=True)]
+
+
+def _draw(data: Dataset, path: Path) -> None:
+    from safetypairs_hf.core.contact_sheet import Shown, contact_sheet
+    from safetypairs_hf.core.records import Box
+
+    names = data.features["category"].names
+    first = {category: index for index, category in reversed(list(enumerate(data["category"])))}
+    shown = []
+    for category in sorted(first)[:SHOWN]:
+        row = data[first[category]]
+        box = Box(*row["edit_box"])
+        shown.append(Shown(row["unsafe_image"], row["safe_image"], box, names[category], row["instruction"]))
+    contact_sheet(shown, path)

@@ -1,0 +1,162 @@
+"""Predictions that are to be made public: on all pairs of one split of a version on the Hub, and on its very images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from safetypairs_hf.core.errors import PairError, PublishError, SafetyPairsError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.core.version import Version
+    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.metric.score import PairScore
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A version of a dataset on the Hub. `tasks`: ids in its eval.yaml, each with its split; `commit`: its tag's."""
+
+    repo: str
+    version: Version
+    commit: str
+    tasks: dict[str, str]
+    edition: Edition
+
+    @property
+    def name(self) -> str:
+        return f"{self.repo}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Figures of predictions on all of a split."""
+
+    split: str
+    score: PairScore
+
+
+def open_dataset(data: str) -> Benchmark:
+    """`org/name@X.Y.Z`.
+
+    Raises:
+        PublishError: it is a folder, names no version, or the version has no eval.yaml.
+        VersionMismatch: there is no such version.
+        HubUnavailable: the Hub did not answer, or not this token.
+    """
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.publishing.local_target import LocalTarget
+    from safetypairs_hf.publishing.open_target import parse_target
+
+    repo, at, text = data.rpartition("@")
+    if not at or "/" in text:
+        raise PublishError(f"{data} names no version; give the one that was judged: --data {data}@X.Y.Z")
+    version = parse(text)
+    if isinstance(parse_target(repo), LocalTarget):
+        raise PublishError(
+            f"{repo} is a folder, and a model's page can only name a dataset on the Hub: org/name@{text}"
+        )
+    published = open_published(repo)
+    edition = published.open(version)
+    commit = (published.tags() or {})[version]
+    try:
+        held = yaml.safe_load(edition.fetch("eval.yaml").read_text("utf-8"))
+        tasks = {str(task["id"]): str(task["split"]) for task in held["tasks"]}
+    except FileNotFoundError as error:
+        raise PublishError(
+            f"{data} has no eval.yaml, so the Hub takes no results on it; name a later version"
+        ) from error
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise SafetyPairsError(f"eval.yaml of {data} does not read as tasks with ids and splits") from error
+    return Benchmark(repo, version, commit, tasks, edition)
+
+
+def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, threshold: float) -> Predicted:
+    """Check that a file holds a verdict for every image of one split of `on`, and score it.
+
+    `run`: what the file says of itself, or None; then the pairs' ids alone tell what it is on.
+
+    Raises:
+        PairError: another version, another dataset, pairs that are missing, half or strange, or other images.
+    """
+    from safetypairs_hf.metric.prediction_files import as_list, read_predictions
+    from safetypairs_hf.metric.score import score
+
+    fidelity = None
+    if run is not None:
+        _check_run(file, on, run["data"])
+        fidelity = run["guard"].get("fidelity")
+    columns = read_predictions(file)
+    if "control" in columns:
+        raise PairError(f"{file} has predictions on controls; push those on the pairs")
+    split = _split_of(file, on, {str(each) for each in as_list(columns.get("pair_id"))})
+    figures = score(columns, threshold=threshold, data=on.name, split=split, fidelity=fidelity)
+    if run is not None:
+        check_images(file, on.edition)
+    return Predicted(split, figures)
+
+
+def _check_run(file: Path, on: Benchmark, data: Mapping[str, Any]) -> None:
+    told = data["name"]
+    if not told:
+        return
+    target, _, version = told.rpartition("@")
+    folder = target.startswith((".", "/", "~")) or target.count("/") != 1
+    if version != str(on.version) or not (folder or target == on.repo):
+        raise PairError(f"{file} has predictions on {told}, not on {on.name}; give --data {told}, or evaluate again")
+
+
+def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
+    """The split all of whose pairs are predicted, and no others."""
+    table = on.edition.table.select(["pair_id", "split"])
+    splits: dict[str, set[str]] = {}
+    for pair_id, split in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        splits.setdefault(split, set()).add(pair_id)
+    if strange := sorted(ids - set().union(*splits.values())):
+        raise PairError(f"{file}: {len(strange)} of {len(ids)} pairs are not in {on.name} ({_some(strange)})")
+    touched = sorted(split for split, held in splits.items() if held & ids)
+    if len(touched) != 1:
+        raise PairError(f"{file} has pairs of {' and '.join(touched) or 'no split'}; evaluate one split, all of it")
+    (split,) = touched
+    if missing := sorted(splits[split] - ids):
+        raise PairError(
+            f"{file} lacks {len(missing)} of the {len(splits[split])} pairs of {split} in {on.name} "
+            f"({_some(missing)}); evaluate all of the split, without --limit and --config"
+        )
+    return split
+
+
+def check_images(file: Path, edition: Edition) -> None:
+    """What `evaluate` wrote says which image each row showed; the manifest says which it must be.
+
+    Raises PairError where that is another. A file that does not say, or is of controls, is not checked.
+    """
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(file).names
+    if "sha256" not in names or "control" in names:
+        return
+    table = edition.table.select(["pair_id", "unsafe_sha256", "safe_sha256"]).to_pylist()
+    images = {row["pair_id"]: (row["safe_sha256"], row["unsafe_sha256"]) for row in table}
+    rows = pq.read_table(file, columns=["pair_id", "reference", "sha256"]).to_pylist()
+    other = {
+        row["pair_id"]
+        for row in rows
+        if row["pair_id"] in images and images[row["pair_id"]][row["reference"]] != row["sha256"]
+    }
+    if other:
+        raise PairError(
+            f"{file}: {len(other)} pairs have other images, or the members the other way round, than in {edition.name} "
+            f"({_some(sorted(other))}); evaluate again on it"
+        )
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")

@@ -1,0 +1,158 @@
+"""`evaluate`: a guard over the pairs of a version, to a file of predictions and its figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.evaluating.data import open_data
+from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
+from safetypairs_hf.evaluating.prediction_file import told_by
+from safetypairs_hf.evaluating.run_identity import identity_of
+from safetypairs_hf.evaluating.work_units import Parts, join
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from safetypairs_hf.core.records import Judge
+    from safetypairs_hf.metric.score import PairScore
+
+# Images of a work unit: at most so many are judged again after a kill. Whole batches, so a little more where need be.
+UNIT = 64
+# The control that has the pair's own labels, so that the figures of a run over the config `controls` are of it.
+REGENERATED = "both_regenerated"
+
+
+class UnfinishedError(RunError):
+    """This process did its share, and other processes are not done with theirs."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which units this process takes: those with number % `processes` == `rank`."""
+
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.processes:
+            raise RunError(f"RANK={self.rank} and WORLD_SIZE={self.processes}: expected a rank below the size")
+
+
+def evaluate(
+    guard: Judge,
+    data: str | Dataset,
+    out: str | os.PathLike[str],
+    *,
+    split: str = "test",
+    configs: Sequence[str] = ("default",),
+    limit: int | None = None,
+    unit: int | None = None,
+    fresh: bool = False,
+    threshold: float = 0.5,
+    progress: Progress = lambda name, done, total: None,
+) -> PairScore:
+    """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
+
+    Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
+    a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
+    by default, in whole batches. `fresh`: forget what is there. With RANK and WORLD_SIZE in the environment, this
+    process does its share of the units, and the last one to end joins them. Columns of `out`: those of METRIC.md but
+    `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and
+    of the config `controls` `control`; its figures are those of both_regenerated.
+
+    Raises:
+        RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
+        SafetyPairsError: as `open_data` and the guard do.
+    """
+    run(guard, data, out, split, configs, limit=limit, unit=unit, fresh=fresh, progress=progress)
+    return score_run(Path(out), threshold)
+
+
+def run(
+    guard: Judge,
+    data: str | Dataset,
+    out: str | os.PathLike[str],
+    split: str = "test",
+    configs: Sequence[str] = ("default",),
+    *,
+    limit: int | None = None,
+    unit: int | None = None,
+    fresh: bool = False,
+    progress: Progress = lambda name, done, total: None,
+) -> Work:
+    """`evaluate` without the figures: what there was to do, and how long it took."""
+    share = _share()
+    if fresh and share.processes > 1:
+        raise RunError(f"fresh with {share.processes} processes: each would remove what others did; delete {out} first")
+    _take_gpu(guard, share)
+    opened = open_data(data, split, configs, limit)
+    size = _whole_batches(guard, unit or UNIT)
+    units = opened.units(size)
+    parts = Parts(Path(out), identity_of(guard, opened, size), fresh=fresh)
+    if parts.joined:
+        return Work()
+    mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
+    try:
+        work = judge_units(guard, opened, parts, units, mine, progress)
+    except BaseException:
+        if share.processes == 1:
+            parts.give_up()
+        raise
+    if not join(parts, opened, len(units)):
+        left = sum(not parts.has(n) for n in range(len(units)))
+        raise UnfinishedError(
+            f"{left} of {len(units)} units are left to other processes; the last one to end joins them in {out}, "
+            "or the same command run again"
+        )
+    return work
+
+
+def score_run(out: Path, threshold: float = 0.5) -> PairScore:
+    """The figures of a file that `evaluate` wrote, with what it says of its data and prompt in the signature."""
+    from safetypairs_hf.metric.score import score
+
+    told = told_by(out)
+    if not told:
+        raise SafetyPairsError(f"{out} is no file that evaluate wrote; see: safetypairs score {out}")
+    return score(_pairs(out), threshold=threshold, **told)
+
+
+def _pairs(out: Path) -> Any:
+    """The rows that are pairs: of controls, the pairs of which both members were regenerated."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(out)
+    if "control" not in table.column_names:
+        return table
+    return table.filter(pc.equal(table["control"], REGENERATED))
+
+
+def _share() -> Share:
+    rank, size = os.environ.get("RANK") or "0", os.environ.get("WORLD_SIZE") or "1"
+    if not (rank.isdecimal() and size.isdecimal()):
+        raise RunError(f"RANK={rank} and WORLD_SIZE={size}: expected whole numbers; unset both for one process")
+    return Share(int(rank), int(size))
+
+
+def _take_gpu(guard: Any, share: Share) -> None:
+    """Each process of a machine takes a GPU of its own; a guard's device "auto" means the current one."""
+    local = os.environ.get("LOCAL_RANK", "")
+    if share.processes > 1 and local.isdecimal() and getattr(guard, "holds_model", False):
+        try:
+            import torch
+        except ImportError:
+            return
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(local) % torch.cuda.device_count())
+
+
+def _whole_batches(guard: Any, unit: int) -> int:
+    sizes = (getattr(each, "batch_size", None) for each in (guard, getattr(guard, "inner", None)))
+    batch = next((int(size) for size in sizes if size), 1)
+    return -(-unit // batch) * batch

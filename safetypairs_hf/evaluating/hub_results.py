@@ -1,0 +1,244 @@
+"""`.eval_results/*.yaml` in a model repo: what a guard scored, with the commit of the version that it was scored on.
+
+The Hub shows it on the model's page, and on the leaderboard of the dataset. It knows a result by the id of a task in
+the dataset's eval.yaml; a figure whose task is not there is not written, and every entry's notes hold pair accuracy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.evaluating.benchmark import Benchmark, Predicted, open_dataset, read_predicted
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResultEntry, HfApi
+
+    from safetypairs_hf.metric.score import PairScore
+
+FOLDER: Final = ".eval_results"
+# The id of a task in eval.yaml -> its figure. A task of one image a sample is accuracy on that half of the images.
+TASKS: Final[dict[str, Callable[[PairScore], float]]] = {
+    "pair_accuracy": lambda score: score.pair_accuracy,
+    "unsafe_members": lambda score: score.unsafe_recall,
+    "safe_members": lambda score: score.safe_specificity,
+}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What `push` wrote. `changed`: False where the repo held it already, or nothing was to be written (dry run).
+
+    `where`: the address of the file, or of the pull request; of a dry run, the file that would be written.
+    """
+
+    repo: str
+    file: str
+    where: str
+    changed: bool
+    entries: list[EvalResultEntry]
+    score: PairScore
+
+    def to_dict(self) -> dict[str, Any]:
+        from huggingface_hub import eval_result_entries_to_yaml
+
+        plain = {name: value for name, value in vars(self).items() if name not in ("entries", "score")}
+        return {**plain, "entries": eval_result_entries_to_yaml(self.entries), "score": self.score.to_dict()}
+
+
+def push(
+    predictions: Path,
+    repo: str,
+    data: str,
+    *,
+    run: Mapping[str, Any] | None = None,
+    threshold: float = 0.5,
+    pull_request: bool = False,
+    dry_run: bool = False,
+    api: HfApi | None = None,
+) -> Pushed:
+    """Write what `predictions` score on `data` ("org/name@X.Y.Z") to the model repo, in one commit.
+
+    The file is `.eval_results/<name of the dataset>.yaml`; entries in it for other datasets stay, those for the same
+    tasks are replaced. `run`: what the file says of itself (see `evaluating.metadata.read_run`), None where it says
+    nothing. `pull_request` needs no right to write. `api`: a client of another Hub or token than the usual ones.
+
+    Raises:
+        PairError: the predictions are not whole pairs, are on another version, or not on every pair of one split.
+        PublishError: the repo is no model, is not the model that was judged, or gives this token no right; or `data`
+            is no benchmark on the Hub. Nothing was changed.
+        VersionMismatch: there is no such version.
+        HubUnavailable: the Hub did not answer.
+    """
+    from huggingface_hub import HfApi
+
+    _check_model(repo, run)
+    dataset = open_dataset(data)
+    found = read_predicted(predictions, dataset, run, threshold)
+    entries = entries_of(dataset, found, _told(run))
+    model = _ModelRepo(repo, api or HfApi())
+    model.check(write=not pull_request)
+    file = f"{FOLDER}/{dataset.repo.rpartition('/')[2]}.yaml"
+    held, head = model.read(file)
+    text = merged(held, entries, f"{file} of {repo}")
+    if dry_run or text == held:
+        return Pushed(repo, file, f"{model.page}/{file}", False, entries, found.score)
+    title = f"{dataset.repo} {dataset.version}: pair accuracy {found.score.pair_accuracy:.4f}"
+    where = model.write(file, text, head, title, pull_request)
+    return Pushed(repo, file, where, True, entries, found.score)
+
+
+def entries_of(dataset: Benchmark, found: Predicted, guard: str = "") -> list[EvalResultEntry]:
+    """One entry for each task on the split that was judged, in the order of eval.yaml. `guard`: for the notes.
+
+    Raises PublishError where eval.yaml has no such task.
+    """
+    from huggingface_hub import EvalResultEntry
+
+    score = found.score
+    low, high = score.pair_accuracy_ci
+    notes = f"pair accuracy {score.pair_accuracy:.4f} [{low:.4f}, {high:.4f}]; {guard}{score.signature}"
+    entries = [
+        EvalResultEntry(dataset.repo, task, TASKS[task](score), dataset_revision=dataset.commit, notes=notes)
+        for task, split in dataset.tasks.items()
+        if task in TASKS and split == found.split
+    ]
+    if not entries:
+        there = ", ".join(f"{task} on {split}" for task, split in dataset.tasks.items())
+        raise PublishError(
+            f"the predictions are on {found.split}, and eval.yaml of {dataset.name} has no task that is known here "
+            f"({', '.join(TASKS)}) on it; it has {there or 'none'}"
+        )
+    return entries
+
+
+def merged(held: str | None, entries: list[EvalResultEntry], name: str) -> str:
+    """The text of the file with the entries, in place of those of the same dataset and task.
+
+    What the file says in keys that huggingface_hub does not know stays. Raises PublishError: it does not read.
+    """
+    from huggingface_hub import eval_result_entries_to_yaml, parse_eval_result_entries
+
+    ours = {(entry.dataset_id, entry.task_id) for entry in entries}
+    kept = []
+    if held is not None:
+        try:
+            there = yaml.safe_load(held) or []
+            for item in there:
+                (entry,) = parse_eval_result_entries([item])
+                if (entry.dataset_id, entry.task_id) not in ours:
+                    kept.append(item)
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PublishError(f"{name} is no list of results; mend it or remove it, then push again") from error
+    return yaml.safe_dump([*eval_result_entries_to_yaml(entries), *kept], sort_keys=False, width=10_000)
+
+
+def _told(run: Mapping[str, Any] | None) -> str:
+    """The guard as it was set, for the notes."""
+    if run is None:
+        return ""
+    guard = run["guard"]
+    named = {"guard": guard.get("name"), "revision": guard.get("revision"), "prompt": guard.get("prompt_hash")}
+    return "".join(f"{key}:{value}|" for key, value in named.items() if value)
+
+
+def _check_model(repo: str, run: Mapping[str, Any] | None) -> None:
+    """Raise PublishError where the repo has no name of a model, or the guard that ran was another model of the Hub."""
+    if not re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", repo):
+        raise PublishError(f"{repo!r} is no model on the Hub; expected org/name")
+    settings: Any = run["guard"].get("settings") if run else None
+    while isinstance(settings, Mapping):
+        judged = settings.get("model")
+        if isinstance(judged, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", judged) and not Path(judged).exists():
+            if judged.lower() != repo.lower():
+                raise PublishError(f"the predictions are of {judged}, not of {repo}; push them to {judged}")
+            return
+        settings = settings.get("inner")
+
+
+@dataclass(frozen=True)
+class _ModelRepo:
+    name: str
+    api: HfApi
+
+    @property
+    def page(self) -> str:
+        return f"{self.api.endpoint}/{self.name}"
+
+    def check(self, write: bool) -> None:
+        """Raise PublishError unless it is a model that this token sees and, where asked, may write to."""
+        from huggingface_hub import errors
+
+        from safetypairs_hf.core.hub import explained, retried
+
+        with explained(self.name, self.api.endpoint):
+            who = retried(self.api.whoami)["name"]
+            try:
+                retried(lambda: self.api.auth_check(self.name, repo_type="model"))
+            except errors.GatedRepoError as error:
+                raise PublishError(f"{self.name} is gated: ask for access at {self.page}, then try again") from error
+            except errors.RepositoryNotFoundError as error:
+                raise self._no_model() from error
+            if not write:
+                return
+            try:
+                retried(lambda: self.api.auth_check(self.name, repo_type="model", write=True))
+            except errors.HfHubHTTPError as error:
+                if error.response.status_code not in (401, 403, 404):
+                    raise
+                raise PublishError(
+                    f"{who} has no right to write to {self.name}; open a pull request with --pr, or use another token"
+                ) from error
+
+    def read(self, file: str) -> tuple[str | None, str]:
+        """The text of a file, None where there is none, and the commit it was read at."""
+        from huggingface_hub import errors
+
+        from safetypairs_hf.core.hub import explained, retried
+
+        with explained(self.name, self.api.endpoint):
+            head = str(retried(lambda: self.api.model_info(self.name)).sha)
+            try:
+                path = retried(lambda: self.api.hf_hub_download(self.name, file, revision=head))
+            except errors.RemoteEntryNotFoundError:
+                return None, head
+        return Path(path).read_text("utf-8"), head
+
+    def write(self, file: str, text: str, head: str, title: str, pull_request: bool) -> str:
+        """One commit on what was read; answers the address of the file, or of the pull request."""
+        from huggingface_hub import CommitOperationAdd, errors
+
+        from safetypairs_hf.core.hub import explained
+
+        with explained(self.name, self.api.endpoint):
+            try:
+                done = self.api.create_commit(
+                    self.name,
+                    [CommitOperationAdd(file, text.encode())],
+                    commit_message=title,
+                    repo_type="model",
+                    create_pr=pull_request,
+                    parent_commit=head,
+                )
+            except errors.HfHubHTTPError as error:
+                if error.response.status_code != 412:
+                    raise
+                raise PublishError(f"somebody else changed {self.name} meanwhile; push again") from error
+        return done.pr_url or f"{self.page}/blob/main/{file}"
+
+    def _no_model(self) -> PublishError:
+        from safetypairs_hf.core.hub import retried
+
+        for kind in ("dataset", "space"):
+            if retried(lambda kind=kind: self.api.repo_exists(self.name, repo_type=kind)):  # type: ignore[misc]
+                return PublishError(f"{self.name} is a {kind}; results go to a model: give the repo of the guard")
+        return PublishError(
+            f"no model {self.name} at {self.api.endpoint} that this token may see; check the name, or make it: "
+            f"hf repos create {self.name}"
+        )

@@ -1,0 +1,79 @@
+"""What a file of predictions says of itself, in the metadata of its Parquet schema."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.core.tables import table
+
+_NAME, _RUN = b"guard", b"safetypairs"
+
+
+def metadata_of(run: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """The metadata for an identity (see `identity_of`): the guard's name, and all of it as JSON."""
+    return {_NAME: run["guard"]["name"].encode(), _RUN: json.dumps(run, sort_keys=True).encode()}
+
+
+def read_run(path: Path) -> dict[str, Any] | None:
+    """The identity of the run that wrote a file; None where `evaluate` did not write it, or it does not read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return None
+    try:
+        found = json.loads((pq.read_schema(path).metadata or {})[_RUN])
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"guard", "data"} <= set(found) else None
+
+
+def shown_split(data: Mapping[str, Any]) -> str:
+    """The split as a signature has it; other configs than the default are named before it."""
+    configs = "+".join(data["configs"])
+    return str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
+
+
+def told_by(path: Path) -> dict[str, Any]:
+    """What a file says for the signature of its figures, as `score` takes it; {} where `evaluate` did not write it."""
+    run = read_run(path)
+    if run is None:
+        return {}
+    data = run["data"]
+    return {"data": data["name"], "split": shown_split(data), "fidelity": run["guard"]["fidelity"]}
+
+
+NOT_COVERED = "not_covered"
+
+
+@dataclass(frozen=True)
+class Abstentions:
+    """Images without a verdict: `notes` counts them by reason, `not_covered` apart from those, by category."""
+
+    notes: dict[str, int]
+    not_covered: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """A table of at most 80 columns; "" where there was no abstention."""
+        lines: list[list[Any]] = [[note, count, ""] for note, count in self.notes.items()]
+        lines += [[NOT_COVERED, count, category] for category, count in self.not_covered.items()]
+        return table("", ("abstained for", "images", "category"), lines) if lines else ""
+
+
+def abstentions(path: Path) -> Abstentions:
+    """The counts of a file that `evaluate` wrote, the most frequent reason first."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path, columns=["score", "note", "category"]).to_pylist()
+    without = [row for row in rows if row["score"] is None]
+    notes = Counter(row["note"] or "abstained" for row in without if row["note"] != NOT_COVERED)
+    apart = Counter(row["category"] for row in without if row["note"] == NOT_COVERED)
+    return Abstentions(*(dict(sorted(each.items(), key=lambda item: (-item[1], item[0]))) for each in (notes, apart)))

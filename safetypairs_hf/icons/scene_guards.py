@@ -1,0 +1,85 @@
+"""Two simple guards that really look at pixels, for the demo: one knows some of the items, one sees only the mood."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.icons.matcher import is_critical
+from safetypairs_hf.icons.matching import likeness, templates
+from safetypairs_hf.icons.reading import find
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from safetypairs_hf.icons.reading import Reading
+
+# What a guard says of a plate that shows nothing it knows.
+_UNSURE = 0.35
+
+
+@lru_cache(maxsize=8)
+def _known(share: float) -> NDArray[np.bool_]:
+    """Which items of the catalogue a guard knows: those whose phrase hashes to below `share`."""
+    heads = [hashlib.sha256(item.phrase.encode()).digest()[:4] for item in templates().items]
+    return np.array([int.from_bytes(head, "big") < share * 2**32 for head in heads])
+
+
+@dataclass(frozen=True)
+class KnowsSomeItems:
+    """Reads every plate of the whole image, but knows only `share` of the catalogue's items; else it is unsure.
+
+    It misses what it does not know, and may take an unknown harmless item for a critical one that looks like it.
+    """
+
+    share: float = 0.6
+    name: str = "knows-some-items"
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """P(unsafe) of each whole image: that of its most unsafe plate. Regions are not used."""
+        each = zip(images, categories, strict=True)
+        return [
+            Verdict(max((self._plate(reading, category) for reading in find(image.pixels)), default=_UNSURE))
+            for image, category in each
+        ]
+
+    def _plate(self, reading: Reading, category: str) -> float:
+        known, own = _known(self.share), is_critical(category)
+        scores = likeness(reading)
+        unsafe = float(scores[known & own].max(initial=-1.0))
+        harmless = float(scores[known & ~own].max(initial=-1.0))
+        # How sure it is that this is an item it knows: not at all below 0.55, wholly from 0.9 on.
+        sure = min(max((max(unsafe, harmless) - 0.55) / 0.35, 0.0), 1.0)
+        opinion = 1 / (1 + math.exp(-12 * (unsafe - harmless)))
+        return _UNSURE + sure * (opinion - _UNSURE)
+
+
+@dataclass(frozen=True)
+class ColourAndClutter:
+    """Takes red, dark and cluttered images for unsafe ones: what a guard that learnt the mood of its data would do."""
+
+    name: str = "colour-and-clutter"
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """P(unsafe) of each whole image from its redness, darkness and density of edges. Regions are not used."""
+        return [Verdict(self._mood(image)) for image in images]
+
+    def _mood(self, image: Picture) -> float:
+        small = Image.fromarray(image.pixels).resize((128, 128), Image.Resampling.BOX)
+        pixels = np.asarray(small, dtype=np.float32) / 255
+        grey = pixels.mean(axis=2)
+        red = float(np.clip(pixels[..., 0] - pixels[..., 1:].mean(axis=2), 0, 1).mean())
+        edges = float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())
+        return 1 / (1 + math.exp(-(8 * red + 4 * (0.45 - float(grey.mean())) + 12 * (edges - 0.06))))

@@ -1,0 +1,77 @@
+"""Which dataset is meant where none is named: from the environment, else what `autoload on` saved, else the default."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+DEFAULT_REPO = "safetypairs/safetypairs"
+
+
+class Settings(NamedTuple):
+    """`repo`: `org/name` on the Hub, or a folder. `version`: None is the newest. `origin`: where `repo` was set."""
+
+    repo: str
+    version: str | None
+    origin: str
+
+
+def config_file() -> Path:
+    """The file that `autoload on` saves: SAFETYPAIRS_CONFIG, else config.json in the user's configuration folder."""
+    if os.environ.get("SAFETYPAIRS_CONFIG"):
+        return Path(os.environ["SAFETYPAIRS_CONFIG"])
+    if sys.platform == "win32":
+        home = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
+    else:
+        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "safetypairs" / "config.json"
+
+
+def current() -> Settings:
+    """The settings in force.
+
+    A saved version belongs to the repo that it was saved with: a repo set by SAFETYPAIRS_REPO does not take it.
+    Raises SafetyPairsError where the saved file does not read.
+    """
+    version = os.environ.get("SAFETYPAIRS_VERSION") or None
+    if os.environ.get("SAFETYPAIRS_REPO"):
+        return Settings(os.environ["SAFETYPAIRS_REPO"], version, "environment")
+    saved = _saved()
+    if saved is None:
+        return Settings(DEFAULT_REPO, version, "default")
+    return Settings(saved.repo, version or saved.version, "saved")
+
+
+def save(repo: str | None, version: str | None) -> Path:
+    """Save the repo (None: the default) and version (None: the newest); answers the file."""
+    file = config_file()
+    content = json.dumps({"repo": repo or DEFAULT_REPO, "version": version}, indent=2) + "\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_text(content, "utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise SafetyPairsError(f"cannot write {file}: {error.strerror}; set SAFETYPAIRS_CONFIG to another") from error
+    return file
+
+
+def _saved() -> Settings | None:
+    file = config_file()
+    try:
+        saved = json.loads(file.read_text("utf-8"))
+        repo, version = saved["repo"], saved["version"]
+        if not isinstance(repo, str) or not isinstance(version, str | None):
+            raise TypeError("repo and version are strings")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SafetyPairsError(
+            f"{file} does not read as saved settings ({error}); run `safetypairs autoload on` again, or delete it"
+        ) from error
+    return Settings(repo, version, "saved")

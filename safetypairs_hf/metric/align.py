@@ -1,0 +1,215 @@
+"""Several guards' pairs in one order: matched by `pair_id`, whatever the order of each guard's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.pairs import Pairs, equal_rows, equal_runs, pairs_of, words_of
+from safetypairs_hf.metric.rows import Images, broken
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Guards on the same n pairs, in one order. `pairs`: one entry a guard, in the order given.
+
+    Category and group belong to the data, so all guards have those of the first one that gives them. `ids`: (n,)
+    Arrow array. `left_out`: each guard's pairs that another lacks. The rows that the guards came from are let go.
+    """
+
+    names: tuple[str, ...]
+    pairs: tuple[Pairs, ...]
+    ids: Any
+    left_out: dict[str, int]
+
+    @property
+    def n_incomplete(self) -> dict[str, int]:
+        """Each guard's pairs with one image only, left out on request."""
+        return {name: pairs.n_incomplete for name, pairs in zip(self.names, self.pairs, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A guard's pairs in the first guard's order; `held`: (m,) which it holds, None where all. `texts`: its categories
+    and groups, only where the first has none."""
+
+    pairs: Pairs
+    held: NDArray[np.bool_] | None
+    n_own: int
+    texts: dict[str, Any]
+
+
+def align(guards: Mapping[str, Any], *, common: bool, threshold: float, incomplete: str) -> Aligned:
+    """Guards' rows by name, each read once, as whole pairs in one order; at least one guard.
+
+    `common`: keep the pairs that all hold. Raises PairError, which names the guard, as `score` does, and where the
+    pair sets differ or a shared pair has another category or group.
+    """
+    names = tuple(guards)
+
+    def read(name: str) -> Pairs:
+        try:
+            return pairs_of(guards[name], threshold=threshold, incomplete=incomplete)
+        except PairError as error:
+            raise PairError(f"{name}: {error}") from None
+
+    first = read(names[0])
+
+    def beside(name: str) -> _Side:
+        pairs = read(name)
+        try:
+            return _beside(first, pairs, common=common)
+        except PairError as error:
+            raise PairError(f"{name} beside {names[0]}: {error}") from None
+
+    own = {name: values for name in ("category", "group") if (values := first.texts(name)) is not None}
+    sides = [_Side(_reordered(first, np.arange(len(first.rows))), None, len(first.rows), own)]
+    with ThreadPoolExecutor(2) as pool:  # numpy and Arrow let go of the interpreter while they work
+        sides += pool.map(beside, names[1:])
+    return _joined_sides(names, first, sides)
+
+
+def _joined_sides(names: tuple[str, ...], first: Pairs, sides: list[_Side]) -> Aligned:
+    held = np.ones(len(first.rows), dtype=np.bool_)
+    for side in sides:
+        if side.held is not None:
+            held &= side.held
+    at = np.flatnonzero(held)
+    if not len(at):
+        raise PairError(f"different pair sets: no pair is in all of {len(names)}, so there is nothing to compare")
+    ids = first.texts("pair_id")
+    category = _giver("category", names, sides, ids)
+    group = _giver("group", names, sides, ids)
+    numbers = None if group is None else group.group
+    if numbers is not None and (np.diff(numbers[at]) < 0).any():
+        at = at[np.argsort(numbers[at], kind="stable")]
+    of_data: dict[str, Any] = {
+        "category": None if category is None or category.category is None else category.category[at],
+        "categories": () if category is None else category.categories,
+        "group": None if numbers is None else numbers[at],
+    }
+    in_place = np.array_equal(at, np.arange(len(held)))
+    shared = [replace(side.pairs if in_place else _reordered(side.pairs, at), **of_data) for side in sides]
+    left_out = {name: side.n_own - len(at) for name, side in zip(names, sides, strict=True)}
+    return Aligned(names, tuple(shared), ids.take(at), left_out)
+
+
+def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> Pairs | None:
+    """The first guard that gives `name`, once the later ones are seen to agree with it; None where none gives it."""
+    givers = [number for number, side in enumerate(sides) if name in side.texts]
+    if not givers:
+        return None
+    one = sides[givers[0]]
+    for number in givers[1:]:
+        other = sides[number]
+        both = np.ones(len(ids), dtype=np.bool_)
+        for side in (one, other):
+            both &= True if side.held is None else side.held
+        at = np.flatnonzero(both)
+        who = f"{names[number]} than in {names[givers[0]]}"
+        refuse_unequal(name, ids.take(at), one.texts[name].take(at), other.texts[name].take(at), who)
+    return one.pairs
+
+
+def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
+    alike = np.array_equal(first.rows, pairs.rows) and first.images.pair_id.equals(pairs.images.pair_id)
+    if alike:
+        rows_first = rows = np.arange(len(first.rows))  # files written alike need no search
+    else:
+        rows_first, rows = shared_rows(first, pairs, common=common)
+    at = np.zeros(len(first.rows), dtype=np.int64)  # what is not held repeats a row, and is never looked at
+    at[rows_first] = rows
+    texts: dict[str, Any] = {}
+    for name in ("category", "group"):
+        of_first, of_other = getattr(first.images, name), getattr(pairs.images, name)
+        if of_other is None or (alike and of_first is not None and of_first.equals(of_other)):
+            continue
+        if of_first is None:
+            texts[name] = of_other.take(pairs.rows[at])
+            continue
+        here = first.rows[rows_first]
+        ids, expected = first.images.pair_id.take(here), of_first.take(here)
+        refuse_unequal(name, ids, expected, of_other.take(pairs.rows[rows]), "the second")
+    held = None
+    if len(rows) < len(first.rows):
+        held = np.zeros(len(first.rows), dtype=np.bool_)
+        held[rows_first] = True
+    # What the first gives is taken from it, so the others need not keep theirs.
+    pairs = replace(
+        pairs,
+        category=pairs.category if first.category is None else None,
+        group=pairs.group if first.group is None else None,
+    )
+    return _Side(_reordered(pairs, at), held, len(pairs.rows), texts)
+
+
+def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
+    """The pairs at the (n,) positions `at`; of the input only which columns it had is kept, to save memory."""
+    images, none = pairs.images, np.empty(0)
+    asked = Images(
+        pair_id=None,
+        reference=none.astype(np.int8),
+        prediction=None if images.prediction is None else none.astype(np.int8),
+        score=None if images.score is None else none,
+        category=None,
+        group=None,
+    )
+    return Pairs(
+        unsafe_verdict=pairs.unsafe_verdict[at],
+        safe_verdict=pairs.safe_verdict[at],
+        unsafe_score=None if pairs.unsafe_score is None else pairs.unsafe_score[at],
+        safe_score=None if pairs.safe_score is None else pairs.safe_score[at],
+        category=None if pairs.category is None else pairs.category[at],
+        categories=pairs.categories,
+        group=None if pairs.group is None else pairs.group[at],
+        n_incomplete=pairs.n_incomplete,
+        images=asked,
+        rows=at,
+    )
+
+
+def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
+    """(n,) positions in `a` and in `b` of the pairs that both hold."""
+    n_a, n_b = len(a.rows), len(b.rows)
+    ids = _joined(a.texts("pair_id"), b.texts("pair_id"))
+    runs = equal_runs(words_of(ids))
+    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
+    both = runs.starts[runs.lengths == 2]
+    rows_a, rows_b = runs.order[both], runs.order[both + 1] - n_a
+    if len(both) < max(n_a, n_b) and not common:
+        alone = runs.order[runs.starts[runs.lengths == 1]]
+        rule = f"different pair sets, {n_a - len(both)} ids only in the first and {n_b - len(both)} only in the second"
+        raise PairError(broken(rule, ids, alone, "common=True (--common) compares on the shared ones"))
+    if not len(both):
+        raise PairError(
+            f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
+        )
+    return rows_a, rows_b
+
+
+def refuse_unequal(name: str, ids: Any, of_a: Any, of_b: Any, who: str) -> None:
+    """Raises PairError where two (n,) Arrow arrays, the pairs' `name` by two guards, are not equal."""
+    words = words_of(_joined(of_a, of_b))
+    unequal = ~equal_rows(words[: len(of_a)], words[len(of_a) :])
+    if unequal.any():
+        rule = f"a shared pair with another {name} in {who}"
+        raise PairError(broken(rule, ids, np.flatnonzero(unequal), "the two were not made from the same data"))
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """Two Arrow arrays as one, as text where their types differ."""
+    import pyarrow as pa
+
+    if a.type != b.type:
+        a, b = a.cast(pa.large_string()), b.cast(pa.large_string())
+    return pa.concat_arrays([a, b])

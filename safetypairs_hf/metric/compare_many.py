@@ -1,0 +1,263 @@
+"""`compare_many`: any number of guards on the same pairs, each with every other one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.align import Aligned, align
+from safetypairs_hf.metric.compare import minimum_detectable_difference
+from safetypairs_hf.metric.figures import Figures, figures_of
+from safetypairs_hf.metric.inference import bootstrap, group_sums, mcnemar_p
+from safetypairs_hf.metric.score import signature
+from safetypairs_hf.metric.table_text import counted, wrapped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Guard `a` against guard `b`: the figures of `PairComparison` by their names, and `holm_p`.
+
+    `holm_p`: `mcnemar_p` adjusted for all contests that were adjusted together (Holm 1979), at most 1: below 0.05 in
+    a family, the chance of one false finding or more in it is below 5%.
+    """
+
+    a: str
+    b: str
+    difference: float
+    difference_ci: tuple[float, float]
+    only_a_correct: int
+    only_b_correct: int
+    mcnemar_p: float
+    holm_p: float
+    minimum_detectable_difference: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by name, in plain Python values that JSON takes."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Guards on one set of pairs. `guards`: each one's figures, as `score` gives them; `contests`: each two of them."""
+
+    n_pairs: int
+    n_groups: int | None
+    guards: dict[str, Figures]
+    contests: tuple[Contest, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by name, in plain Python values that JSON takes."""
+        return {
+            "n_pairs": self.n_pairs,
+            "n_groups": self.n_groups,
+            "guards": {name: figures.to_dict() for name, figures in self.guards.items()},
+            "contests": [contest.to_dict() for contest in self.contests],
+        }
+
+
+@dataclass(frozen=True)
+class ManyComparison(Standing):
+    """k guards on the same pairs, the best pair accuracy first (then by name). `print` gives a table.
+
+    `contests`: k (k - 1) / 2, each guard with those below it; Holm's adjustment is over all of them. `per_category`:
+    only where asked for; there the adjustment is over the contests of all categories together. `left_out`: a guard's
+    pairs that another lacks, left out by `common=True`. `n_incomplete`: its pairs with one image only.
+    """
+
+    per_category: dict[str, Standing]
+    left_out: dict[str, int]
+    n_incomplete: dict[str, int]
+    signature: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures by name, in plain Python values that JSON takes; `per_category` is nested."""
+        return {
+            **super().to_dict(),
+            "per_category": {name: standing.to_dict() for name, standing in self.per_category.items()},
+            "left_out": self.left_out,
+            "n_incomplete": self.n_incomplete,
+            "signature": self.signature,
+        }
+
+    def __str__(self) -> str:
+
+        return many_table(self)
+
+
+def compare_many(
+    guards: Mapping[str, Any],
+    *,
+    common: bool = False,
+    threshold: float = 0.5,
+    incomplete: str = "error",
+    by_category: bool = False,
+    data: str | None = None,
+    split: str | None = None,
+) -> ManyComparison:
+    """Two guards or more on the same pairs: `guards` maps a name to rows or a file, each as `score` takes it.
+
+    Each is read once. The other arguments are those of `compare`; `common` keeps the pairs that all guards hold. The
+    figures of a guard are those of `score`, and of two guards those of `compare`, to the last bit. A category or group
+    that some guards lack is taken from the first that gives it. Raises PairError, naming the guard.
+    """
+    if len(guards) < 2:
+        raise PairError(f"{len(guards)} guard{'' if len(guards) == 1 else 's'} given: comparing takes two or more")
+    unnamed = [name for name in guards if not isinstance(name, str)]
+    if unnamed:
+        raise PairError(f"a guard named {unnamed[0]!r}: names are text")
+    aligned = align(guards, common=common, threshold=threshold, incomplete=incomplete)
+    correct = np.stack([pairs.correct for pairs in aligned.pairs])
+    right = correct.sum(axis=1)
+    order = sorted(range(len(correct)), key=lambda number: (-int(right[number]), aligned.names[number]))
+    whole = _standings(aligned, correct, order, [None])[0]
+    parts: dict[str, Standing] = {}
+    codes = aligned.pairs[0].category
+    if by_category:
+        if codes is None:
+            raise PairError("a column that is not there: category; no guard's rows give it, so leave by_category out")
+        # Stable, so that a group's pairs still lie side by side.
+        by_code = np.argsort(codes, kind="stable")
+        sizes = np.bincount(codes, minlength=len(aligned.pairs[0].categories))
+        rows = [part for part in np.split(by_code, np.cumsum(sizes)[:-1]) if len(part)]
+        names = [aligned.pairs[0].categories[code] for code in np.flatnonzero(sizes)]
+        parts = dict(zip(names, _standings(aligned, correct, order, rows), strict=True))
+    told = {"data": data, "split": split, "compared": len(correct), "adjusted": "holm"}
+    return ManyComparison(
+        **vars(whole),
+        per_category=parts,
+        left_out=aligned.left_out,
+        n_incomplete=aligned.n_incomplete,
+        signature=signature(whole.n_pairs, threshold, aligned.pairs, **told),
+    )
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values adjusted by Holm's step-down method (Holm 1979, Scand. J. Statist. 6), in the order given.
+
+    The i-th smallest of m, from 0, becomes the largest of (m - j) p_j over j up to i, and at most 1.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(value) for value in adjusted]
+
+
+def _standings(
+    aligned: Aligned, correct: NDArray[np.bool_], order: list[int], parts: Sequence[NDArray[np.int64] | None]
+) -> list[Standing]:
+    """The guards in `order` on the pairs at each of `parts` (None: all), one family for the adjustment."""
+    names = [aligned.names[number] for number in order]
+    pairs = [aligned.pairs[number] for number in order]
+    bouts, guards = [], []
+    with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter while it draws
+        for rows in parts:
+            at: Any = slice(None) if rows is None else rows
+            group = None if pairs[0].group is None else pairs[0].group[at]
+            figures = pool.map(lambda one, rows=rows: figures_of(one, rows), pairs)
+            bouts.append(_bouts(names, correct[order][:, at], group, pool))
+            guards.append(dict(zip(names, figures, strict=True)))
+    adjusted = iter(holm([bout["mcnemar_p"] for part in bouts for bout in part]))
+    best = names[0]
+    return [
+        Standing(
+            n_pairs=of_part[best].n_pairs,
+            n_groups=of_part[best].n_groups,
+            guards=of_part,
+            contests=tuple(Contest(**bout, holm_p=next(adjusted)) for bout in part),
+        )
+        for of_part, part in zip(guards, bouts, strict=True)
+    ]
+
+
+def _bouts(
+    names: list[str], correct: NDArray[np.bool_], group: NDArray[np.int64] | None, pool: ThreadPoolExecutor
+) -> list[dict[str, Any]]:
+    """Each guard against those after it, on the (k, n) `correct`: all of a `Contest` but the adjusted p."""
+    n = correct.shape[1]
+    side_by_side = np.arange(n) if group is None else group
+    # A group's sum of a difference is the difference of its sums, so each guard is summed once, not once a contest.
+    sums = [group_sums(side_by_side, right) for right in correct]
+    sizes = sums[0][1]
+    # Counts below 2^24 are exact in single precision, and floats are what matrices multiply quickest in.
+    right: NDArray[Any] = correct.astype(np.float64 if n >= 2**24 else np.float32)
+    both = np.rint(right @ right.T).astype(np.int64)
+
+    def bout(two: tuple[int, int]) -> dict[str, Any]:
+        a, b = two
+        only_a, only_b = int(both[a, a] - both[a, b]), int(both[b, b] - both[a, b])
+        return {
+            "a": names[a],
+            "b": names[b],
+            "difference": (only_a - only_b) / n,
+            "difference_ci": bootstrap(sums[a][0] - sums[b][0], sizes),
+            "only_a_correct": only_a,
+            "only_b_correct": only_b,
+            "mcnemar_p": mcnemar_p(only_a, only_b),
+            "minimum_detectable_difference": minimum_detectable_difference(only_a + only_b, n),
+        }
+
+    return list(pool.map(bout, combinations(range(len(names)), 2)))
+
+
+MOST_LINES = 200
+NAME = 23
+
+
+def many_table(many: ManyComparison) -> str:
+    """Guards, best first, then the contests, then the same a category."""
+    groups = "" if many.n_groups is None else f" in {counted(many.n_groups, 'group')}"
+    lines = [f"{counted(len(many.guards), 'guard')} on the same {counted(many.n_pairs, 'pair')}{groups}", ""]
+    lines += _standing(many, "p by McNemar's exact test, two-sided; Holm: adjusted for all of these")
+    for name, standing in many.per_category.items():
+        lines += ["", f"{_middle_cut(name, 56)}, {counted(standing.n_pairs, 'pair')}", ""]
+        lines += _standing(standing, "Holm: adjusted for those of all categories together")
+    for told, counts in (("left out, not in all", many.left_out), ("left out, incomplete", many.n_incomplete)):
+        lines += [
+            f"{_middle_cut(name, 40)}: {counted(count, 'pair')} {told}" for name, count in counts.items() if count
+        ]
+    return "\n".join([*lines, "", *wrapped(many.signature)])
+
+
+def _standing(standing: Standing, note: str) -> list[str]:
+    head = f"{'pair acc':>9}   {'95% interval':<17}{'over':>8}{'missed':>8}{'abst':>8}"
+    lines = [f"{'':>3} {'guard':<{NAME}}{head}"]
+    places = {name: place for place, name in enumerate(standing.guards, 1)}
+    for name, figures in standing.guards.items():
+        low, high = figures.pair_accuracy_ci
+        lines.append(
+            f"{places[name]:>3} {_middle_cut(name, NAME):<{NAME}}{figures.pair_accuracy:>9.4f}   "
+            f"{f'{low:.4f} to {high:.4f}':<17}{figures.both_unsafe_rate:>8.4f}{figures.both_safe_rate:>8.4f}"
+            f"{figures.abstained_rate:>8.4f}"
+        )
+    found = sum(contest.holm_p < 0.05 for contest in standing.contests)
+    m = len(standing.contests)
+    lines += ["", f"{found} of {counted(m, 'difference')} stand{'s' if m == 1 else ''} at 5% after Holm"]
+    if m > MOST_LINES:
+        return [*lines, f"More than {MOST_LINES} are not listed here: --json, to_dict() and .contests have them all"]
+    head = f"{'difference':>10}   {'95% interval':<18}{'only 1st':>9}{'only 2nd':>9}{'p':>9}{'Holm':>9}"
+    lines.append(f"{'contest':<12}{head}")
+    for contest in standing.contests:
+        low, high = contest.difference_ci
+        lines.append(
+            f"{f'{places[contest.a]} - {places[contest.b]}':<12}{contest.difference:>+10.4f}   "
+            f"{f'{low:+.4f} to {high:+.4f}':<18}{contest.only_a_correct:>9}{contest.only_b_correct:>9}"
+            f"{contest.mcnemar_p:>9.2g}{contest.holm_p:>9.2g}"
+        )
+    return [*lines, note]
+
+
+def _middle_cut(name: str, width: int) -> str:
+    """A name that leaves a space of `width` columns free; guards of one family differ at the end, so that is kept."""
+    kept = width - 2
+    return name if len(name) < width else f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"

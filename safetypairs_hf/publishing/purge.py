@@ -1,0 +1,182 @@
+"""Older versions on the Hub that still hold what was taken down, and how to be rid of them.
+
+A commit that a branch or a tag reaches can be downloaded for ever. So the versions that hold the pairs lose their tag,
+and every other version is put on a new commit with the same files and no history.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import GitRefs, HfApi, errors
+
+from safetypairs_hf.core.hub import explained, retried
+from safetypairs_hf.dataset import failure_rows, manifest
+from safetypairs_hf.dataset.control_rows import control_file
+from safetypairs_hf.dataset.manifest import Manifest
+
+_DRAFT = "safetypairs-rewrite-"  # and a tag: the branch that leads to the new commit of that version
+
+Images = tuple[str, str]  # the SHA-256 of a pair's unsafe and of its safe image: what stays when a pair is relabelled
+
+
+class Traces(NamedTuple):
+    """Where pairs are still to be had.
+
+    `tags`: versions that hold them. `reaching`: tags that do not, but whose history does. `others`: branches and pull
+    requests, other than main, that do or whose history does. `files`: the SHA-256 of each large file that holds one.
+    `main`: whether its history reaches them.
+    """
+
+    tags: list[str]
+    reaching: list[str]
+    others: list[str]
+    files: list[str]
+    main: bool
+
+
+class Rewritten(NamedTuple):
+    """What a rewrite did: tags deleted, tags put on new commits, files removed from storage, and what is left.
+
+    `main`: whether main has lost its history.
+    """
+
+    deleted: list[str]
+    moved: list[str]
+    removed: int
+    left: list[str]
+    main: bool
+
+
+class History:
+    """The refs of a dataset repo. Every method raises HubUnavailable where the Hub refuses or does not answer."""
+
+    def __init__(self, repo: str, api: HfApi | None = None) -> None:
+        self.repo = repo
+        self._api = api or HfApi()
+        self._held: dict[str, set[str]] = {}  # commit -> files of it that hold the pairs
+        self._clean: set[str] = set()  # files of commits that hold none of them: these are not to be removed
+
+    def traces(self, gone: Collection[Images]) -> Traces:
+        """Find the pairs in every commit that any ref reaches, by the manifest of each."""
+        with explained(self.repo, self._api.endpoint):
+            refs = self._refs()
+            tags, reaching, others, files, main = [], [], [], set[str](), False
+            for ref in [*refs.tags, *refs.branches, *refs.converts, *(refs.pull_requests or [])]:
+                found = [self._holding(commit, gone) for commit in self._commits(ref.target_commit)]
+                files.update(*found)
+                if ref in refs.tags and found[0]:
+                    tags.append(ref.name)
+                elif ref in refs.tags and any(found):
+                    reaching.append(ref.name)
+                elif ref.ref == "refs/heads/main":
+                    main = any(found)
+                elif any(found):
+                    others.append(ref.name)
+        return Traces(tags, reaching, others, sorted(files - self._clean), main)
+
+    def rewrite(self, gone: Collection[Images]) -> Rewritten:
+        """Take the pairs out of what main and the tags reach, then out of storage. Stopped, it can be run again."""
+        with explained(self.repo, self._api.endpoint):
+            self._recover()
+            traces = self.traces(gone)
+            # First: once no commit names the files, a rewrite that was stopped could not find them again.
+            removed, unremoved = self._remove(traces.files)
+            refs = self._refs()
+            commits = {ref.ref: ref.target_commit for ref in [*refs.tags, *refs.branches]}
+            if traces.main:
+                message = "History squashed: pairs were taken down, see takedowns.json"
+                self._api.super_squash_history(self.repo, repo_type="dataset", commit_message=message)
+            for tag in traces.reaching:
+                self._move_tag(tag, squashed=commits[f"refs/tags/{tag}"] == commits["refs/heads/main"])
+            for tag in traces.tags:
+                self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
+            left = [f"{name} still reaches them; {self.advice(name)}" for name in traces.others]
+            if unremoved:  # a storage may keep what a commit names
+                more, unremoved = self._remove(traces.files)
+                removed += more
+        return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved], traces.main)
+
+    def advice(self, ref: str) -> str:
+        """What to do about a branch or a pull request, which are not ours to delete."""
+        if pull := re.fullmatch(r"refs/pr/(\d+)", ref):
+            page = f"{self._api.endpoint}/datasets/{self.repo}/discussions/{pull[1]}"
+            return f"hf discussions close {self.repo} {pull[1]} --type dataset, then delete its ref at {page}"
+        return f"hf repos branch delete {self.repo} {shlex.quote(ref)} --type dataset"
+
+    def _refs(self) -> GitRefs:
+        return retried(lambda: self._api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True))
+
+    def _recover(self) -> None:
+        """End what a rewrite that was stopped began: a version that lost its tag is on its draft."""
+        refs = self._refs()
+        tags = {tag.name for tag in refs.tags}
+        for branch in refs.branches:
+            if branch.name.startswith(_DRAFT):
+                tag = branch.name.removeprefix(_DRAFT)
+                if tag not in tags:
+                    self._api.create_tag(self.repo, tag=tag, revision=branch.name, repo_type="dataset")
+                self._api.delete_branch(self.repo, branch=branch.name, repo_type="dataset")
+
+    def _move_tag(self, tag: str, squashed: bool) -> None:
+        """Put a tag on a commit with the same files and no history: main's where that is `squashed` already.
+
+        A tag cannot be moved in one request: between its end and its beginning the draft knows where it belongs.
+        """
+        draft = f"{_DRAFT}{tag}"
+        self._api.create_branch(self.repo, branch=draft, revision="main" if squashed else tag, repo_type="dataset")
+        if not squashed:
+            self._api.super_squash_history(self.repo, branch=draft, repo_type="dataset", commit_message=tag)
+        self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
+        self._api.create_tag(self.repo, tag=tag, revision=draft, repo_type="dataset")
+        self._api.delete_branch(self.repo, branch=draft, repo_type="dataset")
+
+    def _remove(self, hashes: Sequence[str]) -> tuple[int, list[str]]:
+        """Remove large files from storage: how many were, and a line on what could not be."""
+        if not hashes:
+            return 0, []
+        by_hand = f"remove them in {self._api.endpoint}/datasets/{self.repo}/settings, List LFS files"
+        try:
+            stored = [file for file in self._api.list_lfs_files(self.repo, repo_type="dataset") if file.oid in hashes]
+            # No history to rewrite: nothing that is left of it names these files.
+            self._api.permanently_delete_lfs_files(self.repo, stored, rewrite_history=False, repo_type="dataset")
+        except errors.HfHubHTTPError as error:
+            status = error.response.status_code
+            return 0, [f"{len(hashes)} data files stay in the Hub's storage (it answered {status}): {by_hand}"]
+        lost = len(set(hashes)) - len({file.oid for file in stored})
+        return len(stored), [f"{lost} data files were not found in the Hub's storage: {by_hand}"] if lost else []
+
+    def _commits(self, start: str) -> Iterator[str]:
+        """A commit and all before it."""
+        yield start
+        listed = retried(lambda: self._api.list_repo_commits(self.repo, repo_type="dataset", revision=start))
+        yield from (commit.commit_id for commit in listed if commit.commit_id != start)
+
+    def _holding(self, commit: str, gone: Collection[Images]) -> set[str]:
+        if commit not in self._held:
+            found = self._manifest(commit)
+            names = {entry.file for entry in found.entries if (entry.unsafe_sha256, entry.safe_sha256) in gone}
+            names |= {control_file(name) for name in names} & found.files.keys()
+            if failure_rows.NAME in found.files:
+                unsafe = {image for image, _ in gone}
+                failed = failure_rows.load(self._download(failure_rows.NAME, commit))
+                names |= {each.file for each in failed if each.unsafe_sha256 in unsafe}
+            self._held[commit] = {found.files[name].sha256 for name in names}
+            if not names:
+                self._clean |= {file.sha256 for file in found.files.values()}
+        return self._held[commit]
+
+    def _manifest(self, commit: str) -> Manifest:
+        try:
+            return manifest.load(self._download(manifest.NAME, commit)) or Manifest()
+        except errors.EntryNotFoundError:  # the first commit, and what was before we came
+            return Manifest()
+
+    def _download(self, name: str, commit: str) -> bytes:
+        return Path(
+            retried(lambda: self._api.hf_hub_download(self.repo, name, repo_type="dataset", revision=commit))
+        ).read_bytes()

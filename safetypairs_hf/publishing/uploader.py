@@ -1,0 +1,95 @@
+"""Sends the data files of a release ahead of its commit, in a thread of its own, while later ones are written.
+
+They go in batches of some size: all files at once would have the upload hold gigabytes in memory, and one at a time
+would wait for each answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from safetypairs_hf.dataset.manifest import FileHash
+
+BATCH_BYTES = 128 * 2**20
+_LAST = None  # what ends the queue
+
+
+class Ready(NamedTuple):
+    """A file that is whole: where it is here, and what it holds."""
+
+    path: Path
+    hash: FileHash
+
+
+class Sender:
+    """Takes files below `root` as they become whole; `send` is called with batches of them, by name in the repo."""
+
+    def __init__(self, root: Path, send: Callable[[Mapping[str, Ready]], None]) -> None:
+        self._root, self._send = root, send
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._hashes: dict[str, FileHash] = {}
+        self._error: Exception | None = None
+        self._stopped = False
+        # A daemon: a program that is interrupted ends without waiting for an upload.
+        self._thread = threading.Thread(target=self._work, name="sender", daemon=True)
+        self._thread.start()
+
+    def add(self, name: str) -> None:
+        """Send a file of this name. Raises what sending an earlier one raised."""
+        if self._error:
+            raise self._error
+        self._queue.put(name)
+
+    def finish(self) -> dict[str, FileHash]:
+        """Wait until all are sent; what each holds, by name. Raises what sending raised."""
+        self._queue.put(_LAST)
+        self._thread.join()
+        if self._error:
+            raise self._error
+        return self._hashes
+
+    def stop(self) -> None:
+        """Send no more; wait a little for what is on its way, whose files are about to go."""
+        self._stopped = True
+        self._queue.put(_LAST)
+        self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        try:
+            for batch in self._batches():
+                self._send(batch)
+        except Exception as error:  # raised again where the files come from
+            self._error = error
+
+    def _batches(self) -> Iterator[dict[str, Ready]]:
+        batch: dict[str, Ready] = {}
+        while (name := self._queue.get()) is not _LAST and not self._stopped:
+            batch[name] = self._ready(name)
+            if sum(ready.hash.size for ready in batch.values()) >= BATCH_BYTES:
+                yield batch
+                batch = {}
+        if batch and not self._stopped:
+            yield batch
+
+    def _ready(self, name: str) -> Ready:
+        path = self._root / name
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._hashes[name] = FileHash(digest, path.stat().st_size)
+        return Ready(path, self._hashes[name])
+
+
+@contextlib.contextmanager
+def sending(root: Path, send: Callable[[Mapping[str, Ready]], None]) -> Iterator[Sender]:
+    """A Sender that stops where the block fails."""
+    sender = Sender(root, send)
+    try:
+        yield sender
+    finally:
+        sender.stop()

@@ -1,0 +1,129 @@
+"""The pairs that a guard got wrong, worst first, and their images from the published data."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.report.outcomes import OUTCOMES, Outcome, outcomes_of
+
+if TYPE_CHECKING:
+    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.report.guard_files import Guard
+
+SIDE = 240  # pixels of a thumbnail's longer side: about 10 KB each
+_VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
+_COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instruction"]
+
+
+class Failure(NamedTuple):
+    """A pair that is not correct: the two verdicts as words, and the two scores where there are any."""
+
+    pair_id: str
+    category: str | None
+    outcome: Outcome
+    unsafe_verdict: str
+    safe_verdict: str
+    unsafe_score: float | None
+    safe_score: float | None
+
+
+class Shown(NamedTuple):
+    """What the data says of a pair; the images as data URIs of JPEG, SIDE pixels at most."""
+
+    unsafe: str
+    safe: str
+    width: int
+    height: int
+    critical_feature: str
+    instruction: str
+
+
+def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
+    """The `most` worst failures of a guard, and how many it has in all.
+
+    By s_safe - s_unsafe, largest first: how surely the guard holds the two for the wrong way round. Abstained pairs,
+    and those without two scores, come after the others. What ties is in the order of the ids.
+    """
+    import numpy as np
+
+    pairs = guard.pairs
+    outcome = outcomes_of(pairs)
+    rows = np.flatnonzero(outcome != 0)
+    if pairs.unsafe_score is None or pairs.safe_score is None:
+        margin = np.full(len(rows), np.nan)
+    else:
+        margin = (pairs.safe_score - pairs.unsafe_score)[rows]
+    # Without scores the outcomes still differ: inverted is wrong twice.
+    kind = np.select([outcome[rows] == 4, np.isnan(margin) & (outcome[rows] != 3)], [2, 1], 0)
+    ids = np.array([str(each) for each in pairs.texts("pair_id").take(rows).to_pylist()], dtype=object)
+    keys = (ids.astype(str), -np.nan_to_num(margin, nan=-2.0), kind)
+    order = np.lexsort(keys)[:most]
+    return [_failure(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
+
+
+def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
+    pairs = guard.pairs
+
+    def score(scores: Any) -> float | None:
+        return None if scores is None or scores[row] != scores[row] else float(scores[row])
+
+    return Failure(
+        pair_id,
+        None if pairs.category is None else pairs.categories[int(pairs.category[row])],
+        OUTCOMES[int(outcomes_of(pairs)[row])],
+        _VERDICTS[int(pairs.unsafe_verdict[row])],
+        _VERDICTS[int(pairs.safe_verdict[row])],
+        score(pairs.unsafe_score),
+        score(pairs.safe_score),
+    )
+
+
+def shown(edition: Edition, failures: Iterable[Failure]) -> dict[str, Shown]:
+    """The published images and words of some pairs, by pair id; only files that hold one of them are fetched.
+
+    Raises SafetyPairsError where a data file does not read.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = sorted({failure.pair_id for failure in failures})
+    places = edition.table.select(["pair_id", "file"])
+    places = places.filter(pc.is_in(places["pair_id"], value_set=pa.array(wanted, pa.string())))
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for place in places.to_pylist():
+        by_file[place["file"]].append(place["pair_id"])
+    found: dict[str, Shown] = {}
+    for file, ids in by_file.items():
+        try:
+            table = pq.read_table(edition.fetch(file), columns=_COLUMNS, filters=[("pair_id", "in", ids)])
+            found.update({row["pair_id"]: _shown(row) for row in table.to_pylist()})
+        except (pa.ArrowException, OSError) as error:
+            raise SafetyPairsError(f"{edition.name}: {file} does not read; see: safetypairs verify") from error
+    return found
+
+
+def _shown(row: dict[str, Any]) -> Shown:
+    unsafe, width, height = _thumbnail(row["unsafe_image"]["bytes"])
+    safe, _, _ = _thumbnail(row["safe_image"]["bytes"])
+    return Shown(unsafe, safe, width, height, row["critical_feature"] or "", row["instruction"] or "")
+
+
+def _thumbnail(data: bytes) -> tuple[str, int, int]:
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", image.width, image.height
+
+
+def all_failures(guards: Sequence[Guard], most: int) -> list[tuple[Guard, list[Failure], int]]:
+    """`worst` of each guard, in order."""
+    return [(guard, *worst(guard, most)) for guard in guards]

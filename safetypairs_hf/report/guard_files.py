@@ -1,0 +1,110 @@
+"""The guards of a report: files of predictions, each read once, checked and scored."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetypairs_hf.core.errors import PairError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.metric.pairs import Pairs
+    from safetypairs_hf.metric.score import PairScore
+
+SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One file of predictions: what it is called, its pairs as the scorer matched them, and its figures."""
+
+    name: str
+    path: Path
+    pairs: Pairs
+    score: PairScore
+
+
+def read_guards(
+    paths: Sequence[str | Path],
+    *,
+    threshold: float = 0.5,
+    incomplete: str = "error",
+    names: Sequence[str] = (),
+    data: Edition | None = None,
+) -> list[Guard]:
+    """The guards of some files, best pair accuracy first, then by name.
+
+    `names`: what to call them, one for each file; else the name in the file's metadata, else the file's stem.
+    `data`: the version that they were run on; category and group are taken from it where a file has none.
+
+    Raises PairError as `score` does, the file named; where names are too few or doubled; and as `check_edition` and
+    `told_together` do.
+    """
+    from safetypairs_hf.evaluating.checking import told_together
+
+    files = [Path(path) for path in paths]
+    told_together(files)
+    guards = [
+        _read(path, name, threshold, incomplete, data) for path, name in zip(files, _names(files, names), strict=True)
+    ]
+    return sorted(guards, key=lambda guard: (-guard.score.pair_accuracy, guard.name))
+
+
+def same_pairs(guards: Sequence[Guard]) -> bool:
+    """Whether all guards answered about the same pairs, so that their figures compare."""
+    first, *others = ({str(each) for each in guard.pairs.texts("pair_id").to_pylist()} for guard in guards)
+    return all(other == first for other in others)
+
+
+def _read(path: Path, name: str, threshold: float, incomplete: str, data: Edition | None) -> Guard:
+    from safetypairs_hf.evaluating.checking import Checked, check_edition
+    from safetypairs_hf.evaluating.prediction_file import told_by
+    from safetypairs_hf.metric.pairs import pairs_of
+    from safetypairs_hf.metric.prediction_files import read_predictions
+    from safetypairs_hf.metric.score import score
+
+    checked = Checked(read_predictions(path), told_by(path)) if data is None else check_edition(path, data)
+    try:
+        scored = score(checked.columns, threshold=threshold, incomplete=incomplete, **checked.told)
+        pairs = pairs_of(checked.columns, threshold=threshold, incomplete=incomplete)
+    except PairError as error:
+        raise PairError(f"{path}: {error}") from None
+    return Guard(name, path, pairs, scored)
+
+
+def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
+    if given and len(given) != len(files):
+        raise PairError(f"{len(given)} names for {len(files)} files of predictions; give each file one, in their order")
+    names = list(given) or [_told(path) or path.stem for path in files]
+    often = Counter(names)
+    if not given:  # two runs' files are often called the same, and lie in folders that are not
+        names = [
+            f"{path.parent.name}/{name}" if often[name] > 1 else name for path, name in zip(files, names, strict=True)
+        ]
+    doubled = [name for name, times in Counter(names).items() if times > 1]
+    if doubled:
+        raise PairError(f"two files of predictions are both called {doubled[0]!r}; name them: --name A --name B")
+    return names
+
+
+def _told(path: Path) -> str | None:
+    """The name that a Parquet file's metadata gives its guard, under `guard` or in the JSON under `safetypairs`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        told = json.loads(metadata.get(b"safetypairs", b"{}"))
+        name = metadata[b"guard"].decode() if b"guard" in metadata else told.get("guard")
+    except (pa.ArrowException, OSError, ValueError, AttributeError):
+        return None  # whoever reads the rows says what is wrong with the file
+    if isinstance(name, dict):
+        name = name.get("name")
+    return name if isinstance(name, str) and name.strip() else None

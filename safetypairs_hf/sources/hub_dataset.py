@@ -1,0 +1,207 @@
+"""Sources from a dataset on the Hub, whatever its columns are called, streamed at a pinned commit."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.hub import explained, retried
+from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.sources.admission import Admission, Raw
+from safetypairs_hf.sources.columns import Names, Row, Table, open_table
+from safetypairs_hf.sources.frame import Frame
+from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
+from safetypairs_hf.sources.screen import Screen
+from safetypairs_hf.taxonomy.categories import SLUGS, category
+
+
+@dataclass
+class _Cursor:
+    """A place in the rows, and what stood before it: the SHA-256 of each image that could be used -> its row."""
+
+    rows: Iterator[Row]
+    position: int = 0
+    seen: dict[bytes, int] = field(default_factory=dict)
+
+
+class _Numbered(NamedTuple):
+    number: int
+    row: Row
+    category: str | Reject
+    duplicate: Reject | None
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """The rows of a split of a Hub dataset, in its order.
+
+    The rows are read in one process, one after another, so that nothing is fetched twice; a build that is resumed
+    reads those before its place again, to know the duplicates among them. Of rows with the same file the first is used.
+
+    Args:
+        dataset: `org/name`; HF_ENDPOINT and the usual token are used.
+        revision: a branch, a tag or a commit; the run is bound to the commit that it stands for when the build begins.
+        config: the dataset's configuration, where it has several.
+        image_column: None = the only column of images.
+        category: that of every row.
+        judged: a judge that gives the category.
+        label_column: the column whose value (a class label or text) says the category.
+        labels: label -> category, where labels are not categories already; as text `gun=O6, fire=disasters`.
+        id_column: a column that names the row for people; None = its number in the split.
+        license: the SPDX id of the licence of all rows that `license_column` gives none for.
+        rows: use no more than so many; needed where the dataset does not say how many it has.
+        streaming: read over the network as needed; else download the dataset first.
+        frame: the size that images are brought to.
+        screen: what may not become a source.
+
+    Raises:
+        RecipeError: settings that exclude each other. Where it is first used: no such config, split or column, no
+            column of images, labels that the column doesn't have.
+        HubUnavailable: where it is used: no network, no such dataset, no access.
+    """
+
+    dataset: str
+    revision: str = "main"
+    config: str | None = None
+    split: str = "train"
+    image_column: str | None = None
+    category: str | None = None
+    judged: Judged | None = None
+    label_column: str | None = None
+    labels: Labels = ""
+    id_column: str | None = None
+    license: str = "NOASSERTION"
+    license_column: str | None = None
+    rows: int | None = None
+    streaming: bool = True
+    frame: Frame = field(default_factory=Frame)
+    screen: Screen = field(default_factory=Screen)
+
+    # Read as a step that holds a model is run: by one process.
+    holds_model: bool = field(default=True, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.dataset):
+            raise RecipeError(f"the source is {self.dataset!r}, which is no Hub id; expected org/name")
+        check_one(category=self.category, judged=self.judged, label_column=self.label_column)
+        if not (self.category or self.judged or self.label_column):
+            raise RecipeError(f"nothing says the category of {self.dataset}; give category, label_column or judged")
+        if read_labels(self.labels) and not self.label_column:
+            raise RecipeError("labels are given, and no label_column that holds them; give that too")
+        if self.category is not None:
+            category(self.category)
+        if self.rows is not None and self.rows < 1:
+            raise RecipeError(f"rows = {self.rows}: give at least 1")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_cursor", "_table")}
+
+    def release(self) -> None:
+        """Close the stream, and let go of the judge's model."""
+        self.__dict__.pop("_cursor", None)
+        if self.judged is not None and hasattr(self.judged.judge, "release"):
+            self.judged.judge.release()
+
+    @property
+    def size(self) -> int:
+        said = self._table.rows
+        if said is None and self.rows is None:
+            raise RecipeError(
+                f"{self.dataset} does not say how many rows {self.split} has; give rows = how many to use"
+            )
+        return min(count for count in (said, self.rows) if count is not None)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those that a row can have, in the order of the taxonomy."""
+        if self.category is not None:
+            return (category(self.category).slug,)
+        if self.judged is not None:
+            found = set(self.judged.categories)
+        else:
+            mapping = read_labels(self.labels)
+            names = self._table.labels
+            found = {str(category_of(name, mapping)) for name in names} if names else set(SLUGS)
+        return tuple(slug for slug in SLUGS if slug in found)
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """None: every row becomes a candidate, some of them rejected at once."""
+        return []
+
+    def fingerprint(self) -> str:
+        """The commit that the revision stands for, and the screen's fingerprint."""
+        return f"{self._commit} {self.screen.fingerprint()}".strip()
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        numbered = self._read(start, min(stop, self.size))
+        return Admission(self.frame, self.screen, self.judged)([self._raw(each) for each in numbered])
+
+    @cached_property
+    def _commit(self) -> str:
+        from huggingface_hub import HfApi, errors
+
+        with explained(self.dataset):
+            try:
+                info = retried(lambda: HfApi().dataset_info(self.dataset, revision=self.revision))
+            except errors.RevisionNotFoundError:
+                raise RecipeError(f"{self.dataset} has no revision {self.revision!r}; give a branch or a tag") from None
+        if info.sha is None:
+            raise HubUnavailable(f"the Hub names no commit of {self.dataset} at {self.revision}; try again later")
+        return info.sha
+
+    @cached_property
+    def _table(self) -> Table:
+        names = Names(self.image_column, self.label_column, self.id_column, self.license_column)
+        table = open_table(self.dataset, self.config, self.split, self._commit, self.streaming, names)
+        unknown = [label for label in read_labels(self.labels) if table.labels and label not in table.labels]
+        if unknown:
+            raise RecipeError(
+                f"labels: the column {self.label_column!r} of {self.dataset} has no label {unknown[0]!r}; "
+                f"it has {', '.join(table.labels)}"
+            )
+        return table
+
+    def _read(self, start: int, stop: int) -> list[_Numbered]:
+        cursor: _Cursor | None = self.__dict__.get("_cursor")
+        if cursor is None or cursor.position > start:
+            cursor = self.__dict__["_cursor"] = _Cursor(iter(self._table))
+        mapping = read_labels(self.labels)
+        found = []
+        try:
+            with explained(self.dataset):
+                for row in itertools.islice(cursor.rows, max(0, stop - cursor.position)):
+                    numbered = self._number(row, cursor, mapping)
+                    if numbered.number >= start:
+                        found.append(numbered)
+        except BaseException:
+            self.__dict__.pop("_cursor", None)  # a stream that broke does not go on
+            raise
+        return found
+
+    def _number(self, row: Row, cursor: _Cursor, mapping: dict[str, str]) -> _Numbered:
+        number, slug = cursor.position, self._category(row, mapping)
+        cursor.position += 1
+        duplicate = None
+        if row.data and not isinstance(slug, Reject):
+            first = cursor.seen.setdefault(hashlib.sha256(row.data).digest(), number)
+            duplicate = Reject("source", "duplicate", f"the same file as row {first}") if first != number else None
+        return _Numbered(number, row, slug, duplicate)
+
+    def _category(self, row: Row, mapping: dict[str, str]) -> str | Reject:
+        if self.judged is not None:
+            return ""
+        return category(self.category).slug if self.category else category_of(row.label, mapping)
+
+    def _raw(self, numbered: _Numbered) -> Raw:
+        row, reject = numbered.row, numbered.duplicate
+        if not row.data:
+            reject = Reject("source", "no_image", row.lost or "the row has none")
+        where = "/".join(filter(None, (self.config, self.split, str(numbered.number))))
+        origin = Origin(f"{self.dataset}@{self._commit}", row.id or where, row.license or self.license)
+        return Raw(where, origin, row.data, numbered.category, row.label, reject)

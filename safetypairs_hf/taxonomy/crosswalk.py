@@ -1,0 +1,156 @@
+"""From our nine categories to the categories that other guards answer with.
+
+A guard that has nothing for one of ours is `not covered` there: never counted as if it had said safe. The sources of
+each guard's own list:
+
+- ShieldGemma 2: the three policies of its model card, https://ai.google.dev/gemma/docs/shieldgemma/model_card_2
+  (https://arxiv.org/abs/2504.01081).
+- Llama Guard 3 Vision: S1 to S13 of its model card, https://huggingface.co/meta-llama/Llama-Guard-3-11B-Vision
+  (https://arxiv.org/abs/2411.10414), after the MLCommons hazards.
+- Llama Guard 4: S1 to S14 of its model card, https://huggingface.co/meta-llama/Llama-Guard-4-12B; S14 is for code only.
+- omni-moderation: the table of https://platform.openai.com/docs/guides/moderation. Of its thirteen categories six are
+  scored for images: the self-harm and violence families, and sexual without sexual/minors.
+
+Which category answers to which is our reading of those lists.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.taxonomy.categories import CATEGORIES
+from safetypairs_hf.taxonomy.categories import category as find_category
+
+NOT_COVERED: Final = "not covered"
+WHOLE: Final = "whole"
+PART: Final = "part"
+
+
+class Match(NamedTuple):
+    """What a guard has for one of our categories.
+
+    `extent`: WHOLE, PART (the guard's categories leave some of ours out), or NOT_COVERED. `codes`: the guard's own
+    names for them, empty if and only if `extent` is NOT_COVERED.
+    """
+
+    extent: str
+    codes: tuple[str, ...]
+
+
+class Guard(NamedTuple):
+    """A guard's categories: `labels` maps its own codes to names, in its order; `images` are those it scores on images;
+    `matches` has one Match for each of our slugs."""
+
+    name: str
+    labels: dict[str, str]
+    images: tuple[str, ...]
+    matches: dict[str, Match]
+
+
+_LLAMA_13 = {
+    "S1": "Violent Crimes",
+    "S2": "Non-Violent Crimes",
+    "S3": "Sex-Related Crimes",
+    "S4": "Child Sexual Exploitation",
+    "S5": "Defamation",
+    "S6": "Specialized Advice",
+    "S7": "Privacy",
+    "S8": "Intellectual Property",
+    "S9": "Indiscriminate Weapons",
+    "S10": "Hate",
+    "S11": "Suicide & Self-Harm",
+    "S12": "Sexual Content",
+    "S13": "Elections",
+}
+_LLAMA_14 = _LLAMA_13 | {"S14": "Code Interpreter Abuse"}
+_LLAMA_MATCHES = {
+    "hate": Match(PART, ("S10",)),  # humiliation of one person, with no protected trait, is in no S-code
+    "violence": Match(PART, ("S1",)),  # crimes; gore and accidents are in no S-code
+    "sexual": Match(WHOLE, ("S3", "S4", "S12")),
+    "nudity": Match(PART, ("S4", "S12")),  # erotic nudity only
+    "criminal_planning": Match(WHOLE, ("S1", "S2")),
+    "weapons_substances": Match(PART, ("S2", "S9")),  # weapon and drug crimes; not alcohol, tobacco, or mere display
+    "self_harm": Match(WHOLE, ("S11",)),
+    "animal_cruelty": Match(WHOLE, ("S1",)),  # S1 names animal abuse
+    "disasters": Match(NOT_COVERED, ()),
+}
+_OMNI_IMAGES = ("self-harm", "self-harm/intent", "self-harm/instructions", "sexual", "violence", "violence/graphic")
+
+GUARDS: dict[str, Guard] = {
+    guard.name: guard
+    for guard in (
+        Guard(
+            "shieldgemma-2",
+            {
+                "dangerous": "No Dangerous Content",
+                "sexual": "No Sexually Explicit Content",
+                "violence": "No Violence/Gore Content",
+            },
+            ("dangerous", "sexual", "violence"),
+            {
+                "hate": Match(NOT_COVERED, ()),
+                "violence": Match(WHOLE, ("violence",)),
+                "sexual": Match(WHOLE, ("sexual",)),
+                "nudity": Match(PART, ("sexual",)),  # erotic nudity only
+                "criminal_planning": Match(PART, ("dangerous",)),  # real-world harm; not fraud or theft
+                "weapons_substances": Match(PART, ("dangerous",)),  # building arms; no drugs
+                "self_harm": Match(PART, ("dangerous",)),  # instructions for suicide
+                "animal_cruelty": Match(PART, ("violence",)),  # gratuitous violence against animals; not neglect
+                "disasters": Match(NOT_COVERED, ()),
+            },
+        ),
+        Guard("llama-guard-3-vision", _LLAMA_13, tuple(_LLAMA_13), _LLAMA_MATCHES),
+        Guard("llama-guard-4", _LLAMA_14, tuple(_LLAMA_13), _LLAMA_MATCHES),
+        Guard(
+            "omni-moderation",
+            {
+                name: name
+                for name in (
+                    *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit"),
+                    *("illicit/violent", "self-harm", "self-harm/intent", "self-harm/instructions"),
+                    *("sexual", "sexual/minors", "violence", "violence/graphic"),
+                )
+            },
+            _OMNI_IMAGES,
+            {
+                "hate": Match(NOT_COVERED, ()),
+                "violence": Match(WHOLE, ("violence", "violence/graphic")),
+                "sexual": Match(WHOLE, ("sexual",)),
+                "nudity": Match(PART, ("sexual",)),
+                "criminal_planning": Match(NOT_COVERED, ()),
+                "weapons_substances": Match(NOT_COVERED, ()),
+                "self_harm": Match(WHOLE, ("self-harm", "self-harm/intent", "self-harm/instructions")),
+                "animal_cruelty": Match(PART, ("violence", "violence/graphic")),
+                "disasters": Match(NOT_COVERED, ()),
+            },
+        ),
+    )
+}
+
+
+def guard(name: str) -> Guard:
+    """The categories of a guard. Raises SafetyPairsError, which lists the guards, where we have no such guard."""
+    if name not in GUARDS:
+        raise SafetyPairsError(f"no crosswalk for guard {name!r}; there are {', '.join(GUARDS)}")
+    return GUARDS[name]
+
+
+def match(name: str, category: str) -> Match:
+    """What guard `name` has for one of our categories (code, slug or name), on images.
+
+    Raises SafetyPairsError where there is no such guard or category.
+    """
+    return guard(name).matches[find_category(category).slug]
+
+
+def slugs(name: str, code: str) -> tuple[str, ...] | str:
+    """Our categories that a guard's own category answers for, in our order, or NOT_COVERED where there are none.
+
+    Raises SafetyPairsError where there is no such guard, or the guard has no such category.
+    """
+    found = guard(name)
+    if code not in found.labels:
+        raise SafetyPairsError(f"{name} has no category {code!r}; it has {', '.join(found.labels)}")
+    ours = tuple(each.slug for each in CATEGORIES if code in found.matches[each.slug].codes)
+    return ours or NOT_COVERED

@@ -1,0 +1,132 @@
+"""Repos, files and commits in the JSON that the Hub's clients read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pygit2
+import yaml
+
+from safetypairs_hf.testing.localhub import history
+from safetypairs_hf.testing.localhub.lfs import Pointer, parse_pointer
+from safetypairs_hf.testing.localhub.repos import Repo
+from safetypairs_hf.testing.localhub.xetstore import XetFiles
+
+TAGGED = ("license", "language", "task_categories", "size_categories", "annotations_creators")
+
+
+def pointer_of(blob: pygit2.Object) -> Pointer | None:
+    return parse_pointer(blob.data) if isinstance(blob, pygit2.Blob) and blob.size < 200 else None
+
+
+def file_info(repo: Repo, path: str, item: pygit2.Object) -> dict[str, Any]:
+    """A file or folder as /tree and /paths-info give it; sizes in bytes."""
+    if isinstance(item, pygit2.Tree):
+        return {"type": "directory", "oid": str(item.id), "size": 0, "path": path}
+    info: dict[str, Any] = {"type": "file", "oid": str(item.id), "size": getattr(item, "size", 0), "path": path}
+    if pointer := pointer_of(item):
+        info["lfs"] = {"oid": pointer.oid, "size": pointer.size, "pointerSize": info["size"]}
+        info["size"] = pointer.size
+        if xet_hash := XetFiles(repo.folder / "xet").by_sha256(pointer.oid):
+            info["xetHash"] = xet_hash
+    return info
+
+
+def with_last_commit(repo: Repo, commit: pygit2.Commit, info: dict[str, Any]) -> dict[str, Any]:
+    oid = pygit2.Oid(hex=info["oid"])
+    last = history.last_change(repo.git, commit, info["path"], oid)
+    title = last.message.partition("\n")[0]
+    return {**info, "lastCommit": {"id": str(last.id), "title": title, "date": date(last)}}
+
+
+def repo_info(repo: Repo, commit: pygit2.Commit, files: bool = True, sizes: bool = False) -> dict[str, Any]:
+    """A repo at a commit as /api/datasets/... gives it; `files`: with siblings; `sizes`: with their sizes."""
+    name, card = repo.name, card_data(commit)
+    info: dict[str, Any] = {
+        "id": name.id,
+        "author": name.namespace,
+        "sha": str(commit.id),
+        "createdAt": repo.settings["created"],
+        "lastModified": date(commit),
+        "private": repo.private,
+        "gated": repo.gated,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": tags_of(card),
+        "cardData": card,
+    }
+    if name.type == "model":
+        info["modelId"] = name.id
+    if name.type == "space":
+        info["sdk"] = repo.settings.get("sdk") or card.get("sdk")
+    if files:
+        info["siblings"] = [
+            _sibling(repo, path, item, sizes) for path, item in history.walk(commit.tree) if _is_file(item)
+        ]
+    return info
+
+
+def _is_file(item: pygit2.Object) -> bool:
+    return isinstance(item, pygit2.Blob)
+
+
+def _sibling(repo: Repo, path: str, item: pygit2.Object, sizes: bool) -> dict[str, Any]:
+    if not sizes:
+        return {"rfilename": path}
+    info = file_info(repo, path, item)
+    sibling = {"rfilename": path, "size": info["size"], "blobId": info["oid"]}
+    if lfs := info.get("lfs"):
+        sibling["lfs"] = {"sha256": lfs["oid"], "size": lfs["size"], "pointerSize": lfs["pointerSize"]}
+    return sibling
+
+
+def split_card(text: str) -> str | None:
+    """The YAML block at the top of a README, or None where there is none."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    if not lines or lines[0].strip() != "---":
+        return None
+    for number, line in enumerate(lines[1:], 1):
+        if line.strip() == "---":
+            return "\n".join(lines[1:number])
+    return None
+
+
+def card_data(commit: pygit2.Commit) -> dict[str, Any]:
+    """The card's metadata; {} where there is none or it does not parse (a git push could bring that)."""
+    try:
+        item = commit.tree["README.md"]
+        block = split_card(item.data.decode("utf-8")) if isinstance(item, pygit2.Blob) else None
+        data = yaml.safe_load(block) if block else None
+    except (KeyError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return _plain(data) if isinstance(data, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """YAML has dates and sets, JSON has not."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | set | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def tags_of(card: dict[str, Any]) -> list[str]:
+    tags = [str(tag) for tag in _listed(card.get("tags"))]
+    return tags + [f"{key}:{value}" for key in TAGGED for value in _listed(card.get(key))]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def commit_info(commit: pygit2.Commit) -> dict[str, Any]:
+    title, _, message = commit.message.partition("\n")
+    authors = [{"user": commit.author.name, "avatar": ""}]
+    return {"id": str(commit.id), "title": title, "message": message.strip(), "authors": authors, "date": date(commit)}
+
+
+def date(commit: pygit2.Commit) -> str:
+    return datetime.fromtimestamp(commit.commit_time, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -1,0 +1,154 @@
+"""Reading and writing one bare git repo: revisions, trees, commits, branches, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType, SortMode
+
+from safetypairs_hf.testing.localhub.refusals import Refusal, no_entry, no_revision
+from safetypairs_hf.testing.localhub.repos import signature
+
+
+@dataclass
+class Changes:
+    """What a commit does to a tree: `files` path -> blob id, `deleted` files, `folders` deleted with all they hold."""
+
+    files: dict[str, pygit2.Oid] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
+    """The commit of a branch, tag, full ref, or commit id (7 digits or more). Raises Refusal RevisionNotFound."""
+    for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision if revision.startswith("refs/") else ""):
+        try:
+            if name and name in git.references:
+                return git.references[name].peel(pygit2.Commit)
+        except ValueError:  # not a name that git takes
+            raise no_revision(revision) from None
+    if 7 <= len(revision) <= 40 and all(char in "0123456789abcdef" for char in revision):
+        try:
+            return git[revision].peel(pygit2.Commit)
+        except (KeyError, ValueError, pygit2.InvalidSpecError):
+            pass
+    raise no_revision(revision)
+
+
+def branch_ref(git: pygit2.Repository, revision: str) -> str:
+    """The full name of a branch or pull request that can be committed to. Raises Refusal RevisionNotFound."""
+    name = revision if revision.startswith("refs/") else f"refs/heads/{revision}"
+    if not name.startswith(("refs/heads/", "refs/pr/")):
+        raise Refusal(400, f"Cannot commit to {revision}: expected a branch or refs/pr/N")
+    resolve(git, name)
+    return name
+
+
+def entry(commit: pygit2.Commit, path: str) -> pygit2.Object:
+    """The blob or tree at `path` ("" is the root). Raises Refusal EntryNotFound."""
+    if not path:
+        return commit.tree
+    try:
+        return commit.tree[checked_path(path)]
+    except KeyError:
+        raise no_entry(path, str(commit.id)) from None
+
+
+def checked_path(path: str) -> str:
+    """A path inside a repo. Raises Refusal (400) for '..', '.git', empty parts and control characters."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or not path.isprintable():
+        raise Refusal(400, f"Invalid path in repo: {path!r}")
+    return path
+
+
+def walk(tree: pygit2.Tree, prefix: str = "", recursive: bool = True) -> Iterator[tuple[str, pygit2.Object]]:
+    """Every (path, blob or tree) below a tree; a folder comes before what it holds."""
+    for item in tree:
+        path = f"{prefix}{item.name}"
+        yield path, item
+        if recursive and isinstance(item, pygit2.Tree):
+            yield from walk(item, f"{path}/", recursive)
+
+
+def log(git: pygit2.Repository, start: pygit2.Commit) -> Iterator[pygit2.Commit]:
+    return git.walk(start.id, SortMode.TOPOLOGICAL)
+
+
+def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: pygit2.Oid) -> pygit2.Commit:
+    """The commit that gave `path` the content it has at `start`, along first parents."""
+    commit = start
+    while commit.parents:
+        parent = commit.parents[0]
+        try:
+            if parent.tree[path].id != oid:
+                return commit
+        except KeyError:
+            return commit
+        commit = parent
+    return commit
+
+
+def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes) -> pygit2.Index:
+    """The tree of `commit` with `changes` applied, deletions first, as an index.
+
+    Raises Refusal where something to delete is not there, or a file would stand where a folder is.
+    """
+    index = pygit2.Index()
+    index.read_tree(commit.tree)
+    for path in changes.deleted:
+        if not isinstance(entry(commit, path), pygit2.Blob):
+            raise Refusal(400, f"{path} is a folder; delete it with is_folder=True")
+        index.remove(path)
+    for path in changes.folders:
+        if not isinstance(entry(commit, path), pygit2.Tree):
+            raise no_entry(f"{path}/", str(commit.id))
+        index.remove_all([f"{_literal(path)}/*"])
+    taken = {item.path for item in index} | set(changes.files)
+    folders = {path[:i] for path in taken for i, char in enumerate(path) if char == "/"}
+    if clash := sorted(folders & taken):
+        raise Refusal(400, f"{clash[0]} would be both a file and a folder")
+    for path, blob in changes.files.items():
+        index.add(pygit2.IndexEntry(checked_path(path), blob, FileMode.BLOB))
+    return index
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern that matches only itself."""
+    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in path)
+
+
+def commit_tree(
+    git: pygit2.Repository, ref: str, parents: list[pygit2.Commit], tree: pygit2.Oid, author: str, message: str
+) -> str:
+    """Write a commit and point `ref` at it; the ref is moved last and at one stroke. Answers the commit's id."""
+    who = signature(author)
+    oid = git.create_commit(None, who, who, message, tree, [parent.id for parent in parents])
+    git.references.create(ref, oid, force=True)
+    return str(oid)
+
+
+def create_ref(git: pygit2.Repository, name: str, target: pygit2.Oid) -> None:
+    """Raises Refusal: 409 where it exists, 400 for a name that git does not take."""
+    try:
+        if name in git.references:
+            raise Refusal(409, f"Reference {name} already exists")
+        git.references.create(name, target)
+    except ValueError as error:
+        raise Refusal(400, f"Invalid reference name {name}: {error}") from None
+
+
+def refs(git: pygit2.Repository) -> dict[str, list[dict[str, Any]]]:
+    """Branches, tags and pull requests with their commits, in the Hub's form."""
+    found: dict[str, list[dict[str, Any]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
+    kinds = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/pr/": "pullRequests"}
+    for name in git.references:
+        for prefix, kind in kinds.items():
+            if name.startswith(prefix):
+                commit = git.references[name].peel(ObjectType.COMMIT)
+                short = name if kind == "pullRequests" else name.removeprefix(prefix)
+                found[kind].append({"name": short, "ref": name, "targetCommit": str(commit.id)})
+    return found

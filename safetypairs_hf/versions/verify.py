@@ -1,0 +1,231 @@
+"""Read a published version again, whole, and check all that can be checked; it finds one flipped bit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError
+from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset import failure_rows, manifest
+from safetypairs_hf.dataset.store.base import Edition, Published, Stored
+from safetypairs_hf.publishing.target import FOLDERS
+from safetypairs_hf.versions.diff import compare, other_columns
+from safetypairs_hf.versions.verify_card import check_card
+from safetypairs_hf.versions.verify_extras import check_beside
+from safetypairs_hf.versions.verify_pairs import Problem, check_file
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Report:
+    """What was read and what was found. `earlier`: the versions that the splits were compared with."""
+
+    target: str
+    version: Version
+    pairs: int
+    files: int = 0
+    size: int = 0  # bytes of the data files, with those of controls and failures
+    earlier: list[Version] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "version": str(self.version),
+            "ok": not self.problems,
+            "pairs": self.pairs,
+            "files": self.files,
+            "bytes": self.size,
+            "earlier": [str(version) for version in self.earlier],
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+def verify(
+    dataset: Published, version: Version | None = None, progress: Progress = lambda name, done, total: None
+) -> Report:
+    """Check a version of a dataset (None: the newest), with one row group in memory at a time.
+
+    `progress` is called as ("pairs", checked, all).
+
+    Raises:
+        VersionMismatch: there is no such version.
+        SafetyPairsError: it is not ours, or its manifest does not read at all.
+        HubUnavailable: the Hub did not answer, or not this token.
+    """
+    edition = dataset.open(version)
+    report = Report(edition.target, edition.version, edition.columns.rows)
+    report.problems += _releases(edition)
+    report.problems += _places(edition)
+    report.problems += _history(dataset, edition, report.earlier)
+    report.problems += check_card(edition)
+    report.problems += _files(edition, report, progress)
+    report.problems = list(dict.fromkeys(report.problems))
+    return report
+
+
+def _releases(edition: Edition) -> Iterator[Problem]:
+    """What the manifest says of its releases: their order, the last one's version and pairs."""
+    try:
+        versions = [parse(release["version"]) for release in edition.releases]
+        pairs = edition.releases[-1]["pairs"]
+    except (LookupError, TypeError, PublishError) as error:
+        yield _wrong(f"its releases do not read: {type(error).__name__}: {error}")
+        return
+    if versions[-1] != edition.version:
+        yield _wrong(f"it is of version {versions[-1]}, and its tag says {edition.version}")
+    if versions != sorted(set(versions)):
+        yield _wrong("its releases are not in the order of their versions")
+    if pairs != edition.columns.rows:
+        yield _wrong(f"it has {edition.columns.rows} pairs, and its last release says {pairs}")
+
+
+def _places(edition: Edition) -> Iterator[Problem]:
+    """One row a pair, in a folder of its split and category, of a release, not taken down; each group in one split."""
+    table = edition.table
+    for pair_id in _repeated(table["pair_id"]):
+        yield _wrong("it is there more than once", pair_id)
+    known = {release.get("version") for release in edition.releases}
+    columns = (table[name].to_pylist() for name in ("pair_id", "file", "split", "category", "introduced"))
+    for pair_id, file, split, category, introduced in zip(*columns, strict=True):
+        if not file.startswith(f"data/{split}/{category}/"):
+            yield _wrong(f"it is {split}, {category}, and lies in {file}", pair_id)
+        if introduced not in known:
+            yield _wrong(f"it was introduced in {introduced}, which is no release up to this one", pair_id)
+    gone = {item["pair_id"] for item in edition.head["takedowns"]}
+    for pair_id in gone.intersection(table["pair_id"].to_pylist()) if gone else ():
+        yield _wrong("it was taken down, and is there again", pair_id)
+    for group in _impure(table):
+        yield _wrong(f"group {group} lies in two splits")
+
+
+def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Iterator[Problem]:
+    """Against every earlier version: no pair and no group in another split; the step from the last large enough."""
+    earlier = [version for version in dataset.tags() or {} if version < edition.version]
+    for version in earlier:
+        try:
+            before = dataset.open(version)
+        except HubUnavailable:
+            raise
+        except SafetyPairsError as error:
+            yield Problem(f"{manifest.NAME} at {version.tag}", "", str(error))
+            continue
+        seen.append(version)
+        for name in ("pair_id", "group"):
+            for value in _moved(before.table, edition.table, name):
+                what = f"it is in another split than in {version}"
+                yield _wrong(what, value) if name == "pair_id" else _wrong(f"group {value}: {what}")
+        if version == earlier[-1]:
+            found = compare(before.table, edition.table, version, edition.version, other_columns(before, edition))
+            if found.allowed is False:
+                yield _wrong(f"{edition.version} is too small a step from {version}; {found.least} is the least")
+
+
+def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Problem]:
+    """Every file: that it is known, its bytes against what the Hub lists, and data files against the manifest."""
+    listed = edition.stored
+    rows = _rows_by_file(edition.table)
+    hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
+    beside = {name for name in hashed if name.startswith(FOLDERS[1:])}
+    for name in sorted(set(listed) - set(rows) - beside):
+        if name.startswith(FOLDERS):
+            yield Problem(name, "", "is in no row of the manifest")
+        elif listed[name]:
+            yield from _bytes(edition.fetch(name), name, listed[name], "the Hub lists")
+    named = edition.head.get("beside", {})
+    for name in sorted((set(hashed) - beside) ^ set(rows) | (beside - {failure_rows.NAME}) ^ set(named)):
+        yield _wrong(f"its rows and its list of data files do not agree on {name}")
+    yield from _files_beside(edition, report, {name: hashed[name] for name in sorted(beside)})
+    done = 0
+
+    def checked(pairs: int) -> None:
+        nonlocal done
+        done += pairs
+        progress("pairs", done, report.pairs)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, places in rows.items():
+            if name not in listed:
+                yield Problem(name, "", f"is missing, and {len(places)} pairs of the manifest with it")
+                continue
+            path = edition.fetch(name)
+            report.files += 1
+            report.size += path.stat().st_size
+            yield from _bytes(path, name, listed[name], "the Hub lists")
+            yield from _bytes(path, name, hashed.get(name), "the manifest names")
+            yield from check_file(path, name, edition.table.take(places).to_pylist(), pool, checked)
+
+
+def _files_beside(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
+    """The files of controls and failures: their bytes, then their rows."""
+    listed = edition.stored
+    for name, expected in hashed.items():
+        if name not in listed:
+            yield Problem(name, "", "is missing, and the manifest names it")
+            continue
+        path = edition.fetch(name)
+        report.files += 1
+        report.size += path.stat().st_size
+        yield from _bytes(path, name, listed[name], "the Hub lists")
+        yield from _bytes(path, name, expected, "the manifest names")
+    yield from check_beside(edition, listed.__contains__)
+
+
+def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterator[Problem]:
+    if expected is None:
+        return
+    size = path.stat().st_size
+    if size != expected.size:
+        yield Problem(name, "", f"has {size} bytes, not the {expected.size} that {whose}")
+    elif _digest(path, len(expected.digest)) != expected.digest:
+        yield Problem(name, "", f"its bytes are not those that {whose}: damaged there, or in the copy here")
+
+
+def _digest(path: Path, length: int) -> str:
+    """SHA-256 of a large file (64 hex), or git's id of a small one (40 hex)."""
+    with path.open("rb") as file:
+        if length == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha1(b"blob %d\0" % path.stat().st_size + file.read()).hexdigest()
+
+
+def _rows_by_file(table: pa.Table) -> dict[str, pa.Array]:
+    """File -> the places of its rows in the manifest, files in the order of their names."""
+    order = pc.sort_indices(table, [("file", "ascending")])
+    files = table["file"].take(order)
+    ends = pc.run_end_encode(files.combine_chunks())
+    starts = [0, *ends.run_ends.to_pylist()]
+    names = ends.values.to_pylist()
+    return {name: order.slice(start, end - start) for name, start, end in zip(names, starts, starts[1:], strict=False)}
+
+
+def _repeated(column: pa.ChunkedArray) -> list[str]:
+    counts = pc.value_counts(column)
+    return [each["values"] for each in counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist()]
+
+
+def _impure(table: pa.Table) -> list[str]:
+    found = table.group_by("group").aggregate([("split", "min"), ("split", "max")])
+    return list(found.filter(pc.not_equal(found["split_min"], found["split_max"]))["group"].to_pylist())
+
+
+def _moved(before: pa.Table, after: pa.Table, name: str) -> list[str]:
+    """The pairs or groups of both whose split differs."""
+    found = pc.index_in(after[name], before[name])
+    both = pc.is_valid(found)
+    then, now = before["split"].take(found.filter(both)), after.filter(both)
+    return list(dict.fromkeys(now.filter(pc.not_equal(then, now["split"]))[name].to_pylist()))
+
+
+def _wrong(what: str, pair_id: str = "") -> Problem:
+    return Problem(manifest.NAME, pair_id, what)

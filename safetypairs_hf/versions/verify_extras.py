@@ -1,0 +1,148 @@
+"""The files of controls and failures against the manifests, and of each row its place, its labels and its images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.pictures import perceptual_hash, sha256
+from safetypairs_hf.core.records import CONTROL_KINDS, Picture
+from safetypairs_hf.dataset import failure_rows
+from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
+from safetypairs_hf.dataset.control_rows import control_schema, data_file
+from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
+from safetypairs_hf.dataset.store.base import Edition
+from safetypairs_hf.publishing.staging import tally
+from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line
+
+Rows = Iterator[dict[str, Any]]
+
+
+def check_beside(edition: Edition, present: Callable[[str], bool]) -> Iterator[Problem]:
+    """Every problem of the controls and failures that the manifest names; their bytes were checked before.
+
+    `present`: whether a file is there.
+    """
+    beside: Mapping[str, dict[str, Any]] = edition.head.get("beside", {})
+    failed = _failed(edition, present) if failure_rows.NAME in edition.head["files"] else []
+    if isinstance(failed, Problem):
+        yield failed
+        failed = []
+    yield from _agreement(beside, failed)
+    for name, said in beside.items():
+        if not present(name):
+            continue  # that it is missing was told
+        check = _controls if name.startswith(CONTROLS) else _failures
+        try:
+            yield from (Problem(name, which, what) for which, what in check(edition, name, said, failed))
+        except DAMAGE as error:
+            yield Problem(name, "", f"does not read: {line(error)}")
+        except (TypeError, LookupError, AttributeError) as error:  # a value that is missing, or null
+            yield Problem(name, "", f"a value of a row is missing or broken: {line(error)}")
+
+
+def _failed(edition: Edition, present: Callable[[str], bool]) -> list[Failed] | Problem:
+    if not present(failure_rows.NAME):
+        return []
+    try:
+        return failure_rows.load(edition.fetch(failure_rows.NAME).read_bytes())
+    except (*DAMAGE, LookupError, TypeError) as error:
+        return Problem(failure_rows.NAME, "", f"does not read: {line(error)}")
+
+
+def _agreement(beside: Mapping[str, dict[str, Any]], failed: list[Failed]) -> Iterator[Problem]:
+    said = {name: counts for name, counts in beside.items() if name.startswith(failure_rows.ROOT)}
+    if said != failure_rows.totals(failed):
+        yield Problem(failure_rows.NAME, "", "its rows are not those that the manifest counts")
+
+
+def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Failed]) -> Iterator[tuple[str, str]]:
+    """(pair id, what is wrong)."""
+    path, table = edition.fetch(name), edition.table
+    here = table.filter(pc.equal(table["file"], data_file(name))).to_pylist()
+    entries = {entry["pair_id"]: entry for entry in here}
+    with pq.ParquetFile(path) as file:
+        yield from _columns(file, control_schema())
+    seen: set[tuple[str, int]] = set()
+    strange = False
+    for row in _rows(path):
+        pair_id, kind = row["pair_id"], row["control"]
+        entry = entries.get(pair_id)
+        if entry is None or (pair_id, kind) in seen or kind not in range(len(CONTROL_KINDS)):
+            strange = True
+            yield pair_id, "is a control of no pair of the data file beside it, or is there twice"
+            continue
+        seen.add((pair_id, kind))
+        found = {"category": _slug(row["category"]), "group": row["group"], "introduced": row["introduced"]}
+        for column, value in found.items():
+            if value != entry[column]:
+                yield (
+                    pair_id,
+                    f"{column} of a control is {value!r}, and the manifest says {entry[column]!r} of its pair",
+                )
+        if (row["safe_image"] is None) != (CONTROL_KINDS[kind] == "null_edit"):
+            yield pair_id, f"a control {CONTROL_KINDS[kind]} has the wrong members"
+        yield from ((pair_id, what) for what in _decode(row, ("unsafe_image", "safe_image")))
+    if not strange and tally(path, edition.fetch(data_file(name))).to_dict() != said:
+        yield "", "its rows are not those that the manifest counts"
+
+
+def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list[Failed]) -> Iterator[tuple[str, str]]:
+    """(failure id, what is wrong)."""
+    path = edition.fetch(name)
+    waiting = {each.failure_id: each for each in failed if each.file == name}
+    with pq.ParquetFile(path) as file:
+        yield from _columns(file, failure_schema())
+    for row in _rows(path):
+        each = waiting.pop(row["failure_id"], None)
+        if each is None:
+            yield row["failure_id"], f"is in no row of {failure_rows.NAME}, or twice here"
+            continue
+        images = row["unsafe_image"]["bytes"], row["edited_image"]["bytes"]
+        if tuple(map(sha256, images)) != (each.unsafe_sha256, each.edited_sha256):
+            yield each.failure_id, f"the sha256 of an image is not the one in {failure_rows.NAME}"
+        if (_slug(row["category"]), row["introduced"]) != (each.category, each.introduced):
+            yield each.failure_id, f"its category or version is not the one in {failure_rows.NAME}"
+        broken = list(_decode(row, ("unsafe_image", "edited_image")))
+        yield from ((each.failure_id, what) for what in broken)
+        hashes = each.unsafe_phash, each.edited_phash
+        if not broken and tuple(perceptual_hash(Picture(data)) for data in images) != hashes:
+            yield each.failure_id, f"the PDQ hash of an image is not the one in {failure_rows.NAME}"
+    for failure_id in waiting:
+        yield failure_id, f"is in {failure_rows.NAME}, and not in the file"
+
+
+def _rows(path: Path) -> Rows:
+    with pq.ParquetFile(path) as file:
+        for index in range(file.num_row_groups):
+            yield from file.read_row_group(index).to_pylist()
+
+
+def _columns(file: pq.ParquetFile, expected: pa.Schema) -> Iterator[tuple[str, str]]:
+    found = file.schema_arrow
+    if not found.equals(expected):
+        yield "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}, of other types"
+    declared = [json.loads((each.metadata or {}).get(b"huggingface", b"null")) for each in (found, expected)]
+    if declared[0] != declared[1]:
+        yield "", "its features for `datasets` are not those of the published columns"
+
+
+def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
+    for column in columns:
+        if row[column] is None:
+            continue
+        try:
+            assert Picture(row[column]["bytes"]).pixels is not None
+        except Exception as error:  # whatever a decoder raises for bytes that are no image
+            yield f"its {column} does not decode: {line(error)}"
+
+
+def _slug(number: int) -> str | int:
+    return SLUGS[number] if number in range(len(SLUGS)) else number

@@ -1,0 +1,135 @@
+"""A data file against its rows of the manifest: schema, and of each pair its hashes, pixels, box and place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import changed_box, perceptual_hash, sha256
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.dataset.schema import FEATURES, arrow_schema
+from safetypairs_hf.taxonomy.categories import SLUGS
+
+# What a damaged Parquet file makes pyarrow raise: its own errors, bad UTF-8, and lengths that are far too large.
+DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+
+
+class Problem(NamedTuple):
+    """What is wrong, in which file, and at which pair ("" where it is not known, or not at one)."""
+
+    file: str
+    pair_id: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f', pair {self.pair_id}' if self.pair_id else ''}: {self.what}"
+
+
+def check_file(
+    path: Path, name: str, entries: list[dict[str, Any]], pool: Executor, checked: Callable[[int], None]
+) -> Iterator[Problem]:
+    """Every problem of the data file `name`, read from `path` a row group at a time; `checked` is told pairs done.
+
+    `entries` are the manifest's rows of the file.
+    """
+    waiting = {entry["pair_id"]: entry for entry in entries}
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from _schema(file, name)
+            for index in range(file.num_row_groups):
+                rows, known = file.read_row_group(index).to_pylist(), []
+                for row in rows:
+                    entry = waiting.pop(row.get("pair_id"), None)
+                    if entry:
+                        known.append((row, entry))
+                    else:
+                        yield Problem(name, str(row.get("pair_id")), "is in no row of the manifest, or twice here")
+                for problems in pool.map(_check_pair, [name] * len(known), *zip(*known, strict=True)):
+                    yield from problems
+                checked(len(known))
+    except DAMAGE as error:
+        what = f"does not read after {len(entries) - len(waiting)} of {len(entries)} pairs: {line(error)}"
+        yield Problem(name, "", what)
+        return
+    for pair_id in waiting:
+        yield Problem(name, pair_id, "is in the manifest, and not in the file")
+
+
+def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
+    expected, found = arrow_schema(), file.schema_arrow
+    if found.names != expected.names:
+        yield Problem(name, "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}")
+        return
+    for field in expected:
+        if found.field(field.name).type != field.type:
+            yield Problem(name, "", f"column {field.name} is {found.field(field.name).type}; expected {field.type}")
+    declared = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
+    if declared != {"info": {"features": FEATURES}}:
+        yield Problem(name, "", "its features for `datasets` are not those of the published columns")
+
+
+def _check_pair(name: str, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
+    try:
+        found = [*_against_manifest(row, entry), *_images(row, entry)]
+    except (TypeError, LookupError) as error:  # a value that is missing, or null
+        found = [f"a value of its row is missing or broken: {line(error)}"]
+    return [Problem(name, entry["pair_id"], what) for what in found]
+
+
+def _against_manifest(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
+    """The plain columns."""
+    category = SLUGS[row["category"]] if row["category"] in range(len(SLUGS)) else row["category"]
+    found = {**row, "category": category, "review": row["review"]["status"]}
+    for column in ("category", "group", "introduced", "review"):
+        if found[column] != entry[column]:
+            yield f"{column} is {found[column]!r}, and the manifest says {entry[column]!r}"
+
+
+def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
+    """The two members: their bytes, that they decode, what they look like, and where they differ."""
+    files, pictures = [], []
+    for member in ("unsafe", "safe"):
+        data = row[f"{member}_image"]["bytes"]
+        files.append(sha256(data))
+        if files[-1] != entry[f"{member}_sha256"]:
+            yield f"the sha256 of its {member} image is not the manifest's"
+        picture = Picture(data)
+        try:
+            assert picture.pixels is not None
+        except Exception as error:  # whatever a decoder raises for bytes that are no image
+            yield f"its {member} image does not decode: {line(error)}"
+            continue
+        pictures.append(picture)
+        if perceptual_hash(picture) != entry[f"{member}_phash"]:
+            yield f"the PDQ hash of its {member} image is not the manifest's"
+    if sum(len(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe")) != entry["size"]:
+        yield "the size of its images is not the manifest's"
+    if content_id(*files, entry["category"]) != entry["pair_id"]:
+        yield "its id is not the hash of its images and category"
+    if len(pictures) == 2:
+        yield from _edit_box(row, *pictures)
+
+
+def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[str]:
+    if unsafe.pixels.shape != safe.pixels.shape:
+        yield f"its images differ in size: {unsafe.pixels.shape} and {safe.pixels.shape}"
+        return
+    box, share = changed_box(unsafe.pixels, safe.pixels)
+    if box is None:
+        yield "its two images are equal"
+    elif tuple(row["edit_box"]) != tuple(box):
+        yield f"edit_box is {row['edit_box']}, and the pixels that differ fill {list(box)}"
+    if row["preservation"]["changed_fraction"] != share:
+        yield f"changed_fraction is {row['preservation']['changed_fraction']}, and {share} of the pixels differ"
+
+
+def line(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -1,0 +1,33 @@
+"""The versions of a dataset, as releases and tags name them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.store.base import Published
+
+
+class Line(NamedTuple):
+    """A version, as `versions` shows it. `released`: main's manifest knows it. `commit`: its tag's, if it has one."""
+
+    version: str
+    pairs: int | None
+    added: int | None
+    removed: int | None
+    recipe: str | None
+    code: str | None
+    released: bool
+    commit: str | None
+
+
+def versions(dataset: Published) -> list[Line]:
+    """Every version that a release or a tag names, newest first. See `Published.open` for what it raises."""
+    newest, tags = dataset.newest(), dataset.tags() or {}
+    known = {parse(release["version"]): release for release in (newest.releases if newest else [])}
+    lines = []
+    for version in sorted({*known, *tags}, reverse=True):
+        of = known.get(version, {})
+        pairs, added, removed, recipe, code = map(of.get, ("pairs", "added", "removed", "recipe", "code"))
+        lines.append(Line(str(version), pairs, added, removed, recipe, code, version in known, tags.get(version)))
+    return lines

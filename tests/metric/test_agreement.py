@@ -1,0 +1,95 @@
+"""Agreement against counts by hand and a slow kappa."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric import agreement
+from safetypairs_hf.metric.agreement import kappa, outcomes_of
+
+from .examples import SCORES, rows_of
+from .reference import outcome, verdict
+
+OTHER = {"a": (0.9, 0.8), "b": (0.8, 0.1), "c": (0.4, 0.1), "d": (0.7, 0.6), "e": (0.9, 0.1), "f": (None, None)}
+
+
+def slow_kappa(one: list[Any], other: list[Any]) -> Fraction:
+    n = len(one)
+    observed = Fraction(sum(a == b for a, b in zip(one, other, strict=True)), n)
+    expected = sum(Fraction(one.count(kind) * other.count(kind), n * n) for kind in set(one) | set(other))
+    return (observed - expected) / (1 - expected)
+
+
+def test_by_hand() -> None:
+    # Outcomes: correct both_unsafe both_safe inverted correct abstained, against
+    # both_unsafe correct both_safe both_unsafe correct abstained.
+    result = agreement(rows_of(SCORES), rows_of(OTHER))
+    assert (result.n_pairs, result.outcome_agreement) == (6, 3 / 6)
+    # Verdicts that differ: a safe, b safe, d unsafe, f safe.
+    assert result.image_agreement == 8 / 12
+    assert result.images["safe"] == {"abstained": 1, "safe": 3, "unsafe": 2}
+    assert result.images["unsafe"] == {"abstained": 0, "safe": 1, "unsafe": 4}
+    assert result.images["abstained"] == {"abstained": 1, "safe": 0, "unsafe": 0}
+    one = [verdict(row, 0.5) for row in rows_of(SCORES)]
+    other = [verdict(row, 0.5) for row in rows_of(OTHER)]
+    assert result.image_kappa == float(slow_kappa(one, other))
+    assert (result.both_correct, result.both_wrong, result.only_a_wrong, result.only_b_wrong) == (1, 3, 1, 1)
+    assert (result.both_wrong_expected, result.error_overlap) == (4 * 4 / 6, 3 / 5)
+    low, high = result.image_agreement_ci
+    assert 0 <= low < 8 / 12 < high <= 1
+    assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+    assert max(map(len, str(result).splitlines())) <= 80
+
+
+def test_against_slow_counts_whatever_the_order() -> None:
+    generator = np.random.default_rng(5)
+    guards = []
+    for _ in range(2):
+        drawn = generator.random((200, 2)).tolist()
+        guards.append(rows_of({str(n): (u if u > 0.1 else None, s) for n, (u, s) in enumerate(drawn)}))
+    result = agreement(*guards)
+    outcomes = [
+        [outcome(verdict(rows[at], 0.5), verdict(rows[at + 1], 0.5)) for at in range(0, 400, 2)] for rows in guards
+    ]
+    assert result.outcome_kappa == float(slow_kappa(*outcomes))
+    both = sum(a != "correct" != b for a, b in zip(*outcomes, strict=True))
+    assert result.both_wrong == both
+    assert result.both_correct + result.both_wrong + result.only_a_wrong + result.only_b_wrong == 200
+    shuffled = [[rows[at] for at in generator.permutation(400)] for rows in guards]
+    assert agreement(*shuffled).to_dict() == result.to_dict()
+
+
+def test_interval_is_over_groups() -> None:
+    group = dict.fromkeys("abc", "x")
+    result = agreement(rows_of(SCORES, group=group), rows_of(OTHER))
+    assert result.n_groups == 4
+    assert "|ci:groups2000s0|" in result.signature
+
+
+def test_kappa_at_its_ends() -> None:
+    same = agreement(rows_of(SCORES), rows_of(SCORES))
+    assert (same.image_kappa, same.outcome_kappa, same.image_agreement) == (1.0, 1.0, 1.0)
+    assert kappa(np.array([[0, 5], [5, 0]])) == -1.0
+    assert kappa(np.array([[9, 0], [0, 0]])) is None
+    perfect = agreement(rows_of({"a": (0.9, 0.1)}), rows_of({"a": (0.8, 0.2)}))
+    assert (perfect.outcome_kappa, perfect.error_overlap) == (None, None)
+    assert "none" in str(perfect)
+
+
+def test_all_nine_pairs_of_verdicts() -> None:
+    found = outcomes_of(np.repeat(np.array([-1, 0, 1], np.int8), 3), np.tile(np.array([-1, 0, 1], np.int8), 3))
+    assert found.tolist() == [4, 4, 4, 4, 2, 3, 4, 0, 1]
+
+
+def test_different_pair_sets() -> None:
+    fewer = {name: value for name, value in OTHER.items() if name != "a"}
+    with pytest.raises(PairError, match="1 ids only in the first"):
+        agreement(rows_of(SCORES), rows_of(fewer))
+    result = agreement(rows_of(SCORES), rows_of(fewer), common=True)
+    assert (result.n_pairs, result.left_out_a, result.left_out_b) == (5, 1, 0)
