@@ -19,8 +19,8 @@ NAME = "safetypairs"  # the bare name; `loading.bare_name` repeats it, because i
 
 # The Hub's rules for an owner or a name; `huggingface_hub` refuses anything else.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
-_ADDRESS = re.compile(r"(?:https?://[^/]+|hf:/)/datasets/([^/@]+/[^/@]+)(?:(?:@|/(?:tree|blob|resolve)/)(.+))?/?")
-_EXPECTED = "expected org/name on the Hub, or a local folder such as ./pairs"
+_PAGE = re.compile(r"https?://[^/]+/datasets/([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?(?:[/?#].*)?")
+_URL = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/?")  # with a path behind it, it may be a run folder
 
 
 class TargetName(NamedTuple):
@@ -120,8 +120,7 @@ def is_hub_id(text: str, *, owner: bool = True) -> bool:
 
 def is_hub_address(text: str) -> bool:
     """Whether `text` is the address of a dataset on a Hub: a page or `hf://datasets/org/name`."""
-    found = _ADDRESS.fullmatch(text)
-    return found is not None and is_hub_id(found[1])
+    return _id_of(text) is not None
 
 
 def no_folder(place: str) -> SafetyPairsError:
@@ -146,9 +145,9 @@ def _read(text: str) -> TargetName:
     whole = _without_slash(text)
     place, version = _split(whole)
     if is_hub_id(place):
-        if _is_folder(whole) or _is_folder(place):
+        if found := next(filter(_is_folder, (whole, place)), None):
             raise SafetyPairsError(
-                f"{place} is a folder here and could be a Hub id too; for the folder write ./{whole}; for the dataset "
+                f"{found} is a folder here and could be a Hub id too; for the folder write ./{whole}; for the dataset "
                 "on the Hub run this in another folder"
             )
         return TargetName(place, version, False)
@@ -179,7 +178,7 @@ def _without_slash(text: str) -> str:
 
 def _is_folder(text: str) -> bool:
     try:
-        return Path(text).expanduser().is_dir()
+        return bool(text) and Path(text).expanduser().is_dir()
     except (OSError, RuntimeError):  # too long a name; the home of an unknown user
         return False
 
@@ -190,8 +189,8 @@ def _is_spelt_as_folder(text: str) -> bool:
 
 def _no_target(text: str, whole: str, place: str) -> SafetyPairsError:
     """The error for a text that names nothing, with what to type instead."""
-    if is_hub_address(text):
-        return SafetyPairsError(f"{text!r} is no target; for that dataset write {_id_of(text)}")
+    if address := _id_of(text):
+        return SafetyPairsError(f"{text!r} is no target; for that dataset write {address}")
     before, at, after = whole.rpartition("@")
     if at and before and place == whole and "/" not in after and "://" not in text:
         return VersionMismatch(
@@ -207,14 +206,18 @@ def _no_target(text: str, whole: str, place: str) -> SafetyPairsError:
             f"{place!r} is no Hub id: an owner and a name have letters, digits, '_', '-' and '.', no '--' or '..', no "
             f"'-' or '.' at an end and no '.git'; for a folder write ./{whole}"
         )
-    return SafetyPairsError(f"{text!r} is no target; {_EXPECTED}")
+    folder = "pairs" if not whole or "://" in whole else whole
+    return SafetyPairsError(
+        f"{text!r} is no target; expected org/name on the Hub, or a local folder such as ./{folder}"
+    )
 
 
-def _id_of(address: str) -> str:
-    """`org/name`, with the version where the address names one."""
-    found = _ADDRESS.fullmatch(address)
-    assert found
+def _id_of(address: str) -> str | None:
+    """`org/name` of the address of a dataset, with the version where it names one; None where it is no such address."""
+    found = _PAGE.fullmatch(address) or _URL.fullmatch(address)
+    if found is None or not is_hub_id(found[1]):
+        return None
     try:
-        return f"{found[1]}@{parse((found[2] or '').rstrip('/'))}"
+        return f"{found[1]}@{parse(found[2] or '')}"
     except PublishError:
         return found[1]
