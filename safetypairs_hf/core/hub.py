@@ -58,16 +58,32 @@ class Stored(NamedTuple):
     digest: str
 
 
-def list_refs(repo: str, api: HfApi | None = None, *, pull_requests: bool = False) -> GitRefs:
-    """The tags and branches of a dataset repo, and its pull requests if asked for. Raises HubUnavailable."""
+def list_refs(
+    repo: str, api: HfApi | None = None, *, pull_requests: bool = False, only_if_reached: bool = False
+) -> GitRefs:
+    """The tags and branches of a dataset repo, and its pull requests if asked for.
+
+    Args:
+        repo: `org/name`.
+        api: A client of another Hub or token than the usual ones.
+        pull_requests: List these too.
+        only_if_reached: See `retried`.
+
+    Raises:
+        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_out_of_reach`.
+    """
     client = api or _client()
+
+    def ask() -> GitRefs:
+        return client.list_repo_refs(repo, repo_type="dataset", include_pull_requests=pull_requests)
+
     with explained(repo, client.endpoint):
-        return retried(lambda: client.list_repo_refs(repo, repo_type="dataset", include_pull_requests=pull_requests))
+        return retried(ask, only_if_reached=only_if_reached)
 
 
-def list_tags(repo: str, api: HfApi | None = None) -> dict[str, str]:
-    """The tags of a dataset repo, each with its commit. Raises HubUnavailable."""
-    return {tag.name: tag.target_commit for tag in list_refs(repo, api).tags}
+def list_tags(repo: str, api: HfApi | None = None, *, only_if_reached: bool = False) -> dict[str, str]:
+    """The tags of a dataset repo, each with its commit; see `list_refs`."""
+    return {tag.name: tag.target_commit for tag in list_refs(repo, api, only_if_reached=only_if_reached).tags}
 
 
 def dataset_info(
@@ -175,16 +191,25 @@ def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
             raise HubUnavailable(line) from error
 
 
-def retried(call: Callable[[], T]) -> T:
-    """What `call` returns; a call that fails in a way that passes is made again, `TRIES` times in all.
+def retried(call: Callable[[], T], *, only_if_reached: bool = False) -> T:
+    """Make a call that may be made twice, and repeat it where it fails in a way that passes.
 
-    For calls that may be made twice. The wait between is what the Hub asks for (Retry-After), else 1, 2, 4 seconds.
+    Args:
+        call: What to do. It is called `TRIES` times at most; the wait between is what the Hub asks for (Retry-After),
+            else 1, 2 and 4 seconds.
+        only_if_reached: Do not repeat where no server answers at the address at all. This is for callers that go on
+            with what is on this machine, which must not wait for a network that is not there.
+
+    Returns:
+        What `call` returns.
     """
     for attempt in range(TRIES - 1):
         try:
             return call()
         except Exception as error:
             if isinstance(error, RuntimeError) or not passing(error):  # an upload's, which huggingface_hub has retried
+                raise
+            if only_if_reached and isinstance(_root(error), (*_names("ConnectError"), *_names("ConnectTimeout"))):
                 raise
             time.sleep(_wait(_root(error), attempt))
     return call()

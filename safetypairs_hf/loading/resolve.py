@@ -38,7 +38,7 @@ def published(repo: str, token: str | bool | None = None) -> dict[Version, str]:
     """
     from huggingface_hub import HfApi
 
-    return by_version(list_tags(repo, HfApi(token=token)))
+    return by_version(list_tags(repo, HfApi(token=token), only_if_reached=True))
 
 
 def known(repo: str) -> dict[Version, str]:

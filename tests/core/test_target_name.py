@@ -107,10 +107,7 @@ PAGE = "https://huggingface.co/datasets/o/n"
         ("org/set@1.0.0", f"org/set {BOTH} ./org/set@1.0.0; {ELSEWHERE}"),
         ("org/tagged@1.0.0", f"org/tagged@1.0.0 {BOTH} ./org/tagged@1.0.0; {ELSEWHERE}"),
         ("other", f"'other' {BARE} ./other for a folder, or org/other for a dataset on the Hub"),
-        (
-            "other@1.0.0",
-            f"'other@1.0.0' {BARE} ./other@1.0.0 for a folder, or org/other@1.0.0 for a dataset on the Hub",
-        ),
+        ("no@1.0.0", f"'no@1.0.0' {BARE} ./no@1.0.0 for a folder, or org/no@1.0.0 for a dataset on the Hub"),
         ("", f"'' {EXPECTED} ./pairs"),
         ("x/y/z", f"'x/y/z' {EXPECTED} ./x/y/z"),
         ("org/na me", f"'org/na me' {EXPECTED} ./org/na me"),
