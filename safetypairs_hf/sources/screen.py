@@ -141,10 +141,14 @@ class Screen:
     def _published(self) -> _Published | None:
         if self.against is None:
             return None
-        from safetypairs_hf.publishing.open_target import parse_target
+        from safetypairs_hf.core.target_name import parse_place
+        from safetypairs_hf.dataset import manifest
+        from safetypairs_hf.dataset.store.open_store import store_of
 
-        held = parse_target(self.against).head()
-        if held.version is None:
+        name = parse_place(self.against)
+        edition = None if name.is_folder and not name.path.is_dir() else store_of(name).newest()
+        held = manifest.load(edition.fetch(manifest.NAME).read_bytes()) if edition else None
+        if held is None:
             raise RecipeError(f"against is {self.against!r}, where nothing is published yet; name another, or none")
         return _Published(held, self.near_duplicate_bits)
 
