@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,10 +44,17 @@ def test_the_file_and_its_figures(squares: str, green: OwnFunction, judged: Judg
     assert not OUT.with_name("green.parquet.parts").exists()
     run = read_run(OUT)
     assert run is not None
+    file = green.function.removesuffix(":judge")
     assert run["guard"] == {
         "name": "function:green.py:judge",
         "revision": "own",
-        "settings": {"class": "OwnFunction", "function": green.function, "revision": "own", "fidelity": "trained"},
+        "settings": {
+            "class": "OwnFunction",
+            "function": green.function,
+            "revision": "own",
+            "fidelity": "trained",
+            "content_hashes": {file: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]},
+        },
         "prompt_hash": "",
         "fidelity": "trained",
         "dtype": None,
@@ -160,7 +168,7 @@ def test_a_broken_image_is_an_abstention(green: OwnFunction, judged: Judged, bro
 class Lazy:
     """A guard that answers about the first image alone."""
 
-    name = "lazy"
+    name, revision = "lazy", "1"
 
     def judge(self, images: Any, categories: Any, regions: Any) -> list[Verdict]:
         assert all(isinstance(image, Picture) for image in images) and set(regions) == {None}
