@@ -84,11 +84,12 @@ class _Place(NamedTuple):
         return _Place(f"{self.path}{step}", (*self.around, id(holder)))
 
     def refuse(self, value: Any) -> NoReturn:
-        kind = "a function" if isinstance(value, types.FunctionType) else f"a {type(value).__qualname__}"
+        kind = type(value).__qualname__
+        article = "an" if kind[0] in "aeiouAEIOU" else "a"
         raise RecipeError(
-            f"{self.path} is {kind}, which has no description that is the same in every process; give it a `revision` "
-            "(a text that changes when its results do), use plain values or a dataclass, or, if it cannot change a "
-            "result, let the attribute's name start with an underscore"
+            f"{self.path} is {article} {kind}, which has no description that is the same in every process; give it a "
+            "`revision` (a text that changes when its results do), use plain values or a dataclass, or, if it cannot "
+            "change a result, let the attribute's name start with an underscore"
         )
 
 
@@ -98,6 +99,8 @@ def _describe(value: Any, place: _Place) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
         return _describe_array(value, place)
+    if numpy is not None and isinstance(value, numpy.dtype):
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, PurePath):
@@ -249,5 +252,5 @@ def _key(key: Any, place: _Place) -> str:
     """Return the text of a mapping's key."""
     plain = key if isinstance(key, tuple) else (key,)
     if not all(item is None or isinstance(item, str | int | float | bool | Enum | PurePath) for item in plain):
-        place.at(f"[{key!r}]", None).refuse(key)
+        _Place(f"a key of {place.path}", ()).refuse(key)
     return str(key)

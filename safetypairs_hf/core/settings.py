@@ -63,7 +63,7 @@ def read_setting(key: str, text: str, annotation: Any) -> Any:
     if typing.get_origin(annotation) is typing.Literal:
         return _read_literal(key, text, typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
-        return tuple(read_setting(key, item, typing.get_args(annotation)[0]) for item in text.split(",") if item)
+        return _read_tuple(key, text, typing.get_args(annotation)[0])
     if annotation is bool:
         if text.lower() not in ("true", "false"):
             raise RecipeError(f"{key}={text}: expected true or false")
@@ -88,6 +88,13 @@ def _read_union(key: str, text: str, kinds: tuple[Any, ...]) -> Any:
         except RecipeError:
             continue
     return read_setting(key, text, last)
+
+
+def _read_tuple(key: str, text: str, kind: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(read_setting(key, item, kind) for item in text.split(",") if item)
+    except RecipeError as error:
+        raise RecipeError(f"{key}={text}: expected {kind.__name__} values with commas between them") from error
 
 
 def _read_literal(key: str, text: str, choices: tuple[Any, ...]) -> Any:
