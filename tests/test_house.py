@@ -117,7 +117,10 @@ def test_there_is_no_circle() -> None:
 def test_a_file_stem_is_used_once() -> None:
     stems: dict[str, list[str]] = defaultdict(list)
     for name, path in MODULES.items():
-        if path.stem not in ("__init__", "__main__", "base", "catalogue") and name.split(".")[0] not in ("testing", "cli"):
+        if path.stem not in ("__init__", "__main__", "base", "catalogue") and name.split(".")[0] not in (
+            "testing",
+            "cli",
+        ):
             stems[path.stem].append(name)
     assert {stem: names for stem, names in stems.items() if len(names) > 1} == {}
 

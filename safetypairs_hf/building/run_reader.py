@@ -1,11 +1,12 @@
-"""What a run holds: the entrants of its draw, the pairs that were drawn, and the funnel."""
+"""Read a run folder: a finished run as one `FinishedRun`, the entrants of a draw, and the funnel at any time."""
 
 from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +15,12 @@ from safetypairs_hf.building import controls, stage_files
 from safetypairs_hf.building.controls import JUDGED, MADE
 from safetypairs_hf.building.engines.base import replay
 from safetypairs_hf.building.rounds import Step, Unit, steps
-from safetypairs_hf.building.selection import Draw, Entrant, Selected
+from safetypairs_hf.building.selection import Draw, Entrant
+from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.funnel import Funnel
+from safetypairs_hf.core.ids import failure_id
+from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Candidate, Control, Identity, Reject
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 
@@ -25,6 +29,99 @@ INPUTS = "source/rejected_inputs.json"
 
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
+
+
+class FailedAttempt(NamedTuple):
+    """An attempt that was turned down after an edited image was made: what it is known by, and where it lies.
+
+    `failure_id` is the same for the same attempt in every run that makes it. `size` is the bytes of its two images.
+    `unit` and `number` find it again: the work unit, and its place among the failed attempts of that unit.
+    """
+
+    failure_id: str
+    category: str
+    unsafe_sha256: str
+    edited_sha256: str
+    unsafe_phash: bytes
+    edited_phash: bytes
+    family: str
+    size: int
+    unit: int
+    number: int
+
+
+class RunState(NamedTuple):
+    """What has become of a run's sources so far.
+
+    `funnel` has the key `stages` (see `core/funnel.py`). `rejected_inputs` are inputs that never became a source:
+    `input`, `stage`, `reason`, `detail`.
+    """
+
+    finished: bool
+    funnel: dict[str, Any]
+    rejected_inputs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, read once: all that a release, a report or a review needs to know of it.
+
+    `recipe` is the content of `recipe.json`; `drawn` the pairs that the draw took, in the order of the draw; `failed`
+    the attempts that were turned down, empty unless `open_finished` was asked for them. Pictures are read when `pairs`
+    and `failures` are iterated, one work unit in memory at a time.
+    """
+
+    url: str
+    recipe: Mapping[str, Any]
+    drawn: tuple[Selected, ...]
+    state: RunState
+    failed: tuple[FailedAttempt, ...]
+    _folder: RunFolder = field(repr=False, compare=False)
+
+    def pairs(self, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
+        """The pairs whose ids are wanted, in source order, each with its controls, rejected controls included.
+
+        Of a unit without any wanted pair no picture is read.
+        """
+        run, number = self._folder, rounds(self._folder)
+        judged = [step for step in steps(number) if step.stage == "judge"]
+        for unit in _finished(run, steps(number)[-1]) if wanted else ():
+            if not any(pair_id in wanted for step in judged for pair_id in _judged_ids(run, run.part(step.name, unit))):
+                continue
+            made: dict[str, list[Control]] = {}
+            for control in controls_of(run, unit):
+                made.setdefault(control.pair_id, []).append(control)
+            for pair in replay(run, unit, number).passed:
+                if pair.identity and pair.identity.pair_id in wanted:
+                    yield pair, made.get(pair.identity.pair_id, [])
+
+    def failures(self, wanted: Collection[str]) -> Iterator[tuple[str, Candidate]]:
+        """The failed attempts whose ids are wanted, each with its id, in the order of `failed`."""
+        places = {(each.unit, each.number): each.failure_id for each in self.failed if each.failure_id in wanted}
+        every = steps(rounds(self._folder)) if places else ()
+        for unit in sorted({unit for unit, _ in places}):
+            for number, candidate in enumerate(_failures_of(self._folder, unit, every)):
+                if (unit, number) in places:
+                    yield places[unit, number], candidate
+
+
+def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
+    """Read a finished run.
+
+    Args:
+        failures: also identify the failed attempts, for which each of their images is decoded and hashed once.
+
+    Raises:
+        RunError: the run is not finished, or a part of it is damaged.
+    """
+    drawn = selected(run)
+    failed = tuple(_failed(run)) if failures else ()
+    return FinishedRun(run.url, run.read_json(RECIPE), tuple(drawn), read_state(run), failed, run)
+
+
+def read_state(run: RunFolder) -> RunState:
+    """What has become of the run's sources, whether it is finished or not."""
+    return RunState(run.has(FUNNEL), funnel(run), rejected_inputs(run))
 
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
@@ -91,24 +188,6 @@ def pairs(run: RunFolder) -> Iterator[Candidate]:
         yield from replay(run, unit, number).passed
 
 
-def pairs_with_controls(run: RunFolder, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
-    """As `pairs`, those whose ids are wanted, each with its controls, rejected ones included.
-
-    Of a unit without any wanted pair no picture is read.
-    """
-    number = rounds(run)
-    judged = [step for step in steps(number) if step.stage == "judge"]
-    for unit in _finished(run, steps(number)[-1]) if wanted else ():
-        if not any(pair_id in wanted for step in judged for pair_id in _judged_ids(run, run.part(step.name, unit))):
-            continue
-        made: dict[str, list[Control]] = {}
-        for control in controls_of(run, unit):
-            made.setdefault(control.pair_id, []).append(control)
-        for pair in replay(run, unit, number).passed:
-            if pair.identity and pair.identity.pair_id in wanted:
-                yield pair, made.get(pair.identity.pair_id, [])
-
-
 def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
     for row in run.rows(part, ["identity"]):
         if row["identity"] is not None:
@@ -123,17 +202,34 @@ def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:
             yield from controls.load(run.read(run.part(MADE, unit)), run.read(name))
 
 
-def failures(run: RunFolder) -> Iterator[Candidate]:
-    """Every attempt that was turned down after an edited image was made, by unit, then by round."""
-    number = rounds(run)
-    for unit in _finished(run, steps(number)[-1]):
-        found = Unit()
-        for step in steps(number):
-            name = run.part(step.name, unit)
-            with run.checked(name):
-                candidates = stage_files.load(step.stage, run.read(name), found.entering)
-            yield from (each for each in candidates if each.reject is not None and each.safe is not None)
-            found.after(step, candidates)
+def _failures_of(run: RunFolder, unit: int, every: Sequence[Step]) -> Iterator[Candidate]:
+    found = Unit()
+    for step in every:
+        name = run.part(step.name, unit)
+        with run.checked(name):
+            candidates = stage_files.load(step.stage, run.read(name), found.entering)
+        yield from (each for each in candidates if each.reject is not None and each.safe is not None)
+        found.after(step, candidates)
+
+
+def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
+    """Identify the failed attempts of a run, each once."""
+    seen = set[str]()
+    hashed: dict[str, bytes] = {}  # attempts at one source follow each other, so its image is hashed once
+    every = steps(rounds(run))
+    for unit in _finished(run, every[-1]):
+        for number, candidate in enumerate(_failures_of(run, unit, every)):
+            assert candidate.safe and candidate.generator
+            files = sha256(candidate.unsafe.data), sha256(candidate.safe.data)
+            name = failure_id(*files, candidate.category, candidate.generator.attempt)
+            if name in seen:
+                continue
+            seen.add(name)
+            if files[0] not in hashed:
+                hashed = {files[0]: perceptual_hash(candidate.unsafe)}
+            hashes = hashed[files[0]], perceptual_hash(candidate.safe)
+            size = len(candidate.unsafe.data) + len(candidate.safe.data)
+            yield FailedAttempt(name, candidate.category, *files, *hashes, candidate.family, size, unit, number)
 
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:

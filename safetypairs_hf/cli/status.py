@@ -18,22 +18,23 @@ def command(run: str, as_json: bool, by_category: bool) -> None:
     Examples:  safetypairs status runs/icons
                safetypairs status runs/icons --by-category
     """
-    from safetypairs_hf.building import run_reader, yields
+    from safetypairs_hf.building import yields
+    from safetypairs_hf.building.run_reader import read_state
     from safetypairs_hf.core import funnel
     from safetypairs_hf.core.run_folder import open_run
     from safetypairs_hf.core.tables import table
 
     opened = open_run(run)
-    found = run_reader.funnel(opened)
+    state = read_state(opened)
     if as_json:
-        click.echo(json.dumps({**found, "rejected_inputs": run_reader.rejected_inputs(opened)}, indent=2))
+        click.echo(json.dumps({**state.funnel, "rejected_inputs": state.rejected_inputs}, indent=2))
         return
-    title = f"{run}: {'finished' if found['finished'] else 'not finished; the command that began it goes on with it'}"
-    click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(found))))
+    title = f"{run}: {'finished' if state.finished else 'not finished; the command that began it goes on with it'}"
+    click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(state.funnel))))
     if by_category:
         columns = ("category", "sources", "passed", "rejected")
-        click.echo(table("by category", columns, yields.by_category(found)))
-    for line in yields.lines(opened, found):
+        click.echo(table("by category", columns, yields.by_category(state.funnel)))
+    for line in yields.lines(opened, state.funnel):
         click.echo(line)
-    for row in run_reader.rejected_inputs(opened):
+    for row in state.rejected_inputs:
         click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

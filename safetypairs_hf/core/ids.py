@@ -22,3 +22,8 @@ def derived_seed(source_id: str, stage: str, attempt: int) -> int:
 def unit_interval(text: str) -> float:
     """A number in [0, 1), uniform over texts: what decides the split of a group."""
     return int(content_id("split", text), 16) / 2**64
+
+
+def failure_id(unsafe_sha256: str, edited_sha256: str, category: str, attempt: int) -> str:
+    """The id of a failed attempt, the same in every run that makes it: a hash of both files, category and attempt."""
+    return content_id("failure", unsafe_sha256, edited_sha256, category, str(attempt))

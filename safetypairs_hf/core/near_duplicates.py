@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from safetypairs_hf.core.ids import unit_interval
 from safetypairs_hf.core.records import Identity, Reject
 
+TAKEN_DOWN = "taken_down"  # the reason with which a pair is left out because it was taken down
+
 
 def split_of(group: str, test_fraction: float) -> str:
     """ "test" for a share `test_fraction` of all groups, else "train"; a pure function of its arguments."""
@@ -26,9 +28,11 @@ class Groups:
     def __init__(self, bits: int, test_fraction: float) -> None:
         self.test_fraction = test_fraction
         self._hashes = NearIndex(bits)
-        self._groups: list[str] = []  # of each of _hashes
+        self._groups: list[str | None] = []  # the group of each of _hashes; None: it was taken down
+        self._taken_down = set[str]()  # pair ids and file hashes
         self._splits: dict[str, str] = {}
         self._families: dict[str, str] = {}
+        self._test_families = set[str]()
         self._pairs: set[str] = set()
 
     def __contains__(self, pair_id: str) -> bool:
@@ -40,15 +44,43 @@ class Groups:
         self._pairs.add(identity.pair_id)
         if identity.family:
             self._families.setdefault(identity.family, group)
+            if split == "test":
+                self._test_families.add(identity.family)
         for phash in (identity.unsafe_phash, identity.safe_phash):
             self._hashes.add(phash)
             self._groups.append(group)
 
+    def take_down(self, identity: Identity) -> None:
+        """Put down a pair that was taken down: from then on neither it nor what looks like a member of it is placed."""
+        self._taken_down |= {identity.pair_id, identity.unsafe_sha256, identity.safe_sha256}
+        for phash in (identity.unsafe_phash, identity.safe_phash):
+            self._hashes.add(phash)
+            self._groups.append(None)
+
+    def is_taken_down(self, identity: Identity) -> bool:
+        """Whether the pair, or anything that looks like a member of it, was taken down."""
+        return self._knows(identity) or None in self._near(identity)
+
+    def keeps_from_train(self, sha256: str, phash: bytes, family: str) -> bool:
+        """Whether an image may not be published for training.
+
+        That is where it, or an image that looks like it, was taken down, and where it is a near-duplicate of a member
+        of a test pair, or of the family of one.
+        """
+        if sha256 in self._taken_down or (family and family in self._test_families):
+            return True
+        near = (self._groups[number] for number in self._hashes.near(phash))
+        return any(group is None or self._splits[group] == "test" for group in near)
+
     def place(self, identity: Identity) -> tuple[str, str] | Reject:
-        """The (group, split) of a new pair, which is then placed; or a Reject, and it is not."""
+        """Place a new pair: its (group, split), or a Reject, and then it is not placed."""
         if identity.pair_id in self:
             return Reject("select", "duplicate", f"pair {identity.pair_id} is there already")
-        close = self._close(identity)
+        near = self._near(identity)
+        if self._knows(identity) or None in near:
+            return Reject("select", TAKEN_DOWN, "it, or an image that looks like a member of it, was taken down")
+        family = self._families.get(identity.family)
+        close = list(dict.fromkeys(group for group in (family, *near) if group is not None))
         if len({self._splits[group] for group in close}) > 1:
             return Reject("select", "bridges_two_splits", f"close to groups {', '.join(close[:5])}")
         group = close[0] if close else identity.pair_id
@@ -56,14 +88,16 @@ class Groups:
         self.add(identity, group, split)
         return group, split
 
-    def _close(self, identity: Identity) -> list[str]:
-        """The groups that the pair is close to: its family's first, then the oldest."""
+    def _knows(self, identity: Identity) -> bool:
+        """Whether the very pair, or a very file of it, was taken down."""
+        return not self._taken_down.isdisjoint((identity.pair_id, identity.unsafe_sha256, identity.safe_sha256))
+
+    def _near(self, identity: Identity) -> list[str | None]:
+        """The group of each hash that is close to a member of the pair, oldest first."""
         found = {
             number for phash in (identity.unsafe_phash, identity.safe_phash) for number in self._hashes.near(phash)
         }
-        family = self._families.get(identity.family)
-        near = [self._groups[index] for index in sorted(found)]
-        return list(dict.fromkeys([family, *near] if family else near))
+        return [self._groups[number] for number in sorted(found)]
 
 
 _BANDS, _WIDTH = 16, 16

@@ -13,9 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from safetypairs_hf.core.records import CONTROL_KINDS, Control, Picture
 from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, FEATURES, GENERATOR, JUDGES
@@ -167,3 +169,15 @@ def _right(judge: Mapping[str, Any]) -> bool:
 
 def _unsafe(probability: float | None) -> bool:
     return probability is not None and probability >= THRESHOLD
+
+
+def tally(controls: Path, pairs: Path) -> Tally:
+    """What a file of controls holds, a row group at a time; `pairs` is the data file of their pairs."""
+    judges = pq.read_table(pairs, columns=["pair_id", "judges"]).to_pydict()
+    of_pair = dict(zip(judges["pair_id"], judges["judges"], strict=True))
+    found = Tally()
+    with pq.ParquetFile(controls) as file:
+        for index in range(file.num_row_groups):
+            for row in file.read_row_group(index).to_pylist():
+                found.add(row, of_pair[row["pair_id"]])
+    return found

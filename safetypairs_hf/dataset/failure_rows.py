@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset.schema import BOX, COLUMNS, FEATURES, GENERATOR, JUDGES, SOURCE
 from safetypairs_hf.taxonomy.categories import SLUGS
@@ -79,18 +77,11 @@ def failure_schema() -> pa.Schema:
     return pa.schema(FAILURE_COLUMNS, metadata)
 
 
-def failure_id(candidate: Candidate) -> str:
-    """The same for the same attempt in every run that makes it: a content hash of both files, category and attempt."""
-    assert candidate.safe and candidate.generator
-    files = sha256(candidate.unsafe.data), sha256(candidate.safe.data)
-    return content_id("failure", *files, candidate.category, str(candidate.generator.attempt))
-
-
-def failure_row(candidate: Candidate, policy: str, version: str) -> dict[str, Any]:
+def failure_row(failure_id: str, candidate: Candidate, policy: str, version: str) -> dict[str, Any]:
     """The published row of a failed attempt."""
     assert candidate.safe and candidate.instruction and candidate.generator and candidate.reject
     return {
-        "failure_id": failure_id(candidate),
+        "failure_id": failure_id,
         "category": SLUGS.index(candidate.category),
         "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
         "edited_image": {"bytes": candidate.safe.data, "path": None},

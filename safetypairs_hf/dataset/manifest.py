@@ -24,6 +24,7 @@ from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.shards import BOUNDARY
 
 NAME = "manifest.parquet"
+FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE = b"safetypairs.more"

@@ -1,12 +1,17 @@
-"""The files that a release has beside its data."""
+"""The sidecar files of a release: card, changelog, Croissant, eval.yaml, takedowns and the loading script."""
 
 from __future__ import annotations
 
 from safetypairs_hf.core.resources import folder
-from safetypairs_hf.dataset import card, croissant, eval_yaml, takedowns
+from safetypairs_hf.dataset import card, croissant, eval_yaml, manifest, takedowns
 from safetypairs_hf.dataset.manifest import Manifest
 
 SCRIPT = "loading_script/safetypairs.py"
+# Every file that a release may write outside the folders of data.
+SIDECARS = {
+    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME),
+    *(manifest.NAME, SCRIPT),
+}
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:

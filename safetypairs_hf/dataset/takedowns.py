@@ -13,7 +13,6 @@ from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 
 NAME = "takedowns.json"
-TAKEN_DOWN = "taken_down"  # the reason with which a run's pair is left out
 
 
 def listed(entry: Entry, reason: str, version: Version) -> dict[str, str]:
@@ -28,6 +27,13 @@ def listed(entry: Entry, reason: str, version: Version) -> dict[str, str]:
         "unsafe_phash": entry.unsafe_phash.hex(),
         "safe_phash": entry.safe_phash.hex(),
     }
+
+
+def identity_of(takedown: Mapping[str, Any]) -> Identity:
+    """What the pair of a takedown was known by; a takedown keeps no family."""
+    unsafe_phash, safe_phash = (bytes.fromhex(takedown[name]) for name in ("unsafe_phash", "safe_phash"))
+    files = takedown["unsafe_sha256"], takedown["safe_sha256"]
+    return Identity(takedown["pair_id"], *files, unsafe_phash, safe_phash, "")
 
 
 def render(manifest: Manifest) -> dict[str, str]:

@@ -15,8 +15,8 @@ from filelock import FileLock
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
-from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.publishing.target import FOLDERS, Change, refuse_foreign, refuse_strays
+from safetypairs_hf.dataset.manifest import FOLDERS, Manifest
+from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 

@@ -1,22 +1,23 @@
-"""A release before it is made: what a run adds to, and takes from, what is published."""
+"""Plan a release: what a run adds to the newest version, what it removes, and where each new pair goes."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from safetypairs_hf.building import run_reader
-from safetypairs_hf.building.selection import Selected
+from safetypairs_hf.building.run_reader import FinishedRun, Selected
 from safetypairs_hf.core.errors import PublishError
-from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
-from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.core.version import Version
-from safetypairs_hf.dataset.failure_rows import Failed
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Entry, Manifest
-from safetypairs_hf.dataset.takedowns import TAKEN_DOWN, TakenDown
+from safetypairs_hf.dataset.schema import digest
+from safetypairs_hf.dataset.takedowns import identity_of
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
+from safetypairs_hf.publishing.target import Head
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,30 @@ class Place:
 
 @dataclass(frozen=True)
 class Plan:
-    """`added` by pair id in the order of the draw, `removed` entries, `kept` entries, rejected pairs by reason.
+    """All that a release changes, worked out before any file is made.
 
-    A relabelled pair (the same two images in another category) is both removed and added: `relabelled` has old pair id
-    -> new pair id. `failures`: what changes of the failures beside the pairs.
+    `head` is the version that it builds on. `added` is by pair id in the order of the draw; `removed` and `kept` are
+    published entries; `rejected` counts pairs of the run that stay out, by reason. A relabelled pair (the same two
+    images in another category) is both removed and added: `relabelled` maps its old pair id to its new one.
+    `failures`: what changes among the published failures. `release`: what the manifest will say of the release.
+    `takedowns`: the pairs that this release takes down.
     """
 
     version: Version
-    last: Version | None
+    head: Head
     added: dict[str, Place]
     removed: list[Entry]
     kept: list[Entry]
+    release: Mapping[str, Any] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     relabelled: dict[str, str] = field(default_factory=dict)
     failures: FailurePlan = field(default_factory=FailurePlan)
+    takedowns: Sequence[dict[str, Any]] = ()
+
+    @property
+    def last(self) -> Version | None:
+        """The version that the release builds on; None for the first release."""
+        return self.head.manifest.version
 
     @property
     def empty(self) -> bool:
@@ -72,64 +83,67 @@ class Plan:
 
 
 def make_plan(
-    run: RunFolder,
-    head: Manifest,
-    version: Version,
-    *,
-    replace: bool,
-    with_failures: bool = False,
-    failed: Sequence[Failed] = (),
+    finished: FinishedRun, head: Head, version: Version, *, replace: bool = False, with_failures: bool = False
 ) -> Plan:
-    """Compare the run's draw with what is published, and place the new pairs beside it.
+    """Compare a finished run with what is published, and give each new pair its place. No file is opened.
 
-    `with_failures`: the run's failures are to be published too; `failed`: those that are.
+    Args:
+        finished: the run; opened with its failed attempts where they are to be published.
+        head: the newest version at the target.
+        replace: the release holds exactly the run's pairs; else the run's new pairs are added to the published ones.
+        with_failures: the run's failed attempts are to be published too.
 
     Raises:
         PublishError: the run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
     """
-    drawn = run_reader.selected(run)
-    settings = run.read_json(RECIPE)["parts"]["selection"]
-    relabelled = _relabelled(drawn, head)
+    drawn, published = finished.drawn, head.manifest
+    relabelled = _relabelled(drawn, published)
     if relabelled and not replace:
-        raise _refused_relabel(drawn, relabelled, head)
-    kept, removed = list(head.entries), []
+        raise _refused_relabel(drawn, relabelled, published)
+    kept, removed = list(published.entries), []
     if replace:
         wanted = {item.entrant.identity.pair_id for item in drawn}
-        kept = [entry for entry in head.entries if entry.pair_id in wanted]
-        removed = [entry for entry in head.entries if entry.pair_id not in wanted]
-    groups = Groups(settings["near_duplicate_bits"], settings["test_fraction"])
+        kept = [entry for entry in published.entries if entry.pair_id in wanted]
+        removed = [entry for entry in published.entries if entry.pair_id not in wanted]
+    groups = placed_groups(kept, published.takedowns, finished.recipe["parts"]["selection"])
+    added, rejected = _place(drawn, groups, relabelled)
+    moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
+    failed = finished.failed if with_failures else ()
+    failures = plan_failures(failed, head.failed, groups, replace=replace)
+    plan = Plan(version, head, added, removed, kept, {}, rejected, moved, failures)
+    _refuse_nothing(finished.url, plan)
+    return dataclasses.replace(plan, release=_release(finished, plan))
+
+
+def placed_groups(
+    kept: Sequence[Entry], takedowns: Sequence[Mapping[str, Any]], selection: Mapping[str, Any]
+) -> Groups:
+    """The groups of the pairs that stay, with everything that was taken down, by a recipe's settings of selection."""
+    groups = Groups(selection["near_duplicate_bits"], selection["test_fraction"])
     for entry in kept:
         groups.add(entry.identity, entry.group, entry.split)
-    banned = TakenDown(head.takedowns, settings["near_duplicate_bits"])
-    added, rejected = _place(drawn, groups, banned, relabelled)
-    moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
-    tested = [entry.identity for entry in kept if entry.split == "test"]
-    tested += [place.identity for place in added.values() if place.split == "test"]
-    bits = settings["near_duplicate_bits"]
-    failures = plan_failures(run if with_failures else None, failed, banned, tested, bits, replace=replace)
-    plan = Plan(version, head.version, added, removed, kept, rejected, moved, failures)
-    _refuse_nothing(run, plan)
-    return plan
+    for takedown in takedowns:
+        groups.take_down(identity_of(takedown))
+    return groups
 
 
 def _place(
-    drawn: Sequence[Selected], groups: Groups, banned: TakenDown, relabelled: Mapping[str, Entry]
+    drawn: Sequence[Selected], groups: Groups, relabelled: Mapping[str, Entry]
 ) -> tuple[dict[str, Place], dict[str, int]]:
-    """The new pairs in their places, and how many were rejected, by reason."""
+    """Place the new pairs; also count those that were rejected, by reason."""
     places: dict[str, Place] = {}
     rejected: dict[str, int] = defaultdict(int)
     new = [item.entrant for item in drawn if item.entrant.identity.pair_id not in groups]
     for entrant in new:  # first of all: a relabelled pair keeps its group and its split, whoever else is close to it
         identity, old = entrant.identity, relabelled.get(entrant.identity.pair_id)
-        if old is not None and not banned.holds(identity):
+        if old is not None and not groups.is_taken_down(identity):
             groups.add(identity, old.group, old.split)
             places[identity.pair_id] = Place(entrant.category, old.group, old.split, identity, old.review)
     for entrant in new:
         identity = entrant.identity
         if identity.pair_id in groups:
             continue
-        taken_down = Reject("publish", TAKEN_DOWN) if banned.holds(identity) else None
-        place = taken_down or groups.place(identity)
+        place = groups.place(identity)
         if isinstance(place, Reject):
             rejected[place.reason] += 1
         else:
@@ -164,14 +178,39 @@ def _refused_relabel(drawn: Sequence[Selected], relabelled: Mapping[str, Entry],
     )
 
 
-def _refuse_nothing(run: RunFolder, plan: Plan) -> None:
+def _refuse_nothing(url: str, plan: Plan) -> None:
     """Raise PublishError where the run has nothing to give; a patch, which renews the card, needs nothing."""
     taken_down = plan.rejected.get(TAKEN_DOWN, 0)
     patch = plan.last is not None and plan.version[:2] == plan.last[:2]
     if taken_down and not plan.added and (not plan.kept or (plan.empty and not patch)):
         raise PublishError(
-            f"every new pair of the run in {run.url} ({taken_down}) was taken down, or is a near-duplicate of one that "
+            f"every new pair of the run in {url} ({taken_down}) was taken down, or is a near-duplicate of one that "
             "was; takedowns.json lists them, and they stay out: build other pairs"
         )
     if not plan.kept and not plan.added:
-        raise PublishError(f"the run in {run.url} gives no pair to publish; see: safetypairs status {run.url}")
+        raise PublishError(f"the run in {url} gives no pair to publish; see: safetypairs status {url}")
+
+
+def restricted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The models behind a run whose licences restrict what may be published of their output: `model`, `license`."""
+    models = (model for model in recipe["parts"]["weights"] if not model["publishable"])
+    return [{name: model[name] for name in ("model", "license")} for model in models]
+
+
+def _release(finished: FinishedRun, plan: Plan) -> dict[str, Any]:
+    """What the manifest remembers of a release, for the card of this version and of every later one; see `staging`."""
+    recipe, parts = finished.recipe, finished.recipe["parts"]
+    return {
+        "summary": plan.summary,
+        "schema": digest(),
+        "recipe": recipe["recipe"],
+        "recipe_hash": recipe["hash"],
+        "license": parts["license"],
+        "attribution": parts["attribution"],
+        "judging": parts["judging"],
+        "restricted": restricted(recipe),
+        "test_fraction": parts["selection"]["test_fraction"],
+        "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
+        "funnel": finished.state.funnel["stages"],
+        **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),
+    }

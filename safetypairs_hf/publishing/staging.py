@@ -1,10 +1,14 @@
-"""The files of a release: those that lose rows are made anew, those that lose all go, and the rest stay as they are."""
+"""Stage a release: write its files below a temporary folder and upload them, ready for one commit.
+
+New pairs go into new files. A published file that loses some of its rows is rewritten, one that loses all is deleted,
+and every other file stays as it is.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
@@ -13,43 +17,49 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
-from safetypairs_hf.dataset.control_rows import Tally, control_file
-from safetypairs_hf.dataset.failure_rows import Failed
+from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
+from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, Manifest
-from safetypairs_hf.dataset.shards import large_buffers, rewrite_without
+from safetypairs_hf.dataset.schema import row
+from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
 from safetypairs_hf.publishing.plan import Plan
-from safetypairs_hf.publishing.target import Change, Target
-from safetypairs_hf.publishing.uploader import Sender, sending
+from safetypairs_hf.publishing.target import Change
+from safetypairs_hf.publishing.uploader import Uploader, uploading
+from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import SLUGS
 
-
-@dataclass
-class Making:
-    """A release while its files are made below `scratch`, and sent as they become whole.
-
-    `deleted`: published files that go. `tallies`: what each file of controls holds. `failed`: the release's failures.
-    """
-
-    scratch: Path
-    sender: Sender
-    deleted: set[str] = field(default_factory=set)
-    tallies: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failed: list[Failed] = field(default_factory=list)
+Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def files_of(target: Target, head: Manifest, plan: Plan) -> Iterator[Making]:
-    """Where the files of a release are made; those that lose rows are there already. A full disk is a PublishError."""
+def stage(
+    plan: Plan, finished: FinishedRun | None = None, progress: Progress = lambda name, done, total: None
+) -> Iterator[Change]:
+    """Make the files of a planned release; they exist as long as the context is open.
+
+    Args:
+        plan: what changes.
+        finished: the run that holds the pairs and failures to add; None where the plan adds none.
+        progress: called as ("pairs", written, to write), then with "failures" where there are any.
+
+    Raises:
+        PublishError: a file cannot be written, for example on a full disk; nothing was published.
+    """
     try:
         with large_buffers(), tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
             scratch = Path(folder)
-            rewritten, deleted, tallies = _rewrite(target, head, plan, scratch)
-            target.begin(plan.version)
-            with sending(scratch, target.send) as sender:
-                for name in rewritten:
-                    sender.add(name)
-                yield Making(scratch, sender, deleted, tallies, list(plan.failures.kept))
+            files = _rewritten(plan, scratch)
+            plan.head.target.begin(plan.version)
+            with uploading(scratch, plan.head.target.send) as uploader:
+                for name in files.rewritten:
+                    uploader.add(name)
+                if finished is not None:
+                    _write_pairs(plan, finished, files, uploader, progress)
+                    _write_failures(plan, finished, files, uploader, progress)
+                yield _finish(plan, files, uploader)
     except OSError as error:
         raise PublishError(
             f"cannot write the release's files: {error.strerror or error}; nothing was published (TMPDIR says where "
@@ -57,112 +67,145 @@ def files_of(target: Target, head: Manifest, plan: Plan) -> Iterator[Making]:
         ) from error
 
 
-def finish(
-    target: Target,
-    head: Manifest,
-    plan: Plan,
-    release: dict[str, Any],
-    new: Sequence[Entry],
-    making: Making,
-    takedowns: Sequence[dict[str, Any]] = (),
-) -> Change:
-    """Write the manifests and the files beside the data, where the Parquet files are already."""
-    scratch, sender = making.scratch, making.sender
+@dataclass
+class _Files:
+    """The files of a release while they are made below `scratch`.
+
+    `rewritten` and `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
+    are the new pairs, `failed` all failures of the release.
+    """
+
+    scratch: Path
+    rewritten: list[str] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)
+    tallies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+
+    def rewrite(self, source: Path, name: str, ids: Iterable[str], column: str = "pair_id") -> None:
+        """Write a published file again, without the rows that have one of `ids` in `column`."""
+        rewrite_without(source, self.scratch / name, ids, column)
+        self.rewritten.append(name)
+
+    def delete_controls(self, name: str) -> None:
+        """Delete a file of controls, whose pairs all leave."""
+        self.deleted.add(name)
+        del self.tallies[name]
+
+
+def _rewritten(plan: Plan, scratch: Path) -> _Files:
+    """Rewrite the published files that lose some of their rows, and name those that lose all."""
+    files = _Files(scratch, failed=list(plan.failures.kept))
+    leaving = _by_file((entry.file, entry.pair_id) for entry in plan.removed)
+    emptied = _without(plan, files, leaving, {entry.file for entry in plan.kept}, "pair_id")
+    files.tallies = {name: held for name, held in plan.head.manifest.beside.items() if "judges" in held}
+    for file, pair_ids in sorted(leaving.items()):
+        if control_file(file) in files.tallies:
+            if file in emptied:
+                files.delete_controls(control_file(file))
+            else:
+                _controls_without(plan, files, file, set(pair_ids))
+    leaving = _by_file((each.file, each.failure_id) for each in plan.failures.removed)
+    _without(plan, files, leaving, {each.file for each in plan.failures.kept}, "failure_id")
+    return files
+
+
+def _by_file(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """File -> the ids that leave it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for file, name in rows:
+        found[file].append(name)
+    return found
+
+
+def _without(plan: Plan, files: _Files, leaving: Mapping[str, list[str]], staying: set[str], column: str) -> set[str]:
+    """Rewrite each file that keeps some rows; the names of those that keep none, which are deleted."""
+    for file in sorted(leaving.keys() & staying):
+        files.rewrite(plan.head.target.fetch(file), file, leaving[file], column)
+    emptied = leaving.keys() - staying
+    files.deleted |= emptied
+    return emptied
+
+
+def _controls_without(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> None:
+    """Take the controls of some pairs of a data file out of the file of its controls."""
+    name, target = control_file(file), plan.head.target
+    there = set(pq.read_table(target.fetch(name), columns=["pair_id"])["pair_id"].to_pylist())
+    if there <= pair_ids:
+        files.delete_controls(name)
+    elif not there.isdisjoint(pair_ids):
+        files.rewrite(target.fetch(name), name, pair_ids)
+        files.tallies[name] = tally(files.scratch / name, target.fetch(file)).to_dict()
+
+
+def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:
+    """Write the new pairs, each with its controls."""
+    policy = {slug: policies.policy_id(slug) for slug in SLUGS}
+    version = str(plan.version)
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    with Shards(files.scratch, version, uploader.add) as shards:
+        for candidate, controls in finished.pairs(plan.added.keys()):
+            assert candidate.identity
+            place = plan.added[candidate.identity.pair_id]
+            published = row(candidate, place.group, policy[place.category], version)
+            extra = control_rows(published, controls)
+            file = shards.add(published, place.split, place.category, extra)
+            for control in extra:
+                tallies[control_file(file)].add(control, published["judges"])
+            where = place.category, place.split, place.group
+            size, review = image_bytes(published), published["review"]["status"]
+            files.entries.append(Entry.of(place.identity, file, *where, version, size, review))
+            progress("pairs", len(files.entries), len(plan.added))
+    files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
+
+
+def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:
+    """Write the new failures."""
+    added, version = plan.failures.added, str(plan.version)
+    policy = {slug: policies.policy_id(slug) for slug in SLUGS}
+    with Shards(files.scratch, version, uploader.add) as shards:
+        for done, (name, candidate) in enumerate(finished.failures(added.keys()), 1):
+            failed = added[name]
+            file = shards.add_failure(failure_row(name, candidate, policy[failed.category], version), failed.category)
+            files.failed.append(failed._replace(file=file, introduced=version))
+            progress("failures", done, len(added))
+
+
+def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
+    """Write the manifests and the sidecar files; the data files are written already."""
+    if not plan.failures.empty:
+        _write_failure_manifest(files, uploader)
+    head, target, scratch = plan.head.manifest, plan.head.target, files.scratch
     release = {
-        **release,
+        **plan.release,
         "version": str(plan.version),
         **dict(zip(("added", "removed", "relabelled"), plan.counts, strict=True)),
-        "pairs": len(plan.kept) + len(new),
+        "pairs": len(plan.kept) + len(files.entries),
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
         "target": target.name,
     }
-    if not plan.failures.empty:
-        _write_failed(making)
-    files = {name: file for name, file in head.files.items() if name not in making.deleted} | sender.finish()
-    beside = {**making.tallies, **failure_rows.totals(making.failed)}
-    made = Manifest([*plan.kept, *new], [*head.releases, release], [*head.takedowns, *takedowns], files, beside)
+    stay = {name: file for name, file in head.files.items() if name not in files.deleted}
+    made = Manifest(
+        [*plan.kept, *files.entries],
+        [*head.releases, release],
+        [*head.takedowns, *plan.takedowns],
+        stay | uploader.finish(),
+        {**files.tallies, **failure_rows.totals(files.failed)},
+    )
     (scratch / manifest.NAME).write_bytes(manifest.dump(made))
     for name, text in sidecars.render(made, target.name).items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    write = {path.relative_to(scratch).as_posix(): path for path in _files(scratch)}
-    return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(making.deleted))
+    write = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if path.is_file()}
+    return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(files.deleted))
 
 
-def _write_failed(making: Making) -> None:
-    if not making.failed:
-        making.deleted.add(failure_rows.NAME)
+def _write_failure_manifest(files: _Files, uploader: Uploader) -> None:
+    if not files.failed:
+        files.deleted.add(failure_rows.NAME)
         return
-    path = making.scratch / failure_rows.NAME
+    path = files.scratch / failure_rows.NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(failure_rows.dump(making.failed))
-    making.sender.add(failure_rows.NAME)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _rewrite(
-    target: Target, head: Manifest, plan: Plan, scratch: Path
-) -> tuple[list[str], set[str], dict[str, dict[str, Any]]]:
-    """Rewrite each file that loses some of its rows: their names, those that lose all, and the tallies of controls."""
-    leaving: dict[str, list[str]] = defaultdict(list)
-    for entry in plan.removed:
-        leaving[entry.file].append(entry.pair_id)
-    staying = {entry.file for entry in plan.kept}
-    rewritten, deleted = sorted(leaving.keys() & staying), leaving.keys() - staying
-    for file in rewritten:
-        rewrite_without(target.fetch(file), scratch / file, leaving[file])
-    tallies = {name: held for name, held in head.beside.items() if "judges" in held}
-    for file, pair_ids in sorted(leaving.items()):
-        name = control_file(file)
-        if name in tallies:
-            left = None if file in deleted else _controls_without(target, file, set(pair_ids), scratch)
-            if left is None:
-                deleted.add(name)
-                del tallies[name]
-            elif left:
-                rewritten.append(name)
-                tallies[name] = left
-    failures, emptied = _failures_without(target, plan, scratch)
-    return [*rewritten, *failures], deleted | emptied, tallies
-
-
-def _controls_without(target: Target, file: str, pair_ids: set[str], scratch: Path) -> dict[str, Any] | None:
-    """Rewrite the controls of a data file less those of some pairs; their tally, {} where nothing changes, None: all
-    are of these pairs."""
-    name = control_file(file)
-    old = target.fetch(name)
-    there = set(pq.read_table(old, columns=["pair_id"])["pair_id"].to_pylist())
-    if there <= pair_ids:
-        return None
-    if there.isdisjoint(pair_ids):
-        return {}
-    rewrite_without(old, scratch / name, pair_ids)
-    return tally(scratch / name, target.fetch(file)).to_dict()
-
-
-def tally(controls: Path, pairs: Path) -> Tally:
-    """What a file of controls holds, a row group at a time; `pairs` is the data file of their pairs."""
-    judges = pq.read_table(pairs, columns=["pair_id", "judges"]).to_pydict()
-    of_pair = dict(zip(judges["pair_id"], judges["judges"], strict=True))
-    found = Tally()
-    with pq.ParquetFile(controls) as file:
-        for index in range(file.num_row_groups):
-            for row in file.read_row_group(index).to_pylist():
-                found.add(row, of_pair[row["pair_id"]])
-    return found
-
-
-def _failures_without(target: Target, plan: Plan, scratch: Path) -> tuple[list[str], set[str]]:
-    """Rewrite the files that lose some of their failures; their names, and those that lose all."""
-    leaving: dict[str, list[str]] = defaultdict(list)
-    for each in plan.failures.removed:
-        leaving[each.file].append(each.failure_id)
-    staying = {each.file for each in plan.failures.kept}
-    rewritten = sorted(leaving.keys() & staying)
-    for file in rewritten:
-        rewrite_without(target.fetch(file), scratch / file, leaving[file], "failure_id")
-    return rewritten, leaving.keys() - staying
+    path.write_bytes(failure_rows.dump(files.failed))
+    uploader.add(failure_rows.NAME)

@@ -1,4 +1,4 @@
-"""Take pairs down: a new major version without them, which remembers them so that no later release brings them back."""
+"""Take pairs down: publish a new major version without them, which keeps later releases from bringing them back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.near_duplicates import Groups
 from safetypairs_hf.core.version import Version, check, least
-from safetypairs_hf.dataset.manifest import Entry, Manifest
-from safetypairs_hf.dataset.takedowns import TakenDown, listed
-from safetypairs_hf.publishing.plan import Plan
-from safetypairs_hf.publishing.plan_failures import plan_failures, published
-from safetypairs_hf.publishing.staging import files_of, finish
-from safetypairs_hf.publishing.target import Target
+from safetypairs_hf.dataset.manifest import Entry
+from safetypairs_hf.dataset.takedowns import listed
+from safetypairs_hf.publishing.plan import Plan, placed_groups
+from safetypairs_hf.publishing.plan_failures import plan_failures
+from safetypairs_hf.publishing.staging import stage
+from safetypairs_hf.publishing.target import Head, Target, open_head
 
 _USUAL_BITS = 31  # where the last release does not say how near its recipe calls near
 
@@ -39,20 +40,13 @@ def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Vers
     words = " ".join(reason.split())
     if not words:
         raise PublishError("a takedown needs a reason; give one: --reason 'asked for by the person in the picture'")
-    head = target.head()
-    plan = _plan(target, head, list(dict.fromkeys(pair_ids)), version)
-    last = head.releases[-1]
-    gone = [listed(entry, words, version) for entry in plan.removed]
-    bits = last.get("near_duplicate_bits", _USUAL_BITS)
-    banned = TakenDown(gone, bits)
-    near = [entry.pair_id for entry in plan.kept if banned.holds(entry.identity)]
-    # Failed edits of a source that is taken down go with it; they were no part of the benchmark, so no word of them.
-    plan = replace(plan, failures=plan_failures(None, published(target, head), banned, (), bits))
+    plan = plan_takedown(open_head(target), list(dict.fromkeys(pair_ids)), words, version)
+    groups = _groups_of(plan)
+    near = [entry.pair_id for entry in plan.kept if groups.is_taken_down(entry.identity)]
     if dry_run:
         return Done(plan, "", near)
-    with files_of(target, head, plan) as making:
-        release = {**last, "summary": f"{len(gone)} pairs taken down"}
-        return Done(plan, target.commit(finish(target, head, plan, release, [], making, gone)), near)
+    with stage(plan) as staged:
+        return Done(plan, target.commit(staged), near)
 
 
 def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] | None:
@@ -61,9 +55,15 @@ def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] |
     return {down[pair_id] for pair_id in pair_ids} if down.keys() >= set(pair_ids) else None
 
 
-def _plan(target: Target, head: Manifest, pair_ids: list[str], version: Version) -> Plan:
+def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: Version) -> Plan:
+    """Plan the release without some pairs, and without the failed edits of their sources. No file is opened.
+
+    Raises:
+        PublishError: see `takedown`.
+    """
+    head, name = opened.manifest, opened.target.name
     if head.version is None:
-        raise PublishError(f"{target.name} has no version yet; there is nothing to take down")
+        raise PublishError(f"{name} has no version yet; there is nothing to take down")
     here = {entry.pair_id: entry for entry in head.entries}
     before = {item["pair_id"]: item["version"] for item in head.takedowns}
     for pair_id in pair_ids:
@@ -71,7 +71,7 @@ def _plan(target: Target, head: Manifest, pair_ids: list[str], version: Version)
             raise PublishError(f"pair {pair_id} was taken down already, in {before[pair_id]}; nothing was changed")
         if pair_id not in here:
             raise PublishError(
-                f"{target.name} {head.version} has no pair {pair_id!r}; a pair id is 16 hex characters, as in the "
+                f"{name} {head.version} has no pair {pair_id!r}; a pair id is 16 hex characters, as in the "
                 "column pair_id; nothing was changed"
             )
     removed: list[Entry] = [here[pair_id] for pair_id in pair_ids]
@@ -87,5 +87,15 @@ def _plan(target: Target, head: Manifest, pair_ids: list[str], version: Version)
     if twins := [entry.pair_id for entry in kept if (entry.unsafe_sha256, entry.safe_sha256) in images]:
         raise PublishError(f"pair {twins[0]} holds the same two images in another category; name it too")
     if not kept:
-        raise PublishError(f"that would leave no pair in {target.name}; delete the whole dataset instead")
-    return Plan(version, head.version, {}, removed, kept)
+        raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
+    gone_now = [listed(entry, reason, version) for entry in removed]
+    release = {**head.releases[-1], "summary": f"{len(gone_now)} pairs taken down"}
+    plan = Plan(version, opened, {}, removed, kept, release, takedowns=gone_now)
+    # The failed edits were no part of the benchmark, so no word is said of them.
+    return replace(plan, failures=plan_failures((), opened.failed, _groups_of(plan)))
+
+
+def _groups_of(plan: Plan) -> Groups:
+    """The pairs that a plan takes down, as they are known again; no pair is placed among them."""
+    bits = plan.head.manifest.releases[-1].get("near_duplicate_bits", _USUAL_BITS)
+    return placed_groups((), plan.takedowns, {"near_duplicate_bits": bits, "test_fraction": 0.0})

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.version import Version
-from safetypairs_hf.dataset import manifest
-from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset import failure_rows
+from safetypairs_hf.dataset.failure_rows import Failed
+from safetypairs_hf.dataset.manifest import DAMAGE, FOLDERS, Manifest
+from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.uploader import Ready
 
-FOLDERS = ("data/", "controls/", "failures/")  # whose files are all named by the manifest
-# What a release writes beside them.
-BESIDE = {
-    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", "takedowns.json"),
-    *(manifest.NAME, "loading_script/safetypairs.py"),
-}
 # What a repo or a folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
 
@@ -29,6 +26,15 @@ class Change(NamedTuple):
     summary: str
     write: Mapping[str, Path]
     delete: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest version at a target, which a release builds on: its manifest, and its published failures."""
+
+    target: Target
+    manifest: Manifest
+    failed: Sequence[Failed] = ()
 
 
 class Target(Protocol):
@@ -66,7 +72,7 @@ class Target(Protocol):
         ...
 
     def settle(self) -> None:
-        """Make the target as closed as was asked for. Raises PublishError where it does not become so."""
+        """Apply the requested visibility and gating. Raises PublishError if the target does not confirm them."""
         ...
 
     def tagged(self, version: Version) -> bool:
@@ -76,6 +82,25 @@ class Target(Protocol):
     def tag(self, version: Version) -> None:
         """Name the head."""
         ...
+
+
+def open_head(target: Target) -> Head:
+    """Read what a release needs to know of the newest version.
+
+    Raises:
+        PublishError: the target holds files that are not ours, or a manifest of its does not read.
+        HubUnavailable: the Hub did not answer, or refused this token.
+    """
+    held = target.head()
+    if failure_rows.NAME not in held.files:
+        return Head(target, held)
+    try:
+        return Head(target, held, failure_rows.load(target.fetch(failure_rows.NAME).read_bytes()))
+    except DAMAGE as error:
+        raise PublishError(
+            f"{failure_rows.NAME} of {target.name} is damaged ({' '.join(str(error).split())}); restore the version "
+            "that it was published with"
+        ) from error
 
 
 def refuse_foreign(name: str, files: Sequence[str]) -> None:
@@ -101,7 +126,7 @@ def refuse_changed(name: str, last: Version, before: Mapping[str, str], now: Map
 
     `before` and `now`: the files of the last version and of the head, each with an id of its content.
     """
-    ours = {file for file in (*before, *now) if file in BESIDE or file.startswith(FOLDERS)}
+    ours = {file for file in (*before, *now) if file in SIDECARS or file.startswith(FOLDERS)}
     if changed := [file for file in ours if before.get(file) != now.get(file)]:
         raise PublishError(
             f"{name} was changed after {last.tag} by somebody else: {_some(changed)}; a release would overwrite that: "

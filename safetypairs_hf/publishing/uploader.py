@@ -1,7 +1,7 @@
-"""Sends the data files of a release ahead of its commit, in a thread of its own, while later ones are written.
+"""Upload the data files of a release ahead of its commit, in a thread of its own, while later files are written.
 
-They go in batches of some size: all files at once would have the upload hold gigabytes in memory, and one at a time
-would wait for each answer.
+Files go in batches of some size: all at once would hold gigabytes in memory, and one at a time would wait for each
+answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Ready(NamedTuple):
     hash: FileHash
 
 
-class Sender:
+class Uploader:
     """Takes files below `root` as they become whole; `send` is called with batches of them, by name in the repo."""
 
     def __init__(self, root: Path, send: Callable[[Mapping[str, Ready]], None]) -> None:
@@ -37,7 +37,7 @@ class Sender:
         self._error: Exception | None = None
         self._stopped = False
         # A daemon: a program that is interrupted ends without waiting for an upload.
-        self._thread = threading.Thread(target=self._work, name="sender", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
         self._thread.start()
 
     def add(self, name: str) -> None:
@@ -86,10 +86,10 @@ class Sender:
 
 
 @contextlib.contextmanager
-def sending(root: Path, send: Callable[[Mapping[str, Ready]], None]) -> Iterator[Sender]:
-    """A Sender that stops where the block fails."""
-    sender = Sender(root, send)
+def uploading(root: Path, send: Callable[[Mapping[str, Ready]], None]) -> Iterator[Uploader]:
+    """An uploader that stops when the block ends, whether it failed or not."""
+    uploader = Uploader(root, send)
     try:
-        yield sender
+        yield uploader
     finally:
-        sender.stop()
+        uploader.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.run_reader import read_state
 from safetypairs_hf.core import funnel
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.report import plots
@@ -16,26 +16,24 @@ if TYPE_CHECKING:
 
 def run_page(url: str) -> Page:
     """The page of the run folder at `url`, finished or not. Raises RunError where there is none."""
-    run = open_run(url)
-    found = run_reader.funnel(run)
-    stages: list[dict[str, Any]] = found["stages"]
-    state = "finished" if found["finished"] else "not finished: the command that began it goes on with it"
+    state = read_state(open_run(url))
+    stages: list[dict[str, Any]] = state.funnel["stages"]
+    progress = "finished" if state.finished else "not finished: the command that began it goes on with it"
     blocks = [
         Block(
             "Funnel",
             "What went into each stage, what came out, and why the rest did not.",
             plots.funnel_bars(stages),
             "the numbers of the table as bars",
-            table=Table(("stage", "in", "out", "rejected"), list(funnel.rows(found))),
+            table=Table(("stage", "in", "out", "rejected"), list(funnel.rows(state.funnel))),
         )
     ]
     if by_category := _by_category(stages):
         blocks.append(Block("By category", "What each stage let through.", table=by_category))
-    inputs = run_reader.rejected_inputs(run)
-    if inputs:
-        rows = [(str(row["input"]), row["reason"], row["detail"]) for row in inputs]
+    if state.rejected_inputs:
+        rows = [(str(row["input"]), row["reason"], row["detail"]) for row in state.rejected_inputs]
         blocks.append(Block("Inputs that never became a source", table=Table(("input", "reason", "detail"), rows)))
-    return Page(f"Run {url}", f"This run is {state}.", blocks)
+    return Page(f"Run {url}", f"This run is {progress}.", blocks)
 
 
 def _by_category(stages: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -15,10 +15,9 @@ from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import CONTROL_KINDS, Picture
 from safetypairs_hf.dataset import failure_rows
 from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
-from safetypairs_hf.dataset.control_rows import control_schema, data_file
+from safetypairs_hf.dataset.control_rows import control_schema, data_file, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
 from safetypairs_hf.dataset.store.base import Edition
-from safetypairs_hf.publishing.staging import tally
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line
 

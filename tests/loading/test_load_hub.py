@@ -22,7 +22,7 @@ PRELUDE = """
 import json, os, sys
 import datasets
 from datasets import load_dataset
-from safetypairs_hf.loading import versions
+from safetypairs_hf.loading import resolve
 from safetypairs_hf.loading.bare_name import register
 from safetypairs_hf.loading.load import load
 datasets.disable_progress_bars()
@@ -85,7 +85,7 @@ def stocked(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
         if versions not in made:
             made[versions] = tmp_path_factory.mktemp("machine")
             calls = [f"load('lab/pairs', {version!r}, split='test')" for version in versions]
-            lab.came(made[versions], [*calls, "versions.resolve('lab/pairs', '1.0.0')"])
+            lab.came(made[versions], [*calls, "resolve.resolve('lab/pairs', '1.0.0')"])
         return made[versions]
 
     return machine
@@ -207,8 +207,8 @@ def test_hub_that_goes_away_between_lookup_and_load(lab: Lab, stocked: Callable[
     """Here datasets itself falls back on what it prepared last; the commit tells."""
     gone = "[setattr(datasets.config, 'HF_HUB_OFFLINE', True)] and "
     calls = [
-        "str(versions.resolve('lab/pairs', '1.0.0').reachable)",
-        f"{gone}load_dataset('lab/pairs', revision=versions.resolve('lab/pairs', '1.0.0'), split='test')",
+        "str(resolve.resolve('lab/pairs', '1.0.0').reachable)",
+        f"{gone}load_dataset('lab/pairs', revision=resolve.resolve('lab/pairs', '1.0.0'), split='test')",
         f"{gone}load_dataset('lab/pairs', revision='v1.0.0', name='default', split='test')",
     ]
     came = lab.came(stocked("1.1.0"), calls)

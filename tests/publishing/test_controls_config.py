@@ -15,6 +15,7 @@ from hub_fixtures import Hub, hub  # noqa: F401
 from traced_runs import NEUTRAL, NULL, REGENERATED, held, problems, put, rows, traced_run
 
 from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.core.run_folder import RunFolder, open_run
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import card
@@ -66,7 +67,7 @@ def test_the_images_are_those_of_the_run_to_the_byte(work: Path) -> None:
     drawn = {item.entrant.identity.pair_id for item in run_reader.selected(large(work))}
     made = {
         (control.pair_id, control.kind): control
-        for _, controls in run_reader.pairs_with_controls(large(work), drawn)
+        for _, controls in open_finished(large(work)).pairs(drawn)
         for control in controls
     }
     for row in rows(work / "whole", "controls"):
@@ -222,7 +223,7 @@ import safetypairs_hf as sp
 from datasets import load_dataset
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.publishing.purge import History
-from safetypairs_hf.versions.versions import open_published
+from safetypairs_hf.dataset.store.open_store import open_published
 from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.open_target import parse_target

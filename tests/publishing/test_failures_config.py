@@ -17,14 +17,15 @@ from traced_runs import held, problems, put, rows, traced_run
 
 import safetypairs_hf as sp
 from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.near_duplicates import Groups
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.run_folder import RunFolder, open_run
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import card, failure_rows
-from safetypairs_hf.dataset.failure_rows import Failed, failure_id
-from safetypairs_hf.dataset.takedowns import TakenDown
+from safetypairs_hf.dataset.failure_rows import Failed
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.takedown import takedown
@@ -60,15 +61,16 @@ def listed(folder: Path) -> list[Failed]:
 
 
 def test_every_attempt_with_an_edited_image_is_a_row(work: Path, run: RunFolder) -> None:
-    failed = list(run_reader.failures(run))
+    finished = open_finished(run, failures=True)
+    failed = dict(finished.failures({each.failure_id for each in finished.failed}))
     found = {row["failure_id"]: row for row in rows(work / "whole", "failures")}
-    assert found.keys() == {failure_id(each) for each in failed}
+    assert found.keys() == failed.keys()
     stages = {stage["stage"]: stage["rejected"] for stage in run_reader.funnel(run)["stages"]}
     reasons = Counter(stages["judge"]) + Counter(stages["judge-2"])
     assert Counter(row["reason"] for row in found.values()) == reasons
     assert {row["round"] for row in found.values()} == {0, 1}
-    for each in failed:
-        row = found[failure_id(each)]
+    for name, each in failed.items():
+        row = found[name]
         assert each.safe and each.reject and each.instruction
         assert row["unsafe_image"]["bytes"] == each.unsafe.data
         assert row["edited_image"]["bytes"] == each.safe.data
@@ -184,12 +186,16 @@ def test_one_that_a_new_test_pair_is_close_to_is_removed(work: Path, run: RunFol
     close = bytes([near.unsafe_phash[0] ^ 1, *near.unsafe_phash[1:]])
     entry = held(work / "whole").entries[0].identity
     far = bytes(32)
-    tested = [entry._replace(unsafe_phash=close, safe_phash=far, family="")]
-    plan = plan_failures(None, failed, TakenDown([], 31), tested, 31)
+    groups = Groups(31, 1.0)
+    groups.add(entry._replace(unsafe_phash=close, safe_phash=far, family=""), "g", "test")
+    plan = plan_failures((), failed, groups)
     assert near in plan.removed
     assert {each.unsafe_sha256 for each in plan.removed} == {near.unsafe_sha256}
     assert plan.kept == [each for each in failed if each not in plan.removed]
-    assert plan_failures(None, failed, TakenDown([], 31), [entry._replace(unsafe_phash=far, safe_phash=far)], 31).empty
+    others = Groups(31, 1.0)
+    others.add(entry._replace(unsafe_phash=far, safe_phash=far), "g", "test")
+    others.add(entry._replace(pair_id="0" * 16, unsafe_phash=close, safe_phash=far, family=""), "h", "train")
+    assert plan_failures((), failed, others).empty
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.7])

@@ -14,17 +14,19 @@ import pytest
 from builds import make_run, tree
 
 from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import check, parse
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.schema import DIRECTIONS
+from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.publishing.target import BESIDE, Change
+from safetypairs_hf.publishing.target import Change, Head
 from safetypairs_hf.taxonomy.categories import SLUGS
 
 
@@ -195,7 +197,7 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
 def test_every_file_of_a_release_is_known_as_ours(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
     takedown(parse_target(str(tmp_path / "out")), [read(tmp_path / "out").entries[0].pair_id], "x", parse("2.0.0"))
-    assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == BESIDE
+    assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == SIDECARS
 
 
 def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
@@ -205,7 +207,8 @@ def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder]
     run = RunFolder(str(tmp_path / "run"))
     last = run_reader.selected(run)[-1].entrant.identity.pair_id
     smaller = Manifest([entry for entry in read(tmp_path / "out").entries if entry.pair_id != last])
-    plan = make_plan(run, smaller, parse("1.1.0"), replace=False)
+    head = Head(parse_target(str(tmp_path / "out")), smaller)
+    plan = make_plan(open_finished(run), head, parse("1.1.0"))
     assert list(plan.added) == [last]
     parts = sorted((tmp_path / "run" / "edit").iterdir())
     assert len(parts) > 2
@@ -213,10 +216,10 @@ def test_units_without_a_new_pair_are_not_read(runs: tuple[RunFolder, RunFolder]
         judged = run.rows(f"judge/{part.name}", ["identity"])
         if last not in {row["identity"]["pair_id"] for row in judged if row["identity"]}:
             part.unlink()
-    found = list(run_reader.pairs_with_controls(run, plan.added.keys()))
+    found = list(open_finished(run).pairs(plan.added.keys()))
     assert [candidate.identity and candidate.identity.pair_id for candidate, _ in found] == [last]
     assert found[0][0].safe is not None
-    assert list(run_reader.pairs_with_controls(run, ())) == []
+    assert list(open_finished(run).pairs(())) == []
 
 
 @pytest.mark.parametrize("text", ["1.0", "v1", "1.0.0-rc1", "01.0.0", "latest", ""])
@@ -342,18 +345,19 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
     """The head has the first pair in another category than the run: its id is another, its images are the same."""
     small, _ = runs
     release(small, tmp_path / "out", "1.0.0")
-    head = read(tmp_path / "out")
-    first, *rest = head.entries
+    held = read(tmp_path / "out")
+    first, *rest = held.entries
     other = next(slug for slug in SLUGS if slug != first.category)
     old = first._replace(category=other, pair_id="0" * 16, group="f" * 16, split="train")
-    head = Manifest([old, *rest], head.releases)
+    head = Head(parse_target(str(tmp_path / "out")), Manifest([old, *rest], held.releases))
+    finished = open_finished(small)
     with pytest.raises(PublishError) as caught:
-        make_plan(small, head, parse("1.1.0"), replace=False)
+        make_plan(finished, head, parse("1.1.0"))
     assert str(caught.value) == (
         f"1 pairs of the run are published in another category (the first, {old.pair_id}, is in {other}, here in "
         f"{first.category}); relabelling needs --replace and version 2.0.0 or more"
     )
-    plan = make_plan(small, head, parse("2.0.0"), replace=True)
+    plan = make_plan(finished, head, parse("2.0.0"), replace=True)
     assert (plan.counts, plan.summary) == ((0, 0, 1), "1 relabelled")
     assert plan.relabelled == {old.pair_id: first.pair_id}
     place = plan.added[first.pair_id]

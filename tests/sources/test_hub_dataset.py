@@ -67,7 +67,7 @@ api.upload_file(path_or_fileobj=meta.encode(), path_in_repo="train/metadata.csv"
 
 START = f"""
 import json, pickle, sys
-from safetypairs_hf.building import parts
+from safetypairs_hf.building import stage_files
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.sources import Frame, HubSource, Judged, Screen
 
@@ -82,7 +82,7 @@ def told(candidates):
     return [[c.origin.id, c.origin.license, c.category, c.reject and c.reject.reason] for c in candidates]
 
 def dumped(candidates):
-    return parts.dump("source", candidates)
+    return stage_files.dump("source", candidates)
 
 def line(call):
     try:
@@ -263,7 +263,7 @@ def test_a_build_from_the_hub_resumes_to_equal_bytes(hub: Hub, tmp_path: Path) -
     code = f"""
 import sys; sys.path.insert(0, {str(HERE.parent)!r})
 from pathlib import Path
-from safetypairs_hf.building import results
+from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.build import build
 from safetypairs_hf.core.run_folder import open_run
@@ -277,9 +277,9 @@ first = make("one")
 for name in ("source/part-00001.parquet", "edit/part-00001.parquet", "source/part-00003.parquet", "funnel.json"):
     (Path("one") / name).unlink()
 again = make("one")
-source = results.funnel(open_run("one"))["stages"][0]
+source = run_reader.funnel(open_run("one"))["stages"][0]
 answer = {{"equal": first == again == make("two"), "in": source["in"], "out": source["out"],
-           "rejected": source["rejected"], "pairs": len(list(results.pairs(open_run("one"))))}}
+           "rejected": source["rejected"], "pairs": len(list(run_reader.pairs(open_run("one"))))}}
 """
     answer = ask(hub, code)
     assert answer == {
