@@ -5,8 +5,7 @@
 Method: `safetypairs build icons` in a process of its own, against a bare loop over the same scenes that composes the
 unsafe image, edits it, encodes both and hashes both (SHA-256, PDQ), on as many processes, with nothing written. Both
 start a fresh interpreter and are measured from outside, with their workers; they alternate, and the least of each is
-compared. Memory: VmHWM of the largest process of a build of 300 pairs and of one of 3,000
-(--memory).
+compared. Memory: VmHWM of the largest process of a build of 300 pairs and of one of 3,000 (--memory).
 """
 
 from __future__ import annotations
