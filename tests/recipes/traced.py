@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
 
-from safetypairs_hf.building.controls import Controls
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Box, Edited, Instruction, Picture, Reject, Verdict
+from safetypairs_hf.recipes import (
+    Box,
+    Controls,
+    Edited,
+    Instruction,
+    Judging,
+    Picture,
+    Recipe,
+    Reject,
+    Selection,
+    Verdict,
+    encode,
+)
 
 
 @dataclass(frozen=True)
