@@ -21,6 +21,13 @@ _FLUX: dict[str, Any] = {
     "attention_head_dim": 16,
     "num_attention_heads": 2,
 }
+_QWEN_TEXT: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
 _QWEN_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 
@@ -30,17 +37,7 @@ def klein(folder: Path, seed: int = 0) -> Path:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     with seeded(seed):
-        text = Qwen3ForCausalLM(
-            Qwen3Config(
-                hidden_size=16,
-                intermediate_size=16,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                num_key_value_heads=2,
-                head_dim=8,
-                vocab_size=512,
-            )
-        )
+        text = Qwen3ForCausalLM(Qwen3Config(vocab_size=512, **_QWEN_TEXT, head_dim=8))
         transformer = diffusers.Flux2Transformer2DModel(
             **_FLUX,
             joint_attention_dim=16,
@@ -213,15 +210,10 @@ def _keep_signal(vae: Any) -> None:
 def _qwen_config(tokenizer: Any) -> Any:
     from transformers import Qwen2_5_VLConfig
 
-    start, end, image, video = tokenizer.convert_tokens_to_ids(_QWEN_TOKENS)
     return Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 2,
+            **_QWEN_TEXT,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [1, 1, 2]},
             "bos_token_id": None,
             "eos_token_id": tokenizer.eos_token_id,
@@ -234,10 +226,8 @@ def _qwen_config(tokenizer: Any) -> Any:
             "out_hidden_size": 16,
             "fullatt_block_indexes": [1],
         },
-        image_token_id=image,
-        video_token_id=video,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
+        **tokenizers.ids(tokenizer, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>"),
+        **tokenizers.ids(tokenizer, vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>"),
     )
 
 
@@ -245,15 +235,7 @@ def _clip_text() -> dict[str, Any]:
     """The text encoder of CLIP and its tokenizer, as a pipeline's arguments."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    config = CLIPTextConfig(
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-        vocab_size=512,
-        hidden_size=32,
-        intermediate_size=37,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        projection_dim=32,
-    )
-    return {"text_encoder": CLIPTextModel(config), "tokenizer": tokenizers.clip()}
+    tokenizer = tokenizers.clip()
+    size = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = CLIPTextConfig(vocab_size=512, **tokenizers.ends(tokenizer), **size, projection_dim=32)
+    return {"text_encoder": CLIPTextModel(config), "tokenizer": tokenizer}

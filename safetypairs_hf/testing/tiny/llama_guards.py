@@ -72,18 +72,25 @@ def _open_gates(model: Any) -> None:
                 weights.fill_(1.0)
 
 
+def _text(tokenizer: Any) -> dict[str, Any]:
+    """What the configurations of the two language models have in common."""
+    return {
+        **TEXT,
+        "vocab_size": len(tokenizer),
+        "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
+        **tokenizers.ends(tokenizer),
+        "initializer_range": SPREAD,
+    }
+
+
 def _mllama_config(tokenizer: Any) -> Any:
     from transformers import MllamaConfig
 
-    text = {
-        **TEXT,
+    text = _text(tokenizer) | {
         "vocab_size": len(tokenizer) - 1,
         "num_hidden_layers": 3,
         "cross_attention_layers": [1],
         "max_position_embeddings": 4096,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
-        **tokenizers.ends(tokenizer),
-        "initializer_range": SPREAD,
     }
     vision = {
         "hidden_size": 32,
@@ -99,17 +106,14 @@ def _mllama_config(tokenizer: Any) -> Any:
         "vision_output_dim": 64,
         "initializer_range": SPREAD,
     }
-    image = tokenizer.convert_tokens_to_ids("<|image|>")
-    return MllamaConfig(vision_config=vision, text_config=text, image_token_index=image)
+    image = tokenizers.ids(tokenizer, image_token_index="<|image|>")
+    return MllamaConfig(vision_config=vision, text_config=text, **image)
 
 
 def _llama4_config(tokenizer: Any) -> Any:
     from transformers import Llama4Config
 
-    number = tokenizer.convert_tokens_to_ids
-    text = {
-        **TEXT,
-        "vocab_size": len(tokenizer),
+    text = _text(tokenizer) | {
         "intermediate_size": 32,
         "intermediate_size_mlp": 64,
         "head_dim": 16,
@@ -117,9 +121,6 @@ def _llama4_config(tokenizer: Any) -> Any:
         "interleave_moe_layer_step": 2,
         "attention_chunk_size": 4096,
         "max_position_embeddings": 8192,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
-        **tokenizers.ends(tokenizer),
-        "initializer_range": SPREAD,
     }
     vision = {
         "hidden_size": 32,
@@ -138,8 +139,7 @@ def _llama4_config(tokenizer: Any) -> Any:
     return Llama4Config(
         vision_config=vision,
         text_config=text,
-        boi_token_index=number("<|image_start|>"),
-        eoi_token_index=number("<|image_end|>"),
-        image_token_index=number("<|patch|>"),
+        **tokenizers.ids(tokenizer, boi_token_index="<|image_start|>", eoi_token_index="<|image_end|>"),
+        **tokenizers.ids(tokenizer, image_token_index="<|patch|>"),
         initializer_range=SPREAD,
     )

@@ -45,14 +45,12 @@ def _processor() -> Any:
 def _config(tokenizer: Any) -> Any:
     from transformers import LlavaOnevisionConfig, Qwen2Config, SiglipVisionConfig
 
-    number = tokenizer.convert_tokens_to_ids
     return LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(**TOWER, image_size=SIDE, patch_size=PATCH, vision_use_head=False),
         text_config=Qwen2Config(
             vocab_size=len(tokenizer), **TEXT, **tokenizers.ends(tokenizer), initializer_range=SPREAD
         ),
-        image_token_index=number("<image>"),
-        video_token_index=number("<video>"),
+        **tokenizers.ids(tokenizer, image_token_index="<image>", video_token_index="<video>"),
         vision_feature_select_strategy="full",
         vision_feature_layer=-1,
         image_grid_pinpoints=[list(grid) for grid in _GRIDS],

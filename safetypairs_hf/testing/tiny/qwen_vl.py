@@ -43,7 +43,6 @@ def _processor() -> Any:
 def _config(tokenizer: Any) -> Any:
     from transformers import Qwen2_5_VLConfig
 
-    number = tokenizer.convert_tokens_to_ids
     text = {
         **TEXT,
         "vocab_size": len(tokenizer),
@@ -67,10 +66,8 @@ def _config(tokenizer: Any) -> Any:
     return Qwen2_5_VLConfig(
         text_config=text,
         vision_config=vision,
-        image_token_id=number("<|image_pad|>"),
-        video_token_id=number("<|video_pad|>"),
-        vision_start_token_id=number("<|vision_start|>"),
-        vision_end_token_id=number("<|vision_end|>"),
+        **tokenizers.ids(tokenizer, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>"),
+        **tokenizers.ids(tokenizer, vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>"),
         tie_word_embeddings=False,
         initializer_range=SPREAD,
     )

@@ -49,7 +49,6 @@ def _processor() -> Any:
 def _config(tokenizer: Any) -> Any:
     from transformers import Gemma3TextConfig, ShieldGemma2Config, SiglipVisionConfig
 
-    number = tokenizer.convert_tokens_to_ids
     text = Gemma3TextConfig(
         vocab_size=len(tokenizer),
         **TEXT,
@@ -64,10 +63,7 @@ def _config(tokenizer: Any) -> Any:
         text_config=text.to_dict(),
         vision_config=vision.to_dict(),
         mm_tokens_per_image=_IMAGE_TOKENS,
-        boi_token_index=number("<boi>"),
-        eoi_token_index=number("<eoi>"),
-        image_token_index=number("<img>"),
-        yes_token_index=number("Yes"),
-        no_token_index=number("No"),
+        **tokenizers.ids(tokenizer, boi_token_index="<boi>", eoi_token_index="<eoi>", image_token_index="<img>"),
+        **tokenizers.ids(tokenizer, yes_token_index="Yes", no_token_index="No"),
         initializer_range=SPREAD,
     )

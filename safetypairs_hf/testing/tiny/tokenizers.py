@@ -96,6 +96,11 @@ def ends(tokenizer: Any) -> dict[str, int | None]:
     return {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
 
 
+def ids(tokenizer: Any, **tokens: str) -> dict[str, int]:
+    """The id of each token, by the name that a model's configuration has for it."""
+    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in tokens.items()}
+
+
 def clip() -> Any:
     from transformers import CLIPTokenizer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from safetypairs_hf.testing.tiny import tokenizers
 from safetypairs_hf.testing.tiny.sizes import PATCH, SIDE, TOWER
@@ -17,9 +18,8 @@ def clip(folder: Path, seed: int = 0) -> Path:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     tokenizer = tokenizers.clip()
-    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     config = CLIPConfig(
-        text_config={**TOWER, **ends, "vocab_size": len(tokenizer), "max_position_embeddings": 77},
+        text_config={**TOWER, **_text(tokenizer), "max_position_embeddings": 77},
         vision_config=_IMAGES,
         projection_dim=32,
     )
@@ -34,7 +34,11 @@ def siglip(folder: Path, seed: int = 0) -> Path:
 
     tokenizer = tokenizers.chat(("<pad>", "</s>"), {})
     tokenizer.model_max_length, tokenizer.padding_side = 64, "right"
-    text = {**TOWER, **tokenizers.ends(tokenizer), "vocab_size": len(tokenizer), "max_position_embeddings": 64}
+    text = {**TOWER, **_text(tokenizer), "max_position_embeddings": 64}
     images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
     config = SiglipConfig(text_config=text, vision_config=_IMAGES)
     return save_random(folder, seed, SiglipModel, config, SiglipProcessor(images, tokenizer))
+
+
+def _text(tokenizer: Any) -> dict[str, Any]:
+    return {**tokenizers.ends(tokenizer), "vocab_size": len(tokenizer)}
