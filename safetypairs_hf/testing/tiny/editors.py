@@ -12,15 +12,9 @@ from typing import Any
 from safetypairs_hf.testing.tiny import tokenizers
 from safetypairs_hf.testing.tiny.weights import seeded
 
-# What the transformers of Flux 1 and 2 have in common here.
-_FLUX: dict[str, Any] = {
-    "patch_size": 1,
-    "in_channels": 4,
-    "num_layers": 1,
-    "num_single_layers": 1,
-    "attention_head_dim": 16,
-    "num_attention_heads": 2,
-}
+# Sizes that the image transformers have in common, and those that the two of Flux have in common.
+_TRANSFORMER: dict[str, Any] = {"num_layers": 1, "attention_head_dim": 16}
+_FLUX = _TRANSFORMER | {"patch_size": 1, "in_channels": 4, "num_single_layers": 1, "num_attention_heads": 2}
 _QWEN_TEXT: dict[str, Any] = {
     "hidden_size": 16,
     "intermediate_size": 16,
@@ -166,8 +160,7 @@ def _qwen(kind: Any, folder: Path, seed: int) -> Path:
         transformer = QwenImageTransformer2DModel(
             in_channels=16,
             out_channels=4,
-            num_layers=1,
-            attention_head_dim=16,
+            **_TRANSFORMER,
             num_attention_heads=1,
             joint_attention_dim=16,
             axes_dims_rope=(8, 4, 4),
