@@ -16,7 +16,7 @@ from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import Recipe
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Box, Edited, Instruction, Picture, Reject, Verdict
+from safetypairs_hf.core.records import Edited, Instruction, Picture, Reject, Verdict
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,7 @@ class TraceJudge:
 
     name: str = "trace-judge"
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
+    def judge(self, images: Sequence[Picture], categories: object, regions: object) -> list[Verdict]:
         return [Verdict(0.9 if (image.pixels & 7).any() else 0.1) for image in images]
 
 
