@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_page(url: str) -> Page:
-    """The page of the run folder at `url`, finished or not. Raises RunError where there is none."""
+    """Make the page of the run folder at `url`, finished or not. Raises RunError if there is none."""
     run = open_run(url)
     found = run_reader.funnel(run)
     stages: list[dict[str, Any]] = found["stages"]
