@@ -10,7 +10,7 @@ To add a figure, add such a field and compute it in the function that makes the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import Flag, auto
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
@@ -49,8 +49,7 @@ class Face(Flag):
     HEADLINE = auto()  # the Markdown table for a paper, and harnesses that list every figure by itself
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """What is known of a figure apart from its value.
 
     Attributes:
@@ -96,13 +95,13 @@ def figures_in(record: Any) -> tuple[Figure, ...]:
 @cache
 def _declared(kind: type) -> tuple[Figure, ...]:
     types = get_type_hints(kind, include_extras=True)
-    return tuple(
-        replace(declared, name=declared.name or field.name, heading=heading, short=declared.short or heading)
-        for field in fields(kind)
-        for declared in getattr(types[field.name], "__metadata__", ())
-        if isinstance(declared, Figure)
-        for heading in (declared.heading or declared.label,)
-    )
+    found = []
+    for field in fields(kind):
+        for declared in getattr(types[field.name], "__metadata__", ()):
+            if isinstance(declared, Figure):
+                name, heading = declared.name or field.name, declared.heading or declared.label
+                found.append(declared._replace(name=name, heading=heading, short=declared.short or heading))
+    return tuple(found)
 
 
 def shown_in(face: Face, record: Any) -> tuple[Figure, ...]:
