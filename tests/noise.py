@@ -15,20 +15,10 @@ from PIL import Image
 from safetypairs_hf.building import run_reader, stage_files
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.selection import Draw, Entrant, Selected
+from safetypairs_hf.core import records
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.near_duplicates import split_of
 from safetypairs_hf.core.pictures import sha256
-from safetypairs_hf.core.records import (
-    Box,
-    Candidate,
-    Generator,
-    Identity,
-    Instruction,
-    Judgement,
-    Origin,
-    Picture,
-    Preservation,
-)
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.taxonomy.categories import SLUGS
 
@@ -57,34 +47,36 @@ def noise_run(out: Path, pairs: int, side: int, drop: Container[int] = ()) -> Ru
     return run
 
 
-def _selected(candidate: Candidate) -> Iterator[Selected]:
+def _selected(candidate: records.Candidate) -> Iterator[Selected]:
     assert candidate.identity
     group = candidate.identity.pair_id
     yield Selected(Entrant(candidate.source_id, candidate.category, candidate.identity), group, split_of(group, 0.8))
 
 
-def _candidate(number: int, side: int) -> Candidate:
+def _candidate(number: int, side: int) -> records.Candidate:
     rng = np.random.default_rng([7, number])
     unsafe, safe = (_picture(rng, side) for _ in range(2))
     hashes = sha256(unsafe.data), sha256(safe.data)
-    box = Box(0, 0, side // 2, side // 2)
-    return Candidate(
+    box = records.Box(0, 0, side // 2, side // 2)
+    return records.Candidate(
         source_id=content_id(unsafe.data),
         category=SLUGS[number % len(SLUGS)],
-        origin=Origin("noise", str(number), "CC0-1.0"),
+        origin=records.Origin("noise", str(number), "CC0-1.0"),
         unsafe=unsafe,
-        instruction=Instruction("a noisy sign on the wall", f"Replace the sign by picture number {number}.", box),
+        instruction=records.Instruction(
+            "a noisy sign on the wall", f"Replace the sign by picture number {number}.", box
+        ),
         safe=safe,
-        generator=Generator("noise-instructor@1", "noise-editor", "1", number, 0),
+        generator=records.Generator("noise-instructor@1", "noise-editor", "1", number, 0),
         edit_box=box,
-        judgements=[Judgement("noise-judge", 0.9, 0.1), Judgement("another-judge", 0.8, 0.2)],
-        preservation=Preservation(0.99, 0.25),
-        identity=Identity(content_id(*hashes), *hashes, rng.bytes(32), rng.bytes(32), ""),
+        judgements=[records.Judgement("noise-judge", 0.9, 0.1), records.Judgement("another-judge", 0.8, 0.2)],
+        preservation=records.Preservation(0.99, 0.25),
+        identity=records.Identity(content_id(*hashes), *hashes, rng.bytes(32), rng.bytes(32), ""),
     )
 
 
-def _picture(rng: np.random.Generator, side: int) -> Picture:
+def _picture(rng: np.random.Generator, side: int) -> records.Picture:
     buffer = io.BytesIO()
     pixels = np.frombuffer(rng.bytes(3 * side * side), np.uint8).reshape(side, side, 3)
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=0)  # noise does not compress: this is only quicker
-    return Picture(buffer.getvalue())
+    return records.Picture(buffer.getvalue())

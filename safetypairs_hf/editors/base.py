@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.models.loading import PIPELINE, HoldsWeights, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import in_batches
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class PipelineEditor(ABC):
+class PipelineEditor(HoldsWeights, ABC):
     """Edits images by a diffusers pipeline; see `records.Editor`.
 
     A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` hands to the
@@ -54,6 +54,7 @@ class PipelineEditor(ABC):
     """
 
     LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
+    holds: ClassVar[tuple[str, ...]] = ("pipeline",)
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
     _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
 
@@ -76,15 +77,6 @@ class PipelineEditor(ABC):
     @abstractmethod
     def _multiple(self) -> int:
         """The number that both sides of an image must be a multiple of; other images are resized to the nearest."""
-
-    @cached_property
-    def revision(self) -> str:
-        """What names the weights: the pinned commit, or a hash of a local folder's files.
-
-        Raises:
-            SafetyPairsError: the model is a Hub id and no commit is pinned.
-        """
-        return revision_of(self.model, self.commit)
 
     @cached_property
     def pipeline(self) -> Any:
@@ -130,10 +122,6 @@ class PipelineEditor(ABC):
 
         returned = zip(images, self._by_size(images, work), strict=True)
         return [_back(pixels, image.pixels) for image, (pixels, _) in returned]
-
-    def release(self) -> None:
-        """Drop the pipeline and give its memory back; the next access loads it again."""
-        let_go(self, "pipeline")
 
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)

@@ -15,7 +15,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.ahead import Ahead
 from safetypairs_hf.models.chat import Refused, basename, taken
-from safetypairs_hf.models.loading import let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.models.loading import HoldsWeights, pick_device, pick_dtype
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.taxonomy.categories import category as find_category
 
@@ -166,7 +166,7 @@ class Loaded(NamedTuple):
     model: Any
 
 
-class ModelGuard(Guard, Generic[Model]):
+class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     """A guard whose model is loaded in this process and asked in batches.
 
     While the model works on a batch, threads prepare the next ones. A subclass is a dataclass with the fields that are
@@ -174,31 +174,19 @@ class ModelGuard(Guard, Generic[Model]):
     `load`, `prepare` and `answer`.
     """
 
-    model: str
-    commit: str | None
     batch_size: int
     device: str
     holds_model: ClassVar[bool] = True
     # What its name begins with.
     kind: ClassVar[str]
-    # The cached properties that `release` drops.
-    holds: ClassVar[tuple[str, ...]] = ("loaded",)
 
     @property
     def name(self) -> str:
         return f"{self.kind}:{basename(self.model)}"
 
-    @cached_property
-    def revision(self) -> str:
-        """The commit of a model of the Hub, or a hash of a folder's files."""
-        return revision_of(self.model, self.commit)
-
     @property
     def dtype(self) -> str:
         return dtype_on(self.device, self.name)
-
-    def release(self) -> None:
-        let_go(self, *self.holds)
 
     @cached_property
     def loaded(self) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.user_guard import as_guard
+
+
+def _of_inner(name: str) -> Any:
+    """A property that is the inner guard's."""
+    return property(lambda self: getattr(self._guard, name))
 
 
 @dataclass(frozen=True)
@@ -40,29 +46,15 @@ class OnRegion(Guard):
     def name(self) -> str:
         return f"{self.inner.name}/region"
 
-    @property
-    def revision(self) -> str:
-        return self._guard.revision
-
-    @property
-    def family(self) -> str:
-        return self._guard.family
+    revision = _of_inner("revision")
+    family = _of_inner("family")
+    holds_model = _of_inner("holds_model")
+    dtype = _of_inner("dtype")
+    seed = _of_inner("seed")
 
     @property
     def fidelity(self) -> str:
         return self._guard.fidelity or "common"
-
-    @property
-    def holds_model(self) -> bool:
-        return self._guard.holds_model
-
-    @property
-    def dtype(self) -> str | None:
-        return self._guard.dtype
-
-    @property
-    def seed(self) -> int | None:
-        return self._guard.seed
 
     def asked(self, slug: str) -> str:
         return self._guard.asked(slug)

@@ -33,8 +33,16 @@ def _known(share: float) -> NDArray[np.bool_]:
     return np.array([int.from_bytes(head, "big") < share * 2**32 for head in heads])
 
 
+class _Unasked:
+    """A guard that looks at pixels alone."""
+
+    def asked(self, slug: str) -> str:
+        """Return the text of ours that it is asked: none."""
+        return ""
+
+
 @dataclass(frozen=True)
-class KnowsSomeItems:
+class KnowsSomeItems(_Unasked):
     """Reads every plate of the whole image, but knows only `share` of the catalogue's items; else it is unsure.
 
     It misses what it does not know, and may take an unknown harmless item for a critical one that looks like it.
@@ -42,10 +50,6 @@ class KnowsSomeItems:
 
     share: float = 0.6
     name: str = "knows-some-items"
-
-    def asked(self, slug: str) -> str:
-        """Return the text of ours that it is asked: none."""
-        return ""
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
@@ -69,14 +73,10 @@ class KnowsSomeItems:
 
 
 @dataclass(frozen=True)
-class ColourAndClutter:
+class ColourAndClutter(_Unasked):
     """Takes red, dark and cluttered images for unsafe ones: what a guard that learnt the mood of its data would do."""
 
     name: str = "colour-and-clutter"
-
-    def asked(self, slug: str) -> str:
-        """Return the text of ours that it is asked: none."""
-        return ""
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]

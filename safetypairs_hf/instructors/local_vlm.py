@@ -15,12 +15,12 @@ from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
 from safetypairs_hf.instructors.sampling import OwnNoise
 from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
-from safetypairs_hf.models.loading import let_go, revision_of
+from safetypairs_hf.models.loading import HoldsWeights
 from safetypairs_hf.models.memory import in_batches
 
 
 @dataclass(frozen=True)
-class LocalVLM:
+class LocalVLM(HoldsWeights):
     """Asks the model for each candidate's edit, as JSON.
 
     Args:
@@ -41,6 +41,7 @@ class LocalVLM:
     grammar: bool = False
     device: str = "auto"
     holds_model: ClassVar[bool] = True
+    holds: ClassVar[tuple[str, ...]] = ("_chat", "_grammar")
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
@@ -50,10 +51,6 @@ class LocalVLM:
     def name(self) -> str:
         return f"chat-vlm:{basename(self.model)}"
 
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
         """One Answer a candidate, in order. Rejects: those of `parse`, and "refused_by_processor".
 
@@ -61,10 +58,6 @@ class LocalVLM:
             SafetyPairsError: no such model, one of another class, or xgrammar is asked for and missing.
         """
         return [answer for answer, _ in in_batches(batch, self.batch_size, self._batch)]
-
-    def release(self) -> None:
-        """Let go of the model; it loads again when next asked."""
-        let_go(self, "_chat", "_grammar")
 
     @cached_property
     def _chat(self) -> Chat:

@@ -6,8 +6,9 @@ import gc
 import hashlib
 import json
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.hub import fetch
@@ -62,6 +63,31 @@ def pick_dtype(device: str) -> Any:
     import torch
 
     return torch.float32 if device == "cpu" else torch.bfloat16
+
+
+class HoldsWeights:
+    """A part that loads the weights of `model`: says which they are, and lets go of them.
+
+    A subclass is a dataclass with the fields `model`, a folder or a Hub id, and `commit`, the commit of a Hub id.
+    """
+
+    model: str
+    commit: str | None
+    # The cached properties that `release` drops.
+    holds: ClassVar[tuple[str, ...]] = ("loaded",)
+
+    @cached_property
+    def revision(self) -> str:
+        """What names the weights: the pinned commit, or a hash of a local folder's files.
+
+        Raises:
+            SafetyPairsError: the model is a Hub id and no commit is pinned.
+        """
+        return revision_of(self.model, self.commit)
+
+    def release(self) -> None:
+        """Drop what was loaded and give its memory back; the next use loads it again."""
+        let_go(self, *self.holds)
 
 
 def let_go(holder: Any, *names: str) -> None:
