@@ -28,6 +28,7 @@ from _timing import Seconds, now, parsed, parser_of, ratio
 
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.evaluating.evaluate import run
+from safetypairs_hf.guards.base import ModelGuard
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.loading.images import images
 from safetypairs_hf.taxonomy.categories import SLUGS
@@ -81,10 +82,9 @@ class Forward:
     """Seconds in the forward passes of a guard's model, by hooks; stays 0 where there is no model of torch."""
 
     def __init__(self, guard: Any) -> None:
-        model = guard._chat.model if hasattr(guard, "_chat") else getattr(guard, "_loaded", [None])[-1]
-        if model is not None:
-            model.register_forward_pre_hook(lambda *_: self._start())
-            model.register_forward_hook(lambda *_: self._stop())
+        if isinstance(guard, ModelGuard):
+            guard.loaded.model.register_forward_pre_hook(lambda *_: self._start())
+            guard.loaded.model.register_forward_hook(lambda *_: self._stop())
         self.reset()
 
     def reset(self) -> None:

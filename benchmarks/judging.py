@@ -65,17 +65,17 @@ def compare(arguments: argparse.Namespace, model: str) -> None:
     ours = ChatVLM(model, commit=arguments.commit, least_mass=0.0)
     images = plain(arguments.images, arguments.size)
     categories = [SLUGS[number % 9] for number in range(len(images))]
-    weights = sum(each.numel() for each in ours._chat.model.parameters())
-    tokens = ours._chat.inputs(images[:1], [question(categories[0])])["input_ids"].shape[1]
+    weights = sum(each.numel() for each in ours.loaded.model.parameters())
+    tokens = ours.loaded.inputs(images[:1], [question(categories[0])])["input_ids"].shape[1]
     print(
-        f"{weights / 1e6:.1f}M parameters on {ours._chat.device}, {torch.get_num_threads()} threads; {len(images)} "
+        f"{weights / 1e6:.1f}M parameters on {ours.loaded.device}, {torch.get_num_threads()} threads; {len(images)} "
         f"images of {arguments.size} pixels a side, prompts of {tokens} tokens or so"
     )
     for limit in arguments.limits:
         if not arguments.let_end:
-            ours._chat.model.generation_config.min_new_tokens = limit
+            ours.loaded.model.generation_config.min_new_tokens = limit
         for size in arguments.batch_sizes:
-            one, written = rates(arguments, ours._chat, limit, size, (images, categories))
+            one, written = rates(arguments, ours.loaded, limit, size, (images, categories))
             print(f"  batches of {size:3d}: one forward pass {len(images) / one.wall:8.2f} images/s", end="")
             print(f"   generate up to {limit} tokens and parse {len(images) / written.wall:8.2f} images/s", end="")
             print(f"   {ratio(written, one)}")
@@ -88,7 +88,7 @@ def rates(
     shared = {"commit": arguments.commit, "batch_size": size, "least_mass": 0.0}
     guards = (ChatVLM("shared", **shared), GeneratedYesNo("shared", **shared, limit=limit))
     for guard in guards:
-        guard.__dict__["_chat"] = chat
+        guard.__dict__["loaded"] = chat
         seconds(guard, *(each[:size] for each in asked))
     took = [[seconds(guard, *asked) for guard in guards] for _ in range(arguments.repeats)]
     ours, peer = (least(each) for each in zip(*took, strict=True))

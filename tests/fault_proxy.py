@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ONCE = ("429", "500", "503", "reset", "lost answer", "stall", "truncated")  # the n-th request alone
-ONWARDS = ("expired", "down")  # the n-th request and all after it
+ONWARDS = ("expired", "down", "refusing")  # the n-th request and all after it
 SPECIAL = ("stalled", "swallow settings", "hold")  # all from the n-th; the settings call; `then` first, and on it goes
 CALLED = ("before", "after")  # `then` is called before the Hub sees the n-th request, or before its answer is given
 STALL = 4.0  # seconds
@@ -32,6 +32,7 @@ STALL = 4.0  # seconds
 _OURS = ("host", "content-length", "accept-encoding", "transfer-encoding", "connection")  # headers set anew
 _BODIES = {
     "429": {"error": "We had to rate limit you. Please try again in a moment."},
+    "refusing": {"error": "We had to rate limit you. Please try again in an hour."},
     "500": {"error": "Internal Error"},
     "503": {"error": "Service Unavailable"},
     "expired": {"error": 'User Access Token "publish" is expired'},
@@ -47,20 +48,23 @@ class Proxy:
     seen: list[str] = field(default_factory=list)
     fault: str = ""
     at: int = 0
+    part: str = ""
+    number: int = 0
     then: Callable[[], None] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def arm(self, fault: str, at: int = 1, then: Callable[[], None] = lambda: None) -> None:
-        """Do `fault` to the `at`-th request from now on; "" does no harm."""
+    def arm(self, fault: str, at: int = 1, then: Callable[[], None] = lambda: None, part: str = "") -> None:
+        """Do `fault` to the `at`-th request from now on whose method and path hold `part`; "" does no harm."""
         assert fault in ("", *ONCE, *ONWARDS, *CALLED, *SPECIAL), fault
         with self.lock:
-            self.fault, self.at, self.then, self.seen = fault, at, then, []
+            self.fault, self.at, self.then, self.seen, self.part, self.number = fault, at, then, [], part, 0
 
     def arrived(self, what: str) -> str:
         """Count a request; the fault to do to it."""
         with self.lock:
             self.seen.append(what)
-            number, lasting = len(self.seen), (*ONWARDS, "stalled")
+            self.number += self.part in what or self.number >= self.at
+            number, lasting = self.number, (*ONWARDS, "stalled")
             if self.fault == "swallow settings":
                 return self.fault if what.endswith("/settings") else ""
             return self.fault if number == self.at or (number > self.at and self.fault in lasting) else ""
@@ -91,8 +95,8 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             fault = proxy.arrived(f"{self.command} {self.path.partition('?')[0]}")
             body = self._body()
             if fault in _BODIES:
-                code = 401 if fault == "expired" else int(fault)
-                headers = {"Retry-After": "1"} if fault == "429" else {}
+                code = {"expired": 401, "refusing": 429}.get(fault) or int(fault)
+                headers = {"429": {"Retry-After": "1"}, "refusing": {"Retry-After": "0"}}.get(fault, {})
                 return self._answer(code, headers, json.dumps(_BODIES[fault]).encode())
             if fault in ("reset", "down"):
                 return self._reset()

@@ -12,6 +12,7 @@ huggingface_hub and datasets read HF_ENDPOINT and HF_HOME when they are imported
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -75,6 +76,27 @@ class Hub:
     def requests(self, method: str = "", part: str = "") -> list[Logged]:
         """The requests so far with this method whose path holds `part`."""
         return [entry for entry in self.server.log if method in ("", entry.method) and part in entry.path]
+
+
+# Each line of arguments is a command of its own; what it prints, and its exit code, is one line of JSON.
+_COMMANDS = """
+import importlib, json
+from click.testing import CliRunner
+from safetypairs_hf.core.errors import SafetyPairsError
+for words in {lines!r}:
+    command = importlib.import_module("safetypairs_hf.cli." + words[0]).command
+    done = CliRunner().invoke(command, words[1:])
+    if done.exception and not isinstance(done.exception, (SafetyPairsError, SystemExit)):
+        raise done.exception
+    known = isinstance(done.exception, SafetyPairsError)
+    print(json.dumps([done.exit_code, str(done.exception) if known else done.output]))
+"""
+
+
+def commands(hub: Hub, cwd: Path, *lines: list[str], user: str | None = "alice") -> list[tuple[int, str]]:
+    """The exit code of each command, and its message where it failed, else what it printed; all in one process."""
+    printed = hub.run_python(_COMMANDS.format(lines=list(lines)), user=user, cwd=cwd).splitlines()
+    return [(code, said) for code, said in map(json.loads, printed)]
 
 
 @pytest.fixture

@@ -36,25 +36,28 @@ def command(
     """
     from safetypairs_hf.cli.progress import quiet_hub
     from safetypairs_hf.core.version import parse
+    from safetypairs_hf.publishing.local_target import LocalTarget
     from safetypairs_hf.publishing.open_target import parse_target
     from safetypairs_hf.publishing.takedown import images_of, takedown
 
     quiet_hub()
-    before = images_of(parse_target(target), pair_ids) if rewrite_history else None
+    place = parse_target(target)
+    target, on_hub = place.name, not isinstance(place, LocalTarget)
+    before = images_of(place, pair_ids) if rewrite_history else None
     if before is None:
         if not reason or not version:
             raise click.UsageError("--reason and --version are needed, but for pairs that were taken down before")
         wanted = parse(version)
         if rewrite_history and not dry_run:
-            _ask(target, yes)
+            _ask(target, yes or not on_hub)
         done = takedown(parse_target(target), pair_ids, reason, wanted, dry_run=dry_run)
         _say(target, pair_ids, done)
         images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in done.plan.removed}
     else:
         images = before
         if not dry_run:
-            _ask(target, yes)
-    if target.startswith((".", "/", "~")):
+            _ask(target, yes or not on_hub)
+    if not on_hub:
         click.echo("a folder holds one version only: no older one is left")
     elif rewrite_history and not dry_run:
         _rewrite(target, images)
@@ -68,7 +71,7 @@ def _ask(target: str, yes: bool) -> None:
 
     from safetypairs_hf.core.errors import PublishError
 
-    if yes or target.startswith((".", "/", "~")):
+    if yes:
         return
     if not sys.stdin.isatty():
         raise PublishError("--rewrite-history cannot be undone, and there is no terminal to ask at; add --yes")

@@ -9,7 +9,7 @@ import click
 
 
 @click.command("verify")
-@click.argument("target")
+@click.argument("target", metavar="TARGET[@VERSION]")
 @click.option("--version", metavar="X.Y.Z", help="The version to check; the newest where none is named.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def command(target: str, version: str | None, as_json: bool) -> None:
@@ -22,14 +22,15 @@ def command(target: str, version: str | None, as_json: bool) -> None:
     Example:  safetypairs verify my-org/safetypairs --version 1.1.0
     """
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.core.target_name import parse_target_name
     from safetypairs_hf.core.version import parse
-    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.dataset.store.open_store import store_of
     from safetypairs_hf.versions.verify import verify
 
     quiet_hub()
-    wanted = parse(version) if version else None
+    name = parse_target_name(target, parse(version) if version else None)
     with unit_bars() as progress:
-        report = verify(open_published(target), wanted, progress)
+        report = verify(store_of(name), name.version, progress)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:

@@ -19,6 +19,7 @@ def command(target: str, as_json: bool) -> None:
     """
     from safetypairs_hf.cli.progress import quiet_hub
     from safetypairs_hf.core.tables import table
+    from safetypairs_hf.dataset.store.base import no_version
     from safetypairs_hf.dataset.store.open_store import open_published
     from safetypairs_hf.versions.versions import versions
 
@@ -28,7 +29,7 @@ def command(target: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([line._asdict() for line in found], indent=2))
     elif not found:
-        click.echo(f"{target} has no version yet; make one: safetypairs publish RUN {target} --version 1.0.0")
+        click.echo(str(no_version(opened.name)))
     else:
         columns = ["version", "pairs", "added", "removed", "recipe", *([] if opened.tags() is None else ["tag"])]
         rows: list[list[Any]] = []
@@ -37,4 +38,4 @@ def command(target: str, as_json: bool) -> None:
             tag = line.commit[:12] if line.commit else "no tag"
             note = "" if line.released else " (no release)"
             rows.append(["-" if value is None else value for value in figures] + ([tag + note] if columns[5:] else []))
-        click.echo(table(target, columns, rows))
+        click.echo(table(opened.name, columns, rows))

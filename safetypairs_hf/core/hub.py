@@ -1,4 +1,7 @@
-"""Calls to the Hub: an end to waiting, another try where that helps, and its errors as one clear line each."""
+"""Call the Hub: limit the waiting, repeat calls that are worth repeating, and explain its errors in one line each.
+
+The look-ups that several rooms need stand here too: the refs, tags and files of a repo.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from safetypairs_hf.core.errors import HubUnavailable
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetInfo, GitRefs, HfApi
 
 T = TypeVar("T")
 
@@ -43,6 +51,126 @@ def answer_seconds() -> float:
     return seconds
 
 
+class Stored(NamedTuple):
+    """A file as the Hub lists it: bytes, and the SHA-256 (64 hex) of a large file or the git id (40 hex) of another."""
+
+    size: int
+    digest: str
+
+
+def list_refs(
+    repo: str, api: HfApi | None = None, *, pull_requests: bool = False, only_if_reached: bool = False
+) -> GitRefs:
+    """The tags and branches of a dataset repo, and its pull requests if asked for.
+
+    Args:
+        repo: `org/name`.
+        api: A client of another Hub or token than the usual ones.
+        pull_requests: List these too.
+        only_if_reached: See `retried`.
+
+    Raises:
+        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_out_of_reach`.
+    """
+    client = api or _client()
+
+    def ask() -> GitRefs:
+        return client.list_repo_refs(repo, repo_type="dataset", include_pull_requests=pull_requests)
+
+    with explained(repo, client.endpoint):
+        return retried(ask, only_if_reached=only_if_reached)
+
+
+def list_tags(repo: str, api: HfApi | None = None, *, only_if_reached: bool = False) -> dict[str, str]:
+    """The tags of a dataset repo, each with its commit; see `list_refs`."""
+    return {tag.name: tag.target_commit for tag in list_refs(repo, api, only_if_reached=only_if_reached).tags}
+
+
+def dataset_info(
+    repo: str, api: HfApi | None = None, *, revision: str | None = None, hashes: bool = False
+) -> DatasetInfo:
+    """What the Hub says of a dataset repo at a revision (None: main).
+
+    Args:
+        repo: `org/name`.
+        api: A client of another Hub or token than the usual ones.
+        revision: A branch, a tag or a commit.
+        hashes: Ask for the size and hash of every file too; see `list_files`.
+
+    Raises:
+        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_unknown_revision`.
+    """
+    client = api or _client()
+
+    def ask() -> DatasetInfo:
+        # Unlike its other calls, this one of huggingface_hub does not take the session's limit.
+        return client.dataset_info(repo, revision=revision, files_metadata=hashes, timeout=answer_seconds())
+
+    with explained(repo, client.endpoint):
+        return retried(ask)
+
+
+def list_files(repo: str, commit: str, api: HfApi | None = None) -> dict[str, Stored]:
+    """Every file of a dataset repo at a commit, with its size and hash. Raises HubUnavailable."""
+    info = dataset_info(repo, api, revision=commit, hashes=True)
+    return {
+        file.rfilename: Stored(file.size or 0, file.lfs.sha256 if file.lfs else file.blob_id or "")
+        for file in info.siblings or []
+    }
+
+
+def fetch(
+    repo: str, file: str, revision: str | None = None, api: HfApi | None = None, *, kind: str = "dataset"
+) -> Path:
+    """Download a file of a repo into the Hub's cache on this machine, unless it is there.
+
+    Args:
+        repo: `org/name`.
+        file: Its path in the repo.
+        revision: A branch, a tag or a commit; None is main.
+        api: A client of another Hub or token than the usual ones.
+        kind: "dataset" or "model".
+
+    Returns:
+        The file in the cache, in a folder that is named after the commit.
+
+    Raises:
+        FileNotFoundError: the repo has no such file at that revision.
+        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_unknown_revision`.
+    """
+    from huggingface_hub import errors
+
+    client = api or _client()
+    with explained(repo, client.endpoint):
+        try:
+            return Path(retried(lambda: client.hf_hub_download(repo, file, repo_type=kind, revision=revision)))
+        except errors.LocalEntryNotFoundError:  # a kind of EntryNotFoundError that means: the Hub did not answer
+            raise
+        except errors.EntryNotFoundError as error:
+            raise FileNotFoundError(file) from error
+
+
+def is_missing(error: HubUnavailable) -> bool:
+    """Whether the Hub said that there is no such repo, or none that this token may see."""
+    from huggingface_hub import errors
+
+    cause = error.__cause__
+    return isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError)
+
+
+def is_unknown_revision(error: HubUnavailable) -> bool:
+    """Whether the Hub said that the repo has no such branch, tag or commit."""
+    from huggingface_hub import errors
+
+    return isinstance(error.__cause__, errors.RevisionNotFoundError)
+
+
+def is_out_of_reach(error: HubUnavailable) -> bool:
+    """Whether the Hub gave no answer, a broken one, or one that passes (429, 5xx); not where it refused."""
+    status = _status(_root(error.__cause__ or error))
+    return status is None or status in _PASSING or status >= 500
+
+
 @contextmanager
 def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
     """Turn what `huggingface_hub` raises about `repo` into a HubUnavailable that says what to do.
@@ -52,6 +180,7 @@ def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
     """
     from huggingface_hub import constants
 
+    _drop_slash_of_endpoint()
     with _limited_wait():
         try:
             yield
@@ -62,16 +191,25 @@ def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
             raise HubUnavailable(line) from error
 
 
-def retried(call: Callable[[], T]) -> T:
-    """What `call` returns; a call that fails in a way that passes is made again, `TRIES` times in all.
+def retried(call: Callable[[], T], *, only_if_reached: bool = False) -> T:
+    """Make a call that may be made twice, and repeat it where it fails in a way that passes.
 
-    For calls that may be made twice. The wait between is what the Hub asks for (Retry-After), else 1, 2, 4 seconds.
+    Args:
+        call: What to do. It is called `TRIES` times at most; the wait between is what the Hub asks for (Retry-After),
+            else 1, 2 and 4 seconds.
+        only_if_reached: Do not repeat where no server answers at the address at all. This is for callers that go on
+            with what is on this machine, which must not wait for a network that is not there.
+
+    Returns:
+        What `call` returns.
     """
     for attempt in range(TRIES - 1):
         try:
             return call()
         except Exception as error:
             if isinstance(error, RuntimeError) or not passing(error):  # an upload's, which huggingface_hub has retried
+                raise
+            if only_if_reached and isinstance(_root(error), (*_names("ConnectError"), *_names("ConnectTimeout"))):
                 raise
             time.sleep(_wait(_root(error), attempt))
     return call()
@@ -86,6 +224,23 @@ def passing(error: BaseException) -> bool:
         return False
     status = _status(root)
     return status in _PASSING if status else isinstance(root, (*_transport_errors(), json.JSONDecodeError))
+
+
+def _client() -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi()
+
+
+def _drop_slash_of_endpoint() -> None:
+    """Make `datasets` read HF_ENDPOINT as huggingface_hub does, which ignores a slash at the end."""
+    given = os.environ.get("HF_ENDPOINT", "")
+    if not given.endswith("/"):
+        return
+    os.environ["HF_ENDPOINT"] = plain = given.rstrip("/")  # for `datasets` imported later, and other processes
+    if config := sys.modules.get("datasets.config"):
+        config.HF_ENDPOINT = plain  # type: ignore[attr-defined]
+        config.HUB_DATASETS_URL = config.HUB_DATASETS_URL.replace(given, plain, 1)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import yaml
 from safetypairs_hf.core import funnel
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import CATEGORIES, SLUGS
@@ -110,14 +111,9 @@ def resource(file: str) -> Any:
     return yaml.safe_load((folder("dataset_card") / file).read_text(encoding="utf-8"))
 
 
-def on_hub(name: str) -> bool:
-    """Whether `name` is org/name on the Hub rather than a folder."""
-    return not name.startswith((".", "/", "~"))
-
-
 def citation(manifest: Manifest, name: str) -> str:
     """BibTeX of the method's paper and of this version. No year: a release knows no clock."""
-    where = f"https://huggingface.co/datasets/{name}" if on_hub(name) else markdown.line(name)
+    where = f"https://huggingface.co/datasets/{name}" if is_hub_id(name) else markdown.line(name)
     key = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "safetypairs"
     dataset = (
         f"@misc{{{key}-v{manifest.version},\n"
@@ -148,7 +144,7 @@ def _prose(manifest: Manifest, name: str) -> str:
     return environment.get_template("README.md.jinja").render(
         title=name.rstrip("/").rsplit("/", 1)[-1],
         name=name,
-        on_hub=on_hub(name),
+        on_hub=is_hub_id(name),
         version=release["version"],
         pairs=len(manifest.entries),
         reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from safetypairs_hf.core.records import CONTROL_KINDS
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.dataset import card, licenses, markdown
 from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
@@ -63,14 +64,14 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
             "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
             f"about. Version {manifest.version}, {len(manifest.entries)} pairs."
         ),
-        **(of_hub if card.on_hub(name) else {}),
+        **(of_hub if is_hub_id(name) else {}),
         "version": str(manifest.version),
         "license": sorted({licenses.url(release["license"]) for release in manifest.releases}),
         "keywords": fixed["tags"],
         "inLanguage": fixed["language"],
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
-        "distribution": _distribution(manifest, where if card.on_hub(name) else None),
+        "distribution": _distribution(manifest, where if is_hub_id(name) else None),
         "recordSet": [_pairs(card.splits_of(manifest.totals())), *_extras(manifest), _categories()],
     }
 

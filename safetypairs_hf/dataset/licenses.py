@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from safetypairs_hf.core.resources import folder
+from safetypairs_hf.core.target_name import is_hub_id
 
 
 def metadata(licenses: Iterable[str], name: str) -> dict[str, Any]:
@@ -22,8 +23,7 @@ def metadata(licenses: Iterable[str], name: str) -> dict[str, Any]:
         words = re.findall(r"[a-z0-9.]+", " and ".join(own).lower())
         found["license_name"] = "-".join(words)[:80] or "other"
         link = next((text for text in own if re.fullmatch(r"https?://[\w./%~:?&=+-]+", text)), None)
-        on_hub = not name.startswith((".", "/", "~"))
-        link = link or (f"https://huggingface.co/datasets/{name}#licence-and-source" if on_hub else None)
+        link = link or (f"https://huggingface.co/datasets/{name}#licence-and-source" if is_hub_id(name) else None)
         found |= {"license_link": link} if link else {}
     return found
 

@@ -43,29 +43,27 @@ class Predicted:
 
 
 def open_dataset(data: str) -> Benchmark:
-    """`org/name@X.Y.Z`.
+    """Open `org/name@X.Y.Z`.
 
     Raises:
+        SafetyPairsError: `data` is no name of a dataset.
         PublishError: it is a folder, names no version, or the version has no eval.yaml.
         VersionMismatch: there is no such version.
         HubUnavailable: the Hub did not answer, or not this token.
     """
-    from safetypairs_hf.core.version import parse
-    from safetypairs_hf.dataset.store.open_store import open_published
-    from safetypairs_hf.publishing.local_target import LocalTarget
-    from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.core.target_name import parse_target_name
+    from safetypairs_hf.dataset.store.hub_store import HubStore
 
-    repo, at, text = data.rpartition("@")
-    if not at or "/" in text:
-        raise PublishError(f"{data} names no version; give the one that was judged: --data {data}@X.Y.Z")
-    version = parse(text)
-    if isinstance(parse_target(repo), LocalTarget):
+    name = parse_target_name(data)
+    if name.version is None:
+        raise PublishError(f"{data} names no version; give the one that was judged: --data {name.place}@X.Y.Z")
+    if name.is_folder:
         raise PublishError(
-            f"{repo} is a folder, and a model's page can only name a dataset on the Hub: org/name@{text}"
+            f"{name.place} is a folder, and a model's page can only name a dataset on the Hub: org/name@{name.version}"
         )
-    published = open_published(repo)
-    edition = published.open(version)
-    commit = (published.tags() or {})[version]
+    published = HubStore(name.place)
+    edition = published.open(name.version)
+    commit = published.tags()[name.version]
     try:
         held = yaml.safe_load(edition.fetch("eval.yaml").read_text("utf-8"))
         tasks = {str(task["id"]): str(task["split"]) for task in held["tasks"]}
@@ -75,7 +73,7 @@ def open_dataset(data: str) -> Benchmark:
         ) from error
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise SafetyPairsError(f"eval.yaml of {data} does not read as tasks with ids and splits") from error
-    return Benchmark(repo, version, commit, tasks, edition)
+    return Benchmark(name.place, name.version, commit, tasks, edition)
 
 
 def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, threshold: float) -> Predicted:
@@ -104,12 +102,13 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
 
 
 def _check_run(file: Path, on: Benchmark, data: Mapping[str, Any]) -> None:
+    from safetypairs_hf.core.target_name import recorded_name
+
     told = data["name"]
     if not told:
         return
-    target, _, version = told.rpartition("@")
-    folder = target.startswith((".", "/", "~")) or target.count("/") != 1
-    if version != str(on.version) or not (folder or target == on.repo):
+    name = recorded_name(told)
+    if name.version != on.version or not (name.is_folder or name.place == on.repo):
         raise PairError(f"{file} has predictions on {told}, not on {on.name}; give --data {told}, or evaluate again")
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import HubUnavailable, PairError, SafetyPairsError
+from safetypairs_hf.core.target_name import parse_target_name, recorded_name
 from safetypairs_hf.evaluating.prediction_file import read_run, told_by
 
 if TYPE_CHECKING:
+    from safetypairs_hf.core.version import Version
     from safetypairs_hf.dataset.store.base import Edition
 
 _SHOWN = 5
@@ -34,18 +36,19 @@ def check_data(path: Path, data: str) -> Checked:
 
     Raises:
         PairError: see `check_edition`.
-        SafetyPairsError: as `open_named` does, but for a Hub that does not answer.
+        SafetyPairsError: as `open_named` does, except for a Hub that does not answer.
     """
-    from safetypairs_hf.dataset.store.open_store import open_named
+    from safetypairs_hf.dataset.store.open_store import store_of
     from safetypairs_hf.metric.prediction_files import read_predictions
 
     told = told_by(path)
-    if told.get("data") and "@" in data:
-        _refuse_version(path, told["data"], data.rpartition("@")[2].removeprefix("v"), data)
+    name = parse_target_name(data)
+    if told.get("data") and name.version:
+        _refuse_version(path, told["data"], name.version, str(name))
     try:
-        edition = open_named(data)
+        edition = store_of(name).open(name.version)
     except HubUnavailable as error:
-        return Checked(read_predictions(path), told | {"data": data}, f"not checked against {data}: {error}")
+        return Checked(read_predictions(path), told | {"data": str(name)}, f"not checked against {name}: {error}")
     return check_edition(path, edition)
 
 
@@ -61,7 +64,7 @@ def check_edition(path: Path, edition: Edition) -> Checked:
 
     told = told_by(path)
     if told.get("data"):
-        _refuse_version(path, told["data"], str(edition.version), edition.name)
+        _refuse_version(path, told["data"], edition.version, edition.name)
     columns = read_predictions(path)
     ids = [str(each) for each in as_list(columns.get("pair_id"))]
     table = edition.table.select(["pair_id", "split", *_FROM_DATA]).to_pylist()
@@ -100,8 +103,8 @@ def told_together(paths: Sequence[Path]) -> dict[str, Any]:
     return found
 
 
-def _refuse_version(path: Path, told: str, version: str, data: str) -> None:
-    if told.rpartition("@")[2] != version:
+def _refuse_version(path: Path, told: str, version: Version, data: str) -> None:
+    if recorded_name(told).version != version:
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.target_name import TargetName, parse_target_name
+from safetypairs_hf.core.version import parse
 from safetypairs_hf.taxonomy.categories import SLUGS
 
 if TYPE_CHECKING:
@@ -118,27 +120,23 @@ def open_data(
     )
 
 
-def named_version(text: str) -> tuple[str, str]:
-    """TARGET and the version, of `TARGET@X.Y.Z` or of `TARGET`, whose newest version is looked up."""
+def named_version(text: str) -> TargetName:
+    """Read `TARGET@X.Y.Z`, or `TARGET`, whose newest version is looked up; the name has a version then."""
     from safetypairs_hf.loading import resolve
 
-    target, at, version = text.rpartition("@")
-    if at and "/" not in version:
-        return target, str(resolve.version_of(version))
-    if resolve.is_folder(text):
-        held = resolve.folder_version(Path(text).expanduser())
-        if held is None:
-            raise SafetyPairsError(f"{text} has no manifest of ours; name a folder that `safetypairs publish` wrote")
-        return text, str(held)
-    return text, resolve.resolve(text, None).asked.removeprefix("v")
+    name = parse_target_name(text)
+    if name.version:
+        return name
+    newest = resolve.held_version(name) if name.is_folder else parse(resolve.resolve(name.place, None).asked)
+    return name._replace(version=newest)
 
 
 def _named(text: str, split: str, configs: Sequence[str]) -> tuple[str, list[Any]]:
     from safetypairs_hf.loading.load import load
 
-    target, version = named_version(text)
-    parts = [load(target, version, config, split) for config in dict.fromkeys(configs)]
-    return f"{target}@{version}", parts
+    name = named_version(text)
+    parts = [load(name.place, str(name.version), config, split) for config in dict.fromkeys(configs)]
+    return str(name), parts
 
 
 def _one_split(data: Any, split: str) -> Any:

@@ -6,7 +6,6 @@ the dataset's eval.yaml; a figure whose task is not there is not written, and ev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.evaluating.benchmark import Benchmark, Predicted, open_dataset, read_predicted
 
 if TYPE_CHECKING:
@@ -150,12 +150,12 @@ def _told(run: Mapping[str, Any] | None) -> str:
 
 def _check_model(repo: str, run: Mapping[str, Any] | None) -> None:
     """Raise PublishError where the repo has no name of a model, or the guard that ran was another model of the Hub."""
-    if not re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", repo):
+    if not is_hub_id(repo):
         raise PublishError(f"{repo!r} is no model on the Hub; expected org/name")
     settings: Any = run["guard"].get("settings") if run else None
     while isinstance(settings, Mapping):
         judged = settings.get("model")
-        if isinstance(judged, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", judged) and not Path(judged).exists():
+        if isinstance(judged, str) and is_hub_id(judged) and not Path(judged).exists():
             if judged.lower() != repo.lower():
                 raise PublishError(f"the predictions are of {judged}, not of {repo}; push them to {judged}")
             return
@@ -198,17 +198,14 @@ class _ModelRepo:
 
     def read(self, file: str) -> tuple[str | None, str]:
         """The text of a file, None where there is none, and the commit it was read at."""
-        from huggingface_hub import errors
-
-        from safetypairs_hf.core.hub import explained, retried
+        from safetypairs_hf.core.hub import answer_seconds, explained, fetch, retried
 
         with explained(self.name, self.api.endpoint):
-            head = str(retried(lambda: self.api.model_info(self.name)).sha)
-            try:
-                path = retried(lambda: self.api.hf_hub_download(self.name, file, revision=head))
-            except errors.RemoteEntryNotFoundError:
-                return None, head
-        return Path(path).read_text("utf-8"), head
+            head = str(retried(lambda: self.api.model_info(self.name, timeout=answer_seconds())).sha)
+        try:
+            return fetch(self.name, file, head, self.api, kind="model").read_text("utf-8"), head
+        except FileNotFoundError:
+            return None, head
 
     def write(self, file: str, text: str, head: str, title: str, pull_request: bool) -> str:
         """One commit on what was read; answers the address of the file, or of the pull request."""

@@ -19,6 +19,7 @@ from guard_eval_harness.registry import dataset_registry
 from guard_eval_harness.schemas import NormalizedSample, UnsafeLabel
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.integrations.shared import images_of, member_id
 
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ def _data_of(options: dict[str, Any], path: str | None, name: str) -> str:
     data = options.get("data") or path
     if not data:
         raise SafetyPairsError(f"dataset {name!r} says no data; give options: {{data: org/name@1.2.0}}, or a path")
-    return str(data)
+    return str(parse_target_name(str(data)))

@@ -19,6 +19,7 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, exact,
 from inspect_ai.solver import TaskState, generate, prompt_template, system_message
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.integrations.shared import answer_of, data_uri, flat, images_of, member_id, pairs_of, scored
 
@@ -35,7 +36,7 @@ def safetypairs(data: str, split: str = "test", pairs: int | None = None) -> Tas
         rows = rows.select(range(min(2 * pairs, len(rows))))
     samples = [_sample(row, number % 2) for number, row in enumerate(rows)]
     return Task(
-        dataset=MemoryDataset(samples, name=data),
+        dataset=MemoryDataset(samples, name=str(parse_target_name(data))),
         solver=generate(),
         scorer=pair_verdict(),
         config=GenerateConfig(temperature=0.0, max_tokens=4),
@@ -77,7 +78,7 @@ def hub_task(data: str, id: str = "unsafe_members") -> Task:
     samples = [_sample_of(row, **told["field_spec"]) for row in pairs_of(data, told["split"])]
     return Task(
         name=id,
-        dataset=MemoryDataset(samples, name=data),
+        dataset=MemoryDataset(samples, name=str(parse_target_name(data))),
         solver=[_SOLVERS[each["name"]](**each.get("args", {})) for each in told["solvers"]],
         scorer=[_SCORERS[each["name"]](**each.get("args", {})) for each in told["scorers"]],
     )

@@ -27,10 +27,7 @@ def pairs_of(data: str, split: str = "test") -> Dataset:
     """One row a pair of TARGET[@VERSION]; see `sp.load` for what it raises."""
     from safetypairs_hf.loading.load import load
 
-    repo, at, version = data.rpartition("@")
-    if not at or "/" in version:
-        repo, version = data, ""
-    loaded: Any = load(repo, version=version or None, split=split)
+    loaded: Any = load(data, split=split)
     found: Dataset = loaded
     return found
 

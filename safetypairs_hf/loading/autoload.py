@@ -11,8 +11,10 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
+from safetypairs_hf.core import default_dataset
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.loading import default_dataset, resolve
+from safetypairs_hf.core.target_name import no_folder, parse_target_name
+from safetypairs_hf.loading import resolve
 
 # Whatever goes wrong at a start must not show in programs that never asked for us.
 _LINE = (
@@ -43,9 +45,13 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
 
     Raises SafetyPairsError where `repo` or `version` cannot be one, or a file cannot be written.
     """
-    if repo is not None and resolve.is_folder(repo):
-        repo = str(Path(repo).expanduser().resolve())  # it is meant from every working directory
-    version = str(resolve.version_of(version)) if version else None
+    asked = resolve.version_of(version) if version else None
+    if repo is not None:
+        name = parse_target_name(repo, asked)
+        if name.is_folder and not name.path.is_dir():
+            raise no_folder(name.place)
+        repo = str(name.path.resolve()) if name.is_folder else name.place  # it is meant from every working directory
+        asked = name.version
     file = pth_file()
     try:
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -55,7 +61,7 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
         raise SafetyPairsError(
             f"cannot write {file}: {error.strerror}; use a virtual environment of your own, or import safetypairs_hf"
         ) from error
-    default_dataset.save(repo, version)
+    default_dataset.save(repo, str(asked) if asked else None)
     return status()
 
 

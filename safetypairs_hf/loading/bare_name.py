@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-NAME = "safetypairs"
+NAME = "safetypairs"  # as in core.target_name, which is not imported at interpreter start
 _MODULES = ("datasets.load", "datasets.inspect")  # inspect holds a reference of its own
 _FACTORY = "dataset_module_factory"
 _MARK = "_safetypairs_original"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch
-from safetypairs_hf.core.hub import explained
-from safetypairs_hf.loading import bare_name, default_dataset, resolve
+from safetypairs_hf.core.hub import explained, retried
+from safetypairs_hf.core.target_name import default_target, parse_target_name
+from safetypairs_hf.loading import bare_name, resolve
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
@@ -27,13 +27,21 @@ def load(
 ) -> Data:
     """Load one published version; what comes back is that version, whether the Hub is in reach or not.
 
-    `repo`: `org/name` on the Hub, or a folder that `safetypairs publish` wrote. None: the repo set by SAFETYPAIRS_REPO,
-    else by `safetypairs autoload on`, else DEFAULT_REPO, with the version set beside it (SAFETYPAIRS_VERSION) unless
-    `version` is given.
-    `version`: "1.2.0" or "v1.2.0". None: the newest version that is tagged (never an untagged main); with the Hub out
-    of reach, the newest one prepared on this machine, and a warning says which.
-    `config`: `default`, `by_category` or a category's slug. `split`, `streaming`, `token` and what else is given go to
-    `datasets.load_dataset`, which says what comes back.
+    Args:
+        repo: `org/name` on the Hub, or a folder that `safetypairs publish` wrote; either with `@1.2.0` if `version` is
+            not given. None: the repo set by SAFETYPAIRS_REPO, else by `safetypairs autoload on`, else DEFAULT_REPO,
+            with the version set beside it (SAFETYPAIRS_VERSION) unless `version` is given.
+        version: "1.2.0" or "v1.2.0". None: the newest version that is tagged (never an untagged main). With the Hub
+            out of reach, or refusing for a while (429, 5xx), it is the newest one prepared on this machine, and a
+            warning says which.
+        config: `default`, `by_category` or a category's slug.
+        split: Goes to `datasets.load_dataset`, as do the others.
+        streaming: See `split`.
+        token: See `split`.
+        **kwargs: See `split`.
+
+    Returns:
+        What `datasets.load_dataset` gives for this split, config and mode.
 
     Raises:
         VersionMismatch: there is no such version, or with the Hub out of reach only others are on this machine.
@@ -45,40 +53,29 @@ def load(
     if "revision" in kwargs:
         raise SafetyPairsError("load takes a version, no revision; for a branch or a commit use datasets.load_dataset")
     bare_name.register()
-    if repo is None:
-        repo, set_version, _ = default_dataset.current()
-        version = version or set_version
-    wanted = resolve.version_of(version).tag if version else None
+    asked = resolve.version_of(version) if version else None
+    name = default_target(asked) if repo is None else parse_target_name(repo, asked)
     options: dict[str, Any] = {"split": split, "streaming": streaming, "token": token, **kwargs}
-    if resolve.is_folder(repo):
-        folder = Path(repo).expanduser()
-        wanted = wanted or _tag_of(folder)
-        resolve.check_folder(folder, wanted)
-        repo = str(folder)
+    if name.is_folder:
+        wanted = (name.version or resolve.held_version(name)).tag
+        resolve.check_folder(name, wanted)
+        place = str(name.path)
     else:
-        options["revision"] = resolve.resolve(repo, wanted, token)
+        options["revision"] = resolve.resolve(name.place, name.version.tag if name.version else None, token)
         wanted = options["revision"].asked
+        place = name.place
     try:
-        with explained(repo):
-            data = datasets.load_dataset(repo, config, **options)
+        with explained(place):
+            data = retried(lambda: datasets.load_dataset(place, config, **options))
     except ValueError as error:
-        raise _wrong_name(repo, config, options, error) from error
+        raise _wrong_name(place, config, options, error) from error
     except datasets.exceptions.DatasetNotFoundError as error:
         raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
     except datasets.exceptions.DatasetGenerationError as error:
         cause = error.__cause__ or error
-        raise SafetyPairsError(f"{repo} {wanted} could not be prepared: {type(cause).__name__}: {cause}") from error
-    _check_came(data, repo, wanted)
+        raise SafetyPairsError(f"{place} {wanted} could not be prepared: {type(cause).__name__}: {cause}") from error
+    _check_came(data, place, wanted)
     return cast("Data", data)
-
-
-def _tag_of(folder: Path) -> str:
-    holds = resolve.folder_version(folder)
-    if holds is None:
-        raise SafetyPairsError(
-            f"{folder} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote"
-        )
-    return holds.tag
 
 
 def _check_came(data: Any, repo: str, wanted: str) -> None:
@@ -99,13 +96,15 @@ def _wrong_name(repo: str, config: str, options: dict[str, Any], error: ValueErr
     where = {key: options[key] for key in keys if key in options}
     if isinstance(error, SafetyPairsError):
         return error
-    configs = datasets.get_dataset_config_names(repo, **where)
+    with explained(repo):
+        configs = retried(lambda: datasets.get_dataset_config_names(repo, **where))
     if config not in configs and not getattr(options.get("revision"), "reachable", True):
         here = ", ".join(configs)
         return HubUnavailable(f"{repo} {config}: the Hub cannot be reached; prepared on this machine: {here}")
     if config not in configs:
         return SafetyPairsError(f"{repo} has no config {config!r}; there are {', '.join(configs)}")
-    splits = datasets.get_dataset_split_names(repo, config, **where)
+    with explained(repo):
+        splits = retried(lambda: datasets.get_dataset_split_names(repo, config, **where))
     asked = re.sub(r"\[.*?\]", "", str(options["split"])).split("+")
     if any(name.strip() not in (*splits, "all", "None") for name in asked):
         return SafetyPairsError(f"{repo} {config} has no split {options['split']!r}; there are {', '.join(splits)}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
 
 from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch
-from safetypairs_hf.core.hub import explained
-from safetypairs_hf.loading import cached, default_dataset, resolve
+from safetypairs_hf.core.hub import explained, is_out_of_reach, retried
+from safetypairs_hf.core.target_name import parse_target_name
+from safetypairs_hf.loading import cached, resolve
 from safetypairs_hf.loading.resolve import Pinned
 
 Factory = Callable[..., DatasetModule]
@@ -22,14 +22,13 @@ def bare_name(factory: Factory, name: str, revision: str | None, options: dict[s
 
     `revision` wins over the version set. Raises VersionMismatch where a folder holds another version.
     """
-    chosen = default_dataset.current()
-    wanted = revision or chosen.version
-    folder = Path(name) if Path(name).is_dir() else Path(chosen.repo).expanduser()
-    if folder == Path(name) or resolve.is_folder(chosen.repo):
+    meant = parse_target_name(name)
+    wanted = revision or (meant.version.tag if meant.version else None)
+    if meant.is_folder:
         if wanted:
-            resolve.check_folder(folder, wanted)
-        return factory(str(folder), **options)
-    return module(factory, chosen.repo, resolve.resolve(chosen.repo, wanted, _token(options)), options)
+            resolve.check_folder(meant, wanted)
+        return factory(str(meant.path), **options)
+    return module(factory, meant.place, resolve.resolve(meant.place, wanted, _token(options)), options)
 
 
 def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]) -> DatasetModule:
@@ -37,16 +36,23 @@ def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any])
 
     Raises VersionMismatch where only other versions are here, HubUnavailable where none is.
     """
+    refused: HubUnavailable | None = None
     if commit.reachable:
         try:
             with explained(repo):
-                found = factory(repo, revision=str(commit), **options)
+                found = retried(lambda: factory(repo, revision=str(commit), **options))
+            # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+            if found.hash == commit:
+                return found
         except DatasetNotFoundError as error:
             raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
-        # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
-        if found.hash == commit:
-            return found
+        except HubUnavailable as error:
+            if not is_out_of_reach(error):
+                raise
+            refused = error
     here = cached.module(repo, commit, options.get("cache_dir"))
+    if here is None and refused:
+        raise refused
     if here is None:
         raise _nothing_here(repo, commit, options.get("cache_dir"))
     return here

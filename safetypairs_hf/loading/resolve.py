@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
-from safetypairs_hf.core.hub import explained
+from safetypairs_hf.core.hub import fetch, is_out_of_reach, is_unknown_revision, list_tags
+from safetypairs_hf.core.target_name import TargetName, no_folder
 from safetypairs_hf.core.version import Version, by_version, parse
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,7 @@ def published(repo: str, token: str | bool | None = None) -> dict[Version, str]:
     """
     from huggingface_hub import HfApi
 
-    with explained(repo):
-        tags = HfApi(token=token).list_repo_refs(_checked(repo), repo_type="dataset").tags
-    return by_version({tag.name: tag.target_commit for tag in tags})
+    return by_version(list_tags(repo, HfApi(token=token), only_if_reached=True))
 
 
 def known(repo: str) -> dict[Version, str]:
@@ -63,37 +62,44 @@ def _ref(repo: str, asked: str) -> str | None:
 
 
 def resolve(repo: str, revision: str | None, token: str | bool | None = None) -> Pinned:
-    """The commit of a revision (a version, a tag, a branch, a commit; None: the newest version) of a Hub dataset.
+    """Find the commit of a revision of a Hub dataset.
 
-    The answer is kept on disk, so that it can be had again with the Hub out of reach; the newest is then the newest of
-    which anything is prepared on this machine. Raises VersionMismatch where there is no such version, HubUnavailable
-    where that cannot be known.
+    The answer is kept on disk, so that it is known when the Hub is out of reach, or keeps answering 429 or 5xx; the
+    newest version is then the newest one of which anything is prepared on this machine.
+
+    Args:
+        repo: `org/name`.
+        revision: A version, a tag, a branch or a commit; None is the newest version.
+        token: The token for the Hub; None is the usual one.
+
+    Raises:
+        VersionMismatch: There is no such version.
+        HubUnavailable: That cannot be known.
     """
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import HfApi
 
     asked = tag_or_revision(revision) if revision else None
     try:
         there = published(repo, token)
     except HubUnavailable as error:
-        if not _out_of_reach(error):
+        if not is_out_of_reach(error):
             raise
         return _resolved_here(repo, asked, error)
     if not asked and not there:
         raise VersionMismatch(f"{repo} has no version: no tag like v1.0.0; load a branch with load_dataset, revision=")
     asked = asked or list(there)[-1].tag
     try:
-        with explained(repo):
-            # Its folder is named after the commit, it notes the ref on disk, and datasets needs the file anyway.
-            card = hf_hub_download(repo, "README.md", repo_type="dataset", revision=asked, token=token)
-    except errors.LocalEntryNotFoundError as error:  # it answered once, then no more
-        raise HubUnavailable(f"the Hub stopped answering while {repo} {asked} was looked up; try again") from error
-    except errors.EntryNotFoundError as error:
+        # Its folder is named after the commit, it notes the ref on disk, and datasets needs the file anyway.
+        card = fetch(repo, "README.md", asked, HfApi(token=token))
+    except FileNotFoundError as error:
         raise SafetyPairsError(f"{repo} at {asked} has no README.md: it was not published by safetypairs") from error
     except HubUnavailable as error:
-        if isinstance(error.__cause__, errors.RevisionNotFoundError):
+        if is_unknown_revision(error):
             raise VersionMismatch(f"{repo} has no {asked}; its versions are {_listed(there)}") from error
-        raise
-    return Pinned(Path(card).parent.name, asked)
+        if not is_out_of_reach(error):
+            raise
+        return _resolved_here(repo, asked, error)  # it answered once, then no more
+    return Pinned(card.parent.name, asked)
 
 
 def _resolved_here(repo: str, asked: str | None, error: HubUnavailable) -> Pinned:
@@ -115,18 +121,23 @@ def _resolved_here(repo: str, asked: str | None, error: HubUnavailable) -> Pinne
     raise error
 
 
-def is_folder(repo: str) -> bool:
-    """Whether `repo` names a folder here; else it is a dataset on the Hub. Raises SafetyPairsError: neither."""
-    if Path(repo).expanduser().is_dir():
-        return True
-    if repo.startswith((".", "/", "~")):
-        raise SafetyPairsError(f"no folder {repo}; name one that `safetypairs publish` wrote, or org/name on the Hub")
-    _checked(repo)
-    return False
+def held_version(name: TargetName) -> Version:
+    """The version that a published folder holds.
+
+    Raises:
+        SafetyPairsError: There is no such folder, or it has no manifest of ours.
+    """
+    if not name.path.is_dir():
+        raise no_folder(name.place)
+    holds = _version_in(name.path)
+    if holds is None:
+        raise SafetyPairsError(
+            f"{name.path} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote"
+        )
+    return holds
 
 
-def folder_version(folder: Path) -> Version | None:
-    """The version that a published folder holds; None where the folder has no manifest of ours."""
+def _version_in(folder: Path) -> Version | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -139,9 +150,17 @@ def folder_version(folder: Path) -> Version | None:
         return None
 
 
-def check_folder(folder: Path, asked: str) -> None:
-    """Raise VersionMismatch unless the folder holds the version asked for."""
-    holds = folder_version(folder)
+def check_folder(name: TargetName, asked: str) -> None:
+    """Check that a folder holds the version (or tag) that was asked for.
+
+    Raises:
+        VersionMismatch: It holds another one, or does not say which.
+        SafetyPairsError: There is no such folder.
+    """
+    folder = name.path
+    if not folder.is_dir():
+        raise no_folder(name.place)
+    holds = _version_in(folder)
     if holds is None:
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
     if tag_or_revision(asked) != holds.tag:
@@ -150,18 +169,6 @@ def check_folder(folder: Path, asked: str) -> None:
 
 def _listed(versions: dict[Version, str]) -> str:
     return ", ".join(str(version) for version in versions) or "none"
-
-
-def _checked(repo: str) -> str:
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo):
-        raise SafetyPairsError(f"{repo!r} is neither a folder here nor a dataset on the Hub; expected org/name")
-    return repo
-
-
-def _out_of_reach(error: HubUnavailable) -> bool:
-    """Whether the Hub gave no answer, or a broken one; not where it refused."""
-    status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
-    return status is None or status >= 500
 
 
 class Pinned(str):

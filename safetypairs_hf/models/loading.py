@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.core.hub import explained
+from safetypairs_hf.core.hub import fetch
 
 PIPELINE, MODEL = "model_index.json", "config.json"
 
@@ -87,15 +87,10 @@ def _read_into(digest: Any, path: Path) -> None:
 def _read(model: str, revision: str | None, index: str) -> dict[str, Any]:
     path = Path(model) / index
     if not Path(model).is_dir():
-        from huggingface_hub import errors, hf_hub_download
-
-        with explained(model):
-            try:
-                path = Path(hf_hub_download(model, index, revision=revision))
-            except errors.LocalEntryNotFoundError:
-                raise
-            except errors.EntryNotFoundError as error:
-                raise SafetyPairsError(f"{model} has no {index}: it is no such model") from error
+        try:
+            path = fetch(model, index, revision, kind="model")
+        except FileNotFoundError as error:
+            raise SafetyPairsError(f"{model} has no {index}: it is no such model") from error
     if not path.is_file():
         raise SafetyPairsError(f"{model} has no {index}: it is no model folder; name one that save_pretrained wrote")
     try:

@@ -7,10 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetInfo, HfApi, errors
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError
-from safetypairs_hf.core.hub import answer_seconds, explained, passing, retried
+from safetypairs_hf.core.hub import (
+    dataset_info,
+    explained,
+    fetch,
+    is_missing,
+    list_files,
+    list_tags,
+    passing,
+    retried,
+)
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
@@ -42,24 +51,25 @@ class HubTarget:
     def public(self) -> bool:
         if self._settings.get("private"):
             return False
-        with explained(self.name, self._api.endpoint):
-            try:
-                return not retried(lambda: self._api.dataset_info(self.name)).private
-            except errors.RepositoryNotFoundError:
-                return True  # it will be created, as public
+        try:
+            return not self._info().private
+        except HubUnavailable as error:
+            if not is_missing(error):
+                raise
+            return True  # it will be created, as public
 
     def head(self) -> Manifest:
         with self._explained():
             try:
                 info = self._info()
-            except errors.GatedRepoError:
-                raise
-            except errors.RepositoryNotFoundError:
+            except HubUnavailable as error:
+                if not is_missing(error):
+                    raise
                 self._refuse_other_kinds()
                 return Manifest()  # it is new, or private and not ours: creating it will tell
             self._head = info.sha
             files = [sibling.rfilename for sibling in info.siblings or []]
-            found = self._manifest(info.sha) if manifest.NAME in files else None
+            found = self._manifest(self._head) if manifest.NAME in files else None
         if found is None:
             refuse_foreign(self.name, files)
             return Manifest()
@@ -163,9 +173,7 @@ class HubTarget:
             return None
         try:
             there = self._fetch(manifest.NAME, sha).read_bytes()
-        except errors.EntryNotFoundError as error:
-            if passing(error):
-                raise
+        except FileNotFoundError:
             return None
         return sha if there == change.write[manifest.NAME].read_bytes() else None
 
@@ -187,7 +195,7 @@ class HubTarget:
 
     def _refuse_or_mend_tags(self, version: Version) -> None:
         """The new version's tag must be free. The last one's may be missing: its publish was stopped before it."""
-        tags = self._tags()
+        tags = list_tags(self.name, self._api)
         if version.tag in tags:
             raise PublishError(
                 f"{self.name} has a tag {version.tag} already, on commit {tags[version.tag][:7]}, which is no release "
@@ -199,11 +207,10 @@ class HubTarget:
             refuse_changed(self.name, self._last, self._files(tags[self._last.tag]), self._files(self._head))
 
     def _files(self, commit: str) -> dict[str, str]:
-        info = retried(lambda: self._api.dataset_info(self.name, revision=commit, files_metadata=True))
-        return {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in info.siblings or []}
+        return {name: stored.digest for name, stored in list_files(self.name, commit, self._api).items()}
 
     def _is_tagged(self, version: Version) -> bool:
-        commit = self._tags().get(version.tag)
+        commit = list_tags(self.name, self._api).get(version.tag)
         if commit is None:
             return False
         if commit != self._head:
@@ -223,20 +230,16 @@ class HubTarget:
                     f"dataset first: hf repos create {self.name} --type dataset"
                 )
 
-    def _info(self) -> Any:
-        return retried(lambda: self._api.dataset_info(self.name, timeout=answer_seconds()))
-
-    def _tags(self) -> dict[str, str]:
-        refs = retried(lambda: self._api.list_repo_refs(self.name, repo_type="dataset"))
-        return {tag.name: tag.target_commit for tag in refs.tags}
+    def _info(self) -> DatasetInfo:
+        return dataset_info(self.name, self._api)
 
     def _fetch(self, name: str, revision: str | None) -> Path:
-        return Path(retried(lambda: self._api.hf_hub_download(self.name, name, repo_type="dataset", revision=revision)))
+        return fetch(self.name, name, revision, self._api)
 
-    def _manifest(self, revision: str) -> Manifest | None:
+    def _manifest(self, revision: str | None) -> Manifest | None:
         try:
             return manifest.load(self._fetch(manifest.NAME, revision).read_bytes())
-        except errors.RemoteEntryNotFoundError:
+        except FileNotFoundError:
             return None
 
     def _conflict(self) -> PublishError:

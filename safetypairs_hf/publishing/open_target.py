@@ -1,36 +1,38 @@
-"""Reads the TARGET of a command: a repo on the Hub, or a local folder."""
+"""Open the TARGET of a release: a repo on the Hub, or a local folder."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.target_name import parse_place
 from safetypairs_hf.publishing.local_target import LocalTarget
 from safetypairs_hf.publishing.target import Target
 
 
 def parse_target(text: str, *, private: bool = False, gated: str | None = None) -> Target:
-    """`org/name` is a Hub repo; what starts with `.`, `/` or `~` is a local folder.
+    """Open the place that a release goes to; nothing is read or made yet.
+
+    Args:
+        text: `org/name` on the Hub, or a local folder.
+        private: Make the Hub repo private.
+        gated: Gate the Hub repo: "auto" or "manual".
 
     Raises:
-        PublishError: it is neither, or could be both.
+        PublishError: the text is no name of a dataset, could be a folder and a Hub id, or names a version; or a folder
+            was to be private or gated.
     """
-    if text.startswith((".", "/", "~")):
+    try:
+        name = parse_place(text)
+    except SafetyPairsError as error:
+        raise PublishError(str(error)) from error
+    if name.place != (text.rstrip("/") or "/"):
+        raise PublishError(
+            f"{text!r} is no target: to read, it means {name.place} here; a change names its place itself: write "
+            f"{name.place}, or ./{text} for a folder"
+        )
+    if name.is_folder:
         if private or gated:
             raise PublishError(f"{text} is a local folder: --private and --gated are for the Hub")
-        return LocalTarget(text)
-    if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", text):
-        raise PublishError(f"{text!r} is no target; expected org/name on the Hub, or a local folder such as ./{text}")
-    if Path(text).exists():
-        raise PublishError(f"{text} is a folder here and could be a Hub id too; for the folder write ./{text}")
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
-
+        return LocalTarget(name.place)
     from safetypairs_hf.publishing.hub_target import HubTarget
 
-    try:
-        validate_repo_id(text)
-    except HFValidationError as error:
-        raise PublishError(f"{text!r} is no Hub id: {str(error).splitlines()[0]}") from error
-    return HubTarget(text, private=private, gated=gated)
+    return HubTarget(name.place, private=private, gated=gated)

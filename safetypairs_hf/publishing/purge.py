@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from huggingface_hub import GitRefs, HfApi, errors
 
-from safetypairs_hf.core.hub import explained, retried
+from safetypairs_hf.core.hub import explained, fetch, list_refs, retried
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.control_rows import control_file
 from safetypairs_hf.dataset.manifest import Manifest
@@ -109,7 +108,7 @@ class History:
         return f"hf repos branch delete {self.repo} {shlex.quote(ref)} --type dataset"
 
     def _refs(self) -> GitRefs:
-        return retried(lambda: self._api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True))
+        return list_refs(self.repo, self._api, pull_requests=True)
 
     def _recover(self) -> None:
         """End what a rewrite that was stopped began: a version that lost its tag is on its draft."""
@@ -173,10 +172,8 @@ class History:
     def _manifest(self, commit: str) -> Manifest:
         try:
             return manifest.load(self._download(manifest.NAME, commit)) or Manifest()
-        except errors.EntryNotFoundError:  # the first commit, and what was before we came
+        except FileNotFoundError:  # the first commit, and what was before we came
             return Manifest()
 
     def _download(self, name: str, commit: str) -> bytes:
-        return Path(
-            retried(lambda: self._api.hf_hub_download(self.repo, name, repo_type="dataset", revision=commit))
-        ).read_bytes()
+        return fetch(self.repo, name, commit, self._api).read_bytes()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
-from safetypairs_hf.core.hub import explained, retried
+from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision
 from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.sources.admission import Admission, Raw
 from safetypairs_hf.sources.columns import Names, Row, Table, open_table
 from safetypairs_hf.sources.frame import Frame
@@ -87,7 +87,7 @@ class HubSource:
     holds_model: bool = field(default=True, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.dataset):
+        if not is_hub_id(self.dataset, owner=False):
             raise RecipeError(f"the source is {self.dataset!r}, which is no Hub id; expected org/name")
         check_one(category=self.category, judged=self.judged, label_column=self.label_column)
         if not (self.category or self.judged or self.label_column):
@@ -144,13 +144,12 @@ class HubSource:
 
     @cached_property
     def _commit(self) -> str:
-        from huggingface_hub import HfApi, errors
-
-        with explained(self.dataset):
-            try:
-                info = retried(lambda: HfApi().dataset_info(self.dataset, revision=self.revision))
-            except errors.RevisionNotFoundError:
-                raise RecipeError(f"{self.dataset} has no revision {self.revision!r}; give a branch or a tag") from None
+        try:
+            info = dataset_info(self.dataset, revision=self.revision)
+        except HubUnavailable as error:
+            if not is_unknown_revision(error):
+                raise
+            raise RecipeError(f"{self.dataset} has no revision {self.revision!r}; give a branch or a tag") from None
         if info.sha is None:
             raise HubUnavailable(f"the Hub names no commit of {self.dataset} at {self.revision}; try again later")
         return info.sha

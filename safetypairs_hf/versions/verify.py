@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError
+from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.manifest import FOLDERS
-from safetypairs_hf.dataset.store.base import Edition, Published, Stored
+from safetypairs_hf.dataset.store.base import Edition, Published
 from safetypairs_hf.versions.diff import compare, other_columns
 from safetypairs_hf.versions.verify_card import check_card
 from safetypairs_hf.versions.verify_extras import check_extras

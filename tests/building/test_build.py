@@ -185,7 +185,7 @@ def test_an_unfinished_run_shows_how_far_it_is(tmp_path: Path) -> None:
     [
         ("icon", {}, "no recipe 'icon'; did you mean 'icons'"),
         ("nowhere/x.py", {}, "no recipe file 'nowhere/x.py'"),
-        (SQUARES, {"colour": "1"}, "has no setting 'colour'; it takes: pairs, seed, sources"),
+        (SQUARES, {"colour": "1"}, "has no setting 'colour'; it takes pairs, seed, sources"),
         (SQUARES, {"pairs": "many"}, "pairs=many: expected an int"),
         (SQUARES, {"pairs": "0"}, "pairs = 0: give at least 1"),
         (SQUARES, {"models": "perhaps"}, "models=perhaps: expected true or false"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from builds import make_run
-from hub_fixtures import Hub, hub
+from hub_fixtures import Hub, commands, hub
 from huggingface_hub import EvalResultEntry
 
 from safetypairs_hf.core.errors import PublishError
@@ -17,24 +17,6 @@ from safetypairs_hf.evaluating.hub_results import merged
 
 __all__ = ["hub"]
 DATA, MODEL, FILE = "lab/pairs", "alice/guard", ".eval_results/pairs.yaml"
-# Each line of arguments is a command of its own; what it prints, and its exit code, is one line of JSON.
-COMMANDS = """
-import importlib, json
-from click.testing import CliRunner
-from safetypairs_hf.core.errors import SafetyPairsError
-for words in {lines!r}:
-    command = importlib.import_module("safetypairs_hf.cli." + words[0]).command
-    done = CliRunner().invoke(command, words[1:])
-    if done.exception and not isinstance(done.exception, (SafetyPairsError, SystemExit)):
-        raise done.exception
-    known = isinstance(done.exception, SafetyPairsError)
-    print(json.dumps([done.exit_code, str(done.exception) if known else done.output]))
-"""
-
-
-def commands(hub: Hub, cwd: Path, *lines: list[str], user: str | None = "alice") -> list[tuple[int, str]]:
-    printed = hub.run_python(COMMANDS.format(lines=list(lines)), user=user, cwd=cwd).splitlines()
-    return [(code, said) for code, said in map(json.loads, printed)]
 
 
 def push(file: str, repo: str = MODEL, data: str = f"{DATA}@1.0.0", *options: str) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 from environments import Environment
 from published import publish
 
+from safetypairs_hf.core import default_dataset
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.loading import default_dataset
 
 
 class Installed(Environment):

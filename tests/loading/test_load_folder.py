@@ -70,7 +70,9 @@ def test_folder_that_is_not_there_or_not_ours(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     with pytest.raises(SafetyPairsError, match=r"theirs has no manifest\.parquet of ours"):
         load("./theirs")
-    with pytest.raises(SafetyPairsError, match="'pairs' is neither a folder here nor a dataset on the Hub"):
+    with pytest.raises(
+        SafetyPairsError, match=r"'pairs' is no target: .* write \./pairs for a folder, or org/pairs for"
+    ):
         load("pairs")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_proxy import proxied
 from hub_fixtures import ORGS, USERS, Hub
 from published import publish
 from test_autoload import Installed
@@ -215,6 +216,76 @@ def test_hub_that_goes_away_between_lookup_and_load(lab: Lab, stocked: Callable[
     assert came[0] == "True"
     assert came[1].endswith("prepared on this machine: 1.1.0")
     assert came[2] == 7  # what plain datasets answers to the same question: the hazard this is about
+
+
+FIRST = "load('lab/pairs', '1.0.0', split='test')"
+
+
+@pytest.mark.parametrize("part", ["/refs", "GET /api/datasets/lab/pairs/revision/", "GET /datasets/"])
+def test_one_429_is_waited_out(lab: Lab, tmp_path: Path, part: str) -> None:
+    """At the versions, at what `datasets` asks first, and at the first file, on a machine with nothing of it."""
+    with proxied(lab.hub.endpoint) as proxy:
+        proxy.arm("429", part=part)
+        assert lab.came(tmp_path / "m", [FIRST], HF_ENDPOINT=proxy.endpoint) == [3]
+        again = [request for request in proxy.seen if part in request]
+    assert again[0] == again[1]
+
+
+@pytest.mark.parametrize("part", ["/refs", "README.md", "/revision/"])
+def test_a_hub_that_keeps_refusing_is_as_one_out_of_reach(lab: Lab, stocked: Callable[..., Path], part: str) -> None:
+    with proxied(lab.hub.endpoint) as proxy:
+        proxy.arm("refusing", part=part)
+        calls = [FIRST, "load('lab/pairs', split='test')", "load_dataset('safetypairs', split='test')"]
+        came = lab.came(stocked("1.1.0", "1.0.0"), calls, HF_ENDPOINT=proxy.endpoint, SAFETYPAIRS_REPO="lab/pairs")
+        assert came == [3, 7, 7]
+
+
+def test_a_hub_that_keeps_refusing_with_nothing_prepared(
+    lab: Lab, stocked: Callable[..., Path], tmp_path: Path
+) -> None:
+    with proxied(lab.hub.endpoint) as proxy:
+        proxy.arm("refusing")
+        only = lab.came(stocked("1.1.0"), [FIRST], HF_ENDPOINT=proxy.endpoint)
+        nothing = lab.came(tmp_path / "m", [FIRST], HF_ENDPOINT=proxy.endpoint)
+        said = f"{proxy.endpoint} answered 429 about lab/pairs: We had to rate limit you. Please try again in an hour."
+    assert only == [
+        "VersionMismatch: lab/pairs v1.0.0 was asked for and the Hub cannot be reached; prepared on this machine: 1.1.0"
+    ]
+    assert nothing == [f"HubUnavailable: {said}"]
+
+
+def test_an_endpoint_with_a_slash_at_its_end(lab: Lab, tmp_path: Path) -> None:
+    wanted = {
+        FIRST: 3,
+        "len(list(load('lab/pairs', '1.1.0', split='test', streaming=True)))": 7,
+        "load_dataset('safetypairs', 'hate', split='test')": 3,
+        "datasets.get_dataset_split_names('safetypairs', 'violence')": ["test"],
+        "datasets.config.HUB_DATASETS_URL": f"{lab.hub.endpoint}/datasets/{{repo_id}}/resolve/{{revision}}/{{path}}",
+    }
+    slash = {"HF_ENDPOINT": f"{lab.hub.endpoint}/", "SAFETYPAIRS_REPO": "lab/pairs"}
+    assert dict(zip(wanted, lab.came(tmp_path / "m", list(wanted), **slash), strict=True)) == wanted
+
+
+def test_names_with_a_version_and_the_bare_name(lab: Lab, tmp_path: Path) -> None:
+    both = (
+        "SafetyPairsError: lab/pairs is a folder here and could be a Hub id too; for the folder write ./lab/pairs; for "
+        "the dataset on the Hub run this in another folder"
+    )
+    wanted = {
+        "load('lab/pairs@1.0.0', split='test')": 3,
+        "load('lab/pairs/', 'v1.0.0', split='test')": 3,
+        "load('safetypairs', split='test')": 7,
+        "load('safetypairs@1.0.0', split='test')": 3,
+        "load('safetypairs', '1.0.0', split='test')": 3,
+        "load('lab/pairs@1.0.0', '1.1.0')": "VersionMismatch: lab/pairs@1.0.0 names one version, and 1.1.0 was given "
+        "beside it; leave one of them out",
+        "load('lab/pairs@main')": "VersionMismatch: 'main' is not a version; expected three whole numbers such as "
+        "lab/pairs@1.2.0, or a folder ./lab/pairs@main",
+        "os.makedirs('lab/pairs') or load('lab/pairs', '1.0.0')": both,
+        "load_dataset('safetypairs')": both,
+    }
+    came = lab.came(tmp_path / "m", list(wanted), SAFETYPAIRS_REPO="lab/pairs", SAFETYPAIRS_VERSION="1.1.0")
+    assert dict(zip(wanted, came, strict=True)) == wanted
 
 
 @pytest.mark.parametrize("way", OUT_OF_REACH, ids=WAYS)

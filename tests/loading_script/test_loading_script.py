@@ -24,7 +24,7 @@ from hub_fixtures import ORGS, USERS, Hub
 from installed import VERSIONS, pythons
 from PIL import Image
 
-from safetypairs_hf.loading.default_dataset import DEFAULT_REPO
+from safetypairs_hf.core.default_dataset import DEFAULT_REPO
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.testing.localhub.server import serve
 

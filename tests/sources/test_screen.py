@@ -15,7 +15,7 @@ from pictures import picture
 from PIL import Image
 
 from safetypairs_hf.building import run_reader
-from safetypairs_hf.core.errors import PublishError, RecipeError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode, perceptual_hash
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.core.version import Version
@@ -136,7 +136,7 @@ def test_what_is_published_or_taken_down_is_not_used_again(tmp_path: Path) -> No
 def test_a_target_where_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="where nothing is published yet; name another, or none"):
         reason(Screen(str(tmp_path / "nowhere")), picture(1))
-    with pytest.raises(PublishError, match="'nowhere' is no target"):
+    with pytest.raises(SafetyPairsError, match="'nowhere' is no target"):
         reason(Screen("nowhere"), picture(1))
 
 

@@ -6,21 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns
-
-
-class Stored(NamedTuple):
-    """A file as the Hub lists it: bytes, and the SHA-256 (64 hex) of a large file or the git id (40 hex) of another."""
-
-    size: int
-    digest: str
 
 
 @dataclass(frozen=True)

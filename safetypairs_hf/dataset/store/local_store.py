@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import VersionMismatch
+from safetypairs_hf.core.hub import Stored
+from safetypairs_hf.core.target_name import no_folder
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns, not_ours
-from safetypairs_hf.dataset.store.base import Edition, Stored, no_version, version_of
+from safetypairs_hf.dataset.store.base import Edition, no_version, version_of
 
 
 class LocalStore:
@@ -23,7 +25,7 @@ class LocalStore:
 
     def newest(self) -> Edition | None:
         if not self._path.is_dir():
-            raise SafetyPairsError(f"no folder {self.name}; name one that `safetypairs publish` wrote, or org/name")
+            raise no_folder(self.name)
         if not any(self._path.iterdir()):
             return None
         file = self._path / manifest.NAME

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from safetypairs_hf.core.version import parse
+from safetypairs_hf.core.target_name import TargetName, parse_place, parse_target_name
 from safetypairs_hf.dataset.store.base import Edition, Published
 from safetypairs_hf.dataset.store.hub_store import HubStore
 from safetypairs_hf.dataset.store.local_store import LocalStore
-from safetypairs_hf.publishing.local_target import LocalTarget
-from safetypairs_hf.publishing.open_target import parse_target
 
 
 def open_published(target: str) -> Published:
-    """The dataset that TARGET names: `org/name` on the Hub, or a local folder. Raises PublishError: it is neither."""
-    parsed = parse_target(target)
-    return LocalStore(target, parsed.path) if isinstance(parsed, LocalTarget) else HubStore(target)
+    """Open the dataset that TARGET names.
+
+    Raises:
+        SafetyPairsError: it is no name of a dataset, or names a version of one.
+    """
+    return store_of(parse_place(target))
 
 
 def open_named(text: str) -> Edition:
-    """`TARGET@X.Y.Z`, or `TARGET` for its newest version; see `Published.open` for what it raises."""
-    target, at, version = text.rpartition("@")
-    if at and "/" not in version:
-        return open_published(target).open(parse(version))
-    return open_published(text).open(None)
+    """Open `TARGET@X.Y.Z`, or `TARGET` for its newest version; see `Published.open` for what it raises."""
+    name = parse_target_name(text)
+    return store_of(name).open(name.version)
+
+
+def store_of(name: TargetName) -> Published:
+    """Open a dataset by a name that was read already; its version plays no part."""
+    return LocalStore(name.place, name.path) if name.is_folder else HubStore(name.place)

@@ -1,0 +1,223 @@
+"""Read the names of datasets that users type: `TARGET[@VERSION]`.
+
+`TARGET` is a local folder (`./x`, `/x`, `~/x` or any existing folder) or a dataset on the Hub (`org/name`). Every
+command, option, integration and function reads such a name here, so that one text means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from safetypairs_hf.core import default_dataset
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.version import Version, parse
+
+NAME = "safetypairs"  # the bare name; `loading.bare_name` repeats it, because it imports `sys` alone
+
+# The Hub's rules for an owner or a name; `huggingface_hub` refuses anything else.
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
+_PAGE = re.compile(r"https?://[^/]+/datasets/([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?(?:[/?#].*)?")
+_URL = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/?")  # with a path behind it, it may be a run folder
+
+
+class TargetName(NamedTuple):
+    """A dataset, and possibly one version of it.
+
+    `place` is the folder as it was typed, or the Hub id `org/name`. `version` is None where none was named.
+    """
+
+    place: str
+    version: Version | None
+    is_folder: bool
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return Path(self.place).expanduser()
+
+    def __str__(self) -> str:
+        return f"{self.place}@{self.version}" if self.version else self.place
+
+
+def parse_target_name(text: str | os.PathLike[str], version: Version | None = None) -> TargetName:
+    """Read `TARGET[@VERSION]`.
+
+    `@` is split only where a version follows it and no folder has the whole name. `safetypairs` alone is the folder
+    ./safetypairs if there is one, else the dataset of `default_target`; the version that is set counts for both.
+
+    Args:
+        text: What the user typed. A path object is always a folder.
+        version: The version that the user gave beside it.
+
+    Returns:
+        The name. A folder that is spelt with `.`, `/` or `~` in front need not exist.
+
+    Raises:
+        SafetyPairsError: the text is no name, or names both a folder here and a dataset on the Hub.
+        VersionMismatch: what follows `@` is not a version, or another one was given beside it.
+    """
+    if isinstance(text, os.PathLike):
+        path = os.fspath(text)
+        return TargetName(path if _is_spelt_as_folder(path) else f"./{path}", version, True)
+    whole = _without_slash(text)
+    place, typed = _split(whole)
+    if place != NAME or (typed and _is_folder(whole)):
+        name = _read(text)
+        typed = name.version
+    else:
+        asked = typed or version
+        name = TargetName(NAME, asked or _set_version(), True) if _is_folder(NAME) else default_target(asked)
+    if typed and version and typed != version:
+        raise VersionMismatch(f"{text} names one version, and {version} was given beside it; leave one of them out")
+    return name._replace(version=version) if version else name
+
+
+def parse_place(text: str | os.PathLike[str]) -> TargetName:
+    """Read a `TARGET` to which no version belongs: where to publish to, or a dataset with all of its versions.
+
+    Raises:
+        SafetyPairsError: as `parse_target_name`, or the text names a version.
+    """
+    name = parse_target_name(text)
+    if name.version and _split(_without_slash(os.fspath(text)))[1]:
+        raise SafetyPairsError(f"{text} names a version, and here a whole dataset is named; write {name.place}")
+    return name._replace(version=None)
+
+
+def default_target(version: Version | None = None) -> TargetName:
+    """The dataset that is meant where none is named: see `default_dataset.current`.
+
+    Args:
+        version: The version that is asked for; it wins over the one that is set.
+
+    Raises:
+        SafetyPairsError: the settings hold no name of a dataset.
+        VersionMismatch: the version that is set is not a version.
+    """
+    name = _read(default_dataset.current().repo)
+    return name._replace(version=version or _set_version() or name.version)
+
+
+def recorded_name(text: str) -> TargetName:
+    """Read a name that `str(TargetName)` wrote earlier, perhaps on another machine; no folder is looked for."""
+    place, version = _split(text)
+    return TargetName(place, version, not is_hub_id(place))
+
+
+def is_hub_id(text: str, *, owner: bool = True) -> bool:
+    """Whether `text` can be the id of a repo on the Hub: `org/name`.
+
+    Args:
+        text: A whole name, without a version.
+        owner: False also accepts the old ids that have no owner, such as `mnist`.
+    """
+    pattern = f"{_PART}/{_PART}" if owner else f"(?:{_PART}/)?{_PART}"
+    return bool(re.fullmatch(pattern, text)) and "--" not in text and ".." not in text and not text.endswith(".git")
+
+
+def is_hub_address(text: str) -> bool:
+    """Whether `text` is the address of a dataset on a Hub: a page or `hf://datasets/org/name`."""
+    return _id_of(text) is not None
+
+
+def no_folder(place: str) -> SafetyPairsError:
+    """The error for a folder that was to be read and is not there."""
+    target, at, version = place.rpartition("@")
+    hint = f" ({version!r} is not a version)" if at and _is_folder(target) else ""
+    return SafetyPairsError(
+        f"no folder {place}{hint}; name one that `safetypairs publish` wrote, or org/name on the Hub"
+    )
+
+
+def _set_version() -> Version | None:
+    text = default_dataset.current().version
+    try:
+        return parse(text) if text else None
+    except PublishError as error:
+        raise VersionMismatch(f"the version that is set for {NAME!r}: {error}") from error
+
+
+def _read(text: str) -> TargetName:
+    """`parse_target_name` of any text but the bare name."""
+    whole = _without_slash(text)
+    place, version = _split(whole)
+    if is_hub_id(place):
+        if found := next(filter(_is_folder, (whole, place)), None):
+            raise SafetyPairsError(
+                f"{found} is a folder here and could be a Hub id too; for the folder write ./{whole}; for the dataset "
+                "on the Hub run this in another folder"
+            )
+        return TargetName(place, version, False)
+    if version and _is_folder(whole):
+        place, version = whole, None
+    if _is_spelt_as_folder(place) or _is_folder(place):
+        name = TargetName(place, version, True)
+        try:
+            _ = name.path
+        except RuntimeError as error:
+            raise SafetyPairsError(f"{text!r} is no target: {place.partition('/')[0]} is nobody's home here") from error
+        return name
+    raise _no_target(text, whole, place)
+
+
+def _split(text: str) -> tuple[str, Version | None]:
+    """The text before and the version after the last `@`; all of the text where no version follows."""
+    place, at, after = text.rpartition("@")
+    try:
+        return (_without_slash(place), parse(after)) if at and place else (text, None)
+    except PublishError:
+        return text, None
+
+
+def _without_slash(text: str) -> str:
+    return text.rstrip("/") or text[:1]
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).expanduser().is_dir()
+    except (OSError, RuntimeError):  # too long a name; the home of an unknown user
+        return False
+
+
+def _is_spelt_as_folder(text: str) -> bool:
+    return text.startswith((".", "/", "~"))
+
+
+def _no_target(text: str, whole: str, place: str) -> SafetyPairsError:
+    """The error for a text that names nothing, with what to type instead."""
+    if address := _id_of(text):
+        return SafetyPairsError(f"{text!r} is no target; for that dataset write {address}")
+    before, at, after = whole.rpartition("@")
+    if at and before and place == whole and "/" not in after and "://" not in text:
+        return VersionMismatch(
+            f"{after!r} is not a version; expected three whole numbers such as {before}@1.2.0, or a folder ./{whole}"
+        )
+    if "/" not in place and place:
+        return SafetyPairsError(
+            f"{text!r} is no target: there is no folder of that name here; write ./{whole} for a folder, or "
+            f"org/{whole} for a dataset on the Hub"
+        )
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", place):
+        return SafetyPairsError(
+            f"{place!r} is no Hub id: an owner and a name have letters, digits, '_', '-' and '.', no '--' or '..', no "
+            f"'-' or '.' at an end and no '.git'; for a folder write ./{whole}"
+        )
+    folder = "pairs" if not whole or "://" in whole else whole
+    return SafetyPairsError(
+        f"{text!r} is no target; expected org/name on the Hub, or a local folder such as ./{folder}"
+    )
+
+
+def _id_of(address: str) -> str | None:
+    """`org/name` of the address of a dataset, with the version where it names one; None where it is no such address."""
+    found = _PAGE.fullmatch(address) or _URL.fullmatch(address)
+    if found is None or not is_hub_id(found[1]):
+        return None
+    try:
+        return f"{found[1]}@{parse(found[2] or '')}"
+    except PublishError:
+        return found[1]
