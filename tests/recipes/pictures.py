@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from recipes.squares import Painter, RedJudge
 
+from recipes.squares import Painter, RedJudge
 from safetypairs_hf.recipes import (
     Answer,
     Box,

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
-
 from safetypairs_hf.recipes import (
-    Box,
     Controls,
     Edited,
     Instruction,
@@ -46,9 +44,7 @@ class TraceJudge:
 
     name: str = "trace-judge"
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
+    def judge(self, images: Sequence[Picture], categories: object, regions: object) -> list[Verdict]:
         return [Verdict(0.9 if (image.pixels & 7).any() else 0.1) for image in images]
 
 
