@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 from _timing import Seconds, now, parsed, parser_of, ratio
 
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.evaluating.evaluate import run
+from safetypairs_hf.evaluating.data import open_data
+from safetypairs_hf.evaluating.evaluate import judge_data
 from safetypairs_hf.guards.base import ModelGuard
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.loading.images import images
@@ -122,7 +123,7 @@ def compare(guard: Any, arguments: argparse.Namespace, folder: Path) -> None:
             forward.reset()
             started = now()
             if name == "evaluate":
-                run(guard, data, folder / "ours.parquet", fresh=True, unit=arguments.unit)
+                judge_data(guard, open_data(data), folder / "ours.parquet", fresh=True, unit=arguments.unit)
             else:
                 naive(guard, data, folder / "naive.parquet", batch)
             seconds = now() - started

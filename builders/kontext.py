@@ -9,8 +9,7 @@ Licence:   because of the editor's, what this makes is not published in public b
            then records.
 Revisions: as in klein.py: a commit of each model is given by --set, and none is in this file.
 Needs:     as in klein.py, and a GPU with 40 GB: the editor's weights take 34.
-Cost:      not measured.
-Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
+Expected:  as in klein.py, cost and yield are not measured.
 
 Its other settings are those of `Settings` in safetypairs_hf/recipes/photographs.py.
 """
@@ -33,5 +32,5 @@ def recipe(
     gpu_gb: float = 40.0,
 ) -> Recipe:
     """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets."""
-    made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, shared.device)
+    made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, device=shared.device)
     return shared.recipe(made, editor_weights("kontext", editor, None), gpu_gb)

@@ -8,7 +8,7 @@ Models:    editor       Qwen/Qwen-Image-Edit-2511 (or -2509, by the same class),
 Revisions: as in klein.py: a commit of each model is given by --set, and none is in this file.
 Needs:     as in klein.py, and a GPU with 70 GB: the editor alone takes about 64 for an image of a megapixel.
 Cost:      not measured by us. Published, on an H200: 17.8 s an image at 50 steps.
-Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
+Expected:  as in klein.py.
 
 Its other settings are those of `Settings` in safetypairs_hf/recipes/photographs.py.
 """
@@ -37,9 +37,9 @@ def recipe(
     `batch_size` is. `editor_license`: where `editor` is none of the three.
     """
     made = (
-        QwenEditPlus(editor, editor_commit, steps, guidance, shared.device)
+        QwenEditPlus(editor, editor_commit, steps, guidance, device=shared.device)
         if plus
-        else QwenEdit(editor, editor_commit, steps, guidance, batch_size, shared.device)
+        else QwenEdit(editor, editor_commit, steps, guidance, batch_size, device=shared.device)
     )
     weights = editor_weights("qwen-image-edit-plus" if plus else "qwen-image-edit", editor, editor_license)
     return shared.recipe(made, weights, gpu_gb)

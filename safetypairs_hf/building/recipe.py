@@ -97,9 +97,13 @@ class LoadedRecipe:
     recipe: Recipe
 
     def resolved(self) -> dict[str, Any]:
-        """What `recipe.json` holds: every setting of every part, versions, the inputs' fingerprint, a hash of it all.
+        """Return what `recipe.json` holds: every setting of every part, versions, the inputs' fingerprint, and a hash.
 
-        `pairs` is beside the hash, not in it: a run may grow, and then holds every pair that it held before.
+        The hash is of all but `pairs`, because a run may grow and then holds every pair that it held before.
+
+        Raises:
+            RecipeError: a part has no description that is the same in every process (see `core.description`), or a
+                package that the recipe names is not installed.
         """
         inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
         described = describe(self.recipe)

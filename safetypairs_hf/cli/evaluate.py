@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from safetypairs_hf.cli.options import settings_option
+from safetypairs_hf.cli.options import settings_option, threshold_option
 from safetypairs_hf.core.errors import RunError
 
 
@@ -21,7 +21,7 @@ from safetypairs_hf.core.errors import RunError
 @click.option("--limit", type=click.IntRange(min=1), help="So many whole pairs, a random sample of them.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images the guard takes at once; its own by default.")
 @settings_option("guard")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
+@threshold_option
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
@@ -48,7 +48,8 @@ def command(
         --set model=./my-model --limit 50
     """
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
-    from safetypairs_hf.evaluating.evaluate import UnfinishedError, run
+    from safetypairs_hf.evaluating.data import open_data
+    from safetypairs_hf.evaluating.evaluate import UnfinishedError, judge_data
     from safetypairs_hf.guards.catalogue import make_guard
 
     judge = make_guard(guard, settings | ({"batch_size": str(batch_size)} if batch_size else {}))
@@ -59,7 +60,7 @@ def command(
         datasets.disable_progress_bars()
     try:
         with unit_bars() as progress:
-            work = run(judge, data, out, split, configs, limit=limit, fresh=fresh, progress=progress)
+            work = judge_data(judge, open_data(data, split, configs, limit), out, fresh=fresh, progress=progress)
     except KeyboardInterrupt:
         raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
     except UnfinishedError as left:  # this process did all of its share

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+threshold_option = click.option(
+    "--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe."
+)
+
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--threshold` and `--incomplete`, as `score` and `compare` take them."""
@@ -17,10 +21,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Pairs with one image only: refuse them, or leave them out and count them.",
     )
-    threshold = click.option(
-        "--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe."
-    )
-    return threshold(incomplete(command))
+    return threshold_option(incomplete(command))
 
 
 def settings_option(taker: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from safetypairs_hf.cli.options import threshold_option
+
 
 @click.group("results")
 def command() -> None:
@@ -22,7 +24,7 @@ def command() -> None:
 @click.argument("predictions", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("model_repo")
 @click.option("--data", required=True, metavar="TARGET@VERSION", help="The version, on the Hub, that was judged.")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
+@threshold_option
 @click.option("--pr", "pull_request", is_flag=True, help="Open a pull request; needs no right to write.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

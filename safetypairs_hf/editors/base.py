@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -40,23 +40,33 @@ class Batch:
         return [torch.Generator("cpu").manual_seed(seed) for seed in self.seeds]
 
 
+@dataclass(frozen=True)
 class PipelineEditor(ABC):
     """Edits images by a diffusers pipeline; see `records.Editor`.
 
-    A subclass is a frozen dataclass with the fields that are annotated here, a field `holds_model = True`, and
-    with the settings of its own that `_call` hands to the pipeline. Images of any size go in: those of one size
-    are edited together, at most `batch_size` at once, and every image comes back in its own size.
+    A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` hands to the
+    pipeline. Images of any size go in, and every image comes back in its own size. Images of one size are edited
+    together, at most `batch_size` at once where a subclass has that field, else one by one.
+
+    Args:
+        model: a folder, or a Hub id with `commit`.
+        device: "auto" is "cuda" if there is one, else "cpu".
     """
 
     LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
     _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
 
-    model: str  # a folder, or a Hub id with `commit`
-    commit: str | None
-    batch_size: int
-    device: str  # "auto" is "cuda" if there is one, else "cpu"
-    name: str
+    model: str
+    commit: str | None = None
+    _: KW_ONLY
+    device: str = "auto"
+    holds_model: bool = True
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """How rows and recipes name the editor; a field of every subclass."""
 
     @abstractmethod
     def _call(self, batch: Batch) -> Any:
@@ -125,10 +135,6 @@ class PipelineEditor(ABC):
         """Drop the pipeline and give its memory back; the next access loads it again."""
         let_go(self, "pipeline")
 
-    @property
-    def _batch_size(self) -> int:
-        return self.batch_size
-
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
 
@@ -171,7 +177,7 @@ class PipelineEditor(ABC):
             def of_size(batch: Sequence[int], size: Size = size) -> Sequence[Result]:
                 return work(batch, size)
 
-            results.update(zip(numbers, in_batches(numbers, self._batch_size, of_size), strict=True))
+            results.update(zip(numbers, in_batches(numbers, getattr(self, "batch_size", 1), of_size), strict=True))
         return [results[number] for number in range(len(images))]
 
 

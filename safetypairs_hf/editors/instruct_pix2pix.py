@@ -13,7 +13,6 @@ class InstructPix2Pix(PipelineEditor):
     """An editor; see `records.Editor`.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
         batch_size: images in a batch. A batch of 8 differs from single calls by at most 1 level of 255
             (0.01% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
     """
@@ -22,14 +21,11 @@ class InstructPix2Pix(PipelineEditor):
     PIPELINE = "StableDiffusionInstructPix2PixPipeline"
 
     model: str = "timbrooks/instruct-pix2pix"
-    commit: str | None = None
     steps: int = 20
     guidance: float = 7.5
     image_guidance: float = 1.5
     batch_size: int = 8
-    device: str = "auto"
     name: str = "instruct-pix2pix"
-    holds_model: bool = True
 
     @property
     def _multiple(self) -> int:

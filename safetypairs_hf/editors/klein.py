@@ -17,7 +17,6 @@ class Klein(PipelineEditor):
     """An editor; see `records.Editor`.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
         guidance: the distilled model is made for 1.0.
         batch_size: images in a batch. A batch of 8 differs from single calls by at most 1 level of 255
             (0.003% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
@@ -29,16 +28,13 @@ class Klein(PipelineEditor):
     PIPELINE = "Flux2KleinPipeline"
 
     model: str = "black-forest-labs/FLUX.2-klein-4B"
-    commit: str | None = None
     steps: int = 4
     guidance: float = 1.0
     batch_size: int = 8
     max_sequence_length: int = 512
     text_layers: tuple[int, ...] = (9, 18, 27)
-    device: str = "auto"
     compile_blocks: bool = False
     name: str = "klein"
-    holds_model: bool = True
 
     @property
     def _multiple(self) -> int:

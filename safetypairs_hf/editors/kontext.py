@@ -13,7 +13,6 @@ class Kontext(PipelineEditor):
     """An editor; see `records.Editor`.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
         batch_size: images in a batch. A batch of 4 differs from single calls by at most 1 level of 255
             (0.002% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
     """
@@ -22,14 +21,11 @@ class Kontext(PipelineEditor):
     PIPELINE = "FluxKontextPipeline"
 
     model: str = "black-forest-labs/FLUX.1-Kontext-dev"
-    commit: str | None = None
     steps: int = 28
     guidance: float = 2.5
     batch_size: int = 4
     max_sequence_length: int = 512
-    device: str = "auto"
     name: str = "kontext"
-    holds_model: bool = True
 
     @property
     def _multiple(self) -> int:

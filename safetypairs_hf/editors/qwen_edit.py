@@ -42,7 +42,7 @@ class QwenEditor(PipelineEditor):
 
 @dataclass(frozen=True)
 class QwenEdit(QwenEditor):
-    """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`.
+    """An editor; see `records.Editor`.
 
     Args:
         guidance: how much more the prompt counts than an empty one; above 1 each step runs the model twice.
@@ -53,13 +53,10 @@ class QwenEdit(QwenEditor):
     PIPELINE = "QwenImageEditPipeline"
 
     model: str = "Qwen/Qwen-Image-Edit"
-    commit: str | None = None
     steps: int = 50
     guidance: float = 4.0
     batch_size: int = 2
-    device: str = "auto"
     name: str = "qwen-image-edit"
-    holds_model: bool = True
 
     def _call(self, batch: Batch) -> Any:
         return self.pipeline(
@@ -75,7 +72,7 @@ class QwenEdit(QwenEditor):
 
 @dataclass(frozen=True)
 class QwenEditPlus(QwenEditor):
-    """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`; `guidance` as in QwenEdit.
+    """An editor; see `records.Editor`. `guidance` as in QwenEdit.
 
     The pipeline takes the images of a call as references for one prompt, so every image has a call of its own.
     """
@@ -83,16 +80,9 @@ class QwenEditPlus(QwenEditor):
     PIPELINE = "QwenImageEditPlusPipeline"
 
     model: str = "Qwen/Qwen-Image-Edit-2511"
-    commit: str | None = None
     steps: int = 40
     guidance: float = 4.0
-    device: str = "auto"
     name: str = "qwen-image-edit-plus"
-    holds_model: bool = True
-
-    @property
-    def _batch_size(self) -> int:
-        return 1
 
     def _call(self, batch: Batch) -> Any:
         return self.pipeline(

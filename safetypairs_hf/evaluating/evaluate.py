@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
-from safetypairs_hf.evaluating.data import open_data
+from safetypairs_hf.evaluating.data import Data, open_data
 from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
@@ -69,41 +69,41 @@ def evaluate(
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
-    run(guard, data, out, split, configs, limit=limit, unit=unit, fresh=fresh, progress=progress)
+    judge_data(guard, open_data(data, split, configs, limit), Path(out), unit=unit, fresh=fresh, progress=progress)
     return score_run(Path(out), threshold)
 
 
-def run(
+def judge_data(
     guard: Judge,
-    data: str | Dataset,
-    out: str | os.PathLike[str],
-    split: str = "test",
-    configs: Sequence[str] = ("default",),
+    data: Data,
+    out: Path,
     *,
-    limit: int | None = None,
     unit: int | None = None,
     fresh: bool = False,
     progress: Progress = lambda name, done, total: None,
 ) -> Work:
-    """`evaluate` without the figures: what there was to do, and how long it took."""
+    """Judge every image of opened data into the file `out`; see `evaluate`.
+
+    Returns:
+        How many images were judged, and how long it took; nothing where the file was there already.
+    """
     share = _share()
     if fresh and share.processes > 1:
         raise RunError(f"fresh with {share.processes} processes: each would remove what others did; delete {out} first")
     _take_gpu(guard, share)
-    opened = open_data(data, split, configs, limit)
     size = _whole_batches(guard, unit or UNIT)
-    units = opened.units(size)
-    parts = Parts(Path(out), identity_of(guard, opened, size), fresh=fresh)
+    units = data.units(size)
+    parts = Parts(out, identity_of(guard, data, size), fresh=fresh)
     if parts.joined:
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
     try:
-        work = judge_units(guard, opened, parts, units, mine, progress)
+        work = judge_units(guard, data, parts, units, mine, progress)
     except BaseException:
         if share.processes == 1:
             parts.give_up()
         raise
-    if not join(parts, opened, len(units)):
+    if not join(parts, data, len(units)):
         left = sum(not parts.has(n) for n in range(len(units)))
         raise UnfinishedError(
             f"{left} of {len(units)} units are left to other processes; the last one to end joins them in {out}, "

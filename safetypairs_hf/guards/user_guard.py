@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf.core.description import content_hash, describe, file_hash, source_hash
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.guards.base import Guard, dtype_on
 from safetypairs_hf.models.chat import as_pil
@@ -114,8 +114,10 @@ class OwnObject(Guard):
             raise RecipeError(f"{unknown}; {add}")
         try:
             return describe(self.inner) | _source_of(kind)
-        except (RecipeError, OSError, TypeError) as error:
+        except RecipeError as error:
             raise RecipeError(f"{unknown} ({error}); {add}") from error
+        except (OSError, TypeError) as error:
+            raise RecipeError(f"{unknown} (no file defines its class); {add}") from error
 
 
 def _source_of(kind: type) -> dict[str, Any]:
@@ -181,6 +183,8 @@ class OwnFunction(Guard):
             module, hashes = _run_file(where) if where.endswith(".py") else _import(where)
         except (ImportError, OSError) as error:
             raise RecipeError(f"{wrong}; it does not load: {error}") from error
+        except Exception as error:  # the user's code may raise anything
+            raise RecipeError(f"function = {self.function!r}: {where} does not load: {in_a_line(error)}") from error
         found = getattr(module, attribute, None)
         if not callable(found):
             raise RecipeError(f"{wrong}; {where} has no function {attribute!r}")

@@ -164,12 +164,8 @@ def test_an_editor_of_ones_own_is_its_fields_and_one_call(tmp_path: Path) -> Non
         LICENSE = "openrail"
         PIPELINE = "StableDiffusionInstructPix2PixPipeline"
 
-        model: str
-        commit: str | None = None
         batch_size: int = 2
-        device: str = "cpu"
         name: str = "brighter"
-        holds_model: bool = True
 
         @property
         def _multiple(self) -> int:

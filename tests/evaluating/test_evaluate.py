@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,6 +224,21 @@ def test_a_guard_that_cannot_say_what_it_is(squares: str) -> None:
     ):
         evaluate(Set(model=object()), squares, OUT)
     assert not list(Path().glob("green*"))
+
+
+def test_a_guard_of_a_notebook_needs_a_revision(squares: str) -> None:
+    """What is typed has no file whose hash could tell one state of it from another."""
+    typed = (
+        "from dataclasses import dataclass\n"
+        "import safetypairs_hf as sp\n"
+        "@dataclass\nclass Typed:\n    name: str = 'typed'\n    def judge(self, images, *_): return []\n"
+        f"sp.evaluate(Typed(), {squares!r}, 'green.parquet')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", typed], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith(
+        "a run cannot tell whether the guard 'typed' has changed (no file defines its class); add an attribute "
+        "`revision` to Typed, a text that you change when its answers do"
+    )
 
 
 def test_what_a_guard_of_the_users_says_of_itself(squares: str) -> None:

@@ -68,6 +68,14 @@ def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
     assert guard.identity() == other.identity() != before
 
 
+@pytest.mark.parametrize("text", ["def judge(:", "1 / 0"])
+def test_a_file_that_does_not_load(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(RecipeError, match=r"mine\.py does not load: (SyntaxError|ZeroDivisionError): ") as caught:
+        judge(OwnFunction(f"{tmp_path / 'mine.py'}:judge"), pictures(1))
+    assert "\n" not in str(caught.value)
+
+
 def hash_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
