@@ -182,26 +182,19 @@ class _Published:
 
 def _newest(target: str) -> Edition | None:
     """The newest version of a published dataset; None if nothing is published there yet."""
-    from safetypairs_hf.dataset.store.local_store import LocalStore
-    from safetypairs_hf.dataset.store.open_store import open_published
+    from safetypairs_hf.core.hub import is_missing
+    from safetypairs_hf.core.target_name import parse_place
+    from safetypairs_hf.dataset.store.open_store import store_of
 
-    published = open_published(target)
-    if isinstance(published, LocalStore) and not Path(published.name).expanduser().exists():
+    name = parse_place(target)
+    if name.is_folder and not name.path.is_dir():
         return None
     try:
-        return published.newest()
+        return store_of(name).newest()
     except HubUnavailable as error:
-        if _is_missing(error):
+        if is_missing(error):
             return None
         raise
-
-
-def _is_missing(error: HubUnavailable) -> bool:
-    """Whether the Hub said that there is no such repo, or none that this token may see."""
-    from huggingface_hub import errors
-
-    cause = error.__cause__
-    return isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError)
 
 
 def _ways(pixels: Pixels) -> Iterator[Pixels]:

@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
 
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.records import Answer, Box, Candidate, Edited, Instruction, Picture, Reject, Verdict
+from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
+from safetypairs_hf.recipes import (
+    Answer,
+    Box,
+    Candidate,
+    Edited,
+    Instruction,
+    Judging,
+    Picture,
+    Recipe,
+    Reject,
+    Selection,
+    Verdict,
+)
 
 
 def twice(number: int) -> int:
