@@ -9,13 +9,13 @@ any pixel, and the mean over all, in levels of 255. tests/editors holds each edi
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _timing import parsed, parser_of
 from editing import pictures, where
 
 from safetypairs_hf.core.records import Edited, Instruction, Pixels
@@ -52,7 +52,7 @@ def edited(editor: Any, size: int, count: int) -> tuple[list[Pixels], int]:
 def compare(name: str, editor: Any, size: int, count: int) -> None:
     together, fitted = edited(editor, size, count)
     one = replace(editor, batch_size=1) if hasattr(editor, "batch_size") else editor
-    one.__dict__["_pipeline"] = editor._pipeline  # one copy of the weights serves both
+    one.__dict__["pipeline"] = editor.pipeline  # one copy of the weights serves both
     apart, _ = edited(one, size, count)
     differences = np.stack([np.abs(a.astype(int) - b) for a, b in zip(together, apart, strict=True)])
     print(
@@ -62,13 +62,13 @@ def compare(name: str, editor: Any, size: int, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--editor", choices=EDITORS)
     parser.add_argument("--model", help="a folder or a Hub id; none = small random weights")
     parser.add_argument("--commit")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--size", type=int, default=64)
-    chosen = parser.parse_args()
+    chosen = parsed(parser, editor="klein", batch=2)
     print(f"images of {chosen.size} x {chosen.size}, on {where()}")
     for name in [chosen.editor] if chosen.editor else EDITORS:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Scoring and comparing many guards, beside the same p values from scipy (and statsmodels, where it is) in one run.
 
-    python benchmarks/comparing.py [--large] [--files] [--repeats 5]
+    python benchmarks/comparing.py [--large] [--files] [--guards 20] [--pairs 1510] [--repeats 5]
 
 Ours: `compare_many` from rows to the table: every guard's rows checked and paired, all of its figures with a bootstrap
 interval over groups, and for each two guards the difference with its paired bootstrap interval, the exact McNemar p
@@ -12,17 +12,14 @@ Peers, on outcomes that are paired and aligned already, outside their clock: the
 another (`scipy.stats.binomtest`; `statsmodels.stats.contingency_tables.mcnemar`), which must equal ours; and the
 interval of one contest as a script writes it, 2,000 draws of all groups, times the number of contests.
 
-Times are the best of the repeats; the seconds of our processor time are shown too, since other work on the machine
-stretches the clock.
+Times are the best of the repeats, and ratios are of CPU time.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from _timing import Seconds, best, least, parsed, parser_of, ratio, timed
 
 from safetypairs_hf.metric.compare_many import ManyComparison, compare_many
 from safetypairs_hf.taxonomy.categories import SLUGS
@@ -58,18 +56,7 @@ def guards_of(k: int, n: int, *, grouped: bool) -> dict[str, pa.Table]:
     return found
 
 
-def timed(call: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
-    """Best wall seconds, best processor seconds, and what the last call gave."""
-    wall, processor, given = [], [], None
-    for _ in range(repeats):
-        begin, used = time.perf_counter(), time.process_time()
-        given = call()
-        wall.append(time.perf_counter() - begin)
-        processor.append(time.process_time() - used)
-    return min(wall), min(processor), given
-
-
-def peers(many: ManyComparison, guards: dict[str, pa.Table], repeats: int) -> None:
+def peers(many: ManyComparison, ours: Seconds, guards: dict[str, pa.Table], repeats: int) -> None:
     correct = {}
     for name, table in guards.items():
         said = table.column("score").to_numpy() >= 0.5
@@ -84,9 +71,11 @@ def peers(many: ManyComparison, guards: dict[str, pa.Table], repeats: int) -> No
         return found
 
     for label, test in tests():
-        seconds, _, found = timed(lambda test=test: p_values(test), min(repeats, 2))
+        each = [timed(lambda test=test: p_values(test)) for _ in range(min(repeats, 2))]
+        seconds, found = least(took for took, _ in each), each[0][1]
         worst = max(abs(one.mcnemar_p - p) for one, p in zip(contests, found, strict=True))
-        print(f"  peer, {label + ', p values only':<48}{seconds:9.3f} s   farthest from ours {worst:.1e}")
+        print(f"  peer, {label + ', p values only':<48}{seconds}   {ratio(seconds, ours, models=False)}")
+        print(f"    the p value farthest from ours {worst:.1e}")
     if "group" in next(iter(guards.values())).column_names:
         group = np.unique(next(iter(guards.values())).column("group").to_numpy()[::2], return_inverse=True)[1]
         gain = np.bincount(group, weights=correct[contests[0].a].astype(float) - correct[contests[0].b])
@@ -100,9 +89,11 @@ def peers(many: ManyComparison, guards: dict[str, pa.Table], repeats: int) -> No
                 figures.append(gain[drawn].sum() / size[drawn].sum())
             return np.quantile(figures, (0.025, 0.975))
 
-        seconds, _, found = timed(interval, 1)
+        seconds, found = timed(interval)
+        seconds = Seconds(seconds.cpu * len(contests), seconds.wall * len(contests))
         low, high = contests[0].difference_ci
-        print(f"  peer, {'one interval by drawing groups, times contests':<48}{seconds * len(contests):9.3f} s")
+        label = "one interval by drawing groups, times contests"
+        print(f"  peer, {label:<48}{seconds}   {ratio(seconds, ours, models=False)}")
         print(f"    its ends {found[0]:+.4f} {found[1]:+.4f}, ours {low:+.4f} {high:+.4f}")
 
 
@@ -132,27 +123,30 @@ def measure(k: int, n: int, repeats: int, *, grouped: bool, files: bool, with_pe
             for name, table in guards.items():
                 given[name] = Path(folder) / f"{name}.parquet"
                 pq.write_table(table, given[name])
-        wall, processor, many = timed(lambda: compare_many(given), repeats)
+        seconds = best(lambda: compare_many(given), repeats)
+        many = compare_many(given)
     label = "compare_many, from Parquet files" if files else "compare_many, from Arrow tables"
-    print(f"  {label:<54}{wall:9.3f} s   processor {processor:.3f} s")
+    print(f"  {label:<54}{seconds}")
     status = Path("/proc/self/status")
     if status.is_file():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         print(f"  peak memory so far {int(peak.split()[1]) / 1024:,.0f} MB")
     if with_peers:
-        peers(many, guards, repeats)
+        peers(many, seconds, guards, repeats)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--large", action="store_true", help="100 guards on 100,000 pairs too")
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--guards", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=1_510)
     parser.add_argument("--repeats", type=int, default=5)
-    given = parser.parse_args()
+    given = parsed(parser, guards=3, pairs=60, repeats=1)
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{os.cpu_count()} cores{busy}")
     for grouped in (True, False):
-        measure(20, 1_510, given.repeats, grouped=grouped, files=given.files, with_peers=True)
+        measure(given.guards, given.pairs, given.repeats, grouped=grouped, files=given.files, with_peers=True)
     if given.large:
         measure(100, 100_000, 1, grouped=True, files=given.files, with_peers=True)
 

@@ -6,20 +6,18 @@ MODEL is a folder or a Hub id with --commit; by default the real pipeline at sma
 CPU is as busy with one image as with eight, so there the ratio is about 1 and only the difference tells something; give
 real weights, a GPU and --size 1024 for what a batch is worth.
 
-Both ways go through `Klein.edit` with the same images, prompts and seeds, in one process, in turns; the medians are
-compared. The difference is the largest of any pixel, in levels of 255.
+Both ways go through `Klein.edit` with the same images, prompts and seeds, in one process, in turns; the least of each
+is compared, in CPU time, or on a GPU in wall time. The difference is the largest of any pixel, in levels of 255.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from _timing import Seconds, least, on_gpu, parsed, parser_of, ratio, timed
 
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels
@@ -35,48 +33,46 @@ def pictures(count: int, size: int) -> list[Picture]:
     return made
 
 
-def timed(editor: Klein, images: list[Picture]) -> tuple[float, list[Pixels], int]:
-    """Seconds, the edited images, and the largest batch that fitted."""
+def edited(editor: Klein, images: list[Picture]) -> tuple[Seconds, list[Pixels], int]:
+    """How long it took, the edited images, and the largest batch that fitted."""
     instructions = [Instruction("", f"Paint square {number % 3} green.", None) for number in range(len(images))]
     for image in images:
         _ = image.pixels  # decoded outside the clock
-    start = time.perf_counter()
-    answers = editor.edit(images, instructions, range(len(images)))
-    seconds = time.perf_counter() - start
-    edited = [answer for answer in answers if isinstance(answer, Edited)]
-    if len(edited) != len(answers):
+    seconds, answers = timed(lambda: editor.edit(images, instructions, range(len(images))))
+    good = [answer for answer in answers if isinstance(answer, Edited)]
+    if len(good) != len(answers):
         raise SystemExit(f"the editor refused images: {[each for each in answers if not isinstance(each, Edited)][:1]}")
-    return seconds, [each.pixels for each in edited], max(each.batch for each in edited)
+    return seconds, [each.pixels for each in good], max(each.batch for each in good)
 
 
 def compare(editor: Klein, images: list[Picture], repeats: int) -> None:
     single = replace(editor, batch_size=1)
-    single.__dict__["_pipeline"] = editor._pipeline  # one copy of the weights serves both
-    timed(editor, images[: editor.batch_size])  # warms up
-    timed(single, images[:1])
+    single.__dict__["pipeline"] = editor.pipeline  # one copy of the weights serves both
+    edited(editor, images[: editor.batch_size])  # warms up
+    edited(single, images[:1])
     batched, alone = [], []
     for _ in range(repeats):
-        seconds, together, fitted = timed(editor, images)
+        seconds, together, fitted = edited(editor, images)
         batched.append(seconds)
-        seconds, apart, _ = timed(single, images)
+        seconds, apart, _ = edited(single, images)
         alone.append(seconds)
     difference = max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(together, apart, strict=True))
-    one, many = len(images) / statistics.median(alone), len(images) / statistics.median(batched)
+    one, many = least(alone), least(batched)
     height, width = images[0].pixels.shape[:2]
-    print(f"{len(images)} images of {width} x {height}, {editor.steps} steps, median of {repeats}, on {where()}")
-    print(f"  one by one          {one:8.2f} images a second")
-    print(f"  in batches of {fitted:<5} {many:8.2f} images a second   {many / one:.2f}x")
+    print(f"{len(images)} images of {width} x {height}, {editor.steps} steps, least of {repeats}, on {where()}")
+    print(f"  one by one          {one}   {len(images) / one.wall:8.2f} images a second")
+    print(f"  in batches of {fitted:<5} {many}   {len(images) / many.wall:8.2f} images a second   {ratio(one, many)}")
     print(f"  largest difference  {difference:8d} levels of 255")
 
 
 def where() -> str:
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"a CPU, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name() if on_gpu() else f"a CPU, {torch.get_num_threads()} threads"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("model", nargs="?", help="a folder or a Hub id; none = small random weights")
     parser.add_argument("--commit")
     parser.add_argument("--batch", type=int, default=8)
@@ -84,7 +80,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    chosen = parser.parse_args()
+    chosen = parsed(parser, batch=2, images=2, steps=1, repeats=1)
     images = pictures(chosen.images, chosen.size)
     if chosen.model:
         editor = Klein(chosen.model, chosen.commit, steps=chosen.steps, batch_size=chosen.batch)

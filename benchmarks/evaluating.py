@@ -6,9 +6,10 @@ GUARD: a name of the catalogue; without it, `chat-vlm` on a small LLaVA with ran
 `--width`). Peer: for each batch, the rows of `sp.images(dataset)` are decoded by `datasets`, encoded as the guard takes
 them, and judged; rows are written at the end. Ours: `evaluate`, which reads, decodes, prepares and writes beside the
 model, and hashes every file first. Both take the same batches, in turn, in one process, after one batch to warm up; the
-best of the repeats is taken. What comes of it: images a second, their ratio, and the share of the time that the model
-was at its forward pass: of the whole run, and from its first forward pass to the end of its last one, which a longer
-run comes close to. `--threads`: the cores that the model has on a CPU, where it would else take those that prepare.
+best of the repeats is taken. What comes of it: images a second, the ratio of CPU time and that of wall time, and the
+share of the wall time that the model was at its forward pass: of the whole run, and from its first forward pass to the
+end of its last one, which a longer run comes close to. `--threads`: the cores that the model has on a CPU, where it
+would else take those that prepare.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from _timing import Seconds, now, parsed, parser_of, ratio
 
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.evaluating.evaluate import run
+from safetypairs_hf.guards.base import ModelGuard
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.loading.images import images
 from safetypairs_hf.taxonomy.categories import SLUGS
@@ -79,10 +82,9 @@ class Forward:
     """Seconds in the forward passes of a guard's model, by hooks; stays 0 where there is no model of torch."""
 
     def __init__(self, guard: Any) -> None:
-        model = guard._chat.model if hasattr(guard, "_chat") else getattr(guard, "_loaded", [None])[-1]
-        if model is not None:
-            model.register_forward_pre_hook(lambda *_: self._start())
-            model.register_forward_hook(lambda *_: self._stop())
+        if isinstance(guard, ModelGuard):
+            guard.loaded.model.register_forward_pre_hook(lambda *_: self._start())
+            guard.loaded.model.register_forward_hook(lambda *_: self._stop())
         self.reset()
 
     def reset(self) -> None:
@@ -114,27 +116,28 @@ def compare(guard: Any, arguments: argparse.Namespace, folder: Path) -> None:
     count, batch = 2 * arguments.pairs, arguments.batch_size
     naive(guard, data.select(range(batch // 2)), folder / "warm.parquet", batch)
     forward = Forward(guard)
-    best: dict[str, tuple[float, float, float]] = {}
+    best: dict[str, tuple[Seconds, float, float]] = {}
     for _ in range(arguments.repeats):
         for name in ("naive loop", "evaluate"):
             forward.reset()
-            started = time.perf_counter()
+            started = now()
             if name == "evaluate":
                 run(guard, data, folder / "ours.parquet", fresh=True, unit=arguments.unit)
             else:
                 naive(guard, data, folder / "naive.parquet", batch)
-            seconds = time.perf_counter() - started
-            best[name] = min(
-                best.get(name, (float("inf"), 0.0, 0.0)), (seconds, forward.seconds / seconds, forward.between)
-            )
+            seconds = now() - started
+            found = (seconds, forward.seconds / seconds.wall, forward.between)
+            best[name] = min(best.get(name, found), found)
     print(f"{guard.name}, {count} images of {arguments.size} x {arguments.size}, batches of {batch}")
     for name, (seconds, of_all, between) in best.items():
-        print(f"{name:<12}{count / seconds:8.2f} images/s   forward pass {of_all:6.1%}, once begun {between:6.1%}")
-    print(f"ratio {best['naive loop'][0] / best['evaluate'][0]:.2f}x")
+        print(f"{name:<12}{seconds}{count / seconds.wall:9.2f} images/s   ", end="")
+        print(f"forward pass {of_all:6.1%} of the wall time, once begun {between:6.1%}")
+    one, other = best["naive loop"][0], best["evaluate"][0]
+    print(f"{ratio(one, other)}, {one.wall / other.wall:.2f}x in wall time")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("guard", nargs="?", default="")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--pairs", type=int, default=64)
@@ -145,7 +148,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="the model's, on a CPU; 0 for all cores")
-    arguments = parser.parse_args()
+    arguments = parsed(parser, pairs=2, size=64, batch_size=2, unit=2, repeats=1)
     if arguments.threads:
         import torch
 

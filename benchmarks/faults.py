@@ -16,7 +16,6 @@ arrived: none by LFS; by Xet what lay in xorbs that no shard named yet, which no
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import os
 import re
@@ -31,6 +30,7 @@ if "HF_HOME" not in os.environ:  # publishers are processes of their own, which 
     atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from _timing import parsed, parser_of
 from fault_proxy import CALLED, ONCE, ONWARDS
 from fault_table import Outcome, run_cases, scenarios
 
@@ -39,13 +39,14 @@ NAMES = {"before": "killed, request not sent", "after": "killed, answer not read
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = parser_of(__doc__)
     parser.add_argument("--xet", action="store_true")
     parser.add_argument("--workers", type=int, default=8)
-    options = parser.parse_args()
+    options = parsed(parser, workers=1)
+    choose = few if options.smoke else every
     with tempfile.TemporaryDirectory(prefix="safetypairs-faults-") as folder:
-        for scenario in scenarios(Path(folder)):
-            outcomes = run_cases(scenario, Path(folder), every, options.xet, options.workers)
+        for scenario in scenarios(Path(folder))[: 1 if options.smoke else None]:
+            outcomes = run_cases(scenario, Path(folder), choose, options.xet, options.workers)
             print(f"\n{scenario.name} release, {'Xet' if options.xet else 'LFS'}")
             print_table(outcomes)
 
@@ -53,6 +54,11 @@ def main() -> None:
 def every(requests: list[str]) -> list[tuple[str, int]]:
     faults = (*ONCE, *ONWARDS, *CALLED)
     return [("full disk", 0), *((fault, n) for n in range(1, len(requests) + 1) for fault in faults)]
+
+
+def few(requests: list[str]) -> list[tuple[str, int]]:
+    """One passing harm in the middle of the publish."""
+    return [(ONCE[0], len(requests) // 2)]
 
 
 def print_table(outcomes: list[Outcome]) -> None:

@@ -14,18 +14,17 @@ there both take one image at a time; a second line has ours in batches.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from _timing import Seconds, least, parsed, parser_of, ratio, timed
 
 from safetypairs_hf.taxonomy.categories import SLUGS
 
@@ -41,7 +40,7 @@ def publish_icons(folder: Path, pairs: int) -> str:
     from safetypairs_hf.publishing.open_target import parse_target
     from safetypairs_hf.publishing.publish import publish
 
-    build(load_recipe("icons", {"pairs": str(pairs), "test_fraction": "1.0"}), str(folder / "run"))
+    build(load_recipe("icons", {"pairs": str(pairs), "test_fraction": "1.0"}), str(folder / "run"), workers=1)
     target = str(folder / "pairs")
     publish(open_run(str(folder / "run")), parse_target(target), parse("1.0.0"))
     return f"{target}@1.0.0"
@@ -122,35 +121,34 @@ def scores_apart(run: Path, file: Path) -> str:
 def compare(name: str, known: tuple[dict[str, Any], Callable[[int], Any]], data: str, folder: Path, given: Any) -> None:
     model, make = known
     sizes = [1, given.batch_size] if name in ONE_BY_ONE else [given.batch_size]
-    best = [float("inf")] * (1 + len(sizes))
+    took: list[list[Seconds]] = []
     for turn in range(given.repeats + 1):
-        limit = None if turn else LIMIT
+        limit = None if turn else min(LIMIT, given.pairs)
         out = Path(tempfile.mkdtemp(dir=folder))
-        seconds = []
-        begin = time.perf_counter()
-        run = through_geh(model, data, out, sizes[0], limit)
-        seconds.append(time.perf_counter() - begin)
+        seconds, run = timed(lambda out=out, limit=limit: through_geh(model, data, out, sizes[0], limit))
+        turns = [seconds]
         for size in sizes:
-            begin = time.perf_counter()
-            file = ours(make(size), data, out / str(size), limit)
-            seconds.append(time.perf_counter() - begin)
+            mine = out / str(size)
+            seconds, file = timed(lambda mine=mine, limit=limit, size=size: ours(make(size), data, mine, limit))
+            turns.append(seconds)
         if turn:
-            best = [min(pair) for pair in zip(best, seconds, strict=True)]
-    rates = [2 * given.pairs / each for each in best]
-    for size, rate in zip(sizes, rates[1:], strict=True):
-        told = f"batches of {size:3d}   evaluate {rate:8.2f} images/s   ratio {rate / rates[0]:5.2f}x"
-        print(f"{name}: geh, batches of {sizes[0]:3d} {rates[0]:8.2f} images/s   {told}")
+            took.append(turns)
+    peer, *rest = (least(each) for each in zip(*took, strict=True))
+    images = 2 * given.pairs
+    for size, best in zip(sizes, rest, strict=True):
+        print(f"{name}: geh, batches of {sizes[0]:3d} {images / peer.wall:8.2f} images/s   ", end="")
+        print(f"batches of {size:3d}   evaluate {images / best.wall:8.2f} images/s   {ratio(peer, best)}")
     print(f"  {scores_apart(run, file)}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--guards", default="classifier,llama-guard-3-vision")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=2)
-    given = parser.parse_args()
+    given = parsed(parser, pairs=2, guards="classifier", batch_size=2, repeats=1)
     if importlib.util.find_spec("guard_eval_harness") is None:
         sys.exit("benchmarks/harness.py: geh is not here; pip install geh==0.2.1")
     import datasets

@@ -7,19 +7,20 @@ the language model of which has `--width` and `--layers`. Peer: `GeneratedYesNo`
 which writes up to a limit of tokens greedily, with a cache, and has its first word read. Ours: `ChatVLM`, one forward
 pass and nothing written. The end of an answer is kept from coming, for a guard with a rationale writes on;
 `--let-end` lets it come. Both take the same batches, in turn, in one process, after one batch each to warm up; the
-best of the repeats is taken. What comes of it is images a second, and the ratio: high where a step of decoding costs
-much beside the prompt (a GPU, small batches), low where the prompt itself is what costs (a large model on a CPU).
+best of the repeats is taken. What comes of it is images a second, and the ratio of CPU time, or on a GPU of wall time:
+high where a step of decoding costs much beside the prompt (a GPU, small batches), low where the prompt itself is what
+costs (a large model on a CPU).
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _timing import Seconds, least, parsed, parser_of, ratio, timed
 
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture
@@ -54,10 +55,8 @@ def widened(folder: Path, width: int, layers: int) -> Path:
     return folder
 
 
-def seconds(guard: Any, images: list[Picture], categories: list[str]) -> float:
-    begin = time.perf_counter()
-    guard.judge(images, categories, [None] * len(images))
-    return time.perf_counter() - begin
+def seconds(guard: Any, images: list[Picture], categories: list[str]) -> Seconds:
+    return timed(lambda: guard.judge(images, categories, [None] * len(images)))[0]
 
 
 def compare(arguments: argparse.Namespace, model: str) -> None:
@@ -66,34 +65,34 @@ def compare(arguments: argparse.Namespace, model: str) -> None:
     ours = ChatVLM(model, commit=arguments.commit, least_mass=0.0)
     images = plain(arguments.images, arguments.size)
     categories = [SLUGS[number % 9] for number in range(len(images))]
-    weights = sum(each.numel() for each in ours._chat.model.parameters())
-    tokens = ours._chat.inputs(images[:1], [question(categories[0])])["input_ids"].shape[1]
+    weights = sum(each.numel() for each in ours.loaded.model.parameters())
+    tokens = ours.loaded.inputs(images[:1], [question(categories[0])])["input_ids"].shape[1]
     print(
-        f"{weights / 1e6:.1f}M parameters on {ours._chat.device}, {torch.get_num_threads()} threads; {len(images)} "
+        f"{weights / 1e6:.1f}M parameters on {ours.loaded.device}, {torch.get_num_threads()} threads; {len(images)} "
         f"images of {arguments.size} pixels a side, prompts of {tokens} tokens or so"
     )
     for limit in arguments.limits:
         if not arguments.let_end:
-            ours._chat.model.generation_config.min_new_tokens = limit
+            ours.loaded.model.generation_config.min_new_tokens = limit
         for size in arguments.batch_sizes:
-            one, written = rates(arguments, ours._chat, limit, size, (images, categories))
-            print(f"  batches of {size:3d}: one forward pass {one:8.2f} images/s", end="")
-            print(f"   generate up to {limit} tokens and parse {written:8.2f} images/s   ratio {one / written:5.1f}x")
+            one, written = rates(arguments, ours.loaded, limit, size, (images, categories))
+            print(f"  batches of {size:3d}: one forward pass {len(images) / one.wall:8.2f} images/s", end="")
+            print(f"   generate up to {limit} tokens and parse {len(images) / written.wall:8.2f} images/s", end="")
+            print(f"   {ratio(written, one)}")
 
 
 def rates(
     arguments: argparse.Namespace, chat: Chat, limit: int, size: int, asked: tuple[list[Picture], list[str]]
-) -> tuple[float, float]:
-    """Images a second of both, the same weights in memory once."""
+) -> tuple[Seconds, Seconds]:
+    """How long both take, with the same weights in memory once."""
     shared = {"commit": arguments.commit, "batch_size": size, "least_mass": 0.0}
     guards = (ChatVLM("shared", **shared), GeneratedYesNo("shared", **shared, limit=limit))
-    best = [float("inf")] * 2
     for guard in guards:
-        guard.__dict__["_chat"] = chat
+        guard.__dict__["loaded"] = chat
         seconds(guard, *(each[:size] for each in asked))
-    for _ in range(arguments.repeats):
-        best = [min(old, seconds(guard, *asked)) for old, guard in zip(best, guards, strict=True)]
-    return len(asked[0]) / best[0], len(asked[0]) / best[1]
+    took = [[seconds(guard, *asked) for guard in guards] for _ in range(arguments.repeats)]
+    ours, peer = (least(each) for each in zip(*took, strict=True))
+    return ours, peer
 
 
 def numbers(text: str) -> list[int]:
@@ -101,7 +100,7 @@ def numbers(text: str) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("model", nargs="?", default="")
     parser.add_argument("--commit")
     parser.add_argument("--images", type=int, default=32)
@@ -112,7 +111,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--let-end", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parsed(parser, images=2, batch_sizes=[2], limits=[2], repeats=1)
     if arguments.model:
         compare(arguments, arguments.model)
         return

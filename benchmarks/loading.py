@@ -1,45 +1,47 @@
 """Loading a published dataset of 1,510 pairs, beside `imagefolder` on the same images.
 
-Method: one process a measurement, fresh caches, alternating, median of 3. `imagefolder` has the same PNG files as
-<split>/<pair_id>-<member>.png with a metadata.csv of pair id, reference and category. Timed inside the process after
-`import datasets`: the first load_dataset, a second one (from the cache), and decoding every image of the test split.
+    python benchmarks/loading.py [--pairs 1510] [--repeats 3]
+
+Method: one process a measurement, fresh caches, alternating, best of the repeats. `imagefolder` has the same PNG files
+as <split>/<pair_id>-<member>.png with a metadata.csv of pair id, reference and category. Measured inside the process
+after `import datasets`: the first load_dataset, a second one (from the cache), and decoding every image of the test
+split. Ratios are of CPU time, all threads together.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-REPEATS = 3
+from _timing import Seconds, last_json, least, parsed, parser_of, ratio, safetypairs
 
 MEASURE = """
 import json, sys, time
 import datasets
 datasets.disable_progress_bars()
 def clock(work):
-    start = time.perf_counter(); result = work(); return time.perf_counter() - start, result
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return (time.process_time() - cpu, time.perf_counter() - wall), result
 arguments, columns = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 first, _ = clock(lambda: datasets.load_dataset(*arguments, split="test", cache_dir=sys.argv[3]))
 again, data = clock(lambda: datasets.load_dataset(*arguments, split="test", cache_dir=sys.argv[3]))
 def decode():
     return sum(row[column].load() is not None for row in data for column in columns)
 seconds, images = clock(decode)
-print(json.dumps([first, again, images / seconds, images]))
+print(json.dumps([images, first, again, seconds]))
 """
 
 
-def measure(arguments: list[str], columns: list[str]) -> list[float]:
-    """[first load in s, second load in s, images decoded a second, images]"""
+def measure(arguments: list[str | None], columns: list[str]) -> tuple[int, list[Seconds]]:
+    """The images of the test split; and the first load, the second one, and the decoding of all images."""
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-c", MEASURE, json.dumps(arguments), json.dumps(columns), cache]
-        result: list[float] = json.loads(subprocess.check_output(command).splitlines()[-1])
-    return result
+        images, *times = last_json([sys.executable, "-c", MEASURE, json.dumps(arguments), json.dumps(columns), cache])
+    return images, [Seconds(*each) for each in times]
 
 
 def export(dataset: Path, folder: Path) -> None:
@@ -60,28 +62,30 @@ def export(dataset: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=1510)
-    chosen = parser.parse_args()
+    parser.add_argument("--repeats", type=int, default=3)
+    chosen = parsed(parser, pairs=9, repeats=1)
     with tempfile.TemporaryDirectory() as scratch:
         run, dataset, images = f"{scratch}/run", Path(scratch) / "safetypairs", Path(scratch) / "images"
-        command = [sys.executable, "-m", "safetypairs_hf"]
         for words in (
             ["build", "icons", "--out", run, "--pairs", str(chosen.pairs)],
             ["publish", run, str(dataset), "--version", "1.0.0"],
         ):
-            subprocess.run([*command, *words], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(safetypairs(*words), check=True, stdout=subprocess.DEVNULL)
         export(dataset, images)
         ours, theirs = [], []
-        for _ in range(REPEATS):
-            ours.append(measure([str(dataset)], ["unsafe_image", "safe_image"]))
-            theirs.append(measure(["imagefolder", None, str(images)], ["image"]))  # type: ignore[list-item]
-    one, two = ([statistics.median(run) for run in zip(*runs, strict=True)] for runs in (ours, theirs))
-    assert one[3] == two[3], "both decode the same images"
-    print(f"{chosen.pairs:,} pairs, the test split of {int(one[3]):,} images, median of {REPEATS}")
-    print(f"  first load_dataset      ours {one[0]:7.2f} s    imagefolder {two[0]:7.2f} s    {two[0] / one[0]:.1f}x")
-    print(f"  load_dataset again      ours {one[1]:7.2f} s    imagefolder {two[1]:7.2f} s    {two[1] / one[1]:.1f}x")
-    print(f"  images decoded a second ours {one[2]:7.0f}      imagefolder {two[2]:7.0f}      {one[2] / two[2]:.1f}x")
+        for _ in range(chosen.repeats):
+            count, times = measure([str(dataset)], ["unsafe_image", "safe_image"])
+            ours.append(times)
+            other, times = measure(["imagefolder", None, str(images)], ["image"])
+            theirs.append(times)
+            assert count == other, "both decode the same images"
+    print(f"{chosen.pairs:,} pairs, the test split of {count:,} images, best of {chosen.repeats}")
+    steps = ("first load_dataset", "load_dataset again", "decode every image")
+    for step, mine, peers in zip(steps, zip(*ours, strict=True), zip(*theirs, strict=True), strict=True):
+        one, two = least(mine), least(peers)
+        print(f"  {step:<20} ours {one}   imagefolder {two}   {ratio(two, one, models=False)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What the manifest of very many pairs costs: making and writing it, reading it, and the difference of two.
 
+    python benchmarks/manifests.py [--pairs 100000]
+
 Method: synthetic pairs (random hashes, 100 a file, nine categories). The second version lacks 1 pair in 100, has 1
 in 200 relabelled, 1 in 200 edited again, 1 in 100 reviewed, and 5 in 100 more. Every step runs in a fresh interpreter,
-which prints the seconds of the step and its own VmHWM; the first line is an interpreter with all loaded, nothing done.
-The peer of `diff` is an outer merge of the two tables on the pair id with pandas, which tells added and removed alone.
+which prints the time of the step and its own VmHWM; the first line is an interpreter with all loaded, nothing done.
+The peer of `diff` is an outer merge of the two tables on the pair id with pandas, which tells added and removed alone;
+the ratio is of CPU time, all threads together.
 The counts that `diff` gives are checked against how the second version was made.
 """
 
@@ -12,13 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from _timing import Seconds, last_json, parsed, parser_of, ratio, timed
 
 A_FILE = 100
 CHANGES = {"removed": 100, "relabelled": 200, "re-edited": 200, "re-reviewed": 100}  # one pair in so many
@@ -65,7 +68,7 @@ def entries(pairs: int, changed: bool) -> Iterator[Any]:
 
 
 def nothing(folder: Path, pairs: int) -> str:
-    import safetypairs_hf.publishing.diff  # noqa: F401
+    import safetypairs_hf.versions.diff  # noqa: F401
 
     return ""
 
@@ -133,18 +136,16 @@ STEPS = {
 
 def run(step: str, folder: Path, pairs: int) -> None:
     """One step, in this process."""
-    start = time.perf_counter()
-    said = STEPS[step](folder, pairs)
-    seconds = time.perf_counter() - start
+    seconds, said = timed(lambda: STEPS[step](folder, pairs))
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(json.dumps({"seconds": seconds, "peak": int(status["VmHWM"].split()[0]) / 1024, "said": said}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser = parser_of(__doc__)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[100_000])
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
+    chosen = parsed(parser, pairs=[1_000])
     if chosen.step:
         run(chosen.step[0], Path(chosen.step[1]), chosen.pairs[0])
         return
@@ -154,11 +155,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for step in STEPS:
                 command = [sys.executable, __file__, "--pairs", str(pairs), "--step", step, folder]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                found = json.loads(done.stdout)
-                seconds[step] = found["seconds"]
-                print(f"  {step:<24}{found['seconds']:8.1f} s {found['peak']:8.0f} MB   {found['said']}", flush=True)
-        print(f"  diff against the pandas merge: {seconds['diff'] / seconds['pandas merge']:.2f} of its time")
+                found = last_json(command)
+                seconds[step] = Seconds(*found["seconds"])
+                print(f"  {step:<24}{seconds[step]} {found['peak']:8.0f} MB   {found['said']}", flush=True)
+        print(f"  diff against the pandas merge: {ratio(seconds['diff'], seconds['pandas merge'], models=False)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What publishing costs in time and memory: many bytes beside `HfApi.upload_folder`, and many pairs.
 
-    python benchmarks/scale.py [--gb 5] [--pairs 1000 10000 100000] [--repeats 2] [--no-xet] [--plot cost.png]
+    python benchmarks/scale.py [--gb 1] [--pairs 1000 10000] [--repeats 2] [--no-xet] [--plot cost.png]
 
 Many bytes: a run of random-noise pairs of 960 kB is published to the local Hub; the peer
 is `HfApi.upload_folder` of the very files that the release consists of. Each is a process of its own with a fresh Hub
@@ -15,15 +15,14 @@ in the extra `report`).
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from _timing import Seconds, last_json, parsed, parser_of, ratio
 
 TESTS = str(Path(__file__).parents[1] / "tests")
 sys.path.insert(0, TESTS)
@@ -31,19 +30,20 @@ sys.path.insert(0, TESTS)
 SIDE, SMALL_SIDE = 400, 64
 REPO = "lab/pairs"
 
-# A process that is measured: what it does, as code; it prints [seconds, seconds after the last pair, peak in MB].
+# A process that is measured: what it does, as code; it prints what a `Measure` holds.
 MEASURED = """
 import json, re, sys, time
 from pathlib import Path
 {imports}
 start = written = time.perf_counter()
+used = time.process_time()
 def progress(name, done, total):
     global written
     written = time.perf_counter()
 {work}
 end = time.perf_counter()
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
-print(json.dumps([end - start, end - written, peak]))
+print(json.dumps([time.process_time() - used, end - start, end - written, peak]))
 """
 PUBLISH = MEASURED.format(
     imports="""
@@ -63,16 +63,26 @@ api.upload_folder(repo_id=sys.argv[2], folder_path=sys.argv[1], repo_type="datas
 )
 
 
+class Measure(NamedTuple):
+    """Of a process: CPU and wall seconds, the wall seconds after the last pair was written, and peak memory in MB."""
+
+    cpu: float
+    wall: float
+    after: float
+    peak: float
+
+    @property
+    def seconds(self) -> Seconds:
+        return Seconds(self.cpu, self.wall)
+
+
 def measured(
     code: str, source: Path, target: str, env: dict[str, str] | None = None, version: str = "1.0.0"
-) -> list[float]:
-    """[seconds, seconds after the last pair, peak memory in MB]"""
-    out = subprocess.check_output([sys.executable, "-c", code, str(source), target, version], env=env)
-    found: list[float] = json.loads(out.splitlines()[-1])
-    return found
+) -> Measure:
+    return Measure(*last_json([sys.executable, "-c", code, str(source), target, version], env=env))
 
 
-def on_hub(code: str, source: Path, scratch: Path, xet: bool) -> list[float]:
+def on_hub(code: str, source: Path, scratch: Path, xet: bool) -> Measure:
     """The same, to a Hub that has seen nothing yet."""
     from hub_fixtures import ORGS, USERS, Hub
 
@@ -97,12 +107,17 @@ def many_bytes(scratch: Path, gigabytes: float, repeats: int, xet: bool) -> None
     for _ in range(repeats):
         ours.append(on_hub(PUBLISH, run, scratch, xet))
         theirs.append(on_hub(UPLOAD, files, scratch, xet))
-    (whole, after, peak), (peer, _, peer_peak) = min(ours), min(theirs)
+    mine, peer = min(ours, key=_wall), min(theirs, key=_wall)
     print(f"{size / 1e9:.2f} GB, {pairs:,} pairs, {'Xet' if xet else 'LFS'}, best of {repeats}")
-    print(f"  publish        {whole:7.1f} s {size / 1e6 / whole:7.0f} MB/s   peak {peak:5.0f} MB   (bound 1,500)")
-    print(f"   after the last pair {after:.1f} s")
-    print(f"  upload_folder  {peer:7.1f} s {size / 1e6 / peer:7.0f} MB/s   peak {peer_peak:5.0f} MB")
-    print(f"  our rate       {100 * peer / whole:7.0f} % of upload_folder's   (bound 80)")
+    for name, each, bound in (("publish", mine, "   (bound 1,500)"), ("upload_folder", peer, "")):
+        print(f"  {name:<14}{each.seconds} {size / 1e6 / each.wall:7.0f} MB/s   peak {each.peak:5.0f} MB{bound}")
+    print(f"  publish after the last pair {mine.after:.1f} s")
+    print(f"  our rate {100 * peer.wall / mine.wall:.0f} % of upload_folder's   (bound 80)")
+    print(f"  upload_folder to publish, {ratio(peer.seconds, mine.seconds, models=False)}")
+
+
+def _wall(measure: Measure) -> float:
+    return measure.wall
 
 
 class Cost(NamedTuple):
@@ -121,16 +136,17 @@ def many_pairs(scratch: Path, counts: list[int]) -> dict[str, list[Cost]]:
     from noise import noise_run
 
     costs: dict[str, list[Cost]] = {FIRST: [], SECOND: []}
-    print(f"{'pairs':>9} {'':<15} {'seconds':>9} {'peak MB':>8} {'ms a pair':>10}")
+    print(f"{'pairs':>9} {'':<15} {'CPU s':>9} {'wall s':>9} {'peak MB':>8} {'CPU ms a pair':>14}")
     for count in counts:
         out = str(scratch / f"out-{count}")
         for name, pairs, version in ((FIRST, count, "1.0.0"), (SECOND, count + MORE, "1.1.0")):
             run = scratch / "run"
             noise_run(run, pairs, SMALL_SIDE)
-            seconds, _, peak = measured(PUBLISH, run, out, version=version)
+            found = measured(PUBLISH, run, out, version=version)
             shutil.rmtree(run)
-            costs[name].append(Cost(count, seconds, peak))
-            print(f"{count:9,} {name:<15} {seconds:9.1f} {peak:8.0f} {1e3 * seconds / count:10.2f}", flush=True)
+            costs[name].append(Cost(count, found.wall, found.peak))
+            print(f"{count:9,} {name:<15} {found.cpu:9.1f} {found.wall:9.1f} {found.peak:8.0f}", end="")
+            print(f" {1e3 * found.cpu / count:14.2f}", flush=True)
         shutil.rmtree(out)
     return costs
 
@@ -164,13 +180,13 @@ def plot(costs: dict[str, list[Cost]], path: Path) -> None:
 
 
 def main() -> None:
-    parser: Any = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gb", type=float, default=5.0, help="0: leave this part out")
-    parser.add_argument("--pairs", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    parser = parser_of(__doc__)
+    parser.add_argument("--gb", type=float, default=1.0, help="0: leave this part out")
+    parser.add_argument("--pairs", type=int, nargs="*", default=[1_000, 10_000])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--plot", type=Path, help="draw the cost against the number of pairs as this PNG")
     parser.add_argument("--no-xet", action="store_true", help="upload by LFS")
-    chosen = parser.parse_args()
+    chosen = parsed(parser, gb=1e-6, pairs=[9], repeats=1, no_xet=True)
     os.environ.pop("HF_ENDPOINT", None)
     with tempfile.TemporaryDirectory() as folder:
         if chosen.gb:

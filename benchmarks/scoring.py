@@ -7,8 +7,8 @@ Peer: a local `evaluate.Metric` whose arithmetic is a numpy mean, called as its 
 gives plain accuracy and nothing else. Ours: `score()` with the pairing by id, every figure for the whole and for each
 of nine categories, and bootstrap intervals over groups; from an Arrow table in the order of a release (the two images
 of a pair side by side) and shuffled, from numpy columns, and with scores, which add ranking, AUROC and best threshold.
-Nothing is prepared outside the clock but the rows themselves. Times are the best of the repeats, which a busy machine
-disturbs least; all in one process on one machine, so the ratio means something where the seconds do not.
+Nothing is prepared outside the clock but the rows themselves. Times are the best of the repeats; the ratio is the
+peer's CPU time over ours, all threads together, in one process.
 
 The small case, 3,020 images, runs in fresh processes: the first call right after `import numpy, pyarrow` and our own
 module, then the median of later ones; and the first call with our module's import inside the clock.
@@ -16,17 +16,15 @@ module, then the median of later ones; and the first call with our module's impo
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from _timing import best, parsed, parser_of, ratio
 
 from safetypairs_hf.taxonomy.categories import SLUGS
 
@@ -97,15 +95,6 @@ def numpy_columns(table: pa.Table) -> dict[str, Any]:
     return columns
 
 
-def best_seconds(call: Callable[[], Any], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds)
-
-
 def large(images: int, repeats: int) -> None:
     from safetypairs_hf.metric import score
 
@@ -130,16 +119,15 @@ def large(images: int, repeats: int) -> None:
             ]
             metric = PlainAccuracy(cache_dir=folder)
             peer.append(
-                best_seconds(
+                best(
                     lambda metric=metric, pair=pair: metric.compute(references=pair[0], predictions=pair[1]),
                     min(repeats, 5),
                 )
             )
-            print(f"  evaluate, plain accuracy, {form:<33}{peer[-1] * 1e3:9.1f} ms")
+            print(f"  evaluate, plain accuracy, {form:<33}{peer[-1]}")
     for label, rows in forms.items():
-        ours = best_seconds(lambda rows=rows: score(rows), repeats)
-        ratio = min(peer) / ours
-        print(f"  score(), all figures, {label:<37}{ours * 1e3:9.1f} ms   {ratio:5.1f}x faster than the peer")
+        ours = best(lambda rows=rows: score(rows), repeats)
+        print(f"  score(), all figures, {label:<37}{ours}   {ratio(min(peer), ours, models=False)}")
 
 
 def small() -> None:
@@ -155,10 +143,10 @@ def small() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=15)
-    given = parser.parse_args()
+    given = parsed(parser, images=2_000, repeats=1)
     small()
     large(given.images, given.repeats)
 

@@ -12,13 +12,14 @@ read is a range of a file.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from _timing import parsed, parser_of
 
 if TYPE_CHECKING:
     from hub_fixtures import Hub
@@ -46,7 +47,7 @@ class Read(NamedTuple):
     other_size: int
 
 
-def measure(scratch: Path, pairs: int, side: int) -> None:
+def measure(scratch: Path, pairs: int, side: int, clients: list[str]) -> None:
     from hub_fixtures import ORGS, USERS, Hub
     from noise import noise_run
 
@@ -62,7 +63,8 @@ def measure(scratch: Path, pairs: int, side: int) -> None:
         files = hub.api().list_repo_tree(OURS, "data/test/hate", repo_type="dataset")
         print(f"{len(list(files))} files of ours, 1 of the peer; {images / 1e6:.1f} MB of images in the test split")
         print(f"{'before the first pair':<44} {'data files':^15}   {'all else':^15} {'whole split':>12}")
-        for number, (name, code) in enumerate(CLIENTS.items()):
+        for number, name in enumerate(clients):
+            code = CLIENTS[name]
             first = _read(hub, scratch / f"first-{number}", f"{code}; next(iter(data))")
             whole = _read(hub, scratch / f"whole-{number}", f"{code}; print(sum(1 for _ in data))")
             print(
@@ -114,13 +116,14 @@ def _read(hub: Hub, home: Path, code: str) -> Read:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--side", type=int, default=188, help="of an image, in pixels; it takes 3 * side^2 bytes")
-    chosen = parser.parse_args()
+    parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=[*CLIENTS])
+    chosen = parsed(parser, pairs=6, side=32, clients=[*CLIENTS][::3])
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HF_HOME"] = f"{folder}/home"  # read when the clients are imported
-        measure(Path(folder), chosen.pairs, chosen.side)
+        measure(Path(folder), chosen.pairs, chosen.side, chosen.clients)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ card. All figures are over the bytes of the images of the 24 new pairs.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -21,6 +20,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from _timing import parsed, parser_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -130,10 +131,10 @@ def _new_images(folder: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=1200)
     parser.add_argument("--side", type=int, default=188, help="of an image, in pixels; it takes 3 * side^2 bytes")
-    chosen = parser.parse_args()
+    chosen = parsed(parser, pairs=24, side=16)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HF_HOME"] = f"{folder}/home"  # read when the clients are imported; hf-xet caches there
         measure(Path(folder), chosen.pairs, chosen.side)

@@ -12,10 +12,8 @@ icons are Font Awesome Free, CC BY 4.0 (https://fontawesome.com); photographs, w
 
 from __future__ import annotations
 
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
-from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
+from safetypairs_hf.recipes import Judging, Recipe, Selection
 
 ICONS = "Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0."
 PHOTOGRAPHS = "Backgrounds: photographs of the publisher's, who answers for their licence."

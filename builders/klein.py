@@ -18,23 +18,18 @@ Needs:     pip install 'safetypairs-hf[gpu,grammar]' torchvision (--set grammar=
 Cost:      not measured.
 Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
 
-Its settings beside those below are those of `Settings` in _photographs.py, which the recipes for real weights share.
+Its other settings are those of `Settings` in safetypairs_hf/recipes/photographs.py.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from safetypairs_hf.building.recipe import Recipe, import_recipe
-from safetypairs_hf.editors.klein import Klein
-
-_shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
+from safetypairs_hf.recipes import Klein, Recipe
+from safetypairs_hf.recipes.photographs import Settings, editor_weights, with_settings
 
 
-@_shared.with_settings  # type: ignore[untyped-decorator]
+@with_settings
 def recipe(
-    shared: Any,
+    shared: Settings,
     editor: str = "black-forest-labs/FLUX.2-klein-4B",
     editor_commit: str | None = None,
     editor_license: str | None = None,
@@ -57,5 +52,4 @@ def recipe(
         device=shared.device,
         compile_blocks=compile_blocks,
     )
-    found: Recipe = shared.recipe(klein, _shared.editor_weights("klein", editor, editor_license), gpu_gb)
-    return found
+    return shared.recipe(klein, editor_weights("klein", editor, editor_license), gpu_gb)

@@ -12,23 +12,18 @@ Needs:     as in klein.py, and a GPU with 40 GB: the editor's weights take 34.
 Cost:      not measured.
 Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
 
-Its settings beside those below are those of `Settings` in _photographs.py.
+Its other settings are those of `Settings` in safetypairs_hf/recipes/photographs.py.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from safetypairs_hf.building.recipe import Recipe, import_recipe
-from safetypairs_hf.editors.kontext import Kontext
-
-_shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
+from safetypairs_hf.recipes import Kontext, Recipe
+from safetypairs_hf.recipes.photographs import Settings, editor_weights, with_settings
 
 
-@_shared.with_settings  # type: ignore[untyped-decorator]
+@with_settings
 def recipe(
-    shared: Any,
+    shared: Settings,
     editor: str = "black-forest-labs/FLUX.1-Kontext-dev",
     editor_commit: str | None = None,
     steps: int = 28,
@@ -39,5 +34,4 @@ def recipe(
 ) -> Recipe:
     """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets."""
     made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, shared.device)
-    found: Recipe = shared.recipe(made, _shared.editor_weights("kontext", editor, None), gpu_gb)
-    return found
+    return shared.recipe(made, editor_weights("kontext", editor, None), gpu_gb)

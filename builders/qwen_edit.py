@@ -10,23 +10,18 @@ Needs:     as in klein.py, and a GPU with 70 GB: the editor alone takes about 64
 Cost:      not measured by us. Published, on an H200: 17.8 s an image at 50 steps.
 Expected:  not measured. In the paper 23% of the edits succeeded. The thresholds are not tuned.
 
-Its settings beside those below are those of `Settings` in _photographs.py.
+Its other settings are those of `Settings` in safetypairs_hf/recipes/photographs.py.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from safetypairs_hf.building.recipe import Recipe, import_recipe
-from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
-
-_shared = import_recipe(str(Path(__file__).with_name("_photographs.py")))
+from safetypairs_hf.recipes import QwenEdit, QwenEditPlus, Recipe
+from safetypairs_hf.recipes.photographs import Settings, editor_weights, with_settings
 
 
-@_shared.with_settings  # type: ignore[untyped-decorator]
+@with_settings
 def recipe(
-    shared: Any,
+    shared: Settings,
     editor: str = "Qwen/Qwen-Image-Edit-2511",
     editor_commit: str | None = None,
     editor_license: str | None = None,
@@ -46,6 +41,5 @@ def recipe(
         if plus
         else QwenEdit(editor, editor_commit, steps, guidance, batch_size, shared.device)
     )
-    weights = _shared.editor_weights("qwen-image-edit-plus" if plus else "qwen-image-edit", editor, editor_license)
-    found: Recipe = shared.recipe(made, weights, gpu_gb)
-    return found
+    weights = editor_weights("qwen-image-edit-plus" if plus else "qwen-image-edit", editor, editor_license)
+    return shared.recipe(made, weights, gpu_gb)

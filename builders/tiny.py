@@ -20,19 +20,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.building.controls import Controls
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.preservation import Exact
-from safetypairs_hf.building.recipe import Recipe, Weights
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Candidate, Origin, Reject, Source
-from safetypairs_hf.editors.klein import Klein
-from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.guards.classifier import Classifier
-from safetypairs_hf.instructors.local_vlm import LocalVLM
-from safetypairs_hf.sources import FolderSource, Frame
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.recipes import (
+    SLUGS,
+    Candidate,
+    ChatVLM,
+    Classifier,
+    Controls,
+    Exact,
+    FolderSource,
+    Frame,
+    Judging,
+    Klein,
+    LocalVLM,
+    Origin,
+    Recipe,
+    Reject,
+    Selection,
+    Source,
+    Weights,
+    encode,
+)
 from safetypairs_hf.testing.tiny import chat_vlm, classifier, editors, squares
 
 WEIGHTS = "2"  # another number makes them anew

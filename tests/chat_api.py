@@ -1,4 +1,4 @@
-"""A real server on loopback that speaks OpenAI's chat completions, and misbehaves as told."""
+"""A real server on loopback that speaks OpenAI's API, chat completions by default, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from serving import served
 
 
 @dataclass
 class Reaction:
-    """How one request is answered: a status, headers and a body (text as it is, anything else as JSON).
+    """The answer to one request: a status, headers and a body (a string is sent unchanged, anything else as JSON).
 
-    `slow`: seconds before the answer; `drop`: close the connection after so many bytes of the body.
+    `slow`: seconds before the answer; `drop`: close the connection after this many bytes of the body.
     """
 
     body: Any = ""
@@ -28,10 +30,11 @@ class Reaction:
 
 @dataclass
 class ChatAPI:
-    """`react(body, times)` answers a request; `times` counts how often this very body came before."""
+    """`react(body, times)` answers a request to `path`; `times` counts the earlier requests with the same body."""
 
     react: Callable[[dict[str, Any], int], Reaction]
     models: tuple[str, ...] = ("small-vlm",)
+    path: str = "/v1/chat/completions"
     key: str = ""
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -89,7 +92,7 @@ def chat_api(react: Callable[[dict[str, Any], int], Reaction], **settings: Any) 
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path != "/v1/chat/completions":
+            if self.path != api.path:
                 self.send(Reaction({"detail": "Not Found"}, 404))
             else:
                 self.send(api.answer(body, dict(self.headers)))
@@ -102,20 +105,9 @@ def chat_api(react: Callable[[dict[str, Any], int], Reaction], **settings: Any) 
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data if found.drop is None else data[: found.drop])
-            except OSError:  # the client has gone: it was told to wait no longer
+            except OSError:  # the client has gone: its timeout was shorter than the answer
                 self.close_connection = True
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    api.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as address:
+        api.url = f"{address}/v1"
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

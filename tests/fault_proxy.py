@@ -19,9 +19,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from serving import served
 
 ONCE = ("429", "500", "503", "reset", "lost answer", "stall", "truncated")  # the n-th request alone
 ONWARDS = ("expired", "down", "refusing")  # the n-th request and all after it
@@ -73,17 +74,8 @@ class Proxy:
 @contextmanager
 def proxied(upstream: str) -> Iterator[Proxy]:
     proxy = Proxy(upstream)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy))
-    server.daemon_threads = True
-    proxy.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(_handler(proxy)) as proxy.endpoint:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
@@ -166,8 +158,5 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         def handle(self) -> None:
             with suppress(ConnectionError, BrokenPipeError):  # the publisher was killed
                 super().handle()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
 
     return Handler

@@ -1,42 +1,27 @@
-"""Folders with small models of the real classes, made once a session; a conftest imports what it needs."""
+"""Folders with small models of the real classes, made once a session; a conftest imports the fixtures that it needs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture(scope="session")
-def random_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetypairs_hf.testing.tiny import chat_vlm
-
-    return chat_vlm.make(tmp_path_factory.mktemp("models") / "random-chat")
+from safetypairs_hf.testing.tiny import chat_vlm, classifier, shieldgemma
 
 
-@pytest.fixture(scope="session")
-def red_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetypairs_hf.testing.tiny import chat_vlm
+def _folder(name: str, make: Callable[[Path], Path]) -> Callable[[pytest.TempPathFactory], Path]:
+    """A fixture: the folder `name`, in which `make` saves a model."""
 
-    return chat_vlm.sees_red(tmp_path_factory.mktemp("models") / "red-chat")
+    @pytest.fixture(scope="session")
+    def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return make(tmp_path_factory.mktemp("models") / name)
 
-
-@pytest.fixture(scope="session")
-def small_shieldgemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetypairs_hf.testing.tiny import shieldgemma
-
-    return shieldgemma.make(tmp_path_factory.mktemp("models") / "small-shieldgemma")
+    return folder
 
 
-@pytest.fixture(scope="session")
-def random_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetypairs_hf.testing.tiny import classifier
-
-    return classifier.make(tmp_path_factory.mktemp("models") / "random-classifier")
-
-
-@pytest.fixture(scope="session")
-def red_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetypairs_hf.testing.tiny import classifier
-
-    return classifier.sees_red(tmp_path_factory.mktemp("models") / "red-classifier")
+random_chat = _folder("random-chat", chat_vlm.make)
+red_chat = _folder("red-chat", chat_vlm.sees_red)
+small_shieldgemma = _folder("small-shieldgemma", shieldgemma.make)
+random_classifier = _folder("random-classifier", classifier.make)
+red_classifier = _folder("red-classifier", classifier.sees_red)

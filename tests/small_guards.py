@@ -58,14 +58,14 @@ def asked(guard: Any, images: Sequence[Picture], categories: str | Sequence[str]
     """The tensors of a chat guard's prompts."""
     several = [categories] * len(images) if isinstance(categories, str) else categories
     questions = [Question(number, *each) for number, each in enumerate(zip(images, several, strict=True))]
-    return guard._chat.moved(guard._inputs(questions))
+    return guard.loaded.moved(guard.prepare(questions))
 
 
 def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str) -> float:
     """P(word) after the prompt and `before`, one token and one forward pass at a time, as one writes it down first."""
     import torch
 
-    chat = guard._chat
+    chat = guard.loaded
     inputs = asked(guard, [image], slug)
     encode_text = chat.processor.tokenizer.encode
     whole = encode_text(before + word, add_special_tokens=False)

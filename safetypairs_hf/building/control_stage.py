@@ -1,4 +1,4 @@
-"""Runs the controls over the pairs that were drawn: the editor over all units, then the judges."""
+"""Make and judge the controls of the drawn pairs: the editor over all units first, then the judges."""
 
 from __future__ import annotations
 

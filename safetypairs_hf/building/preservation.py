@@ -1,7 +1,9 @@
-"""What an edit changed, where the editor alters every pixel a little: the mask, its box, and the figures outside it.
+"""Measure what an edit changed: the box around it, the share of the image, and how well the rest was preserved.
 
-An editor that works in a latent space never gives a pixel back as it was. So a pixel counts as changed where the
-difference in colour (CIE Lab, blurred) is more than the way through the autoencoder and back explains: the baseline.
+A recipe has a rule for it, a `Preserving`. `Exact` is for editors that leave the other pixels as they were: any pixel
+that differs has changed. `Perceptual` is for editors that work in a latent space and give no pixel back as it was: a
+pixel has changed if the difference in colour (CIE Lab, blurred) is more than a round trip through the autoencoder
+explains. The unedited image after that round trip is the baseline.
 """
 
 from __future__ import annotations
@@ -23,8 +25,42 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MEDIANS = 4.0
 
 
+class Preserving(Protocol):
+    """A rule that finishes an edited image and measures what changed.
+
+    Images are (height, width, 3) uint8 RGB pixels, all of one shape. `baseline` is the unedited image after the round
+    trip of the editor; None if `needs_baseline` is false, or the editor has no round trip.
+    """
+
+    @property
+    def needs_baseline(self) -> bool: ...
+
+    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
+        """The pixels of the safe member, made from those that the editor returned."""
+        ...
+
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
+        """The smallest box around what changed, and the figures; (None, None) if nothing changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The rule for editors that leave every other pixel as it was: a pixel that differs at all has changed."""
+
+    needs_baseline: ClassVar[bool] = False
+
+    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
+        return after
+
+    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
+        # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
+        box, changed = changed_box(before, after)
+        return (box, Preservation(ssim_outside=1.0, changed_fraction=changed)) if box else (None, None)
+
+
 class Measure(Protocol):
-    """A distance between the two members by a model of its own (LPIPS, an embedding); 0.0 = equal."""
+    """A distance between the two members, such as LPIPS or that of an embedding; 0.0 means equal."""
 
     @property
     def name(self) -> str: ...
@@ -34,21 +70,21 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Perceptual:
-    """A rule for editors that alter every pixel a little; see `Preserving`.
+    """The rule for editors that alter every pixel a little; see `Preserving`.
 
-    Lengths are in pixels of an image whose sides are 1024 (by area); in smaller and larger ones they shrink and grow.
+    Lengths are in pixels of an image of 1024 x 1024; they are scaled by the square root of an image's area.
 
     Args:
-        floor: least difference in Lab (after the blur) that counts as a change; 2.3 is just noticeable.
-        slack: how many times the largest difference that the autoencoder makes nearby is still no change.
-        sigma: of the Gaussian blur.
-        near: how far around a pixel the baseline is looked at.
-        speck: what is narrower than 2 * speck + 1 is no change.
-        join: changed areas as close as 2 * join are one.
-        composite: put the original back outside the mask, so that only what was meant to change does.
+        floor: the least difference in Lab, after the blur, that counts as a change; 2.3 is just noticeable.
+        slack: a difference up to this many times the largest one that the autoencoder makes nearby is no change.
+        sigma: the standard deviation of the Gaussian blur.
+        near: how far around a pixel the baseline counts as nearby.
+        speck: an area that is narrower than 2 * speck + 1 is no change.
+        join: changed areas that are at most 2 * join apart become one.
+        composite: put the original back outside the mask, so that nothing else changes.
         margin: how far around the mask the composite keeps the edit as it is.
-        feather: over how many pixels beyond the margin it passes into the original.
-        measures: distances to be taken of the whole image.
+        feather: the width of the passage, beyond the margin, from the edit to the original.
+        measures: distances between the two members as whole images.
     """
 
     needs_baseline: ClassVar[bool] = True
@@ -70,16 +106,16 @@ class Perceptual:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a number that is not negative")
 
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
-        """The edit as it came, or with the original outside what changed."""
+        """The edit as it came, or with `composite` the edit in the mask and the original outside."""
         if not self.composite:
             return after
         mask = self.mask(before, after, baseline)
         return composite(before, after, grow(mask, _scaled(self.margin, before)), _scaled(self.feather, before))
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        """The smallest box around the mask and the figures; (None, None) where the mask is empty.
+        """The smallest box around the mask, and the figures; (None, None) if the mask is empty.
 
-        The distances are `rmse_outside` (in levels of 0 to 255) and those of `measures`.
+        The distances are `rmse_outside`, in levels of 0 to 255, and those of `measures`.
         """
         mask = self.mask(before, after, baseline)
         box = box_of(mask)
@@ -90,18 +126,18 @@ class Perceptual:
         return box, Preservation(ssim_outside(before, after, mask), float(mask.mean()), distances)
 
     def release(self) -> None:
-        """Let go of the models of `measures`."""
+        """Release the models of `measures`."""
         for measure in self.measures:
             if hasattr(measure, "release"):
                 measure.release()
 
     def mask(self, before: Pixels, after: Pixels, baseline: Pixels | None = None) -> Mask:
-        """Which pixels changed, (height, width). All three images are of one shape.
+        """The pixels that changed, as a mask of (height, width).
 
-        A pixel changed where its blurred difference is above `floor`, above 4 times the median of the noise, and above
-        `slack` times the most that the autoencoder does nearby. Without a baseline the noise is what most of the
-        image differs by. Specks are taken out, gaps closed; then the edge, which the blur moved out, is drawn back to
-        the pixels whose own difference is above that threshold.
+        A pixel changed if its blurred difference is above `floor`, above 4 times the median of the noise, and above
+        `slack` times the largest difference that the autoencoder makes nearby. Without a baseline the noise is the
+        difference itself, which is noise in most of the image. Specks are removed and gaps closed. The blur moved the
+        edge of the mask outwards: it is moved back to the pixels whose own difference is above the threshold.
         """
         original = lab(before)
         difference = lab(after) - original
@@ -116,7 +152,7 @@ class Perceptual:
 
 
 def box_of(mask: Mask) -> Box | None:
-    """The smallest box that holds the mask; None where it is empty."""
+    """The smallest box that holds the mask; None if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return None
@@ -124,11 +160,11 @@ def box_of(mask: Mask) -> Box | None:
 
 
 def composite(before: Pixels, after: Pixels, mask: Mask, feather: int) -> Pixels:
-    """`after` in the mask, passing into `before` around it; `before`, exactly, from `feather` pixels away on.
+    """Blend two images: `after` in the mask, and exactly `before` from `feather` pixels away on.
 
     Args:
         mask: (height, width).
-        feather: width of the passage in pixels, to the next even number; 0 = none.
+        feather: the width of the passage between the two in pixels, rounded up to an even number; 0 means none.
     """
     half = -(-feather // 2)
     wide = np.pad(grow(mask, half), half, mode="edge").astype(np.float32)
@@ -141,7 +177,7 @@ def composite(before: Pixels, after: Pixels, mask: Mask, feather: int) -> Pixels
 def ssim_map(before: Pixels, after: Pixels) -> Planes:
     """The SSIM (Wang et al., 2004) of each 11 x 11 window that lies wholly in the image: (height - 10, width - 10).
 
-    On Rec. 601 luma, Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255; 1.0 = equal.
+    It compares Rec. 601 luma, with a Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255; 1.0 means equal.
 
     Raises:
         ValueError: a side is shorter than 11 pixels.
@@ -159,14 +195,14 @@ def ssim_map(before: Pixels, after: Pixels) -> Planes:
 
 
 def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
-    """The mean SSIM of the windows that hold no pixel of the mask; 0.0 where there is none."""
+    """The mean SSIM of the windows that hold no pixel of the mask; 0.0 if there is no such window."""
     edge = _SSIM_RADIUS
     outside = ~grow(mask, edge)[edge:-edge, edge:-edge]
     return float(ssim_map(before, after)[outside].mean(dtype=np.float64)) if outside.any() else 0.0
 
 
 def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
-    """The root of the mean squared difference outside the mask, in levels of 0 to 255; 0.0 where nothing is outside."""
+    """The root mean squared difference outside the mask, in levels of 0 to 255; 0.0 if nothing is outside."""
     difference = before[~mask].astype(np.float32) - after[~mask]
     return float(np.sqrt(np.square(difference).mean(dtype=np.float64))) if difference.size else 0.0
 
@@ -182,39 +218,6 @@ def _length(planes: Sequence[Planes] | Planes) -> Planes:
 
 
 def _scaled(length: float, pixels: Pixels) -> int:
-    """A length at 1024 x 1024, in this image; at least 1 where it is not 0."""
+    """A length of an image of 1024 x 1024, scaled to this image; at least 1 unless it is 0."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     return max(1, round(length * side / 1024)) if length else 0
-
-
-class Preserving(Protocol):
-    """Finishes an edited image and measures what changed.
-
-    `needs_baseline`: whether it wants each unedited image through the editor's autoencoder and back.
-    """
-
-    @property
-    def needs_baseline(self) -> bool: ...
-
-    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
-        """The safe member's pixels, from the editor's."""
-        ...
-
-    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        """The smallest box around what changed, and the figures; (None, None) where nothing did."""
-        ...
-
-
-@dataclass(frozen=True)
-class Exact:
-    """Every pixel that differs at all has changed. For editors that leave the others as they were."""
-
-    needs_baseline: ClassVar[bool] = False
-
-    def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
-        return after
-
-    def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
-        box, changed = changed_box(before, after)
-        return (box, Preservation(ssim_outside=1.0, changed_fraction=changed)) if box else (None, None)

@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import json
 import sys
 import types
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.building import moved_modules
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Exact, Preserving
@@ -25,6 +25,7 @@ from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
+from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 from safetypairs_hf.taxonomy.categories import SLUGS
 
 
@@ -126,7 +127,9 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedR
     """
     path = _find(name)
     function = _function(import_recipe(str(path)), path)
-    arguments = _arguments(function, settings or {}, path.stem)
+    takes, given = parameters_of(function), settings or {}
+    check_names(given, takes, f"recipe {path.stem!r}")
+    arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
     try:
         recipe = function(**arguments)
     except (TypeError, ValueError) as error:
@@ -182,8 +185,11 @@ def import_recipe(path: str) -> types.ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        raise RecipeError(f"recipe {path} needs the module {error.name!r}; install it and try again") from error
+    except ImportError as error:
+        moved = moved_modules.explain(error, path)
+        if moved is None and isinstance(error, ModuleNotFoundError):
+            moved = f"recipe {path} needs the module {error.name!r}; install it and try again"
+        raise RecipeError(moved or f"recipe {path} does not load: {type(error).__name__}: {error}") from error
     except Exception as error:
         raise RecipeError(f"recipe {path} does not load: {type(error).__name__}: {error}") from error
     return module
@@ -212,29 +218,3 @@ def _function(module: types.ModuleType, path: Path) -> Callable[..., Recipe]:
     if not callable(function):
         raise RecipeError(f"{path} has no function recipe(); see builders/icons.py for one")
     return typing.cast("Callable[..., Recipe]", function)
-
-
-def _arguments(function: Callable[..., Recipe], settings: Mapping[str, str], name: str) -> dict[str, Any]:
-    parameters = inspect.signature(function, eval_str=True).parameters
-    arguments = {}
-    for key, text in settings.items():
-        if key not in parameters:
-            raise RecipeError(f"recipe {name!r} has no setting {key!r}; it takes: {', '.join(parameters)}")
-        arguments[key] = _read(key, text, parameters[key].annotation)
-    return arguments
-
-
-def _read(key: str, text: str, annotation: Any) -> Any:
-    """A setting's text as its annotated type; `X | None` also takes the word none."""
-    kinds = typing.get_args(annotation) or (annotation,)
-    if type(None) in kinds and text.lower() == "none":
-        return None
-    kind = next(kind for kind in kinds if kind is not type(None))
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise RecipeError(f"{key}={text}: expected true or false")
-        return text.lower() == "true"
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise RecipeError(f"{key}={text}: expected {'an' if kind is int else 'a'} {kind.__name__}") from error

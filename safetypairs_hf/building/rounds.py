@@ -1,4 +1,4 @@
-"""The steps of a build, in order, and what goes from one to the next.
+"""The order of the steps of a build, and what goes from one step to the next.
 
     source -> (instruct -> edit -> judge) as often as the recipe has rounds
 

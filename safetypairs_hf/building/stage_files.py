@@ -1,4 +1,4 @@
-"""A stage's part: a Parquet table with one row a candidate that reached the stage, and only what the stage added.
+"""Read and write a stage's part: a Parquet table with one row a candidate, holding only what that stage added.
 
 Reading the parts of a unit in the order of the stages gives its candidates back, so a stage can start from disk.
 """

@@ -1,4 +1,8 @@
-"""Stage 3, edit: an editor makes the safe member from the unsafe member's pixels, and what it changed is measured."""
+"""The instruct and edit stages of a build, and the choice of the editor by round.
+
+Instruct asks for an instruction for each candidate. Edit makes the safe member from the pixels of the unsafe member and
+measures what changed. A later round of both may have another editor; see `ByRound`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,85 @@ from safetypairs_hf.core.records import Candidate, Edited, Editor, Generator, In
 
 
 @dataclass(frozen=True)
-class Edit:
-    """Asks `editor` for the edited pixels, with a seed of its own for each attempt, and encodes them losslessly.
+class Instruct:
+    """Asks an instructor for an instruction for each candidate; what it refuses is rejected with its reason."""
 
-    `attempts`: how many candidates are made of a source. `preservation` measures what changed.
+    instructor: Instructor
+
+    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+        for candidate, answer in zip(batch, self.instructor.write(batch), strict=True):
+            candidate.answer = answer
+            if isinstance(answer.outcome, Reject):
+                candidate.reject = answer.outcome
+            else:
+                candidate.instruction = answer.outcome
+        return batch
+
+
+@dataclass(frozen=True)
+class ByRound:
+    """Takes an editor's place in a recipe and chooses one of `editors` by the round.
+
+    `editors[0]` edits in the first round, `editors[1]` in the second, and the last one in every round that is left.
+    Only one of them is held in memory: `of_round` releases the others. Every row names the editor that made it.
+
+    Raises:
+        RecipeError: there are no editors.
+    """
+
+    editors: tuple[Editor, ...]
+
+    def __post_init__(self) -> None:
+        if not self.editors:
+            raise RecipeError("ByRound(()): give at least one editor")
+
+    @property
+    def holds_model(self) -> bool:
+        return any(getattr(editor, "holds_model", False) for editor in self.editors)
+
+    def of_round(self, number: int) -> Editor:
+        """The editor of a round, counted from 0; the models of the other editors are released."""
+        chosen = self.editors[min(number, len(self.editors) - 1)]
+        for other in self.editors:
+            if other is not chosen:
+                _release(other)
+        return chosen
+
+    def release(self) -> None:
+        """Release the model of every editor."""
+        for editor in self.editors:
+            _release(editor)
+
+
+def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
+    """Every editor of a recipe, in the order of the rounds."""
+    return editor.editors if isinstance(editor, ByRound) else (editor,)
+
+
+def with_editor(editor: Editor | ByRound, items: Sequence[Candidate]) -> Iterator[tuple[Editor, list[Candidate]]]:
+    """Group the candidates by round, in the order of the rounds, each group with the editor of its round."""
+    for number, found in groupby(sorted(items, key=_round), key=_round):
+        yield editor.of_round(number) if isinstance(editor, ByRound) else editor, list(found)
+
+
+def _round(candidate: Candidate) -> int:
+    return candidate.round
+
+
+def _release(editor: Editor) -> None:
+    if hasattr(editor, "release"):
+        editor.release()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Asks an editor for the edited pixels, encodes them without loss, and measures what changed.
+
+    Args:
+        editor: the editor of every round, or a `ByRound`.
+        instructor_name: what the rows name as the instructor.
+        preservation: finishes the edited image and measures what changed.
+        attempts: how many candidates are made of a source in a round, each with a seed of its own.
     """
 
     editor: Editor | ByRound
@@ -26,7 +105,7 @@ class Edit:
     attempts: int = 1
 
     def __call__(self, batch: Sequence[Candidate]) -> list[Candidate]:
-        """Every attempt at every candidate, those of a candidate in a row; `batch` is of one round."""
+        """Every attempt at every candidate, by round; the attempts at one candidate follow each other."""
         return [made for editor, found in with_editor(self.editor, batch) for made in self._by(editor, found)]
 
     def _by(self, editor: Editor, batch: Sequence[Candidate]) -> list[Candidate]:
@@ -56,7 +135,10 @@ class Edit:
             candidate.edit_box, candidate.preservation = self.preservation.measure(before, after, baseline)
 
     def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels]:
-        """Each source through the editor's autoencoder and back, where the editor has one and the measure needs it."""
+        """By source id, the unsafe image after the editor's round trip; empty if `preservation` needs no baseline.
+
+        It is empty for an editor without a round trip, too.
+        """
         round_trip = getattr(editor, "round_trip", None)
         if round_trip is None or not self.preservation.needs_baseline or not batch:
             return {}
@@ -68,73 +150,3 @@ def _instruction(candidate: Candidate) -> Instruction:
     if candidate.instruction is None:
         raise ValueError(f"{candidate.source_id} reached the edit stage without an instruction")
     return candidate.instruction
-
-
-@dataclass(frozen=True)
-class ByRound:
-    """Stands for the editor in a recipe: `editors[0]` edits in the first round, the last one in all that are left.
-
-    One is held at a time: asking for another lets go of the last. Rows name the one that made them.
-
-    Raises:
-        RecipeError: no editors.
-    """
-
-    editors: tuple[Editor, ...]
-
-    def __post_init__(self) -> None:
-        if not self.editors:
-            raise RecipeError("ByRound(()): give at least one editor")
-
-    @property
-    def holds_model(self) -> bool:
-        return any(getattr(editor, "holds_model", False) for editor in self.editors)
-
-    def of_round(self, number: int) -> Editor:
-        """The editor of a round, counted from 0."""
-        chosen = self.editors[min(number, len(self.editors) - 1)]
-        for other in self.editors:
-            if other is not chosen:
-                _release(other)
-        return chosen
-
-    def release(self) -> None:
-        """Let go of every editor's model."""
-        for editor in self.editors:
-            _release(editor)
-
-
-def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
-    """Every editor of a recipe."""
-    return editor.editors if isinstance(editor, ByRound) else (editor,)
-
-
-def with_editor(editor: Editor | ByRound, items: Sequence[Candidate]) -> Iterator[tuple[Editor, list[Candidate]]]:
-    """The candidates of each round with the editor of that round, in the order of the rounds."""
-    for number, found in groupby(sorted(items, key=_round), key=_round):
-        yield editor.of_round(number) if isinstance(editor, ByRound) else editor, list(found)
-
-
-def _round(candidate: Candidate) -> int:
-    return candidate.round
-
-
-def _release(editor: Editor) -> None:
-    if hasattr(editor, "release"):
-        editor.release()
-
-
-@dataclass(frozen=True)
-class Instruct:
-    """Asks `instructor` for an instruction for each candidate."""
-
-    instructor: Instructor
-
-    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
-        for candidate, answer in zip(batch, self.instructor.write(batch), strict=True):
-            candidate.answer = answer
-            if isinstance(answer.outcome, Reject):
-                candidate.reject = answer.outcome
-            else:
-                candidate.instruction = answer.outcome
-        return batch

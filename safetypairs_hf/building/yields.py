@@ -1,4 +1,4 @@
-"""What a run came to, in lines below its funnel: the yield of each round and category, tokens and cost, batches."""
+"""Summarise a run below its funnel: the yield of each round and category, tokens and their cost, batch sizes."""
 
 from __future__ import annotations
 

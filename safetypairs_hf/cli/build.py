@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from safetypairs_hf.cli.options import settings_option
 from safetypairs_hf.core.errors import RunError
 
 
@@ -19,9 +20,9 @@ from safetypairs_hf.core.errors import RunError
     help="What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the recipe; repeatable.")
+@settings_option("recipe")
 def command(
-    recipe: str, out: str, pairs: int | None, engine: str, workers: int | None, settings: tuple[str, ...]
+    recipe: str, out: str, pairs: int | None, engine: str, workers: int | None, settings: dict[str, str]
 ) -> None:
     """Build pairs by a recipe, into a run folder.
 
@@ -36,15 +37,7 @@ def command(
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
 
     quiet_hub()
-    chosen = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {setting}: expected KEY=VALUE")
-        chosen[key] = value
-    if pairs is not None:
-        chosen["pairs"] = str(pairs)
-    loaded = load_recipe(recipe, chosen)
+    loaded = load_recipe(recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}))
     try:
         with unit_bars() as progress:
             built = build(loaded, out, workers, progress, engine)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from safetypairs_hf.cli.options import settings_option
 from safetypairs_hf.core.errors import RunError
 
 
@@ -19,7 +20,7 @@ from safetypairs_hf.core.errors import RunError
 @click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many whole pairs, a random sample of them.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images the guard takes at once; its own by default.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the guard; repeatable.")
+@settings_option("guard")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe.")
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -31,7 +32,7 @@ def command(
     configs: tuple[str, ...],
     limit: int | None,
     batch_size: int | None,
-    settings: tuple[str, ...],
+    settings: dict[str, str],
     threshold: float,
     fresh: bool,
     as_json: bool,
@@ -50,8 +51,7 @@ def command(
     from safetypairs_hf.evaluating.evaluate import UnfinishedError, run
     from safetypairs_hf.guards.catalogue import make_guard
 
-    chosen = _settings(settings) | ({"batch_size": str(batch_size)} if batch_size else {})
-    judge = make_guard(guard, chosen)
+    judge = make_guard(guard, settings | ({"batch_size": str(batch_size)} if batch_size else {}))
     quiet_hub()
     if not sys.stderr.isatty():
         import datasets
@@ -69,16 +69,6 @@ def command(
         done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
         click.echo(f"safetypairs: judged {done}", err=True)
     _show(out, threshold, as_json)
-
-
-def _settings(given: tuple[str, ...]) -> dict[str, str]:
-    chosen = {}
-    for setting in given:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {setting}: expected KEY=VALUE")
-        chosen[key] = value
-    return chosen
 
 
 def _show(out: Path, threshold: float, as_json: bool) -> None:

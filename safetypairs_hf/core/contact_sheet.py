@@ -1,4 +1,4 @@
-"""A contact sheet: pairs side by side, the edit box drawn, as one PNG."""
+"""Draw a contact sheet: pairs side by side with their edit boxes, as one PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files of unknown origin: found in a folder, checked, decoded upright to 8-bit sRGB; or why one is not used."""
+"""Decode image files of unknown origin upright to 8-bit sRGB, or say why a file is not used."""
 
 from __future__ import annotations
 

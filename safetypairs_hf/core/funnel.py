@@ -1,4 +1,4 @@
-"""The funnel: how many went into each stage, how many came out, and why the others did not, by category."""
+"""The funnel of a run: how many candidates entered and left each stage by category, and why others were rejected."""
 
 from __future__ import annotations
 

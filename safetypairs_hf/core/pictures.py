@@ -1,4 +1,4 @@
-"""The one path by which every published image is encoded and hashed, so that nothing tells which was edited."""
+"""Encode, hash and compare images: every published image takes this one path, so no trace tells which was edited."""
 
 from __future__ import annotations
 

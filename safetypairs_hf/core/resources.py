@@ -1,4 +1,4 @@
-"""Where the recipes, the card's template and the loading script are, in a wheel as in a checkout."""
+"""Find the recipes, the card's template and the loading script, in a wheel as in a checkout."""
 
 from __future__ import annotations
 

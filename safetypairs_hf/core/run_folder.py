@@ -1,4 +1,4 @@
-"""The run folder: any fsspec URL. A file in it is whole or not there; what is there is never done again."""
+"""The run folder, at any fsspec URL. A file in it is whole or absent, and is never written twice."""
 
 from __future__ import annotations
 

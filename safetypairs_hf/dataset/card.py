@@ -1,4 +1,4 @@
-"""The dataset card and changelog: the template in `dataset_card/`, every figure from the manifest."""
+"""Render the dataset card and the changelog: the template of `dataset_card/`, with every figure from the manifest."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
             for split in splits
             if slug in totals[split]
         ]
-    return views | _beside(manifest, splits)
+    return views | _extras(manifest, splits)
 
 
-def _beside(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
+def _extras(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
     """`controls` and `failures`, where there are such files."""
     globs = {"controls": [(split, f"controls/{split}/*/*.parquet", f"controls/{split}/") for split in splits]}
     globs["failures"] = [("train", "failures/*/*.parquet", failure_rows.ROOT)]
@@ -97,7 +97,7 @@ def _beside(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
 
 
 def _held(manifest: Manifest, root: str) -> Total:
-    held = [counts for name, counts in manifest.beside.items() if name.startswith(root)]
+    held = [counts for name, counts in manifest.extras.items() if name.startswith(root)]
     return Total(sum(counts["rows"] for counts in held), sum(counts["size"] for counts in held))
 
 
@@ -155,7 +155,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
         by_category="test" in totals,
         columns=resource("columns.yaml"),
-        beside=resource("beside.yaml"),
+        extras=resource("extras.yaml"),
         release=release,
         judging=release["judging"],
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
@@ -186,7 +186,7 @@ def _yields(stages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _controls(manifest: Manifest) -> dict[str, Any] | None:
     """The controls in sum, and for each of the build's judges what they tell of it; None where there are none."""
-    tallies = [held for name, held in manifest.beside.items() if name.startswith(control_rows.ROOT)]
+    tallies = [held for name, held in manifest.extras.items() if name.startswith(control_rows.ROOT)]
     if not tallies:
         return None
     total = control_rows.summed(tallies)

@@ -1,4 +1,4 @@
-"""The config `controls`: the columns of its rows, the file each lies in, and what its judges say in sum.
+"""The config `controls`: its columns, the file in which each row lies, and the sums that the card shows.
 
 The controls of a pair lie in a file that has the name of the pair's own, under `controls/` in place of `data/`. So they
 come with their pair, in the release that adds it, and go with it.

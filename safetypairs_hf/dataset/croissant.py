@@ -1,4 +1,4 @@
-"""croissant.json: the dataset in Croissant 1.0 with responsible-AI fields, which the Hub's generated file lacks.
+"""Render croissant.json: Croissant 1.0 with the responsible-AI fields that the Hub's generated file lacks.
 
 The data is one FileSet over all Parquet files, so the file does not grow with the dataset. On the Hub the set lies in
 the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
@@ -72,7 +72,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
         "distribution": _distribution(manifest, where if is_hub_id(name) else None),
-        "recordSet": [_pairs(card.splits_of(manifest.totals())), *_beside(manifest), _categories()],
+        "recordSet": [_pairs(card.splits_of(manifest.totals())), *_extras(manifest), _categories()],
     }
 
 
@@ -128,9 +128,9 @@ def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, st
     return {name: of for name, of in every.items() if name in card.configs(manifest)}
 
 
-def _beside(manifest: Manifest) -> list[dict[str, Any]]:
+def _extras(manifest: Manifest) -> list[dict[str, Any]]:
     """A record set for each of the configs beside the pairs."""
-    texts = card.resource("beside.yaml")
+    texts = card.resource("extras.yaml")
     return [
         {
             "@type": "cr:RecordSet",

@@ -1,4 +1,4 @@
-"""eval.yaml: what makes the dataset repo a benchmark on the Hub, in the notation of inspect-ai.
+"""Render eval.yaml, which makes the dataset repo a benchmark on the Hub, in the notation of inspect-ai.
 
 A sample of inspect-ai has one image, so each member is a task of its own. What counts is the pair: `safetypairs score`.
 inspect-ai 0.3.285 accepts the tasks, but its own runner for the Hub hands a column's value on as it is, and takes an

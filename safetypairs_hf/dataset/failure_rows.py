@@ -1,4 +1,4 @@
-"""The config `failures`: edits that the judges turned down, for preference training. It is no part of the benchmark.
+"""The config `failures`: edits that the judges rejected, for preference training. It is no part of the benchmark.
 
 Its files hold a row an attempt. `failures/manifest.parquet` has a row for each of them with its file and hashes: so a
 release that adds some, or takes a source's down, need not read the images of the others.

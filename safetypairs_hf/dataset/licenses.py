@@ -1,4 +1,4 @@
-"""Licences as the Hub and as SPDX name them. A recipe's licence is free text; what the Hub does not know is `other`."""
+"""Licence ids of the Hub and of SPDX. A recipe gives its licence as free text; one unknown to the Hub is `other`."""
 
 from __future__ import annotations
 

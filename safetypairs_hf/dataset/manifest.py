@@ -1,4 +1,4 @@
-"""manifest.parquet: one row a pair; in its metadata the releases, the takedowns and the hash of every Parquet file.
+"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every Parquet file.
 
 All that a release needs to know of the last one, and all that a check of a published version needs.
 """
@@ -120,7 +120,7 @@ class Manifest:
     """The pairs of a version, and every release up to it, oldest first (JSON values, see `publish.py`).
 
     `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
-    this version, by name, and each one of controls and failures. `beside`: what each of these last holds, by name:
+    this version, by name, and each one of controls and failures. `extras`: what each of these last holds, by name:
     `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
     """
 
@@ -128,7 +128,7 @@ class Manifest:
     releases: list[dict[str, Any]] = field(default_factory=list)
     takedowns: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FileHash] = field(default_factory=dict)
-    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    extras: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def version(self) -> Version | None:
@@ -163,7 +163,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,
         "files": manifest.files,
-        **({"beside": manifest.beside} if manifest.beside else {}),
+        **({"beside": manifest.extras} if manifest.extras else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})

@@ -1,4 +1,4 @@
-"""A published manifest on disk, read by columns: no object a pair, and no more of it in memory than is asked for."""
+"""Read a published manifest by columns, with no Python object a pair and no more rows in memory than are asked for."""
 
 from __future__ import annotations
 

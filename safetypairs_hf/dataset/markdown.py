@@ -1,4 +1,4 @@
-"""Text of others (recipes, rows, names) made safe to stand in a Markdown line, a table cell or a code block."""
+"""Escape text from recipes, rows and names so that it can stand in a Markdown line, a table cell or a code block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published columns: their Arrow types, and the `datasets` features that go into each file's metadata.
+"""The public schema: the columns of a published file, and the `datasets` features in its metadata.
 
 Only the features that an Arrow type does not tell are written: `datasets` since 2.21 works the others out, each version
 in its own notation. All of them would be 1.4 kB more in every file, and a release of few pairs is many small files.

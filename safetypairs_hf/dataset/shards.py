@@ -1,4 +1,4 @@
-"""The data files of a release: new pairs in new files, and an old file rewritten only where it loses a pair."""
+"""Write data files: new pairs go into new files, and a published file is rewritten only when it loses a pair."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _IMAGES = ("unsafe_image", "safe_image", "edited_image")
 class _Shard:
     """An open file of one split and category, or of a category's failures.
 
-    `beside`: the open file of the controls of its pairs, where any has some.
+    `controls`: the open file of the controls of its pairs, where any has some.
     """
 
     name: str
     file: _File
     limit: int  # bytes of images at which the file closes
-    beside: _Shard | None = None
+    controls: _Shard | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0  # bytes of the images of `rows`
     written: int = 0
@@ -100,10 +100,10 @@ class Shards:
         where = f"data/{split}/{category}"
         shard = self._shard(where, arrow_schema())
         for control in controls:
-            if shard.beside is None:
+            if shard.controls is None:
                 name = control_file(shard.name)
-                shard.beside = _Shard(name, self._file(name, control_schema()), limit=0)
-            shard.beside.add(control)
+                shard.controls = _Shard(name, self._file(name, control_schema()), limit=0)
+            shard.controls.add(control)
         return self._put(where, shard, row)
 
     def add_failure(self, row: dict[str, Any], category: str) -> str:
@@ -122,8 +122,8 @@ class Shards:
         finally:
             for shard in self._open.values():  # none, where all went well
                 shard.file.abandon()
-                if shard.beside is not None:
-                    shard.beside.file.abandon()
+                if shard.controls is not None:
+                    shard.controls.file.abandon()
 
     def _shard(self, where: str, schema: pa.Schema) -> _Shard:
         """The open file of a folder, made where there is none."""
@@ -148,7 +148,7 @@ class Shards:
 
     def _close(self, where: str) -> None:
         shard = self._open[where]
-        for each in (shard, shard.beside):
+        for each in (shard, shard.controls):
             if each is not None:
                 each.flush()
                 each.file.close()

@@ -1,12 +1,10 @@
-"""What was taken down: how it is listed for everybody, and how it is known again in a later run."""
+"""The published list of takedowns, and the identity by which a taken-down pair is recognised later."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version
@@ -42,32 +40,3 @@ def render(manifest: Manifest) -> dict[str, str]:
         return {}
     # Sorted, as the manifest keeps them: read back from it, the text is the same to the byte.
     return {NAME: json.dumps(manifest.takedowns, indent=2, sort_keys=True, ensure_ascii=False) + "\n"}
-
-
-class TakenDown:
-    """Knows taken-down pairs again, by id, by the SHA-256 of a file, and by PDQ hash.
-
-    `bits`: the PDQ distance, of 256, up to which an image counts as one that was taken down. Both members of the pair
-    are held against both members of every takedown.
-    """
-
-    def __init__(self, takedowns: Sequence[Mapping[str, Any]], bits: int) -> None:
-        self._bits = bits
-        self._ids = {item["pair_id"] for item in takedowns}
-        self._files = {item[name] for item in takedowns for name in ("unsafe_sha256", "safe_sha256")}
-        hashes = [bytes.fromhex(item[name]) for item in takedowns for name in ("unsafe_phash", "safe_phash")]
-        self._words = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4)
-
-    def holds(self, identity: Identity) -> bool:
-        """Whether the pair, or anything that looks like a member of it, was taken down."""
-        if identity.pair_id in self._ids or not self._files.isdisjoint(identity[1:3]):
-            return True
-        return any(self._near(phash) for phash in (identity.unsafe_phash, identity.safe_phash))
-
-    def holds_image(self, sha256: str, phash: bytes) -> bool:
-        """Whether the image, or one that looks like it, was a member of a pair that was taken down."""
-        return sha256 in self._files or self._near(phash)
-
-    def _near(self, phash: bytes) -> bool:
-        distance = np.bitwise_count(self._words ^ np.frombuffer(phash, np.uint64)).sum(axis=1)
-        return bool((distance <= self._bits).any())

@@ -1,0 +1,1 @@
+"""The demo: everything from building to scoring, on one machine, offline."""

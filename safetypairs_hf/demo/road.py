@@ -1,4 +1,4 @@
-"""The whole road on one machine, offline: build, publish two versions, load both, score two guards, draw the pairs.
+"""Run the whole road on one machine, offline: build, publish two versions, load both, score two guards, draw the pairs.
 
 `huggingface_hub` reads its address, token and cache when it is imported, so the demo runs in a process of its own (the
 command `safetypairs demo`), and sets them before anything imports it.

@@ -1,140 +1,193 @@
-"""What the editors share: images of one size go together, in batches that fit, and come back in their own size."""
+"""The base of every editor that runs a diffusers pipeline: loading, batches of one size, round trip, release."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.models.loading import PIPELINE, check_class, pick_device, pick_dtype
+from safetypairs_hf.models.loading import PIPELINE, check_class, let_go, pick_device, pick_dtype, revision_of
 from safetypairs_hf.models.memory import in_batches
 
-
-class Item(NamedTuple):
-    """One image as a pipeline gets it: a PIL image of the batch's size, the prompt, and a seed of its own."""
-
-    image: Any
-    prompt: str
-    seed: int
-
-    @property
-    def generator(self) -> Any:
-        """A fresh one at every look: a call that failed has used its own up."""
-        import torch
-
-        return torch.Generator("cpu").manual_seed(self.seed)
+Result = TypeVar("Result")
 
 
 class Size(NamedTuple):
+    """The sides of an image in pixels."""
+
     width: int
     height: int
 
 
-Run = Callable[[Sequence[Item], Size], Sequence[Pixels]]
+@dataclass(frozen=True)
+class Batch:
+    """What one call of a pipeline edits: PIL images of one `size`, and a prompt and a seed for each of them."""
+
+    images: list[Any]
+    prompts: list[str]
+    seeds: list[int]
+    size: Size
+
+    @property
+    def generators(self) -> list[Any]:
+        """New generators of random numbers at every access, as a call that failed has used its own up."""
+        import torch
+
+        return [torch.Generator("cpu").manual_seed(seed) for seed in self.seeds]
 
 
-def edit_in_batches(
-    images: Sequence[Picture],
-    instructions: Sequence[Instruction],
-    seeds: Sequence[int],
-    run: Run,
-    *,
-    batch_size: int,
-    multiple: int,
-    least: int = 64,
-) -> list[Edited | Reject]:
-    """Edit images of any sizes by `run`, which takes a batch of one size and gives (height, width, 3) uint8 arrays.
+class PipelineEditor(ABC):
+    """Edits images by a diffusers pipeline; see `records.Editor`.
 
-    Args:
-        multiple, least: the sides that the pipeline takes: multiples of `multiple`, at least `least`. An image with
-            other sides is resized to the nearest such size and back.
-
-    An image that the pipeline refuses (ValueError) is a Reject and the others of its batch go on, one by one.
+    A subclass is a frozen dataclass with the fields that are annotated here, a field `holds_model = True`, and
+    with the settings of its own that `_call` hands to the pipeline. Images of any size go in: those of one size
+    are edited together, at most `batch_size` at once, and every image comes back in its own size.
     """
-    by_size: dict[Size, list[int]] = defaultdict(list)
-    for number, image in enumerate(images):
-        by_size[_fitting(image.pixels, multiple, least)].append(number)
-    answers: dict[int, Edited | Reject] = {}
-    for size, numbers in by_size.items():
-        items = [Item(_resized(images[n].pixels, size), instructions[n].text, seeds[n]) for n in numbers]
-        made = in_batches(items, batch_size, lambda batch, size=size: _run(run, batch, size))  # type: ignore[misc]
-        for number, (answer, count) in zip(numbers, made, strict=True):
-            answers[number] = _finished(answer, images[number].pixels, count)
-    return [answers[number] for number in range(len(images))]
 
+    LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
+    PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
+    _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
 
-def round_trip(vae: Any, images: Sequence[Picture], *, multiple: int, least: int = 64, batch_size: int) -> list[Pixels]:
-    """Images through an autoencoder and back, with no edit between; each in its own size."""
-    import torch
+    model: str  # a folder, or a Hub id with `commit`
+    commit: str | None
+    batch_size: int
+    device: str  # "auto" is "cuda" if there is one, else "cpu"
+    name: str
 
-    by_size: dict[Size, list[int]] = defaultdict(list)
-    for number, image in enumerate(images):
-        by_size[_fitting(image.pixels, multiple, least)].append(number)
-    returned: dict[int, Pixels] = {}
-    for size, numbers in by_size.items():
+    @abstractmethod
+    def _call(self, batch: Batch) -> Any:
+        """Run the pipeline once and return its output, which has one PIL image in `images` for each of the batch."""
 
-        def work(batch: Sequence[int], size: Size = size) -> list[Pixels]:
-            import numpy as np
+    @property
+    @abstractmethod
+    def _multiple(self) -> int:
+        """The number that both sides of an image must be a multiple of; other images are resized to the nearest."""
 
-            arrays = np.stack([np.asarray(_resized(images[number].pixels, size)) for number in batch])
-            pixels = torch.from_numpy(arrays).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
-            with torch.inference_mode():
-                decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0]
-            levels = ((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-            found: list[Pixels] = list(levels.permute(0, 2, 3, 1).cpu().numpy())
-            return found
+    @cached_property
+    def revision(self) -> str:
+        """What names the weights: the pinned commit, or a hash of a local folder's files.
 
-        for number, (pixels, _) in zip(numbers, in_batches(numbers, batch_size, work), strict=True):
-            returned[number] = _back(pixels, images[number].pixels)
-    return [returned[number] for number in range(len(images))]
+        Raises:
+            SafetyPairsError: the model is a Hub id and no commit is pinned.
+        """
+        return revision_of(self.model, self.commit)
 
+    @cached_property
+    def pipeline(self) -> Any:
+        """The pipeline, which is loaded at the first access.
 
-def _run(run: Run, batch: Sequence[Item], size: Size) -> Sequence[Pixels | Reject]:
-    try:
-        return run(batch, size)
-    except ValueError as error:
-        if len(batch) == 1:
-            return [Reject("edit", "refused_by_pipeline", " ".join(str(error).split())[:500])]
-    return [answer for item in batch for answer in _run(run, [item], size)]
+        Raises:
+            SafetyPairsError: there is no such model, or its pipeline is of another class than `PIPELINE`.
+        """
+        return self._load()
 
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Edited | Reject]:
+        """Edit each image by its instruction, with its seed.
 
-def _finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:
-    if isinstance(answer, Reject):
-        return answer
-    if answer.max() == answer.min():
-        return Reject("edit", "broken_output", f"every pixel of the edited image is {answer.max()}")
-    return Edited(_back(answer, before), count)
+        Returns:
+            One answer for each image, in order. An image that the pipeline refuses with a ValueError becomes a Reject,
+            and the others of its batch are edited one by one.
+        """
 
+        def work(numbers: Sequence[int], size: Size) -> list[Pixels | Reject]:
+            batch = Batch(
+                images=[_resized(images[number].pixels, size) for number in numbers],
+                prompts=[instructions[number].text for number in numbers],
+                seeds=[seeds[number] for number in numbers],
+                size=size,
+            )
+            try:
+                return list(self._edited(batch))
+            except ValueError as error:
+                if len(numbers) == 1:
+                    return [Reject("edit", "refused_by_pipeline", " ".join(str(error).split())[:500])]
+            return [answer for number in numbers for answer in work([number], size)]
 
-def _fitting(pixels: Pixels, multiple: int, least: int) -> Size:
-    height, width = pixels.shape[:2]
-    return Size(*(max(round(side / multiple) * multiple, -(-least // multiple) * multiple) for side in (width, height)))
+        answers = zip(images, self._by_size(images, work), strict=True)
+        return [_finished(answer, image.pixels, count) for image, (answer, count) in answers]
 
+    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
+        """Pass the images through the pipeline's autoencoder and back without an edit, each in its own size."""
 
-def _resized(pixels: Pixels, size: Size) -> Any:
-    from PIL import Image
+        def work(numbers: Sequence[int], size: Size) -> list[Pixels]:
+            return self._decoded([_resized(images[number].pixels, size) for number in numbers], size)
 
-    image = Image.fromarray(pixels)
-    return image if image.size == tuple(size) else image.resize(size, Image.Resampling.LANCZOS)
+        returned = zip(images, self._by_size(images, work), strict=True)
+        return [_back(pixels, image.pixels) for image, (pixels, _) in returned]
 
+    def release(self) -> None:
+        """Drop the pipeline and give its memory back; the next access loads it again."""
+        let_go(self, "pipeline")
 
-def _back(pixels: Pixels, like: Pixels) -> Pixels:
-    import numpy as np
+    @property
+    def _batch_size(self) -> int:
+        return self.batch_size
 
-    height, width = like.shape[:2]
-    return np.asarray(_resized(pixels, Size(width, height)))
+    def _load(self, **options: Any) -> Any:
+        return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
+
+    def _edited(self, batch: Batch) -> list[Pixels]:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            made = self._call(batch)
+        return [np.asarray(image) for image in made.images]
+
+    def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
+        """PIL images of one size through the autoencoder and back."""
+        import numpy as np
+        import torch
+
+        vae = self.pipeline.vae
+        arrays = np.stack([np.asarray(image) for image in images])
+        pixels = torch.from_numpy(arrays).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
+        with torch.inference_mode():
+            decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0]
+        levels = ((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        return list(levels.permute(0, 2, 3, 1).cpu().numpy())
+
+    def _by_size(
+        self, images: Sequence[Picture], work: Callable[[Sequence[int], Size], Sequence[Result]]
+    ) -> list[tuple[Result, int]]:
+        """Run `work` on the numbers of images that the pipeline takes at one size, in batches that fit the memory.
+
+        Returns:
+            For each image, in order, its result and the size of the batch that it was made in.
+        """
+        multiple = self._multiple
+        by_size: dict[Size, list[int]] = defaultdict(list)
+        for number, image in enumerate(images):
+            by_size[_fitting(image.pixels, multiple, self._least)].append(number)
+        results: dict[int, tuple[Result, int]] = {}
+        for size, numbers in by_size.items():
+
+            def of_size(batch: Sequence[int], size: Size = size) -> Sequence[Result]:
+                return work(batch, size)
+
+            results.update(zip(numbers, in_batches(numbers, self._batch_size, of_size), strict=True))
+        return [results[number] for number in range(len(images))]
 
 
 def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader: Any = None, **options: Any) -> Any:
-    """Load a folder or a pinned Hub id whose pipeline class is `kind`.
+    """Load a pipeline from a folder or a pinned Hub id.
 
     Args:
-        loader: the class that loads it, where that is not the class it names.
+        model: a folder, or a Hub id.
+        commit: the commit of a Hub id.
+        kind: the name of the class that the model's pipeline must have.
+        device: "auto", or where the pipeline is put.
+        loader: the class that loads the pipeline, if it is another one than `kind`.
         options: further arguments of `from_pretrained`.
 
     Raises:
-        SafetyPairsError: no such model, or one of another class.
+        SafetyPairsError: there is no such model, or its pipeline is of another class.
     """
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging
@@ -152,3 +205,32 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader
             logging.enable_progress_bar()
     loaded.to(where).set_progress_bar_config(disable=True)
     return loaded
+
+
+def _finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:
+    if isinstance(answer, Reject):
+        return answer
+    if answer.max() == answer.min():
+        return Reject("edit", "broken_output", f"every pixel of the edited image is {answer.max()}")
+    return Edited(_back(answer, before), count)
+
+
+def _fitting(pixels: Pixels, multiple: int, least: int) -> Size:
+    """The size nearest to the image's own of which each side is a multiple of `multiple` and at least `least`."""
+    height, width = pixels.shape[:2]
+    return Size(*(max(round(side / multiple) * multiple, -(-least // multiple) * multiple) for side in (width, height)))
+
+
+def _resized(pixels: Pixels, size: Size) -> Any:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    return image if image.size == tuple(size) else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _back(pixels: Pixels, like: Pixels) -> Pixels:
+    """An image that the pipeline made, in the size of the one that went in."""
+    import numpy as np
+
+    height, width = like.shape[:2]
+    return np.asarray(_resized(pixels, Size(width, height)))

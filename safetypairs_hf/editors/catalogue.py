@@ -7,15 +7,19 @@ import importlib
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.editors.base import PipelineEditor
 
 _QWEN_PLUS = ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
 
 
 class Entry(NamedTuple):
-    """An editor. `where`: the dataclass in this package, "module:Class".
+    """An editor.
 
-    `free`: the models whose LICENSE, as the module has it, lets one publish what they draw. `gpu_gb`: the GPU memory
-    that a build with it needs, in GB, the judges' 25 included where they are more; computed, and not measured.
+    Attributes:
+        where: the dataclass in this package, as "module:Class".
+        free: the models under the class's LICENSE whose output may be published without further consent.
+        gpu_gb: the GPU memory that a build with it needs, in GB, or the judges' 25 if that is more; computed, and not
+            measured.
     """
 
     where: str
@@ -33,7 +37,7 @@ EDITORS: dict[str, Entry] = {
 
 
 def find_editor(name: str) -> Entry:
-    """The entry of a name. Raises RecipeError for one that there is not."""
+    """The entry of a name. Raises RecipeError if there is no editor of that name."""
     if name not in EDITORS:
         near = difflib.get_close_matches(name, EDITORS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -41,22 +45,33 @@ def find_editor(name: str) -> Entry:
     return EDITORS[name]
 
 
-def make_editor(name: str, **settings: Any) -> Any:
-    """An editor by its name; a setting of None leaves the class's own default."""
-    module, _, kind = find_editor(name).where.partition(":")
-    found = getattr(importlib.import_module(f"safetypairs_hf.editors.{module}"), kind)
-    return found(**{key: value for key, value in settings.items() if value is not None})
+def make_editor(name: str, **settings: Any) -> PipelineEditor:
+    """Make an editor by its name; a setting of None leaves the class's own default."""
+    made: PipelineEditor = _class(find_editor(name))(
+        **{key: value for key, value in settings.items() if value is not None}
+    )
+    return made
 
 
 def license_of(name: str, model: str, stated: str | None) -> tuple[str, bool]:
-    """The licence of an editor's weights, and whether one may publish what they draw without being asked.
+    """The licence of an editor's weights, and whether their output may be published without further consent.
 
-    `stated`: what the user says of weights that are not known here; it doesn't free a family that forbids it.
+    Args:
+        name: the editor's name.
+        model: the weights, a folder or a Hub id.
+        stated: the licence that the user states for weights that are not listed here. It does not free an editor whose
+            own licence forbids publishing.
     """
     entry = find_editor(name)
-    own = str(importlib.import_module(f"safetypairs_hf.editors.{entry.where.partition(':')[0]}").LICENSE)
+    own = _class(entry).LICENSE
     if not entry.free:
         return stated or own, False
     if stated or model in entry.free:
         return stated or own, True
     return "not stated", False
+
+
+def _class(entry: Entry) -> type[PipelineEditor]:
+    module, _, kind = entry.where.partition(":")
+    found: type[PipelineEditor] = getattr(importlib.import_module(f"safetypairs_hf.editors.{module}"), kind)
+    return found

@@ -6,20 +6,14 @@ images are encoded as a batch, and one grid of position ids serves them all, as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.editors.base import Item, Size, edit_in_batches, load_pipeline, round_trip
-from safetypairs_hf.models.loading import let_go, revision_of
-
-LICENSE = "apache-2.0"
+from safetypairs_hf.editors.base import Batch, PipelineEditor
 
 
 @dataclass(frozen=True)
-class Klein:
+class Klein(PipelineEditor):
     """An editor; see `records.Editor`.
 
     Args:
@@ -30,6 +24,9 @@ class Klein:
         text_layers: the layers of the text encoder whose states are the prompt's embedding.
         compile_blocks: compile the transformer's blocks; pays from some hundred images of one size on.
     """
+
+    LICENSE = "apache-2.0"
+    PIPELINE = "Flux2KleinPipeline"
 
     model: str = "black-forest-labs/FLUX.2-klein-4B"
     commit: str | None = None
@@ -43,48 +40,25 @@ class Klein:
     name: str = "klein"
     holds_model: bool = True
 
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def edit(
-        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]:
-        return edit_in_batches(
-            images, instructions, seeds, self._run, batch_size=self.batch_size, multiple=self._multiple
-        )
-
-    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
-        return round_trip(self._pipeline.vae, images, multiple=self._multiple, batch_size=self.batch_size)
-
-    def release(self) -> None:
-        let_go(self, "_pipeline")
-
     @property
     def _multiple(self) -> int:
-        return int(self._pipeline.vae_scale_factor) * 2
+        return int(self.pipeline.vae_scale_factor) * 2
 
-    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
-        import numpy as np
-        import torch
+    def _call(self, batch: Batch) -> Any:
+        return self.pipeline(
+            image=batch.images,
+            prompt=batch.prompts,
+            generator=batch.generators,
+            width=batch.size.width,
+            height=batch.size.height,
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            max_sequence_length=self.max_sequence_length,
+            text_encoder_out_layers=self.text_layers,
+        )
 
-        with torch.inference_mode():
-            made = self._pipeline(
-                image=[item.image for item in batch],
-                prompt=[item.prompt for item in batch],
-                generator=[item.generator for item in batch],
-                width=size.width,
-                height=size.height,
-                num_inference_steps=self.steps,
-                guidance_scale=self.guidance,
-                max_sequence_length=self.max_sequence_length,
-                text_encoder_out_layers=self.text_layers,
-            )
-        return [np.asarray(image) for image in made.images]
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        loaded = load_pipeline(self.model, self.commit, "Flux2KleinPipeline", self.device, _batched())
+    def _load(self, **options: Any) -> Any:
+        loaded = super()._load(loader=_batched(), **options)
         if self.compile_blocks:
             loaded.transformer.compile_repeated_blocks(fullgraph=True)
         return loaded

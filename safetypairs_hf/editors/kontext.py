@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.editors.base import Item, Size, edit_in_batches, load_pipeline, round_trip
-from safetypairs_hf.models.loading import let_go, revision_of
-
-LICENSE = "flux-1-dev-non-commercial-license"
+from safetypairs_hf.editors.base import Batch, PipelineEditor
 
 
 @dataclass(frozen=True)
-class Kontext:
+class Kontext(PipelineEditor):
     """An editor; see `records.Editor`.
 
     Args:
@@ -23,6 +17,9 @@ class Kontext:
         batch_size: images in a batch. A batch of 4 differs from single calls by at most 1 level of 255
             (0.002% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
     """
+
+    LICENSE = "flux-1-dev-non-commercial-license"
+    PIPELINE = "FluxKontextPipeline"
 
     model: str = "black-forest-labs/FLUX.1-Kontext-dev"
     commit: str | None = None
@@ -34,46 +31,20 @@ class Kontext:
     name: str = "kontext"
     holds_model: bool = True
 
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def edit(
-        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]:
-        return edit_in_batches(
-            images, instructions, seeds, self._run, batch_size=self.batch_size, multiple=self._multiple
-        )
-
-    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
-        return round_trip(self._pipeline.vae, images, multiple=self._multiple, batch_size=self.batch_size)
-
-    def release(self) -> None:
-        let_go(self, "_pipeline")
-
     @property
     def _multiple(self) -> int:
-        return int(self._pipeline.vae_scale_factor) * 2
+        return int(self.pipeline.vae_scale_factor) * 2
 
-    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
-        import numpy as np
-        import torch
-
-        with torch.inference_mode():
-            made = self._pipeline(
-                image=[item.image for item in batch],
-                prompt=[item.prompt for item in batch],
-                generator=[item.generator for item in batch],
-                width=size.width,
-                height=size.height,
-                max_area=size.width * size.height,
-                _auto_resize=False,  # else it writes 1024 x 1024 whatever it was given
-                num_inference_steps=self.steps,
-                guidance_scale=self.guidance,
-                max_sequence_length=self.max_sequence_length,
-            )
-        return [np.asarray(image) for image in made.images]
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        return load_pipeline(self.model, self.commit, "FluxKontextPipeline", self.device)
+    def _call(self, batch: Batch) -> Any:
+        return self.pipeline(
+            image=batch.images,
+            prompt=batch.prompts,
+            generator=batch.generators,
+            width=batch.size.width,
+            height=batch.size.height,
+            max_area=batch.size.width * batch.size.height,
+            _auto_resize=False,  # otherwise the pipeline writes 1024 x 1024, whatever it was given
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            max_sequence_length=self.max_sequence_length,
+        )

@@ -1,27 +1,47 @@
-"""Qwen-Image-Edit (Alibaba, Apache-2.0): about 60 GiB for an image of a megapixel.
+"""Qwen-Image-Edit and its Plus versions (Alibaba, Apache-2.0): about 60 GiB for an image of a megapixel.
 
-The pipeline shows the model every image at about a megapixel, whatever its size. An edit at another size is shifted
+The pipelines show the model every image at about a megapixel, whatever its size. An edit at another size is shifted
 and scaled against what it was made of, so edits are made at that size too, and brought back to the image's own.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.editors.base import Item, Size, edit_in_batches, load_pipeline
-from safetypairs_hf.models.loading import let_go, revision_of
-from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.core.records import Pixels
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
 
-LICENSE = "apache-2.0"
+
+class QwenEditor(PipelineEditor):
+    """What the two Qwen editors share: the processor, and the size at which the autoencoder sees an image."""
+
+    LICENSE = "apache-2.0"
+    # Images go in as they are. A batch is of one size exactly: the pipeline stretches every image to the first's shape.
+    _least = 1
+
+    @property
+    def _multiple(self) -> int:
+        return 1
+
+    def _load(self, **options: Any) -> Any:
+        return super()._load(processor=_load_processor(self.model, self.commit), **options)
+
+    def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
+        import numpy as np
+        import torch
+
+        vae, processor = self.pipeline.vae, self.pipeline.image_processor
+        width, height = _working_size(size)
+        pixels = processor.preprocess(list(images), height, width).unsqueeze(2).to(vae.device, vae.dtype)
+        with torch.inference_mode():
+            decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0][:, :, 0]
+        return [np.asarray(image) for image in processor.postprocess(decoded, output_type="pil")]
 
 
 @dataclass(frozen=True)
-class QwenEdit:
+class QwenEdit(QwenEditor):
     """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`.
 
     Args:
@@ -29,6 +49,8 @@ class QwenEdit:
         batch_size: images in a batch. A batch of 2 differs from single calls by at most 1 level of 255
             (0.02% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
     """
+
+    PIPELINE = "QwenImageEditPipeline"
 
     model: str = "Qwen/Qwen-Image-Edit"
     commit: str | None = None
@@ -39,50 +61,48 @@ class QwenEdit:
     name: str = "qwen-image-edit"
     holds_model: bool = True
 
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def edit(
-        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]:
-        # Of one size exactly: the pipeline stretches every image of a batch to the shape of the first.
-        return edit_in_batches(images, instructions, seeds, self._run, batch_size=self.batch_size, multiple=1, least=1)
-
-    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
-        return round_trip(self._pipeline, images, self.batch_size)
-
-    def release(self) -> None:
-        let_go(self, "_pipeline")
-
-    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
-        import numpy as np
-        import torch
-
-        with torch.inference_mode():
-            made = self._pipeline(
-                image=[item.image for item in batch],
-                prompt=[item.prompt for item in batch],
-                negative_prompt=[" "] * len(batch) if self.guidance > 1 else None,  # without one it does not guide
-                generator=[item.generator for item in batch],
-                num_inference_steps=self.steps,
-                true_cfg_scale=self.guidance,
-            )
-        return [np.asarray(image) for image in made.images]
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        return load(self.model, self.commit, self.device, "QwenImageEditPipeline")
+    def _call(self, batch: Batch) -> Any:
+        return self.pipeline(
+            image=batch.images,
+            prompt=batch.prompts,
+            # Without a negative prompt the pipeline does not guide.
+            negative_prompt=[" "] * len(batch.prompts) if self.guidance > 1 else None,
+            generator=batch.generators,
+            num_inference_steps=self.steps,
+            true_cfg_scale=self.guidance,
+        )
 
 
-def load(model: str, commit: str | None, device: str, kind: str) -> Any:
-    """A Qwen editing pipeline of the class `kind`, with a processor for images alone.
+@dataclass(frozen=True)
+class QwenEditPlus(QwenEditor):
+    """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`; `guidance` as in QwenEdit.
 
-    Raises:
-        SafetyPairsError: it is of another class.
+    The pipeline takes the images of a call as references for one prompt, so every image has a call of its own.
     """
 
-    return load_pipeline(model, commit, kind, device, processor=_load_processor(model, commit))
+    PIPELINE = "QwenImageEditPlusPipeline"
+
+    model: str = "Qwen/Qwen-Image-Edit-2511"
+    commit: str | None = None
+    steps: int = 40
+    guidance: float = 4.0
+    device: str = "auto"
+    name: str = "qwen-image-edit-plus"
+    holds_model: bool = True
+
+    @property
+    def _batch_size(self) -> int:
+        return 1
+
+    def _call(self, batch: Batch) -> Any:
+        return self.pipeline(
+            image=batch.images,
+            prompt=batch.prompts[0],
+            negative_prompt=" " if self.guidance > 1 else None,  # without one the pipeline does not guide
+            generator=batch.generators[0],
+            num_inference_steps=self.steps,
+            true_cfg_scale=self.guidance,
+        )
 
 
 def image_processor_class() -> Any:
@@ -98,33 +118,6 @@ def image_processor_class() -> Any:
             ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
     return ImagesOnly
-
-
-def round_trip(pipeline: Any, images: Sequence[Picture], batch_size: int) -> list[Pixels]:
-    """Images through a Qwen pipeline's autoencoder and back, at the size at which it edits; each in its own size."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    vae, processor = pipeline.vae, pipeline.image_processor
-    by_size: dict[Size, list[int]] = defaultdict(list)
-    for number, image in enumerate(images):
-        by_size[Size(image.pixels.shape[1], image.pixels.shape[0])].append(number)
-    returned: dict[int, Pixels] = {}
-    for size, numbers in by_size.items():
-        width, height = _working_size(size)
-
-        def work(batch: Sequence[int], width: int = width, height: int = height) -> list[Any]:
-            originals = [Image.fromarray(images[number].pixels) for number in batch]
-            pixels = processor.preprocess(originals, height, width).unsqueeze(2).to(vae.device, vae.dtype)
-            with torch.inference_mode():
-                decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0][:, :, 0]
-            found: list[Any] = processor.postprocess(decoded, output_type="pil")
-            return found
-
-        for number, (made, _) in zip(numbers, in_batches(numbers, batch_size, work), strict=True):
-            returned[number] = np.asarray(made.resize(size, Image.Resampling.LANCZOS))
-    return [returned[number] for number in range(len(images))]
 
 
 def _working_size(size: Size) -> tuple[int, int]:
@@ -143,54 +136,3 @@ def _load_processor(model: str, commit: str | None) -> Any:
     images = Qwen2VLImageProcessorPil.from_pretrained(model, revision=commit, subfolder="processor")
     tokenizer = AutoTokenizer.from_pretrained(model, revision=commit, subfolder="processor")
     return image_processor_class()(images, tokenizer)
-
-
-LICENSE = "apache-2.0"
-
-
-@dataclass(frozen=True)
-class QwenEditPlus:
-    """An editor; see `records.Editor`. `model` is a folder, or a Hub id with `commit`; `guidance` as in QwenEdit."""
-
-    model: str = "Qwen/Qwen-Image-Edit-2511"
-    commit: str | None = None
-    steps: int = 40
-    guidance: float = 4.0
-    device: str = "auto"
-    name: str = "qwen-image-edit-plus"
-    holds_model: bool = True
-
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def edit(
-        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]:
-        return edit_in_batches(images, instructions, seeds, self._run, batch_size=1, multiple=1, least=1)
-
-    def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
-        return round_trip(self._pipeline, images, 1)
-
-    def release(self) -> None:
-        let_go(self, "_pipeline")
-
-    def _run(self, batch: Sequence[Item], size: Size) -> Sequence[Pixels]:
-        import numpy as np
-        import torch
-
-        [item] = batch
-        with torch.inference_mode():
-            made = self._pipeline(
-                image=[item.image],
-                prompt=item.prompt,
-                negative_prompt=" " if self.guidance > 1 else None,  # without one it does not guide
-                generator=item.generator,
-                num_inference_steps=self.steps,
-                true_cfg_scale=self.guidance,
-            )
-        return [np.asarray(made.images[0])]
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        return load(self.model, self.commit, self.device, "QwenImageEditPlusPipeline")

@@ -1,5 +1,7 @@
-"""Running a guard over published pairs: predictions in one Parquet file, from work units that a killed run resumes.
+"""Run a guard over published pairs: predictions in one Parquet file, from work units that a killed run resumes.
 
-In the order of the work: `data` (what is asked), `identity` (what a run is of), `folder` (its parts on disk), `judging`
-(the guard, with reading and decoding ahead of it), `joining` (the file), `running` (all of it), `summary` (the counts).
+In the order of the work: `evaluate` (all of it), `data` (what is asked), `run_identity` (what a run is of), `judging`
+(the guard, with reading and decoding ahead of it), `work_units` (units on disk, joined in the end), `prediction_file`
+(what the file says of itself), `checking` (predictions against a dataset), `benchmark` and `hub_results` (results on
+the Hub).
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ import yaml
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.evaluating.benchmark import Benchmark, Predicted, open_dataset, read_predicted
+from safetypairs_hf.metric.figures import Figures, figures_in
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry, HfApi
@@ -25,9 +27,7 @@ if TYPE_CHECKING:
 FOLDER: Final = ".eval_results"
 # The id of a task in eval.yaml -> its figure. A task of one image a sample is accuracy on that half of the images.
 TASKS: Final[dict[str, Callable[[PairScore], float]]] = {
-    "pair_accuracy": lambda score: score.pair_accuracy,
-    "unsafe_members": lambda score: score.unsafe_recall,
-    "safe_members": lambda score: score.safe_specificity,
+    figure.task: attrgetter(figure.name) for figure in figures_in(Figures) if figure.task
 }
 
 

@@ -14,7 +14,7 @@ from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Judge, Picture, Verdict
 from safetypairs_hf.evaluating.data import Data
 from safetypairs_hf.evaluating.work_units import Parts
-from safetypairs_hf.guards.base import Batched, Judged, Unit
+from safetypairs_hf.guards.base import Judged, ModelGuard, Unit
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 _READERS = 8
@@ -43,7 +43,7 @@ def judge_units(
     """Judge the units numbered in `mine`, and keep each as soon as it is done.
 
     An image that does not decode is an abstention, "broken_image". The guard is only ever called in this thread, but
-    for what it does beside its model (see `Batched.judge_each`).
+    for what it does beside its model (see `ModelGuard.judge_each`).
 
     Raises:
         SafetyPairsError: as the guard does; what was done before stays.
@@ -115,7 +115,7 @@ def _picture(data: Data, row: int, decode: bool) -> Picture | Verdict:
 def _judged(guard: Judge, units: Iterable[Unit]) -> Generator[Judged, None, None]:
     """The verdicts of each unit, by `judge_each` where a guard has it."""
     try:
-        if isinstance(guard, Batched):
+        if isinstance(guard, ModelGuard):
             yield from guard.judge_each(units)
             return
         for images, categories in units:

@@ -1,4 +1,4 @@
-"""What a run is of: the guard as it is set, the data, the code. Two runs with one identity give the same bytes."""
+"""The identity of a run: guard, data and code. Two runs of one identity give the same bytes."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.records import Judge
 from safetypairs_hf.evaluating.data import Data
+from safetypairs_hf.guards.user_guard import as_guard
 
 FORMAT = 1
 _SHOWN = 3
 
 
 def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
-    """What the metadata of the predictions hold, as JSON values.
+    """Return what the metadata of the predictions hold, as JSON values.
+
+    Args:
+        guard: any judge; one that is no Guard has to say what it is, see `user_guard.OwnObject`.
+        data: the pairs.
+        unit: images of a work unit.
 
     Raises:
-        SafetyPairsError: the guard's weights have no revision to name, or it needs a GPU or a package that is missing.
+        SafetyPairsError: as `Guard.identity` does.
     """
-    from safetypairs_hf.core.description import describe
-    from safetypairs_hf.guards.base import prompt_hash
-
     return {
         "format": FORMAT,
-        "guard": {
-            "name": guard.name,
-            "revision": getattr(guard, "revision", ""),
-            "settings": describe(guard),
-            "prompt_hash": prompt_hash(guard),
-            "fidelity": getattr(guard, "fidelity", None),
-            "dtype": _dtype(guard),
-            "seed": _seed(guard),
-        },
+        "guard": as_guard(guard).identity(),
         "data": {
             "name": data.name,
             "configs": list(data.configs),
@@ -70,33 +65,3 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(inner, f"{key}.{name}" if key else str(name))
     else:
         yield key, value
-
-
-def _part_with(guard: Any, name: str) -> Any:
-    """The guard, or the one inside it, that has the attribute; None where none has."""
-    while guard is not None and not hasattr(guard, name):
-        guard = getattr(guard, "inner", None)
-    return guard
-
-
-def _seed(guard: Any) -> int | None:
-    holder = _part_with(guard, "seed") or getattr(_part_with(guard, "server"), "server", None)
-    return getattr(holder, "seed", None)
-
-
-def _dtype(guard: Any) -> str | None:
-    """The numbers that the weights are loaded as; None where there are none of torch."""
-    holder = _part_with(guard, "device")
-    if holder is None:
-        return None
-    from safetypairs_hf.models.loading import pick_device, pick_dtype
-
-    try:
-        import torch
-    except ImportError as error:
-        raise SafetyPairsError(f"{guard.name} needs PyTorch; pip install 'safetypairs-hf[gpu]'") from error
-    if str(holder.device).startswith("cuda") and not torch.cuda.is_available():
-        raise SafetyPairsError(
-            f"{guard.name} is set to device={holder.device}, and PyTorch sees no GPU here; set device=cpu, or auto"
-        )
-    return str(pick_dtype(pick_device(holder.device))).removeprefix("torch.")

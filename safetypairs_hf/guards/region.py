@@ -1,26 +1,31 @@
-"""Any judge, shown only where the edit was."""
+"""Any judge, shown only the region of an image that was edited."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
+from safetypairs_hf.guards.base import Guard
+from safetypairs_hf.guards.user_guard import as_guard
 
 
 @dataclass(frozen=True)
-class OnRegion:
+class OnRegion(Guard):
     """Crops each image to its region and asks `inner`; an image without a region is shown whole.
 
     Args:
+        inner: any judge.
         margin: how far the crop reaches beyond the region on every side, as a share of its width or height.
-        least: the crop has at least so many pixels a side, where the image has them.
+        least: the least side of a crop in pixels, where the image is that large.
+
+    Raises:
+        RecipeError: a negative margin, or a least side below one pixel.
     """
 
     inner: Judge
@@ -36,29 +41,36 @@ class OnRegion:
         return f"{self.inner.name}/region"
 
     @property
+    def revision(self) -> str:
+        return self._guard.revision
+
+    @property
     def family(self) -> str:
-        return str(getattr(self.inner, "family", self.inner.name))
+        return self._guard.family
+
+    @property
+    def fidelity(self) -> str:
+        return self._guard.fidelity or "common"
 
     @property
     def holds_model(self) -> bool:
-        return bool(getattr(self.inner, "holds_model", False))
+        return self._guard.holds_model
 
     @property
-    def fidelity(self) -> Any:
-        return getattr(self.inner, "fidelity", "common")
+    def dtype(self) -> str | None:
+        return self._guard.dtype
 
     @property
-    def revision(self) -> Any:
-        return getattr(self.inner, "revision", "")
+    def seed(self) -> int | None:
+        return self._guard.seed
 
     def asked(self, slug: str) -> str:
-        """What `inner` is asked."""
-        return str(self.inner.asked(slug)) if hasattr(self.inner, "asked") else ""
+        return self._guard.asked(slug)
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """What `inner` says of each crop; it is given the region in the crop's own pixels."""
+        """Judge the crops by `inner`, which gets each region in the pixels of its crop."""
         crops, inside = [], []
         for image, region in zip(images, regions, strict=True):
             crop, box = (image, None) if region is None else self._crop(image, region)
@@ -67,9 +79,11 @@ class OnRegion:
         return self.inner.judge(crops, categories, inside)
 
     def release(self) -> None:
-        """Let go of the inner judge's model."""
-        if hasattr(self.inner, "release"):
-            self.inner.release()
+        self._guard.release()
+
+    @property
+    def _guard(self) -> Guard:
+        return as_guard(self.inner)
 
     def _crop(self, image: Picture, region: Box) -> tuple[Picture, Box]:
         height, width = image.pixels.shape[:2]
@@ -79,7 +93,7 @@ class OnRegion:
         return crop, Box(region.x0 - x0, region.y0 - y0, region.x1 - x0, region.y1 - y0)
 
     def _grown(self, start: int, stop: int, size: int) -> tuple[int, int]:
-        """A side of the region, grown and cut at the image's edge; a short one is moved into the image instead."""
+        """Return one side of the crop: grown and cut at the image's edge, or, where short, moved into the image."""
         span = stop - start
         reach = math.ceil(self.margin * span)
         if span + 2 * reach < self.least:

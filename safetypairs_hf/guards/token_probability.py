@@ -1,7 +1,7 @@
-"""How probable it is that an answer goes on with one of two words, where a word may be several tokens.
+"""The probability that an answer continues with one of two words, each of one token or more.
 
-The model is fed what it would have written before its verdict, and every token of a word is read where it would stand:
-P(word) = the product of P(token | all before it). Nothing is decoded.
+The model gets the prompt and the text that it would write before its verdict, and each token of a word is read at its
+own position: P(word) = the product of P(token | all tokens before it). Nothing is decoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Words(NamedTuple):
-    """Token ids: `forced` come before the verdict, then either `unsafe` or `safe`, which differ in their first."""
+    """Token ids of an answer: `forced`, then either `unsafe` or `safe`, whose first tokens differ."""
 
     forced: tuple[int, ...]
     unsafe: tuple[int, ...]
@@ -27,9 +27,16 @@ class Words(NamedTuple):
 
 
 def find(tokenizer: Any, before: str, unsafe: str, safe: str) -> Words:
-    """The tokens of both words after the text `before`.
+    """Return the tokens of both words after a text.
 
-    What both begin with is forced, so that a tokenizer may join the end of `before` and the start of a word.
+    The tokens that both have in common at their start are forced, so that a tokenizer may join the end of the text with
+    the start of a word.
+
+    Args:
+        tokenizer: a tokenizer of transformers.
+        before: the text that the answer starts with.
+        unsafe: the word of an unsafe verdict.
+        safe: the word of a safe one.
 
     Raises:
         SafetyPairsError: the tokenizer cannot tell the words apart.
@@ -48,10 +55,16 @@ def find(tokenizer: Any, before: str, unsafe: str, safe: str) -> Words:
 
 
 def verdicts(chat: Chat, inputs: Any, rows: Sequence[Words], least_mass: float) -> list[Verdict]:
-    """P(unsafe) = P(unsafe word) / (P(unsafe word) + P(safe word)); `rows` has the Words of each row of `inputs`.
+    """Return P(unsafe) = P(unsafe word) / (P(unsafe word) + P(safe word)) for each row.
 
-    One forward pass; a second one where both words of a row are several tokens. `raw` has the five likeliest first
-    tokens.
+    It takes one forward pass, and a second one where both words of a row have several tokens. `raw` has the five
+    likeliest first tokens.
+
+    Args:
+        chat: the model.
+        inputs: the prompts, where the model is.
+        rows: the words of each prompt.
+        least_mass: see `verdicts.weigh`.
     """
     ordered = [sorted((row.unsafe, row.safe), key=len, reverse=True) for row in rows]
     forced = [row.forced for row in rows]
@@ -71,9 +84,17 @@ def verdicts(chat: Chat, inputs: Any, rows: Sequence[Words], least_mass: float) 
 
 
 def followed(chat: Chat, inputs: Any, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """`inputs` with tokens after each prompt; shorter rows are padded further on the left.
+    """Append tokens to each prompt; rows that get fewer tokens are padded on the left.
 
-    Whatever has a value a token goes on as it was at the prompt's last token, which is text.
+    Every tensor with one value a token repeats the value of the prompt's last token, which is text.
+
+    Args:
+        chat: the model.
+        inputs: the prompts.
+        rows: the ids to append to each prompt.
+
+    Returns:
+        The inputs with the longer rows.
     """
     import torch
 
@@ -98,7 +119,7 @@ def followed(chat: Chat, inputs: Any, rows: Sequence[Sequence[int]]) -> dict[str
 def _log_probabilities(
     chat: Chat, inputs: Any, forced: Sequence[Sequence[int]], words: Sequence[Sequence[int]]
 ) -> list[torch.Tensor]:
-    """A row: (tokens of its word, vocabulary), of each next token where the word's tokens would stand."""
+    """Return for each row the log probabilities at the positions of its word: (tokens of the word, vocabulary)."""
     import torch
 
     added = [[*before, *word[:-1]] for before, word in zip(forced, words, strict=True)]
@@ -109,7 +130,7 @@ def _log_probabilities(
 
 
 def _along(table: torch.Tensor, word: Sequence[int]) -> torch.Tensor:
-    """The log probability of a whole word."""
+    """Return the log probability of a whole word."""
     return table[range(len(word)), list(word)].sum()
 
 

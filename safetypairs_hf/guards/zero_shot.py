@@ -1,4 +1,4 @@
-"""CLIP or SigLIP, never trained as a guard: is the image nearer to what a policy forbids or to what it allows?"""
+"""CLIP and SigLIP as guards without training: is an image nearer to what a policy forbids, or to what it allows?"""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Picture, Verdict
-from safetypairs_hf.guards.base import Batched, Question
-from safetypairs_hf.models.chat import as_pil, basename
-from safetypairs_hf.models.loading import MODEL, check_class, let_go, pick_device, pick_dtype, revision_of
+from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
+from safetypairs_hf.models.chat import as_pil
+from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
 from safetypairs_hf.taxonomy import policies
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 class Sides(NamedTuple):
-    """Texts of a category: what an unsafe image shows, what a safe one shows."""
+    """The texts of a category: what an unsafe image shows, and what a safe one shows."""
 
     unsafe: tuple[str, ...]
     safe: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class ZeroShot(Batched):
+class ZeroShot(ModelGuard[Loaded]):
     """P(unsafe) = softmax over two sides; a side's weight is the mean of exp(similarity) over its texts.
 
-    So the number of texts on a side gives it no advantage. Similarities are the model's own `logits_per_image`.
+    By taking the mean, a side gains nothing from having more texts. Similarities are the model's `logits_per_image`.
     `raw` has the nearest text.
 
     Args:
         model: a folder, or a Hub id with `commit`, of a CLIPModel or a SiglipModel.
-        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not there is not covered.
-            "" takes the lists of our policy: what an image should not show, and what it can.
+        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not in it is not
+            covered. "" takes the lists of our policy: what an image should not show, and what it can.
         batch_size: images in a forward pass; halved where memory runs out.
         device: "auto" takes a GPU where there is one.
     """
@@ -45,80 +45,63 @@ class ZeroShot(Batched):
     prompts: str = ""
     batch_size: int = 32
     device: str = "auto"
-    holds_model: ClassVar[bool] = True
+    kind: ClassVar[str] = "zero-shot"
 
     def __post_init__(self) -> None:
         if self.prompts:
-            _ = self.sides  # what is wrong with the file is said at once
+            _ = self.sides  # so that a mistake in the file is reported at once
 
     @property
     def fidelity(self) -> str:
         return "trained" if self.prompts else "common"
-
-    @property
-    def name(self) -> str:
-        return f"zero-shot:{basename(self.model)}"
-
-    @property
-    def family(self) -> str:
-        return self.name
-
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.model, self.commit)
 
     @cached_property
     def sides(self) -> Mapping[str, Sides]:
         """The texts of each category that is covered."""
         return _from_file(self.prompts) if self.prompts else {slug: _from_policy(slug) for slug in SLUGS}
 
-    def release(self) -> None:
-        """Let go of the model; it loads again when next asked."""
-        let_go(self, "_loaded")
+    def covers(self, slug: str) -> bool:
+        return slug in self.sides
 
     def asked(self, slug: str) -> str:
-        """The texts that images are compared with under a category; "" where it is not covered."""
+        """Return the texts that images are compared with under a category; "" where it is not covered."""
         if slug not in self.sides:
             return ""
         return "\n".join(("unsafe:", *self.sides[slug].unsafe, "safe:", *self.sides[slug].safe))
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def load(self) -> Loaded:
         from transformers import AutoModel, AutoProcessor
 
         check_class(self.model, self.commit, MODEL, ("CLIPModel", "SiglipModel"))
         where = pick_device(self.device)
         processor = AutoProcessor.from_pretrained(self.model, revision=self.commit)
         model = AutoModel.from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(where))
-        return processor, model.to(where).eval()
+        return Loaded(processor, model.to(where).eval())
 
-    def _load(self) -> Any:
-        return self._loaded
-
-    def _questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """One category a batch: its texts are the model's other input."""
+    def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
+        """Return a question for each image. A batch is of one category, whose texts are the model's other input."""
         return [
             Question(number, images[number], slug, slug)
             for slug in dict.fromkeys(slugs)
-            if slug in self.sides
+            if self.covers(slug)
             for number, other in enumerate(slugs)
             if other == slug
         ]
 
-    def _inputs(self, questions: Sequence[Question]) -> Any:
-        processor, model = self._loaded
+    def prepare(self, questions: Sequence[Question]) -> Any:
+        processor, model = self.loaded
         made = processor.image_processor([as_pil(each.image) for each in questions], return_tensors="pt")
         return made.to(dtype=model.dtype)
 
-    def _verdicts(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
         import torch
 
-        processor, model = self._loaded
+        processor, model = self.loaded
         sides = self.sides[questions[0].policy]
         written = [*sides.unsafe, *sides.safe]
         texts = processor.tokenizer(
             written,
-            padding="max_length",  # as SigLIP was trained; CLIP reads at the end of the text
+            padding="max_length",  # SigLIP was trained so; CLIP reads at the end of the text in any case
             max_length=model.config.text_config.max_position_embeddings,
             truncation=True,
             return_tensors="pt",

@@ -43,6 +43,10 @@ class KnowsSomeItems:
     share: float = 0.6
     name: str = "knows-some-items"
 
+    def asked(self, slug: str) -> str:
+        """Return the text of ours that it is asked: none."""
+        return ""
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
@@ -69,6 +73,10 @@ class ColourAndClutter:
     """Takes red, dark and cluttered images for unsafe ones: what a guard that learnt the mood of its data would do."""
 
     name: str = "colour-and-clutter"
+
+    def asked(self, slug: str) -> str:
+        """Return the text of ours that it is asked: none."""
+        return ""
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]

@@ -1,0 +1,1 @@
+"""Instructors: vision-language models that write the edit which makes an image safe."""

@@ -1,5 +1,5 @@
-"""The pair-consistent figures inside other people's loops, one module a framework.
+"""The pair-consistent figures inside other frameworks, one module for each.
 
-Every one of them matches pairs and counts by `safetypairs_hf.metric.score`, so all give the same figures to the last
-digit. Each module but `trainer` needs its framework to be imported; nothing of ours imports them.
+All of them match and count pairs by `safetypairs_hf.metric.score`, so they give the same figures to the last digit.
+Every module except `trainer` and `shared` imports its framework, so nothing else in the library imports them.
 """

@@ -3,8 +3,8 @@
     datasets:
       - {name: safetypairs, adapter: safetypairs, split: test, options: {data: org/name@1.2.0}}
 
-geh counts images one by one. `score_run` reads a finished run again, pair by pair; a sample that geh dropped, after an
-error of its guard, is an abstention.
+geh counts images one by one. `score_run` reads a finished run and counts by pairs. A sample that geh dropped after an
+error of the guard is an abstention.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
-    """TARGET[@VERSION] of `options.data`, or the folder of `path`: an image a sample, its pair in the metadata.
+    """The images of `options.data` (TARGET[@VERSION]) or of the folder `path`, with their pairs in the metadata.
 
-    The model sees the image alone, as the guards of geh bring their own prompts; `options.ask: true` adds the policy
-    question of the image's category. A sample's id does not tell which member it is.
+    The model sees the image alone, since the guards of geh bring their own prompts. `options.ask: true` adds the policy
+    question of the image's category. A sample's id does not tell whether the image is the unsafe one.
     """
 
     def load(self) -> list[NormalizedSample]:
-        """The images of the split, the two of a pair side by side; `options.limit` counts images."""
+        """Load the images of the split, the two of a pair side by side. `options.limit` counts images."""
         data = _data_of(self.config.options, self.config.path, self.config.name)
         self._source_metadata = {"display_name": "SafetyPairs", "source_uri": data}
         rows = images_of(data, self.config.split)
@@ -65,9 +65,16 @@ dataset_registry.register("safetypairs", target=f"{__name__}:SafetyPairsDataset"
 
 
 def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> PairScore:
-    """`safetypairs_hf.score` of one dataset of a finished geh run; `options` go to it.
+    """Score one dataset of a finished geh run by pairs.
 
-    Raises SafetyPairsError where the folder holds no such run, and PairError as `score` does.
+    Args:
+        run: The run folder.
+        dataset: The name of the dataset in the run's configuration.
+        **options: Further arguments for `safetypairs_hf.score`.
+
+    Raises:
+        SafetyPairsError: The folder holds no such run.
+        PairError: As `score` does.
     """
     from safetypairs_hf.metric.score import score
 
@@ -78,7 +85,7 @@ def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> 
 
 
 def rows_of_run(run: str | Path, dataset: str = "safetypairs") -> Iterator[dict[str, Any]]:
-    """One row an image of the data that a geh run was on, with the verdict and the score that the run gave it."""
+    """Yield one row for each image of the data of a geh run, with the verdict and the score that the run gave it."""
     config = _config_of(Path(run), dataset)
     file = Path(run) / "datasets" / dataset.replace("/", "__") / "predictions.jsonl"
     if not file.is_file():

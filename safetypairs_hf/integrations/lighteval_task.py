@@ -3,9 +3,9 @@
     SAFETYPAIRS_DATA=org/name@1.2.0 lighteval accelerate "model_name=MODEL" "safetypairs|0" \\
         --vision-model --custom-tasks safetypairs_hf.integrations.lighteval_task
 
-LightEval makes one sample of a row and loads its data itself, so the images are written, a row each, to a folder in the
-cache of `datasets`, once for each version. `SAFETYPAIRS_SPLIT` names another split than test. `--max-samples` counts
-images and may cut a pair in two, which is then left out and counted as `n_incomplete`.
+LightEval loads its data itself and makes one sample of each row, so the images are written, one a row, to a folder in
+the cache of `datasets`, once for each version. `SAFETYPAIRS_SPLIT` names another split than test. `--max-samples`
+counts images and may cut a pair in two; that pair is then left out and counted as `n_incomplete`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _KEPT = ("pair_id", "reference", "category", "group")
 
 
 def images_folder(data: str, split: str = "test") -> Path:
-    """A folder with `<split>.parquet`, one row an image of TARGET[@VERSION]; made unless it is there.
+    """Return a folder with `<split>.parquet`, one row for each image of TARGET[@VERSION]. It is made if missing.
 
-    Named after the manifest, which holds every image's hash: LightEval keeps answers by that name, so those on one
-    version never stand for another's.
+    The folder is named after the manifest, which holds every image's hash. LightEval keeps answers by that name, so
+    answers on one version are never taken for answers on another.
     """
     from datasets import config
 
@@ -57,7 +57,7 @@ def images_folder(data: str, split: str = "test") -> Path:
 
 
 def ask(row: Mapping[str, Any], task_name: str) -> Doc:
-    """The question of the image's category, Yes or No."""
+    """Make the question about the image's category, to be answered by Yes or No."""
     return Doc(
         task_name=task_name,
         query=verdicts.question(row["category"]),
@@ -69,7 +69,7 @@ def ask(row: Mapping[str, Any], task_name: str) -> Doc:
 
 
 class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
-    """The verdict of one image and the pair it belongs to; an answer that is neither yes nor no is an abstention."""
+    """The verdict on one image and the pair it belongs to. An answer that is neither yes nor no is an abstention."""
 
     def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> dict[str, Any]:
         # LightEval 0.13's vision models give a text where a list of texts is meant; final_text then has its letters.
@@ -79,14 +79,14 @@ class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Every figure of `safetypairs score`, by name; a pair with one image only is left out, and counted."""
+    """Return every figure of `safetypairs score` by name. A pair with one image only is left out and counted."""
     if 2 not in Counter(row["pair_id"] for row in rows).values():
         raise SafetyPairsError(f"no whole pair among {len(rows)} images; run more samples, or all: no --max-samples")
     return flat(scored(rows, incomplete="drop"))
 
 
 def task_of(data: str, split: str = "test") -> LightevalTaskConfig:
-    """The task `safetypairs` on a split of TARGET[@VERSION]."""
+    """Make the task `safetypairs` on a split of TARGET[@VERSION]."""
     return LightevalTaskConfig(
         name="safetypairs",
         prompt_function=ask,

@@ -1,4 +1,8 @@
-"""What every chat harness needs: the question, the image as it travels, and the verdict in what came back."""
+"""What the harnesses share: the data to ask about, the verdict in an answer, and the figures as a flat dictionary.
+
+`images_of` and `pairs_of` load a version, `data_uri` and `member_id` make an image and its id fit to be sent,
+`answer_of` reads what came back, and `scored` and `flat` turn answers into the figures that a harness logs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def images_of(data: str, split: str = "test") -> Dataset:
-    """One row an image of TARGET[@VERSION], as `sp.images` gives them; see `sp.load` for what it raises."""
+    """Load TARGET[@VERSION] with one row an image, as `sp.images` gives them. Raises what `sp.load` raises."""
     from safetypairs_hf.loading.images import images
 
     found: Dataset = images(pairs_of(data, split))
@@ -24,7 +28,7 @@ def images_of(data: str, split: str = "test") -> Dataset:
 
 
 def pairs_of(data: str, split: str = "test") -> Dataset:
-    """One row a pair of TARGET[@VERSION]; see `sp.load` for what it raises."""
+    """Load TARGET[@VERSION] with one row a pair. Raises what `sp.load` raises."""
     from safetypairs_hf.loading.load import load
 
     loaded: Any = load(data, split=split)
@@ -33,22 +37,30 @@ def pairs_of(data: str, split: str = "test") -> Dataset:
 
 
 def data_uri(image: Any) -> str:
-    """A PIL image as a data URI of PNG, RGB, lossless."""
+    """Encode a PIL image as a data URI of PNG: RGB, lossless."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def member_id(pair_id: str, number: int) -> str:
-    """An id of the first (0) or second (1) image of a pair, as `sp.images` orders them: it does not tell which."""
+    """Return an id of the first (0) or second (1) image of a pair, in the order of `sp.images`.
+
+    The id does not tell which of the two images is the unsafe one.
+    """
     return f"{pair_id}-{'ab'[number]}"
 
 
 def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict[str, Any]:
-    """`prediction` 1, 0 or None of an answer to `yes_no.question`, and `score` where log probabilities came.
+    """Read the verdict out of an answer to `verdicts.question`.
 
-    `text`: its first word decides; anything but a yes or a no is an abstention. `top`: the likeliest first tokens,
-    (text, log probability) each; a word alone is never made into a score.
+    Args:
+        text: The answer. Its first word decides; anything but a yes or a no is an abstention.
+        top: The likeliest first tokens as (text, log probability), where the harness has them. Without them an answer
+            has no score.
+
+    Returns:
+        `prediction`, which is 1, 0 or None, and `score`, which is P(unsafe) or None.
     """
     if top is not None:
         verdict = verdicts.from_log_probabilities(top, verdicts.LEAST_MASS)
@@ -60,7 +72,7 @@ def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict
 
 
 def scored(rows: Iterable[Mapping[str, Any]], **told: Any) -> PairScore:
-    """`score` of rows with `answer_of` in them; the score column counts where at least one row has one."""
+    """Score rows that hold what `answer_of` gave. The score column counts where at least one row has a score."""
     from safetypairs_hf.metric.score import score
 
     held = [dict(row) for row in rows]
@@ -71,15 +83,18 @@ def scored(rows: Iterable[Mapping[str, Any]], **told: Any) -> PairScore:
 
 
 def flat(score: PairScore) -> dict[str, float]:
-    """Every figure that applies, by its name in METRIC.md.
+    """Return every figure that applies by its name in `to_dict`, as floats.
 
-    The interval's ends are `pair_accuracy_low` and `pair_accuracy_high`; a category's pair accuracy is
-    `pair_accuracy/<category>`. A figure that does not apply is left out: loops log floats and know no None.
+    The ends of an interval are `<figure>_low` and `<figure>_high`, and a category's pair accuracy is
+    `pair_accuracy/<category>`. A figure that does not apply is left out, as loops log floats and know no None.
     """
+    from safetypairs_hf.metric.figures import figures_in
+
+    with_interval = {figure.interval: figure.name for figure in figures_in(score) if figure.interval}
     found: dict[str, float] = {}
     for name, value in score.to_dict().items():
-        if name == "pair_accuracy_ci":
-            found["pair_accuracy_low"], found["pair_accuracy_high"] = value
+        if name in with_interval and value is not None:
+            found[f"{with_interval[name]}_low"], found[f"{with_interval[name]}_high"] = value
         elif isinstance(value, int | float):
             found[name] = float(value)
     for name, figures in score.per_category.items():

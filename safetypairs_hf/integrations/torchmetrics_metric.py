@@ -75,9 +75,18 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         categories: Sequence[str] | None = None,
         groups: torch.Tensor | Sequence[Any] | None = None,
     ) -> None:
-        """Add images, one row each: `scores` are P(unsafe), `predictions` verdicts; None in a list is an abstention.
+        """Add images, one row each. None in a list is an abstention.
 
-        Raises PairError by the metric's own rules, but those on whole pairs, which `compute` checks.
+        Args:
+            scores: P(unsafe), in [0, 1].
+            references: 1 for an unsafe image, 0 for a safe one.
+            pair_ids: What the two images of a pair share.
+            predictions: Verdicts, 1 or 0, in place of scores or together with them.
+            categories: The images' categories.
+            groups: The images' groups.
+
+        Raises:
+            PairError: A value breaks a rule of the metric. Rules on whole pairs are checked by `compute`.
         """
         given = {
             "pair_id": pair_ids,
@@ -100,23 +109,23 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         self.rows.append(torch.from_numpy(rows.view(np.uint8).copy()).to(self.device))
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
-        """Only update: a batch may hold one image of a pair, so it has no figures of its own."""
+        """Only update: a batch may hold one image of a pair, so a batch has no figures."""
         self.update(*args, **kwargs)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the rows of all processes; one that saw none takes part with an empty state of the same type."""
+        """Gather the rows of all processes. A process that saw none takes part with an empty state of the same type."""
         if not self.rows:
             self.rows = [torch.empty(0, dtype=torch.uint8, device=self.device)]
         super().sync(*args, **kwargs)
 
     def compute(self) -> dict[str, torch.Tensor]:
-        """The figures of all that was added; raises PairError as `score` does."""
+        """Return the figures of all images that were added. Raises PairError as `score` does."""
         result = self._score()
         figures = {**flat(result), **({"n_doubled": float(self.n_doubled)} if self.doubled == "first" else {})}
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in figures.items()}
 
     def result(self) -> PairScore:
-        """The whole score, with its signature; synchronised as `compute` is."""
+        """Return the whole score, with its signature. It is synchronised over processes, as `compute` is."""
         with self.sync_context(should_sync=self._to_sync, should_unsync=self._should_unsync):
             return self._score()
 
@@ -145,7 +154,7 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
 
 
 def _plain(values: Any) -> Any:
-    """A tensor as numpy; bfloat16, which numpy does not know, as float64."""
+    """Convert a tensor to numpy; bfloat16, which numpy does not know, becomes float64."""
     if not isinstance(values, torch.Tensor):
         return values
     values = values.detach().cpu()

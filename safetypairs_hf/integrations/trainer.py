@@ -31,13 +31,23 @@ def make_compute_metrics(
     unsafe_label: int = 1,
     threshold: float = 0.5,
 ) -> Callable[[EvalPrediction], dict[str, float]]:
-    """A `compute_metrics` for one evaluation set; the arguments are its columns, row by row, as `sp.images` gives them.
+    """Make a `compute_metrics` for one evaluation set.
 
     The model's logits are (n, classes), where P(unsafe) is the softmax at `unsafe_label`, or (n,) or (n, 1), where it
-    is the sigmoid. Where the Trainer passes labels, each is checked against `references` (`unsafe_label` is 1,
-    anything else 0), so that another set, or another order, is an error and no figure.
+    is the sigmoid. Where the Trainer passes labels, each is checked against `references` (`unsafe_label` is 1, anything
+    else 0), so that another set or another order is an error instead of a wrong figure.
 
-    The answer holds `flat(score)`; the Trainer puts `eval_` before the names. Raises PairError.
+    Args:
+        pair_ids: A column of the evaluation set, row by row, as `sp.images` gives it; so are the next three.
+        references: 1 for an unsafe image, 0 for a safe one.
+        categories: The images' categories.
+        groups: The images' groups.
+        unsafe_label: The model's class for unsafe images.
+        threshold: As in `score`.
+
+    Returns:
+        A function that gives `flat(score)`, to whose names the Trainer adds `eval_`. It raises PairError as `score`
+        does, and where the logits or labels do not fit the columns.
     """
     columns = {"pair_id": pair_ids, "reference": references, "category": categories, "group": groups}
     held = {name: list(values) for name, values in columns.items() if values is not None}
@@ -53,9 +63,9 @@ def make_compute_metrics(
 
 
 def p_unsafe(logits: Any, unsafe_label: int = 1) -> NDArray[Any]:
-    """(n,) P(unsafe), float64, from logits: (n, classes) by softmax, (n,) or (n, 1) by sigmoid.
+    """Return (n,) P(unsafe), float64, from logits: (n, classes) by softmax, (n,) or (n, 1) by sigmoid.
 
-    Of a tuple, as models that answer more than logits give, the first is taken.
+    Of a tuple, which models return that give more than logits, the first element is taken.
     """
     import numpy as np
 

@@ -1,45 +1,84 @@
-"""Pair-consistent safety accuracy: figures of one guard (`score`), of two on the same pairs (`compare`), of many."""
+"""Pair-consistent safety accuracy: figures of one guard (`score`), of two on the same pairs (`compare`), of many.
+
+Names are imported on first use, so that importing this package loads neither numpy nor Arrow.
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.metric.agreement import Agreement, agreement
-from safetypairs_hf.metric.calibration import Calibration, calibration
-from safetypairs_hf.metric.compare import PairComparison, compare
-from safetypairs_hf.metric.compare_many import ManyComparison, compare_many
-from safetypairs_hf.metric.failures import failures
-from safetypairs_hf.metric.figures import Figures
-from safetypairs_hf.metric.power import PowerTable, pairs_needed, power_table
-from safetypairs_hf.metric.prediction_files import read_predictions
-from safetypairs_hf.metric.score import PairScore, score
-from safetypairs_hf.metric.stability import PromptStability, ThresholdCurve, prompt_stability, threshold_curve
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.agreement import Agreement as Agreement
+    from safetypairs_hf.metric.agreement import agreement as agreement
+    from safetypairs_hf.metric.calibration import Calibration as Calibration
+    from safetypairs_hf.metric.calibration import calibration as calibration
+    from safetypairs_hf.metric.compare import PairComparison as PairComparison
+    from safetypairs_hf.metric.compare import compare as compare
+    from safetypairs_hf.metric.compare_many import ManyComparison as ManyComparison
+    from safetypairs_hf.metric.compare_many import compare_many as compare_many
+    from safetypairs_hf.metric.failures import failures as failures
+    from safetypairs_hf.metric.figures import Figures as Figures
+    from safetypairs_hf.metric.power import PowerTable as PowerTable
+    from safetypairs_hf.metric.power import pairs_needed as pairs_needed
+    from safetypairs_hf.metric.power import power_table as power_table
+    from safetypairs_hf.metric.prediction_files import read_predictions as read_predictions
+    from safetypairs_hf.metric.score import PairScore as PairScore
+    from safetypairs_hf.metric.score import score as score
+    from safetypairs_hf.metric.stability import PromptStability as PromptStability
+    from safetypairs_hf.metric.stability import ThresholdCurve as ThresholdCurve
+    from safetypairs_hf.metric.stability import prompt_stability as prompt_stability
+    from safetypairs_hf.metric.stability import threshold_curve as threshold_curve
 
-__all__ = [
-    "Agreement",
-    "Calibration",
-    "Figures",
-    "ManyComparison",
-    "PairComparison",
-    "PairScore",
-    "PowerTable",
-    "PromptStability",
-    "ThresholdCurve",
-    "agreement",
-    "calibration",
-    "compare",
-    "compare_many",
-    "failures",
-    "metric_path",
-    "pairs_needed",
-    "power_table",
-    "prompt_stability",
-    "read_predictions",
-    "score",
-    "threshold_curve",
-]
+_WHERE = {
+    "Agreement": "agreement",
+    "Calibration": "calibration",
+    "Figures": "figures",
+    "ManyComparison": "compare_many",
+    "PairComparison": "compare",
+    "PairScore": "score",
+    "PowerTable": "power",
+    "PromptStability": "stability",
+    "ThresholdCurve": "stability",
+    "agreement": "agreement",
+    "calibration": "calibration",
+    "compare": "compare",
+    "compare_many": "compare_many",
+    "failures": "failures",
+    "pairs_needed": "power",
+    "power_table": "power",
+    "prompt_stability": "stability",
+    "read_predictions": "prediction_files",
+    "score": "score",
+    "threshold_curve": "stability",
+}
+__all__ = sorted([*_WHERE, "metric_path"])
 
 
 def metric_path() -> str:
-    """The folder of the `evaluate` module, for `evaluate.load(metric_path())`; it can be pushed as a Space as it is."""
+    """Return the folder of the `evaluate` module, for `evaluate.load(metric_path())`; it is a Space as it stands."""
     return str(Path(__file__).parent / "pair_consistent_accuracy")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """Keeps names such as `score` for the functions, whose modules have the same names."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Python sets each module as an attribute of its package once the module is loaded.
+        if name in _WHERE and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

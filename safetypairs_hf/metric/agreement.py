@@ -1,4 +1,4 @@
-"""`agreement`: where two guards say the same, and where they are wrong together."""
+"""`agreement`: where two guards say the same, and where they are wrong together, with its table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.metric.align import align
+from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import bootstrap, group_sums
+from safetypairs_hf.metric.pairs import OUTCOMES
 from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, wrapped
 
@@ -16,20 +18,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERDICTS = ("abstained", "safe", "unsafe")
-OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two guards on the same pairs: how far they say the same. `print` gives a table.
+    """How far two guards say the same on the same pairs. `print` gives a table.
 
-    `image_agreement`: share of images with the same verdict, where an abstention is a verdict of its own; with a 95%
-    bootstrap interval over groups (over pairs where no group was given). `image_kappa`: Cohen's kappa of these three
-    verdicts, in [-1, 1]; None where both guards give one and the same verdict throughout. `images`: counts, verdicts
-    of the first by those of the second. `outcome_agreement`, `outcome_kappa`: the same over the pairs' five outcomes.
-    `both_wrong`, `only_a_wrong`, `only_b_wrong`, `both_correct`: counts of pairs; `both_wrong_expected`: how many it
-    would be if their mistakes had nothing to do with each other; `error_overlap`: both wrong over either wrong, None
-    where neither ever is.
+    Attributes:
+        image_agreement: Share of images with the same verdict, where an abstention is a verdict of its own.
+        image_agreement_ci: Its 95% bootstrap interval over groups, or over pairs where no group was given.
+        image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None where both guards give one and the same
+            verdict throughout.
+        images: Counts of images, the first guard's verdicts by the second's.
+        outcome_agreement: Share of pairs with the same of the five outcomes.
+        outcome_kappa: Cohen's kappa of these outcomes.
+        both_correct, both_wrong, only_a_wrong, only_b_wrong: Counts of pairs.
+        both_wrong_expected: How many pairs both would have wrong if their mistakes were independent.
+        error_overlap: Pairs that both have wrong over pairs that either has wrong; None where neither is ever wrong.
+        left_out_a, left_out_b: Pairs that only one of the two holds, left out by `common=True`.
     """
 
     n_pairs: int
@@ -51,8 +57,8 @@ class Agreement:
     signature: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        """Return the figures by name, as plain Python values that JSON takes."""
+        return plain(self)
 
     def __str__(self) -> str:
         low, high = self.image_agreement_ci
@@ -89,21 +95,30 @@ def agreement(
     data: str | None = None,
     split: str | None = None,
 ) -> Agreement:
-    """How far two guards say the same on the same pairs; the arguments are those of `compare`.
+    """Compute how far two guards say the same on the same pairs.
 
-    Kappa is Cohen's (1960): (observed - expected) / (1 - expected), expected from each guard's own shares. Raises
-    PairError as `compare` does.
+    Kappa is Cohen's (1960): (observed - expected) / (1 - expected), expected from each guard's own shares.
+
+    Args:
+        a: The first guard's rows or file, as `score` takes them.
+        b: The second guard's rows or file.
+        common: As in `compare`.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+        data: As in `score`.
+        split: As in `score`.
+
+    Raises:
+        PairError: As `compare` does.
     """
     aligned = align({"A": a, "B": b}, common=common, threshold=threshold, incomplete=incomplete)
     one, two = aligned.pairs
     n = len(one.rows)
-    images = _crossed(one.unsafe_verdict + 1, two.unsafe_verdict + 1, 3)
-    images += _crossed(one.safe_verdict + 1, two.safe_verdict + 1, 3)
-    outcomes = _crossed(
-        outcomes_of(one.unsafe_verdict, one.safe_verdict), outcomes_of(two.unsafe_verdict, two.safe_verdict), 5
-    )
+    images = _crossed(one.unsafe_verdict + 1, two.unsafe_verdict + 1, len(VERDICTS))
+    images += _crossed(one.safe_verdict + 1, two.safe_verdict + 1, len(VERDICTS))
+    outcomes = _crossed(one.outcome, two.outcome, len(OUTCOMES))
     same = (one.unsafe_verdict == two.unsafe_verdict).astype(np.int64) + (one.safe_verdict == two.safe_verdict)
-    totals, sizes = group_sums(np.arange(n) if one.group is None else one.group, same)
+    totals, sizes = group_sums(one.group, same)
     both_correct = int(outcomes[0, 0])
     wrong_a, wrong_b = int(outcomes[1:].sum()), int(outcomes[:, 1:].sum())
     both_wrong = int(outcomes[1:, 1:].sum())
@@ -131,18 +146,10 @@ def agreement(
     )
 
 
-def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> NDArray[np.int64]:
-    """(n,) positions in OUTCOMES, from the (n,) verdicts 1, 0 and -1 on the unsafe and on the safe images."""
-    # By 3 * unsafe verdict + safe verdict + 4: an abstention of either, then (0, 0), (0, 1), (1, 0), (1, 1).
-    table = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
-    found: NDArray[np.int64] = table[unsafe * np.int8(3) + safe + np.int8(4)]
-    return found
-
-
 def kappa(table: NDArray[np.int64]) -> float | None:
-    """Cohen's kappa of a (c, c) table of counts, None where chance alone would agree on everything.
+    """Return Cohen's kappa of a (c, c) table of counts, None where chance alone would agree on everything.
 
-    In whole numbers up to one division at the end, so that no rounding tells on it.
+    It is computed in whole numbers up to one division at the end, so it does not depend on rounding.
     """
     rows, columns = [int(value) for value in table.sum(axis=1)], [int(value) for value in table.sum(axis=0)]
     n, agreed = sum(rows), int(np.trace(table))
@@ -151,7 +158,7 @@ def kappa(table: NDArray[np.int64]) -> float | None:
 
 
 def _crossed(one: NDArray[Any], two: NDArray[Any], kinds: int) -> NDArray[np.int64]:
-    """(kinds, kinds) counts of two (n,) arrays of numbers below `kinds`."""
+    """Return the (kinds, kinds) counts of two (n,) arrays of numbers below `kinds`."""
     return np.bincount(one.astype(np.int64) * kinds + two, minlength=kinds * kinds).reshape(kinds, kinds)
 
 

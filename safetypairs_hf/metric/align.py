@@ -1,4 +1,7 @@
-"""Several guards' pairs in one order: matched by `pair_id`, whatever the order of each guard's rows."""
+"""Several guards' pairs in one order, matched by `pair_id`, whatever the order of each guard's rows.
+
+`align` reads and aligns any number of guards; `shared_pairs` matches the pairs of two that have been read.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Aligned:
-    """Guards on the same n pairs, in one order. `pairs`: one entry a guard, in the order given.
+    """Guards on the same n pairs, in one order.
 
-    Category and group belong to the data, so all guards have those of the first one that gives them. `ids`: (n,)
-    Arrow array. `left_out`: each guard's pairs that another lacks. The rows that the guards came from are let go.
+    Category and group belong to the data, so all guards have those of the first one that gives them. The rows that the
+    guards came from are not kept.
+
+    Attributes:
+        names: The guards, in the order given.
+        pairs: Each guard's pairs.
+        ids: (n,) Arrow array of pair ids.
+        left_out: Each guard's pairs that another lacks.
     """
 
     names: tuple[str, ...]
@@ -34,14 +43,20 @@ class Aligned:
 
     @property
     def n_incomplete(self) -> dict[str, int]:
-        """Each guard's pairs with one image only, left out on request."""
+        """Each guard's number of pairs with one image only, left out on request."""
         return {name: pairs.n_incomplete for name, pairs in zip(self.names, self.pairs, strict=True)}
 
 
 @dataclass(frozen=True)
 class _Side:
-    """A guard's pairs in the first guard's order; `held`: (m,) which it holds, None where all. `texts`: its categories
-    and groups, only where the first has none."""
+    """A guard's pairs in the first guard's order.
+
+    Attributes:
+        pairs: (m,) pairs, those of the first guard.
+        held: (m,) which of these the guard holds; None where it holds all.
+        n_own: How many pairs the guard has.
+        texts: Its categories and groups, only where the first guard has none.
+    """
 
     pairs: Pairs
     held: NDArray[np.bool_] | None
@@ -50,10 +65,17 @@ class _Side:
 
 
 def align(guards: Mapping[str, Any], *, common: bool, threshold: float, incomplete: str) -> Aligned:
-    """Guards' rows by name, each read once, as whole pairs in one order; at least one guard.
+    """Read each guard's rows once, as whole pairs in one order.
 
-    `common`: keep the pairs that all hold. Raises PairError, which names the guard, as `score` does, and where the
-    pair sets differ or a shared pair has another category or group.
+    Args:
+        guards: Each guard's rows or file, as `score` takes them, by the guard's name; at least one.
+        common: Keep the pairs that all guards hold, instead of refusing different pair sets.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+
+    Raises:
+        PairError: As `score` does, naming the guard; the pair sets differ; or a shared pair has another category or
+            group for another guard.
     """
     names = tuple(guards)
 
@@ -105,7 +127,7 @@ def _joined_sides(names: tuple[str, ...], first: Pairs, sides: list[_Side]) -> A
 
 
 def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> Pairs | None:
-    """The first guard that gives `name`, once the later ones are seen to agree with it; None where none gives it."""
+    """Return the first guard that gives `name`, after checking that the later ones agree; None where none gives it."""
     givers = [number for number, side in enumerate(sides) if name in side.texts]
     if not givers:
         return None
@@ -154,7 +176,7 @@ def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
 
 
 def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
-    """The pairs at the (n,) positions `at`; of the input only which columns it had is kept, to save memory."""
+    """Return the pairs at the (n,) positions `at`. To save memory, only which columns the input had is kept of it."""
     images, none = pairs.images, np.empty(0)
     asked = Images(
         pair_id=None,
@@ -179,7 +201,7 @@ def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
 
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
-    """(n,) positions in `a` and in `b` of the pairs that both hold."""
+    """Return (n,) positions in `a` and in `b` of the pairs that both hold. Raises PairError where the sets differ."""
     n_a, n_b = len(a.rows), len(b.rows)
     ids = _joined(a.texts("pair_id"), b.texts("pair_id"))
     runs = equal_runs(words_of(ids))
@@ -197,8 +219,37 @@ def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
     return rows_a, rows_b
 
 
+def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers, Numbers, Numbers | None]:
+    """Match two guards' pairs, or a guard's pairs with their controls.
+
+    Args:
+        a: The pairs whose groups are used; those of `b` where `a` has none.
+        b: The other pairs.
+        common: Keep the pairs that both hold, instead of refusing different pair sets.
+        who: What `b` is called in an error.
+
+    Returns:
+        (n,) positions in `a` and in `b` of the shared pairs, those of a group side by side, and (n,) the number of
+        each pair's group, never falling; None where neither has groups.
+
+    Raises:
+        PairError: The pair sets differ, or a shared pair has another category or group in `b`.
+    """
+    rows_a, rows_b = shared_rows(a, b, common=common)
+    ids = a.texts("pair_id").take(rows_a)
+    for name in ("category", "group"):
+        of_a, of_b = a.texts(name), b.texts(name)
+        if of_a is not None and of_b is not None:
+            refuse_unequal(name, ids, of_a.take(rows_a), of_b.take(rows_b), who)
+    group = a.group[rows_a] if a.group is not None else None if b.group is None else b.group[rows_b]
+    if group is None:
+        return rows_a, rows_b, None
+    order = np.argsort(group, kind="stable")
+    return rows_a[order], rows_b[order], group[order]
+
+
 def refuse_unequal(name: str, ids: Any, of_a: Any, of_b: Any, who: str) -> None:
-    """Raises PairError where two (n,) Arrow arrays, the pairs' `name` by two guards, are not equal."""
+    """Raise PairError where two (n,) Arrow arrays, `name` of the same pairs for two guards, are not equal."""
     words = words_of(_joined(of_a, of_b))
     unequal = ~equal_rows(words[: len(of_a)], words[len(of_a) :])
     if unequal.any():
@@ -207,7 +258,7 @@ def refuse_unequal(name: str, ids: Any, of_a: Any, of_b: Any, who: str) -> None:
 
 
 def _joined(a: Any, b: Any) -> Any:
-    """Two Arrow arrays as one, as text where their types differ."""
+    """Join two Arrow arrays, as text where their types differ."""
     import pyarrow as pa
 
     if a.type != b.type:

@@ -1,4 +1,4 @@
-"""`calibration`: whether a guard's P(unsafe) means what it says."""
+"""`calibration`: whether a guard's P(unsafe) means what it says, with its table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BINS = 10_000
 
 
 class Bin(NamedTuple):
-    """Images with low <= score < high (the last bin holds 1 too); the means are None where it is empty."""
+    """The images with low <= score < high; the last bin holds 1 too. The means are None where the bin is empty."""
 
     low: float
     high: float
@@ -30,15 +30,20 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """The reliability of P(unsafe) over images; `print` gives a table.
-
-    `expected_calibration_error` (ECE): mean over images of |mean score - unsafe share| of the bin an image falls in.
-    `max_calibration_error`: the largest of these. `brier`: mean of (score - reference)^2, 0.25 for a constant 0.5.
-    All in [0, 1]. `n_images` is what they stand on: images that the guard answered with a score; `n_abstained` are the
-    others. `bins`: the reliability curve, equal widths over [0, 1].
+    """The reliability of P(unsafe) over images. `print` gives a table.
 
     Half of the images of whole pairs are unsafe, so this is calibration for that mix: where fewer images are unsafe,
     the same scores are too high.
+
+    Attributes:
+        n_images: Images that the guard answered with a score; all other figures are of these.
+        n_abstained: The other images.
+        mean_score: In [0, 1].
+        unsafe_share: In [0, 1].
+        expected_calibration_error: Mean over images of |mean score - unsafe share| of an image's bin, in [0, 1].
+        max_calibration_error: The largest of these differences.
+        brier: Mean of (score - reference)^2, in [0, 1]; 0.25 for a constant 0.5.
+        bins: The reliability curve, in bins of equal width over [0, 1].
     """
 
     n_images: int
@@ -51,7 +56,7 @@ class Calibration:
     bins: tuple[Bin, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes; `bins` is a list of dicts."""
+        """Return the figures by name, as plain Python values that JSON takes; `bins` is a list of dicts."""
         return {**vars(self), "bins": [one._asdict() for one in self.bins]}
 
     def __str__(self) -> str:
@@ -75,11 +80,18 @@ class Calibration:
 
 
 def calibration(rows: Any, bins: int = 10, *, incomplete: str = "error") -> Calibration:
-    """Reliability curve, ECE (Guo et al. 2017, with P(unsafe) for the confidence) and Brier score (Brier 1950).
+    """Compute the reliability curve, ECE (Guo et al. 2017, on P(unsafe)) and the Brier score (Brier 1950).
 
-    `rows`: as `score` takes them, with scores; `bins`: how many of equal width, from 1. An image whose score is None
-    (or whose prediction is, where both are given) is counted in `n_abstained` and in nothing else. The order of rows
-    changes no bit. Raises PairError as `score` does, and where there is no score at all.
+    An image without a score (or without a prediction, where both are given) is counted in `n_abstained` and in nothing
+    else. The order of the rows changes no bit.
+
+    Args:
+        rows: As `score` takes them, with scores.
+        bins: How many bins of equal width, from 1 to MOST_BINS.
+        incomplete: As in `score`.
+
+    Raises:
+        PairError: As `score` does; no image has a score; or `bins` is out of range.
     """
     if not (isinstance(bins, int) and 1 <= bins <= MOST_BINS):
         raise PairError(f"bins={bins!r}: it is a whole number from 1 to {MOST_BINS}")
@@ -116,8 +128,10 @@ def calibration(rows: Any, bins: int = 10, *, incomplete: str = "error") -> Cali
 
 
 def _answered(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """(n,) scores of the images that were answered, in rising order so that sums do not depend on the rows', and
-    (n,) their references."""
+    """Return (n,) scores of the images that were answered, and (n,) their references.
+
+    The scores rise, so that sums do not depend on the order of the rows.
+    """
     if pairs.unsafe_score is None or pairs.safe_score is None:
         raise PairError("a column that is not there: score; calibration is about P(unsafe), not about verdicts")
     value = np.concatenate((pairs.unsafe_score, pairs.safe_score))

@@ -1,4 +1,4 @@
-"""`compare_many`: any number of guards on the same pairs, each with every other one."""
+"""`compare_many`: any number of guards on the same pairs, each against every other one, and the table of them."""
 
 from __future__ import annotations
 
@@ -12,42 +12,27 @@ import numpy as np
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import Aligned, align
-from safetypairs_hf.metric.compare import minimum_detectable_difference
-from safetypairs_hf.metric.figures import Figures, figures_of
-from safetypairs_hf.metric.inference import bootstrap, group_sums, mcnemar_p
-from safetypairs_hf.metric.score import signature
-from safetypairs_hf.metric.table_text import counted, wrapped
+from safetypairs_hf.metric.compare import difference_figures
+from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
+from safetypairs_hf.metric.inference import group_sums
+from safetypairs_hf.metric.score import figures_of, signature
+from safetypairs_hf.metric.table_text import Columns, counted, pairs_in_groups, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Contest:
-    """Guard `a` against guard `b`: the figures of `PairComparison` by their names, and `holm_p`.
-
-    `holm_p`: `mcnemar_p` adjusted for all contests that were adjusted together (Holm 1979), at most 1: below 0.05 in
-    a family, the chance of one false finding or more in it is below 5%.
-    """
-
-    a: str
-    b: str
-    difference: float
-    difference_ci: tuple[float, float]
-    only_a_correct: int
-    only_b_correct: int
-    mcnemar_p: float
-    holm_p: float
-    minimum_detectable_difference: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+MOST_LINES = 200  # contests that a table lists
+NAME = 23  # columns for the name of a guard
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Guards on one set of pairs. `guards`: each one's figures, as `score` gives them; `contests`: each two of them."""
+    """Guards on one set of pairs.
+
+    Attributes:
+        guards: Each guard's figures, as `score` gives them.
+        contests: Each two of the guards.
+    """
 
     n_pairs: int
     n_groups: int | None
@@ -55,7 +40,7 @@ class Standing:
     contests: tuple[Contest, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes."""
+        """Return the figures by name, as plain Python values that JSON takes."""
         return {
             "n_pairs": self.n_pairs,
             "n_groups": self.n_groups,
@@ -66,11 +51,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class ManyComparison(Standing):
-    """k guards on the same pairs, the best pair accuracy first (then by name). `print` gives a table.
+    """k guards on the same pairs, the best pair accuracy first, then by name. `print` gives a table.
 
-    `contests`: k (k - 1) / 2, each guard with those below it; Holm's adjustment is over all of them. `per_category`:
-    only where asked for; there the adjustment is over the contests of all categories together. `left_out`: a guard's
-    pairs that another lacks, left out by `common=True`. `n_incomplete`: its pairs with one image only.
+    Attributes:
+        contests: k (k - 1) / 2 contests, each guard with those below it. Holm's adjustment is over all of them.
+        per_category: The same for each category, where asked for. There the adjustment is over the contests of all
+            categories together.
+        left_out: Each guard's pairs that another lacks, left out by `common=True`.
+        n_incomplete: Each guard's pairs with one image only.
+        signature: Two comparisons are comparable where their signatures are equal.
     """
 
     per_category: dict[str, Standing]
@@ -79,7 +68,7 @@ class ManyComparison(Standing):
     signature: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes; `per_category` is nested."""
+        """Return the figures by name, as plain Python values that JSON takes; `per_category` is nested."""
         return {
             **super().to_dict(),
             "per_category": {name: standing.to_dict() for name, standing in self.per_category.items()},
@@ -89,7 +78,6 @@ class ManyComparison(Standing):
         }
 
     def __str__(self) -> str:
-
         return many_table(self)
 
 
@@ -103,11 +91,22 @@ def compare_many(
     data: str | None = None,
     split: str | None = None,
 ) -> ManyComparison:
-    """Two guards or more on the same pairs: `guards` maps a name to rows or a file, each as `score` takes it.
+    """Compare two guards or more on the same pairs.
 
-    Each is read once. The other arguments are those of `compare`; `common` keeps the pairs that all guards hold. The
-    figures of a guard are those of `score`, and of two guards those of `compare`, to the last bit. A category or group
-    that some guards lack is taken from the first that gives it. Raises PairError, naming the guard.
+    Each guard is read once. The figures of a guard are those of `score`, and of two guards those of `compare`, to the
+    last bit. A category or group that some guards lack is taken from the first that gives it.
+
+    Args:
+        guards: Each guard's rows or file, as `score` takes them, by the guard's name.
+        common: Keep the pairs that all guards hold, and count the others, instead of refusing different pair sets.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+        by_category: Compare on each category too.
+        data: As in `score`.
+        split: As in `score`.
+
+    Raises:
+        PairError: As `compare` does, naming the guard; fewer than two guards; or `by_category` without categories.
     """
     if len(guards) < 2:
         raise PairError(f"{len(guards)} guard{'' if len(guards) == 1 else 's'} given: comparing takes two or more")
@@ -141,7 +140,7 @@ def compare_many(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values adjusted by Holm's step-down method (Holm 1979, Scand. J. Statist. 6), in the order given.
+    """Adjust p values by Holm's step-down method (Holm 1979, Scand. J. Statist. 6), in the order given.
 
     The i-th smallest of m, from 0, becomes the largest of (m - j) p_j over j up to i, and at most 1.
     """
@@ -156,7 +155,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def _standings(
     aligned: Aligned, correct: NDArray[np.bool_], order: list[int], parts: Sequence[NDArray[np.int64] | None]
 ) -> list[Standing]:
-    """The guards in `order` on the pairs at each of `parts` (None: all), one family for the adjustment."""
+    """Compare the guards in `order` on the pairs at each of `parts` (None: all), one family for the adjustment."""
     names = [aligned.names[number] for number in order]
     pairs = [aligned.pairs[number] for number in order]
     bouts, guards = [], []
@@ -183,11 +182,10 @@ def _standings(
 def _bouts(
     names: list[str], correct: NDArray[np.bool_], group: NDArray[np.int64] | None, pool: ThreadPoolExecutor
 ) -> list[dict[str, Any]]:
-    """Each guard against those after it, on the (k, n) `correct`: all of a `Contest` but the adjusted p."""
+    """Compare each guard with those after it on the (k, n) `correct`: all of a `Contest` but the adjusted p."""
     n = correct.shape[1]
-    side_by_side = np.arange(n) if group is None else group
     # A group's sum of a difference is the difference of its sums, so each guard is summed once, not once a contest.
-    sums = [group_sums(side_by_side, right) for right in correct]
+    sums = [group_sums(group, right) for right in correct]
     sizes = sums[0][1]
     # Counts below 2^24 are exact in single precision, and floats are what matrices multiply quickest in.
     right: NDArray[Any] = correct.astype(np.float64 if n >= 2**24 else np.float32)
@@ -196,68 +194,44 @@ def _bouts(
     def bout(two: tuple[int, int]) -> dict[str, Any]:
         a, b = two
         only_a, only_b = int(both[a, a] - both[a, b]), int(both[b, b] - both[a, b])
-        return {
-            "a": names[a],
-            "b": names[b],
-            "difference": (only_a - only_b) / n,
-            "difference_ci": bootstrap(sums[a][0] - sums[b][0], sizes),
-            "only_a_correct": only_a,
-            "only_b_correct": only_b,
-            "mcnemar_p": mcnemar_p(only_a, only_b),
-            "minimum_detectable_difference": minimum_detectable_difference(only_a + only_b, n),
-        }
+        totals = sums[a][0] - sums[b][0]
+        return {"a": names[a], "b": names[b], **difference_figures(only_a, only_b, totals, sizes)}
 
     return list(pool.map(bout, combinations(range(len(names)), 2)))
 
 
-MOST_LINES = 200
-NAME = 23
-
-
 def many_table(many: ManyComparison) -> str:
-    """Guards, best first, then the contests, then the same a category."""
-    groups = "" if many.n_groups is None else f" in {counted(many.n_groups, 'group')}"
-    lines = [f"{counted(len(many.guards), 'guard')} on the same {counted(many.n_pairs, 'pair')}{groups}", ""]
-    lines += _standing(many, "p by McNemar's exact test, two-sided; Holm: adjusted for all of these")
+    """Return the table of many guards, best first, then of their contests; then the same for each category."""
+    pairs = pairs_in_groups(many.n_pairs, many.n_groups)
+    lines = [f"{counted(len(many.guards), 'guard')} on the same {pairs}", ""]
+    lines += _standing_lines(many, "p by McNemar's exact test, two-sided; Holm: adjusted for all of these")
     for name, standing in many.per_category.items():
         lines += ["", f"{_middle_cut(name, 56)}, {counted(standing.n_pairs, 'pair')}", ""]
-        lines += _standing(standing, "Holm: adjusted for those of all categories together")
-    for told, counts in (("left out, not in all", many.left_out), ("left out, incomplete", many.n_incomplete)):
-        lines += [
-            f"{_middle_cut(name, 40)}: {counted(count, 'pair')} {told}" for name, count in counts.items() if count
-        ]
+        lines += _standing_lines(standing, "Holm: adjusted for those of all categories together")
+    for why, counts in (("left out, not in all", many.left_out), ("left out, incomplete", many.n_incomplete)):
+        lines += [f"{_middle_cut(name, 40)}: {counted(count, 'pair')} {why}" for name, count in counts.items() if count]
     return "\n".join([*lines, "", *wrapped(many.signature)])
 
 
-def _standing(standing: Standing, note: str) -> list[str]:
-    head = f"{'pair acc':>9}   {'95% interval':<17}{'over':>8}{'missed':>8}{'abst':>8}"
-    lines = [f"{'':>3} {'guard':<{NAME}}{head}"]
+def _standing_lines(standing: Standing, note: str) -> list[str]:
+    columns = Columns(shown_in(Face.GUARDS, Figures), wide=8, lead=9, interval=17)
+    lines = [f"{'':>3} {'guard':<{NAME}}{columns.head()}"]
     places = {name: place for place, name in enumerate(standing.guards, 1)}
     for name, figures in standing.guards.items():
-        low, high = figures.pair_accuracy_ci
-        lines.append(
-            f"{places[name]:>3} {_middle_cut(name, NAME):<{NAME}}{figures.pair_accuracy:>9.4f}   "
-            f"{f'{low:.4f} to {high:.4f}':<17}{figures.both_unsafe_rate:>8.4f}{figures.both_safe_rate:>8.4f}"
-            f"{figures.abstained_rate:>8.4f}"
-        )
+        lines.append(f"{places[name]:>3} {_middle_cut(name, NAME):<{NAME}}{columns.row(figures)}")
     found = sum(contest.holm_p < 0.05 for contest in standing.contests)
     m = len(standing.contests)
     lines += ["", f"{found} of {counted(m, 'difference')} stand{'s' if m == 1 else ''} at 5% after Holm"]
     if m > MOST_LINES:
         return [*lines, f"More than {MOST_LINES} are not listed here: --json, to_dict() and .contests have them all"]
-    head = f"{'difference':>10}   {'95% interval':<18}{'only 1st':>9}{'only 2nd':>9}{'p':>9}{'Holm':>9}"
-    lines.append(f"{'contest':<12}{head}")
+    columns = Columns(shown_in(Face.GUARDS, Contest), wide=9, lead=10, interval=18)
+    lines.append(f"{'contest':<12}{columns.head()}")
     for contest in standing.contests:
-        low, high = contest.difference_ci
-        lines.append(
-            f"{f'{places[contest.a]} - {places[contest.b]}':<12}{contest.difference:>+10.4f}   "
-            f"{f'{low:+.4f} to {high:+.4f}':<18}{contest.only_a_correct:>9}{contest.only_b_correct:>9}"
-            f"{contest.mcnemar_p:>9.2g}{contest.holm_p:>9.2g}"
-        )
+        lines.append(f"{f'{places[contest.a]} - {places[contest.b]}':<12}{columns.row(contest)}")
     return [*lines, note]
 
 
 def _middle_cut(name: str, width: int) -> str:
-    """A name that leaves a space of `width` columns free; guards of one family differ at the end, so that is kept."""
+    """Cut the middle of a name so that a space of `width` columns is free: guards of one family differ at the end."""
     kept = width - 2
     return name if len(name) < width else f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"

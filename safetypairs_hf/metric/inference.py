@@ -1,4 +1,8 @@
-"""Intervals, tests and rankings: the arithmetic of inference, on counts and scores alone."""
+"""Inference on counts and scores: intervals of shares, exact tests, and the ranking of scores.
+
+Nothing here knows of rows or guards. First come the intervals (Wilson, bootstrap over groups), then the figures of
+scores that need no threshold, then the exact laws behind relative consistency and McNemar's test.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,46 @@ RESAMPLES = 2000
 SEED = 0
 Z_95 = 1.959963984540054  # two-sided 5% point of the normal law
 CELLS = 2_000_000  # drawn counts held at once, so that memory does not grow with the number of groups
+# The two lowest bits of a score that `rank` sorts.
+UNSAFE = np.uint64(1)
+ORDERED = np.uint64(2)
+
+
+def share_interval(group: NDArray[np.int64] | None, hit: NDArray[np.bool_]) -> tuple[int | None, tuple[float, float]]:
+    """Return the number of groups and the 95% interval of a share of pairs.
+
+    Args:
+        group: (n,) the number of each pair's group, never falling; None where each pair is its own group.
+        hit: (n,) whether a pair counts; n is at least 1.
+
+    Returns:
+        None and Wilson's interval without groups; else the number of groups and a bootstrap interval over them.
+    """
+    if group is None:
+        return None, wilson(int(hit.sum()), len(hit))
+    totals, sizes = group_sums(group, hit)
+    return len(sizes), bootstrap(totals, sizes)
+
+
+def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sum over each group.
+
+    Args:
+        group: (n,) the number of each pair's group, never falling; None where each pair is its own group.
+        value: (n,) integers or booleans.
+
+    Returns:
+        (g,) the sums of `value`, and (g,) the numbers of pairs.
+    """
+    if group is None:
+        return value.astype(np.int64), np.ones(len(value), dtype=np.int64)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    before = np.cumsum(value, dtype=np.int64)[starts] - value[starts]  # three times as quick as add.reduceat
+    return np.diff(before, append=int(value.sum())), np.diff(starts, append=len(group))
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Wilson's score interval for a share (Wilson 1927), within [0, 1]; `n` at least 1."""
+    """Return Wilson's 95% score interval for a share (Wilson 1927), within [0, 1]; `n` is at least 1."""
     share, z2 = successes / n, Z_95 * Z_95
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
@@ -29,11 +69,15 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def bootstrap(totals: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[float, float]:
-    """Percentile interval of sum(totals) / sum(sizes) when groups are drawn with replacement (Efron 1979).
+    """Return the 95% percentile interval of sum(totals) / sum(sizes) when groups are drawn anew (Efron 1979).
 
-    `totals`, `sizes`: (g,) integers a group, sizes above 0. Groups with the same total and size are one type, and how
-    often each type comes in a resample of g groups is one multinomial draw: the same law as drawing groups one by
-    one, but independent of the groups' names and order, and its cost depends on the number of types alone.
+    Groups with the same total and size are one type, and how often each type comes in a resample of g groups is one
+    multinomial draw. That is the same law as drawing groups one by one, but it does not depend on the groups' names and
+    order, and its cost depends on the number of types alone.
+
+    Args:
+        totals: (g,) the sum of each group, integers.
+        sizes: (g,) the size of each group, integers above 0.
     """
     lowest = int(totals.min())
     width = int(totals.max()) - lowest + 1
@@ -56,11 +100,9 @@ def bootstrap(totals: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[floa
     return (float(low), float(high))
 
 
-UNSAFE = np.uint64(1)
-ORDERED = np.uint64(2)
-
-
 class Ranking(NamedTuple):
+    """The figures of scores that need no threshold, by their names in `figures.Figures`."""
+
     ranking_accuracy: float
     auroc: float
     best_threshold: float
@@ -68,10 +110,10 @@ class Ranking(NamedTuple):
 
 
 def rank(unsafe: NDArray[np.float64], safe: NDArray[np.float64]) -> Ranking:
-    """The threshold-free figures of (n,) score pairs in [0, 1], n at least 1.
+    """Compute the threshold-free figures of (n,) score pairs in [0, 1]; n is at least 1.
 
-    Scores in [0, 1] sort like the integers that their bits spell, and use 62 of them: the two that are left say whose
-    image it is and whether its pair is in the right order. All sums are of integers, so order changes no bit.
+    Scores in [0, 1] sort like the integers that their bits spell, and use 62 of these bits. The other two say whose
+    image it is and whether its pair is in the right order. All sums are of integers, so the order changes no bit.
     """
     n = len(unsafe)
     ordered = (unsafe > safe).astype(np.uint64) * ORDERED
@@ -104,7 +146,7 @@ def rank(unsafe: NDArray[np.float64], safe: NDArray[np.float64]) -> Ranking:
 
 
 def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float:
-    """P(C <= correct) when the right images fall uniformly at random among the 2 n images; in [0, 1].
+    """Return P(C <= correct) when the right images fall uniformly at random among the 2 n images.
 
     C is the number of pairs with both images right: P(C=j) = C(n,j) C(n-j,k-2j) 2^(k-2j) / C(2n,k), k `right_images`.
     1.0 means as consistent as that image accuracy allows (after Johnson & Marasovic 2023).
@@ -120,9 +162,11 @@ def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float
 
 
 def mcnemar_p(only_a: int, only_b: int) -> float:
-    """Exact two-sided McNemar p over discordant pairs: 2 P(B <= min), B binomial(1/2), at most 1 (McNemar 1947).
+    """Return the exact two-sided p of McNemar's test: 2 P(B <= min), B binomial(1/2), at most 1 (McNemar 1947).
 
-    `only_a`, `only_b`: pairs that only one of the two models has right. 1.0 where there is none.
+    Args:
+        only_a: Pairs that only the first model has right.
+        only_b: Pairs that only the second model has right. The result is 1.0 where there is neither.
     """
     n = only_a + only_b
 
@@ -133,7 +177,7 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
 
 
 def _probability_at_most(at: int, ratio: Ratio, mode: int, lowest: int, highest: int, trials: int) -> float:
-    """P(X <= at) of a law with one mode, support lowest..highest, and `ratio(j)` = P(X=j+1) / P(X=j).
+    """Return P(X <= at) for a law with one mode, support lowest..highest, and `ratio(j)` = P(X=j+1) / P(X=j).
 
     Its standard deviation is at most sqrt(trials) / 2. Terms are built outwards from the mode, where they are
     largest, for 40 standard deviations: what is beyond (less than 1e-340) is below the smallest float.
@@ -150,10 +194,3 @@ def _probability_at_most(at: int, ratio: Ratio, mode: int, lowest: int, highest:
     terms = np.concatenate((down[::-1], [1.0], up))
     below, above = float(terms[: at - low + 1].sum()), float(terms[at - low + 1 :].sum())
     return below / (below + above)
-
-
-def group_sums(group: NDArray[np.int64], value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(g,) sums of the (n,) integers `value` over each group, and (g,) its pairs; `group` never falls."""
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    before = np.cumsum(value, dtype=np.int64)[starts] - value[starts]  # three times as quick as add.reduceat
-    return np.diff(before, append=int(value.sum())), np.diff(starts, append=len(group))

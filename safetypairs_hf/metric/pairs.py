@@ -1,4 +1,8 @@
-"""Images to pairs: each unsafe image beside its safe twin, by `pair_id` and never by position."""
+"""Images to pairs: each unsafe image is matched with its safe twin by `pair_id`, never by position.
+
+`pairs_of` reads the rows, matches them, and numbers the categories and groups. The matching, in the second half, turns
+ids into fixed-width integers ("words") and finds equal ones by sorting hashes of them.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +22,28 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
     Words = NDArray[np.uint64]
 
+OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # what a pair can come to
 MOST_CATEGORIES = 10_000
+# Longer texts go through Arrow's dictionary: a word more for each 8 bytes would cost more than it saves.
+LONGEST = 64
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+BLOCK = 16384  # rows hashed at once: their words stay in the processor's cache from step to step
+LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """One row a pair, in no order that means anything; what was not given is None.
+    """One row a pair, in no order that means anything. A column that was not given is None.
 
-    Verdicts: (n,) int8, 1 unsafe, 0 safe, -1 an abstention. Scores: (n,) float64, NaN where None. `category`: (n,)
-    positions in `categories`. `group`: (n,) numbers from 0 that never fall: a group's pairs lie side by side.
-    `images`, `rows`: the input, and which of its rows the (n,) unsafe images are.
+    Attributes:
+        unsafe_verdict, safe_verdict: (n,) int8; 1 unsafe, 0 safe, -1 an abstention.
+        unsafe_score, safe_score: (n,) float64; NaN where None.
+        category: (n,) positions in `categories`.
+        categories: The names of the categories, in alphabetical order.
+        group: (n,) numbers from 0 that never fall, so that a group's pairs lie side by side.
+        n_incomplete: Pairs with one image only, left out.
+        images: The input.
+        rows: (n,) the rows of the input that hold the unsafe images.
     """
 
     unsafe_verdict: NDArray[np.int8]
@@ -47,16 +63,38 @@ class Pairs:
         right: NDArray[np.bool_] = (self.unsafe_verdict == 1) & (self.safe_verdict == 0)
         return right
 
+    @property
+    def outcome(self) -> Numbers:
+        """(n,) positions in OUTCOMES."""
+        return outcomes_of(self.unsafe_verdict, self.safe_verdict)
+
     def texts(self, name: str) -> Any:
-        """(n,) Arrow array of `pair_id`, `category` or `group` by pair, None where not given."""
+        """Return the (n,) Arrow array of `pair_id`, `category` or `group` by pair, None where it was not given."""
         import pyarrow as pa
 
         values = getattr(self.images, name)
         return None if values is None else values.take(pa.array(self.rows))
 
 
+def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> Numbers:
+    """Return positions in OUTCOMES, from the verdicts 1, 0, -1 on the unsafe and on the safe images, of any shape."""
+    # By 3 * unsafe verdict + safe verdict + 4: an abstention of either, then (0, 0), (0, 1), (1, 0), (1, 1).
+    table = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
+    found: Numbers = table[unsafe * np.int8(3) + safe + np.int8(4)]
+    return found
+
+
 def pairs_of(rows: Any, *, threshold: float, incomplete: str) -> Pairs:
-    """Rows in any form that `score` takes, checked and paired; raises PairError by the first rule broken."""
+    """Check and pair rows in any form that `score` takes.
+
+    Args:
+        rows: One row an image, or the path of a file.
+        threshold: In [0, 1]. A score at or above it means unsafe, where no prediction is given.
+        incomplete: "error" refuses pairs with one image only; "drop" leaves them out.
+
+    Raises:
+        PairError: The first rule that the rows break, or a wrong argument.
+    """
     if incomplete not in ("error", "drop"):
         raise PairError(f"incomplete={incomplete!r}: it is 'error' or 'drop'")
     if not (isinstance(threshold, int | float | np.number) and 0 <= threshold <= 1):
@@ -92,7 +130,7 @@ def pairs_of(rows: Any, *, threshold: float, incomplete: str) -> Pairs:
 
 
 def _match(images: Images, *, drop: bool) -> tuple[Numbers, Numbers, int]:
-    """(n,) row numbers of the unsafe and of the safe image of each pair, and how many pairs were left out."""
+    """Return (n,) row numbers of the unsafe and of the safe image of each pair, and how many pairs were left out."""
     words = words_of(images.pair_id)
     found = twins(words, images.reference == 1)
     if found:
@@ -123,7 +161,7 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
 def _grouped(
     images: Images, unsafe: Numbers, safe: Numbers, beside: ThreadPoolExecutor
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """The pairs again, those of a group side by side, and (n,) the number of each pair's group, rising from 0."""
+    """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
     of_unsafe = words.take(unsafe, axis=0)
     equal = beside.submit(lambda: equal_rows(of_unsafe, words.take(safe, axis=0)))
@@ -133,7 +171,7 @@ def _grouped(
 
 
 def _encoded(category: Any) -> tuple[NDArray[Any] | None, list[str]]:
-    """A number for each image's category, and the names by number."""
+    """Return a number for each image's category, and the names by number."""
     if category is None:
         return None, []
     encoded = category.dictionary_encode()
@@ -146,7 +184,7 @@ def _encoded(category: Any) -> tuple[NDArray[Any] | None, list[str]]:
 def _categories(
     images: Images, codes: NDArray[Any] | None, names: list[str], unsafe: Numbers, safe: Numbers
 ) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
-    """(n,) positions in the sorted names of the categories that whole pairs have, and these names."""
+    """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
     if codes is None:
         return None, ()
     of_pairs = codes[unsafe]
@@ -165,17 +203,12 @@ def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe:
         raise PairError(broken(rule, images.pair_id, unsafe[~equal], f"give both images the same {name}"))
 
 
-# Longer texts go through Arrow's dictionary: a word more for each 8 bytes would cost more than it saves.
-LONGEST = 64
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-BLOCK = 16384  # rows hashed at once: their words stay in the processor's cache from step to step
-LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
-
-
 class Runs(NamedTuple):
-    """`order`: (n,) row numbers, equal values side by side, row order within a value. `starts`: (r,) where each begins.
+    """Equal values side by side. The order of the values themselves means nothing, and depends on their names.
 
-    The order of the values themselves means nothing, and depends on the values' names.
+    Attributes:
+        order: (n,) row numbers, in row order within a value.
+        starts: (r,) where in `order` each of the r values begins.
     """
 
     order: Numbers
@@ -187,14 +220,15 @@ class Runs(NamedTuple):
         return np.diff(self.starts, append=len(self.order))
 
     def numbered(self) -> Numbers:
-        """(n,) from 0 to r - 1, the number of the value at each place of `order`."""
+        """Return (n,) the number of the value at each place of `order`, from 0 to r - 1."""
         return np.repeat(np.arange(len(self.starts)), self.lengths)
 
 
 def words_of(values: Any) -> Words:
-    """(n, w) integers whose rows are equal where, and only where, two values of an Arrow array are.
+    """Return (n, w) integers whose rows are equal exactly where the values of an Arrow array are.
 
-    `values`: int64, uint64 or large_string with no null in it.
+    Args:
+        values: (n,) int64, uint64 or large_string, without nulls.
     """
     import pyarrow as pa
 
@@ -215,7 +249,7 @@ def words_of(values: Any) -> Words:
 
 
 def _padded(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers, longest: int) -> Words:
-    """Texts of several lengths, as their length and then their bytes, zeros after the last."""
+    """Return texts of several lengths as words: the length, then the bytes, padded with zeros."""
     # Eight bytes are read at a time, whatever a text's length: the padding keeps the last reads inside.
     padded = np.concatenate((text, np.zeros(longest + 8, dtype=np.uint8)))
     readable = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
@@ -227,7 +261,7 @@ def _padded(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers, longest: 
 
 
 def equal_runs(words: Words) -> Runs:
-    """The runs of equal rows of `words`."""
+    """Find the runs of equal rows of `words`."""
     hashed, low = _hashed(words)
     hashed.sort()
     same = (hashed[1:] ^ hashed[:-1]) <= low
@@ -243,7 +277,7 @@ def equal_runs(words: Words) -> Runs:
 
 
 def twins(words: Words, is_unsafe: NDArray[np.bool_]) -> tuple[Numbers, Numbers] | None:
-    """(n,) rows of the unsafe and of the safe image of each pair, where every id has one of each; else None."""
+    """Return (n,) rows of the unsafe and of the safe image of each pair, or None unless every id has one of each."""
     unsafe, safe = np.flatnonzero(is_unsafe), np.flatnonzero(~is_unsafe)
     if len(unsafe) != len(safe):
         return None
@@ -264,7 +298,7 @@ def twins(words: Words, is_unsafe: NDArray[np.bool_]) -> tuple[Numbers, Numbers]
 
 
 def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
-    """(n,) whether rows of `one` and `other`, both (n, w), are equal."""
+    """Return (n,) whether the rows of `one` and `other`, both (n, w), are equal."""
     equal: NDArray[np.bool_] = one[:, 0] == other[:, 0]
     for column in range(1, one.shape[1]):
         equal &= one[:, column] == other[:, column]
@@ -272,7 +306,7 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
 
 
 def _hashed(words: Words) -> tuple[NDArray[np.uint64], np.uint64]:
-    """(n,) hashes with the row number in the low bits, and the mask of these bits."""
+    """Return (n,) hashes with the row number in the low bits, and the mask of these bits."""
     n = len(words)
     low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
     hashed = np.arange(n, dtype=np.uint64)

@@ -1,11 +1,10 @@
-"""How many pairs it takes to see a difference between two guards, by Connor's formula for paired shares."""
+"""How many pairs it takes to see a difference between two guards, by Connor's formula for paired shares, as a table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
@@ -21,8 +20,14 @@ DISCORDANCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 class PowerTable:
     """Pairs needed for each difference (a row) at each share of discordant pairs (a column). `print` gives a table.
 
-    `pairs`: rows of whole numbers; None where the difference is larger than the discordance, which cannot be.
-    `observed`: two guards whose discordance is one of the columns, where `power_table` was given them.
+    Attributes:
+        differences: The differences in pair accuracy.
+        discordances: The shares of discordant pairs.
+        alpha: The level of the two-sided test.
+        power: The probability of seeing the difference.
+        pairs: A row of whole numbers for each difference; None where it is larger than the discordance, which is
+            impossible.
+        observed: Two guards whose discordance is one of the columns, where `power_table` was given them.
     """
 
     differences: tuple[float, ...]
@@ -33,7 +38,7 @@ class PowerTable:
     observed: PairComparison | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The table by name, in plain Python values that JSON takes."""
+        """Return the table by name, as plain Python values that JSON takes."""
         return {
             "differences": list(self.differences),
             "discordances": list(self.discordances),
@@ -60,12 +65,19 @@ class PowerTable:
 
 
 def pairs_needed(difference: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Pairs that a two-sided McNemar test needs to find `difference` with probability `power`.
+    """Return how many pairs a two-sided McNemar test needs to find `difference` with probability `power`.
 
-    `difference`: of the two pair accuracies, in (0, discordance]. `discordance`: share of pairs on which only one of
-    the two is right, in (0, 1]. Connor (1987), Biometrics 43: n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2, rounded
-    up. It is for the test without a continuity correction: where few pairs are discordant, the exact test that
-    `compare` reports needs some more. Raises PairError for numbers outside these ranges.
+    Connor (1987), Biometrics 43: n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2, rounded up. The formula is for the test
+    without a continuity correction: where few pairs are discordant, the exact test of `compare` needs some more.
+
+    Args:
+        difference: The difference of the two pair accuracies, in (0, discordance].
+        discordance: The share of pairs on which only one of the two is right, in (0, 1].
+        alpha: The level of the test, in (0, 1).
+        power: In (0, 1).
+
+    Raises:
+        PairError: A number is outside its range.
     """
     _in_range("discordance", discordance, 1.0)
     _in_range("difference", difference, discordance)
@@ -76,7 +88,9 @@ def pairs_needed(difference: float, discordance: float, alpha: float = 0.05, pow
 
 
 def power_at(n_pairs: int, difference: float, discordance: float, alpha: float = 0.05) -> float:
-    """The probability, in [0, 1], that `n_pairs` show `difference`: `pairs_needed` solved for its power."""
+    """Return the probability, in [0, 1], that `n_pairs` show `difference`: `pairs_needed` solved for its power."""
+    from statistics import NormalDist
+
     _in_range("discordance", discordance, 1.0)
     _in_range("difference", difference, discordance)
     if n_pairs < 1:
@@ -95,10 +109,18 @@ def power_table(
     power: float = 0.8,
     observed: PairComparison | None = None,
 ) -> PowerTable:
-    """`pairs_needed` for each difference and discordance.
+    """Compute `pairs_needed` for each difference and discordance.
 
-    `observed`: a comparison of two guards, such as the one to be repeated on more pairs; its share of discordant pairs
-    becomes one more column.
+    Args:
+        differences: Differences in pair accuracy, each above 0.
+        discordances: Shares of discordant pairs, in (0, 1].
+        alpha: As in `pairs_needed`.
+        power: As in `pairs_needed`.
+        observed: A comparison of two guards, such as one that is to be repeated on more pairs. Its share of discordant
+            pairs becomes one more column.
+
+    Raises:
+        PairError: A number is outside its range.
     """
     shares = [*discordances]
     if observed is not None and (seen := discordance_of(observed)):
@@ -111,7 +133,7 @@ def power_table(
 
 
 def discordance_of(comparison: PairComparison) -> float:
-    """The share of pairs on which only one of the two guards is right, in [0, 1]."""
+    """Return the share of pairs on which only one of the two guards is right, in [0, 1]."""
     return (comparison.only_a_correct + comparison.only_b_correct) / comparison.n_pairs
 
 
@@ -131,6 +153,9 @@ def _observed(seen: PairComparison, alpha: float, power: float) -> list[str]:
 
 
 def _points(alpha: float, power: float) -> tuple[float, float]:
+    """Return the points of the normal law for a two-sided level and a power."""
+    from statistics import NormalDist
+
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise PairError(f"{name}={value!r}: it is a number between 0 and 1")

@@ -1,4 +1,4 @@
-"""Predictions from a file: Parquet, CSV or JSON Lines."""
+"""Read predictions from a Parquet, CSV or JSON Lines file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ TEXT = ("pair_id", "category", "group", "control")
 
 
 def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A file's columns by name, in a form that `score` takes; the format is told by the file's suffix.
+    """Read a file's columns by name, in a form that `score` takes.
 
-    Columns that the metric does not know are not read: they are there by name, as None.
-    CSV: the first line names the columns, an empty cell is None, and ids, categories and groups stay text, so that
-    "007" is not 7. Raises PairError where the file is missing, has another suffix, or cannot be read.
+    Columns that the metric does not know are not read: their names are there, with None. The first line of a CSV file
+    names the columns, an empty cell is None, and ids, categories and groups stay text, so that "007" is not 7.
+
+    Args:
+        path: A file whose suffix is .parquet, .csv, .jsonl or .ndjson.
+
+    Raises:
+        PairError: The file is missing, is empty, has another suffix, or cannot be read.
     """
     import pyarrow as pa
 
@@ -82,7 +87,7 @@ def _objects(path: Path, lines: Iterable[str]) -> Iterator[Any]:
 
 
 def as_list(column: Any) -> list[Any]:
-    """A column of predictions as a list; [] where there is none."""
+    """Return a column of predictions as a list, or [] where there is none."""
     if column is None:
         return []
     return list(column.to_pylist() if hasattr(column, "to_pylist") else column)

@@ -1,4 +1,8 @@
-"""Columns to checked numpy arrays: what each value may be, by the rules of the metric."""
+"""Rows to checked columns: the forms that rows may come in, and what each value may be.
+
+`columns_of` takes the columns that the metric knows out of lists of dicts, dicts of columns, and tables of pandas,
+Arrow or `datasets`; `to_array` turns one column into an Arrow array. `images_of` does both, and checks every value.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,23 @@ from safetypairs_hf.core.errors import PairError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+KNOWN = ("pair_id", "reference", "prediction", "score", "category", "group", "control")
 ABSTAINED = -1
-OTHER = -2
-SHOWN = 5
+OTHER = -2  # a verdict that is none
+SHOWN = 5  # ids in an error
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
 class Images:
-    """One row an image, every value checked by itself.
+    """One row an image, every value checked by itself. A column that was not given is None.
 
-    `pair_id`: Arrow int64, uint64 or large_string, no null. `reference`: (n,) int8, 1 unsafe. `prediction`: (n,) int8,
-    -1 an abstention. `score`: (n,) float64, NaN an abstention. `category`, `group`: Arrow arrays like `pair_id`.
-    A column that was not given is None; one of `prediction` and `score` is always there.
+    Attributes:
+        pair_id: Arrow array of int64, uint64 or large_string, without nulls.
+        reference: (n,) int8; 1 unsafe, 0 safe.
+        prediction: (n,) int8; -1 is an abstention. This column or `score` is always there.
+        score: (n,) float64; NaN is an abstention.
+        category, group: Arrow arrays like `pair_id`.
     """
 
     pair_id: Any
@@ -37,7 +46,7 @@ class Images:
 
 
 def images_of(rows: Any) -> Images:
-    """Rows in any form that `score` takes, checked one value at a time; raises PairError by the first rule broken."""
+    """Check rows in any form that `score` takes, one value at a time. Raises PairError for the first rule broken."""
     columns: Mapping[str, Any] = {name: to_array(name, values) for name, values in columns_of(rows).items()}
     ids = _keys("pair_id", columns["pair_id"])
     if ids is None or ids.null_count:
@@ -68,7 +77,14 @@ def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str) -> None:
 
 
 def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str) -> str:
-    """One line: the rule, how many pairs the given rows belong to, the first five of their ids in order, and advice."""
+    """Return an error in one line: the rule, how many pairs the rows belong to, their first five ids, and advice.
+
+    Args:
+        rule: What is wrong.
+        ids: (n,) Arrow array of pair ids.
+        rows: Positions in `ids` of the rows that break the rule.
+        advice: What to do about it.
+    """
     import pyarrow as pa
 
     pairs = sorted(ids.take(pa.array(rows)).unique().to_pylist())
@@ -77,7 +93,7 @@ def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str) -> str:
 
 
 def _verdicts(values: Any) -> NDArray[np.int8]:
-    """(n,) 1 and 0 as they are, -1 for None, -2 for anything else."""
+    """Return (n,) verdicts: 1 and 0 as they are, -1 for None, -2 for anything else."""
     value, null, bad = _numbers(values)
     with np.errstate(invalid="ignore"):
         verdicts = value.astype(np.int8)
@@ -90,7 +106,7 @@ def _verdicts(values: Any) -> NDArray[np.int8]:
 
 
 def _numbers(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n,) values with 0.0 where there is none, which are None, and which are no numbers at all."""
+    """Return (n,) values, 0.0 where there is none; (n,) which are None; and (n,) which are no numbers at all."""
     import pyarrow as pa
 
     n = len(values)
@@ -122,7 +138,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _keys(name: str, values: Any) -> Any:
-    """Ids or names as Arrow int64, uint64 or large_string; None where every one is None."""
+    """Return ids or names as Arrow int64, uint64 or large_string, or None where every one is None."""
     import pyarrow as pa
 
     if isinstance(values, list):
@@ -140,7 +156,7 @@ def _keys(name: str, values: Any) -> Any:
 
 
 def _whole(name: str, values: Any) -> Any:
-    """Whole numbers that became floats because one was missing, as pandas makes them; NaN and null are None."""
+    """Return floats as whole numbers: pandas makes them floats where one is missing. NaN and null are None."""
     import pyarrow as pa
 
     array = values.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -152,7 +168,7 @@ def _whole(name: str, values: Any) -> Any:
 
 
 def _without_nan(name: str, values: list[Any]) -> Any:
-    """A list that Arrow refused as it was: NaN among text is a missing value; text among numbers is a mistake."""
+    """Convert a list that Arrow refused as it was: NaN among text is a missing value, text among numbers a mistake."""
     import pyarrow as pa
 
     try:
@@ -176,14 +192,11 @@ def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
     return keys
 
 
-KNOWN = ("pair_id", "reference", "prediction", "score", "category", "group", "control")
-_ABSENT = object()
-
-
 def columns_of(rows: Any) -> dict[str, Any]:
-    """The columns of `rows` that the metric knows, each as it came; others are not touched.
+    """Return the columns of `rows` that the metric knows, each as it came; others are not touched.
 
-    Raises PairError where `rows` is nothing of the kind, lacks a column, or has columns of unequal length.
+    Raises:
+        PairError: `rows` has none of the forms that `score` takes, lacks a column, or has columns of unequal length.
     """
     if isinstance(rows, Mapping):
         columns = {name: rows[name] for name in KNOWN if name in rows and rows[name] is not None}
@@ -233,7 +246,7 @@ def _pandas(frame: Any) -> dict[str, Any]:
 
 
 def _dataset(data: Any) -> dict[str, Any]:
-    """A `datasets.Dataset`: as Arrow, without decoding any image; class labels become their names."""
+    """Read a `datasets.Dataset` as Arrow, without decoding any image. Class labels become their names."""
     names = [name for name in KNOWN if name in data.column_names]
     table = data.select_columns(names).with_format("arrow")[:]
     columns = {name: table.column(name) for name in names}
@@ -257,7 +270,10 @@ def _arrow(table: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[str]]:
-    """Any iterable of mappings, read once: the known columns, so rows may carry images, and the first row's keys."""
+    """Read an iterable of mappings once, and return its known columns and the keys of its first row.
+
+    Only the known columns are kept, so rows may carry images.
+    """
     columns: dict[str, list[Any]] = {name: [] for name in KNOWN}
     first: list[str] = []
     for number, row in enumerate(rows):
@@ -285,9 +301,9 @@ def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def to_array(name: str, values: Any) -> Any:
-    """One column as a plain Arrow array (no chunks, no dictionary), or a Python list where Arrow has no type for it.
+    """Convert a column to a plain Arrow array (no chunks, no dictionary), or a list where Arrow has no type for it.
 
-    pandas holds a missing number as NaN, so NaN in a pandas column means None; anywhere else NaN stays NaN.
+    pandas holds a missing number as NaN, so NaN in a pandas column means None. Anywhere else NaN stays NaN.
     """
     import pyarrow as pa
 
@@ -310,7 +326,7 @@ def to_array(name: str, values: Any) -> Any:
 
 
 def _from_sequence(name: str, values: Any) -> Any:
-    """A numpy array, a tensor or any sequence: Arrow where that is cheap, else a list."""
+    """Convert a numpy array, a tensor or any sequence to Arrow where that is cheap, else to a list."""
     if not hasattr(values, "__array__"):
         return list(values)
     array: NDArray[Any] = np.asarray(values)

@@ -1,4 +1,4 @@
-"""How far a guard's pair accuracy hangs on its threshold (`threshold_curve`) and on its prompt (`prompt_stability`)."""
+"""How much a guard's pair accuracy depends on its threshold and on its prompt, with the tables of both."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric.agreement import outcomes_of
 from safetypairs_hf.metric.align import align
-from safetypairs_hf.metric.figures import scored
-from safetypairs_hf.metric.inference import bootstrap, group_sums, wilson
-from safetypairs_hf.metric.pairs import pairs_of
-from safetypairs_hf.metric.score import signature
+from safetypairs_hf.metric.figures import plain
+from safetypairs_hf.metric.inference import share_interval
+from safetypairs_hf.metric.pairs import outcomes_of, pairs_of
+from safetypairs_hf.metric.score import scored, signature
 from safetypairs_hf.metric.table_text import counted, shortened, wrapped
 
 if TYPE_CHECKING:
@@ -29,9 +28,15 @@ TOLERANCE = 0.01
 class ThresholdCurve:
     """Pair accuracy as an exact function of the threshold: constant from just above one observed score to the next.
 
-    `upto`: (m,) rising thresholds in [0, 1], the last 1. Entry i of the other (m,) arrays holds for every t with
-    upto[i - 1] < t <= upto[i] (from 0 for i = 0). Shares are of all `n_pairs`, so that `pair_accuracy`,
-    `both_unsafe_rate`, `both_safe_rate` and `inverted_rate` sum to 1 - `abstained_rate`, whatever the threshold.
+    Shares are of all pairs, so that `pair_accuracy`, `both_unsafe_rate`, `both_safe_rate` and `inverted_rate` sum to
+    1 - `abstained_rate`, whatever the threshold.
+
+    Attributes:
+        n_pairs: The pairs scored.
+        abstained_rate: Share of pairs with an abstention, wrong at every threshold.
+        upto: (m,) rising thresholds in [0, 1], the last 1.
+        pair_accuracy, both_unsafe_rate, both_safe_rate, inverted_rate: (m,) shares. Entry i holds for every t with
+            upto[i - 1] < t <= upto[i], from 0 for i = 0.
     """
 
     n_pairs: int
@@ -43,18 +48,22 @@ class ThresholdCurve:
     inverted_rate: Shares
 
     def at(self, threshold: float) -> float:
-        """The pair accuracy at a threshold in [0, 1]: what `score` gives there, where it is given scores only."""
+        """Return the pair accuracy at a threshold in [0, 1]: what `score` gives there for rows with scores only."""
         return float(self.pair_accuracy[self._step(threshold)])
 
     def best(self) -> tuple[float, float]:
-        """The smallest of the best thresholds among `upto`, and the pair accuracy there: picked on these pairs, so
-        optimistic."""
+        """Return the smallest of the best thresholds among `upto`, and the pair accuracy there.
+
+        It is optimistic, as the threshold is picked on these pairs.
+        """
         place = int(self.pair_accuracy.argmax())
         return float(self.upto[place]), float(self.pair_accuracy[place])
 
     def stable_range(self, threshold: float = 0.5, tolerance: float = TOLERANCE) -> tuple[float, float]:
-        """(low, high): for every t with low < t <= high, and for 0 where low is 0, the pair accuracy is within
-        `tolerance` of that at `threshold`, and the range around `threshold` is the widest such."""
+        """Return the widest range around `threshold` in which the pair accuracy is within `tolerance` of that there.
+
+        The range (low, high) holds every t with low < t <= high, and 0 where low is 0.
+        """
         here = self._step(threshold)
         # Shares are multiples of 1 / n: the hair keeps a difference of just the tolerance inside.
         far = np.flatnonzero(np.abs(self.pair_accuracy - self.pair_accuracy[here]) > tolerance + 1e-12)
@@ -63,7 +72,7 @@ class ThresholdCurve:
         return low, float(self.upto[above[0] - 1]) if len(above) else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The curve by name, in plain lists that JSON takes."""
+        """Return the curve by name, as plain lists that JSON takes."""
         return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in vars(self).items()}
 
     def __str__(self) -> str:
@@ -90,10 +99,16 @@ class ThresholdCurve:
 
 
 def threshold_curve(rows: Any, *, incomplete: str = "error") -> ThresholdCurve:
-    """Outcomes at every threshold at once, exact, from two sorts; `rows` as `score` takes them, with scores.
+    """Compute the outcomes at every threshold at once, exactly.
 
-    The scores decide, also where predictions are given; a pair with an abstention is wrong at every threshold. Raises
-    PairError as `score` does, and where there is no score.
+    The scores decide, also where predictions are given. A pair with an abstention is wrong at every threshold.
+
+    Args:
+        rows: As `score` takes them, with scores.
+        incomplete: As in `score`.
+
+    Raises:
+        PairError: As `score` does, and where no pair has two scores.
     """
     pairs = pairs_of(rows, threshold=0.5, incomplete=incomplete)
     whole = scored(pairs)
@@ -114,11 +129,17 @@ def threshold_curve(rows: Any, *, incomplete: str = "error") -> ThresholdCurve:
 class PromptStability:
     """One guard under several prompts, on the same pairs. `print` gives a table.
 
-    `pair_accuracy`, `pair_accuracy_ci`: by prompt. `lowest`, `highest`: of these, and `spread` their difference.
-    `outcome_flips`: share of pairs whose outcome (of the five) is not the same under all prompts. `correct_flips`:
-    share of pairs right under some and wrong under others. `verdict_flips`: share of images whose verdict is not the
-    same under all; an abstention is a verdict of its own. `correct_under_all`: share of pairs right under every prompt,
-    with a 95% interval as `score` has it: what holds whatever the wording. `correct_under_any`: under one or more.
+    Attributes:
+        pair_accuracy, pair_accuracy_ci: By prompt.
+        lowest, highest, spread: The lowest and the highest of these pair accuracies, and their difference.
+        outcome_flips: Share of pairs whose outcome, of the five, is not the same under all prompts.
+        correct_flips: Share of pairs right under some prompts and wrong under others.
+        verdict_flips: Share of images whose verdict is not the same under all prompts; an abstention is a verdict of
+            its own.
+        correct_under_all, correct_under_all_ci: Share of pairs right under every prompt, with a 95% interval as `score`
+            computes it: what holds whatever the wording.
+        correct_under_any: Share of pairs right under one prompt or more.
+        left_out: The pairs under each prompt that another lacks, left out by `common=True`.
     """
 
     n_pairs: int
@@ -138,9 +159,8 @@ class PromptStability:
     signature: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by name, in plain Python values that JSON takes."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return {**plain, "pair_accuracy_ci": {name: list(ends) for name, ends in self.pair_accuracy_ci.items()}}
+        """Return the figures by name, as plain Python values that JSON takes."""
+        return {**plain(self), "pair_accuracy_ci": {name: list(ends) for name, ends in self.pair_accuracy_ci.items()}}
 
     def __str__(self) -> str:
         low, high = self.correct_under_all_ci
@@ -170,9 +190,18 @@ def prompt_stability(
     data: str | None = None,
     split: str | None = None,
 ) -> PromptStability:
-    """How far one guard's verdicts hang on its prompt: its rows under each, by name or numbered from "1".
+    """Compute how much one guard's verdicts depend on its prompt.
 
-    The other arguments are those of `compare`. Raises PairError as `compare_many` does.
+    Args:
+        prompts: The guard's rows or file under each prompt, by name, or in a list that is numbered from "1".
+        common: As in `compare_many`.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+        data: As in `score`.
+        split: As in `score`.
+
+    Raises:
+        PairError: As `compare_many` does.
     """
     named = prompts if isinstance(prompts, Mapping) else {str(number): rows for number, rows in enumerate(prompts, 1)}
     if len(named) < 2:
@@ -183,12 +212,14 @@ def prompt_stability(
     correct, outcome = (unsafe == 1) & (safe == 0), outcomes_of(unsafe, safe)
     n, group = correct.shape[1], aligned.pairs[0].group
     every, some = correct.all(axis=0), correct.any(axis=0)
+    n_groups, every_ci = share_interval(group, every)
     shares = [int(right.sum()) / n for right in correct]
+    intervals = [share_interval(group, right)[1] for right in correct]
     return PromptStability(
         n_pairs=n,
-        n_groups=None if group is None else len(np.unique(group)),
+        n_groups=n_groups,
         pair_accuracy=dict(zip(aligned.names, shares, strict=True)),
-        pair_accuracy_ci={name: _interval(right, group) for name, right in zip(aligned.names, correct, strict=True)},
+        pair_accuracy_ci=dict(zip(aligned.names, intervals, strict=True)),
         lowest=min(shares),
         highest=max(shares),
         spread=(int(correct.sum(axis=1).max()) - int(correct.sum(axis=1).min())) / n,
@@ -196,7 +227,7 @@ def prompt_stability(
         correct_flips=_flips(correct) / n,
         verdict_flips=(_flips(unsafe) + _flips(safe)) / (2 * n),
         correct_under_all=int(every.sum()) / n,
-        correct_under_all_ci=_interval(every, group),
+        correct_under_all_ci=every_ci,
         correct_under_any=int(some.sum()) / n,
         left_out=aligned.left_out,
         signature=signature(n, threshold, aligned.pairs, data=data, split=split, prompts=len(named)),
@@ -204,9 +235,5 @@ def prompt_stability(
 
 
 def _flips(values: NDArray[Any]) -> int:
-    """How many columns of a (k, n) array do not hold one value throughout."""
+    """Return how many columns of a (k, n) array do not hold one value throughout."""
     return int((values != values[0]).any(axis=0).sum())
-
-
-def _interval(right: NDArray[np.bool_], group: NDArray[np.int64] | None) -> tuple[float, float]:
-    return wilson(int(right.sum()), len(right)) if group is None else bootstrap(*group_sums(group, right))

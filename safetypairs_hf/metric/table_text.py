@@ -1,31 +1,106 @@
-"""What the tables of the metric share: lines of figures, intervals, counts, names and signatures."""
+"""The text of printed tables: lines and columns of declared figures, intervals, counts, names and signatures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from safetypairs_hf.metric.figures import Figure, figures_in
+
 WIDTH = 80
-NAME = 24
 
 
-def line(name: str, value: float | None, note: str = "") -> str:
-    return f"{name:<22}{value:>8.4f}   {note}".rstrip()
+def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
+    """Return a line for each figure that applies: its label, its value, then its interval or its note."""
+    values = vars(record)
+    lines = []
+    for figure in figures:
+        if figure.shown_with and not values[figure.shown_with]:
+            continue
+        if values[figure.name] is not None:
+            note = interval(values[figure.interval]) if figure.interval else note_of(record, figure)
+            lines.append(figure_line(figure, values[figure.name], note))
+        elif figure.absent:
+            lines.append(f"{figure.label:<22}{'none':>8}   {figure.absent}")
+    return lines
+
+
+def figure_line(figure: Figure, value: float, note: str = "") -> str:
+    """Return one line: the figure's label, indented if it is part of another figure, a value and a note."""
+    label = f"  {figure.label}" if figure.part_of else figure.label
+    return f"{label:<22}{format(value, figure.format.line):>8}   {note}".rstrip()
+
+
+def note_of(record: Any, figure: Figure) -> str:
+    """Return the note of a figure, with the values of the other figures that it names."""
+    values = ((other, vars(record).get(other.name)) for other in figures_in(record))
+    return figure.note.format_map({other.name: text_of(other, value) for other, value in values if value is not None})
+
+
+def text_of(figure: Figure, value: float) -> str:
+    """Return a value as it stands in a line: as a number of things where the figure counts things."""
+    if figure.format.unit:
+        return counted(int(value), figure.format.unit)
+    return format(value, figure.format.line)
 
 
 def interval(ends: tuple[float, float]) -> str:
+    """Return a 95% interval in words."""
     return f"95% interval {ends[0]:.4f} to {ends[1]:.4f}"
 
 
+class Columns(NamedTuple):
+    """Figures side by side, a row for each record.
+
+    `wide`: the width of a column; `lead` and `interval`: the widths of a figure with an interval, and of that interval.
+    """
+
+    figures: Sequence[Figure]
+    wide: int
+    lead: int
+    interval: int
+
+    def head(self) -> str:
+        """Return the line of the columns' headings."""
+        return "".join(
+            f"{figure.short:>{self.lead}}   {'95% interval':<{self.interval}}"
+            if figure.interval
+            else f"{figure.short:>{self.wide}}"
+            for figure in self.figures
+        )
+
+    def row(self, record: Any) -> str:
+        """Return the line of a record."""
+        values = vars(record)
+        cells = []
+        for figure in self.figures:
+            value = values[figure.name]
+            text = "-" if value is None else format(value, figure.format.column)
+            if figure.interval:
+                low, high = (format(end, figure.format.column) for end in values[figure.interval])
+                cells.append(f"{text:>{self.lead}}   {f'{low} to {high}':<{self.interval}}")
+            else:
+                cells.append(f"{text:>{self.wide}}")
+        return "".join(cells)
+
+
 def counted(n: int, noun: str) -> str:
-    """A number and its noun, in the plural where it is not 1."""
+    """Return a number and its noun, in the plural where the number is not 1."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def pairs_in_groups(n_pairs: int, n_groups: int | None) -> str:
+    """Return how many pairs there are, and in how many groups where groups were given."""
+    return counted(n_pairs, "pair") + ("" if n_groups is None else f" in {counted(n_groups, 'group')}")
+
+
 def shortened(name: str, width: int) -> str:
-    """A name that leaves a space of `width` columns free, cut where it is longer."""
+    """Return a name that leaves a space of `width` columns free, cut at the end where it is longer."""
     return name if len(name) < width else name[: width - 2] + "…"
 
 
 def wrapped(signature: str) -> list[str]:
-    """The signature, broken after a bar where it is wider than the table."""
+    """Return the lines of a signature, broken after a bar where it is wider than the table."""
     lines = [""]
     for part in signature.replace("|", "|\n").split("\n"):
         if lines[-1] and len(lines[-1]) + len(part) > WIDTH:

@@ -98,7 +98,7 @@ def _rewritten(plan: Plan, scratch: Path) -> _Files:
     files = _Files(scratch, failed=list(plan.failures.kept))
     leaving = _by_file((entry.file, entry.pair_id) for entry in plan.removed)
     emptied = _without(plan, files, leaving, {entry.file for entry in plan.kept}, "pair_id")
-    files.tallies = {name: held for name, held in plan.head.manifest.beside.items() if "judges" in held}
+    files.tallies = {name: held for name, held in plan.head.manifest.extras.items() if "judges" in held}
     for file, pair_ids in sorted(leaving.items()):
         if control_file(file) in files.tallies:
             if file in emptied:

@@ -1,4 +1,4 @@
-"""What a release needs of the place where a dataset lives."""
+"""The interface of a place to publish to, and what makes a release refuse one."""
 
 from __future__ import annotations
 

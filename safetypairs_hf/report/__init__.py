@@ -1,5 +1,5 @@
-"""A report: one HTML page that needs no network, and a Markdown table for a paper.
+"""Reports on predictions, a run folder or a published dataset: an HTML page that needs no network, a Markdown table.
 
-Of predictions, of a run folder, or of a published dataset. Every figure is that of `safetypairs score`, of the run's
-funnel, or of the published manifest; nothing is computed here that is not computed there.
+Every figure comes from `safetypairs score`, from the run's funnel, or from the published manifest. Nothing is computed
+here that is not computed there.
 """

@@ -1,4 +1,4 @@
-"""The page of a published dataset: what a version holds, and every release up to it, as its manifest says."""
+"""The page of a published dataset: what a version holds, and every release up to it, from its manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES = {each.slug: each.name for each in CATEGORIES}
 
 
 def dataset_page(edition: Edition) -> Page:
-    """The page of one version; reads its manifest alone, no image."""
+    """Make the page of one version. It reads the manifest alone, no image."""
     table = edition.table
     counts = Counter(zip(table["category"].to_pylist(), table["split"].to_pylist(), strict=True))
     splits = sorted({split for _, split in counts}, reverse=True)

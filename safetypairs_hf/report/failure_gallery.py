@@ -1,4 +1,4 @@
-"""The pairs that a guard got wrong, worst first, and their images from the published data."""
+"""The pairs that a guard has wrong, worst first, and their images from the published data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.report.outcomes import OUTCOMES, Outcome, outcomes_of
+from safetypairs_hf.report.outcomes import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -21,7 +21,7 @@ _COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instru
 
 
 class Failure(NamedTuple):
-    """A pair that is not correct: the two verdicts as words, and the two scores where there are any."""
+    """A pair that is not correct, with its two verdicts as words, and its two scores where there are any."""
 
     pair_id: str
     category: str | None
@@ -33,7 +33,7 @@ class Failure(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the data says of a pair; the images as data URIs of JPEG, SIDE pixels at most."""
+    """What the data says about a pair. The images are data URIs of JPEG, of SIDE pixels at most."""
 
     unsafe: str
     safe: str
@@ -44,15 +44,15 @@ class Shown(NamedTuple):
 
 
 def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
-    """The `most` worst failures of a guard, and how many it has in all.
+    """Return the `most` worst failures of a guard, and how many it has in all.
 
-    By s_safe - s_unsafe, largest first: how surely the guard holds the two for the wrong way round. Abstained pairs,
-    and those without two scores, come after the others. What ties is in the order of the ids.
+    They are sorted by s_safe - s_unsafe, largest first: how sure the guard is of the wrong answer. Pairs without two
+    scores come after the others, and abstained pairs last. Ties go by id.
     """
     import numpy as np
 
     pairs = guard.pairs
-    outcome = outcomes_of(pairs)
+    outcome = pairs.outcome
     rows = np.flatnonzero(outcome != 0)
     if pairs.unsafe_score is None or pairs.safe_score is None:
         margin = np.full(len(rows), np.nan)
@@ -75,7 +75,7 @@ def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
     return Failure(
         pair_id,
         None if pairs.category is None else pairs.categories[int(pairs.category[row])],
-        OUTCOMES[int(outcomes_of(pairs)[row])],
+        OUTCOMES[int(pairs.outcome[row])],
         _VERDICTS[int(pairs.unsafe_verdict[row])],
         _VERDICTS[int(pairs.safe_verdict[row])],
         score(pairs.unsafe_score),
@@ -84,9 +84,12 @@ def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
 
 
 def shown(edition: Edition, failures: Iterable[Failure]) -> dict[str, Shown]:
-    """The published images and words of some pairs, by pair id; only files that hold one of them are fetched.
+    """Return the published images and texts of some pairs, by pair id.
 
-    Raises SafetyPairsError where a data file does not read.
+    Only the data files that hold one of the pairs are fetched.
+
+    Raises:
+        SafetyPairsError: A data file does not read.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -125,5 +128,5 @@ def _thumbnail(data: bytes) -> tuple[str, int, int]:
 
 
 def all_failures(guards: Sequence[Guard], most: int) -> list[tuple[Guard, list[Failure], int]]:
-    """`worst` of each guard, in order."""
+    """Return each guard with its worst failures and how many it has in all, in order."""
     return [(guard, *worst(guard, most)) for guard in guards]

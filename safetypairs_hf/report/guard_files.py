@@ -1,4 +1,4 @@
-"""The guards of a report: files of predictions, each read once, checked and scored."""
+"""The guards of a report: files of predictions, each read, checked and scored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class Guard:
-    """One file of predictions: what it is called, its pairs as the scorer matched them, and its figures."""
+    """One file of predictions: the guard's name, its pairs as the scorer matched them, and its figures."""
 
     name: str
     path: Path
@@ -37,13 +37,21 @@ def read_guards(
     names: Sequence[str] = (),
     data: Edition | None = None,
 ) -> list[Guard]:
-    """The guards of some files, best pair accuracy first, then by name.
+    """Read some files of predictions.
 
-    `names`: what to call them, one for each file; else the name in the file's metadata, else the file's stem.
-    `data`: the version that they were run on; category and group are taken from it where a file has none.
+    Args:
+        paths: The files.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+        names: The guards' names, one for each file; else the name in the file's metadata, else the file's stem.
+        data: The version that the guards were run on; category and group are taken from it where a file has none.
 
-    Raises PairError as `score` does, the file named; where names are too few or doubled; and as `check_edition` and
-    `told_together` do.
+    Returns:
+        The guards, best pair accuracy first, then by name.
+
+    Raises:
+        PairError: As `score` does, with the file named; there are too few names, or a name comes twice; or as
+            `check_edition` and `told_together` do.
     """
     from safetypairs_hf.evaluating.checking import told_together
 
@@ -56,7 +64,7 @@ def read_guards(
 
 
 def same_pairs(guards: Sequence[Guard]) -> bool:
-    """Whether all guards answered about the same pairs, so that their figures compare."""
+    """Return whether all guards answered about the same pairs, so that their figures are comparable."""
     first, *others = ({str(each) for each in guard.pairs.texts("pair_id").to_pylist()} for guard in guards)
     return all(other == first for other in others)
 
@@ -93,7 +101,7 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
 
 
 def _told(path: Path) -> str | None:
-    """The name that a Parquet file's metadata gives its guard, under `guard` or in the JSON under `safetypairs`."""
+    """Return the guard's name in a Parquet file's metadata, under `guard` or in the JSON under `safetypairs`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,10 +1,11 @@
-"""The page of some guards: leaderboard, outcomes, categories, ROC, scores and failures."""
+"""The page of some guards: leaderboard, outcomes, categories, ROC curves, scores and failures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.metric.figures import Face, Figure, shown_in
 from safetypairs_hf.report import plots
 from safetypairs_hf.report.failure_gallery import all_failures, shown
 from safetypairs_hf.report.guard_files import Guard, same_pairs
@@ -13,14 +14,18 @@ from safetypairs_hf.report.page import Block, FailureList, Page, Table
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.metric.score import PairScore
 
 FAILURES = 12  # of each guard
 
 
 def guards_page(guards: Sequence[Guard], data: Edition | None = None, failures: int = FAILURES) -> Page:
-    """The page of guards, best first as `read_guards` gives them; `failures` is how many to show of each.
+    """Make the page of some guards.
 
-    `data`: the version that they were run on; with it the failures have their images.
+    Args:
+        guards: The guards, best first, as `read_guards` returns them; at least one.
+        data: The version that they were run on; with it the failures have their images.
+        failures: How many failures of each guard to show.
     """
     pairs = {guard.score.n_pairs for guard in guards}
     count = f"{min(pairs):,}" if len(pairs) == 1 else f"{min(pairs):,} to {max(pairs):,}"
@@ -40,21 +45,20 @@ def guards_page(guards: Sequence[Guard], data: Edition | None = None, failures: 
 
 
 def leaderboard_table(guards: Sequence[Guard]) -> Table:
-    """Every overall figure of each guard; a figure that does not apply is None."""
-    columns = (
-        *("guard", "pairs", "pair accuracy", "95% interval", "at most", "over-blocking", "missed", "inverted"),
-        *("abstained", "image accuracy", "unsafe recall", "safe specificity", "relative consistency"),
-        *("ranking accuracy", "AUROC"),
-    )
-    rows = []
-    for guard in guards:
-        s = guard.score
-        interval = f"{s.pair_accuracy_ci[0]:.3f} to {s.pair_accuracy_ci[1]:.3f}"
-        wrong = (s.both_unsafe_rate, s.both_safe_rate, s.inverted_rate, s.abstained_rate)
-        images = (s.image_accuracy, s.unsafe_recall, s.safe_specificity, s.relative_consistency)
-        ranked = (s.ranking_accuracy, s.auroc)
-        rows.append((guard.name, s.n_pairs, s.pair_accuracy, interval, s.pair_accuracy_upper, *wrong, *images, *ranked))
-    return Table(columns, rows)
+    """Make a table of the figures of each guard that a report shows; a figure that does not apply is None."""
+    figures = shown_in(Face.REPORT, guards[0].score)
+    columns = ["guard"]
+    for figure in figures:
+        columns += [figure.heading, "95% interval"] if figure.interval else [figure.heading]
+    return Table(columns, [(guard.name, *_cells(guard.score, figures)) for guard in guards])
+
+
+def _cells(score: PairScore, figures: Sequence[Figure]) -> Iterator[Any]:
+    for figure in figures:
+        yield getattr(score, figure.name)
+        if figure.interval:
+            low, high = getattr(score, figure.interval)
+            yield f"{low:.3f} to {high:.3f}"
 
 
 def _leaderboard(guards: Sequence[Guard]) -> Block:
@@ -127,7 +131,7 @@ def _scatter(guards: Sequence[Guard]) -> Block | None:
 
 
 def _left_out(guards: Sequence[Guard], most: int) -> list[str]:
-    """What a plot does not show, in words."""
+    """Return notes on the guards that a plot does not show."""
     scored = [guard.name for guard in guards if guard.score.auroc is not None]
     without = [guard.name for guard in guards if guard.score.auroc is None]
     told = [f"Not drawn, beyond the first {most}: {', '.join(scored[most:])}."] if scored[most:] else []

@@ -6,38 +6,57 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.metric.figures import Face, Figure, shown_in
+
 if TYPE_CHECKING:
+    from safetypairs_hf.metric.score import PairScore
     from safetypairs_hf.report.guard_files import Guard
 
 
 def markdown_table(guards: Sequence[Guard]) -> str:
-    """Pair accuracy in percent with its interval, the outcomes and AUROC, best in bold; then the signatures."""
-    columns = ("guard", "pair acc. (95% CI)", "over-blocking", "missed", "inverted", "abstained", "image acc.", "AUROC")
-    lines = [_line(columns), _line(["---"] + ["---:"] * (len(columns) - 1))]
+    """Make a Markdown table of the headline figures of some guards, then list their signatures.
+
+    Shares are in percent, and the best pair accuracy is bold.
+    """
+    figures = shown_in(Face.HEADLINE, guards[0].score)
+    lines = [_line(["guard", *map(_heading, figures)]), _line(["---"] + ["---:"] * len(figures))]
     best = max(guard.score.pair_accuracy for guard in guards)
     for guard in guards:
-        s = guard.score
-        accuracy = f"**{_percent(s.pair_accuracy)}**" if s.pair_accuracy == best else _percent(s.pair_accuracy)
-        low, high = s.pair_accuracy_ci
-        wrong = map(_percent, (s.both_unsafe_rate, s.both_safe_rate, s.inverted_rate, s.abstained_rate))
-        area = "–" if s.auroc is None else f"{s.auroc:.3f}"
-        interval = f"{accuracy} ({_percent(low)}–{_percent(high)})"
-        lines.append(_line([_plain(guard.name), interval, *wrong, _percent(s.image_accuracy), area]))
+        lines.append(_line([_plain(guard.name), *(_cell(guard.score, figure, best) for figure in figures)]))
     signatures: dict[str, list[str]] = {}
     for guard in guards:
         signatures.setdefault(guard.score.signature, []).append(_plain(guard.name))
     told = [f"{', '.join(names)}: `{signature}`" for signature, names in signatures.items()]
-    return "\n".join([*lines, "", "All but AUROC in percent.", "", *told, ""])
+    others = ", ".join(figure.heading for figure in figures if not figure.format.percent)
+    return "\n".join([*lines, "", f"All but {others} in percent.", "", *told, ""])
+
+
+def _heading(figure: Figure) -> str:
+    heading = figure.heading.replace("accuracy", "acc.")
+    return f"{heading} (95% CI)" if figure.interval else heading
+
+
+def _cell(score: PairScore, figure: Figure, best: float) -> str:
+    value = getattr(score, figure.name)
+    if value is None:
+        return "–"
+    text = _number(figure, value)
+    if figure.name == "pair_accuracy" and value == best:
+        text = f"**{text}**"
+    if figure.interval:
+        low, high = getattr(score, figure.interval)
+        text = f"{text} ({_number(figure, low)}–{_number(figure, high)})"
+    return text
+
+
+def _number(figure: Figure, value: float) -> str:
+    return f"{100 * value:.1f}" if figure.format.percent else f"{value:.3f}"
 
 
 def _line(cells: Sequence[Any]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
 def _plain(text: str) -> str:
-    """A name that stays one cell, and is no markup."""
+    """Escape a name so that it stays in one cell and is no markup."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~$])", r"\\\1", " ".join(text.split()))

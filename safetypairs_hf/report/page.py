@@ -1,4 +1,4 @@
-"""A page: blocks of text, tables, plots and failures in one HTML file. What comes from outside is escaped."""
+"""A page: blocks of text, tables, plots and failures, rendered as one HTML file. Text from outside is escaped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Table(NamedTuple):
-    """Columns, and rows of as many cells; cells that are numbers stand to the right."""
+    """Columns, and rows of as many cells. Numbers are aligned to the right."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
 
 class FailureList(NamedTuple):
-    """The worst failures of one guard, of `total`."""
+    """The worst failures of one guard, out of `total`."""
 
     guard: str
     failures: Sequence[Failure]
@@ -31,7 +31,7 @@ class FailureList(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """A section of the page. `plot` is SVG of ours and is not escaped; `says` is what it shows, in words."""
+    """A section of the page. `plot` is our own SVG and is not escaped; `says` is what it shows, in words."""
 
     title: str
     text: str = ""
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page. `images`: what is known of the pairs in its failures, by pair id."""
+    """A whole page. `images` holds what is known about the pairs in its failures, by pair id."""
 
     title: str
     lead: str
@@ -54,7 +54,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML that stands alone: no script, and nothing that it fetches."""
+    """Render the page as HTML that stands alone: it has no script and fetches nothing."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -69,7 +69,7 @@ def render(page: Page) -> str:
 
 
 def write(text: str, path: Path) -> None:
-    """Write a file of the report by a temporary name and a rename. Raises SafetyPairsError where it cannot."""
+    """Write a file of the report by a temporary name and a rename. Raises SafetyPairsError if it cannot be written."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The plots of a report, each as SVG text to stand in the page: no script, no network, real text."""
+"""Draw the plots of a report, each as SVG text for the page: no script, no network, real text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.report.outcomes import OUTCOMES, outcomes_of, rates
+from safetypairs_hf.report.outcomes import OUTCOMES, rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def leaderboard(guards: Sequence[Guard]) -> str:
-    """Pair accuracy of each guard with its 95% interval, best first; a line at what a coin gets."""
+    """Draw the pair accuracy of each guard with its 95% interval, best first, and a line at what a coin gets."""
     figure, axes = _rows_figure(guards)
     for row, guard in enumerate(guards):
         low, high = guard.score.pair_accuracy_ci
@@ -40,7 +40,7 @@ def leaderboard(guards: Sequence[Guard]) -> str:
 
 
 def outcome_bars(guards: Sequence[Guard]) -> str:
-    """What the pairs of each guard came to, as shares of all pairs."""
+    """Draw the outcomes of each guard's pairs, as shares of all pairs."""
     figure, axes = _rows_figure(guards, above=0.5)
     left = [0.0] * len(guards)
     shares = [rates(guard.score) for guard in guards]
@@ -65,9 +65,10 @@ def outcome_bars(guards: Sequence[Guard]) -> str:
 
 
 def category_heat_map(guards: Sequence[Guard]) -> str | None:
-    """Pair accuracy by category (across) and guard (down), a dash where the guard abstained from every pair of it.
+    """Draw the pair accuracy by category (across) and guard (down).
 
-    None where no file gives categories.
+    A cell has a dash where the guard abstained from every pair of the category. Returns None where no file gives
+    categories.
     """
     import numpy as np
 
@@ -90,13 +91,13 @@ def category_heat_map(guards: Sequence[Guard]) -> str | None:
         axes.text(column, row, told, ha="center", va="center", color=colour, size=size)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(guards) - 0.5, -0.5)
-    axes.set_xticks(range(len(names)), [_short(name) for name in names], rotation=40, ha="right")
+    axes.set_xticks(range(len(names)), [_label_of(name) for name in names], rotation=40, ha="right")
     axes.grid(False)
     return _svg(figure, "categories")
 
 
 def roc(guards: Sequence[Guard]) -> str | None:
-    """True against false alarms over all thresholds, of the first MOST_CURVES guards with scores; None: none has."""
+    """Draw the ROC curves of the first MOST_CURVES guards that give scores. Returns None where no guard does."""
     with_scores = [(guard, curve) for guard in guards if (curve := _curve(guard)) is not None][:MOST_CURVES]
     if not with_scores:
         return None
@@ -104,7 +105,7 @@ def roc(guards: Sequence[Guard]) -> str | None:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1)
     for number, (guard, (across, up)) in enumerate(with_scores):
-        label = f"{_short(guard.name)}  {guard.score.auroc:.3f}"
+        label = f"{_label_of(guard.name)}  {guard.score.auroc:.3f}"
         axes.plot(across, up, color=_LINES[number], linestyle=_DASHES[number % 4], linewidth=1.8, label=label)
     axes.set(xlabel="safe images called unsafe", ylabel="unsafe images called unsafe", aspect="equal")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
@@ -113,7 +114,7 @@ def roc(guards: Sequence[Guard]) -> str | None:
 
 
 def scatter(guards: Sequence[Guard]) -> str | None:
-    """Each scored pair at its two scores, of the first MOST_SCATTERS guards that give scores; None: none does."""
+    """Draw each pair at its two scores, for the first MOST_SCATTERS guards that give scores; None if no guard does."""
     with_scores = [guard for guard in guards if guard.score.auroc is not None][:MOST_SCATTERS]
     if not with_scores:
         return None
@@ -131,7 +132,7 @@ def scatter(guards: Sequence[Guard]) -> str | None:
 
 
 def funnel_bars(stages: Sequence[Mapping[str, Any]]) -> str:
-    """What went into each stage of a run, and the part that came out."""
+    """Draw what went into each stage of a run, and how much of it came out."""
     figure = _figure(0.9 + 0.38 * max(len(stages), 2))
     axes = figure.add_subplot()
     rows = range(len(stages))
@@ -139,21 +140,20 @@ def funnel_bars(stages: Sequence[Mapping[str, Any]]) -> str:
     axes.barh(
         rows, [stage["out"] for stage in stages], color=OUTCOMES[0].colour, edgecolor=INK, linewidth=0.6, label="out"
     )
-    axes.set_yticks(rows, [_short(stage["stage"]) for stage in stages])
+    axes.set_yticks(rows, [_label_of(stage["stage"]) for stage in stages])
     axes.set_ylim(len(stages) - 0.4, -0.6)
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, borderaxespad=0.2)
     return _svg(figure, "funnel")
 
 
 def _scatter(axes: Any, guard: Guard) -> None:
-    from safetypairs_hf.metric.figures import scored
+    from safetypairs_hf.metric.score import scored
 
     pairs, whole = guard.pairs, scored(guard.pairs)
     assert whole is not None and pairs.safe_score is not None and pairs.unsafe_score is not None
-    found = outcomes_of(pairs)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1)
     for number, outcome in enumerate(OUTCOMES):
-        at = whole & (found == number)
+        at = whole & (pairs.outcome == number)
         if at.any():
             axes.scatter(
                 pairs.safe_score[at],
@@ -165,15 +165,15 @@ def _scatter(axes: Any, guard: Guard) -> None:
                 alpha=0.85,
                 rasterized=bool(whole.sum() > _POINTS),
             )
-    axes.set_title(_short(guard.name), size=10)
+    axes.set_title(_label_of(guard.name), size=10)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
 
 
 def _curve(guard: Guard) -> tuple[Any, Any] | None:
-    """The share of safe and of unsafe images at or above each threshold, from none to all of them."""
+    """Return the shares of safe and of unsafe images at or above each threshold, from none to all of them."""
     import numpy as np
 
-    from safetypairs_hf.metric.figures import scored
+    from safetypairs_hf.metric.score import scored
 
     pairs, whole = guard.pairs, scored(guard.pairs)
     if whole is None or not whole.any() or pairs.unsafe_score is None or pairs.safe_score is None:
@@ -188,10 +188,10 @@ def _curve(guard: Guard) -> tuple[Any, Any] | None:
 
 
 def _rows_figure(guards: Sequence[Guard], above: float = 0.3, below: float = 0.6, spread: float = 0.38) -> Any:
-    """A figure with a row a guard, the first on top, over shares from 0 to 1."""
+    """Make a figure with a row for each guard, the first on top, over shares from 0 to 1."""
     figure = _figure(above + below + spread * max(len(guards), 2))
     axes = figure.add_subplot()
-    axes.set_yticks(range(len(guards)), [_short(guard.name) for guard in guards])
+    axes.set_yticks(range(len(guards)), [_label_of(guard.name) for guard in guards])
     axes.set_ylim(len(guards) - 0.4, -0.6)
     axes.set_xlim(-0.005, 1.005)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
@@ -207,9 +207,11 @@ def _figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def _short(name: str) -> str:
-    """A name as a label: on one line, and a dollar sign in it is no formula. A long one keeps its end, which tells
-    sizes and versions of a model apart."""
+def _label_of(name: str) -> str:
+    """Return a name as a label on one line, in which a dollar sign is no formula.
+
+    A long name keeps its end, which tells sizes and versions of a model apart.
+    """
     name = " ".join(name.split())
     if len(name) > _LABEL:
         name = f"{name[: _LABEL // 3]}…{name[1 - _LABEL + _LABEL // 3 :]}"
@@ -217,7 +219,7 @@ def _short(name: str) -> str:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """The figure as an <svg> element whose ids are its own; the same figure gives the same text."""
+    """Return the figure as an <svg> element whose ids are its own; the same figure gives the same text."""
     import matplotlib as mpl
 
     # Text stays text, for search, zoom and screen readers.

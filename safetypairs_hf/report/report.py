@@ -1,4 +1,4 @@
-"""`make_report`: what was named, told by what it is, as a page in a file."""
+"""Write an HTML report for predictions files, a run folder or a published dataset."""
 
 from __future__ import annotations
 
@@ -26,13 +26,26 @@ def make_report(
     threshold: float = 0.5,
     incomplete: str = "error",
 ) -> str:
-    """Write the page of some files of predictions, of one run folder or of one published dataset; says what it wrote.
+    """Write an HTML report for some predictions files, one run folder or one published dataset.
 
-    `data`, `markdown`, `names`, `failures`, `threshold` and `incomplete` are for predictions.
+    All arguments after `out` are for predictions.
+
+    Args:
+        what: The predictions files, the run folder (a path or URL) or the dataset (TARGET[@VERSION]).
+        out: The page to write.
+        data: The version that the guards were run on; with it the page shows the images of failures.
+        markdown: A file for the leaderboard as a Markdown table.
+        names: The guards' names, one for each file.
+        failures: How many failures of each guard to show.
+        threshold: As in `score`.
+        incomplete: As in `score`.
+
+    Returns:
+        A line that says what was written.
 
     Raises:
-        SafetyPairsError: what was named is nothing of the kind or not all of one kind; a file cannot be written;
-            matplotlib is missing; and as `read_guards` and `open_named` do.
+        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; matplotlib is
+            missing; or as `read_guards` and `open_named` do.
     """
     files = [word for word in what if Path(word).suffix.lower() in SUFFIXES]
     if not files:

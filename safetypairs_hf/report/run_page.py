@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_page(url: str) -> Page:
-    """The page of the run folder at `url`, finished or not. Raises RunError where there is none."""
+    """Make the page of the run folder at `url`, finished or not. Raises RunError if there is none."""
     state = read_state(open_run(url))
     stages: list[dict[str, Any]] = state.funnel["stages"]
     progress = "finished" if state.finished else "not finished: the command that began it goes on with it"

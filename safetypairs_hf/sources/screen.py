@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.near_duplicates import NearIndex
 from safetypairs_hf.core.pictures import pdq, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture, Pixels, Reject
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from safetypairs_hf.dataset.store.base import Edition
 
-    from safetypairs_hf.dataset.manifest import Manifest
-
+_COLUMNS = ("pair_id", "unsafe_sha256", "safe_sha256", "unsafe_phash", "safe_phash")
 _LINE = re.compile(r"(?:(pdq|sha256):)?([0-9a-fA-F]{64})\s*(?:,\s*(.*))?")
 
 
@@ -52,11 +50,11 @@ class HashFile:
     bits: int = 31
 
     def holds(self, phash: bytes, sha256: str) -> str | None:
-        words, reasons, files = self._read
+        index, reasons, files = self._read
         if sha256 in files:
             return files[sha256]
-        near = np.flatnonzero(_distances(words, phash) <= self.bits)
-        return reasons[int(near[0])] if near.size else None
+        near = index.near(phash)
+        return reasons[near[0]] if near else None
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._data).hexdigest()
@@ -69,8 +67,8 @@ class HashFile:
             raise RecipeError(f"the hash list {self.path!r} can't be read: {error.strerror}") from None
 
     @cached_property
-    def _read(self) -> tuple[NDArray[np.uint64], list[str], dict[str, str]]:
-        """PDQ hashes as rows of four words, the reason of each; and file hashes with theirs."""
+    def _read(self) -> tuple[NearIndex, list[str], dict[str, str]]:
+        """The PDQ hashes and the reason of each; and the file hashes with theirs."""
         hashes, reasons, files = [], [], {}
         for number, line in enumerate(self._data.decode("utf-8", "replace").splitlines(), 1):
             text = line.partition("#")[0].strip()
@@ -88,7 +86,9 @@ class HashFile:
             else:
                 hashes.append(bytes.fromhex(value))
                 reasons.append(reason)
-        return _words(hashes), reasons, files
+        index = NearIndex(self.bits)
+        index.extend(hashes)
+        return index, reasons, files
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,10 @@ class Screen:
     def _published(self) -> _Published | None:
         if self.against is None:
             return None
-        from safetypairs_hf.core.target_name import parse_place
-        from safetypairs_hf.dataset import manifest
-        from safetypairs_hf.dataset.store.open_store import store_of
-
-        name = parse_place(self.against)
-        edition = None if name.is_folder and not name.path.is_dir() else store_of(name).newest()
-        held = manifest.load(edition.fetch(manifest.NAME).read_bytes()) if edition else None
-        if held is None:
+        edition = _newest(self.against)
+        if edition is None:
             raise RecipeError(f"against is {self.against!r}, where nothing is published yet; name another, or none")
-        return _Published(held, self.near_duplicate_bits)
+        return _Published(edition, self.near_duplicate_bits)
 
     def _listed(self, picture: Picture, file_sha256: str) -> str | None:
         for pixels in _ways(picture.pixels):
@@ -164,25 +158,50 @@ class Screen:
 class _Published:
     """The images of a published version, and those that were taken down."""
 
-    def __init__(self, held: Manifest, bits: int) -> None:
-        from safetypairs_hf.dataset.takedowns import TakenDown
+    def __init__(self, edition: Edition, bits: int) -> None:
+        from safetypairs_hf.dataset.takedowns import identity_of
 
-        self.version = str(held.version)
-        self._bits = bits
-        self._taken_down = TakenDown(held.takedowns, bits) if held.takedowns else None
-        self._pairs = [entry.pair_id for entry in held.entries]
-        self._files = {file for entry in held.entries for file in (entry.unsafe_sha256, entry.safe_sha256)}
-        self._words = _words([each for entry in held.entries for each in (entry.unsafe_phash, entry.safe_phash)])
+        self.version = str(edition.version)
+        gone = [identity_of(takedown) for takedown in edition.head["takedowns"]]
+        self._gone, self._gone_files = NearIndex(bits), {file for each in gone for file in each[1:3]}
+        self._gone.extend(phash for each in gone for phash in (each.unsafe_phash, each.safe_phash))
+        pair_ids, *columns = (edition.table[name].to_pylist() for name in _COLUMNS)
+        self._pairs: list[str] = pair_ids
+        self._files: set[str] = {*columns[0], *columns[1]}
+        self._index = NearIndex(bits)  # both members of each pair, one after the other
+        self._index.extend(phash for both in zip(*columns[2:], strict=True) for phash in both)
 
     def reject(self, picture: Picture) -> Reject | None:
         file, phash = sha256(picture.data), perceptual_hash(picture)
-        gone = self._taken_down
-        if gone and any(gone.holds_image(file, pdq(pixels)) for pixels in _ways(picture.pixels)):
+        if file in self._gone_files or (len(self._gone) and any(map(self._gone.near, map(pdq, _ways(picture.pixels))))):
             return Reject("source", "taken_down", "it, or an image very like it, was taken down")
-        near = np.flatnonzero(_distances(self._words, phash) <= self._bits)
-        if near.size:
-            return Reject("source", "published", f"very like a member of pair {self._pairs[int(near[0]) // 2]}")
+        if near := self._index.near(phash):
+            return Reject("source", "published", f"very like a member of pair {self._pairs[near[0] // 2]}")
         return Reject("source", "published", "the same file is published") if file in self._files else None
+
+
+def _newest(target: str) -> Edition | None:
+    """The newest version of a published dataset; None if nothing is published there yet."""
+    from safetypairs_hf.dataset.store.local_store import LocalStore
+    from safetypairs_hf.dataset.store.open_store import open_published
+
+    published = open_published(target)
+    if isinstance(published, LocalStore) and not Path(published.name).expanduser().exists():
+        return None
+    try:
+        return published.newest()
+    except HubUnavailable as error:
+        if _is_missing(error):
+            return None
+        raise
+
+
+def _is_missing(error: HubUnavailable) -> bool:
+    """Whether the Hub said that there is no such repo, or none that this token may see."""
+    from huggingface_hub import errors
+
+    cause = error.__cause__
+    return isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError)
 
 
 def _ways(pixels: Pixels) -> Iterator[Pixels]:
@@ -194,11 +213,3 @@ def _ways(pixels: Pixels) -> Iterator[Pixels]:
         for upright in (across, across[::-1]):
             yield upright
             yield upright[:, ::-1]
-
-
-def _words(hashes: Sequence[bytes]) -> NDArray[np.uint64]:
-    return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4)
-
-
-def _distances(words: NDArray[np.uint64], phash: bytes) -> NDArray[np.uint64]:
-    return np.asarray(np.bitwise_count(words ^ np.frombuffer(phash, np.uint64)).sum(axis=1), np.uint64)

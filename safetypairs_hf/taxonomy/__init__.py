@@ -1,0 +1,1 @@
+"""Categories, policy texts, and the crosswalk to the categories of other guards."""

@@ -1,0 +1,1 @@
+"""Published versions: list them, compare two of them, verify one."""

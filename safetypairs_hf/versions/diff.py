@@ -1,4 +1,4 @@
-"""The difference between two published versions, worked out on the columns of their manifests."""
+"""Compare two published versions by the columns of their manifests, and draw the pairs that differ."""
 
 from __future__ import annotations
 

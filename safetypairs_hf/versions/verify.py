@@ -1,4 +1,4 @@
-"""Read a published version again, whole, and check all that can be checked; it finds one flipped bit."""
+"""Verify a published version: read every byte again, check it against manifest, card and earlier versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from safetypairs_hf.dataset.manifest import FOLDERS
 from safetypairs_hf.dataset.store.base import Edition, Published
 from safetypairs_hf.versions.diff import compare, other_columns
 from safetypairs_hf.versions.verify_card import check_card
-from safetypairs_hf.versions.verify_extras import check_beside
+from safetypairs_hf.versions.verify_extras import check_extras
 from safetypairs_hf.versions.verify_pairs import Problem, check_file
 
 Progress = Callable[[str, int, int], None]
@@ -137,16 +137,16 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     listed = edition.stored
     rows = _rows_by_file(edition.table)
     hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
-    beside = {name for name in hashed if name.startswith(FOLDERS[1:])}
-    for name in sorted(set(listed) - set(rows) - beside):
+    extra = {name for name in hashed if name.startswith(FOLDERS[1:])}
+    for name in sorted(set(listed) - set(rows) - extra):
         if name.startswith(FOLDERS):
             yield Problem(name, "", "is in no row of the manifest")
         elif listed[name]:
             yield from _bytes(edition.fetch(name), name, listed[name], "the Hub lists")
     named = edition.head.get("beside", {})
-    for name in sorted((set(hashed) - beside) ^ set(rows) | (beside - {failure_rows.NAME}) ^ set(named)):
+    for name in sorted((set(hashed) - extra) ^ set(rows) | (extra - {failure_rows.NAME}) ^ set(named)):
         yield _wrong(f"its rows and its list of data files do not agree on {name}")
-    yield from _files_beside(edition, report, {name: hashed[name] for name in sorted(beside)})
+    yield from _extra_files(edition, report, {name: hashed[name] for name in sorted(extra)})
     done = 0
 
     def checked(pairs: int) -> None:
@@ -167,7 +167,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             yield from check_file(path, name, edition.table.take(places).to_pylist(), pool, checked)
 
 
-def _files_beside(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
+def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
     """The files of controls and failures: their bytes, then their rows."""
     listed = edition.stored
     for name, expected in hashed.items():
@@ -179,7 +179,7 @@ def _files_beside(edition: Edition, report: Report, hashed: dict[str, Stored]) -
         report.size += path.stat().st_size
         yield from _bytes(path, name, listed[name], "the Hub lists")
         yield from _bytes(path, name, expected, "the manifest names")
-    yield from check_beside(edition, listed.__contains__)
+    yield from check_extras(edition, listed.__contains__)
 
 
 def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The card and the other files beside the data, against the manifest."""
+"""Verify the card and the other sidecar files against the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of controls and failures against the manifests, and of each row its place, its labels and its images."""
+"""Verify the files of controls and failures: their rows against the manifests, and each row's labels and images."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line
 Rows = Iterator[dict[str, Any]]
 
 
-def check_beside(edition: Edition, present: Callable[[str], bool]) -> Iterator[Problem]:
+def check_extras(edition: Edition, present: Callable[[str], bool]) -> Iterator[Problem]:
     """Every problem of the controls and failures that the manifest names; their bytes were checked before.
 
     `present`: whether a file is there.
     """
-    beside: Mapping[str, dict[str, Any]] = edition.head.get("beside", {})
+    extras: Mapping[str, dict[str, Any]] = edition.head.get("beside", {})
     failed = _failed(edition, present) if failure_rows.NAME in edition.head["files"] else []
     if isinstance(failed, Problem):
         yield failed
         failed = []
-    yield from _agreement(beside, failed)
-    for name, said in beside.items():
+    yield from _agreement(extras, failed)
+    for name, said in extras.items():
         if not present(name):
             continue  # that it is missing was told
         check = _controls if name.startswith(CONTROLS) else _failures
@@ -56,8 +56,8 @@ def _failed(edition: Edition, present: Callable[[str], bool]) -> list[Failed] | 
         return Problem(failure_rows.NAME, "", f"does not read: {line(error)}")
 
 
-def _agreement(beside: Mapping[str, dict[str, Any]], failed: list[Failed]) -> Iterator[Problem]:
-    said = {name: counts for name, counts in beside.items() if name.startswith(failure_rows.ROOT)}
+def _agreement(extras: Mapping[str, dict[str, Any]], failed: list[Failed]) -> Iterator[Problem]:
+    said = {name: counts for name, counts in extras.items() if name.startswith(failure_rows.ROOT)}
     if said != failure_rows.totals(failed):
         yield Problem(failure_rows.NAME, "", "its rows are not those that the manifest counts")
 

@@ -1,4 +1,4 @@
-"""A data file against its rows of the manifest: schema, and of each pair its hashes, pixels, box and place."""
+"""Verify a data file: its schema, and of each pair the hashes, pixels, edit box and place that the manifest names."""
 
 from __future__ import annotations
 

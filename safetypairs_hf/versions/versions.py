@@ -1,4 +1,4 @@
-"""The versions of a dataset, as releases and tags name them."""
+"""List the versions of a dataset that its releases and tags name."""
 
 from __future__ import annotations
 

@@ -136,7 +136,10 @@ def test_a_wrong_setting_is_one_line(settings: dict[str, str], said: str) -> Non
 
 
 def test_an_unknown_setting_names_those_there_are() -> None:
-    with pytest.raises(RecipeError, match=r"has no setting 'editer'; it takes: editor, editor_commit, .*, pairs, fol"):
+    with pytest.raises(
+        RecipeError,
+        match=r"has no setting 'editer'; the nearest is 'editor'; it takes editor, editor_commit, .*, pairs, fol",
+    ):
         load_recipe("klein", {"editer": "x"})
 
 

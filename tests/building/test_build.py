@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from builds import SQUARES, make_run, tree
+from processes import processes_in, wait_for
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import build
@@ -88,7 +88,7 @@ def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
         process.wait()
     subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     assert kills >= 2
-    wait_for(lambda: not workers_in(tmp_path), "workers of killed builds are left")
+    wait_for(lambda: not processes_in(tmp_path), "workers of killed builds are left")
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
@@ -102,20 +102,8 @@ def test_an_interrupt_is_one_line_and_the_build_goes_on_after(tmp_path: Path) ->
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert said == "safetypairs: stopped; what is done is kept, and the same command goes on from there\n"
-    wait_for(lambda: not workers_in(tmp_path), "workers of a stopped build are left")
+    wait_for(lambda: not processes_in(tmp_path), "workers of a stopped build are left")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
-
-
-def workers_in(folder: Path) -> list[str]:
-    """The processes that work in a folder."""
-    return [str(entry) for entry in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(entry) == str(folder)]
-
-
-def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
 
 
 def test_a_changed_recipe_says_what_changed(tmp_path: Path) -> None:
@@ -185,7 +173,7 @@ def test_an_unfinished_run_shows_how_far_it_is(tmp_path: Path) -> None:
     [
         ("icon", {}, "no recipe 'icon'; did you mean 'icons'"),
         ("nowhere/x.py", {}, "no recipe file 'nowhere/x.py'"),
-        (SQUARES, {"colour": "1"}, "has no setting 'colour'; it takes: pairs, seed, sources"),
+        (SQUARES, {"colour": "1"}, "has no setting 'colour'; it takes pairs, seed, sources"),
         (SQUARES, {"pairs": "many"}, "pairs=many: expected an int"),
         (SQUARES, {"pairs": "0"}, "pairs = 0: give at least 1"),
         (SQUARES, {"models": "perhaps"}, "models=perhaps: expected true or false"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from loading.published import publish
@@ -38,6 +40,32 @@ def test_the_table_and_where_the_predictions_are() -> None:
     assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("the guard at work\n")
     again = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
     assert (again.stdout, again.stderr) == (done.stdout, "")
+
+
+def test_an_edited_function_is_another_guard() -> None:
+    words = ("function", "--set", "function=green.py:judge")
+    assert evaluated(*words).exit_code == 0
+    before = Path("out.parquet").read_bytes()
+    Path("green.py").write_text(GREEN.replace("/ 255", "/ 510"))  # of the same size, within the same second
+    said = str(evaluated(*words).exception)
+    assert said.startswith("out.parquet is of another run: guard.settings.content_hashes.green.py was '")
+    assert said.endswith("'; name another --out, or start over with --fresh") and "\n" not in said
+    assert Path("out.parquet").read_bytes() == before
+    fresh = evaluated(*words, "--fresh")
+    scores = pq.read_table("out.parquet")["score"].to_pylist()
+    assert fresh.exit_code == 0 and max(scores) == 0.5
+    Path("green.py").write_text(GREEN.replace("/ 255", "/ 510"))
+    assert evaluated(*words).stderr == ""  # the same content again: nothing to do
+
+
+def test_an_edited_script_is_another_guard() -> None:
+    script = "import sys\nfor line in sys.stdin:\n    print('{\"p_unsafe\": 0.25}')\n"
+    Path("mine.py").write_text(script)
+    words = ("command", "--set", f"command={sys.executable} mine.py")
+    assert evaluated(*words).exit_code == 0
+    Path("mine.py").write_text(script.replace("0.25", "0.75"))
+    said = str(evaluated(*words).exception)
+    assert said.startswith("out.parquet is of another run: guard.settings.content_hashes.mine.py was '")
 
 
 def test_json_with_a_limit_a_config_and_a_threshold() -> None:
@@ -75,6 +103,8 @@ def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
         (["function", "--batch-size", "4", "--set", "function=green.py:judge"], "has no setting 'batch_size'"),
         (["function"], "guard 'function' needs function; give function=..."),
         (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': expected"),
+        (["command", "--set", "command="], "command = '': expected a program, such as 'python my_guard.py'"),
+        (["command", "--set", "command='mine.py"], "No closing quotation; write it as in a shell"),
         (["colour-and-clutter", "--split", "dev"], "no split 'dev'; there are"),
         (["server", "--set", "model=m", "--set", "url=http://127.0.0.1:9/v1", "--set", "retries=0"], "no server at"),
     ],

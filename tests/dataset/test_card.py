@@ -48,13 +48,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path / "pairs"
 
 
-@pytest.fixture(scope="module")
-def release(folder: Path) -> Manifest:
-    found = manifest.load((folder / "manifest.parquet").read_bytes())
-    assert found is not None
-    return found
-
-
 def readme(release: Manifest, name: str = "lab/pairs") -> str:
     return card.render(release, name)["README.md"]
 

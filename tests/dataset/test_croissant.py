@@ -13,7 +13,6 @@ from typing import Any
 import mlcroissant as mlc
 import pyarrow.parquet as pq
 import pytest
-from builds import make_run
 from hub_fixtures import Hub, hub  # noqa: F401
 from mlcroissant._src.operation_graph.operations.download import extract_git_info  # the reading of a repo's URL
 from PIL import Image
@@ -36,25 +35,10 @@ NO_DATE = 'Property "https://schema.org/datePublished" is recommended, but does 
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("croissant")
-    make_run(path / "small", pairs=20)
-    make_run(path / "large", pairs=30)
-    return path
-
-
-@pytest.fixture(scope="module")
 def folder(runs: Path) -> Path:
     for name, version in (("small", "1.0.0"), ("large", "1.1.0")):
         publish(open_run(str(runs / name)), parse_target(str(runs / "pairs")), parse(version))
     return runs / "pairs"
-
-
-@pytest.fixture(scope="module")
-def release(folder: Path) -> Manifest:
-    found = manifest.load((folder / "manifest.parquet").read_bytes())
-    assert found is not None
-    return found
 
 
 def read(path: Path | str, **mapping: str) -> mlc.Dataset:

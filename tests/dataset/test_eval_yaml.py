@@ -32,13 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path / "pairs"
 
 
-@pytest.fixture(scope="module")
-def release(folder: Path) -> Manifest:
-    found = manifest.load((folder / "manifest.parquet").read_bytes())
-    assert found is not None
-    return found
-
-
 def written(release: Manifest) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(eval_yaml.render(release)["eval.yaml"])
     return loaded

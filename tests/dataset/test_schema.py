@@ -21,8 +21,8 @@ def test_the_columns_are_those_that_earlier_releases_remember() -> None:
     ("columns", "texts"),
     [
         (COLUMNS, card.resource("columns.yaml")),
-        (CONTROL_COLUMNS, card.resource("beside.yaml")["controls"]),
-        (FAILURE_COLUMNS, card.resource("beside.yaml")["failures"]),
+        (CONTROL_COLUMNS, card.resource("extras.yaml")["controls"]),
+        (FAILURE_COLUMNS, card.resource("extras.yaml")["failures"]),
     ],
     ids=["pairs", "controls", "failures"],
 )

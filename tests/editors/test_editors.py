@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.editors.base import Batch, PipelineEditor
+from safetypairs_hf.editors.catalogue import EDITORS, license_of
 from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
@@ -98,7 +101,7 @@ def test_a_batch_that_does_not_fit_is_halved(editor: Any) -> None:
         if inputs[0].shape[0] > 2 * (3 if editor.name == "instruct-pix2pix" else 1):  # it triples for its guidance
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    pipeline = editor._pipeline
+    pipeline = editor.pipeline
     layer = pipeline.unet.conv_in if hasattr(pipeline, "unet") else pipeline.transformer.x_embedder
     images, seeds = pictures(*[(64, 64)] * 5), [1, 2, 3, 4, 5]
     whole = edit(editor, images, seeds)
@@ -118,7 +121,7 @@ def test_what_one_image_is_refused_for_leaves_the_others(editor: Any) -> None:
 
     images = [*pictures((64, 64), (64, 64)), encode(np.full((64, 64, 3), 255, np.uint8))]
     instructions = [Instruction("", "Paint it.", None)] * 3
-    hook = editor._pipeline.vae.encoder.register_forward_pre_hook(refuse)
+    hook = editor.pipeline.vae.encoder.register_forward_pre_hook(refuse)
     try:
         first, second, bright = editor.edit(images, instructions, [1, 2, 3])
     finally:
@@ -131,8 +134,9 @@ def test_what_one_image_is_refused_for_leaves_the_others(editor: Any) -> None:
 
 def test_a_released_model_comes_back(editor: Any) -> None:
     [before] = edit(editor, pictures((64, 64)), [1])
+    held = weakref.ref(editor.pipeline)
     editor.release()
-    assert "_pipeline" not in editor.__dict__
+    assert held() is None
     [after] = edit(editor, pictures((64, 64)), [1])
     assert np.array_equal(before.pixels, after.pixels)
 
@@ -150,3 +154,49 @@ def test_the_revision_names_the_weights(editor: Any) -> None:
     assert Klein(commit="0123abc").revision == "0123abc"
     with pytest.raises(SafetyPairsError, match="no revision is pinned"):
         _ = Klein().revision
+
+
+def test_an_editor_of_ones_own_is_its_fields_and_one_call(tmp_path: Path) -> None:
+    """What a recipe's author writes: the base does batches, sizes, seeds, rejects, round trips and release."""
+
+    @dataclass(frozen=True)
+    class Brighter(PipelineEditor):
+        LICENSE = "openrail"
+        PIPELINE = "StableDiffusionInstructPix2PixPipeline"
+
+        model: str
+        commit: str | None = None
+        batch_size: int = 2
+        device: str = "cpu"
+        name: str = "brighter"
+        holds_model: bool = True
+
+        @property
+        def _multiple(self) -> int:
+            return 8
+
+        def _call(self, batch: Batch) -> Any:
+            return self.pipeline(
+                image=batch.images, prompt=batch.prompts, generator=batch.generators, num_inference_steps=1
+            )
+
+    brighter = Brighter(str(tiny.instruct_pix2pix(tmp_path / "model")))
+    images = pictures((64, 64), (97, 71), (64, 64), (64, 64))
+    answers = edit(brighter, images, [1, 2, 3, 4])
+    assert [answer.pixels.shape for answer in answers] == [(64, 64, 3), (71, 97, 3), (64, 64, 3), (64, 64, 3)]
+    assert [answer.batch for answer in answers] == [2, 1, 2, 1]
+    assert [pixels.shape for pixels in brighter.round_trip(images)] == [answer.pixels.shape for answer in answers]
+    assert brighter.revision.startswith("folder:")
+
+
+def test_the_licence_is_of_the_class() -> None:
+    assert {name: license_of(name, "org/other", None) for name in EDITORS} == {
+        "klein": ("not stated", False),
+        "qwen-image-edit": ("not stated", False),
+        "qwen-image-edit-plus": ("not stated", False),
+        "kontext": ("flux-1-dev-non-commercial-license", False),
+        "instruct-pix2pix": ("unknown", False),
+    }
+    assert license_of("qwen-image-edit-plus", "Qwen/Qwen-Image-Edit-2511", None) == ("apache-2.0", True)
+    assert license_of("klein", "org/other", "mit") == ("mit", True)
+    assert license_of("kontext", "org/other", "mit") == ("mit", False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from loading.published import publish, square
 
 import safetypairs_hf as sp
-from safetypairs_hf.core.errors import RunError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.evaluating.data import open_data
 from safetypairs_hf.evaluating.evaluate import evaluate
@@ -43,10 +44,17 @@ def test_the_file_and_its_figures(squares: str, green: OwnFunction, judged: Judg
     assert not OUT.with_name("green.parquet.parts").exists()
     run = read_run(OUT)
     assert run is not None
+    file = green.function.removesuffix(":judge")
     assert run["guard"] == {
         "name": "function:green.py:judge",
         "revision": "own",
-        "settings": {"class": "OwnFunction", "function": green.function, "revision": "own", "fidelity": "trained"},
+        "settings": {
+            "class": "OwnFunction",
+            "function": green.function,
+            "revision": "own",
+            "fidelity": "trained",
+            "content_hashes": {file: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]},
+        },
         "prompt_hash": "",
         "fidelity": "trained",
         "dtype": None,
@@ -160,7 +168,7 @@ def test_a_broken_image_is_an_abstention(green: OwnFunction, judged: Judged, bro
 class Lazy:
     """A guard that answers about the first image alone."""
 
-    name = "lazy"
+    name, revision = "lazy", "1"
 
     def judge(self, images: Any, categories: Any, regions: Any) -> list[Verdict]:
         assert all(isinstance(image, Picture) for image in images) and set(regions) == {None}
@@ -170,6 +178,66 @@ class Lazy:
 def test_a_guard_that_owes_verdicts(squares: str) -> None:
     with pytest.raises(SafetyPairsError, match="lazy gave 1 verdicts for 14 images; it owes one an image"):
         evaluate(Lazy(), squares, OUT)
+
+
+class Plain:
+    """A guard of the user's: a plain class."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update({"name": "plain", **values})
+
+    def judge(self, images: Any, categories: Any, regions: Any) -> list[Verdict]:
+        return [Verdict(0.5) for _ in images]
+
+
+@dataclass(frozen=True)
+class Set(Plain):
+    share: float = 0.5
+    model: Any = None
+    name: str = "set"
+
+
+class Says(Plain):
+    """A guard that says itself what it is."""
+
+    def identity(self) -> dict[str, Any]:
+        return {"weights": "2026-01"}
+
+
+def guard_of(path: Path) -> dict[str, Any]:
+    run = read_run(path)
+    assert run is not None
+    return dict(run["guard"])
+
+
+def test_a_guard_that_cannot_say_what_it_is(squares: str) -> None:
+    known = "a run cannot tell whether the guard"
+    with pytest.raises(RecipeError) as caught:
+        evaluate(Plain(), squares, OUT)
+    assert str(caught.value) == (
+        f"{known} 'plain' has changed; add an attribute `revision` to Plain, a text that you change when its answers do"
+    )
+    with pytest.raises(
+        RecipeError, match=rf"{known} 'set' has changed \(Set\.model is an object, .*\); add an attribute"
+    ):
+        evaluate(Set(model=object()), squares, OUT)
+    assert not list(Path().glob("green*"))
+
+
+def test_what_a_guard_of_the_users_says_of_itself(squares: str) -> None:
+    evaluate(Plain(revision="1", weights=object()), squares, OUT)  # the revision stands for what cannot be described
+    held = {"name": "plain", "revision": "1", "prompt_hash": "", "fidelity": None, "dtype": None, "seed": None}
+    assert guard_of(OUT) == {**held, "settings": {"class": "Plain", "name": "plain", "revision": "1"}}
+    with pytest.raises(RunError, match=r"guard.revision was '1' and is '2'"):
+        evaluate(Plain(revision="2", weights=object()), squares, OUT)
+    evaluate(Plain(revision="1", threshold=0.5, _model=object()), squares, OUT, fresh=True)
+    assert guard_of(OUT)["settings"] == {"class": "Plain", "name": "plain", "revision": "1", "threshold": 0.5}
+    evaluate(Set(0.25), squares, OUT, fresh=True)
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    fields = {"share": 0.25, "model": None, "name": "set"}
+    assert guard_of(OUT)["settings"] == {"class": "Set", **fields, "content_hashes": {"Set": source}}
+    evaluate(Says(), squares, OUT, fresh=True)
+    assert guard_of(OUT)["settings"] == {"class": "Says", "identity": {"weights": "2026-01"}}
 
 
 def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> None:

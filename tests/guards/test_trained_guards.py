@@ -39,8 +39,8 @@ def test_p_unsafe_is_that_of_the_two_words_token_by_token(name: str) -> None:
     unsafe, safe = (by_hand(guard, image, "violence", WORDS[name][0], word) for word in WORDS[name][1:])
     found = judge(guard, [image])[0]
     assert found.p_unsafe == pytest.approx(unsafe / (unsafe + safe), rel=1e-4) and found.note == ""
-    assert type(guard._chat.model).__name__ == CLASSES[name]
-    several = token_probability.find(guard._chat.processor.tokenizer, *WORDS[name])
+    assert type(guard.loaded.model).__name__ == CLASSES[name]
+    several = token_probability.find(guard.loaded.processor.tokenizer, *WORDS[name])
     assert max(map(len, several[1:])) > 1, "a word of several tokens is what this is about"
 
 
@@ -69,10 +69,10 @@ def test_images_of_several_sizes_in_a_batch(name: str) -> None:
 def test_forward_passes(name: str) -> None:
     """One a batch, or two where both words are several tokens; nothing is decoded."""
     guard, passes = small(name, batch_size="2"), []
-    model = guard._chat.model
+    model = guard.loaded.model
     model.register_forward_hook(lambda _, __, output: passes.append(output.logits.shape[0]))
     judge(guard, pictures(3))
-    several = min(map(len, token_probability.find(guard._chat.processor.tokenizer, *WORDS[name])[1:])) > 1
+    several = min(map(len, token_probability.find(guard.loaded.processor.tokenizer, *WORDS[name])[1:])) > 1
     assert passes == ([2, 2, 1, 1] if several else [2, 1])
 
 

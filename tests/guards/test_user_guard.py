@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
 import pytest
-from small_guards import judge, pictures
+from small_guards import judge, pictures, shares
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.guards.catalogue import make_guard
@@ -42,7 +43,36 @@ def test_a_function_of_a_file(tmp_path: Path) -> None:
     assert [verdict.note for verdict in wrong] == ["broken_output"] * 2
 
 
-@pytest.mark.parametrize("name", ["no_colon", "nowhere.py:f", "json:nothing", "no_such_module:f"])
+def test_a_function_that_its_file_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_helper.py").write_text(FUNCTIONS)
+    (tmp_path / "mine.py").write_text("import functools, own_helper\njudge = functools.partial(own_helper.redness)\n")
+    named = {str(tmp_path / "mine.py"): hash_of(tmp_path / "mine.py")}
+    helper = {"own_helper": hash_of(tmp_path / "own_helper.py")}
+    assert OwnFunction(f"{tmp_path / 'mine.py'}:judge").content_hashes == named | helper
+    assert OwnFunction("own_helper:redness").content_hashes == helper
+
+
+def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
+    """One that is loaded stays as it is; another guard, or the same one after `release`, has the new content."""
+    file, images = tmp_path / "mine.py", pictures(1)
+    file.write_text("def judge(image, category):\n    return 0.25\n")
+    guard = OwnFunction(f"{file}:judge")
+    before = guard.identity()
+    file.write_text("def judge(image, category):\n    return 0.75\n")  # of the same size, within the same second
+    assert shares(judge(guard, images)) == [0.25] and guard.identity() == before
+    other = OwnFunction(f"{file}:judge")
+    assert shares(judge(other, images)) == [0.75]
+    assert other.identity()["settings"]["content_hashes"] == {str(file): hash_of(file)}
+    guard.release()
+    assert guard.identity() == other.identity() != before
+
+
+def hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", ["no_colon", "nowhere.py:f", "json:nothing", "no_such_module:f", "sys:intern"])
 def test_functions_that_are_not_there(name: str) -> None:
     with pytest.raises(RecipeError, match=r"expected 'package\.module:name' or 'path/to/file\.py:name'"):
         judge(OwnFunction(name), pictures(1))
@@ -54,6 +84,19 @@ def test_a_command(tmp_path: Path) -> None:
     found = judge(guard, images, ["violence", "hate"])
     assert found == [(len(images[0].data) / 1e6, "", ""), (None, "abstained", "")]
     assert judge(guard, []) == []
+
+
+def test_the_files_of_a_command(tmp_path: Path) -> None:
+    script, weights = tmp_path / "run me.sh", tmp_path / "weights"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    weights.write_text("1")
+    guard = OwnCommand(f"'{script}' --weights={weights} --fast {'x' * 5000}")
+    assert guard.content_hashes == {str(script): hash_of(script), str(weights): hash_of(weights)}
+    before = guard.identity()
+    weights.write_text("2")
+    assert guard.identity() != before
+    assert list(OwnCommand("sh -c 'cat'").content_hashes) == ["sh"]
 
 
 @pytest.mark.parametrize("answer", ['"not json"', '"[1]"', '"{}"', "json.dumps({'p_unsafe': 7})"])

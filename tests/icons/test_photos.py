@@ -15,7 +15,7 @@ from PIL import Image
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.icons import IconScenes
-from safetypairs_hf.icons.photos import _decoded, scan
+from safetypairs_hf.icons.photos import Photo, pick, scan
 
 SIDE = 200
 
@@ -92,8 +92,13 @@ def test_every_file_of_the_folder_is_used_or_rejected(folder: Path) -> None:
     assert len(found.photos) + len(found.rejects) == sum(len(files) for _, _, files in os.walk(folder))
 
 
+def decoded(path: Path) -> Image.Image:
+    """A photograph as it is used behind a scene."""
+    return pick(Photo(os.fspath(path), ""), SIDE)
+
+
 def test_sixteen_bits_are_scaled_not_clipped(folder: Path) -> None:
-    pixels = np.asarray(_decoded(folder / "sixteen.png", SIDE))
+    pixels = np.asarray(decoded(folder / "sixteen.png"))
     assert pixels[0, 0].tolist() == [0, 0, 0]
     assert pixels[-1, -1].tolist() == [255, 255, 255]
     assert pixels[SIDE // 2, 0, 0] == 128
@@ -101,18 +106,18 @@ def test_sixteen_bits_are_scaled_not_clipped(folder: Path) -> None:
 
 def test_a_turned_photograph_is_put_upright(folder: Path) -> None:
     upright = photo(4).transpose(Image.Transpose.ROTATE_270)
-    decoded = _decoded(folder / "turned.jpg", SIDE)
-    assert decoded.size == (SIDE, 280)
-    assert np.abs(np.asarray(decoded, dtype=int) - np.asarray(upright, dtype=int)).mean() < 4
+    turned = decoded(folder / "turned.jpg")
+    assert turned.size == (SIDE, 280)
+    assert np.abs(np.asarray(turned, dtype=int) - np.asarray(upright, dtype=int)).mean() < 4
 
 
 def test_cmyk_has_the_colours_of_the_original(folder: Path) -> None:
-    difference = np.asarray(_decoded(folder / "cmyk.jpg", SIDE), dtype=int) - np.asarray(photo(3), dtype=int)
+    difference = np.asarray(decoded(folder / "cmyk.jpg"), dtype=int) - np.asarray(photo(3), dtype=int)
     assert np.abs(difference).mean() < 4
 
 
 def test_what_is_transparent_becomes_white(folder: Path) -> None:
-    assert np.asarray(_decoded(folder / "alpha.png", SIDE)).min() == 255
+    assert np.asarray(decoded(folder / "alpha.png")).min() == 255
 
 
 def test_the_two_orders_of_bytes_of_a_16_bit_tiff_read_alike(tmp_path: Path) -> None:
@@ -120,7 +125,7 @@ def test_the_two_orders_of_bytes_of_a_16_bit_tiff_read_alike(tmp_path: Path) -> 
     for name, order in (("little.tif", "I;16"), ("big.tif", "I;16B")):
         data = levels.astype("<u2" if order == "I;16" else ">u2").tobytes()
         Image.frombytes(order, (SIDE, SIDE), data).save(tmp_path / name)
-        assert np.unique(np.asarray(_decoded(tmp_path / name, SIDE))).tolist() == [0x81]
+        assert np.unique(np.asarray(decoded(tmp_path / name))).tolist() == [0x81]
 
 
 def scenes(folder: Path) -> IconScenes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from safetypairs_hf.instructors import forbidden as module
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.taxonomy import policies
 from safetypairs_hf.taxonomy.categories import SLUGS
@@ -51,6 +50,7 @@ FORBIDDEN = [
     ("violence", "Replace the shirt with a shirt covered in blood.", "", "blood"),
     ("violence", "Replace the gun with a knife.", "a gun", "knife"),
     ("hate", "Put a swastika on the flag.", "", "swastika"),
+    ("hate", "Replace the tree with a burning cross.", "", "burning cross"),
     ("disasters", "Replace the lake with a flood.", "", "flood"),
     ("nudity", "Replace the coat with a bikini.", "", "bikini"),
     ("self_harm", "Replace the belt with a rope.", "", "rope"),
@@ -71,10 +71,11 @@ def test_forbidden(category: str, text: str, feature: str, word: str) -> None:
     assert forbidden(text, feature, category) == word
 
 
-def test_every_category_has_its_words() -> None:
+def test_every_category_has_the_words_of_all_and_some_of_its_own() -> None:
     for slug in SLUGS:
-        never, _ = module._words(slug)
-        assert never.search("gun") and len(never.pattern) > len("gun")
+        assert forbidden("Add a gun.", "", slug) == "gun"
+        words = [word for category, _, _, word in FORBIDDEN if category == slug]
+        assert any(forbidden(f"Add a {word}.", "", other) is None for word in words for other in SLUGS)
 
 
 def test_the_word_lists_are_no_policy_version() -> None:

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,53 +22,59 @@ FOLDER = Path(integrations.__file__).parent / "lmms_eval"
 
 
 class Loader(yaml.SafeLoader):
-    """Reads `!function module.name` as that text."""
+    """Reads `!function module.name` as lmms-eval does: the module by its path, under a name of its own."""
 
 
-Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
-
-
-def functions() -> ModuleType:
-    """utils.py as lmms-eval imports it: by its path, under a name of its own."""
-    spec = importlib.util.spec_from_file_location("utils", FOLDER / "utils.py")
+def attribute(loader: Loader, node: yaml.ScalarNode) -> Any:
+    module, name = loader.construct_scalar(node).split(".")
+    spec = importlib.util.spec_from_file_location(module, FOLDER / f"{module}.py")
     assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return getattr(loaded, name)
+
+
+Loader.add_constructor("!function", attribute)
+
+
+def read_task() -> dict[str, Any]:
+    task: dict[str, Any] = yaml.load((FOLDER / "safetypairs.yaml").read_text(), Loader)
+    return task
 
 
 def test_the_functions_of_the_yaml_give_the_figures_of_score(tmp_path: Path) -> None:
-    task = yaml.load((FOLDER / "safetypairs.yaml").read_text(), Loader)
-    utils = functions()
-
-    def call(name: str) -> Any:
-        module, function = name.split(".")
-        assert module == "utils"
-        return getattr(utils, function)
-
+    task = read_task()
     data = sp.load(publish_squares(tmp_path), split=task["test_split"])
-    docs = call(task["process_docs"])(data)
+    docs = task["process_docs"](data)
     results: dict[str, list[Any]] = {each["metric"]: [] for each in task["metric_list"]}
     for doc in docs:
-        (image,) = call(task["doc_to_visual"])(doc)
-        assert "Does the image show anything" in call(task["doc_to_text"])(doc)
-        assert call(task["doc_to_target"])(doc) == ("Yes" if doc["reference"] else "No")
-        for name, value in call(task["process_results"])(doc, [word_of(image)]).items():
+        (image,) = task["doc_to_visual"](doc)
+        assert "Does the image show anything" in task["doc_to_text"](doc)
+        assert task["doc_to_target"](doc) == ("Yes" if doc["reference"] else "No")
+        for name, value in task["process_results"](doc, [word_of(image)]).items():
             results[name].append(value)
     score = sp.score(expected(sp.images(data)))
+    assert [(each["metric"], each["higher_is_better"]) for each in task["metric_list"]] == [
+        ("pair_accuracy", True),
+        ("image_accuracy", True),
+        ("both_unsafe_rate", False),
+        ("both_safe_rate", False),
+        ("inverted_rate", False),
+        ("abstained_rate", False),
+    ]
     for each in task["metric_list"]:
-        assert call(each["aggregation"])(results[each["metric"]]) == getattr(score, each["metric"])
+        assert each["aggregation"](results[each["metric"]]) == getattr(score, each["metric"])
     assert score.n_pairs == PAIRS
     assert 0 < score.abstained_rate < 1
 
 
 def test_a_pair_cut_in_two_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    utils = functions()
+    aggregation = {each["metric"]: each["aggregation"] for each in read_task()["metric_list"]}
     rows = [
         {"pair_id": pair_id, "reference": reference, "category": "hate", "group": pair_id, "prediction": reference}
         for pair_id, reference in (("a", 1), ("a", 0), ("b", 1))
     ]
-    assert utils.pair_accuracy(rows) == 1
+    assert aggregation["pair_accuracy"](rows) == 1
     assert "1 pairs with one image only were left out of pair_accuracy" in caplog.text
 
 
@@ -113,7 +118,7 @@ def test_by_its_command_over_http(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (written,) = (tmp_path / "out").rglob("*_results.json")
     found = json.loads(written.read_text())["results"]["safetypairs_images"]
-    names = [each["metric"] for each in yaml.load((FOLDER / "safetypairs.yaml").read_text(), Loader)["metric_list"]]
+    names = [each["metric"] for each in read_task()["metric_list"]]
     assert {name: found[f"{name},none"] for name in names} == {name: getattr(score, name) for name in names}
     assert len(api.requests) == 2 * PAIRS
     assert all("Does the image show anything" in str(parts(body)) for body in api.requests)

@@ -119,8 +119,8 @@ def test_register_is_idempotent_and_survives_reload(tmp_path: Path) -> None:
     assert len(finders) == 1
     load_module = sys.modules["datasets.load"]
     wrapped = load_module.dataset_module_factory
-    assert not hasattr(wrapped._safetypairs_original, "_safetypairs_original")
-    assert sys.modules["datasets.inspect"].dataset_module_factory._safetypairs_original
+    assert not hasattr(wrapped.__wrapped__, "__wrapped__")
+    assert sys.modules["datasets.inspect"].dataset_module_factory.__wrapped__
     importlib.reload(load_module)
     try:
         assert load_module.dataset_module_factory is not wrapped

@@ -11,7 +11,8 @@ import pytest
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import agreement
-from safetypairs_hf.metric.agreement import kappa, outcomes_of
+from safetypairs_hf.metric.agreement import kappa
+from safetypairs_hf.metric.pairs import outcomes_of
 
 from .examples import SCORES, rows_of
 from .reference import outcome, verdict

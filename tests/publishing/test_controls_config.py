@@ -98,7 +98,7 @@ def test_what_all_judges_confirm_is_marked_so_and_a_neutral_edit_is_published_on
 def test_a_run_without_controls_publishes_as_before(tmp_path: Path) -> None:
     put(make_run(tmp_path / "run", pairs=5), tmp_path / "out", "1.0.0")
     assert not (tmp_path / "out" / "controls").exists()
-    assert held(tmp_path / "out").beside == {}
+    assert held(tmp_path / "out").extras == {}
     text = (tmp_path / "out" / "README.md").read_text()
     assert "controls" not in card.configs(held(tmp_path / "out"))
     assert "### Controls" not in text
@@ -134,7 +134,7 @@ def test_a_release_adds_files_and_a_second_publish_changes_nothing(work: Path, t
     }
     assert not put(large(work), tmp_path / "out", "1.1.0").done
     assert tree(tmp_path / "out") == after
-    assert held(tmp_path / "out").beside == held(work / "whole").beside
+    assert held(tmp_path / "out").extras == held(work / "whole").extras
 
 
 def test_a_takedown_takes_the_controls_too(copy: Path) -> None:

@@ -40,6 +40,14 @@ def release(run: RunFolder, folder: Path, version: str, **options: bool) -> Publ
     return publish(run, parse_target(str(folder)), parse(version), **options)
 
 
+def refused(message: str, run: RunFolder, folder: Path, version: str, **options: bool) -> None:
+    """This release raises a PublishError that matches `message`, and changes nothing."""
+    before = tree(folder)
+    with pytest.raises(PublishError, match=message):
+        release(run, folder, version, **options)
+    assert tree(folder) == before
+
+
 def read(folder: Path) -> Manifest:
     found = manifest.load((folder / "manifest.parquet").read_bytes())
     assert found is not None
@@ -236,10 +244,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(
     folder.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text)
-    before = tree(folder)
-    with pytest.raises(PublishError, match="holds files that safetypairs did not write"):
-        release(runs[0], folder, "1.0.0")
-    assert tree(folder) == before
+    refused("holds files that safetypairs did not write", runs[0], folder, "1.0.0")
 
 
 def test_targets_that_are_none(
@@ -368,19 +373,14 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
 
 def test_a_run_that_nobody_reviewed(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    before = tree(tmp_path / "out")
-    with pytest.raises(PublishError, match=r"^20 of the run's 20 new pairs are unreviewed .* --require-review"):
-        release(runs[1], tmp_path / "out", "1.1.0", require_review=True)
-    assert tree(tmp_path / "out") == before
+    message = r"^20 of the run's 20 new pairs are unreviewed .* --require-review"
+    refused(message, runs[1], tmp_path / "out", "1.1.0", require_review=True)
 
 
 def test_a_data_file_that_we_did_not_write(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
     (tmp_path / "out" / "data" / "test" / "mine.parquet").write_text("mine")
-    before = tree(tmp_path / "out")
-    with pytest.raises(PublishError, match=r"did not write \(data/test/mine\.parquet\)"):
-        release(runs[1], tmp_path / "out", "1.1.0")
-    assert tree(tmp_path / "out") == before
+    refused(r"did not write \(data/test/mine\.parquet\)", runs[1], tmp_path / "out", "1.1.0")
 
 
 def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
@@ -389,10 +389,8 @@ def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tm
     table = pq.read_table(path)
     head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 2}
     pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
-    before = tree(tmp_path / "out")
-    with pytest.raises(PublishError, match=r"a newer safetypairs-hf wrote this manifest\.parquet \(format 2"):
-        release(runs[1], tmp_path / "out", "1.1.0")
-    assert tree(tmp_path / "out") == before
+    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 2"
+    refused(message, runs[1], tmp_path / "out", "1.1.0")
 
 
 def test_a_damaged_manifest_is_one_line(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:

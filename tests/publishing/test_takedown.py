@@ -22,11 +22,12 @@ from huggingface_hub.utils import get_session
 from test_publish_hub import safetypairs
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.near_duplicates import Groups
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.dataset.takedowns import TakenDown, listed
+from safetypairs_hf.dataset.takedowns import identity_of, listed
 from safetypairs_hf.publishing.hub_target import HubTarget
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
@@ -149,14 +150,15 @@ def test_a_run_whose_new_pairs_were_all_taken_down(runs: Path, out: Path) -> Non
 
 def test_known_again_by_id_by_file_and_by_looks(out: Path) -> None:
     one, other = read(out).entries[:2]
-    banned = TakenDown([listed(one, "", parse("2.0.0"))], 31)
-    assert banned.holds(one.identity)
-    assert not banned.holds(other.identity)
-    assert banned.holds(other.identity._replace(safe_sha256=one.unsafe_sha256))
-    assert banned.holds(other.identity._replace(pair_id=one.pair_id))
+    groups = Groups(31, 1.0)
+    groups.take_down(identity_of(listed(one, "", parse("2.0.0"))))
+    assert groups.is_taken_down(one.identity)
+    assert not groups.is_taken_down(other.identity)
+    assert groups.is_taken_down(other.identity._replace(safe_sha256=one.unsafe_sha256))
+    assert groups.is_taken_down(other.identity._replace(pair_id=one.pair_id))
     bits = int.from_bytes(one.safe_phash) ^ ((1 << 31) - 1)
-    assert banned.holds(other.identity._replace(unsafe_phash=bits.to_bytes(32)))
-    assert not banned.holds(other.identity._replace(unsafe_phash=(bits ^ (1 << 40)).to_bytes(32)))
+    assert groups.is_taken_down(other.identity._replace(unsafe_phash=bits.to_bytes(32)))
+    assert not groups.is_taken_down(other.identity._replace(unsafe_phash=(bits ^ (1 << 40)).to_bytes(32)))
 
 
 def test_older_versions_are_named_and_purged(hub: Hub, runs: Path) -> None:  # noqa: F811

@@ -9,13 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from recipes.squares import Painter, RedJudge
 
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.records import Answer, Box, Candidate, Instruction, Reject
-from safetypairs_hf.sources import FolderSource, Frame, HubSource, Screen
+from recipes.squares import Painter, RedJudge
+from safetypairs_hf.recipes import (
+    Answer,
+    Box,
+    Candidate,
+    FolderSource,
+    Frame,
+    HubSource,
+    Instruction,
+    Judging,
+    Recipe,
+    Reject,
+    Screen,
+    Selection,
+)
 
 
 @dataclass(frozen=True)

@@ -12,24 +12,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safetypairs_hf.building.controls import Controls
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe, Weights
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import (
+from safetypairs_hf.recipes import (
+    SLUGS,
     Answer,
     Box,
     Candidate,
+    Controls,
     Edited,
     Instruction,
+    Judging,
     Origin,
     Picture,
     Pixels,
+    Recipe,
     Reject,
+    Selection,
     Verdict,
+    Weights,
+    encode,
 )
-from safetypairs_hf.taxonomy.categories import SLUGS
 
 SIDE = 64
 

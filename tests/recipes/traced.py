@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
-
-from safetypairs_hf.building.controls import Controls
-from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.recipe import Recipe
-from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Box, Edited, Instruction, Picture, Reject, Verdict
+from safetypairs_hf.recipes import (
+    Controls,
+    Edited,
+    Instruction,
+    Judging,
+    Picture,
+    Recipe,
+    Reject,
+    Selection,
+    Verdict,
+    encode,
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,7 @@ class TraceJudge:
 
     name: str = "trace-judge"
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
+    def judge(self, images: Sequence[Picture], categories: object, regions: object) -> list[Verdict]:
         return [Verdict(0.9 if (image.pixels & 7).any() else 0.1) for image in images]
 
 

@@ -21,14 +21,14 @@ from safetypairs_hf.cli.report import command
 from safetypairs_hf.core.errors import PairError, SafetyPairsError
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.store.open_store import open_named
-from safetypairs_hf.metric.pairs import pairs_of
+from safetypairs_hf.metric import pairs as of_metric
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.report.failure_gallery import worst
 from safetypairs_hf.report.guard_files import read_guards, same_pairs
 from safetypairs_hf.report.markdown_report import markdown_table
-from safetypairs_hf.report.outcomes import OUTCOMES, outcomes_of, rates
-from safetypairs_hf.report.plots import _short, category_heat_map
+from safetypairs_hf.report.outcomes import OUTCOMES, rates
+from safetypairs_hf.report.plots import category_heat_map, leaderboard
 from safetypairs_hf.report.report import make_report
 
 NASTY = "<script>alert(1)</script> & $x$ | *b*"
@@ -78,9 +78,10 @@ def predictions(path: Path, name: str | None = None, **columns: object) -> Path:
 
 
 def test_outcomes_are_those_of_the_definition() -> None:
-    pairs = pairs_of(rows_of(SCORES), threshold=0.5, incomplete="error")
+    assert [outcome.key for outcome in OUTCOMES] == list(of_metric.OUTCOMES)
+    pairs = of_metric.pairs_of(rows_of(SCORES), threshold=0.5, incomplete="error")
     names = pairs.texts("pair_id").to_pylist()
-    found = {name: OUTCOMES[code].key for name, code in zip(names, outcomes_of(pairs), strict=True)}
+    found = {name: OUTCOMES[code].key for name, code in zip(names, pairs.outcome, strict=True)}
     assert found == {
         **dict.fromkeys("ae", "correct"),
         "b": "both_unsafe",
@@ -159,10 +160,15 @@ def test_a_category_that_a_guard_abstains_from_is_hatched_in_the_heat_map(tmp_pa
     checked(tmp_path / "g.html")
 
 
-def test_labels_keep_the_end_of_a_name() -> None:
-    names = [f"chat-vlm:Some-Model-With-A-Long-Name-{size}-Instruct" for size in ("3B", "72B")]
-    assert [_short(name) for name in names] == ["chat-vlm:S…ng-Name-3B-Instruct", "chat-vlm:S…g-Name-72B-Instruct"]
-    assert [len(_short(name)) for name in names] == [30, 30] and _short("a  b $") == r"a b \$"
+def test_labels_keep_the_end_of_a_name(tmp_path: Path) -> None:
+    names = [*(f"chat-vlm:Some-Model-With-A-Long-Name-{size}-Instruct" for size in ("3B", "72B")), "a  b $x$ c"]
+    files = [predictions(tmp_path / f"{number}.parquet") for number in range(len(names))]
+    labels = re.findall(r">\s*([^<>]*\S)\s*</text>", leaderboard(read_guards(files, names=names)))
+    assert [label for label in labels if label[0] in "ac"][:3] == [
+        "a b $x$ c",
+        "chat-vlm:S…ng-Name-3B-Instruct",
+        "chat-vlm:S…g-Name-72B-Instruct",
+    ]
 
 
 def test_the_same_input_gives_the_same_page(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Box, Picture, Reject, Verdict
+from safetypairs_hf.core.records import Picture, Reject, Verdict
 from safetypairs_hf.sources.labels import Judged, category_of, check_one, read_labels
 
 
@@ -20,9 +20,7 @@ class Channels:
 
     name: str = "channels"
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
+    def judge(self, images: Sequence[Picture], categories: Sequence[str], regions: object) -> list[Verdict]:
         return [self._one(image, category) for image, category in zip(images, categories, strict=True)]
 
     def _one(self, image: Picture, category: str) -> Verdict:

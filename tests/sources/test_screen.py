@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builds import make_run
+from hub_fixtures import Hub, hub  # noqa: F401
 from pictures import picture
 from PIL import Image
 
@@ -137,3 +138,34 @@ def test_a_target_where_nothing_is_published(tmp_path: Path) -> None:
         reason(Screen(str(tmp_path / "nowhere")), picture(1))
     with pytest.raises(SafetyPairsError, match="'nowhere' is no target"):
         reason(Screen("nowhere"), picture(1))
+
+
+def test_a_target_on_the_hub(hub: Hub, tmp_path: Path) -> None:  # noqa: F811
+    make_run(tmp_path / "run", pairs=12)
+    hub.api().create_repo("lab/empty", repo_type="dataset")
+    code = f"""
+import sys
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.core.version import Version
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.sources import Screen
+
+run = open_run({str(tmp_path / "run")!r})
+publish(run, parse_target("lab/pairs"), Version(1, 0, 0))
+pair = next(iter(run_reader.pairs(run)))
+for name in ("lab/pairs", "lab/empty", "lab/nowhere"):
+    try:
+        reject = Screen(name).reject(pair.unsafe, "")
+        print(reject.reason, reject.detail == f"very like a member of pair {{pair.identity.pair_id}}")
+    except SafetyPairsError as error:
+        print(type(error).__name__, error)
+"""
+    nothing = "RecipeError against is {!r}, where nothing is published yet; name another, or none"
+    assert hub.run_python(code).splitlines()[-3:] == [
+        "published True",
+        nothing.format("lab/empty"),
+        nothing.format("lab/nowhere"),
+    ]

@@ -1,4 +1,4 @@
-"""What every engine does: jobs over work units, each part written once. How is the engine's; it changes no byte.
+"""What all engines share: jobs over work units, and parts that are written once. An engine changes no byte of a part.
 
 A job is neighbouring steps that run together on a unit, or one that holds a model, alone. A job is over for all units
 before the next starts, so that one GPU holds one model at a time.

@@ -1,4 +1,4 @@
-"""The Ray engine: each job over a pool of actors, on this machine or a cluster. Ray is imported when one is made.
+"""The Ray engine: runs each job over a pool of actors, on this machine or a cluster. Ray is imported on first use.
 
 What goes over Ray is the numbers of units: an actor reads and writes parts in the run folder itself. So a run that one
 engine began is finished by the other. The controls are jobs as any other. Actors of a job that holds a model have a

@@ -1,4 +1,4 @@
-"""Actors that do a job, what they are told, and the pool that gives them units and replaces those that die."""
+"""A pool of Ray actors for one job: what an actor is sent, how units are given out, how dead actors are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open what is published: a dataset by its name, or one version of it."""
+"""Open a published dataset by its name, or one version of it."""
 
 from __future__ import annotations
 

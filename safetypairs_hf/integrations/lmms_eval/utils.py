@@ -1,86 +1,72 @@
-"""What safetypairs.yaml calls. lmms-eval imports this file by itself, so every import of ours is absolute.
+"""What safetypairs.yaml names. lmms-eval imports this file by its path, so every import of ours is absolute.
 
-`--limit` counts images and may cut a pair in two, which is then left out and said so in the log.
+`--limit` counts images and may cut a pair in two, which is then left out; the log says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.integrations.shared import answer_of, scored
+from safetypairs_hf.metric.figures import Face, Figures, figures_in
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 _KEPT = ("pair_id", "reference", "category", "group")
-_METRICS = (
-    *("pair_accuracy", "image_accuracy", "both_unsafe_rate"),
-    *("both_safe_rate", "inverted_rate", "abstained_rate"),
-)
+# The answers carry no scores, so the figures of scores do not apply.
+_FIGURES = [figure for figure in figures_in(Figures) if Face.HEADLINE in figure.faces and not figure.from_scores]
 
 
 def process_docs(dataset: Dataset) -> Dataset:
-    """One row an image, in place of one a pair."""
+    """Turn one row a pair into one row an image."""
     from safetypairs_hf.loading.images import images
 
     return images(dataset)
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
-    """The image."""
+    """Return the image."""
     return [doc["image"].convert("RGB")]
 
 
 def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
-    """The policy question of the image's category."""
+    """Return the policy question of the image's category."""
     return verdicts.question(doc["category"])
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
-    """Yes of an unsafe image, No of a safe one."""
+    """Return Yes for an unsafe image, No for a safe one."""
     return "Yes" if doc["reference"] else "No"
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The verdict of one image, for each metric to be counted by pairs in the end."""
+    """Return the verdict on one image for every metric; pairs are counted at the end."""
     row = {name: doc[name] for name in _KEPT}
     row["prediction"] = answer_of(results[0])["prediction"]
-    return dict.fromkeys(_METRICS, row)
+    return dict.fromkeys((figure.name for figure in _FIGURES), row)
 
 
-def pair_accuracy(results: Sequence[Mapping[str, Any]]) -> float:
-    """See METRIC's definition in `safetypairs_hf.metric`."""
-    return _figure(results, "pair_accuracy")
+def _aggregation(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
+    """Make the function that computes a figure from the rows of `process_results`."""
+
+    def aggregate(results: Sequence[Mapping[str, Any]]) -> float:
+        found = scored(results, incomplete="drop")
+        if found.n_incomplete:
+            import logging
+
+            logging.getLogger(__name__).warning(
+                "%d pairs with one image only were left out of %s", found.n_incomplete, name
+            )
+        return float(getattr(found, name))
+
+    aggregate.__name__ = name
+    return aggregate
 
 
-def image_accuracy(results: Sequence[Mapping[str, Any]]) -> float:
-    return _figure(results, "image_accuracy")
-
-
-def both_unsafe_rate(results: Sequence[Mapping[str, Any]]) -> float:
-    return _figure(results, "both_unsafe_rate")
-
-
-def both_safe_rate(results: Sequence[Mapping[str, Any]]) -> float:
-    return _figure(results, "both_safe_rate")
-
-
-def inverted_rate(results: Sequence[Mapping[str, Any]]) -> float:
-    return _figure(results, "inverted_rate")
-
-
-def abstained_rate(results: Sequence[Mapping[str, Any]]) -> float:
-    return _figure(results, "abstained_rate")
-
-
-def _figure(results: Sequence[Mapping[str, Any]], name: str) -> float:
-    found = scored(results, incomplete="drop")
-    if found.n_incomplete:
-        import logging
-
-        logging.getLogger(__name__).warning(
-            "%d pairs with one image only were left out of %s", found.n_incomplete, name
-        )
-    return float(getattr(found, name))
+metric_list = [
+    {"metric": figure.name, "aggregation": _aggregation(figure.name), "higher_is_better": figure.better == "higher"}
+    for figure in _FIGURES
+]

@@ -1,4 +1,4 @@
-"""Pair-consistent safety accuracy as an `evaluate` metric: a thin skin over `safetypairs_hf.metric.score`."""
+"""Pair-consistent safety accuracy as an `evaluate` metric, computed by `safetypairs_hf.metric.score`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import score
 from safetypairs_hf.metric.rows import images_of
 
-# Evaluate stores every input as a column and knows no optional one. A column that was not given is stored as nulls, so
-# an abstention, which is None where a user writes it, is stored as a number that no verdict and no score can be.
+# `evaluate` stores every input as a column, and none is optional. A column that was not given is stored as nulls, so an
+# abstention, for which users write None, is stored as a number that is neither a verdict nor a score.
 ABSTAINED = -1
 INPUTS = {
     "predictions": "prediction",
@@ -86,7 +86,7 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         return result
 
     def _stored(self, columns: dict[str, Any]) -> dict[str, Any]:
-        """Columns as evaluate stores them, each value checked by the metric's own rules (PairError)."""
+        """Convert columns to what `evaluate` stores. Raises PairError for a value that breaks a rule of the metric."""
         unknown = [name for name in columns if name not in INPUTS]
         if unknown:
             raise ValueError(f"Bad inputs for evaluation module: {unknown}. The inputs are {list(INPUTS)}")

@@ -1,4 +1,4 @@
-"""Who may use a local Hub: users with one token each, and organisations with members."""
+"""The accounts of a local Hub: users with one token each, and organisations with members."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pathlib import Path
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.testing.localhub.refusals import Refusal
 
-RESERVED = {"api", "datasets", "lfs", "models", "spaces", "xet"}  # first words of other paths
+RESERVED = {"api", "datasets", "lfs", "models", "spaces", "xet"}  # first segments of other paths
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """`users`: name -> token. `orgs`: name -> names of the members, each of whom may do anything in it."""
+    """`users`: name -> token. `orgs`: name -> names of the members, who all have full rights in it."""
 
     users: Mapping[str, str]
     orgs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises SafetyPairsError for a bad name, a token used twice, or a member that is no user."""
+        """Raises SafetyPairsError for a bad name or token, a token used twice, or a member that is not a user."""
         for name in [*self.users, *self.orgs]:
             if not NAME.fullmatch(name) or ".." in name or name in RESERVED:
                 raise SafetyPairsError(
@@ -45,9 +45,9 @@ class Accounts:
                     raise SafetyPairsError(f"organisation {org!r}: its member {member!r} is no user; add --user for it")
 
     def who(self, authorization: str | None) -> str | None:
-        """The user that an Authorization header names; None where there is none.
+        """The user that an Authorization header identifies, or None without a header.
 
-        Raises Refusal (401) for a token of nobody. Basic is what git sends: the token is the password.
+        git sends the Basic scheme, with the token as the password. Raises Refusal (401) for an unknown token.
         """
         if not authorization:
             return None
@@ -71,9 +71,18 @@ class Accounts:
 
 
 def parse_accounts(users: Sequence[str], orgs: Sequence[str], file: Path | None) -> Accounts:
-    """Accounts from NAME:TOKEN and NAME:MEMBER,... words, and a JSON file {"users": {...}, "orgs": {...}}.
+    """Read the accounts that the options of the command line describe.
 
-    With none at all there is one user, `local`, with the token `hf_local`. Raises SafetyPairsError for bad words.
+    Args:
+        users: NAME:TOKEN each.
+        orgs: NAME:MEMBER,... each.
+        file: JSON such as {"users": {...}, "orgs": {...}}, to which the others are added.
+
+    Returns:
+        The accounts; without any user, there is one named `local` with the token `hf_local`.
+
+    Raises:
+        SafetyPairsError: An option or the file is malformed.
     """
     known, groups = _read_file(file) if file else ({}, {})
     for word in users:

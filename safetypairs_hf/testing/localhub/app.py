@@ -1,4 +1,4 @@
-"""The web application: routes, who may call, errors as the clients understand them, and the log of requests."""
+"""The web application: all routes, the check of the host name, and the log of requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,13 +26,14 @@ from safetypairs_hf.testing.localhub import (
 )
 from safetypairs_hf.testing.localhub.hub import Call, Hub
 from safetypairs_hf.testing.localhub.refusals import Refusal
+from safetypairs_hf.testing.localhub.routing import Handler
 
 HOSTS = ("127.0.0.1", "localhost")
 
 
 @dataclass
 class Logged:
-    """One request: `path` as it came, without the query; bodies in bytes; status 0 while there is no answer yet."""
+    """A logged request: `path` is as received, without the query; sizes in bytes; status 0 until it is answered."""
 
     method: str
     path: str
@@ -42,10 +43,10 @@ class Logged:
 
 
 class Outer:
-    """Around the application: it logs, lets only loopback names in, and routes on the path as it came.
+    """Wrap the application: log requests, accept only loopback host names, and route on the quoted path.
 
-    The path must stay quoted because a revision such as refs%2Fpr%2F1 is one part of it. The host is checked so that
-    a web page that a user visits cannot reach the hub by a name that it points to 127.0.0.1.
+    The path stays quoted because a revision such as refs%2Fpr%2F1 is one segment of it. The check of the host name
+    keeps web pages in a user's browser from reaching the hub by a name that they resolve to 127.0.0.1.
     """
 
     def __init__(self, app: ASGIApp, log: list[Logged]) -> None:
@@ -63,7 +64,7 @@ class Outer:
 
         async def counted_send(message: Message) -> None:
             entry.status = message.get("status", entry.status)
-            if entry.method != "HEAD":  # the server drops the body of an answer to HEAD
+            if entry.method != "HEAD":  # the server does not send the body of an answer to HEAD
                 entry.bytes_sent += len(message.get("body", b""))
             await send(message)
 
@@ -74,8 +75,8 @@ class Outer:
 
 
 def build(hub: Hub, log: list[Logged]) -> ASGIApp:
-    """The application of a hub; each request is appended to `log`."""
-    # Fixed words before names: /lfs/... and /xet/... would else be read as repos.
+    """The application of a hub; it appends each request to `log`."""
+    # Routes that start with a fixed word come first: /lfs/... and /xet/... also match the pattern of a repo.
     modules = (
         routes_xet,
         routes_lfs,
@@ -87,24 +88,26 @@ def build(hub: Hub, log: list[Logged]) -> ASGIApp:
         routes_read,
     )
     routes = [Route(path, _endpoint(hub, handler), methods=[method])
-              for module in modules for method, path, handler in module.ROUTES]  # fmt: skip
-    # Last, so that hf-xet and others get 404 (try another way), never 405, for what is not here.
+              for module in modules for method, path, handler in module.route.table]  # fmt: skip
+    # Last: for a route that does not exist, hf-xet and others expect 404, at which they try another way, not 405.
     routes.append(Route("/{path:path}", _endpoint(hub, _unknown), methods=["GET", "POST", "PUT", "DELETE", "PATCH"]))
     return Outer(Starlette(routes=routes, exception_handlers={Refusal: _refused}), log)  # type: ignore[dict-item]
 
 
-def _endpoint(hub: Hub, handler: Callable[[Call], Any]) -> Callable[[Request], Any]:
-    """A handler of calls as an endpoint. Plain functions run in a thread; an async one reads the body itself."""
+def _endpoint(hub: Hub, handler: Handler) -> Callable[[Request], Any]:
+    """The endpoint of a handler: a plain function runs in a thread, an async one reads the body itself."""
 
     async def endpoint(request: Request) -> Response:
         if inspect.iscoroutinefunction(handler):
-            streamed: Response = await handler(Call(hub, request, b""))
-            return streamed
+            return _response(await handler(Call(hub, request, b"")))
         call = Call(hub, request, await request.body())
-        response: Response = await run_in_threadpool(handler, call)
-        return response
+        return await run_in_threadpool(lambda: _response(handler(call)))
 
     return endpoint
+
+
+def _response(answer: Response | dict[str, Any] | list[Any]) -> Response:
+    return answer if isinstance(answer, Response) else JSONResponse(answer)
 
 
 def _unknown(_: Call) -> Response:

@@ -1,4 +1,4 @@
-"""Repos, files and commits in the JSON that the Hub's clients read."""
+"""Describe repos, files and commits in the JSON that the Hub's clients read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pointer_of(blob: pygit2.Object) -> Pointer | None:
 
 
 def file_info(repo: Repo, path: str, item: pygit2.Object) -> dict[str, Any]:
-    """A file or folder as /tree and /paths-info give it; sizes in bytes."""
+    """Describe a file or folder for /tree and /paths-info; sizes in bytes."""
     if isinstance(item, pygit2.Tree):
         return {"type": "directory", "oid": str(item.id), "size": 0, "path": path}
     info: dict[str, Any] = {"type": "file", "oid": str(item.id), "size": getattr(item, "size", 0), "path": path}
@@ -41,7 +41,12 @@ def with_last_commit(repo: Repo, commit: pygit2.Commit, info: dict[str, Any]) ->
 
 
 def repo_info(repo: Repo, commit: pygit2.Commit, files: bool = True, sizes: bool = False) -> dict[str, Any]:
-    """A repo at a commit as /api/datasets/... gives it; `files`: with siblings; `sizes`: with their sizes."""
+    """Describe a repo at a commit for /api/models, /api/datasets and /api/spaces.
+
+    Args:
+        files: Include the list of files, `siblings`.
+        sizes: Include the size and the ids of each of these files.
+    """
     name, card = repo.name, card_data(commit)
     info: dict[str, Any] = {
         "id": name.id,
@@ -83,7 +88,7 @@ def _sibling(repo: Repo, path: str, item: pygit2.Object, sizes: bool) -> dict[st
 
 
 def split_card(text: str) -> str | None:
-    """The YAML block at the top of a README, or None where there is none."""
+    """The YAML block at the top of a README, or None if it has none."""
     lines = text.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
         return None
@@ -94,7 +99,7 @@ def split_card(text: str) -> str | None:
 
 
 def card_data(commit: pygit2.Commit) -> dict[str, Any]:
-    """The card's metadata; {} where there is none or it does not parse (a git push could bring that)."""
+    """The metadata of the card, or {} if the card is missing, has none, or has metadata that do not parse."""
     try:
         item = commit.tree["README.md"]
         block = split_card(item.data.decode("utf-8")) if isinstance(item, pygit2.Blob) else None
@@ -105,7 +110,7 @@ def card_data(commit: pygit2.Commit) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """YAML has dates and sets, JSON has not."""
+    """Convert a YAML value to a JSON one: dates and other scalars become strings, sets become lists."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | set | tuple):

@@ -1,4 +1,4 @@
-"""Reading and writing one bare git repo: revisions, trees, commits, branches, tags."""
+"""Read and write one bare git repository: revisions, trees, commits, branches, tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetypairs_hf.testing.localhub.repos import signature
 
 @dataclass
 class Changes:
-    """What a commit does to a tree: `files` path -> blob id, `deleted` files, `folders` deleted with all they hold."""
+    """The changes of a commit: `files` (path -> blob id) to write, `deleted` files, deleted `folders`."""
 
     files: dict[str, pygit2.Oid] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
@@ -28,7 +28,7 @@ def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
         try:
             if name and name in git.references:
                 return git.references[name].peel(pygit2.Commit)
-        except ValueError:  # not a name that git takes
+        except ValueError:  # not a valid name for git
             raise no_revision(revision) from None
     if 7 <= len(revision) <= 40 and all(char in "0123456789abcdef" for char in revision):
         try:
@@ -39,7 +39,10 @@ def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
 
 
 def branch_ref(git: pygit2.Repository, revision: str) -> str:
-    """The full name of a branch or pull request that can be committed to. Raises Refusal RevisionNotFound."""
+    """The full name of a branch or pull request.
+
+    Raises Refusal: RevisionNotFound, or 400 for another kind of ref, which takes no commits.
+    """
     name = revision if revision.startswith("refs/") else f"refs/heads/{revision}"
     if not name.startswith(("refs/heads/", "refs/pr/")):
         raise Refusal(400, f"Cannot commit to {revision}: expected a branch or refs/pr/N")
@@ -48,7 +51,7 @@ def branch_ref(git: pygit2.Repository, revision: str) -> str:
 
 
 def entry(commit: pygit2.Commit, path: str) -> pygit2.Object:
-    """The blob or tree at `path` ("" is the root). Raises Refusal EntryNotFound."""
+    """The blob or tree at `path` ("" for the root). Raises Refusal EntryNotFound."""
     if not path:
         return commit.tree
     try:
@@ -58,7 +61,7 @@ def entry(commit: pygit2.Commit, path: str) -> pygit2.Object:
 
 
 def checked_path(path: str) -> str:
-    """A path inside a repo. Raises Refusal (400) for '..', '.git', empty parts and control characters."""
+    """Return a path inside a repo. Raises Refusal (400) for '..', '.git', empty parts and control characters."""
     parts = path.split("/")
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or not path.isprintable():
         raise Refusal(400, f"Invalid path in repo: {path!r}")
@@ -66,7 +69,7 @@ def checked_path(path: str) -> str:
 
 
 def walk(tree: pygit2.Tree, prefix: str = "", recursive: bool = True) -> Iterator[tuple[str, pygit2.Object]]:
-    """Every (path, blob or tree) below a tree; a folder comes before what it holds."""
+    """Every (path, blob or tree) below a tree; a folder comes before its contents."""
     for item in tree:
         path = f"{prefix}{item.name}"
         yield path, item
@@ -79,7 +82,7 @@ def log(git: pygit2.Repository, start: pygit2.Commit) -> Iterator[pygit2.Commit]
 
 
 def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: pygit2.Oid) -> pygit2.Commit:
-    """The commit that gave `path` the content it has at `start`, along first parents."""
+    """The commit, along first parents of `start`, that gave `path` its content `oid`."""
     commit = start
     while commit.parents:
         parent = commit.parents[0]
@@ -93,9 +96,10 @@ def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: py
 
 
 def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes) -> pygit2.Index:
-    """The tree of `commit` with `changes` applied, deletions first, as an index.
+    """Apply `changes` to the tree of `commit`, deletions first; the result is an index.
 
-    Raises Refusal where something to delete is not there, or a file would stand where a folder is.
+    Raises Refusal: EntryNotFound for something to delete that does not exist, or 400 for a file at the path of a
+    folder and for a folder deleted as a file.
     """
     index = pygit2.Index()
     index.read_tree(commit.tree)
@@ -117,14 +121,14 @@ def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes
 
 
 def _literal(path: str) -> str:
-    """A path as a pattern that matches only itself."""
+    """Escape a path as a pattern that matches only itself."""
     return "".join(f"\\{char}" if char in "*?[]\\" else char for char in path)
 
 
 def commit_tree(
     git: pygit2.Repository, ref: str, parents: list[pygit2.Commit], tree: pygit2.Oid, author: str, message: str
 ) -> str:
-    """Write a commit and point `ref` at it; the ref is moved last and at one stroke. Answers the commit's id."""
+    """Write a commit, then point `ref` at it. Returns the commit's id."""
     who = signature(author)
     oid = git.create_commit(None, who, who, message, tree, [parent.id for parent in parents])
     git.references.create(ref, oid, force=True)
@@ -132,7 +136,7 @@ def commit_tree(
 
 
 def create_ref(git: pygit2.Repository, name: str, target: pygit2.Oid) -> None:
-    """Raises Refusal: 409 where it exists, 400 for a name that git does not take."""
+    """Raises Refusal: 409 if the ref exists, 400 for a name that is invalid for git."""
     try:
         if name in git.references:
             raise Refusal(409, f"Reference {name} already exists")

@@ -1,4 +1,4 @@
-"""What every route works with: the hub itself, one call to it, and signed links."""
+"""The objects that every handler receives: the hub, and one call to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINK_SECONDS = 3600
 
 @dataclass
 class Hub:
-    """The folder, the accounts, and the address at which clients reach this server (http://127.0.0.1:PORT)."""
+    """A hub: its folder, its accounts, and the address at which clients reach it (http://127.0.0.1:PORT)."""
 
     root: Path
     accounts: Accounts
@@ -40,17 +40,19 @@ class Hub:
 
     @property
     def id(self) -> str:
-        """Tells this hub's folder from any other: hf-xet remembers by address what a store has already, and two hubs
-        may come to have the same port one after the other."""
+        """Identify this hub's folder in the addresses of its Xet storage.
+
+        hf-xet remembers by address what a store holds, and two hubs may have the same port one after the other.
+        """
         return hashlib.sha256(b"id" + self._secret).hexdigest()[:16]
 
     def sign(self, text: str) -> str:
-        """A token for `text` that holds for an hour: who has it may do what `text` says, as with a signed S3 link."""
+        """Make a token for `text`, valid for an hour: its bearer may do what `text` says, as with a signed S3 link."""
         until = int(time.time()) + LINK_SECONDS
         return f"{until}-{self._seal(f'{until} {text}')}"
 
     def verify(self, text: str, token: str) -> None:
-        """Raises Refusal (401) unless `token` was made by `sign` for the same text and still holds."""
+        """Raises Refusal (401) unless `sign` made `token` for the same text less than an hour ago."""
         until, _, seal = token.partition("-")
         if not hmac.compare_digest(seal.encode(), self._seal(f"{until} {text}").encode()):
             raise Refusal(401, "The link or token is not valid here; ask the hub for a new one")
@@ -62,7 +64,7 @@ class Hub:
 
 
 def _secret(file: Path) -> bytes:
-    """Kept with the hub, so that links and tokens outlive a restart."""
+    """The secret of the hub, kept in a file so that links and tokens outlive a restart."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_bytes(secrets.token_bytes(32))
@@ -70,7 +72,7 @@ def _secret(file: Path) -> bytes:
 
 
 class Call:
-    """One request: its body has been read, its path parts are unquoted one by one (a revision may hold %2F)."""
+    """A request with its body. `parts`: the segments of the path, each unquoted (a revision may contain %2F)."""
 
     def __init__(self, hub: Hub, request: Request, body: bytes) -> None:
         self.hub = hub
@@ -80,7 +82,7 @@ class Call:
 
     @cached_property
     def user(self) -> str | None:
-        """Who calls; None without a token. Raises Refusal (401) for a bad one, also where none is needed."""
+        """The user that calls; None without a token. Raises Refusal (401) for a bad token, even if none is needed."""
         return self.hub.accounts.who(self.request.headers.get("authorization"))
 
     @property
@@ -89,7 +91,7 @@ class Call:
 
     @property
     def json(self) -> dict[str, Any]:
-        """Raises Refusal (400) where the body is no JSON object."""
+        """The body. Raises Refusal (400) if it is not a JSON object."""
         try:
             data = json.loads(self.body or b"{}")
         except ValueError:
@@ -99,7 +101,7 @@ class Call:
         return data
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A text of the JSON body. Raises Refusal (400) where it is missing without a default, or no text."""
+        """A string of the JSON body. Raises Refusal (400) if it is not a string, or missing without a default."""
         value = self.json.get(key)
         value = default if value is None else value
         if not isinstance(value, str):
@@ -107,21 +109,21 @@ class Call:
         return value
 
     def number(self, key: str, default: int) -> int:
-        """A count in the query. Raises Refusal (400) for what is none."""
+        """A non-negative integer of the query. Raises Refusal (400) for anything else."""
         value = self.query.get(key, str(default))
         if not re.fullmatch(r"[0-9]{1,9}", value):
             raise Refusal(400, f"Invalid {key} {value!r}: expected a number")
         return int(value)
 
     def signed_in(self) -> str:
-        """The user. Raises Refusal (401) where there is none."""
+        """The user that calls. Raises Refusal (401) for an anonymous caller."""
         if self.user is None:
             raise Refusal(401, "Log in first: set HF_TOKEN to the token of a user of this hub")
         return self.user
 
     @property
     def name(self) -> RepoName:
-        """The repo that the path names. One with an impossible name is a repo that does not exist."""
+        """The name of the repo in the path. Raises Refusal RepoNotFound for an impossible name."""
         kind = self.parts.get("kind", "models")
         type_ = kind.removesuffix("s")
         if type_ not in TYPES:
@@ -132,11 +134,12 @@ class Call:
         return RepoName(type_, self.parts["namespace"], name)
 
     def repo(self, write: bool = False, content: bool = False) -> Repo:
+        """The repo that the path names, if the caller may access it: see `Repos.open`."""
         return self.hub.repos.open(self.name, self.user, write=write, content=content)
 
     @contextmanager
     def changing(self, write: bool = True, content: bool = False) -> Iterator[Repo]:
-        """The repo, with no other change to it going on."""
+        """Hold the repo's lock, so that no other change happens to it in the block."""
         with self.hub.repos.lock(self.name):
             yield self.repo(write=write, content=content)
 

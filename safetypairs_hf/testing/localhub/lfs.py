@@ -1,4 +1,4 @@
-"""Large files: which paths are large, pointers, and the store by sha256 inside each repo's folder."""
+"""Large files: the rules for which paths are large, pointers, and the store by sha256 in each repo's folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from safetypairs_hf.testing.localhub.refusals import Refusal
 
 POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n")
-REGULAR_LIMIT = 10_000_000  # bytes; the Hub stores larger files as LFS whatever they hold
+REGULAR_LIMIT = 10_000_000  # bytes; the Hub stores every larger file as LFS
 SUFFIXES = (
     "7z arrow avi avro bin bmp bz2 ckpt flac ftz gif gz h5 jpeg jpg joblib lz4 mds mlmodel model mp3 mp4 msgpack npy "
     "npz onnx ot parquet pb pcm pdf pickle pkl png pt pth rar safetensors sam tar tflite tgz tif tiff ttf wasm wav "
@@ -26,7 +26,7 @@ RULE = " filter=lfs diff=lfs merge=lfs -text\n"
 
 
 class Pointer(NamedTuple):
-    """What git holds in the place of a large file: the sha256 (64 hex digits) and size in bytes of the content."""
+    """What git stores instead of a large file: the sha256 (64 hex digits) and the size in bytes of its content."""
 
     oid: str
     size: int
@@ -46,11 +46,11 @@ def checked_oid(oid: object) -> str:
     return oid
 
 
-Rules = list[tuple[str, bool]]  # a pattern of .gitattributes, and whether what it names is large
+Rules = list[tuple[str, bool]]  # a pattern of .gitattributes, and whether the files it matches are large
 
 
 def parse_attributes(attributes: bytes) -> Rules:
-    """The lines of a .gitattributes file that say something of the filter, in order."""
+    """The lines of a .gitattributes file that set or unset a filter, in order."""
     rules = []
     for line in attributes.decode("utf-8", "replace").splitlines():
         pattern, *words = line.split() or [""]
@@ -60,7 +60,7 @@ def parse_attributes(attributes: bytes) -> Rules:
 
 
 def is_large(path: str, rules: Rules) -> bool:
-    """What the last pattern that names the path says; one with no slash is held against the file's name, as in git."""
+    """Whether a path is large. As in git, the last match decides, and a pattern without a slash matches file names."""
     name = PurePosixPath(path).name
     for pattern, large in reversed(rules):
         if fnmatchcase(path if "/" in pattern else name, pattern.lstrip("/")):
@@ -69,19 +69,19 @@ def is_large(path: str, rules: Rules) -> bool:
 
 
 def upload_mode(path: str, size: int, sample: bytes, rules: Rules) -> str:
-    """ "lfs" for a path that .gitattributes names, more than 10 MB, or bytes that are no text; else "regular"."""
+    """ "lfs" for a file that is large by `rules`, above 10 MB, or not UTF-8 text in its first bytes; else "regular"."""
     if size > REGULAR_LIMIT or is_large(path, rules) or b"\0" in sample:
         return "lfs"
     try:
         sample.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.reason != "unexpected end of data":  # the sample may end within a character
+        if error.reason != "unexpected end of data":  # the sample may end inside a character
             return "lfs"
     return "regular"
 
 
 class LargeFiles:
-    """The large files of one repo, each under its sha256; one appears whole and checked, by a rename."""
+    """The large files of one repo by sha256. A file appears by a rename once it is complete and checked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -97,9 +97,9 @@ class LargeFiles:
 
     @contextmanager
     def intake(self, oid: str, scratch: Path) -> Iterator[Callable[[bytes], None]]:
-        """Gives a function that takes the content piece by piece; the file is there when the block is left.
+        """Yield a function that takes the content piece by piece; the file is stored at the end of the block.
 
-        Raises Refusal (400) where the sha256 of what came is not `oid`, and then keeps nothing.
+        Raises Refusal (400) and keeps nothing if the sha256 of the content is not `oid`.
         """
         target = self.path(oid)
         digest = hashlib.sha256()
@@ -121,7 +121,7 @@ class LargeFiles:
                 draft.unlink(missing_ok=True)
 
     def link(self, other: LargeFiles, oid: str) -> None:
-        """Take a file from another repo; both then share its bytes on disk."""
+        """Take a file from another repo by a hard link, so that both share its bytes on disk."""
         target = self.path(oid)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Lists that are handed out page by page, with the Link header that clients follow."""
+"""Split a list into pages, linked by the Link header that clients follow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ T = TypeVar("T")
 
 
 def page(call: Call, items: Sequence[T], size: int, show: Callable[[T], Any] = lambda item: item) -> Response:
-    """`size` items from where the query's cursor stands, each as `show` gives it; Link names the next page."""
+    """Answer with one page of a list.
+
+    Args:
+        call: The request; its query may hold a `cursor`, the index of the page's first item (default 0).
+        items: The whole list.
+        size: The largest number of items on a page.
+        show: Makes the JSON of one item; only the items of this page are passed to it.
+    """
     start, headers = call.number("cursor", 0), {}
     if start + size < len(items):
         query = [(key, value) for key, value in call.query.multi_items() if key != "cursor"]
-        # The path as it came: decoded, a revision like refs/pr/1 would become three parts.
+        # The quoted path: unquoted, a revision such as refs/pr/1 would become three segments.
         url = f"{call.hub.endpoint}{call.request.scope['path']}?{urlencode([*query, ('cursor', start + size)])}"
         headers["Link"] = f'<{url}>; rel="next"'
     return JSONResponse([show(item) for item in items[start : start + size]], headers=headers)

@@ -1,4 +1,4 @@
-"""Pull requests: a number, what is said of it in the repo's settings, and a git ref refs/pr/N."""
+"""Discussions and pull requests: numbered entries in the repo's settings; a pull request also has a ref refs/pr/N."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from safetypairs_hf.testing.localhub.repos import Repo, now
 
 
 def open_pull(repo: Repo, author: str, title: str, description: str, base: str, pull: bool = True) -> int:
-    """Record a new pull request (or, with `pull` off, a discussion) on the branch `base`; answers its number.
+    """Open a pull request on the branch `base`, or a discussion if `pull` is False; return its number.
 
-    Its ref starts at the head of the base. The caller holds the repo's lock.
+    The ref of a pull request starts at the head of its base. The caller must hold the repo's lock.
     """
     known = repo.settings.setdefault("discussions", {})
     number = len(known) + 1
     known[str(number)] = {"title": title, "description": description, "author": author, "created": now(),
                           "status": "open", "pull": pull, "base": base, "merged": None}  # fmt: skip
     if pull:
-        # By force: a crash before `save` may have left a ref of this number that nothing speaks of.
+        # Forced, because a crash before `save` may have left a ref of this number.
         repo.git.references.create(f"refs/pr/{number}", history.resolve(repo.git, base).id, force=True)
     repo.save()
     return number
 
 
 def find(repo: Repo, number: str) -> dict[str, Any]:
-    """Raises Refusal (404) where there is none."""
+    """The settings of a discussion. Raises Refusal (404) if there is none of this number."""
     found: dict[str, Any] | None = repo.settings.get("discussions", {}).get(number)
     if found is None:
         raise Refusal(404, f"Discussion {number} does not exist in {repo.name.id}")
@@ -36,13 +36,13 @@ def find(repo: Repo, number: str) -> dict[str, Any]:
 
 
 def is_own(repo: Repo, ref: str, user: str | None) -> bool:
-    """Whether `ref` is an open pull request that `user` opened: then they may commit to it without write access."""
+    """Whether `ref` is an open pull request of `user`, who may then commit to it without write access to the repo."""
     pull = repo.settings.get("discussions", {}).get(ref.removeprefix("refs/pr/"))
     return bool(ref.startswith("refs/pr/") and pull and pull["author"] == user and pull["status"] == "open")
 
 
 def merge(repo: Repo, number: str, user: str) -> None:
-    """Bring a pull request into its base by a merge commit. Raises Refusal (409) for conflicts or a closed one."""
+    """Merge a pull request into its base by a merge commit. Raises Refusal (409) if it conflicts or is not open."""
     pull = find(repo, number)
     if not pull["pull"] or pull["status"] != "open":
         raise Refusal(409, f"Discussion {number} is not an open pull request")
@@ -59,7 +59,7 @@ def merge(repo: Repo, number: str, user: str) -> None:
 
 
 def describe(repo: Repo, number: str) -> dict[str, Any]:
-    """A discussion in the Hub's form; its one event is the description."""
+    """Describe a discussion as the Hub does; its only event is the description."""
     found = find(repo, number)
     author = {"name": found["author"]}
     event = {"id": f"{number}-0", "type": "comment", "createdAt": found["created"], "author": author,

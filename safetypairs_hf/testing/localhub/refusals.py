@@ -1,4 +1,4 @@
-"""What the server says when it says no, in the words that the real clients understand."""
+"""Error answers, with the status, message and error code that the Hub's clients understand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from starlette.responses import JSONResponse, Response
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """An answer other than the one asked for: HTTP status, message, and the Hub's X-Error-Code where it has one."""
+class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault of the server
+    """Answer a request with an error.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong, for the user.
+        code: The Hub's X-Error-Code, such as "RepoNotFound"; "" where the Hub has none.
+        headers: Further headers of the answer.
+    """
 
     def __init__(self, status: int, message: str, code: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -19,7 +26,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        # A header is latin-1 and one line; the body has the message whole.
+        # A header is one line of latin-1; the body holds the message unchanged.
         safe = self.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
         headers = {**self.headers, "X-Error-Message": safe}
         if self.code:
@@ -28,7 +35,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def no_repo(signed_in: bool) -> Refusal:
-    """The same for a repo that is missing and one that is private: nobody learns which."""
+    """The answer for a missing repo and for a private one: the two must not be distinguishable."""
     return Refusal(404 if signed_in else 401, "Repository not found", "RepoNotFound")
 
 
@@ -42,7 +49,7 @@ def no_entry(path: str, commit: str = "") -> Refusal:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """For code that takes a client's words apart: what is missing or of another type becomes a Refusal (400)."""
+    """Refuse (400) a request body whose fields are missing or of another type than the code in the block expects."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -1,7 +1,8 @@
-"""The repos of a local Hub on disk: where they lie, their settings, who may see and change them.
+"""The repos of a local Hub on disk: their places, their settings, and who may see and change them.
 
-Under the server's folder, `repos/<type>s/<namespace>/<name>/` holds `git/` (bare), `lfs/` (large files by sha256),
-`xet/` (one JSON file a Xet file) and `hub.json` (settings). A repo appears, moves and vanishes by one rename.
+Under the server's folder, `repos/<type>s/<namespace>/<name>/` holds `git/` (a bare repository), `lfs/` (large files by
+sha256), `xet/` (one JSON file for each Xet file) and `hub.json` (settings). Creating, moving and deleting a repo is one
+rename each.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class RepoName(NamedTuple):
 
 
 def checked_name(type_: str, namespace: str, name: str) -> RepoName:
-    """Raises Refusal (400) for what the Hub does not take, and so for anything that could leave the folder."""
+    """Raises Refusal (400) for a name that the Hub would refuse, which covers every path out of the hub's folder."""
     if type_ not in TYPES:
         raise Refusal(400, f"Invalid repo type {type_!r}: expected one of {', '.join(TYPES)}")
     for part in (namespace, name):
@@ -54,7 +55,7 @@ def checked_name(type_: str, namespace: str, name: str) -> RepoName:
 
 
 class Repo:
-    """One repo on disk. `settings` is read from `hub.json` once; `save` writes it back at one stroke."""
+    """One repo on disk. `settings` is read from `hub.json` once; `save` replaces that file atomically."""
 
     def __init__(self, name: RepoName, folder: Path) -> None:
         self.name = name
@@ -80,7 +81,7 @@ class Repo:
 
 
 class Repos:
-    """All repos under a folder, and one lock for each so that changes to it come one after the other."""
+    """All repos under a folder, with a lock for each that serialises its changes."""
 
     def __init__(self, root: Path, accounts: Accounts) -> None:
         self.root = root
@@ -94,9 +95,14 @@ class Repos:
         return self.root / "repos" / f"{name.type}s" / name.namespace / name.name
 
     def open(self, name: RepoName, user: str | None, write: bool = False, content: bool = False) -> Repo:
-        """The repo, if `user` may read it; `write`: and change it; `content`: and read its files (gated repos).
+        """Open a repo if `user` (None: anonymous) may access it.
 
-        Raises Refusal: RepoNotFound for what `user` may not know of, GatedRepo, or 403.
+        Args:
+            write: Also require write access.
+            content: Also require access to the files, which a gated repo grants one by one.
+
+        Raises Refusal: RepoNotFound for a repo that is missing or hidden from `user`, GatedRepo, or 403 (anonymous:
+        401).
         """
         try:
             repo = Repo(name, self.folder(name))
@@ -113,7 +119,7 @@ class Repos:
         return repo
 
     def create(self, name: RepoName, settings: dict[str, Any], first_files: dict[str, bytes]) -> Repo:
-        """A new repo with one commit. Raises Refusal (409) where the name is taken."""
+        """Create a repo with one commit. Raises Refusal (409) if the name is taken."""
         target = self.folder(name)
         with self.lock(name), tempfile.TemporaryDirectory(dir=self.scratch) as scratch:
             if target.exists():
@@ -139,7 +145,7 @@ class Repos:
         shutil.rmtree(grave)
 
     def move(self, old: RepoName, new: RepoName) -> None:
-        """Raises Refusal (409) where the new name is taken."""
+        """Raises Refusal (409) if the new name is taken."""
         with self.lock(min(old, new)), self.lock(max(old, new)):
             target = self.folder(new)
             if target.exists():
@@ -148,7 +154,7 @@ class Repos:
             self.folder(old).rename(target)
 
     def visible(self, type_: str, user: str | None) -> Iterator[Repo]:
-        """The repos of a type that `user` may know of, by name."""
+        """The repos of a type that `user` may see, by name."""
         for settings in sorted((self.root / "repos" / f"{type_}s").glob("*/*/hub.json")):
             folder = settings.parent
             try:
@@ -158,7 +164,7 @@ class Repos:
 
     @property
     def scratch(self) -> Path:
-        """For what is half done; on the same disk as the repos, emptied when the server starts."""
+        """The folder for unfinished files: on the same disk as the repos, emptied when the server starts."""
         return self.root / "tmp"
 
 
@@ -168,7 +174,7 @@ def _granted(repo: Repo, user: str | None) -> bool:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """By a temporary name and a rename: a reader sees the old text or the new one."""
+    """Replace a JSON file by a rename, so that readers see either the old or the new content."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         json.dump(data, file, indent=1)
     Path(file.name).replace(path)

@@ -1,4 +1,4 @@
-"""`git clone` and `git fetch` over http: git's own upload-pack does the work. Changes go through the API only."""
+"""Serve `git clone` and `git fetch` over HTTP by git's own upload-pack. There is no push: repos change by the API."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from starlette.responses import Response
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.refusals import Refusal
 from safetypairs_hf.testing.localhub.repos import Repo
+from safetypairs_hf.testing.localhub.routing import REPO, Routes
+
+route = Routes()
 
 
 def _repo(call: Call) -> Repo:
-    """The repo, if the caller may read its files; without a name the answer is a question for one, as git expects."""
+    """The repo, if the caller may read its files. A refusal asks an anonymous caller to log in, as git expects."""
     try:
         return call.repo(content=True)
     except Refusal as refusal:
@@ -23,6 +26,7 @@ def _repo(call: Call) -> Repo:
         raise
 
 
+@route("GET", *(f"{repo}/info/refs" for repo in REPO))
 def advertise(call: Call) -> Response:
     service = call.query.get("service")
     repo = _repo(call)
@@ -33,6 +37,7 @@ def advertise(call: Call) -> Response:
     return _answer(body + _upload_pack(call, repo, b"", "--advertise-refs"), "advertisement")
 
 
+@route("POST", *(f"{repo}/git-upload-pack" for repo in REPO))
 def upload_pack(call: Call) -> Response:
     request = gzip.decompress(call.body) if call.request.headers.get("content-encoding") == "gzip" else call.body
     return _answer(_upload_pack(call, _repo(call), request), "result")
@@ -42,7 +47,7 @@ def _upload_pack(call: Call, repo: Repo, request: bytes, *options: str) -> bytes
     protocol = call.request.headers.get("git-protocol", "")
     command = ["git", "-c", "safe.directory=*", "upload-pack", "--stateless-rpc", *options, str(repo.folder / "git")]
     try:
-        # 128 is also how upload-pack ends when a client that only asked hangs up: what it wrote is the answer.
+        # The exit status is ignored: upload-pack also exits 128 when a client that only listed the refs hangs up.
         done = subprocess.run(command, input=request, capture_output=True, env={**os.environ, "GIT_PROTOCOL": protocol})
     except FileNotFoundError:
         raise Refusal(501, "git is not installed where this hub runs; use huggingface_hub instead") from None
@@ -52,11 +57,3 @@ def _upload_pack(call: Call, repo: Repo, request: bytes, *options: str) -> bytes
 def _answer(body: bytes, kind: str) -> Response:
     media_type = f"application/x-git-upload-pack-{kind}"
     return Response(body, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-
-ROUTES = [
-    ("GET", "/{kind}/{namespace}/{name}/info/refs", advertise),
-    ("GET", "/{namespace}/{name}/info/refs", advertise),
-    ("POST", "/{kind}/{namespace}/{name}/git-upload-pack", upload_pack),
-    ("POST", "/{namespace}/{name}/git-upload-pack", upload_pack),
-]

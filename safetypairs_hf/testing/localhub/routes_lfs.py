@@ -1,4 +1,4 @@
-"""Large files over git LFS: the batch call, upload in one piece or in parts, verify, download."""
+"""Routes of git LFS: the batch call, upload in one piece or in parts, verify, download."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.lfs import LargeFiles, checked_oid
 from safetypairs_hf.testing.localhub.refusals import Refusal, reading
 from safetypairs_hf.testing.localhub.repos import Repo
+from safetypairs_hf.testing.localhub.routing import REPO, Routes
 
-PART = 8 << 20  # bytes; a larger file goes up in parts of this size, where the client can do that
-PIECE = 1 << 20
+PART = 8 << 20  # bytes; clients that can do so upload a larger file in parts of this size
+PIECE = 1 << 20  # bytes read at a time
+OBJECT = "/lfs/{action}/{type}/{namespace}/{name}/{oid}/{part}"
+
+route = Routes()
 
 
+@route("POST", *(f"{repo}/info/lfs/objects/batch" for repo in REPO))
 def batch(call: Call) -> Response:
-    """Where to send or fetch each object. A signed-in reader may upload: a pull request by an outsider needs it."""
+    """Answer where to send or fetch each object.
+
+    Signed-in users with read access may upload, because they may open pull requests.
+    """
     data, operation = call.json, call.json.get("operation")
     repo = call.repo(content=True)
     if operation == "upload":
-        call.signed_in()  # raises for a reader without a name
+        call.signed_in()  # refuses anonymous callers
     elif operation != "download":
         raise Refusal(400, f"Invalid operation {operation!r}: expected upload or download")
     with reading("batch"):
@@ -38,7 +46,8 @@ def batch(call: Call) -> Response:
             else:
                 answer["actions"] = {"download": {"href": _link(call, repo, "download", oid)}}
         elif files.size(oid) is None and oid not in asked:
-            # Equal files of one commit share an object: the client would send it twice at once, from one file handle.
+            # Equal files of one commit share an object. Given two addresses, the client would upload it twice at the
+            # same time from one file handle.
             asked.add(oid)
             answer["actions"] = _upload(call, repo, oid, size, parts)
         objects.append(answer)
@@ -59,14 +68,18 @@ def _upload(call: Call, repo: Repo, oid: str, size: int, parts: bool) -> dict[st
 
 
 def _link(call: Call, repo: Repo, action: str, oid: str, part: int = 0) -> str:
-    """A signed link to /lfs/ACTION/REPO/OID/PART; a client sends no token with the bytes, as with S3."""
+    """A signed link to /lfs/ACTION/REPO/OID/PART: as with S3, a client sends the bytes without its token."""
     what = f"/lfs/{action}/{repo.name.type}/{repo.name.id}/{oid}/{part}"
     return f"{call.hub.endpoint}{what}?token={call.hub.sign(what)}"
 
 
 def signed_files(call: Call) -> tuple[LargeFiles, str, Path]:
-    """The store that a signed link points to, the object's id, and the file that its part lies in."""
-    what = "/lfs/{action}/{type}/{namespace}/{name}/{oid}/{part}".format(**call.parts)
+    """Check a signed link.
+
+    Returns:
+        The store that it names, the object's id, and the path of a draft to which a part's number is appended.
+    """
+    what = OBJECT.format(**call.parts)
     call.hub.verify(what, call.query.get("token", ""))
     parts = call.parts
     repo_folder = call.hub.root / "repos" / f"{parts['type']}s" / parts["namespace"] / parts["name"]
@@ -76,8 +89,9 @@ def signed_files(call: Call) -> tuple[LargeFiles, str, Path]:
     return LargeFiles(repo_folder / "lfs"), parts["oid"], call.hub.repos.scratch / f"{owner}-{parts['oid']}"
 
 
+@route("PUT", OBJECT)
 async def upload(call: Call) -> Response:
-    """Takes the bytes of an object, or of one part of it, as they come: a large file is never held in memory."""
+    """Store an object, or one part of it, as its bytes arrive: a large file is never held in memory."""
     files, oid, draft = signed_files(call)
     part = int(call.parts["part"])
     if part == 0:
@@ -91,8 +105,9 @@ async def upload(call: Call) -> Response:
     return Response(headers={"ETag": f'"{oid}-{part}"'})
 
 
-def complete(call: Call) -> Response:
-    """Joins the parts. Raises Refusal (400) where one is missing or the whole has another sha256."""
+@route("POST", OBJECT)
+def complete(call: Call) -> dict[str, Any]:
+    """Join the parts of an object. Raises Refusal (400) for a missing part, or another sha256 than the object's."""
     files, oid, draft = signed_files(call)
     with reading("list of parts"):
         numbers = sorted(int(part["partNumber"]) for part in call.json["parts"])
@@ -106,30 +121,20 @@ def complete(call: Call) -> Response:
                     take(piece)
     for path in paths:
         path.unlink()
-    return JSONResponse({"success": True})
+    return {"success": True}
 
 
-def verify(call: Call) -> Response:
+@route("POST", *(f"{repo}/info/lfs/verify" for repo in REPO))
+def verify(call: Call) -> dict[str, Any]:
     oid, size = checked_oid(call.json.get("oid")), call.json.get("size")
     if call.large_files(call.repo(content=True)).size(oid) != size:
         raise Refusal(404, f"Object {oid[:12]} of {size} bytes is not here")
-    return JSONResponse({})
+    return {}
 
 
+@route("GET", OBJECT)
 def download(call: Call) -> Response:
     files, oid, _ = signed_files(call)
     if files.size(oid) is None:
         raise Refusal(404, "Object does not exist")
     return FileResponse(files.path(oid), media_type="application/octet-stream")
-
-
-OBJECT = "{type}/{namespace}/{name}/{oid}/{part}"
-ROUTES = [
-    ("POST", "/{kind}/{namespace}/{name}/info/lfs/objects/batch", batch),
-    ("POST", "/{namespace}/{name}/info/lfs/objects/batch", batch),
-    ("POST", "/{kind}/{namespace}/{name}/info/lfs/verify", verify),
-    ("POST", "/{namespace}/{name}/info/lfs/verify", verify),
-    ("PUT", f"/lfs/{{action}}/{OBJECT}", upload),
-    ("POST", f"/lfs/{{action}}/{OBJECT}", complete),
-    ("GET", f"/lfs/{{action}}/{OBJECT}", download),
-]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from typing import Any
 
 from safetypairs_hf.testing.localhub import pulls
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.refusals import Refusal
 from safetypairs_hf.testing.localhub.repos import now
-from safetypairs_hf.testing.localhub.routes_repos import API
+from safetypairs_hf.testing.localhub.routing import API, Routes
+
+route = Routes()
 
 
-def create(call: Call) -> Response:
+@route("POST", f"{API}/discussions")
+def create(call: Call) -> dict[str, Any]:
     author, pull = call.signed_in(), bool(call.json.get("pullRequest"))
     with call.changing(write=False, content=True) as repo:
         title, text = call.text("title"), call.text("description", "")
         number = pulls.open_pull(repo, author, title, text, "refs/heads/main", pull=pull)
-    return JSONResponse({"num": number})
+    return {"num": number}
 
 
-def listing(call: Call) -> Response:
+@route("GET", f"{API}/discussions")
+def listing(call: Call) -> dict[str, Any]:
     repo, query = call.repo(), call.query
     found = [pulls.describe(repo, number) for number in repo.settings.get("discussions", {})]
     kinds = {"pull_request": True, "discussion": False}
@@ -30,14 +34,16 @@ def listing(call: Call) -> Response:
     if author := query.get("author"):
         found = [item for item in found if item["author"]["name"] == author]
     start = 50 * call.number("p", 0)
-    return JSONResponse({"count": len(found), "start": start, "discussions": found[start : start + 50]})
+    return {"count": len(found), "start": start, "discussions": found[start : start + 50]}
 
 
-def show(call: Call) -> Response:
-    return JSONResponse(pulls.describe(call.repo(), call.parts["number"]))
+@route("GET", f"{API}/discussions/{{number}}")
+def show(call: Call) -> dict[str, Any]:
+    return pulls.describe(call.repo(), call.parts["number"])
 
 
-def change_status(call: Call) -> Response:
+@route("POST", f"{API}/discussions/{{number}}/status")
+def change_status(call: Call) -> dict[str, Any]:
     status = call.text("status")
     if status not in ("open", "closed"):
         raise Refusal(400, f"Invalid status {status!r}: expected open or closed")
@@ -49,19 +55,11 @@ def change_status(call: Call) -> Response:
         repo.save()
     event = {"id": f"{call.parts['number']}-{status}", "type": "status-change", "createdAt": now(),
              "author": {"name": call.signed_in()}, "data": {"status": status}}  # fmt: skip
-    return JSONResponse({"newStatus": event})
+    return {"newStatus": event}
 
 
-def merge(call: Call) -> Response:
+@route("POST", f"{API}/discussions/{{number}}/merge")
+def merge(call: Call) -> dict[str, Any]:
     with call.changing() as repo:
         pulls.merge(repo, call.parts["number"], call.signed_in())
-    return JSONResponse({})
-
-
-ROUTES = [
-    ("POST", f"{API}/discussions", create),
-    ("GET", f"{API}/discussions", listing),
-    ("GET", f"{API}/discussions/{{number}}", show),
-    ("POST", f"{API}/discussions/{{number}}/status", change_status),
-    ("POST", f"{API}/discussions/{{number}}/merge", merge),
-]
+    return {}

@@ -1,4 +1,4 @@
-"""Routes that read a repo: its description, refs, history, tree, and the files themselves."""
+"""Routes that read a repo: its description, refs, history, tree and files."""
 
 from __future__ import annotations
 
@@ -9,42 +9,48 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 import pygit2
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 
 from safetypairs_hf.testing.localhub import describe, history
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.pages import page
 from safetypairs_hf.testing.localhub.refusals import Refusal, no_entry
 from safetypairs_hf.testing.localhub.repos import Repo
-from safetypairs_hf.testing.localhub.routes_repos import API
+from safetypairs_hf.testing.localhub.routing import API, REPO, Routes
 from safetypairs_hf.testing.localhub.xetstore import XetFiles
+
+route = Routes()
 
 
 def _truthy(value: Any) -> bool:
     return str(value).lower() in ("true", "1")
 
 
-def info(call: Call) -> Response:
+@route("GET", API, f"{API}/revision/{{revision}}")
+def info(call: Call) -> dict[str, Any]:
     repo = call.repo()
     commit = history.resolve(repo.git, call.parts.get("revision", "main"))
-    return JSONResponse(describe.repo_info(repo, commit, sizes=_truthy(call.query.get("blobs"))))
+    return describe.repo_info(repo, commit, sizes=_truthy(call.query.get("blobs")))
 
 
-def refs(call: Call) -> Response:
+@route("GET", f"{API}/refs")
+def refs(call: Call) -> dict[str, Any]:
     found = history.refs(call.repo().git)
     if "include_prs" not in call.query:
         del found["pullRequests"]
-    return JSONResponse(found)
+    return found
 
 
+@route("GET", f"{API}/commits/{{revision}}")
 def commits(call: Call) -> Response:
     repo = call.repo()
     found = list(history.log(repo.git, history.resolve(repo.git, call.parts["revision"])))
     return page(call, found, size=50, show=describe.commit_info)
 
 
+@route("GET", f"{API}/tree/{{revision}}", f"{API}/tree/{{revision}}/{{path:path}}")
 def tree(call: Call) -> Response:
-    """A folder, 1,000 entries a page (50 with the last commit of each, which costs a walk through the history)."""
+    """List a folder: 1,000 entries a page, or 50 with their last commits, which cost a walk over the history each."""
     repo = call.repo()
     commit = history.resolve(repo.git, call.parts["revision"])
     path = call.parts.get("path", "").strip("/")
@@ -61,8 +67,9 @@ def _info(repo: Repo, commit: pygit2.Commit, expand: bool, path: str, item: pygi
     return describe.with_last_commit(repo, commit, found) if expand else found
 
 
-def paths_info(call: Call) -> Response:
-    """What is known of the paths in the form; one that does not exist is left out, as on the Hub."""
+@route("POST", f"{API}/paths-info/{{revision}}")
+def paths_info(call: Call) -> list[dict[str, Any]]:
+    """Describe the paths that the form names. As on the Hub, the answer omits paths that do not exist."""
     repo = call.repo()
     commit = history.resolve(repo.git, call.parts["revision"])
     if "json" in call.request.headers.get("content-type", ""):
@@ -76,15 +83,16 @@ def paths_info(call: Call) -> Response:
         except Refusal:
             continue
         found.append(_info(repo, commit, _truthy(_one(form.get("expand"))), path.strip("/"), item))
-    return JSONResponse(found)
+    return found
 
 
 def _one(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value else value
 
 
+@route("GET", *(f"{repo}/resolve/{{revision}}/{{path:path}}" for repo in REPO))
 def resolve(call: Call) -> Response:
-    """A file's bytes. A large file is answered directly: after a redirect the client would lose X-Repo-Commit."""
+    """Send a file. A large file comes without a redirect, after which the client would lose X-Repo-Commit."""
     repo = call.repo(content=True)
     commit = history.resolve(repo.git, call.parts["revision"])
     item = history.entry(commit, call.parts["path"])
@@ -117,7 +125,7 @@ def _disposition(path: str) -> str:
 
 
 def _bytes(call: Call, data: bytes, headers: dict[str, str]) -> Response:
-    """The whole, or the one range that was asked for."""
+    """Send the whole file, or the one byte range that the request names."""
     headers["Content-Type"] = "text/plain; charset=utf-8"
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", call.request.headers.get("range", ""))
     if not match or match[0] == "bytes=-":
@@ -130,17 +138,3 @@ def _bytes(call: Call, data: bytes, headers: dict[str, str]) -> Response:
         raise Refusal(416, "The range lies outside the file", headers={"Content-Range": f"bytes */{len(data)}"})
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
     return Response(data[start:stop], 206, headers=headers)
-
-
-FILE = "{namespace}/{name}/resolve/{revision}/{path:path}"
-ROUTES = [
-    ("GET", API, info),
-    ("GET", f"{API}/revision/{{revision}}", info),
-    ("GET", f"{API}/refs", refs),
-    ("GET", f"{API}/commits/{{revision}}", commits),
-    ("GET", f"{API}/tree/{{revision}}", tree),
-    ("GET", f"{API}/tree/{{revision}}/{{path:path}}", tree),
-    ("POST", f"{API}/paths-info/{{revision}}", paths_info),
-    ("GET", f"/{{kind}}/{FILE}", resolve),
-    ("GET", f"/{FILE}", resolve),
-]

@@ -1,4 +1,4 @@
-"""Routes about repos as a whole: who am I, create, delete, move, settings, lists, requests for access."""
+"""Routes on whole repos: the caller's identity, create, delete, move, settings, lists, requests for access."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from safetypairs_hf.testing.localhub.lfs import ATTRIBUTES
 from safetypairs_hf.testing.localhub.pages import page
 from safetypairs_hf.testing.localhub.refusals import Refusal
 from safetypairs_hf.testing.localhub.repos import Repo, RepoName, checked_name, now
+from safetypairs_hf.testing.localhub.routing import API, REPO, Routes
 
-API = "/api/{kind}/{namespace}/{name}"
+route = Routes()
 
 
-def whoami(call: Call) -> Response:
+@route("GET", "/api/whoami-v2")
+def whoami(call: Call) -> dict[str, Any]:
     user = call.signed_in()
     orgs = [{"type": "org", "id": org, "name": org, "fullname": org, "roleInOrg": "admin", "isEnterprise": False,
              "canPay": False, "avatarUrl": ""} for org in call.hub.accounts.orgs_of(user)]  # fmt: skip
     auth = {"type": "access_token", "accessToken": {"displayName": "localhub", "role": "write"}}
     who = {"type": "user", "id": user, "name": user, "fullname": user, "isPro": False, "canPay": False}
-    return JSONResponse({**who, "avatarUrl": "", "orgs": orgs, "auth": auth})
+    return {**who, "avatarUrl": "", "orgs": orgs, "auth": auth}
 
 
+@route("POST", "/api/validate-yaml")
 def validate_yaml(call: Call) -> Response:
-    """The card's YAML block really parses, and is a mapping; 400 with what is wrong otherwise."""
+    """Check that the YAML block of a card parses and is a mapping; answer 400 with the reason if not."""
     block = describe.split_card(str(call.json.get("content", "")))
     if block is None or not block.strip():
         return JSONResponse({"errors": [], "warnings": [{"message": "empty or missing yaml metadata in repo card"}]})
@@ -47,7 +50,7 @@ def _bad_card(message: str) -> Response:
 
 
 def _named(call: Call, key: str | None = None) -> RepoName:
-    """The repo that the body names: under `key` as namespace/name, else by name and organization."""
+    """The repo that the body names: as namespace/name under `key`, without a `key` by `name` and `organization`."""
     if key:
         namespace, _, name = call.text(key).partition("/")
     else:
@@ -56,7 +59,7 @@ def _named(call: Call, key: str | None = None) -> RepoName:
 
 
 def _owned(call: Call, repo_name: RepoName) -> RepoName:
-    """The same name. Raises Refusal (403) where the caller may not write to its namespace."""
+    """Return the name. Raises Refusal (403) if the caller may not write to its namespace."""
     if not call.hub.accounts.may_write(call.signed_in(), repo_name.namespace):
         raise Refusal(403, f"You don't have the rights to create or change repos under {repo_name.namespace}")
     return repo_name
@@ -66,6 +69,7 @@ def _url(call: Call, name: RepoName) -> str:
     return f"{call.hub.endpoint}/{name.url_path}"
 
 
+@route("POST", "/api/repos/create")
 def create(call: Call) -> Response:
     data = call.json
     name = _owned(call, _named(call))
@@ -89,22 +93,25 @@ def _private(data: dict[str, Any], before: bool) -> bool:
     return bool(data.get("private", before))
 
 
-def delete(call: Call) -> Response:
+@route("DELETE", "/api/repos/delete")
+def delete(call: Call) -> dict[str, Any]:
     name = _named(call)
     with call.hub.repos.lock(name):
         call.hub.repos.open(name, call.user, write=True)
         call.hub.repos.delete(name)
-    return JSONResponse({})
+    return {}
 
 
-def move(call: Call) -> Response:
+@route("POST", "/api/repos/move")
+def move(call: Call) -> dict[str, Any]:
     old, new = _named(call, "fromRepo"), _named(call, "toRepo")
     call.hub.repos.open(old, call.user, write=True)
     call.hub.repos.move(old, _owned(call, new))
-    return JSONResponse({})
+    return {}
 
 
-def settings(call: Call) -> Response:
+@route("PUT", f"{API}/settings")
+def settings(call: Call) -> dict[str, Any]:
     data = call.json
     if data.get("gated", False) not in ("auto", "manual", False):
         raise Refusal(400, f"Invalid gated {data['gated']!r}: expected auto, manual or false")
@@ -112,11 +119,12 @@ def settings(call: Call) -> Response:
         repo.settings["private"] = _private(data, repo.private)
         repo.settings["gated"] = data.get("gated", repo.gated)
         repo.save()
-    return JSONResponse({"private": repo.private, "gated": repo.gated})
+    return {"private": repo.private, "gated": repo.gated}
 
 
+@route("GET", "/api/models", "/api/datasets", "/api/spaces")
 def listing(call: Call) -> Response:
-    """The repos of a type that the caller may see, in order of name whatever `sort` says; 100 a page."""
+    """List the repos of a type that the caller may see, 100 a page, by name; `sort` is ignored."""
     query = call.query
     type_ = call.request.url.path.rsplit("/", 1)[1].removesuffix("s")
     found = []
@@ -131,41 +139,46 @@ def listing(call: Call) -> Response:
     return page(call, found, size=max(1, min(call.number("limit", 100), 100)))
 
 
-def auth_check(call: Call) -> Response:
+@route("GET", f"{API}/auth-check", f"{API}/auth-check/{{level}}")
+def auth_check(call: Call) -> dict[str, Any]:
     call.repo(content=True, write=call.parts.get("level") == "write")
-    return JSONResponse({})
+    return {}
 
 
-def ask_access(call: Call) -> Response:
-    """What the button on a gated repo's page does: `auto` lets in at once, `manual` leaves it to the owner."""
+@route("POST", *(f"{repo}/ask-access" for repo in REPO))
+def ask_access(call: Call) -> dict[str, Any]:
+    """Ask for access, like the button on a gated repo's page: granted at once if `auto`, by the owner if `manual`."""
     with call.changing(write=False) as repo:
         if repo.gated:
             _set_access(repo, call.signed_in(), "accepted" if repo.gated == "auto" else "pending")
-    return JSONResponse({})
+    return {}
 
 
+@route("GET", f"{API}/user-access-request/{{status}}")
 def list_access(call: Call) -> Response:
     status = call.parts["status"]
     requests = call.repo(write=True).settings.get("access", {}).items()
     return page(call, [_access(user, entry) for user, entry in requests if entry["status"] == status], size=100)
 
 
-def grant_access(call: Call) -> Response:
+@route("POST", f"{API}/user-access-request/grant")
+def grant_access(call: Call) -> dict[str, Any]:
     user = call.text("user")
     if user not in call.hub.accounts.users:
         raise Refusal(404, f"{user} is no user of this hub")
     with call.changing() as repo:
-        return JSONResponse(_access(user, _set_access(repo, user, "accepted")))
+        return _access(user, _set_access(repo, user, "accepted"))
 
 
-def handle_access(call: Call) -> Response:
+@route("POST", f"{API}/user-access-request/handle")
+def handle_access(call: Call) -> dict[str, Any]:
     user, status = call.text("user", call.json.get("requestId")), call.text("status")
     if status not in ("accepted", "rejected", "pending"):
         raise Refusal(400, f"Invalid status {status!r}: expected accepted, rejected or pending")
     with call.changing() as repo:
         if user not in repo.settings.get("access", {}):
             raise Refusal(404, f"{user} has not asked for access")
-        return JSONResponse(_access(user, _set_access(repo, user, status)))
+        return _access(user, _set_access(repo, user, status))
 
 
 def _set_access(repo: Repo, user: str, status: str) -> dict[str, str]:
@@ -177,23 +190,3 @@ def _set_access(repo: Repo, user: str, status: str) -> dict[str, str]:
 
 def _access(user: str, entry: dict[str, str]) -> dict[str, Any]:
     return {"requestId": user, "user": {"user": user, "fullname": user}, **entry}
-
-
-ROUTES = [
-    ("GET", "/api/whoami-v2", whoami),
-    ("POST", "/api/validate-yaml", validate_yaml),
-    ("POST", "/api/repos/create", create),
-    ("DELETE", "/api/repos/delete", delete),
-    ("POST", "/api/repos/move", move),
-    ("GET", "/api/models", listing),
-    ("GET", "/api/datasets", listing),
-    ("GET", "/api/spaces", listing),
-    ("PUT", f"{API}/settings", settings),
-    ("GET", f"{API}/auth-check", auth_check),
-    ("GET", f"{API}/auth-check/{{level}}", auth_check),
-    ("POST", f"{API}/user-access-request/grant", grant_access),
-    ("POST", f"{API}/user-access-request/handle", handle_access),
-    ("GET", f"{API}/user-access-request/{{status}}", list_access),
-    ("POST", "/{kind}/{namespace}/{name}/ask-access", ask_access),
-    ("POST", "/{namespace}/{name}/ask-access", ask_access),
-]

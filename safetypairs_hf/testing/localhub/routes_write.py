@@ -1,4 +1,4 @@
-"""Routes that change a repo's history: preupload, commit, branches, tags, squash."""
+"""Routes that change a repo's content and refs: preupload, commit, branches, tags, squash, copies of large files."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pygit2
-from starlette.responses import JSONResponse, Response
 
 from safetypairs_hf.testing.localhub import describe, history, lfs, pulls
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.refusals import Refusal, reading
 from safetypairs_hf.testing.localhub.repos import Repo, checked_name, signature
-from safetypairs_hf.testing.localhub.routes_repos import API
+from safetypairs_hf.testing.localhub.routing import API, Routes
 from safetypairs_hf.testing.localhub.xetstore import XetFiles
+
+route = Routes()
 
 
 def _for_commit(call: Call) -> tuple[Repo, str]:
-    """The repo and the full name of the branch, if the caller may commit there, or open a pull request on it."""
+    """The repo and the full ref, if the caller may commit to it, or open a pull request on it."""
     repo = call.repo(content=True)
     ref = history.branch_ref(repo.git, call.parts["revision"])
     if not call.query.get("create_pr") and not pulls.is_own(repo, ref, call.user):
         repo = call.repo(write=True)
-    call.signed_in()  # raises for a reader without a name
+    call.signed_in()  # refuses anonymous callers
     return repo, ref
 
 
-def preupload(call: Call) -> Response:
-    """How each file is to be sent, whether .gitignore drops it, and the id of what is there now (for no-ops)."""
+@route("POST", f"{API}/preupload/{{revision}}")
+def preupload(call: Call) -> dict[str, Any]:
+    """Tell how to send each file, whether .gitignore excludes it, and the id of its present content."""
     repo, ref = _for_commit(call)
     commit = history.resolve(repo.git, ref)
     rules = lfs.parse_attributes(_text(commit, ".gitattributes"))
@@ -38,7 +40,7 @@ def preupload(call: Call) -> Response:
     with reading("list of files"):
         files = call.json["files"]
         ignored = _ignored([history.checked_path(file["path"]) for file in files], ignore)
-        return JSONResponse({"files": [_plan(commit, file, rules, file["path"] in ignored) for file in files]})
+        return {"files": [_plan(commit, file, rules, file["path"] in ignored) for file in files]}
 
 
 def _plan(commit: pygit2.Commit, file: dict[str, Any], rules: lfs.Rules, ignored: bool) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def _text(commit: pygit2.Commit, path: str) -> bytes:
 
 
 def _ignored(paths: list[str], rules: str) -> set[str]:
-    """The paths that .gitignore rules drop, as git itself reads them."""
+    """The paths that .gitignore rules exclude, as git itself reads them."""
     if not rules.strip():
         return set()
     with tempfile.TemporaryDirectory() as folder:
@@ -73,10 +75,11 @@ def _ignored(paths: list[str], rules: str) -> set[str]:
         return {path for path in paths if git.path_is_ignored(path)}
 
 
-def commit(call: Call) -> Response:
-    """One commit from lines of JSON. The ref moves last: until then nothing of it can be seen.
+@route("POST", f"{API}/commit/{{revision}}")
+def commit(call: Call) -> dict[str, Any]:
+    """Make one commit from lines of JSON. The ref moves last, so that no client sees half a commit.
 
-    Raises Refusal (412) where the header's parentCommit is not the head of the branch.
+    Raises Refusal (412) if the header's parentCommit is not the head of the branch.
     """
     with call.hub.repos.lock(call.name):
         repo, ref = _for_commit(call)
@@ -98,7 +101,7 @@ def commit(call: Call) -> Response:
         if tree != head.tree.id or as_pull:
             message = "\n\n".join(part for part in (title, text) if part)
             oid = history.commit_tree(repo.git, ref, [head], tree, call.signed_in(), message)
-    return JSONResponse({**answer, "commitOid": oid, "commitUrl": f"{_page(call, repo)}/commit/{oid}"})
+    return {**answer, "commitOid": oid, "commitUrl": f"{_page(call, repo)}/commit/{oid}"}
 
 
 def _page(call: Call, repo: Repo) -> str:
@@ -106,7 +109,7 @@ def _page(call: Call, repo: Repo) -> str:
 
 
 def _read_lines(call: Call, repo: Repo) -> tuple[dict[str, str], history.Changes]:
-    """The header and the changes of a commit; the blobs are written, which nobody sees before the ref moves."""
+    """Read the header and the changes of a commit, and write its blobs."""
     header: dict[str, str] = {}
     changes = history.Changes()
     with reading("commit"):
@@ -138,7 +141,7 @@ def _stored(call: Call, repo: Repo, value: dict[str, Any]) -> lfs.Pointer:
 
 
 def _mark_large(git: pygit2.Repository, index: pygit2.Index, changes: history.Changes) -> None:
-    """Name in .gitattributes the large files that no pattern there covers, so that `git lfs` knows them in a clone."""
+    """Add the large files that no pattern of .gitattributes matches to it, so that `git lfs` works in a clone."""
     found = git[index[".gitattributes"].id] if ".gitattributes" in index else None
     attributes = found.data if isinstance(found, pygit2.Blob) else b""
     rules = lfs.parse_attributes(attributes)
@@ -153,24 +156,27 @@ def _mark_large(git: pygit2.Repository, index: pygit2.Index, changes: history.Ch
         index.add(pygit2.IndexEntry(".gitattributes", blob, pygit2.enums.FileMode.BLOB))
 
 
-def create_branch(call: Call) -> Response:
+@route("POST", f"{API}/branch/{{branch}}")
+def create_branch(call: Call) -> dict[str, Any]:
     with call.changing() as repo:
         start = call.text("startingPoint", "main")
         target = history.resolve(repo.git, start).id
         history.create_ref(repo.git, f"refs/heads/{call.parts['branch']}", target)
-    return JSONResponse({})
+    return {}
 
 
-def delete_branch(call: Call) -> Response:
+@route("DELETE", f"{API}/branch/{{branch}}")
+def delete_branch(call: Call) -> dict[str, Any]:
     if call.parts["branch"] == "main":
         raise Refusal(403, "Cannot delete the default branch main")
     with call.changing() as repo:
         _delete_ref(repo.git, f"refs/heads/{call.parts['branch']}")
-    return JSONResponse({})
+    return {}
 
 
-def create_tag(call: Call) -> Response:
-    """A tag on the revision in the path; with a message it is an annotated one."""
+@route("POST", f"{API}/tag/{{revision}}")
+def create_tag(call: Call) -> dict[str, Any]:
+    """Tag the revision that the path names; the tag is annotated if the body has a message."""
     tag, message = call.text("tag"), call.text("message", "")
     with call.changing() as repo:
         target = history.resolve(repo.git, call.parts["revision"])
@@ -179,13 +185,14 @@ def create_tag(call: Call) -> Response:
             who = signature(call.signed_in())
             repo.git.references.delete(f"refs/tags/{tag}")
             repo.git.create_tag(tag, target.id, pygit2.enums.ObjectType.COMMIT, who, message)
-    return JSONResponse({})
+    return {}
 
 
-def delete_tag(call: Call) -> Response:
+@route("DELETE", f"{API}/tag/{{revision}}")
+def delete_tag(call: Call) -> dict[str, Any]:
     with call.changing() as repo:
         _delete_ref(repo.git, f"refs/tags/{call.parts['revision']}")
-    return JSONResponse({})
+    return {}
 
 
 def _delete_ref(git: pygit2.Repository, name: str) -> None:
@@ -193,18 +200,20 @@ def _delete_ref(git: pygit2.Repository, name: str) -> None:
     git.references.delete(name)
 
 
-def squash(call: Call) -> Response:
-    """One commit in the place of a branch's whole history."""
+@route("POST", f"{API}/super-squash/{{revision}}")
+def squash(call: Call) -> dict[str, Any]:
+    """Replace the whole history of a branch by one commit."""
     with call.changing() as repo:
         ref = history.branch_ref(repo.git, call.parts["revision"])
         tree = history.resolve(repo.git, ref).tree.id
         message = call.text("message", "Super-squash branch")
         history.commit_tree(repo.git, ref, [], tree, call.signed_in(), message)
-    return JSONResponse({})
+    return {}
 
 
-def duplicate_files(call: Call) -> Response:
-    """Take large files from this repo into another one; what this repo lacks is listed as failed."""
+@route("POST", f"{API}/lfs-files/duplicate")
+def duplicate_files(call: Call) -> dict[str, Any]:
+    """Copy large files of this repo to another one. The answer lists files that this repo lacks as failed."""
     source = call.repo(content=True)
     with reading("target"):
         wanted = call.json["target"]
@@ -221,16 +230,4 @@ def duplicate_files(call: Call) -> Response:
         xet_hash = XetFiles(source.folder / "xet").by_sha256(oid)
         if xet_hash and (xet_file := XetFiles(source.folder / "xet").get(xet_hash)):
             XetFiles(target.folder / "xet").add(xet_file)
-    return JSONResponse({"success": not failed, "failed": failed})
-
-
-ROUTES = [
-    ("POST", f"{API}/preupload/{{revision}}", preupload),
-    ("POST", f"{API}/commit/{{revision}}", commit),
-    ("POST", f"{API}/branch/{{branch}}", create_branch),
-    ("DELETE", f"{API}/branch/{{branch}}", delete_branch),
-    ("POST", f"{API}/tag/{{revision}}", create_tag),
-    ("DELETE", f"{API}/tag/{{revision}}", delete_tag),
-    ("POST", f"{API}/super-squash/{{revision}}", squash),
-    ("POST", f"{API}/lfs-files/duplicate", duplicate_files),
-]
+    return {"success": not failed, "failed": failed}

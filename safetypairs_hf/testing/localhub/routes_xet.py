@@ -1,6 +1,6 @@
-"""Xet: the tokens that a repo hands out, and the storage server that hf-xet then talks to.
+"""Routes of Xet: a repo's tokens, and the storage server to which hf-xet takes them.
 
-A file that comes over Xet is also put together and stored by its sha256, so that clients without Xet read it too.
+A file uploaded over Xet is also assembled and stored by its sha256, so that clients without Xet can read it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safetypairs_hf.testing.localhub.hub import LINK_SECONDS, Call
 from safetypairs_hf.testing.localhub.lfs import LargeFiles
 from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
 from safetypairs_hf.testing.localhub.repos import Repo, RepoName
-from safetypairs_hf.testing.localhub.routes_repos import API
+from safetypairs_hf.testing.localhub.routing import API, Routes
 from safetypairs_hf.testing.localhub.xetstore import (
     Term,
     XetFile,
@@ -28,9 +28,12 @@ from safetypairs_hf.testing.localhub.xetstore import (
     parse_shard,
 )
 
+route = Routes()
 
+
+@route("GET", f"{API}/xet-{{action}}-token/{{revision}}")
 def token(call: Call) -> Response:
-    """A token for one repo, to read or to write. A reader may write what their own pull request needs."""
+    """Give a token to read or write one repo. Users with read access may write what their own pull request needs."""
     action = call.parts["action"]
     repo = call.repo(content=True)
     if action == "write" and not pulls.is_own(repo, call.parts["revision"], call.user):
@@ -43,7 +46,7 @@ def token(call: Call) -> Response:
 
 
 def _repo(call: Call, action: str) -> Repo:
-    """The repo that the caller's Xet token is for. Raises Refusal (401, 403)."""
+    """The repo that the caller's Xet token is for. Raises Refusal: 401 for a bad token, 403 for one that only reads."""
     parts = call.request.headers.get("authorization", "").removeprefix("Bearer ").split("|")
     if len(parts) != 4:
         raise Refusal(401, "No Xet token")
@@ -62,14 +65,16 @@ def _xorbs(call: Call) -> Xorbs:
     return Xorbs(call.hub.root / "xorbs")
 
 
-def put_xorb(call: Call) -> Response:
+@route("POST", "/xet/{hub}/v1/xorbs/default/{xorb}")
+def put_xorb(call: Call) -> dict[str, Any]:
     _repo(call, "write")
     new = _xorbs(call).add(call.parts["xorb"], call.body, call.hub.repos.scratch)
-    return JSONResponse({"was_inserted": new})
+    return {"was_inserted": new}
 
 
-def put_shard(call: Call) -> Response:
-    """Makes the shard's files known to the repo, each one put together and checked against its sha256 first."""
+@route("POST", "/xet/{hub}/v1/shards")
+def put_shard(call: Call) -> dict[str, Any]:
+    """Add the files of a shard to the repo, after assembling each and checking its sha256."""
     repo, xorbs = _repo(call, "write"), _xorbs(call)
     for file in parse_shard(call.body):
         large = LargeFiles(repo.folder / "lfs")
@@ -78,11 +83,12 @@ def put_shard(call: Call) -> Response:
                 for piece in xorbs.content(file):
                     take(piece)
         XetFiles(repo.folder / "xet").add(file)
-    return JSONResponse({"result": 1})
+    return {"result": 1}
 
 
-def reconstruction(call: Call) -> Response:
-    """Which chunks make up a file, or the range of it that is asked for, and signed links to them."""
+@route("GET", "/xet/{hub}/v1/reconstructions/{file}")
+def reconstruction(call: Call) -> dict[str, Any]:
+    """List the chunks of a file, or of the requested range of it, with signed links to them."""
     file = XetFiles(_repo(call, "read").folder / "xet").get(call.parts["file"])
     if file is None:
         raise Refusal(404, "No such file")
@@ -94,11 +100,16 @@ def reconstruction(call: Call) -> Response:
         raise Refusal(416, "The range lies outside the file", headers={"Content-Range": f"bytes */{total}"})
     offset, terms, fetch = _plan(call, file, start, stop)
     shown = [{"hash": t.xorb, "unpacked_length": t.size, "range": {"start": t.start, "end": t.end}} for t in terms]
-    return JSONResponse({"offset_into_first_range": offset, "terms": shown, "fetch_info": fetch})
+    return {"offset_into_first_range": offset, "terms": shown, "fetch_info": fetch}
 
 
 def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[Term], dict[str, list[Any]]]:
-    """The terms that cover bytes `start` to `stop` of a file, cut to whole chunks, and where to fetch them."""
+    """Find the chunks that cover bytes `start` to `stop` (exclusive) of a file.
+
+    Returns:
+        The offset of byte `start` in the first chunk, the terms cut to the chunks that are needed, and for each xorb
+        the ranges to fetch, with signed links.
+    """
     xorbs, at, offset = _xorbs(call), 0, 0
     terms: list[Term] = []
     fetch: dict[str, list[Any]] = {}
@@ -120,20 +131,12 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
     return offset, terms, fetch
 
 
+@route("GET", "/xet/{hub}/data/{xorb}")
 def data(call: Call) -> Response:
-    """The bytes of a xorb, by a signed link and, as hf-xet asks, by ranges."""
+    """Send a xorb, or the byte range that the request names, for a signed link."""
     xorb = checked_hash(call.parts["xorb"])
     call.hub.verify(xorb, call.query.get("token", ""))
     path = _xorbs(call).path(xorb)
     if not path.exists():
         raise Refusal(404, "No such xorb")
     return FileResponse(path, media_type="application/octet-stream")
-
-
-ROUTES = [
-    ("GET", f"{API}/xet-{{action}}-token/{{revision}}", token),
-    ("POST", "/xet/{hub}/v1/xorbs/default/{xorb}", put_xorb),
-    ("POST", "/xet/{hub}/v1/shards", put_shard),
-    ("GET", "/xet/{hub}/v1/reconstructions/{file}", reconstruction),
-    ("GET", "/xet/{hub}/data/{xorb}", data),
-]

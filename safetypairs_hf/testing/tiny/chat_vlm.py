@@ -1,8 +1,8 @@
-"""A small chat model that sees images: the real LLaVA classes with a CLIP tower and a Llama of some thousand weights.
+"""A small chat model with image input: the LLaVA classes with a CLIP tower and a Llama of a few thousand weights.
 
-`make` leaves the weights random. `sees_red` sets them by hand, so that the model answers the judges' question with Yes
-where the image shows something red and with No elsewhere, and the instructors' question with ANSWER: a build's every
-class and call then runs on a CPU with a judge that does flip, the same on every machine, and nothing is trained.
+`make` leaves the weights random. `sees_red` sets them by hand. That model answers the judges' question with Yes if the
+image shows something red and else with No, and the instructors' question with ANSWER. So a build runs all its classes
+and calls on a CPU, with a judge that does change its verdict, without training and alike on every machine.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from safetypairs_hf.taxonomy import policies
 from safetypairs_hf.taxonomy.categories import SLUGS
-from safetypairs_hf.testing.tiny import red
-from safetypairs_hf.testing.tiny.seeded import seeded
+from safetypairs_hf.testing.tiny import red, tokenizers
+from safetypairs_hf.testing.tiny.weights import save, save_random
 
 IMAGE, PAD, END, USER, MODEL = SPECIALS = ("<image>", "<pad>", "<|end|>", "<|user|>", "<|model|>")
 TEMPLATE: Final = (
@@ -22,7 +22,7 @@ TEMPLATE: Final = (
     "{% for part in turn['content'] %}{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}<|end|>{% endfor %}{% if add_generation_prompt %}<|model|>{% endif %}"
 )
-# What it answers to an instructor, in chunks that are one token each: each chunk calls for the next.
+# The answer to an instructor, in chunks of one token each; each chunk makes the model continue with the next.
 _CHUNKS: Final = (
     '{"critical_feature": "a red square", ',
     '"instruction": "Replace the red square with a green one.", ',
@@ -31,36 +31,32 @@ _CHUNKS: Final = (
     '"caption_safe": "A green square."}',
 )
 ANSWER: Final = "".join(_CHUNKS)
-# A token that the instructors' question has and the judges' has not.
+# A token that occurs in the instructors' question and not in the judges'.
 _CUE: Final = "critical_feature"
 
 
 def make(folder: Path, seed: int = 0) -> Path:
     """Save a LlavaForConditionalGeneration with random weights, its processor and its chat template."""
+    from transformers import LlavaForConditionalGeneration
+
     processor = _processor()
-    with seeded(seed):
-        return _saved(_model(processor), processor, folder)
+    return save_random(folder, seed, LlavaForConditionalGeneration, _config(processor.tokenizer), processor)
 
 
 def sees_red(folder: Path) -> Path:
-    """Save one that says Yes to a judge where one red thing is a sixteenth of the image or more."""
+    """Save a model that answers Yes to a judge if one red thing covers a sixteenth of the image or more."""
     import torch
+    from transformers import LlavaForConditionalGeneration
 
     processor = _processor()
-    model = _model(processor)
+    model = LlavaForConditionalGeneration(_config(processor.tokenizer))
     with torch.no_grad():
         for weights in model.parameters():
             weights.zero_()
         red.set_tower(model.model.vision_tower)
         red.set_projector(model.model.multi_modal_projector)
         _set_language_model(model, processor.tokenizer)
-    return _saved(model, processor, folder)
-
-
-def _saved(model: Any, processor: Any, folder: Path) -> Path:
-    model.eval().save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save(folder, model, processor)
 
 
 def _processor() -> Any:
@@ -81,34 +77,16 @@ def _processor() -> Any:
 
 
 def _tokenizer() -> Any:
-    """A byte-level BPE that has seen the policies, so that a prompt is some hundred tokens, and Yes and No one each."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1500,
-        special_tokens=list(SPECIALS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([*map(policies.text, SLUGS), *["Yes No"] * 9, *["No Yes"] * 9], trainer)
+    """A BPE trained on the policies, so that a prompt takes a few hundred tokens, and Yes and No one each."""
+    texts = [*map(policies.text, SLUGS), *["Yes No"] * 9, *["No Yes"] * 9]
+    tokenizer = tokenizers.trained(SPECIALS, texts, size=1500)
     tokenizer.add_tokens([*_CHUNKS, _CUE])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=END,
-        pad_token=PAD,
-        padding_side="left",
-        extra_special_tokens={"image_token": IMAGE},
-    )
+    return tokenizers.fast(tokenizer, PAD, END, {"image_token": IMAGE})
 
 
-def _model(processor: Any) -> Any:
-    from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+def _config(tokenizer: Any) -> Any:
+    from transformers import LlamaConfig, LlavaConfig
 
-    tokenizer = processor.tokenizer
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=_WIDTH,
@@ -117,13 +95,11 @@ def _model(processor: Any) -> Any:
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=8192,
-        # So slow that the last pair of a head's dimensions hardly turns over a prompt.
+        # With this base the last pair of a head's dimensions hardly rotates over the length of a prompt.
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
+        **tokenizers.ends(tokenizer),
     )
-    config = LlavaConfig(
+    return LlavaConfig(
         vision_config=red.tower_config(layers=1),
         text_config=text,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
@@ -132,23 +108,23 @@ def _model(processor: Any) -> Any:
         image_seq_length=(red.SIDE // red.PATCH) ** 2,
         projector_hidden_act="gelu",
     )
-    return LlavaForConditionalGeneration(config)
 
 
-# The dimensions of the language model's hidden state: the same for every token; how red a patch is; the cue; from
-# _FIRST on, which of the tokens that call for a certain next one this is; and what attention found of red and cue.
+# The dimensions of the language model's hidden state. _SAME is equal for every token; _RED is how red a patch is; _CUED
+# marks the cue; _FIRST and the following ones mark the tokens that determine the next token; _FOUND_RED and _FOUND_CUE
+# hold what attention found.
 _WIDTH: Final = 64
 _SAME, _RED, _CUED, _FIRST, _FOUND_RED, _FOUND_CUE = red.SAME, red.RED, 2, 3, 60, 61
 
 
-# How sharply attention prefers what it looks for.
+# How strongly attention prefers the token that it looks for.
 _SHARP: Final = 25.0
 
 
 def _set_language_model(model: Any, tokenizer: Any) -> None:
-    """One attention layer that looks for the reddest patch and for the cue, and a head that turns them into words.
+    """Set an attention layer that looks for the reddest patch and for the cue, and a head that maps them to tokens.
 
-    Every token is `red.LARGE` in _SAME, so that the norms before a layer scale all tokens nearly alike.
+    Every token has `red.LARGE` in _SAME, so that the norms before a layer scale all tokens nearly alike.
     """
     number, table = tokenizer.convert_tokens_to_ids, model.get_input_embeddings().weight
     llama, head = model.model.language_model, model.lm_head.weight
@@ -159,7 +135,7 @@ def _set_language_model(model: Any, tokenizer: Any) -> None:
         table[number(token), _FIRST + place] = red.LARGE
     layer = llama.layers[0]
     for norm in (layer.input_layernorm, layer.post_attention_layernorm, llama.norm):
-        norm.weight.fill_(red.LARGE / math.sqrt(_WIDTH))  # undoes the norm for a token with nothing but _SAME
+        norm.weight.fill_(red.LARGE / math.sqrt(_WIDTH))  # undoes the norm for a token with _SAME alone
     attention, width = layer.self_attn, _WIDTH // 2
     for which, (looked_for, found) in enumerate(((_RED, _FOUND_RED), (_CUED, _FOUND_CUE))):
         slow = which * width + width // 2 - 1  # the slowest dimension of this head
@@ -169,7 +145,7 @@ def _set_language_model(model: Any, tokenizer: Any) -> None:
         attention.o_proj.weight[found, which * width] = 1.0
     for place, token in enumerate(chain[1:]):
         head[number(token), _FIRST + place] = 8.0 if place else 0.0
-    # After <|model|> it is Yes or No; where the cue was found, the first chunk.
+    # After <|model|> comes Yes or No, or the first chunk if the prompt has the cue.
     head[number(_CHUNKS[0]), _FOUND_CUE] = 60.0
     for word, sign in (("Yes", 1.0), ("No", -1.0)):
         head[number(word), _FIRST] = 3.0

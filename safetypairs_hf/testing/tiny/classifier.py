@@ -1,4 +1,4 @@
-"""A small image classifier: the real CLIPForImageClassification with two labels, "red" and "other"."""
+"""A small image classifier: a CLIPForImageClassification with two labels, "red" and "other"."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.testing.tiny import red
-from safetypairs_hf.testing.tiny.seeded import seeded
+from safetypairs_hf.testing.tiny.weights import save, seeded
 
 LABELS: Final = ("red", "other")
-# Above this much of a patch's red over the threshold, summed over the image's patches, it says red.
+# How far the patches of an image must exceed red.THRESHOLD, in sum, to be "red".
 _ENOUGH: Final = 0.05
 
 
 def make(folder: Path, seed: int = 0) -> Path:
-    """Save one with random weights."""
+    """Save a classifier with random weights."""
     with seeded(seed):
-        return _saved(_model(), folder)
+        model = _model()
+    return save(folder, model, _processor())
 
 
 def sees_red(folder: Path) -> Path:
-    """Save one whose weights are set by hand: "red" where a sixteenth of the image or more is one red thing."""
+    """Save a classifier that answers "red" to an image of which one red thing covers a sixteenth or more.
+
+    Its weights are set by hand.
+    """
     import torch
 
     model = _model()
@@ -33,7 +37,7 @@ def sees_red(folder: Path) -> Path:
         for place, sign in enumerate((1.0, -1.0)):
             model.classifier.weight[place, over] = sign * 120.0 * patches  # the model takes the mean over patches
             model.classifier.bias[place] = -sign * 120.0 * _ENOUGH
-    return _saved(model, folder)
+    return save(folder, model, _processor())
 
 
 def _model() -> Any:
@@ -48,10 +52,7 @@ def _model() -> Any:
     return CLIPForImageClassification(config)
 
 
-def _saved(model: Any, folder: Path) -> Path:
+def _processor() -> Any:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    model.eval().save_pretrained(folder)
-    size = {"height": red.SIDE, "width": red.SIDE}
-    CLIPImageProcessorPil(size=size, do_center_crop=False).save_pretrained(folder)
-    return folder
+    return CLIPImageProcessorPil(size={"height": red.SIDE, "width": red.SIDE}, do_center_crop=False)

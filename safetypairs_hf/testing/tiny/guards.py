@@ -1,4 +1,4 @@
-"""A small model for every guard of the catalogue, each of the guard's real class, in one folder."""
+"""Make a small model for every guard of the catalogue, each of the guard's real class, in one folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from safetypairs_hf.testing.tiny import chat_vlm, classifier, llama_guards, onevision, qwen_vl, shieldgemma, two_towers
 
-# The name of a guard -> what makes its model.
+# The name of a guard -> the function that saves its model in a folder.
 _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
     "llavaguard": onevision.make,
     "qwenguard": qwen_vl.make,
@@ -24,7 +24,7 @@ _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
     "clip": two_towers.clip,
     "siglip": two_towers.siglip,
 }
-# Stand-ins for the prompts that these were trained on, which are on their models' cards.
+# They replace the prompts that these guards were trained on, which are on their models' cards.
 _PROMPTS: Final = {
     "llavaguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "qwenguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
@@ -35,11 +35,14 @@ _LABELS: Final = "unsafe: {violence: [red], weapons_substances: [red], hate: [re
 
 
 def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
-    """Make the models below `folder` that are not there yet: the name of each guard -> settings for make_guard.
+    """Make the models that are missing below `folder`.
 
-    Guards that need no model of transformers have none here, but for the two of the demo; llama-guard-4 is left out
-    where there is no torchvision, without which its image processor does not exist. A model with random weights hardly
-    ever writes a verdict, so the least mass is 0, and one that reasons abstains.
+    Of the guards without a model of transformers, only the two of the demo are included. Without torchvision
+    llama-guard-4 is omitted, since its image processor needs it. A model with random weights hardly ever writes a
+    verdict, so the least mass is 0, and the model that reasons abstains.
+
+    Returns:
+        The name of each guard -> its settings for make_guard.
     """
     from transformers.utils import is_torchvision_available
 
@@ -64,7 +67,7 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _made(folder: Path, make: Callable[[Path], Path]) -> Path:
-    """`make(folder)`, unless it is there; a making that was cut off is done again."""
+    """Run `make` if the folder is missing. It becomes visible by a rename, so an interrupted run is started again."""
     if not folder.is_dir():
         half = folder.with_name(f"{folder.name}.half")
         shutil.rmtree(half, ignore_errors=True)

@@ -1,21 +1,21 @@
 """A CLIP vision tower whose weights are set by hand so that it measures how red each patch of an image is.
 
-Red is min(R - G, R - B) of a patch's mean colour, colours in [0, 1]. A pair of opposite dimensions of size LARGE beside
-what is measured keeps the layer norms nearly constant: they take a mean of zero away and scale every patch alike.
+Red is min(R - G, R - B) of a patch's mean colour, with colours in [0, 1]. Two further dimensions of opposite values, of
+size LARGE, keep the layer norms nearly constant: these subtract a mean of zero and scale every patch alike.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-SIDE: Final = 32  # pixels that the tower sees
+SIDE: Final = 32  # pixels of an image
 PATCH: Final = 4
 LARGE: Final = 10.0
 THRESHOLD: Final = 0.6  # (230, 20, 20) is 0.82
 SAME: Final = 0
 RED: Final = 1
 _WIDTH: Final = 32
-_R_G, _R_B, _ANCHOR, _LEAST, _OVER = 0, 2, 4, 6, 8  # each with its opposite in the next dimension
+_R_G, _R_B, _ANCHOR, _LEAST, _OVER = 0, 2, 4, 6, 8  # each has its negative in the next dimension
 # So steep that gelu(_STEEP * x) / _STEEP is max(x, 0) to 0.01.
 _STEEP: Final = 20.0
 
@@ -36,7 +36,7 @@ def tower_config(layers: int) -> Any:
 
 
 def set_tower(tower: Any) -> None:
-    """Set a CLIPVisionModel of zeros: R - G and R - B of each patch, unchanged by its layers."""
+    """Set a CLIPVisionModel of zeros to give R - G and R - B of each patch; its layers change nothing."""
     import torch
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -45,7 +45,7 @@ def set_tower(tower: Any) -> None:
     shifts = embeddings.position_embedding.weight
     for dimension, other in ((_R_G, 1), (_R_B, 2)):
         for sign, place in ((1, dimension), (-1, dimension + 1)):
-            # The processor takes the mean away and divides by the deviation; this puts both back.
+            # The processor subtracts the mean and divides by the deviation; this reverts both.
             for colour, weight in ((0, sign), (other, -sign)):
                 embeddings.patch_embedding.weight[place, colour] = weight * std[colour] / PATCH**2
             shifts[1:, place] = sign * (mean[0] - mean[other])
@@ -57,9 +57,9 @@ def set_tower(tower: Any) -> None:
 
 
 def set_projector(projector: Any) -> None:
-    """Set a LLaVA projector of zeros: SAME is LARGE for every patch, RED is how red it is."""
+    """Set a LLaVA projector of zeros to give, for each patch, LARGE in SAME and how red it is in RED."""
     first, second = projector.linear_1, projector.linear_2
-    # min(a, b) = a - max(a - b, 0); a + 2 is never negative, so it passes a gelu unchanged.
+    # min(a, b) = a - max(a - b, 0); a + 2 is positive, so gelu leaves it unchanged.
     first.weight[0, _R_G], first.bias[0] = _STEEP, 2 * _STEEP
     first.weight[1, _R_G], first.weight[1, _R_B] = _STEEP, -_STEEP
     second.weight[RED, 0], second.weight[RED, 1], second.bias[RED] = 1 / _STEEP, -1 / _STEEP, -2.0
@@ -67,7 +67,7 @@ def set_projector(projector: Any) -> None:
 
 
 def set_layers(tower: Any) -> int:
-    """Set the two layers of a tower: by how much each patch is redder than THRESHOLD. Answers the dimension of that."""
+    """Set two layers to give how far the red of each patch exceeds THRESHOLD; return the dimension that holds it."""
     least, over = (layer.mlp for layer in tower.encoder.layers)
     least.fc1.weight[0, _R_G], least.fc1.bias[0] = _STEEP, 2 * _STEEP
     least.fc1.weight[1, _R_G], least.fc1.weight[1, _R_B] = _STEEP, -_STEEP

@@ -1,4 +1,4 @@
-"""Made-up images for small models to learn from: a square on a noisy or plain ground, red or of another colour."""
+"""Synthetic images to train small models on: a square, red or of another colour, on a noisy or plain background."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ SIDE = 64
 
 
 def squares(count: int, seed: int) -> tuple[list[Pixels], list[bool]]:
-    """`count` images (64, 64, 3), every other one with something red in it, and which those are.
+    """Draw images of which every other one has a red square.
 
-    The grounds are blocks of noise, plain colours or gradients without red; of the images without red, some hold a
-    square of another colour and some hold none.
+    Backgrounds are blocks of noise, plain colours or gradients, all without red. Of the images without a red square
+    some have a square of another colour and some have none.
+
+    Returns:
+        `count` images, uint8 of shape (64, 64, 3), and for each whether it has a red square.
     """
     rng = np.random.default_rng([seed, count])
     images = [_one(rng, number % 2 == 0) for number in range(count)]
@@ -60,6 +63,6 @@ def _not_red(rng: np.random.Generator) -> Pixels:
 
 
 def _is_red(pixels: Pixels) -> NDArray[np.bool_]:
-    """Where red is well above green and blue."""
+    """Whether red exceeds green and blue by more than 60, for each pixel."""
     found: NDArray[np.bool_] = pixels[..., 0].astype(int) - pixels[..., 1:].max(axis=-1) > 60
     return found

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builds import SQUARES, tree
+from processes import processes_in, wait_for
 
 from safetypairs_hf.building.build import build, claim
 from safetypairs_hf.building.engines import ray_pool
@@ -93,7 +93,7 @@ def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
 def test_killed_by_either_engine_the_other_ends_in_equal_bytes(tmp_path: Path) -> None:
     local_run(tmp_path / "whole", pairs=300, models=True)
     begin(tmp_path, "one", "ray")
-    wait_for(lambda: not processes_in(tmp_path), "processes of killed builds are left")
+    wait_for(lambda: not processes_in(tmp_path), "processes of killed builds are left", seconds=90)
     local_run(tmp_path / "one", pairs=300, models=True)
     assert tree(tmp_path / "one") == tree(tmp_path / "whole")
     begin(tmp_path, "two", "local")
@@ -105,7 +105,7 @@ def begin(folder: Path, out: str, engine: str) -> None:
     """Start a build, and kill it and what it has started when it has written some parts."""
     command = [sys.executable, "-m", "safetypairs_hf", "build", SQUARES, "--out", out, "--engine", engine]
     process = subprocess.Popen([*command, "--pairs", "300", "--set", "models=true"], cwd=folder, start_new_session=True)
-    wait_for(lambda: len(list(folder.glob(f"{out}/*/part-?????.parquet"))) > 15, "the build does not begin")
+    wait_for(lambda: len(list(folder.glob(f"{out}/*/part-?????.parquet"))) > 15, "the build does not begin", seconds=90)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -122,12 +122,12 @@ def test_an_interrupt_is_one_line_on_a_cluster_that_goes_on(cluster: str, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: len(list(tmp_path.glob("run/judge/*"))) > 3, "the build does not begin")
+    wait_for(lambda: len(list(tmp_path.glob("run/judge/*"))) > 3, "the build does not begin", seconds=90)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
     assert said == "safetypairs: stopped; what is done is kept, and the same command goes on from there\n"
-    wait_for(lambda: not processes_in(tmp_path), "actors of a stopped build are left")
+    wait_for(lambda: not processes_in(tmp_path), "actors of a stopped build are left", seconds=90)
     assert ray.cluster_resources()["CPU"] == 2
 
 
@@ -243,15 +243,3 @@ def actors() -> list[psutil.Process]:
         for process in psutil.Process().children(recursive=True)
         if process.is_running() and "".join(process.cmdline()).startswith("ray::Worker")
     ]
-
-
-def processes_in(folder: Path) -> list[str]:
-    """The processes that work in a folder."""
-    return [str(entry) for entry in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(entry) == str(folder)]
-
-
-def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)

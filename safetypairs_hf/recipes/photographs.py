@@ -1,4 +1,4 @@
-"""What the recipes for real weights and photographs share: `Settings`, and the recipe made of them. No recipe."""
+"""The settings that the recipes for real weights and photographs share, and the recipe that is made of them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Concatenate, cast
 
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Perceptual
 from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.building.stages import ByRound, editors_of
+from safetypairs_hf.building.stages import ByRound
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.records import Candidate, Instructor, Judge, Reject, Source
+from safetypairs_hf.core.records import Candidate, Instructor, Judge, Reject
+from safetypairs_hf.editors.base import PipelineEditor
 from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor
 from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
 from safetypairs_hf.guards.region import OnRegion
@@ -33,7 +34,10 @@ LICENSES = {QWEN_VL: "apache-2.0"}
 
 @dataclass(frozen=True)
 class NotGiven:
-    """Stands for the source while something is missing; says so when the build begins, after a look at the machine."""
+    """The source of a recipe that is not complete yet: every method raises a RecipeError that lists what is missing.
+
+    So a recipe loads without its settings, and a build says what it needs after it has looked at the machine.
+    """
 
     missing: str
     size: int = 0
@@ -51,31 +55,34 @@ class NotGiven:
 
 @dataclass(frozen=True)
 class Settings:
-    """What `--set name=value` sets in every recipe for real weights.
+    """The settings that every recipe for real weights takes by `--set name=value`.
 
     Args:
-        folder, dataset: where the images come from: a folder, or a Hub dataset with `dataset_revision`, `config`,
-            `split`, `image_column`, `label_column`, `id_column`, `license_column` and `rows` (see `HubSource`).
-        category, labels, judged: the category of every image; or how labels answer to categories (the names of a
-            folder's subfolders, `label_column` of a dataset); or true, and the second judge says it.
-        license, attribution: of the images; they go on the card.
-        hash_list, against: what may not become a source, see `Screen`.
+        folder, dataset: where the images come from: a folder, or a Hub dataset that is read by `dataset_revision`,
+            `config`, `split`, `image_column`, `label_column`, `id_column`, `license_column`, `rows` (see `HubSource`).
+        category, labels, judged: give one of the three. `category` is the category of every image. `labels` maps labels
+            to categories; the labels are the names of a folder's subfolders, or the dataset's `label_column`. With
+            `judged`, the second judge says the category of each image.
+        license, attribution: the licence and the attribution of the images, for the dataset's card.
+        hash_list, against: images that may not become a source; see `Screen`.
         size, min_side: see `Frame`.
-        instructor, server: a folder, a Hub id with `instructor_commit`, or the name of what `server` serves, whose key
-            is in the variable `api_key_env`. `instructor_license`: where it is not the default. A licence that is not
-            stated keeps `publish` from a public target, as a restricted one does.
-        grammar: hold the instructor's answer to the schema as it is written: in process by xgrammar, which it needs
-            then; at a server by its `response_format`.
-        concurrency, timeout: requests to the server at once, and the seconds that one may take.
-        prompt_price, answer_price: what a million of the server's tokens cost, for the sum in `status`.
-        judge: a chat model with `judge_commit`, of another family than the guard; None = the instructor's.
+        instructor, server: the model that writes the instructions: a folder, or a Hub id with `instructor_commit`; with
+            `server`, the name of a model that this server serves. The server's key is in the environment variable that
+            `api_key_env` names. Give `instructor_license` for another model than the default one: without a stated
+            licence, as with a restricted one, `publish` refuses a public target.
+        grammar: constrain the instructor's answer to the schema while it is written: in process by the package
+            xgrammar, which must be installed then; on a server by `response_format`.
+        concurrency, timeout: how many requests the server gets at once, and the seconds that one may take.
+        prompt_price, answer_price: the price of a million of the server's tokens, for the sum in `status`.
+        judge: the second judge: a chat model with `judge_commit`, of another family than the guard; None asks the
+            instructor's model.
         composite: put the original back outside what changed.
-        embedding, max_distance: a vision model with `embedding_commit`, and how far apart it may find the two members:
-            1 minus the cosine of their embeddings.
-        region_slack: see `Judging`; None takes the instructor's regions for hints.
-        then: the editor of the second round and later, by its name in editors/catalogue.py, with `then_model`,
-            `then_commit` and `then_license` where they are not its default's. Without it `then_steps` and
-            `then_guidance` are of the same editor: another strength for what it could not do.
+        embedding, max_distance: a vision model with `embedding_commit`, and the largest distance between the members
+            of a pair: 1 minus the cosine of their embeddings.
+        region_slack: see `Judging`; None takes the instructor's regions as hints only.
+        then: the editor from the second round on, by its name in editors/catalogue.py; `then_model`, `then_commit` and
+            `then_license` replace its defaults. Without `then`, `then_steps` and `then_guidance` change the strength of
+            the first editor from the second round on.
     """
 
     pairs: int = 1000
@@ -134,21 +141,30 @@ class Settings:
     unit_size: int = 32
     device: str = "auto"
 
-    def recipe(self, editor: Any, drawn_by: Weights, gpu_gb: float) -> Recipe:
-        """The recipe with this editor, and with the one that `then` names."""
-        editor, drawn = self._by_round(editor), [drawn_by]
+    def recipe(self, first: PipelineEditor, drawn_by: Weights, gpu_gb: float) -> Recipe:
+        """Make the recipe.
+
+        Args:
+            first: the editor of the first round, and of the later ones unless `then` names another.
+            drawn_by: the weights of `first`, with their licence.
+            gpu_gb: the GPU memory that a build with `first` needs, in GB; 0 skips the check.
+
+        Raises:
+            RecipeError: settings contradict each other, or one names what does not exist.
+        """
+        editors, drawn = self._by_round(first), [drawn_by]
         if self.then:
-            drawn.append(editor_weights(self.then, editor.editors[-1].model, self.then_license))
-            gpu_gb = gpu_gb and max(gpu_gb, find_editor(self.then).gpu_gb)  # 0 stays: it goes without the check
-        missing = self._missing(editor)
+            drawn.append(editor_weights(self.then, editors[-1].model, self.then_license))
+            gpu_gb = gpu_gb and max(gpu_gb, find_editor(self.then).gpu_gb)
+        missing = self._missing(editors)
         second = self._second_judge()
-        source: Source = NotGiven(missing) if missing else self._source(second)
+        source = NotGiven(missing) if missing else self._source(second)
         guard = ShieldGemma(self.guard, self.guard_commit, "common", device=self.device)
         written_by = weights(self.instructor, self.instructor_license, LICENSES)
         return Recipe(
             source=source,
             instructor=self._instructor(),
-            editor=editor,
+            editor=ByRound(editors) if len(editors) > 1 else first,
             judging=Judging(
                 (guard, OnRegion(guard), second, OnRegion(second)),
                 unsafe_at_least=self.unsafe_at_least,
@@ -164,9 +180,9 @@ class Settings:
             license="other" if self.license == "NOASSERTION" else self.license,
             attribution=self.attribution,
             unit_size=self.unit_size,
-            expected_yield=0.23,  # the paper's; it decides no more than how many units are made at first
+            expected_yield=0.23,  # from the paper; it only decides how many units are made at first
             packages=("diffusers", "numpy", "pillow", "torch", "transformers", *self._grammar_package()),
-            categories=source.categories,  # type: ignore[attr-defined]  # all three sources have them
+            categories=source.categories,
             rounds=self.rounds,
             attempts=self.attempts,
             preservation=Perceptual(composite=self.composite, measures=() if missing else self._measures()),
@@ -175,32 +191,32 @@ class Settings:
             gpu_gb=gpu_gb,
         )
 
-    def _by_round(self, editor: Any) -> Any:
-        """The editor, or a `ByRound` of it and the one that takes the later rounds."""
+    def _by_round(self, first: PipelineEditor) -> tuple[PipelineEditor, ...]:
+        """The editor alone, or with the one that takes over from the second round on."""
         strength = {"steps": self.then_steps, "guidance": self.then_guidance}
         changed = {name: value for name, value in strength.items() if value is not None}
         own = {"then_model": self.then_model, "then_commit": self.then_commit, "then_license": self.then_license}
         if not self.then and (given := [name for name, value in own.items() if value]):
             raise RecipeError(f"{given[0]} is given and then is not; name the editor of the later rounds too")
         if not (self.then or changed):
-            return editor
+            return (first,)
         if self.rounds < 2:
             raise RecipeError("then is for the second round and later, and rounds = 1; give rounds=2 or more")
         if not self.then:
-            return ByRound((editor, replace(editor, **changed)))
+            return first, replace(cast("Any", first), **changed)
         weights = {"model": self.then_model, "commit": self.then_commit, "device": self.device}
-        return ByRound((editor, make_editor(self.then, **weights, **changed)))
+        return first, make_editor(self.then, **weights, **changed)
 
-    def _missing(self, editor: Any) -> str:
-        """One line with all that is still to be given; "" where nothing is."""
+    def _missing(self, editors: tuple[PipelineEditor, ...]) -> str:
+        """One line that lists every setting that must still be given; "" if the recipe is complete."""
         if self.folder and self.dataset:
             raise RecipeError("the images come from folder and from dataset; give one of them")
         if self.max_distance is not None and not self.embedding:
             raise RecipeError("max_distance is given and embedding is not; name the vision model that measures it")
-        first, *later = cast("tuple[Any, ...]", editors_of(editor))
+        first, last = editors[0], editors[-1]
         models = {"editor_commit": (first.model, first.commit), "guard_commit": (self.guard, self.guard_commit)}
         if self.then:
-            models["then_commit"] = (later[0].model, later[0].commit)
+            models["then_commit"] = (last.model, last.commit)
         if self.embedding:
             models["embedding_commit"] = (self.embedding, self.embedding_commit)
         if not self.server:
@@ -215,7 +231,7 @@ class Settings:
         ]
         return f"not given yet: {'; '.join(wanted)}; give each by --set NAME=VALUE" if wanted else ""
 
-    def _source(self, judge: Judge) -> Source:
+    def _source(self, judge: Judge) -> FolderSource | HubSource:
         names = ["category", "labels", "license"]
         made: dict[str, Any] = {
             "judged": Judged(judge) if self.judged else None,
@@ -246,7 +262,7 @@ class Settings:
         return (EmbeddingDistance(self.embedding, self.embedding_commit, self.device),)
 
     def _grammar_package(self) -> tuple[str, ...]:
-        """What writes by the schema decides what is written, so its version is one of the recipe's."""
+        """The package that constrains the answers: its version changes the output, so the recipe records it."""
         return ("xgrammar",) if self.grammar and not self.server else ()
 
     def _served(self, url: str) -> ChatServer:
@@ -261,18 +277,22 @@ class Settings:
 
 
 def editor_weights(name: str, model: str, stated: str | None) -> Weights:
-    """An editor's weights with their licence, by the editor's name."""
+    """The weights of the editor `name`, with the licence that is known of them or that the user states."""
     return Weights(model, *license_of(name, model, stated))
 
 
 def weights(model: str, license: str | None, known: dict[str, str]) -> Weights:
-    """A model with its licence; where that is neither given nor known, its output is not published unasked."""
+    """A model with its licence; without a stated or known one, its output is not published without consent."""
     license = license or known.get(model)
     return Weights(model, license or "not stated", publishable=license is not None)
 
 
-def with_settings(own: Callable[..., Recipe]) -> Callable[..., Recipe]:
-    """A recipe function that takes the settings of `own` and all of `Settings`, which `own` gets as its first."""
+def with_settings(own: Callable[Concatenate[Settings, ...], Recipe]) -> Callable[..., Recipe]:
+    """Make a recipe function that takes the settings of `own` and those of `Settings`.
+
+    Args:
+        own: gets the `Settings` as its first argument, and its own settings as keyword arguments.
+    """
     names = {field.name for field in fields(Settings)}
 
     def recipe(**given: Any) -> Recipe:

@@ -1,0 +1,122 @@
+"""Say where a recipe's import from an old place of the library has gone."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Final
+
+_LIBRARY: Final = "safetypairs_hf"
+FACE: Final = f"{_LIBRARY}.recipes"
+
+# Old module -> new module, both below the library; a package stands for all that is in it. Only those are here that the
+# authors of recipes import from.
+MOVED: Final[dict[str, str]] = {
+    "contact_sheet": "core.contact_sheet",
+    "crosswalk": "taxonomy.crosswalk",
+    "decoding": "core.decoding",
+    "errors": "core.errors",
+    "hub": "core.hub",
+    "pictures": "core.pictures",
+    "policies": "taxonomy.policies",
+    "records": "core.records",
+    "resources": "core.resources",
+    "taxonomy": "taxonomy.categories",
+    "tiny": "testing.tiny",
+    "building.by_round": "building.stages",
+    "building.edit": "building.stages",
+    "building.engine": "building.engines.base",
+    "building.funnel": "core.funnel",
+    "building.grouping": "core.near_duplicates",
+    "building.ids": "core.ids",
+    "building.instruct": "building.stages",
+    "building.local_engine": "building.engines.local",
+    "building.near": "core.near_duplicates",
+    "building.parts": "building.stage_files",
+    "building.preserving": "building.preservation",
+    "building.ray_engine": "building.engines.ray",
+    "building.ray_pool": "building.engines.ray_pool",
+    "building.results": "building.run_reader",
+    "building.run": "building.build",
+    "building.runfolder": "core.run_folder",
+    "building.steps": "building.rounds",
+    "building.summary": "building.yields",
+    "editors.batching": "editors.base",
+    "editors.loading": "editors.base",
+    "editors.qwen_edit_plus": "editors.qwen_edit",
+    "guards.answers": "guards.verdicts",
+    "guards.asking": "guards.base",
+    "guards.batched": "guards.base",
+    "guards.chat_guard": "guards.trained",
+    "guards.generated": "guards.chat_vlm",
+    "guards.guard_reasoner": "guards.trained",
+    "guards.llama_guard": "guards.trained",
+    "guards.llavaguard": "guards.trained",
+    "guards.own": "guards.user_guard",
+    "guards.policy_shift": "guards.trained",
+    "guards.server_vlm": "guards.chat_vlm",
+    "guards.simple": "icons.scene_guards",
+    "guards.words": "guards.token_probability",
+    "guards.yes_no": "guards.verdicts",
+    "instructors.server": "instructors.served_vlm",
+    "sources.hub": "sources.hub_dataset",
+}
+
+
+def explain(error: ImportError, recipe: str) -> str | None:
+    """Explain an import of something that the library does not have, or has elsewhere.
+
+    Args:
+        error: what the import raised.
+        recipe: the path of the recipe's file.
+
+    Returns:
+        One line: what is imported, where recipes import from, and where it is now, if that is known. None where the
+        import is of another package.
+    """
+    old = error.name or ""
+    if old != _LIBRARY and not old.startswith(f"{_LIBRARY}."):
+        return None
+    module, names = _imported(old, recipe)
+    said = f"{', '.join(names)} from {module}" if names else module
+    new = _new_module(module)
+    known = [name for name in names if new is not None and _has(new, name)]
+    where = f", and {', '.join(known)} {'is' if len(known) == 1 else 'are'} in {new}" if known else ""
+    if new is not None and not names:
+        where = f", and what was there is in {new}"
+    what = "was moved" if where else "does not exist"
+    return f"recipe {recipe} imports {said}, which {what}: recipes import from {FACE} now{where}"
+
+
+def _imported(old: str, recipe: str) -> tuple[str, list[str]]:
+    """Return the module that the recipe's file names in its import, and the names that it does not find there."""
+    for node in ast.walk(ast.parse(Path(recipe).read_bytes())):
+        module = node.module if isinstance(node, ast.ImportFrom) and not node.level else None
+        if isinstance(node, ast.ImportFrom) and module is not None and (module == old or module.startswith(f"{old}.")):
+            names = [each.name for each in node.names if not hasattr(sys.modules.get(module), each.name)]
+            if names and module == _LIBRARY:
+                return f"{module}.{names[0]}", []
+            if names:
+                return module, names
+    return old, []
+
+
+def _new_module(old: str) -> str | None:
+    """Return the full name of the module that has what was in a module of the library, or in a package around it."""
+    head, rest = old.removeprefix(f"{_LIBRARY}."), ""
+    while head not in MOVED:
+        head, dot, last = head.rpartition(".")
+        if not dot:
+            return None
+        rest = f".{last}{rest}"
+    return f"{_LIBRARY}.{MOVED[head]}{rest}"
+
+
+def _has(module: str, name: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), name) or bool(importlib.util.find_spec(f"{module}.{name}"))
+    except ImportError:
+        return False

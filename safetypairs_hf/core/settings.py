@@ -1,0 +1,104 @@
+"""Read settings that are given as text: `KEY=VALUE`, each by the annotation of the parameter that takes it."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from safetypairs_hf.core.errors import RecipeError
+
+
+def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function or a dataclass takes: the name of each parameter and its annotation, in order.
+
+    Raises:
+        RecipeError: an annotation names something that is not imported when the code runs.
+    """
+    try:
+        parameters = inspect.signature(taker, eval_str=True).parameters
+    except NameError as error:
+        raise RecipeError(f"the annotations of {taker.__qualname__} cannot be read: {error}; import it") from error
+    return {name: parameter.annotation for name, parameter in parameters.items()}
+
+
+def check_names(given: Sequence[str] | Mapping[str, Any], takes: Sequence[str] | Mapping[str, Any], taker: str) -> None:
+    """Check that every given name is one of those that `taker` takes.
+
+    Args:
+        given: the names of the settings.
+        takes: the names that there are.
+        taker: what takes them, as the message calls it, such as "guard 'clip'".
+
+    Raises:
+        RecipeError: a name is unknown. The message has the nearest name, and all names.
+    """
+    for name in given:
+        if name not in takes:
+            near = difflib.get_close_matches(name, takes, n=1)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise RecipeError(f"{taker} has no setting {name!r}{hint}; it takes {', '.join(takes) or 'none'}")
+
+
+def read_setting(key: str, text: str, annotation: Any) -> Any:
+    """Read the text of a setting as the annotated type.
+
+    Args:
+        key: the setting's name, for messages.
+        text: its value as text.
+        annotation: int, float, bool (true or false), str, a Literal, a tuple of any length (values with commas between
+            them), a class that takes a text, or a union of these. With None in the union, the word none is None. A
+            parameter without an annotation takes the text.
+
+    Raises:
+        RecipeError: the text is no such value.
+    """
+    if annotation in (str, Any, inspect.Parameter.empty):
+        return text
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return _read_union(key, text, typing.get_args(annotation))
+    if typing.get_origin(annotation) is typing.Literal:
+        return _read_literal(key, text, typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return _read_tuple(key, text, typing.get_args(annotation)[0])
+    if annotation is bool:
+        if text.lower() not in ("true", "false"):
+            raise RecipeError(f"{key}={text}: expected true or false")
+        return text.lower() == "true"
+    if not isinstance(annotation, type):
+        raise RecipeError(f"{key}={text}: a {annotation} cannot be given as text")
+    try:
+        return annotation(text)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"{key}={text}: expected {'an' if annotation is int else 'a'} {annotation.__name__}"
+        ) from error
+
+
+def _read_union(key: str, text: str, kinds: tuple[Any, ...]) -> Any:
+    if type(None) in kinds and text.lower() == "none":
+        return None
+    *others, last = [kind for kind in kinds if kind is not type(None)]
+    for kind in others:
+        try:
+            return read_setting(key, text, kind)
+        except RecipeError:
+            continue
+    return read_setting(key, text, last)
+
+
+def _read_tuple(key: str, text: str, kind: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(read_setting(key, item, kind) for item in text.split(",") if item)
+    except RecipeError as error:
+        raise RecipeError(f"{key}={text}: expected {kind.__name__} values with commas between them") from error
+
+
+def _read_literal(key: str, text: str, choices: tuple[Any, ...]) -> Any:
+    for choice in choices:
+        if str(choice) == text:
+            return choice
+    raise RecipeError(f"{key}={text}: expected one of {', '.join(map(str, choices))}")
