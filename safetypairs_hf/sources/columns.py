@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
-from safetypairs_hf.core.hub import explained
+from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.sources.metadata import check_column
 
 
@@ -88,12 +88,12 @@ def _data(dataset: str, config: str | None, split: str, commit: str, streaming: 
 
     try:
         with explained(dataset):
-            builder = load_dataset_builder(dataset, config, revision=commit)
+            builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
             # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
             if builder.hash != commit:
                 raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
             if not streaming:
-                builder.download_and_prepare()
+                retried(builder.download_and_prepare)
                 data = builder.as_dataset(split)
                 return data, len(data)
             if hasattr(builder.config, "decode_num_threads"):

@@ -44,7 +44,7 @@ LOAD = "import datasets; print(len(datasets.load_dataset('safetypairs', split='t
 
 def test_on_loads_with_no_import_and_off_undoes_it(tmp_path: Path, environment: Installed) -> None:
     publish(tmp_path / "pairs", "1.1.0")
-    on = environment.autoload("on", "--repo", "./pairs", "--version", "v1.1.0")
+    on = environment.autoload("on", "--repo", "./pairs@v1.1.0")
     assert (on.returncode, on.stderr) == (0, "")
     assert on.stdout.startswith("autoload is on (")
     found = json.loads(environment.autoload("status", "--json").stdout)
@@ -83,7 +83,8 @@ def test_a_start_survives_our_package_gone_or_broken(tmp_path: Path, environment
 
 
 def test_wrong_values_change_nothing(tmp_path: Path, environment: Installed) -> None:
-    for wrong in (("--version", "newest"), ("--repo", "pairs"), ("--repo", "./none")):
+    both = ("--repo", "lab/pairs@1.0.0", "--version", "1.1.0")
+    for wrong in (("--version", "newest"), ("--repo", "pairs"), ("--repo", "./none"), both):
         failed = environment.autoload("on", *wrong)
         assert failed.returncode == 1
         assert len(failed.stderr.splitlines()) == 1

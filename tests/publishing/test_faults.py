@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 from safetypairs_hf.core.errors import HubUnavailable, PublishError
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.publishing.hub_target import HubTarget
+from safetypairs_hf.publishing.purge import History
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,14 @@ def test_settings_that_the_hub_ignores_stop_the_release_before_data(second: Benc
     target.settle()
     info = second.api.dataset_info(REPO)
     assert (info.private, info.gated) == (True, "manual")
+
+
+def test_a_history_that_could_not_be_read_is_not_taken_for_a_clean_one(second: Bench) -> None:
+    """Else a purge would pass over the commits that hold what was taken down."""
+    second.proxy.arm("down", part="manifest.parquet")
+    history = History(REPO, HfApi(second.proxy.endpoint, token="hf_alice"))
+    with pytest.raises(HubUnavailable, match="cannot be reached"):
+        history.traces({("0" * 64, "0" * 64)})
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])

@@ -204,7 +204,7 @@ def test_bad_targets_on_the_hub(hub: Hub, runs: Path) -> None:  # noqa: F811
         ("lab/page", "alice", "lab/page is a space at "),
         ("lab/a--b", "alice", "'lab/a--b' is no Hub id: "),
         ("lab/a.git", "alice", "'lab/a.git' is no Hub id: "),
-        ("https://huggingface.co/datasets/lab/x", "alice", "is no target; expected org/name on the Hub"),
+        ("https://huggingface.co/datasets/lab/x", "alice", "is no target; for that dataset write lab/x"),
         (REPO, "alice", f"{REPO} holds data files that safetypairs did not write (data/test/hate/mine.parquet)"),
         ("lab/torn", "alice", f"lab/torn lacks files that its manifest names ({held[0]})"),
         ("alice/closed", "bob", "alice/closed is gated: ask for access at "),
