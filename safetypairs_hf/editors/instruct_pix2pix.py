@@ -10,12 +10,7 @@ from safetypairs_hf.editors.base import Batch, PipelineEditor
 
 @dataclass(frozen=True)
 class InstructPix2Pix(PipelineEditor):
-    """An editor; see `records.Editor`.
-
-    Args:
-        batch_size: images in a batch. A batch of 8 differs from single calls by at most 1 level of 255
-            (0.01% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
-    """
+    """InstructPix2Pix as an editor."""
 
     LICENSE = "unknown"
     PIPELINE = "StableDiffusionInstructPix2PixPipeline"

@@ -18,8 +18,6 @@ class Klein(PipelineEditor):
 
     Args:
         guidance: the distilled model is made for 1.0.
-        batch_size: images in a batch. A batch of 8 differs from single calls by at most 1 level of 255
-            (0.003% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
         text_layers: the layers of the text encoder whose states are the prompt's embedding.
         compile_blocks: compile the transformer's blocks; pays from some hundred images of one size on.
     """

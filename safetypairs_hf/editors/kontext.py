@@ -10,12 +10,7 @@ from safetypairs_hf.editors.base import Batch, PipelineEditor
 
 @dataclass(frozen=True)
 class Kontext(PipelineEditor):
-    """An editor; see `records.Editor`.
-
-    Args:
-        batch_size: images in a batch. A batch of 4 differs from single calls by at most 1 level of 255
-            (0.002% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
-    """
+    """FLUX.1-Kontext-dev as an editor."""
 
     LICENSE = "flux-1-dev-non-commercial-license"
     PIPELINE = "FluxKontextPipeline"

@@ -14,12 +14,20 @@ from safetypairs_hf.core.records import Pixels
 from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
 
 
+@dataclass(frozen=True)
 class QwenEditor(PipelineEditor):
-    """What the two Qwen editors share: the processor, and the size at which the autoencoder sees an image."""
+    """What the two Qwen editors share: the processor, and the size at which the autoencoder sees an image.
+
+    Args:
+        guidance: how much more the prompt counts than an empty one; above 1 each step runs the model twice.
+    """
 
     LICENSE = "apache-2.0"
     # Images go in as they are. A batch is of one size exactly: the pipeline stretches every image to the first's shape.
     _least = 1
+
+    steps: int = 50
+    guidance: float = 4.0
 
     @property
     def _multiple(self) -> int:
@@ -42,19 +50,11 @@ class QwenEditor(PipelineEditor):
 
 @dataclass(frozen=True)
 class QwenEdit(QwenEditor):
-    """An editor; see `records.Editor`.
-
-    Args:
-        guidance: how much more the prompt counts than an empty one; above 1 each step runs the model twice.
-        batch_size: images in a batch. A batch of 2 differs from single calls by at most 1 level of 255
-            (0.02% of the values; benchmarks/batching.py, small weights, a CPU in float32; on a GPU not measured).
-    """
+    """Qwen-Image-Edit, which edits in batches."""
 
     PIPELINE = "QwenImageEditPipeline"
 
     model: str = "Qwen/Qwen-Image-Edit"
-    steps: int = 50
-    guidance: float = 4.0
     batch_size: int = 2
     name: str = "qwen-image-edit"
 
@@ -72,7 +72,7 @@ class QwenEdit(QwenEditor):
 
 @dataclass(frozen=True)
 class QwenEditPlus(QwenEditor):
-    """An editor; see `records.Editor`. `guidance` as in QwenEdit.
+    """Qwen-Image-Edit-2509 and -2511.
 
     The pipeline takes the images of a call as references for one prompt, so every image has a call of its own.
     """
@@ -81,7 +81,6 @@ class QwenEditPlus(QwenEditor):
 
     model: str = "Qwen/Qwen-Image-Edit-2511"
     steps: int = 40
-    guidance: float = 4.0
     name: str = "qwen-image-edit-plus"
 
     def _call(self, batch: Batch) -> Any:

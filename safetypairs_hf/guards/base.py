@@ -169,9 +169,13 @@ class Loaded(NamedTuple):
 class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     """A guard whose model is loaded in this process and asked in batches.
 
-    While the model works on a batch, threads prepare the next ones. A subclass is a dataclass with the fields that are
-    declared here, which it puts in an order of its own, and it implements
-    `load`, `prepare` and `answer`.
+    While the model works on a batch, threads prepare the next ones. A subclass is a dataclass with the fields below, in
+    an order of its own, and it implements `load`, `prepare` and `answer`.
+
+    Args:
+        model: a folder, or a Hub id with `commit`.
+        batch_size: images in a forward pass; halved where memory runs out.
+        device: "auto" takes a GPU where there is one.
     """
 
     batch_size: int

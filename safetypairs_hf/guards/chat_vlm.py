@@ -55,12 +55,9 @@ class ChatVLM(ChatGuard):
 
     `raw` has the five likeliest words. Abstains also with "no_verdict".
 
-    Args:
-        model: a folder, or a Hub id with `commit`.
-        batch_size: images in a forward pass; halved where memory runs out.
+    Args (see `ModelGuard` for the others):
         least_mass: below this much probability on yes and no together it abstains with "no_verdict".
         family: judges that share weights or training share one.
-        device: "auto" takes a GPU where there is one.
     """
 
     model: str

@@ -20,14 +20,11 @@ class Classifier(ModelGuard[Loaded]):
 
     `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError.
 
-    Args:
-        model: a folder, or a Hub id with `commit`.
+    Args (see `ModelGuard` for the others):
         unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it is not
             covered.
         safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
         family: judges that share weights or training share one; "" takes the model's name.
-        batch_size: images in a forward pass; halved where memory runs out.
-        device: "auto" takes a GPU where there is one.
     """
 
     model: str

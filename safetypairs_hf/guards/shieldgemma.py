@@ -21,12 +21,9 @@ _CLASS = "ShieldGemma2ForImageClassification"
 class ShieldGemma(ModelGuard[Loaded]):
     """P(unsafe) = P(Yes, it violates the policy), as the model gives it.
 
-    Args:
-        model: a folder, or a Hub id with `commit`.
+    Args (see `ModelGuard` for the others):
         fidelity: "trained" asks by the three policies of its training, and covers the categories that these cover
             (crosswalk); "common" asks by our policy texts, which cover every category.
-        batch_size: images in a forward pass; halved where memory runs out.
-        device: "auto" takes a GPU where there is one.
     """
 
     model: str = "google/shieldgemma-2-4b-it"

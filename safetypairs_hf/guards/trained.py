@@ -28,17 +28,14 @@ class TrainedGuard(ChatGuard):
 
     Abstains also with "no_verdict"; where it writes, also with the reasons that the readers in `verdicts` give.
 
-    Args:
-        model: a folder, or a Hub id with `commit`.
+    Args (see `ModelGuard` for the others):
         fidelity: "trained" asks by the prompt that it was trained on, "common" by our policy text, the same for all
             (verdicts.question); "" is trained where that prompt is there.
         prompt: a file with the trained prompt, for the guards whose chat template does not hold it. `{policy}` and
             `{category}` in it become our policy text and the category's name.
         generate: 0 reads the verdict from one forward pass; else, at `trained`, the guard writes at most so many
             tokens, the verdict is found in them, and `raw` has the text.
-        batch_size: images in a forward pass; halved where memory runs out.
         least_mass: below this much probability on both verdicts together it abstains with "no_verdict".
-        device: "auto" takes a GPU where there is one.
 
     Raises:
         RecipeError: another fidelity, or a trained prompt that is missing, is no file, or is not needed.

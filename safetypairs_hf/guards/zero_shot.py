@@ -32,12 +32,10 @@ class ZeroShot(ModelGuard[Loaded]):
     By taking the mean, a side gains nothing from having more texts. Similarities are the model's `logits_per_image`.
     `raw` has the nearest text.
 
-    Args:
-        model: a folder, or a Hub id with `commit`, of a CLIPModel or a SiglipModel.
+    Args (see `ModelGuard` for the others):
+        model: a CLIPModel or a SiglipModel.
         prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not in it is not
             covered. "" takes the lists of our policy: what an image should not show, and what it can.
-        batch_size: images in a forward pass; halved where memory runs out.
-        device: "auto" takes a GPU where there is one.
     """
 
     model: str = "openai/clip-vit-large-patch14"

@@ -109,25 +109,19 @@ def _categories(guards: Sequence[Guard]) -> Block | None:
 
 
 def _roc(guards: Sequence[Guard]) -> Block | None:
-    plot = plots.roc(guards)
-    if plot is None:
-        return None
-    told = _left_out(guards, plots.MOST_CURVES)
     text = "Over all thresholds, of the pairs with two verdicts and two scores. Pairs play no part in this figure."
-    return Block("ROC", text, plot, "ROC curves; the areas are in the table", notes=told)
+    says, told = "ROC curves; the areas are in the table", _left_out(guards, plots.MOST_CURVES)
+    return Block("ROC", text, plot, says, notes=told) if (plot := plots.roc(guards)) else None
 
 
 def _scatter(guards: Sequence[Guard]) -> Block | None:
-    plot = plots.scatter(guards)
-    if plot is None:
-        return None
     text = (
         "A point is a pair, at the scores of its two images, in the colour of its outcome. Above the line the guard "
         "ranks the two images right, whatever the threshold."
     )
-    says = "scores of the unsafe against the safe image of each pair"
-    told = _left_out(guards, plots.MOST_SCATTERS)
-    return Block("Scores", text, plot, says, legend=OUTCOMES[:4], notes=told)
+    says, told = "scores of the unsafe against the safe image of each pair", _left_out(guards, plots.MOST_SCATTERS)
+    plot = plots.scatter(guards)
+    return Block("Scores", text, plot, says, legend=OUTCOMES[:4], notes=told) if plot else None
 
 
 def _left_out(guards: Sequence[Guard], most: int) -> list[str]:
