@@ -39,15 +39,15 @@ class FailedAttempt(NamedTuple):
     """
 
     failure_id: str
+    unit: int
+    number: int
     category: str
+    family: str
+    size: int
     unsafe_sha256: str
     edited_sha256: str
     unsafe_phash: bytes
     edited_phash: bytes
-    family: str
-    size: int
-    unit: int
-    number: int
 
 
 class RunState(NamedTuple):
@@ -229,7 +229,7 @@ def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
                 hashed = {files[0]: perceptual_hash(candidate.unsafe)}
             hashes = hashed[files[0]], perceptual_hash(candidate.safe)
             size = len(candidate.unsafe.data) + len(candidate.safe.data)
-            yield FailedAttempt(name, candidate.category, *files, *hashes, candidate.family, size, unit, number)
+            yield FailedAttempt(name, unit, number, candidate.category, candidate.family, size, *files, *hashes)
 
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:

@@ -63,6 +63,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
     model: str
     commit: str | None = None
+    steps: int = 20
     _: KW_ONLY
     device: str = "auto"
     holds_model: bool = True
@@ -72,14 +73,23 @@ class PipelineEditor(HoldsWeights, ABC):
     def name(self) -> str:
         """How rows and recipes name the editor; a field of every subclass."""
 
-    @abstractmethod
-    def _call(self, batch: Batch) -> Any:
-        """Run the pipeline once and return its output, which has one PIL image in `images` for each of the batch."""
+    def _call(self, batch: Batch, **settings: Any) -> Any:
+        """Run the pipeline once; its output has one PIL image in `images` for each image of the batch.
+
+        A subclass extends it by the settings that its pipeline takes.
+        """
+        return self.pipeline(
+            image=batch.images,
+            prompt=batch.prompts,
+            generator=batch.generators,
+            num_inference_steps=self.steps,
+            **settings,
+        )
 
     @property
-    @abstractmethod
     def _multiple(self) -> int:
         """The number that both sides of an image must be a multiple of; other images are resized to the nearest."""
+        return int(self.pipeline.vae_scale_factor) * 2
 
     @cached_property
     def pipeline(self) -> Any:

@@ -26,14 +26,12 @@ class InstructPix2Pix(PipelineEditor):
     def _multiple(self) -> int:
         return max(8, int(self.pipeline.vae_scale_factor))
 
-    def _call(self, batch: Batch) -> Any:
-        return self.pipeline(
-            image=batch.images,
-            prompt=batch.prompts,
-            generator=batch.generators,
-            num_inference_steps=self.steps,
+    def _call(self, batch: Batch, **settings: Any) -> Any:
+        return super()._call(
+            batch,
             guidance_scale=self.guidance,
             image_guidance_scale=self.image_guidance,
+            **settings,
         )
 
     def _load(self, **options: Any) -> Any:

@@ -34,21 +34,15 @@ class Klein(PipelineEditor):
     compile_blocks: bool = False
     name: str = "klein"
 
-    @property
-    def _multiple(self) -> int:
-        return int(self.pipeline.vae_scale_factor) * 2
-
-    def _call(self, batch: Batch) -> Any:
-        return self.pipeline(
-            image=batch.images,
-            prompt=batch.prompts,
-            generator=batch.generators,
+    def _call(self, batch: Batch, **settings: Any) -> Any:
+        return super()._call(
+            batch,
             width=batch.size.width,
             height=batch.size.height,
-            num_inference_steps=self.steps,
             guidance_scale=self.guidance,
             max_sequence_length=self.max_sequence_length,
             text_encoder_out_layers=self.text_layers,
+            **settings,
         )
 
     def _load(self, **options: Any) -> Any:

@@ -22,20 +22,14 @@ class Kontext(PipelineEditor):
     max_sequence_length: int = 512
     name: str = "kontext"
 
-    @property
-    def _multiple(self) -> int:
-        return int(self.pipeline.vae_scale_factor) * 2
-
-    def _call(self, batch: Batch) -> Any:
-        return self.pipeline(
-            image=batch.images,
-            prompt=batch.prompts,
-            generator=batch.generators,
+    def _call(self, batch: Batch, **settings: Any) -> Any:
+        return super()._call(
+            batch,
             width=batch.size.width,
             height=batch.size.height,
             max_area=batch.size.width * batch.size.height,
             _auto_resize=False,  # otherwise the pipeline writes 1024 x 1024, whatever it was given
-            num_inference_steps=self.steps,
             guidance_scale=self.guidance,
             max_sequence_length=self.max_sequence_length,
+            **settings,
         )

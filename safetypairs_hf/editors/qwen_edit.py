@@ -58,16 +58,10 @@ class QwenEdit(QwenEditor):
     batch_size: int = 2
     name: str = "qwen-image-edit"
 
-    def _call(self, batch: Batch) -> Any:
-        return self.pipeline(
-            image=batch.images,
-            prompt=batch.prompts,
-            # Without a negative prompt the pipeline does not guide.
-            negative_prompt=[" "] * len(batch.prompts) if self.guidance > 1 else None,
-            generator=batch.generators,
-            num_inference_steps=self.steps,
-            true_cfg_scale=self.guidance,
-        )
+    def _call(self, batch: Batch, **settings: Any) -> Any:
+        # Without a negative prompt the pipeline does not guide.
+        empty = [" "] * len(batch.prompts) if self.guidance > 1 else None
+        return super()._call(batch, negative_prompt=empty, true_cfg_scale=self.guidance, **settings)
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ class QwenEditPlus(QwenEditor):
     steps: int = 40
     name: str = "qwen-image-edit-plus"
 
-    def _call(self, batch: Batch) -> Any:
+    def _call(self, batch: Batch, **settings: Any) -> Any:
         return self.pipeline(
             image=batch.images,
             prompt=batch.prompts[0],
@@ -91,6 +85,7 @@ class QwenEditPlus(QwenEditor):
             generator=batch.generators[0],
             num_inference_steps=self.steps,
             true_cfg_scale=self.guidance,
+            **settings,
         )
 
 

@@ -15,6 +15,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.ahead import Ahead
 from safetypairs_hf.models.chat import Refused, basename, taken
+from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.loading import HoldsWeights, pick_device, pick_dtype
 from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.taxonomy.categories import category as find_category
@@ -164,6 +165,16 @@ class Loaded(NamedTuple):
 
     processor: Any
     model: Any
+
+
+class ServedGuard(Guard):
+    """A guard whose model is behind a server; a subclass is a dataclass with the field `server`."""
+
+    server: ChatServer
+
+    @property
+    def seed(self) -> int:
+        return self.server.seed
 
 
 class ModelGuard(HoldsWeights, Guard, Generic[Model]):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import verdicts
-from safetypairs_hf.guards.base import Guard, ModelGuard, Question
+from safetypairs_hf.guards.base import ModelGuard, Question, ServedGuard
 from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
 from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
 
@@ -115,7 +115,7 @@ class GeneratedYesNo(ChatVLM):
 
 
 @dataclass(frozen=True)
-class ServerVLM(Guard):
+class ServerVLM(ServedGuard):
     """P(unsafe) from the log probabilities of the answer's first word; 1 or 0 by the word where a server gives none.
 
     Args:
@@ -136,10 +136,6 @@ class ServerVLM(Guard):
     @property
     def name(self) -> str:
         return f"server-vlm:{basename(self.server.model)}"
-
-    @property
-    def seed(self) -> int:
-        return self.server.seed
 
     def asked(self, slug: str) -> str:
         return verdicts.question(slug)

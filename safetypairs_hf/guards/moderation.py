@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box, Picture, Verdict
-from safetypairs_hf.guards.base import Guard
+from safetypairs_hf.guards.base import ServedGuard
 from safetypairs_hf.models.chat_server import ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
 from safetypairs_hf.taxonomy import crosswalk
@@ -54,7 +54,7 @@ class ModerationServer(ChatServer):
 
 
 @dataclass(frozen=True)
-class Moderation(Guard):
+class Moderation(ServedGuard):
     """P(unsafe) = the highest of the scores that answer to the category and that looked at the image.
 
     The scores are the service's own, between 0 and 1; it does not call them probabilities. A category that it has no
@@ -75,10 +75,6 @@ class Moderation(Guard):
     @property
     def revision(self) -> str:
         return self.server.model
-
-    @property
-    def seed(self) -> int:
-        return self.server.seed
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]

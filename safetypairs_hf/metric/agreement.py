@@ -103,10 +103,7 @@ def agreement(
         a: The first guard's rows or file, as `score` takes them.
         b: The second guard's rows or file.
         common: As in `compare`.
-        threshold: As in `score`.
-        incomplete: As in `score`.
-        data: As in `score`.
-        split: As in `score`.
+        threshold, incomplete, data, split: As in `score`.
 
     Raises:
         PairError: As `compare` does.

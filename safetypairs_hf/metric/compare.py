@@ -55,10 +55,7 @@ def compare(
         a: The first guard's rows or file, as `score` takes them.
         b: The second guard's rows or file.
         common: Compare on the pairs that both hold, and count the others, instead of refusing different pair sets.
-        threshold: As in `score`.
-        incomplete: As in `score`.
-        data: As in `score`.
-        split: As in `score`.
+        threshold, incomplete, data, split: As in `score`.
 
     Returns:
         The figures of both guards and of their difference.

@@ -195,10 +195,7 @@ def prompt_stability(
     Args:
         prompts: The guard's rows or file under each prompt, by name, or in a list that is numbered from "1".
         common: As in `compare_many`.
-        threshold: As in `score`.
-        incomplete: As in `score`.
-        data: As in `score`.
-        split: As in `score`.
+        threshold, incomplete, data, split: As in `score`.
 
     Raises:
         PairError: As `compare_many` does.

@@ -129,12 +129,7 @@ def test_nothing_in_a_recipe_breaks_the_card(release: Manifest, nasty: str) -> N
     funnel = [{**stage, "rejected": {nasty: 3}} for stage in release.releases[-1]["funnel"]]
     evil = changed(
         release,
-        recipe=nasty,
-        recipe_hash=nasty,
-        code=nasty,
-        summary=nasty,
-        license=nasty,
-        attribution=nasty,
+        **dict.fromkeys(("recipe", "recipe_hash", "code", "summary", "license", "attribution"), nasty),
         judging={**judging, "judges": [judge]},
         funnel=funnel,
     )

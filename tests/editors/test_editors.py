@@ -14,7 +14,7 @@ import pytest
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.editors.base import Batch, PipelineEditor
+from safetypairs_hf.editors.base import PipelineEditor
 from safetypairs_hf.editors.catalogue import EDITORS, license_of
 from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
@@ -164,17 +164,13 @@ def test_an_editor_of_ones_own_is_its_fields_and_one_call(tmp_path: Path) -> Non
         LICENSE = "openrail"
         PIPELINE = "StableDiffusionInstructPix2PixPipeline"
 
+        steps: int = 1
         batch_size: int = 2
         name: str = "brighter"
 
         @property
         def _multiple(self) -> int:
             return 8
-
-        def _call(self, batch: Batch) -> Any:
-            return self.pipeline(
-                image=batch.images, prompt=batch.prompts, generator=batch.generators, num_inference_steps=1
-            )
 
     brighter = Brighter(str(tiny.instruct_pix2pix(tmp_path / "model")))
     images = pictures((64, 64), (97, 71), (64, 64), (64, 64))

@@ -41,20 +41,21 @@ ROOT = Path(__file__).parents[2]
 CONTROL = [{"pair_id": "a", "reference": reference, "score": 0.5} for reference in (1, 0)]
 
 
+TIES: dict[str, Any] = {
+    "better": "lower",
+    "interval": "tie_rate_ci",
+    "heading": "tied",
+    "faces": Face.TABLE | Face.REPORT | Face.HEADLINE,
+}
+
+
 @dataclass(frozen=True)
 class WithTies(PairScore):
     """What a figure takes that is added: its declaration, and a value from the function that computes it."""
 
     tie_rate: Annotated[
         float | None,
-        Figure(
-            "ties",
-            "share of pairs with two equal scores",
-            better="lower",
-            faces=Face.TABLE | Face.REPORT | Face.HEADLINE,
-            interval="tie_rate_ci",
-            heading="tied",
-        ),
+        Figure("ties", "share of pairs with two equal scores", **TIES),
     ] = None
     tie_rate_ci: tuple[float, float] | None = None
 

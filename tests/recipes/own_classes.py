@@ -14,20 +14,8 @@ from typing import Any
 
 import numpy as np
 
+import safetypairs_hf.recipes as sp
 from recipes.squares import Painter, RedJudge, SquareInstructor, Squares
-from safetypairs_hf.recipes import (
-    Answer,
-    Box,
-    Candidate,
-    Edited,
-    Instruction,
-    Judging,
-    Picture,
-    Recipe,
-    Reject,
-    Selection,
-    Verdict,
-)
 
 
 def twice(number: int) -> int:
@@ -40,10 +28,10 @@ class MySource:
         self.size = None
         self._squares = Squares(seed, None)
 
-    def take(self, start: int, stop: int) -> list[Candidate]:
+    def take(self, start: int, stop: int) -> list[sp.Candidate]:
         return self._squares.take(start, stop)
 
-    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+    def rejected_inputs(self) -> list[tuple[str, sp.Reject]]:
         return []
 
     def fingerprint(self) -> str:
@@ -56,7 +44,7 @@ class MyInstructor:
     def __init__(self, languages: set[str]) -> None:
         self.languages = languages
 
-    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+    def write(self, batch: Sequence[sp.Candidate]) -> list[sp.Answer]:
         return SquareInstructor().write(batch)
 
 
@@ -75,8 +63,8 @@ class MyEditor:
         return Painter()
 
     def edit(
-        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]:
+        self, images: Sequence[sp.Picture], instructions: Sequence[sp.Instruction], seeds: Sequence[int]
+    ) -> list[sp.Edited | sp.Reject]:
         return self.painter.edit(images, instructions, seeds)
 
 
@@ -86,22 +74,22 @@ class MyJudge:
         self._calls = 0
 
     def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
+        self, images: Sequence[sp.Picture], categories: Sequence[str], regions: Sequence[sp.Box | None]
+    ) -> list[sp.Verdict]:
         self._calls += 1
         if self._calls == int(os.environ.get("DIES_AT", "0")):
             os.kill(os.getpid(), signal.SIGKILL)
         return RedJudge().judge(images, categories, regions)
 
 
-def recipe(pairs: int = 18, seed: int = 0, client: bool = False) -> Recipe:
+def recipe(pairs: int = 18, seed: int = 0, client: bool = False) -> sp.Recipe:
     """The recipe. `client`: the editor has a public attribute that has no stable description."""
-    return Recipe(
+    return sp.Recipe(
         source=MySource(seed),
         instructor=MyInstructor({"de", "en", "fr"}),
         editor=MyEditor(twice, np.arange(6).reshape(2, 3), object() if client else None),
-        judging=Judging((MyJudge("my-judge"),)),
-        selection=Selection(),
+        judging=sp.Judging((MyJudge("my-judge"),)),
+        selection=sp.Selection(),
         pairs=pairs,
         license="CC0-1.0",
         attribution="Squares.",
