@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from safetypairs_hf.building.controls import JUDGED, MADE
 from safetypairs_hf.building.engines.base import Engine, Parts, decode, replay
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.selection import Draw
-from safetypairs_hf.core.records import Candidate, Control
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
 
 
@@ -66,11 +66,6 @@ def make_controls(
         for _ in engine.do(loaded, run, ControlJob(folder, pairs_of), todo):
             done += 1
             progress(folder, done, len(pairs_of))
-
-
-def read_controls(run: RunFolder, unit: int) -> Iterator[Control]:
-    """See `results.controls_of`."""
-    return run_reader.controls_of(run, unit)
 
 
 def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:

@@ -214,7 +214,7 @@ def _find(name: str) -> Path:
 
 
 def _names() -> list[str]:
-    return sorted(path.stem for path in folder("builders").glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.stem for path in folder("builders").glob("*.py"))
 
 
 def _function(module: types.ModuleType, path: Path) -> Callable[..., Recipe]:

@@ -10,7 +10,6 @@ import pytest
 from builds import SQUARES, make_run, tree
 
 from safetypairs_hf.building import run_reader
-from safetypairs_hf.building.control_stage import read_controls
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.errors import RecipeError
@@ -19,7 +18,7 @@ from safetypairs_hf.core.run_folder import RunFolder
 
 
 def controls_of(run: RunFolder) -> list[Control]:
-    return [control for unit in range(9) for control in read_controls(run, unit)]
+    return [control for unit in range(9) for control in run_reader.controls_of(run, unit)]
 
 
 def test_every_drawn_pair_has_its_controls(tmp_path: Path) -> None:

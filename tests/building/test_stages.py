@@ -13,9 +13,9 @@ from recipes.squares import Painter
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import build
-from safetypairs_hf.building.control_stage import read_controls
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.recipe import LoadedRecipe, load_recipe
+from safetypairs_hf.building.run_reader import controls_of
 from safetypairs_hf.building.stages import ByRound
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
@@ -50,7 +50,7 @@ def test_rows_and_controls_are_of_the_editor_that_made_the_pair(tmp_path: Path) 
     assert {pair.round for pair in pairs.values()} == {0, 1}
     for pair in pairs.values():
         assert pair.generator and pair.generator.editor == by_round[pair.round][0]
-    controls = [control for unit in range(9) for control in read_controls(run, unit)]
+    controls = [control for unit in range(9) for control in controls_of(run, unit)]
     assert {control.pair_id for control in controls} == {
         item.entrant.identity.pair_id for item in run_reader.selected(run)
     }
