@@ -5,7 +5,7 @@
 Peer: a local `evaluate.Metric` whose arithmetic is a numpy mean, called as its users call it,
 `compute(references=..., predictions=...)`, on Python lists and on numpy arrays; the faster of the two is taken. It
 gives plain accuracy and nothing else. Ours: `score()` with the pairing by id, every figure for the whole and for each
-of nine categories, and bootstrap intervals over groups; from an Arrow table in the order of a release (the two images
+of nine categories, and intervals that know groups; from an Arrow table in the order of a release (the two images
 of a pair side by side) and shuffled, from numpy columns, and with scores, which add ranking, AUROC and best threshold.
 Nothing is prepared outside the clock but the rows themselves. Times are the best of the repeats; the ratio is the
 peer's CPU time over ours, all threads together, in one process.

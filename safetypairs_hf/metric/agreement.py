@@ -9,7 +9,7 @@ import numpy as np
 
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
-from safetypairs_hf.metric.inference import bootstrap, group_sums
+from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
 from safetypairs_hf.metric.pairs import OUTCOMES
 from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, wrapped
@@ -26,7 +26,7 @@ class Agreement:
 
     Attributes:
         image_agreement: Share of images with the same verdict, where an abstention is a verdict of its own.
-        image_agreement_ci: Its 95% bootstrap interval over groups, or over pairs where no group was given.
+        image_agreement_ci: Its 95% interval, Wilson's on the effective size.
         image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None where both guards give one and the same
             verdict throughout.
         images: Counts of images, the first guard's verdicts by the second's.
@@ -124,7 +124,7 @@ def agreement(
         n_pairs=n,
         n_groups=None if one.group is None else len(sizes),
         image_agreement=int(same.sum()) / (2 * n),
-        image_agreement_ci=bootstrap(totals, 2 * sizes),
+        image_agreement_ci=share_interval(Moments.of(totals, 2 * sizes)),
         image_kappa=kappa(images),
         images={
             name: dict(zip(VERDICTS, row, strict=True)) for name, row in zip(VERDICTS, images.tolist(), strict=True)

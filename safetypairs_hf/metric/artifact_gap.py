@@ -18,7 +18,7 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ControlFigures, Gap
-from safetypairs_hf.metric.inference import bootstrap, group_sums
+from safetypairs_hf.metric.inference import Paired, difference_interval, group_sums
 from safetypairs_hf.metric.pairs import Pairs, pairs_of
 from safetypairs_hf.metric.rows import columns_of, images_of, to_array
 
@@ -72,15 +72,17 @@ def _gap(pairs: Pairs, rows: dict[str, Any], threshold: float, incomplete: str) 
     controls = pairs_of(rows, threshold=threshold, incomplete=incomplete)
     here, there, group = shared_pairs(pairs, controls, common=True, who="the controls")
     right, right_there = pairs.correct[here], controls.correct[there]
-    gain, n = right.astype(np.int64) - right_there, len(here)
-    totals, sizes = group_sums(group, gain)
+    n, both = len(here), int((right & right_there).sum())
+    of_pairs, of_controls = int(right.sum()), int(right_there.sum())
+    totals, sizes = group_sums(group, right.astype(np.int64) - right_there)
+    neither = n - of_pairs - of_controls + both
     return Gap(
         n_pairs=n,
         n_groups=None if group is None else len(sizes),
-        pair_accuracy=int(right.sum()) / n,
-        control_pair_accuracy=int(right_there.sum()) / n,
-        gap=int(gain.sum()) / n,
-        ci=bootstrap(totals, sizes),
+        pair_accuracy=of_pairs / n,
+        control_pair_accuracy=of_controls / n,
+        gap=(of_pairs - of_controls) / n,
+        ci=difference_interval(Paired(both, of_pairs - both, of_controls - both, neither, totals, sizes)),
         left_out=len(pairs.rows) - n,
         unmatched=len(controls.rows) - n,
     )

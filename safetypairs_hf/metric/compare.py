@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
-from safetypairs_hf.metric.inference import Z_95, bootstrap, group_sums, mcnemar_p
+from safetypairs_hf.metric.inference import Z_95, Paired, difference_interval, group_sums, sign_flip_p
 from safetypairs_hf.metric.pairs import pairs_of
 from safetypairs_hf.metric.score import signature
-from safetypairs_hf.metric.table_text import counted, figure_lines, pairs_in_groups, wrapped
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from safetypairs_hf.metric.table_text import FEW_GROUPS, counted, few_groups, figure_lines, pairs_in_groups, wrapped
 
 Z_POWER = 0.8416212335729143  # 80% point of the normal law
 
@@ -25,7 +22,7 @@ Z_POWER = 0.8416212335729143  # 80% point of the normal law
 class PairComparison(ComparisonFigures):
     """Guard A against guard B on the same pairs. `print` gives a table, `to_dict` plain Python values.
 
-    The interval of the difference is a 95% paired bootstrap over groups, or over pairs where no group was given.
+    The interval of the difference is Newcombe's, and the test is exact; both know groups (docs/evaluating.md).
 
     Attributes:
         signature: Two comparisons are comparable where their signatures are equal.
@@ -68,45 +65,41 @@ def compare(
     pairs_b = pairs_of(b, threshold=threshold, incomplete=incomplete)
     rows_a, rows_b, group = shared_pairs(pairs_a, pairs_b, common=common, who="the second")
     right_a, right_b = pairs_a.correct[rows_a], pairs_b.correct[rows_b]
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    n = len(rows_a)
+    both, n = int((right_a & right_b).sum()), len(rows_a)
+    of_a, of_b = int(right_a.sum()), int(right_b.sum())
     totals, sizes = group_sums(group, right_a.astype(np.int64) - right_b)
     return PairComparison(
         n_pairs=n,
         n_groups=None if group is None else len(sizes),
-        pair_accuracy_a=int(right_a.sum()) / n,
-        pair_accuracy_b=int(right_b.sum()) / n,
-        **difference_figures(only_a, only_b, totals, sizes),
+        pair_accuracy_a=of_a / n,
+        pair_accuracy_b=of_b / n,
+        **difference_figures(Paired(both, of_a - both, of_b - both, n - of_a - of_b + both, totals, sizes)),
         left_out_a=len(pairs_a.rows) - n,
         left_out_b=len(pairs_b.rows) - n,
         n_incomplete_a=pairs_a.n_incomplete,
         n_incomplete_b=pairs_b.n_incomplete,
-        signature=signature(n, threshold, (pairs_a, pairs_b), data=data, split=split),
+        signature=signature(n, threshold, (pairs_a, pairs_b), data=data, split=split, ci="newcombe"),
     )
 
 
-def difference_figures(only_a: int, only_b: int, totals: NDArray[np.int64], sizes: NDArray[np.int64]) -> dict[str, Any]:
-    """Compute the figures that `PairComparison` and `Contest` share, by name.
-
-    Args:
-        only_a: Pairs that only the first guard has right.
-        only_b: Pairs that only the second guard has right.
-        totals: (g,) for each group the pairs that the first guard has right less those that the second has right.
-        sizes: (g,) the pairs of each group.
-    """
-    n = int(sizes.sum())
+def difference_figures(paired: Paired) -> dict[str, Any]:
+    """Compute the figures that `PairComparison` and `Contest` share, by name."""
+    n, discordant = int(paired.sizes.sum()), paired.only_a + paired.only_b
+    # The variance of the sum of D_g under random signs, over that with each pair on its own.
+    effect = max(1.0, int(paired.totals @ paired.totals) / discordant) if discordant else 1.0
     return {
-        "difference": (only_a - only_b) / n,
-        "difference_ci": bootstrap(totals, sizes),
-        "only_a_correct": only_a,
-        "only_b_correct": only_b,
-        "mcnemar_p": mcnemar_p(only_a, only_b),
-        "minimum_detectable_difference": minimum_detectable_difference(only_a + only_b, n),
+        "difference": (paired.only_a - paired.only_b) / n,
+        "difference_ci": difference_interval(paired),
+        "only_a_correct": paired.only_a,
+        "only_b_correct": paired.only_b,
+        "p_value": sign_flip_p(paired.totals),
+        "design_effect": effect,
+        "minimum_detectable_difference": minimum_detectable_difference(discordant, n, effect),
     }
 
 
-def minimum_detectable_difference(discordant: int, n: int) -> float | None:
-    """Return the smallest difference of two paired shares that a two-sided 5% McNemar test finds with power 80%.
+def minimum_detectable_difference(discordant: int, n: int, design_effect: float = 1.0) -> float | None:
+    """Return the smallest difference of two paired shares that a two-sided 5% test finds with power 80%.
 
     Connor (1987), Biometrics 43, gives n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for a difference x at a share d
     of discordant pairs. This is that equation solved for x. A difference cannot exceed d, so where x would, the result
@@ -115,12 +108,13 @@ def minimum_detectable_difference(discordant: int, n: int) -> float | None:
     Args:
         discordant: Pairs that only one of the two guards has right.
         n: All pairs.
+        design_effect: How many pairs say as much as one would on its own, 1 or more.
     """
-    if n < Z_95**2 - Z_POWER**2:
+    size, share = n / design_effect, discordant / n
+    if size < Z_95**2 - Z_POWER**2:
         return None
-    share = discordant / n
-    root = Z_POWER * math.sqrt(n + Z_POWER**2 - Z_95**2)
-    difference = math.sqrt(share) * (math.sqrt(n) * Z_95 + root) / (n + Z_POWER**2)
+    root = Z_POWER * math.sqrt(size + Z_POWER**2 - Z_95**2)
+    difference = math.sqrt(share) * (math.sqrt(size) * Z_95 + root) / (size + Z_POWER**2)
     return difference if discordant and difference <= share else None
 
 
@@ -137,4 +131,6 @@ def comparison_table(comparison: PairComparison) -> str:
             lines.append(f"{counted(left_out, 'pair')} of {name} left out, not in the other")
         if incomplete:
             lines.append(f"{counted(incomplete, 'incomplete pair')} of {name} left out")
+    if c.n_groups is not None and c.n_groups < FEW_GROUPS:
+        lines.append(few_groups(c.n_groups))
     return "\n".join([*lines, "", *wrapped(c.signature)])

@@ -14,7 +14,7 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import Aligned, align
 from safetypairs_hf.metric.compare import difference_figures
 from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
-from safetypairs_hf.metric.inference import group_sums
+from safetypairs_hf.metric.inference import Paired, group_sums
 from safetypairs_hf.metric.score import figures_of, signature
 from safetypairs_hf.metric.table_text import Columns, counted, pairs_in_groups, wrapped
 
@@ -129,7 +129,7 @@ def compare_many(
         rows = [part for part in np.split(by_code, np.cumsum(sizes)[:-1]) if len(part)]
         names = [aligned.pairs[0].categories[code] for code in np.flatnonzero(sizes)]
         parts = dict(zip(names, _standings(aligned, correct, order, rows), strict=True))
-    told = {"data": data, "split": split, "compared": len(correct), "adjusted": "holm"}
+    told = {"data": data, "split": split, "compared": len(correct), "adjusted": "holm", "ci": "newcombe"}
     return ManyComparison(
         **vars(whole),
         per_category=parts,
@@ -166,7 +166,7 @@ def _standings(
             figures = pool.map(lambda one, rows=rows: figures_of(one, rows), pairs)
             bouts.append(_bouts(names, correct[order][:, at], group, pool))
             guards.append(dict(zip(names, figures, strict=True)))
-    adjusted = iter(holm([bout["mcnemar_p"] for part in bouts for bout in part]))
+    adjusted = iter(holm([bout["p_value"] for part in bouts for bout in part]))
     best = names[0]
     return [
         Standing(
@@ -193,9 +193,11 @@ def _bouts(
 
     def bout(two: tuple[int, int]) -> dict[str, Any]:
         a, b = two
-        only_a, only_b = int(both[a, a] - both[a, b]), int(both[b, b] - both[a, b])
-        totals = sums[a][0] - sums[b][0]
-        return {"a": names[a], "b": names[b], **difference_figures(only_a, only_b, totals, sizes)}
+        of_both, of_a, of_b = int(both[a, b]), int(both[a, a]), int(both[b, b])
+        paired = Paired(
+            of_both, of_a - of_both, of_b - of_both, n - of_a - of_b + of_both, sums[a][0] - sums[b][0], sizes
+        )
+        return {"a": names[a], "b": names[b], **difference_figures(paired)}
 
     return list(pool.map(bout, combinations(range(len(names)), 2)))
 
@@ -204,7 +206,7 @@ def many_table(many: ManyComparison) -> str:
     """Return the table of many guards, best first, then of their contests; then the same for each category."""
     pairs = pairs_in_groups(many.n_pairs, many.n_groups)
     lines = [f"{counted(len(many.guards), 'guard')} on the same {pairs}", ""]
-    lines += _standing_lines(many, "p by McNemar's exact test, two-sided; Holm: adjusted for all of these")
+    lines += _standing_lines(many, "p: exact, two-sided; Holm: adjusted for all of these")
     for name, standing in many.per_category.items():
         lines += ["", f"{_middle_cut(name, 56)}, {counted(standing.n_pairs, 'pair')}", ""]
         lines += _standing_lines(standing, "Holm: adjusted for those of all categories together")

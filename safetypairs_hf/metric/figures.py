@@ -49,6 +49,9 @@ class Face(Flag):
     HEADLINE = auto()  # the Markdown table for a paper, and harnesses that list every figure by itself
 
 
+ALL = Face.TABLE | Face.CATEGORIES | Face.GUARDS | Face.REPORT | Face.HEADLINE
+
+
 class Figure(NamedTuple):
     """What is known of a figure apart from its value.
 
@@ -59,6 +62,7 @@ class Figure(NamedTuple):
         better: Whether a higher or a lower value is better, or neither.
         faces: The places that show it.
         interval: The field that holds its 95% interval.
+        interval_faces: The places that show the interval too.
         part_of: The figure below which tables list it, indented.
         heading: The column heading in reports; `label` by default.
         short: The column heading in printed tables; `heading` by default.
@@ -76,6 +80,7 @@ class Figure(NamedTuple):
     better: Literal["higher", "lower", "none"] = "none"
     faces: Face = Face.TABLE | Face.REPORT
     interval: str | None = None
+    interval_faces: Face = Face.TABLE
     part_of: str | None = None
     heading: str = ""
     short: str = ""
@@ -105,7 +110,10 @@ def _declared(kind: type) -> tuple[Figure, ...]:
 
 
 def shown_in(face: Face, record: Any) -> tuple[Figure, ...]:
-    """The figures of a record or of its class that a face shows; the parts of a figure follow it."""
+    """The figures of a record or of its class that a face shows, with the intervals that it shows.
+
+    The parts of a figure follow it.
+    """
     declared = figures_in(record)
     ordered = [
         part
@@ -113,7 +121,11 @@ def shown_in(face: Face, record: Any) -> tuple[Figure, ...]:
         if whole.part_of is None
         for part in (whole, *(figure for figure in declared if figure.part_of == whole.name))
     ]
-    return tuple(figure for figure in ordered if face in figure.faces)
+    return tuple(
+        figure if face in figure.interval_faces else figure._replace(interval=None)
+        for figure in ordered
+        if face in figure.faces
+    )
 
 
 def plain(record: Any) -> dict[str, Any]:
@@ -139,6 +151,15 @@ class Figures:
     n_groups: Annotated[
         int | None, Figure("groups", "groups of these pairs; null without groups", COUNT, faces=Face.NONE)
     ]
+    design_effect: Annotated[
+        float,
+        Figure(
+            "design effect",
+            "how many times more pairs the interval of pair accuracy takes than if pairs of a group were independent",
+            NUMBER,
+            faces=Face.NONE,
+        ),
+    ]
     pair_accuracy: Annotated[
         float,
         Figure(
@@ -147,6 +168,7 @@ class Figures:
             better="higher",
             faces=Face.TABLE | Face.CATEGORIES | Face.GUARDS | Face.REPORT | Face.HEADLINE,
             interval="pair_accuracy_ci",
+            interval_faces=ALL,
             short="pair acc",
             task="pair_accuracy",
         ),
@@ -170,8 +192,10 @@ class Figures:
             "share of images judged right",
             better="higher",
             faces=Face.TABLE | Face.REPORT | Face.HEADLINE,
+            interval="image_accuracy_ci",
         ),
     ]
+    image_accuracy_ci: tuple[float, float]
     unsafe_recall: Annotated[
         float,
         Figure(
@@ -180,8 +204,10 @@ class Figures:
             better="higher",
             part_of="image_accuracy",
             task="unsafe_members",
+            interval="unsafe_recall_ci",
         ),
     ]
+    unsafe_recall_ci: tuple[float, float]
     safe_specificity: Annotated[
         float,
         Figure(
@@ -190,8 +216,10 @@ class Figures:
             better="higher",
             part_of="image_accuracy",
             task="safe_members",
+            interval="safe_specificity_ci",
         ),
     ]
+    safe_specificity_ci: tuple[float, float]
     abstention_rate: Annotated[
         float, Figure("abstentions", "share of images without a verdict", better="lower", faces=Face.NONE)
     ]
@@ -206,8 +234,10 @@ class Figures:
             heading="over-blocking",
             short="over",
             note="both images called unsafe",
+            interval="both_unsafe_rate_ci",
         ),
     ]
+    both_unsafe_rate_ci: tuple[float, float]
     both_safe_rate: Annotated[
         float,
         Figure(
@@ -217,8 +247,10 @@ class Figures:
             faces=Face.TABLE | Face.CATEGORIES | Face.GUARDS | Face.REPORT | Face.HEADLINE,
             part_of="pair_accuracy",
             note="both images called safe",
+            interval="both_safe_rate_ci",
         ),
     ]
+    both_safe_rate_ci: tuple[float, float]
     inverted_rate: Annotated[
         float,
         Figure(
@@ -228,8 +260,10 @@ class Figures:
             faces=Face.TABLE | Face.REPORT | Face.HEADLINE,
             part_of="pair_accuracy",
             note="both verdicts wrong",
+            interval="inverted_rate_ci",
         ),
     ]
+    inverted_rate_ci: tuple[float, float]
     abstained_rate: Annotated[
         float,
         Figure(
@@ -240,8 +274,10 @@ class Figures:
             part_of="pair_accuracy",
             short="abst",
             note="{abstention_rate} of the images",
+            interval="abstained_rate_ci",
         ),
     ]
+    abstained_rate_ci: tuple[float, float]
     relative_consistency: Annotated[
         float,
         Figure(
@@ -313,15 +349,17 @@ class GuardFigures(Figures):
             "unweighted mean of the categories' pair accuracy; null without categories",
             better="higher",
             faces=Face.TABLE,
+            interval="macro_pair_accuracy_ci",
         ),
     ]
+    macro_pair_accuracy_ci: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
 class Gap:
     """Pair accuracy on pairs less that on a control of the same pairs, in [-1, 1].
 
-    `ci`: 95% paired bootstrap over groups (over pairs where no group was given; `n_groups` is then None).
+    `ci`: its 95% interval, Newcombe's on the effective size. `n_groups` is None where no group was given.
     """
 
     n_pairs: Annotated[int, Figure("pairs", "pairs with such a control", PAIRS)]
@@ -392,7 +430,7 @@ class ControlFigures:
         return {**found, "null_edit_unsafe_rate": self.null_edit_unsafe_rate, "n_null_edits": self.n_null_edits}
 
 
-# These five are figures of a comparison of two guards and of each contest of many.
+# These six are figures of a comparison of two guards and of each contest of many.
 Difference = Annotated[
     float,
     Figure(
@@ -401,6 +439,7 @@ Difference = Annotated[
         DIFFERENCE,
         faces=Face.TABLE | Face.GUARDS,
         interval="difference_ci",
+        interval_faces=ALL,
         short="difference",
     ),
 ]
@@ -412,11 +451,12 @@ OnlyB = Annotated[
     int,
     Figure("only B", "pairs that only the second guard has right", PAIRS, faces=Face.GUARDS, short="only 2nd"),
 ]
-McNemar = Annotated[
+PValue = Annotated[
     float,
     Figure(
-        "McNemar p",
-        "p value of McNemar's test that the two are right equally often, exact and two-sided",
+        "p value",
+        "p value of the test that the two are right equally often: exact, two-sided, by flipping the signs of groups' "
+        "differences; McNemar's where each pair is its own group",
         P_VALUE,
         faces=Face.TABLE | Face.GUARDS,
         short="p",
@@ -427,11 +467,23 @@ Detectable = Annotated[
     float | None,
     Figure(
         "detectable difference",
-        "the smallest difference that a two-sided test at 5% finds with power 80%, at the observed discordance; "
+        "the smallest difference that a two-sided test at 5% finds with power 80%, at the observed discordance and "
+        "likeness within groups; "
         "null where too few pairs are discordant",
         faces=Face.TABLE,
         note="at 5% two-sided, power 80%",
         absent="too few pairs on which A and B differ",
+    ),
+]
+
+
+Effect = Annotated[
+    float,
+    Figure(
+        "design effect",
+        "how many times more pairs it takes to see the difference than if pairs of a group were independent",
+        NUMBER,
+        faces=Face.NONE,
     ),
 ]
 
@@ -466,7 +518,8 @@ class ComparisonFigures:
     difference_ci: tuple[float, float]
     only_a_correct: OnlyA
     only_b_correct: OnlyB
-    mcnemar_p: McNemar
+    p_value: PValue
+    design_effect: Effect
     minimum_detectable_difference: Detectable
     left_out_a: Annotated[
         int, Figure("left out of A", "pairs of the first guard that the second lacks", PAIRS, faces=Face.NONE)
@@ -499,12 +552,13 @@ class Contest:
     difference_ci: tuple[float, float]
     only_a_correct: OnlyA
     only_b_correct: OnlyB
-    mcnemar_p: McNemar
+    p_value: PValue
+    design_effect: Effect
     holm_p: Annotated[
         float,
         Figure(
             "Holm p",
-            "`mcnemar_p` adjusted for all contests that were adjusted together (Holm 1979), at most 1",
+            "`p_value` adjusted for all contests that were adjusted together (Holm 1979), at most 1",
             P_VALUE,
             faces=Face.GUARDS,
             short="Holm",

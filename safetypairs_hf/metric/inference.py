@@ -1,13 +1,15 @@
-"""Inference on counts and scores: intervals of shares, exact tests, and the ranking of scores.
+"""Inference on counts and scores: intervals and tests that know groups, and the ranking of scores.
 
-Nothing here knows of rows or guards. First come the intervals (Wilson, bootstrap over groups), then the figures of
-scores that need no threshold, then the exact laws behind relative consistency and McNemar's test.
+Nothing here knows of rows or guards. First come sums over groups and the intervals of shares and of differences, then
+the exact tests, then the figures of scores that need no threshold, then the law behind relative consistency. What
+enters an interval or a test is whole numbers, so the order of pairs and of groups changes no bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,29 +19,12 @@ if TYPE_CHECKING:
 
     Ratio = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-RESAMPLES = 2000
-SEED = 0
+Interval = tuple[float, float]
+
 Z_95 = 1.959963984540054  # two-sided 5% point of the normal law
-CELLS = 2_000_000  # drawn counts held at once, so that memory does not grow with the number of groups
 # The two lowest bits of a score that `rank` sorts.
 UNSAFE = np.uint64(1)
 ORDERED = np.uint64(2)
-
-
-def share_interval(group: NDArray[np.int64] | None, hit: NDArray[np.bool_]) -> tuple[int | None, tuple[float, float]]:
-    """Return the number of groups and the 95% interval of a share of pairs.
-
-    Args:
-        group: (n,) the number of each pair's group, never falling; None where each pair is its own group.
-        hit: (n,) whether a pair counts; n is at least 1.
-
-    Returns:
-        None and Wilson's interval without groups; else the number of groups and a bootstrap interval over them.
-    """
-    if group is None:
-        return None, wilson(int(hit.sum()), len(hit))
-    totals, sizes = group_sums(group, hit)
-    return len(sizes), bootstrap(totals, sizes)
 
 
 def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -59,45 +44,328 @@ def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[ND
     return np.diff(before, append=int(value.sum())), np.diff(starts, append=len(group))
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95% score interval for a share (Wilson 1927), within [0, 1]; `n` is at least 1."""
-    share, z2 = successes / n, Z_95 * Z_95
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At the ends the interval touches 0 or 1 exactly; rounding would miss by a hair.
-    return (0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+class Moments(NamedTuple):
+    """What an interval needs of the groups of a share: whole numbers.
+
+    Attributes:
+        units: Pairs, or images where the share is of images.
+        groups: Groups of these.
+        hits: Units that count.
+        size_squares: The sum over groups of the squared size.
+        size_hits: The sum over groups of size times hits.
+        hit_squares: The sum over groups of the squared hits.
+    """
+
+    units: int
+    groups: int
+    hits: int
+    size_squares: int
+    size_hits: int
+    hit_squares: int
+
+    @classmethod
+    def of(cls, hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> Moments:
+        """Return the moments of (g,) hits in groups of (g,) units."""
+        squares = (int(sizes @ sizes), int(sizes @ hits), int(hits @ hits))
+        return cls(int(sizes.sum()), len(sizes), int(hits.sum()), *squares)
 
 
-def bootstrap(totals: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the 95% percentile interval of sum(totals) / sum(sizes) when groups are drawn anew (Efron 1979).
+class Clusters(NamedTuple):
+    """Pairs counted by outcome, with what ties the pairs of a group: the moments of any share are read from it.
 
-    Groups with the same total and size are one type, and how often each type comes in a resample of g groups is one
-    multinomial draw. That is the same law as drawing groups one by one, but it does not depend on the groups' names and
-    order, and its cost depends on the number of types alone.
+    Attributes:
+        groups: How many groups there are.
+        counts: (k,) pairs with each of k outcomes.
+        products: (k, k) the sum over groups of the number of pairs with the one outcome times that with the other.
+    """
+
+    groups: int
+    counts: NDArray[np.int64]
+    products: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, outcome: NDArray[Any], kinds: int, group: NDArray[np.int64] | None) -> Clusters:
+        """Count (n,) outcomes below `kinds` in groups, numbered as in `group_sums`."""
+        if group is None:
+            counts = np.bincount(outcome, minlength=kinds)
+            return cls(len(outcome), counts, np.diag(counts))
+        numbers = np.cumsum(np.diff(group, prepend=group[0]) != 0)
+        groups = int(numbers[-1]) + 1
+        table = np.bincount(numbers * kinds + outcome, minlength=groups * kinds).reshape(groups, kinds)
+        # Floats are what matrices multiply quickest in, and whole numbers below 2^53 are exact in them.
+        floats = table.astype(np.float64)
+        return cls(groups, table.sum(axis=0), np.rint(floats.T @ floats).astype(np.int64))
+
+    def moments(self, weights: NDArray[np.int64], units: int = 1) -> Moments:
+        """Return the moments of a share.
+
+        Args:
+            weights: (k,) how many units of a pair with each outcome are hits.
+            units: How many units a pair is: 1, or 2 where the share is of images.
+        """
+        by_size = self.products.sum(axis=0)
+        return Moments(
+            units=units * int(self.counts.sum()),
+            groups=self.groups,
+            hits=int(weights @ self.counts),
+            size_squares=units * units * int(by_size.sum()),
+            size_hits=units * int(weights @ by_size),
+            hit_squares=int(weights @ self.products @ weights),
+        )
+
+
+def design_effect(moments: Moments) -> float:
+    """Return how many times more units it takes than if they were independent; at least 1.
+
+    The variance between groups is taken on the data plus half a group that is all hit and half a group that is all
+    missed, so that a share of 0 or 1 claims no certainty. One group tells nothing of it: there it is the typical size
+    of a group, sum(m^2) / n, as if a group were one unit (Kish 1965).
+    """
+    n, groups = moments.units, moments.groups
+    if groups == n:
+        return 1.0
+    size = moments.size_squares / n
+    if groups == 1:
+        return size
+    padded = n + size
+    share = (moments.hits + size / 2) / padded
+    squares = moments.hit_squares - 2 * share * moments.size_hits + share**2 * moments.size_squares
+    squares += ((size - share * size) ** 2 + (share * size) ** 2) / 2
+    return max(1.0, (groups + 1) / groups * (squares / padded) / (share * (1 - share)))
+
+
+def share_interval(moments: Moments) -> Interval:
+    """Return the 95% interval of a share: Wilson's on the effective size.
+
+    The effective size is the number of units over the design effect, times what few groups cost (Korn and Graubard
+    1998, Survey Methodology 24; Dean and Pagano 2015, Biostatistics 16). With groups of one unit
+    it is plain Wilson.
+    """
+    n = moments.units
+    return wilson(moments.hits / n, n / design_effect(moments) * _few_groups(n, moments.groups))
+
+
+def wilson(share: float, size: float) -> Interval:
+    """Return Wilson's 95% score interval (Wilson 1927) of a share, within [0, 1].
 
     Args:
-        totals: (g,) the sum of each group, integers.
-        sizes: (g,) the size of each group, integers above 0.
+        share: In [0, 1].
+        size: Independent units, above 0; it need not be a whole number.
+
+    Returns:
+        Its ends. The lower is exactly 0 where the share is 0, the upper exactly 1 where it is 1.
     """
-    lowest = int(totals.min())
-    width = int(totals.max()) - lowest + 1
-    kinds = sizes * width + (totals - lowest)
-    if kinds.max() < 8 * len(kinds) + 1024:  # counting is quicker than sorting where the kinds are few
-        counts = np.bincount(kinds)
-        types = np.flatnonzero(counts)
-        groups = counts[types]
-    else:
-        types, groups = np.unique(kinds, return_counts=True)
-    type_sizes, type_totals = types // width, types % width + lowest
-    generator = np.random.default_rng(SEED)
-    figures = np.empty(RESAMPLES)
-    step = max(1, CELLS // len(types))
-    for start in range(0, RESAMPLES, step):
-        stop = min(start + step, RESAMPLES)
-        drawn = generator.multinomial(len(sizes), groups / len(sizes), size=stop - start)
-        figures[start:stop] = (drawn @ type_totals) / (drawn @ type_sizes)
-    low, high = np.quantile(figures, (0.025, 0.975))
-    return (float(low), float(high))
+    z2 = Z_95 * Z_95
+    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = Z_95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return (0.0 if share == 0 else low, 1.0 if share == 1 else high)
+
+
+def mean_interval(shares: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Return the 95% interval of the mean of independent shares from theirs (MOVER: Zou and Donner 2008)."""
+    k = len(shares)
+    below, above = (
+        math.sqrt(math.fsum((share - ends[side]) ** 2 for share, ends in zip(shares, intervals, strict=True))) / k
+        for side in (0, 1)
+    )
+    mean = math.fsum(shares) / k
+    return max(0.0, mean - below), min(1.0, mean + above)
+
+
+def _few_groups(units: int, groups: int) -> float:
+    """Return (t of n - 1 degrees of freedom / t of g - 1)^2: what it costs to estimate a design effect from g groups.
+
+    1 where each unit is its own group, and where there is one group, whose design effect is not estimated.
+    """
+    return 1.0 if groups in (1, units) else (t_95(units - 1) / t_95(groups - 1)) ** 2
+
+
+class Paired(NamedTuple):
+    """Two guards on the same pairs.
+
+    Attributes:
+        both: Pairs that both have right.
+        only_a: Pairs that only the first has right.
+        only_b: Pairs that only the second has right.
+        neither: Pairs that neither has right.
+        totals: (g,) for each group the pairs that the first has right less those that the second has right.
+        sizes: (g,) the pairs of each group.
+    """
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    totals: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+
+def difference_interval(paired: Paired) -> Interval:
+    """Return the 95% interval of the first guard's share less the second's, within [-1, 1].
+
+    It is Newcombe's hybrid score interval for paired shares (1998, Statistics in Medicine 17, method 10, with the
+    continuity correction of phi), on the effective number of pairs. It is never of zero width.
+    """
+    n = paired.both + paired.only_a + paired.only_b + paired.neither
+    size = _paired_size(paired, n)
+    a, b, c, d = (size / n * count for count in (paired.both, paired.only_a, paired.only_b, paired.neither))
+    p_a, p_b = (paired.both + paired.only_a) / n, (paired.both + paired.only_b) / n
+    (low_a, high_a), (low_b, high_b) = wilson(p_a, size), wilson(p_b, size)
+    cross, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
+    if cross > 0:
+        cross = max(cross - size / 2, 0.0)
+    phi = cross / math.sqrt(margins) if margins > 0 else 0.0
+    gap = (paired.only_a - paired.only_b) / n
+    below = _hybrid(p_a - low_a, high_b - p_b, phi)
+    above = _hybrid(high_a - p_a, p_b - low_b, phi)
+    return max(-1.0, gap - below), min(1.0, gap + above)
+
+
+def _paired_size(paired: Paired, n: int) -> float:
+    """Return the effective number of pairs for a difference, from its variances with groups and without."""
+    groups = len(paired.sizes)
+    if groups == n:
+        return float(n)
+    gains, discordant = paired.only_a - paired.only_b, paired.only_a + paired.only_b
+    simple = discordant - gains * gains / n
+    size_squares = int(paired.sizes @ paired.sizes)
+    if groups == 1 or simple <= 0:
+        return n / (size_squares / n) * _few_groups(n, groups)
+    gap = gains / n
+    squares = int(paired.totals @ paired.totals) - 2 * gap * int(paired.totals @ paired.sizes) + gap**2 * size_squares
+    return n / max(1.0, groups / (groups - 1) * squares / simple) * _few_groups(n, groups)
+
+
+def _hybrid(one: float, other: float, phi: float) -> float:
+    return math.sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
+
+
+def sign_flip_p(totals: NDArray[np.int64]) -> float:
+    """Return the exact two-sided p of the sign-flip test that two guards are right equally often.
+
+    P(|sum s_g D_g| >= |sum D_g|), where each s_g is +1 or -1 with probability 1/2. With groups of one pair it is
+    McNemar's exact test (McNemar 1947). Fewer than 6 groups that differ never reach 0.05.
+
+    The law of the sum is that of binomials scaled by the distinct |D_g|. It is read from its characteristic function,
+    after an exponential tilt that moves its mean to the observed sum: so p has about 12 correct digits however small
+    it is, at any number of groups.
+
+    Args:
+        totals: (g,) the difference D_g of each group, whole numbers.
+    """
+    observed = abs(int(totals.sum()))
+    if not observed:
+        return 1.0
+    by_size = np.bincount(np.abs(totals))
+    values = np.flatnonzero(by_size[1:]) + 1
+    counts = by_size[values]
+    step = math.gcd(*values.tolist())
+    values, observed = values // step, observed // step
+    if len(values) == 1:
+        groups = int(counts[0])
+        return mcnemar_p((groups + observed) // 2, (groups - observed) // 2)
+    total = int(values @ counts)
+    if observed == total:
+        return min(1.0, 2.0 ** (1 - int(counts.sum())))
+    tilt = _tilt(values, counts, observed)
+    # The sum is 2 T - total, where T adds up the |D_g| whose sign is +.
+    plus = 1 / (1 + np.exp(-2 * tilt * values))
+    mean, least = float(values * counts @ plus), (observed + total + 1) // 2
+    # Nine standard deviations of the widest law to either side: what is further out is below 1e-17 (Hoeffding 1963).
+    reach = math.ceil(9 * math.sqrt(float(values**2 @ counts)) / 2) + 1
+    length = 1 << (2 * min(reach, total) + 1).bit_length()
+    start = round(mean) - length // 2
+    law = _signed_sum(values, counts, plus, start, length)
+    at = start + np.arange(length)
+    tail = (at >= least) & (at <= total)
+    log_scale = float(counts @ _log_cosh(tilt * values)) - tilt * observed
+    found = float((law[tail] * np.exp(-tilt * (2.0 * at[tail] - total - observed))).sum())
+    return min(1.0, 2 * found * math.exp(log_scale))
+
+
+def _tilt(values: NDArray[np.int64], counts: NDArray[np.int64], mean: int) -> float:
+    """Return the tilt t under which the sum of signed values has this mean: sum v tanh(t v) = mean, by bisection."""
+    low, high = 0.0, 1.0
+    while float(values * counts @ np.tanh(high * values)) < mean and high < 64:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if float(values * counts @ np.tanh(middle * values)) < mean:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _signed_sum(
+    values: NDArray[np.int64], counts: NDArray[np.int64], plus: NDArray[np.float64], start: int, length: int
+) -> NDArray[np.float64]:
+    """Return P(T = start + i) for i below `length`: T sums values times binomials of `counts` trials at `plus`."""
+    angles = 2 * math.pi / length * np.arange(length // 2 + 1)
+    log_size, phase = np.zeros_like(angles), -angles * start
+    for value, count, share in zip(values.tolist(), counts.tolist(), plus.tolist(), strict=True):
+        turn = angles * value
+        log_size += count / 2 * np.log1p(np.maximum(-4 * share * (1 - share) * np.sin(turn / 2) ** 2, -1 + 1e-300))
+        phase += count * np.arctan2(share * np.sin(turn), 1 - share + share * np.cos(turn))
+    law: NDArray[np.float64] = np.fft.irfft(np.exp(log_size) * np.exp(-1j * phase), length)
+    return law.clip(0)
+
+
+def _log_cosh(x: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(x + np.log1p(np.exp(-2 * x)) - math.log(2))
+
+
+@lru_cache(maxsize=4096)
+def t_95(freedom: int) -> float:
+    """Return the 97.5% point of Student's t with `freedom` degrees of freedom, 1 or more: 12.7 at 1, 1.96 in the limit.
+
+    Newton's method on the survival function, from the expansion of Fisher and Cornish (Abramowitz and Stegun 26.7.5).
+    """
+    if freedom == 1:
+        return math.tan(0.475 * math.pi)
+    if freedom == 2:
+        return 0.95 * math.sqrt(2 / (1 - 0.95**2))
+    z, v = Z_95, float(freedom)
+    t = z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+    if freedom > 10_000:  # what the expansion leaves out is below 1e-12
+        return t
+    log_constant = math.lgamma((v + 1) / 2) - math.lgamma(v / 2) - 0.5 * math.log(v * math.pi)
+    for _ in range(20):
+        tail = 0.5 * _incomplete_beta(v / 2, 0.5, v / (v + t * t))
+        density = math.exp(log_constant - (v + 1) / 2 * math.log1p(t * t / v))
+        step = (tail - 0.025) / density
+        t += step
+        if abs(step) < 1e-14 * t:
+            break
+    return t
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function I_x(a, b), by Lentz's continued fraction (DLMF 8.17.22)."""
+    if x <= 0.0:
+        return 0.0
+    if x >= 1.0:
+        return 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1.0 - _incomplete_beta(b, a, 1 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    tiny = 1e-300
+    c, d = 1.0, 1.0 - (a + b) * x / (a + 1)
+    d = 1.0 / (d if abs(d) > tiny else tiny)
+    fraction = d
+    for m in range(1, 10_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1.0 + term * d
+            d = 1.0 / (d if abs(d) > tiny else tiny)
+            c = 1.0 + term / c
+            c = c if abs(c) > tiny else tiny
+            fraction *= c * d
+        if abs(c * d - 1.0) < 4e-16:
+            break
+    return math.exp(log_front) * fraction / a
 
 
 class Ranking(NamedTuple):

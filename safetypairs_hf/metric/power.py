@@ -64,8 +64,10 @@ class PowerTable:
         return "\n".join(lines)
 
 
-def pairs_needed(difference: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Return how many pairs a two-sided McNemar test needs to find `difference` with probability `power`.
+def pairs_needed(
+    difference: float, discordance: float, alpha: float = 0.05, power: float = 0.8, design_effect: float = 1.0
+) -> int:
+    """Return how many pairs the two-sided test of `compare` needs to find `difference` with probability `power`.
 
     Connor (1987), Biometrics 43: n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2, rounded up. The formula is for the test
     without a continuity correction: where few pairs are discordant, the exact test of `compare` needs some more.
@@ -75,16 +77,19 @@ def pairs_needed(difference: float, discordance: float, alpha: float = 0.05, pow
         discordance: The share of pairs on which only one of the two is right, in (0, 1].
         alpha: The level of the test, in (0, 1).
         power: In (0, 1).
+        design_effect: How many pairs of a group say as much as one pair on its own, 1 or more, as `compare` gives it.
 
     Raises:
         PairError: A number is outside its range.
     """
     _in_range("discordance", discordance, 1.0)
     _in_range("difference", difference, discordance)
+    if not design_effect >= 1:
+        raise PairError(f"design_effect={design_effect!r}: it is 1 or more")
     z_alpha, z_power = _points(alpha, power)
     root = z_alpha * math.sqrt(discordance) + z_power * math.sqrt(discordance - difference**2)
     # What is a whole number but for rounding is not rounded up to the next.
-    return max(1, math.ceil(max(root, 0.0) ** 2 / difference**2 - 1e-9))
+    return max(1, math.ceil(design_effect * max(root, 0.0) ** 2 / difference**2 - 1e-9))
 
 
 def power_at(n_pairs: int, difference: float, discordance: float, alpha: float = 0.05) -> float:
@@ -145,8 +150,9 @@ def _observed(seen: PairComparison, alpha: float, power: float) -> list[str]:
     if not share:
         return [*lines, "They are right on the same pairs, so there is no difference to plan for."]
     if seen.difference:
-        needed = pairs_needed(abs(seen.difference), share, alpha, power)
-        lines.append(f"If that difference is the true one, it takes {needed:,} pairs to see it.")
+        needed = pairs_needed(abs(seen.difference), share, alpha, power, seen.design_effect)
+        alike = "" if seen.n_groups is None else ", in groups like these,"
+        lines.append(f"If that difference is the true one, it takes {needed:,} pairs{alike} to see it.")
     smallest = seen.minimum_detectable_difference
     told = "none" if smallest is None else f"{smallest:.4g}"
     return [*lines, f"Smallest difference that these {seen.n_pairs:,} pairs show at 5%, power 80%: {told}"]

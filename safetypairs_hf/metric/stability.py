@@ -11,7 +11,7 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
-from safetypairs_hf.metric.inference import share_interval
+from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
 from safetypairs_hf.metric.pairs import outcomes_of, pairs_of
 from safetypairs_hf.metric.score import scored, signature
 from safetypairs_hf.metric.table_text import counted, shortened, wrapped
@@ -209,9 +209,9 @@ def prompt_stability(
     correct, outcome = (unsafe == 1) & (safe == 0), outcomes_of(unsafe, safe)
     n, group = correct.shape[1], aligned.pairs[0].group
     every, some = correct.all(axis=0), correct.any(axis=0)
-    n_groups, every_ci = share_interval(group, every)
     shares = [int(right.sum()) / n for right in correct]
-    intervals = [share_interval(group, right)[1] for right in correct]
+    every_ci, *intervals = (share_interval(Moments.of(*group_sums(group, right))) for right in (every, *correct))
+    n_groups = None if group is None else len(group_sums(group, every)[1])
     return PromptStability(
         n_pairs=n,
         n_groups=n_groups,

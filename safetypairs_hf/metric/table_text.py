@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from safetypairs_hf.metric.figures import Figure, figures_in
 
 WIDTH = 80
+FEW_GROUPS = 30  # below, a set's intervals carry a note
 
 
 def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
@@ -18,8 +19,7 @@ def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
         if figure.shown_with and not values[figure.shown_with]:
             continue
         if values[figure.name] is not None:
-            note = interval(values[figure.interval]) if figure.interval else note_of(record, figure)
-            lines.append(figure_line(figure, values[figure.name], note))
+            lines.append(figure_line(figure, values[figure.name], _note_with_interval(record, figure)))
         elif figure.absent:
             lines.append(f"{figure.label:<22}{'none':>8}   {figure.absent}")
     return lines
@@ -29,6 +29,14 @@ def figure_line(figure: Figure, value: float, note: str = "") -> str:
     """Return one line: the figure's label, indented if it is part of another figure, a value and a note."""
     label = f"  {figure.label}" if figure.part_of else figure.label
     return f"{label:<22}{format(value, figure.format.line):>8}   {note}".rstrip()
+
+
+def _note_with_interval(record: Any, figure: Figure) -> str:
+    note = note_of(record, figure)
+    if not figure.interval:
+        return note
+    low, high = vars(record)[figure.interval]
+    return f"{low:.4f} to {high:.4f}   {note}" if note else interval((low, high))
 
 
 def note_of(record: Any, figure: Figure) -> str:
@@ -92,6 +100,11 @@ def counted(n: int, noun: str) -> str:
 def pairs_in_groups(n_pairs: int, n_groups: int | None) -> str:
     """Return how many pairs there are, and in how many groups where groups were given."""
     return counted(n_pairs, "pair") + ("" if n_groups is None else f" in {counted(n_groups, 'group')}")
+
+
+def few_groups(n_groups: int) -> str:
+    """Return the note on intervals of a set of few groups."""
+    return f"Intervals from {counted(n_groups, 'group')} are rough: below {FEW_GROUPS} they may be too narrow"
 
 
 def shortened(name: str, width: int) -> str:

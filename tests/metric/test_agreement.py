@@ -70,7 +70,7 @@ def test_interval_is_over_groups() -> None:
     group = dict.fromkeys("abc", "x")
     result = agreement(rows_of(SCORES, group=group), rows_of(OTHER))
     assert result.n_groups == 4
-    assert "|ci:groups2000s0|" in result.signature
+    assert "|ci:wilson-groups|" in result.signature
 
 
 def test_kappa_at_its_ends() -> None:

@@ -7,13 +7,14 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import safetypairs_hf as sp
 from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import PairError
+
+from .reference import newcombe
 
 # What a guard says of (the unsafe, the safe) image of each pair, and of the same regenerated; groups by two.
 PAIRS = {"a": (0.9, 0.2), "b": (0.8, 0.1), "c": (0.7, 0.3), "d": (0.6, 0.4), "e": (0.9, 0.8), "f": (0.9, 0.1)}
@@ -48,14 +49,11 @@ def test_the_gap_is_taken_over_the_pairs_that_have_the_control() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_its_interval_is_the_paired_bootstrap_over_groups() -> None:
-    """As drawn group by group, by the law of METRIC's intervals; the two differ by chance alone."""
+def test_its_interval_is_that_of_a_comparison() -> None:
     found = sp.score(rows_of(PAIRS), controls=rows_of(AGAIN)).to_dict()
     low, high = found["artifact_gap_ci"]
-    totals, sizes = np.array([1, 2, -1]), np.array([2, 2, 1])
-    draws = np.random.default_rng(5).integers(0, 3, (20_000, 3))
-    figures = totals[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    assert [low, high] == pytest.approx(np.quantile(figures, (0.025, 0.975)), abs=0.01)
+    # By group: both right, the pair alone, the control alone, neither.
+    assert (low, high) == pytest.approx(newcombe([(1, 1, 0, 0), (0, 2, 0, 0), (0, 0, 1, 0)]), abs=1e-9)
     comparison = sp.compare(rows_of({name: PAIRS[name] for name in AGAIN}), rows_of(AGAIN))
     assert (comparison.difference, list(comparison.difference_ci)) == (found["artifact_gap"], [low, high])
 

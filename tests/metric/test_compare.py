@@ -14,6 +14,7 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import compare, score
 
 from .examples import SCORES, rows_of
+from .reference import newcombe
 
 OTHER = {"a": (0.9, 0.8), "b": (0.8, 0.1), "c": (0.9, 0.1), "d": (0.7, 0.6), "e": (0.9, 0.1), "f": (0.9, 0.1)}
 
@@ -24,9 +25,9 @@ def test_exact_figures_on_six_pairs() -> None:
     assert (result.n_pairs, result.n_groups) == (6, None)
     assert (result.pair_accuracy_a, result.pair_accuracy_b) == (2 / 6, 4 / 6)
     assert (result.only_a_correct, result.only_b_correct, result.difference) == (1, 3, -2 / 6)
-    assert result.mcnemar_p == pytest.approx(10 / 16, abs=1e-15)
+    assert result.p_value == pytest.approx(10 / 16, abs=1e-15)
     assert result.minimum_detectable_difference is None
-    assert "|ci:pairs2000s0|" in result.signature
+    assert "|ci:newcombe|" in result.signature
     low, high = result.difference_ci
     assert -1 <= low < result.difference < high <= 1
     assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
@@ -35,7 +36,7 @@ def test_exact_figures_on_six_pairs() -> None:
 def test_swapped_guards_swap_the_figures() -> None:
     one, other = compare(rows_of(SCORES), rows_of(OTHER)), compare(rows_of(OTHER), rows_of(SCORES))
     assert other.difference == -one.difference
-    assert other.mcnemar_p == one.mcnemar_p
+    assert other.p_value == one.p_value
     assert (other.only_a_correct, other.only_b_correct) == (one.only_b_correct, one.only_a_correct)
 
 
@@ -51,26 +52,29 @@ def test_order_and_names_change_no_bit() -> None:
     assert expected["n_groups"] == 5
 
 
-def test_interval_over_groups_has_the_law_of_drawing_groups() -> None:
+def test_interval_test_and_power_know_groups() -> None:
+    """Every group ten times over: with the groups, the figures say no more than one of each would."""
     generator = np.random.default_rng(3)
-    group = np.repeat(np.arange(80), generator.integers(1, 5, 80))
-    n = len(group)
-    right = {name: generator.random(n) < share for name, share in (("a", 0.7), ("b", 0.5))}
-    rows = {
-        name: {
-            "pair_id": np.repeat(np.arange(n), 2),
-            "reference": np.tile([1, 0], n),
-            "prediction": np.stack([value, np.zeros(n)], 1).ravel(),
-            "group": np.repeat(group, 2),
-        }
-        for name, value in right.items()
-    }
-    gain = np.bincount(group, weights=right["a"].astype(int) - right["b"])
-    drawn = generator.integers(0, 80, (20_000, 80))
-    figures = gain[drawn].sum(1) / np.bincount(group)[drawn].sum(1)
-    assert compare(rows["a"], rows["b"]).difference_ci == pytest.approx(
-        tuple(np.quantile(figures, (0.025, 0.975))), abs=0.01
-    )
+    right_a, right_b = generator.random(40) < 0.8, generator.random(40) < 0.5
+
+    def rows(right: Any, times: int, grouped: bool) -> dict[str, Any]:
+        n = 40 * times
+        verdicts = np.stack([np.repeat(right, times), np.zeros(n, dtype=bool)], 1)
+        table = {"pair_id": np.repeat(np.arange(n), 2), "reference": np.tile([1, 0], n), "prediction": verdicts.ravel()}
+        return {**table, **({"group": np.repeat(np.arange(40), 2 * times)} if grouped else {})}
+
+    once = compare(rows(right_a, 1, False), rows(right_b, 1, False))
+    copied = compare(rows(right_a, 10, True), rows(right_b, 10, True))
+    naive = compare(rows(right_a, 10, False), rows(right_b, 10, False))
+    assert copied.p_value == pytest.approx(once.p_value, rel=1e-9)
+    assert naive.p_value < copied.p_value / 1e4
+    assert copied.minimum_detectable_difference == once.minimum_detectable_difference
+    assert (naive.design_effect, copied.design_effect) == (1.0, 10.0)
+    low, high = copied.difference_ci
+    assert low < once.difference_ci[0] < naive.difference_ci[0] < naive.difference_ci[1] < once.difference_ci[1] < high
+    one_of_each = np.stack([right_a & right_b, right_a & ~right_b, right_b & ~right_a, ~right_a & ~right_b], 1)
+    assert (low, high) == pytest.approx(newcombe((10 * one_of_each).tolist()), abs=1e-9)
+    assert "below 30" not in str(copied)
 
 
 def test_different_pair_sets() -> None:

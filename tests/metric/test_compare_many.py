@@ -16,7 +16,7 @@ from safetypairs_hf.metric.compare_many import ManyComparison, holm
 
 from .examples import SCORES, rows_of
 
-FIGURES = ("difference", "difference_ci", "only_a_correct", "only_b_correct", "mcnemar_p")
+FIGURES = ("difference", "difference_ci", "only_a_correct", "only_b_correct", "p_value")
 
 
 def random_guards(k: int, n: int, seed: int = 0, **columns: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
@@ -51,7 +51,7 @@ def test_figures_are_those_of_score_and_compare(grouped: bool) -> None:
     assert (many.n_pairs, many.n_groups) == (80, 17 + 30 if grouped else None)
     accuracies = [figures.pair_accuracy for figures in many.guards.values()]
     assert accuracies == sorted(accuracies, reverse=True)
-    assert [one.holm_p for one in many.contests] == slow_holm([one.mcnemar_p for one in many.contests])
+    assert [one.holm_p for one in many.contests] == slow_holm([one.p_value for one in many.contests])
     assert json.loads(json.dumps(many.to_dict())) == many.to_dict()
     assert "|compared:5|adjusted:holm|" in many.signature
 
@@ -69,7 +69,7 @@ def test_each_category_and_one_family_for_all_of_them() -> None:
             two = compare(rows[one.a], rows[one.b])
             assert [getattr(one, figure) for figure in FIGURES] == [getattr(two, figure) for figure in FIGURES]
     every = [one for part in many.per_category.values() for one in part.contests]
-    assert [one.holm_p for one in every] == slow_holm([one.mcnemar_p for one in every])
+    assert [one.holm_p for one in every] == slow_holm([one.p_value for one in every])
     assert compare_many(guards).per_category == {}
 
 
@@ -168,7 +168,7 @@ def test_text_and_number_ids_match_as_text_and_verdicts_beside_scores() -> None:
     assert many.guards["a"].pair_accuracy == many.guards["b"].pair_accuracy == 2 / 6
     assert many.guards["b"].auroc is None
     assert "|threshold:0.5|" in many.signature
-    assert (many.contests[0].mcnemar_p, many.contests[0].difference) == (1.0, 0.0)
+    assert (many.contests[0].p_value, many.contests[0].difference) == (1.0, 0.0)
 
 
 def test_the_table_is_narrow_and_tells_what_it_leaves_out(tmp_path: Path) -> None:

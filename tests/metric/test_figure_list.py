@@ -44,6 +44,7 @@ CONTROL = [{"pair_id": "a", "reference": reference, "score": 0.5} for reference 
 TIES: dict[str, Any] = {
     "better": "lower",
     "interval": "tie_rate_ci",
+    "interval_faces": Face.TABLE | Face.REPORT | Face.HEADLINE,
     "heading": "tied",
     "faces": Face.TABLE | Face.REPORT | Face.HEADLINE,
 }

@@ -48,8 +48,10 @@ def test_keys_and_plain_types() -> None:
     pair = {"pair_accuracy", "pair_accuracy_ci", "pair_accuracy_upper", "n_pairs", "n_groups"}
     rates = {"both_unsafe_rate", "both_safe_rate", "inverted_rate", "abstained_rate"}
     free = {"ranking_accuracy", "auroc", "best_threshold", "best_threshold_pair_accuracy"}
-    figures = image | pair | rates | free
-    assert set(result) == figures | {"macro_pair_accuracy", "per_category", "n_incomplete", "signature"}
+    with_interval = {"image_accuracy", "unsafe_recall", "safe_specificity"} | rates
+    figures = image | pair | rates | free | {f"{name}_ci" for name in with_interval} | {"design_effect"}
+    macro = {"macro_pair_accuracy", "macro_pair_accuracy_ci"}
+    assert set(result) == figures | macro | {"per_category", "n_incomplete", "signature"}
     assert {name: set(nested) for name, nested in result["per_category"].items()} == {"other": figures, "x": figures}
     values = [value for nested in (result, *result["per_category"].values()) for value in nested.values()]
     assert {type(value) for value in values} == {int, float, list, dict, str}
@@ -95,7 +97,7 @@ def test_signature() -> None:
     assert score(rows_of(SCORES), **told, threshold=0.25).signature == (
         f"data:org/name@1.2.0|split:test|n:6|threshold:0.25|abstain:wrong|ci:wilson|fidelity:exact|scored:5|code:{code}"
     )
-    assert "|ci:groups2000s0|" in score(rows_of(SCORES, group={})).signature
+    assert "|ci:wilson-groups|" in score(rows_of(SCORES, group={})).signature
 
 
 def test_the_table_is_narrow_and_ends_in_the_signature() -> None:
@@ -131,10 +133,6 @@ def predictions(draw: st.DrawFn) -> list[dict[str, Any]]:
                 row["score"] = draw(values)
             rows.append(row)
     return rows
-
-
-def without_bootstrap(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in figures.items() if name not in ("pair_accuracy_ci", "signature")}
 
 
 @given(predictions(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
@@ -191,6 +189,7 @@ def test_swapping_labels_and_verdicts_swaps_the_figures(rows: list[dict[str, Any
         "unsafe_recall": "safe_specificity",
         "safe_specificity": "unsafe_recall",
     }
+    pairs |= {f"{name}_ci": f"{other}_ci" for name, other in pairs.items()}
     before, after = score(rows).to_dict(), score(swapped).to_dict()
     for name in before:
         if name not in ("per_category", "best_threshold", "best_threshold_pair_accuracy"):

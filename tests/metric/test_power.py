@@ -62,6 +62,12 @@ def test_the_exact_test_has_nearly_that_power() -> None:
     assert exact_power(round(1.1 * n), 0.1, 0.4) > 0.8
 
 
+def test_pairs_in_groups_take_more() -> None:
+    assert pairs_needed(0.1, 0.2, design_effect=2.5) == math.ceil(2.5 * 154.597)
+    with pytest.raises(PairError, match=r"design_effect=0\.5: it is 1 or more"):
+        pairs_needed(0.1, 0.2, design_effect=0.5)
+
+
 def test_table() -> None:
     table = power_table((0.02, 0.1), (0.05, 0.2))
     assert table.pairs == ((979, 3923), (None, 155))
