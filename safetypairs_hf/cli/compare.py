@@ -38,7 +38,7 @@ def command(
     """Guards on the same pairs: A, B, C ... are files as `safetypairs score` takes them.
 
     Two files give one comparison. Three or more, or --names or --by-category, give a table of all guards, best first,
-    and each against each other, with McNemar's p adjusted for their number by Holm's method.
+    and each against each other, with exact p values adjusted for their number by Holm's method.
 
     \b
     safetypairs compare before.csv after.csv

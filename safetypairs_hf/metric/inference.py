@@ -86,15 +86,22 @@ class Clusters(NamedTuple):
     @classmethod
     def of(cls, outcome: NDArray[Any], kinds: int, group: NDArray[np.int64] | None) -> Clusters:
         """Count (n,) outcomes below `kinds` in groups, numbered as in `group_sums`."""
+        counts = np.bincount(outcome, minlength=kinds)
         if group is None:
-            counts = np.bincount(outcome, minlength=kinds)
             return cls(len(outcome), counts, np.diag(counts))
-        numbers = np.cumsum(np.diff(group, prepend=group[0]) != 0)
-        groups = int(numbers[-1]) + 1
-        table = np.bincount(numbers * kinds + outcome, minlength=groups * kinds).reshape(groups, kinds)
+        seen = np.flatnonzero(counts)  # the table of groups has a column for these alone
+        place = np.zeros(kinds, dtype=np.int64)
+        place[seen] = np.arange(len(seen))
+        cell = place[outcome]
+        numbers = np.cumsum(group[1:] != group[:-1])
+        groups = int(numbers[-1]) + 1 if len(numbers) else 1
+        cell[1:] += numbers * len(seen)
+        table = np.bincount(cell, minlength=groups * len(seen)).reshape(groups, len(seen))
         # Floats are what matrices multiply quickest in, and whole numbers below 2^53 are exact in them.
         floats = table.astype(np.float64)
-        return cls(groups, table.sum(axis=0), np.rint(floats.T @ floats).astype(np.int64))
+        products = np.zeros((kinds, kinds), dtype=np.int64)
+        products[np.ix_(seen, seen)] = np.rint(floats.T @ floats)
+        return cls(groups, counts, products)
 
     def moments(self, weights: NDArray[np.int64], units: int = 1) -> Moments:
         """Return the moments of a share.
