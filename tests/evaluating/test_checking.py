@@ -111,7 +111,7 @@ def test_category_and_group_are_taken_from_the_data(data: str) -> None:
     counted = {name: figures["n_pairs"] for name, figures in joined["per_category"].items()}
     assert counted == Counter(row["category"] for row in table)
     assert joined["n_groups"] == len({row["group"] for row in table})
-    assert joined["signature"].startswith(f"data:{data}@1.0.0|") and "|ci:groups2000s0|" in joined["signature"]
+    assert joined["signature"].startswith(f"data:{data}@1.0.0|") and "|ci:wilson-groups|" in joined["signature"]
 
 
 def test_files_that_were_shown_different_images(data: str) -> None:
