@@ -188,6 +188,14 @@ class OwnFunction(Guard):
         found = getattr(module, attribute, None)
         if not callable(found):
             raise RecipeError(f"{wrong}; {where} has no function {attribute!r}")
+        with contextlib.suppress(ValueError):  # what is written in C may have no signature
+            try:
+                inspect.signature(found).bind(None, "")
+            except TypeError as error:
+                raise RecipeError(
+                    f"function = {self.function!r}: it is called as {attribute}(image, category), "
+                    f"which does not fit its parameters: {error}"
+                ) from error
         return _Function(found, hashes | _defining_file(found, module))
 
 

@@ -68,6 +68,13 @@ def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
     assert guard.identity() == other.identity() != before
 
 
+def test_a_function_of_other_parameters_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def judge(image):\n    return 0.5\n")
+    message = r"called as judge\(image, category\), which does not fit its parameters: too many positional"
+    with pytest.raises(RecipeError, match=message):
+        judge(OwnFunction(f"{tmp_path / 'mine.py'}:judge"), pictures(1))
+
+
 @pytest.mark.parametrize("text", ["def judge(:", "1 / 0"])
 def test_a_file_that_does_not_load(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(text)
