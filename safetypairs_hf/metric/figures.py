@@ -35,7 +35,7 @@ SHARE = Format(".4f", ".4f", percent=True)
 NUMBER = Format(".4f", ".4f")
 DIFFERENCE = Format(".4f", "+.4f")
 P_VALUE = Format(".4g", ".2g")
-THRESHOLD = Format(".4g", ".4g")
+THRESHOLD = Format("", ".4g")  # in full, so that it gives the same figure where it is typed again
 
 
 class Face(Flag):
@@ -325,7 +325,7 @@ class Figures:
             "pair accuracy there; optimistic, as the threshold was picked on these pairs",
             better="higher",
             faces=Face.TABLE,
-            note="{best_threshold}, picked on these pairs: optimistic",
+            note="{best_threshold}, picked here: optimistic",
             from_scores=True,
         ),
     ]

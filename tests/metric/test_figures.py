@@ -57,6 +57,15 @@ def test_keys_and_plain_types() -> None:
     assert {type(value) for value in values} == {int, float, list, dict, str}
 
 
+def test_the_best_threshold_is_printed_so_that_it_gives_its_figure() -> None:
+    scores = {str(n): (0.1 + n / 7, (n * 5 % 7) / 7 + 1 / 97) for n in range(6)}
+    result = score(rows_of(scores))
+    (line,) = [line for line in str(result).splitlines() if line.startswith("at best threshold")]
+    typed = float(line.split("   ")[-1].split(",")[0])
+    assert score(rows_of(scores), threshold=typed).pair_accuracy == result.best_threshold_pair_accuracy
+    assert len(line) <= 80
+
+
 def test_predictions_decide_verdicts_and_scores_the_rest() -> None:
     rows = [
         {"pair_id": 1, "reference": 1, "prediction": 0, "score": 0.9},
