@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -198,11 +199,12 @@ def test_units_do_not_wait_for_an_actor_that_has_no_place(tmp_path: Path) -> Non
     try:
         pool.hire(4)
         assert sorted(pool.work(range(12))) == list(range(12))
-        assert len(pool.leave()) == 2
+        assert 1 <= len(pool.leave()) <= 2  # one may do all before the other has started
     finally:
         pool.close()
         for actor in actors():
-            actor.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                actor.kill()
 
 
 def test_a_cluster_that_is_never_free_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +239,10 @@ def ordered(folder: Path, made: bool = True) -> Any:
 
 
 def actors() -> list[psutil.Process]:
-    """The actors of this process's cluster."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.is_running() and "".join(process.cmdline()).startswith("ray::Worker")
-    ]
+    """The actors of this process's cluster that run; one may end while it is looked at."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one too
+            if "".join(process.cmdline()).startswith("ray::Worker"):
+                found.append(process)
+    return found
