@@ -82,7 +82,7 @@ def of_differences(
     held = found = 0
     for of_a, of_b, of_both, size in zip(a, b, both, sizes, strict=True):
         n, sum_a, sum_b, joint = (int(each.sum()) for each in (size, of_a, of_b, of_both))
-        paired = Paired(joint, sum_a - joint, sum_b - joint, n - sum_a - sum_b + joint, of_a - of_b, size)
+        paired = Paired(joint, sum_a, sum_b, n, of_a - of_b, size)
         low, high = difference_interval(paired)
         held += low <= shares[0] - shares[1] <= high
         found += sign_flip_p(paired.totals) < 0.05

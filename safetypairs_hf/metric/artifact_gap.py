@@ -18,7 +18,7 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ControlFigures, Gap
-from safetypairs_hf.metric.inference import Paired, difference_interval, group_sums
+from safetypairs_hf.metric.inference import Paired, difference_interval
 from safetypairs_hf.metric.pairs import Pairs, pairs_of
 from safetypairs_hf.metric.rows import columns_of, images_of, to_array
 
@@ -71,18 +71,15 @@ def _named(kind: str, figure: Any, *arguments: Any) -> Any:
 def _gap(pairs: Pairs, rows: dict[str, Any], threshold: float, incomplete: str) -> Gap:
     controls = pairs_of(rows, threshold=threshold, incomplete=incomplete)
     here, there, group = shared_pairs(pairs, controls, common=True, who="the controls")
-    right, right_there = pairs.correct[here], controls.correct[there]
-    n, both = len(here), int((right & right_there).sum())
-    of_pairs, of_controls = int(right.sum()), int(right_there.sum())
-    totals, sizes = group_sums(group, right.astype(np.int64) - right_there)
-    neither = n - of_pairs - of_controls + both
+    paired = Paired.of(pairs.correct[here], controls.correct[there], group)
+    n = paired.pairs
     return Gap(
         n_pairs=n,
-        n_groups=None if group is None else len(sizes),
-        pair_accuracy=of_pairs / n,
-        control_pair_accuracy=of_controls / n,
-        gap=(of_pairs - of_controls) / n,
-        ci=difference_interval(Paired(both, of_pairs - both, of_controls - both, neither, totals, sizes)),
+        n_groups=None if group is None else len(paired.sizes),
+        pair_accuracy=paired.right_a / n,
+        control_pair_accuracy=paired.right_b / n,
+        gap=paired.difference,
+        ci=difference_interval(paired),
         left_out=len(pairs.rows) - n,
         unmatched=len(controls.rows) - n,
     )

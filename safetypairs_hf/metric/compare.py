@@ -6,14 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
-from safetypairs_hf.metric.inference import Z_95, Paired, difference_interval, group_sums, sign_flip_p
+from safetypairs_hf.metric.inference import Z_95, Paired, difference_interval, sign_flip_p
 from safetypairs_hf.metric.pairs import pairs_of
 from safetypairs_hf.metric.score import signature
-from safetypairs_hf.metric.table_text import FEW_GROUPS, counted, few_groups, figure_lines, pairs_in_groups, wrapped
+from safetypairs_hf.metric.table_text import counted, few_groups, figure_lines, pairs_in_groups, wrapped
 
 Z_POWER = 0.8416212335729143  # 80% point of the normal law
 
@@ -65,15 +63,14 @@ def compare(
     pairs_b = pairs_of(b, threshold=threshold, incomplete=incomplete)
     rows_a, rows_b, group = shared_pairs(pairs_a, pairs_b, common=common, who="the second")
     right_a, right_b = pairs_a.correct[rows_a], pairs_b.correct[rows_b]
-    both, n = int((right_a & right_b).sum()), len(rows_a)
-    of_a, of_b = int(right_a.sum()), int(right_b.sum())
-    totals, sizes = group_sums(group, right_a.astype(np.int64) - right_b)
+    paired = Paired.of(right_a, right_b, group)
+    n = paired.pairs
     return PairComparison(
         n_pairs=n,
-        n_groups=None if group is None else len(sizes),
-        pair_accuracy_a=of_a / n,
-        pair_accuracy_b=of_b / n,
-        **difference_figures(Paired(both, of_a - both, of_b - both, n - of_a - of_b + both, totals, sizes)),
+        n_groups=None if group is None else len(paired.sizes),
+        pair_accuracy_a=paired.right_a / n,
+        pair_accuracy_b=paired.right_b / n,
+        **difference_figures(paired),
         left_out_a=len(pairs_a.rows) - n,
         left_out_b=len(pairs_b.rows) - n,
         n_incomplete_a=pairs_a.n_incomplete,
@@ -84,17 +81,17 @@ def compare(
 
 def difference_figures(paired: Paired) -> dict[str, Any]:
     """Compute the figures that `PairComparison` and `Contest` share, by name."""
-    n, discordant = int(paired.sizes.sum()), paired.only_a + paired.only_b
+    discordant = paired.only_a + paired.only_b
     # The variance of the sum of D_g under random signs, over that with each pair on its own.
     effect = max(1.0, int(paired.totals @ paired.totals) / discordant) if discordant else 1.0
     return {
-        "difference": (paired.only_a - paired.only_b) / n,
+        "difference": paired.difference,
         "difference_ci": difference_interval(paired),
         "only_a_correct": paired.only_a,
         "only_b_correct": paired.only_b,
         "p_value": sign_flip_p(paired.totals),
         "design_effect": effect,
-        "minimum_detectable_difference": minimum_detectable_difference(discordant, n, effect),
+        "minimum_detectable_difference": minimum_detectable_difference(discordant, paired.pairs, effect),
     }
 
 
@@ -131,6 +128,6 @@ def comparison_table(comparison: PairComparison) -> str:
             lines.append(f"{counted(left_out, 'pair')} of {name} left out, not in the other")
         if incomplete:
             lines.append(f"{counted(incomplete, 'incomplete pair')} of {name} left out")
-    if c.n_groups is not None and c.n_groups < FEW_GROUPS:
-        lines.append(few_groups(c.n_groups))
+    if note := few_groups(c.n_groups):
+        lines.append(note)
     return "\n".join([*lines, "", *wrapped(c.signature)])

@@ -129,13 +129,13 @@ def compare_many(
         rows = [part for part in np.split(by_code, np.cumsum(sizes)[:-1]) if len(part)]
         names = [aligned.pairs[0].categories[code] for code in np.flatnonzero(sizes)]
         parts = dict(zip(names, _standings(aligned, correct, order, rows), strict=True))
-    told = {"data": data, "split": split, "compared": len(correct), "adjusted": "holm", "ci": "newcombe"}
+    told = {"data": data, "split": split, "compared": len(correct), "adjusted": "holm"}
     return ManyComparison(
         **vars(whole),
         per_category=parts,
         left_out=aligned.left_out,
         n_incomplete=aligned.n_incomplete,
-        signature=signature(whole.n_pairs, threshold, aligned.pairs, **told),
+        signature=signature(whole.n_pairs, threshold, aligned.pairs, ci="newcombe", **told),
     )
 
 
@@ -193,10 +193,7 @@ def _bouts(
 
     def bout(two: tuple[int, int]) -> dict[str, Any]:
         a, b = two
-        of_both, of_a, of_b = int(both[a, b]), int(both[a, a]), int(both[b, b])
-        paired = Paired(
-            of_both, of_a - of_both, of_b - of_both, n - of_a - of_b + of_both, sums[a][0] - sums[b][0], sizes
-        )
+        paired = Paired(int(both[a, b]), int(both[a, a]), int(both[b, b]), n, sums[a][0] - sums[b][0], sizes)
         return {"a": names[a], "b": names[b], **difference_figures(paired)}
 
     return list(pool.map(bout, combinations(range(len(names)), 2)))

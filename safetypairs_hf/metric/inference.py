@@ -193,19 +193,40 @@ class Paired(NamedTuple):
 
     Attributes:
         both: Pairs that both have right.
-        only_a: Pairs that only the first has right.
-        only_b: Pairs that only the second has right.
-        neither: Pairs that neither has right.
+        right_a: Pairs that the first has right.
+        right_b: Pairs that the second has right.
+        pairs: All pairs.
         totals: (g,) for each group the pairs that the first has right less those that the second has right.
         sizes: (g,) the pairs of each group.
     """
 
     both: int
-    only_a: int
-    only_b: int
-    neither: int
+    right_a: int
+    right_b: int
+    pairs: int
     totals: NDArray[np.int64]
     sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Paired:
+        """Count (n,) whether each guard has a pair right, in groups numbered as in `group_sums`."""
+        both, of_a, of_b = (int(right.sum()) for right in (right_a & right_b, right_a, right_b))
+        return cls(both, of_a, of_b, len(right_a), *group_sums(group, right_a.astype(np.int64) - right_b))
+
+    @property
+    def only_a(self) -> int:
+        """Pairs that only the first has right."""
+        return self.right_a - self.both
+
+    @property
+    def only_b(self) -> int:
+        """Pairs that only the second has right."""
+        return self.right_b - self.both
+
+    @property
+    def difference(self) -> float:
+        """The first guard's share less the second's."""
+        return (self.right_a - self.right_b) / self.pairs
 
 
 def difference_interval(paired: Paired) -> Interval:
@@ -214,32 +235,31 @@ def difference_interval(paired: Paired) -> Interval:
     It is Newcombe's hybrid score interval for paired shares (1998, Statistics in Medicine 17, method 10, with the
     continuity correction of phi), on the effective number of pairs. It is never of zero width.
     """
-    n = paired.both + paired.only_a + paired.only_b + paired.neither
-    size = _paired_size(paired, n)
-    a, b, c, d = (size / n * count for count in (paired.both, paired.only_a, paired.only_b, paired.neither))
-    p_a, p_b = (paired.both + paired.only_a) / n, (paired.both + paired.only_b) / n
+    n, size = paired.pairs, _paired_size(paired)
+    neither = n - paired.right_a - paired.only_b
+    a, b, c, d = (size / n * count for count in (paired.both, paired.only_a, paired.only_b, neither))
+    p_a, p_b = paired.right_a / n, paired.right_b / n
     (low_a, high_a), (low_b, high_b) = wilson(p_a, size), wilson(p_b, size)
     cross, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
     if cross > 0:
         cross = max(cross - size / 2, 0.0)
     phi = cross / math.sqrt(margins) if margins > 0 else 0.0
-    gap = (paired.only_a - paired.only_b) / n
+    gap = paired.difference
     below = _hybrid(p_a - low_a, high_b - p_b, phi)
     above = _hybrid(high_a - p_a, p_b - low_b, phi)
     return max(-1.0, gap - below), min(1.0, gap + above)
 
 
-def _paired_size(paired: Paired, n: int) -> float:
+def _paired_size(paired: Paired) -> float:
     """Return the effective number of pairs for a difference, from its variances with groups and without."""
-    groups = len(paired.sizes)
+    n, groups = paired.pairs, len(paired.sizes)
     if groups == n:
         return float(n)
-    gains, discordant = paired.only_a - paired.only_b, paired.only_a + paired.only_b
-    simple = discordant - gains * gains / n
+    gap = paired.difference
+    simple = paired.only_a + paired.only_b - (paired.right_a - paired.right_b) ** 2 / n
     size_squares = int(paired.sizes @ paired.sizes)
     if groups == 1 or simple <= 0:
         return n / (size_squares / n) * _few_groups(n, groups)
-    gap = gains / n
     squares = int(paired.totals @ paired.totals) - 2 * gap * int(paired.totals @ paired.sizes) + gap**2 * size_squares
     return n / max(1.0, groups / (groups - 1) * squares / simple) * _few_groups(n, groups)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,14 @@ class Pairs:
         """(n,) positions in OUTCOMES."""
         return outcomes_of(self.unsafe_verdict, self.safe_verdict)
 
+    @cached_property
+    def scored(self) -> NDArray[np.bool_] | None:
+        """(n,) whether a pair has two verdicts and two scores, as threshold-free figures need; None without scores."""
+        if self.unsafe_score is None or self.safe_score is None:
+            return None
+        answered = (self.unsafe_verdict >= 0) & (self.safe_verdict >= 0)
+        return answered & ~np.isnan(self.unsafe_score) & ~np.isnan(self.safe_score)
+
     def texts(self, name: str) -> Any:
         """Return the (n,) Arrow array of `pair_id`, `category` or `group` by pair, None where it was not given."""
         import pyarrow as pa
@@ -78,10 +87,15 @@ class Pairs:
 
 def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> Numbers:
     """Return positions in OUTCOMES, from the verdicts 1, 0, -1 on the unsafe and on the safe images, of any shape."""
-    # By 3 * unsafe verdict + safe verdict + 4: an abstention of either, then (0, 0), (0, 1), (1, 0), (1, 1).
+    # By `cells_of`: an abstention of either, then (0, 0), (0, 1), an abstention, (1, 0), (1, 1).
     table = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
-    found: Numbers = table[unsafe * np.int8(3) + safe + np.int8(4)]
+    found: Numbers = table[cells_of(unsafe, safe)]
     return found
+
+
+def cells_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return 3 * unsafe verdict + safe verdict + 4, which numbers from 0 to 8 what a pair's two verdicts can be."""
+    return unsafe * np.int8(3) + safe + np.int8(4)
 
 
 def pairs_of(rows: Any, *, threshold: float, incomplete: str) -> Pairs:

@@ -13,7 +13,7 @@ from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
 from safetypairs_hf.metric.pairs import outcomes_of, pairs_of
-from safetypairs_hf.metric.score import scored, signature
+from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, shortened, wrapped
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def threshold_curve(rows: Any, *, incomplete: str = "error") -> ThresholdCurve:
         PairError: As `score` does, and where no pair has two scores.
     """
     pairs = pairs_of(rows, threshold=0.5, incomplete=incomplete)
-    whole = scored(pairs)
+    whole = pairs.scored
     if whole is None or pairs.unsafe_score is None or pairs.safe_score is None or not whole.any():
         raise PairError("no pair has two scores: a threshold needs P(unsafe) in the column score")
     n, unsafe, safe = len(whole), pairs.unsafe_score[whole], pairs.safe_score[whole]
@@ -210,11 +210,11 @@ def prompt_stability(
     n, group = correct.shape[1], aligned.pairs[0].group
     every, some = correct.all(axis=0), correct.any(axis=0)
     shares = [int(right.sum()) / n for right in correct]
-    every_ci, *intervals = (share_interval(Moments.of(*group_sums(group, right))) for right in (every, *correct))
-    n_groups = None if group is None else len(group_sums(group, every)[1])
+    moments = [Moments.of(*group_sums(group, right)) for right in (every, *correct)]
+    every_ci, *intervals = map(share_interval, moments)
     return PromptStability(
         n_pairs=n,
-        n_groups=n_groups,
+        n_groups=None if group is None else moments[0].groups,
         pair_accuracy=dict(zip(aligned.names, shares, strict=True)),
         pair_accuracy_ci=dict(zip(aligned.names, intervals, strict=True)),
         lowest=min(shares),

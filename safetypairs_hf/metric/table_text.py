@@ -102,8 +102,10 @@ def pairs_in_groups(n_pairs: int, n_groups: int | None) -> str:
     return counted(n_pairs, "pair") + ("" if n_groups is None else f" in {counted(n_groups, 'group')}")
 
 
-def few_groups(n_groups: int) -> str:
-    """Return the note on intervals of a set of few groups."""
+def few_groups(n_groups: int | None) -> str:
+    """Return the note on intervals of a set of few groups; "" where there are enough, or no groups."""
+    if n_groups is None or n_groups >= FEW_GROUPS:
+        return ""
     return f"Intervals from {counted(n_groups, 'group')} are rough: below {FEW_GROUPS} they may be too narrow"
 
 

@@ -147,9 +147,8 @@ def funnel_bars(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _scatter(axes: Any, guard: Guard) -> None:
-    from safetypairs_hf.metric.score import scored
 
-    pairs, whole = guard.pairs, scored(guard.pairs)
+    pairs, whole = guard.pairs, guard.pairs.scored
     assert whole is not None and pairs.safe_score is not None and pairs.unsafe_score is not None
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1)
     for number, outcome in enumerate(OUTCOMES):
@@ -173,9 +172,7 @@ def _curve(guard: Guard) -> tuple[Any, Any] | None:
     """Return the shares of safe and of unsafe images at or above each threshold, from none to all of them."""
     import numpy as np
 
-    from safetypairs_hf.metric.score import scored
-
-    pairs, whole = guard.pairs, scored(guard.pairs)
+    pairs, whole = guard.pairs, guard.pairs.scored
     if whole is None or not whole.any() or pairs.unsafe_score is None or pairs.safe_score is None:
         return None
     unsafe, safe = np.sort(pairs.unsafe_score[whole]), np.sort(pairs.safe_score[whole])

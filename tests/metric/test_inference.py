@@ -149,7 +149,8 @@ def paired(cells: list[tuple[int, int, int, int]]) -> Paired:
     """Groups given as (both, only the first, only the second, neither)."""
     table = np.array(cells)
     both, only_a, only_b, neither = (int(count) for count in table.sum(axis=0))
-    return Paired(both, only_a, only_b, neither, table[:, 1] - table[:, 2], table.sum(axis=1))
+    pairs = both + only_a + only_b + neither
+    return Paired(both, both + only_a, both + only_b, pairs, table[:, 1] - table[:, 2], table.sum(axis=1))
 
 
 def test_a_difference_of_equal_guards_has_a_width() -> None:
