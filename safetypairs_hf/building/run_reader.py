@@ -78,12 +78,17 @@ class FinishedRun:
     failed: tuple[FailedAttempt, ...]
     _folder: RunFolder = field(repr=False, compare=False)
 
+    @property
+    def rounds(self) -> int:
+        """How many rounds of instruct, edit and judge the run had."""
+        return _rounds(self.recipe)
+
     def pairs(self, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
         """The pairs whose ids are wanted, in source order, each with its controls, rejected controls included.
 
         Of a unit without any wanted pair no picture is read.
         """
-        run, number = self._folder, rounds(self._folder)
+        run, number = self._folder, self.rounds
         judged = [step for step in steps(number) if step.stage == "judge"]
         for unit in _finished(run, steps(number)[-1]) if wanted else ():
             if not any(pair_id in wanted for step in judged for pair_id in _judged_ids(run, run.part(step.name, unit))):
@@ -98,7 +103,7 @@ class FinishedRun:
     def failures(self, wanted: Collection[str]) -> Iterator[tuple[str, Candidate]]:
         """The failed attempts whose ids are wanted, each with its id, in the order of `failed`."""
         places = {(each.unit, each.number): each.failure_id for each in self.failed if each.failure_id in wanted}
-        every = steps(rounds(self._folder)) if places else ()
+        every = steps(self.rounds) if places else ()
         for unit in sorted({unit for unit, _ in places}):
             for number, candidate in enumerate(_failures_of(self._folder, unit, every)):
                 if (unit, number) in places:
@@ -121,7 +126,8 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
 
 def read_state(run: RunFolder) -> RunState:
     """What has become of the run's sources, whether it is finished or not."""
-    return RunState(run.has(FUNNEL), funnel(run), rejected_inputs(run))
+    found = funnel(run)
+    return RunState(found["finished"], found, rejected_inputs(run))
 
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
@@ -146,7 +152,11 @@ def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
 
 def rounds(run: RunFolder) -> int:
     """How many rounds of instruct, edit and judge the run's recipe has."""
-    return int(run.read_json(RECIPE)["parts"]["rounds"])
+    return _rounds(run.read_json(RECIPE))
+
+
+def _rounds(recipe: Mapping[str, Any]) -> int:
+    return int(recipe["parts"]["rounds"])
 
 
 def write_draw(run: RunFolder, draw: Draw) -> None:

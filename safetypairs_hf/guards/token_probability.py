@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
-from safetypairs_hf.guards.verdicts import weigh
+from safetypairs_hf.guards.verdicts import likeliest, weigh
 from safetypairs_hf.models.chat import Chat
 
 if TYPE_CHECKING:
@@ -137,4 +137,4 @@ def _along(table: torch.Tensor, word: Sequence[int]) -> torch.Tensor:
 def _likeliest(chat: Chat, first: torch.Tensor) -> str:
     top = first.exp().topk(min(5, len(first)))
     tokens = chat.processor.tokenizer.convert_ids_to_tokens(top.indices.tolist())
-    return " ".join(f"{token!r}:{share:.4f}" for token, share in zip(tokens, top.values.tolist(), strict=True))
+    return likeliest(zip(tokens, top.values.tolist(), strict=True))

@@ -117,7 +117,9 @@ def from_logits(
     on_yes = probabilities[:, list(yes)].sum(dim=-1).tolist()
     on_no = probabilities[:, list(no)].sum(dim=-1).tolist()
     top = probabilities.topk(min(5, probabilities.shape[-1]), dim=-1)
-    raws = [_top(zip(words(ids), values, strict=True)) for ids, values in zip(*map(_lists, top[::-1]), strict=True)]
+    raws = [
+        likeliest(zip(words(ids), values, strict=True)) for ids, values in zip(*map(_lists, top[::-1]), strict=True)
+    ]
     return [weigh(a, b, least_mass, raw) for a, b, raw in zip(on_yes, on_no, raws, strict=True)]
 
 
@@ -126,7 +128,7 @@ def from_log_probabilities(top: Iterable[tuple[str, float]], least_mass: float) 
     shares = [(token, math.exp(value)) for token, value in top]
     yes = math.fsum(share for token, share in shares if says(token) is True)
     no = math.fsum(share for token, share in shares if says(token) is False)
-    return weigh(yes, no, least_mass, _top(shares[:5]))
+    return weigh(yes, no, least_mass, likeliest(shares[:5]))
 
 
 def from_text(text: str) -> Verdict:
@@ -206,5 +208,6 @@ def _lists(tensor: torch.Tensor) -> list[list[Any]]:
     return list(tensor.tolist())
 
 
-def _top(shares: Iterable[tuple[str, float]]) -> str:
+def likeliest(shares: Iterable[tuple[str, float]]) -> str:
+    """Return tokens with their probabilities, as the raw answer of a verdict has them."""
     return " ".join(f"{token!r}:{share:.4f}" for token, share in shares)
