@@ -13,7 +13,7 @@ def processes_in(folder: Path) -> list[str]:
     return [str(entry) for entry in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(entry) == str(folder)]
 
 
-def wait_for(condition: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], otherwise: str, seconds: float = 120) -> None:
     """Wait until the condition holds, for `seconds` at most; `otherwise` says what went wrong."""
     deadline = time.monotonic() + seconds
     while not condition():

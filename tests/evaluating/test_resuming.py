@@ -45,7 +45,7 @@ def start(green: OwnFunction, squares: str, **environment: str) -> subprocess.Po
 def test_killed_and_run_again_gives_the_same_bytes(squares: str, green: OwnFunction, judged: Judged) -> None:
     evaluate(green, squares, WHOLE, unit=2)
     with start(green, squares, DIES_AT=str(14 + 8)) as killed:  # the second image of the fourth unit
-        killed.communicate(timeout=60)
+        killed.communicate(timeout=300)
     assert killed.returncode == -9
     assert not OUT.exists()
     parts = sorted(path.name for path in Path("green.parquet.parts").glob("*.parquet"))
