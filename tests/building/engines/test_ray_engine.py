@@ -27,7 +27,7 @@ from safetypairs_hf.core.run_folder import RunFolder
 ray = pytest.importorskip("ray")
 import psutil  # noqa: E402  # Ray brings one along, where there is none
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module", autouse=True)
