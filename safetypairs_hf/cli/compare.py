@@ -11,8 +11,7 @@ import click
 from safetypairs_hf.cli.options import scoring_options
 
 if TYPE_CHECKING:
-    from safetypairs_hf.metric.compare import PairComparison
-    from safetypairs_hf.metric.compare_many import ManyComparison
+    from safetypairs_hf.metric.pairs import Reading
 
 
 @click.command()
@@ -22,6 +21,13 @@ if TYPE_CHECKING:
 @click.option("--common", is_flag=True, help="Compare on the pairs that all files hold, and count the rest.")
 @click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one a file; else those of the files.")
 @click.option("--by-category", is_flag=True, help="The same table for each category too.")
+@click.option(
+    "--threshold-from",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    help="Predictions on train whose best threshold is taken; once for each file, in their order.",
+)
+@click.option("--margin", type=float, help="Test whether A and B differ by less than this: equivalence.")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
@@ -31,8 +37,9 @@ def command(
     common: bool,
     names: str | None,
     by_category: bool,
-    threshold: float,
-    incomplete: str,
+    threshold_from: tuple[str, ...],
+    margin: float | None,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """Guards on the same pairs: A, B, C ... are files as `safetypairs score` takes them.
@@ -43,25 +50,42 @@ def command(
     \b
     safetypairs compare before.csv after.csv
     safetypairs compare a.parquet b.parquet --common --json
+    safetypairs compare a.csv b.csv --threshold-from a-train.csv --threshold-from b-train.csv
     safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
     from safetypairs_hf.evaluating.checking import told_together
 
-    result: PairComparison | ManyComparison
-    told = told_together([Path(file) for file in (a, b, *more)])
+    files = (a, b, *more)
+    told = told_together([Path(file) for file in files])
+    if threshold_from and len(threshold_from) != len(files):
+        raise click.UsageError(
+            f"--threshold-from is there {len(threshold_from)} times for {len(files)} files: one a file"
+        )
     if more or names is not None or by_category:
+        if margin is not None:
+            raise click.UsageError("--margin is for two files, without --names and --by-category")
         from safetypairs_hf.metric.compare_many import compare_many
 
-        files = (a, b, *more)
-        guards = dict(zip(_names(files, names), files, strict=True))
+        named = _names(files, names)
         result = compare_many(
-            guards, common=common, threshold=threshold, incomplete=incomplete, by_category=by_category, **told
+            dict(zip(named, files, strict=True)),
+            common=common,
+            by_category=by_category,
+            threshold_from=dict(zip(named, threshold_from, strict=True)) if threshold_from else None,
+            **reading,
+            **told,
         )
+        click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
     else:
         from safetypairs_hf.metric.compare import compare
 
-        result = compare(a, b, common=common, threshold=threshold, incomplete=incomplete, **told)
-    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
+        compared = compare(a, b, common=common, threshold_from=threshold_from or None, **reading, **told)
+        found = None if margin is None else compared.equivalent(margin)
+        if as_json:
+            equivalence = {} if found is None else {"equivalence": vars(found)}
+            click.echo(json.dumps(compared.to_dict() | equivalence, indent=2))
+        else:
+            click.echo(str(compared) + ("" if found is None else f"\n\n{found}"))
 
 
 def _names(files: tuple[str, ...], given: str | None) -> list[str]:

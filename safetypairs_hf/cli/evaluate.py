@@ -33,7 +33,7 @@ def command(
     limit: int | None,
     batch_size: int | None,
     settings: dict[str, str],
-    threshold: float,
+    threshold: float | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
@@ -72,7 +72,7 @@ def command(
     _show(out, threshold, as_json)
 
 
-def _show(out: Path, threshold: float, as_json: bool) -> None:
+def _show(out: Path, threshold: float | None, as_json: bool) -> None:
     from safetypairs_hf.evaluating.evaluate import score_run
     from safetypairs_hf.evaluating.prediction_file import abstentions, read_run
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.pairs import Reading
 
 
 @click.command("failures")
@@ -16,9 +19,7 @@ from safetypairs_hf.cli.options import scoring_options
 @click.option("--category", help="Those of one category only.")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(
-    predictions: str, top: int | None, category: str | None, threshold: float, incomplete: str, as_json: bool
-) -> None:
+def command(predictions: str, top: int | None, category: str | None, reading: Reading, as_json: bool) -> None:
     """The pairs that a guard has wrong, worst first: PREDICTIONS is a file as `safetypairs score` takes it.
 
     The margin is the safe image's score less the unsafe one's: the higher, the worse. Abstentions come last.
@@ -29,7 +30,7 @@ def command(
     """
     from safetypairs_hf.metric.failures import failures
 
-    rows = failures(predictions, threshold=threshold, incomplete=incomplete).to_pylist()
+    rows = failures(predictions, **reading).to_pylist()
     if category is not None:
         held = sorted({row["category"] for row in rows} - {None})
         rows = [row for row in rows if row["category"] == category]

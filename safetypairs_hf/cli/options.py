@@ -2,26 +2,78 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 threshold_option = click.option(
-    "--threshold", type=float, default=0.5, show_default=True, help="A score at or above it means unsafe."
+    "--threshold", type=float, help="A score at or above it means unsafe, in [0, 1]; 0.5 by default."
+)
+weights_option = click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    metavar="CATEGORY=NUMBER",
+    callback=lambda context, option, given: _weights(given),
+    help="A category's weight in the mean over categories; one for each.",
 )
 
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--threshold` and `--incomplete`, as `score` and `compare` take them."""
-    incomplete = click.option(
-        "--incomplete",
-        type=click.Choice(["error", "drop"]),
-        default="error",
-        show_default=True,
-        help="Pairs with one image only: refuse them, or leave them out and count them.",
+    """`--threshold`, `--by`, `--label` and `--incomplete`: the command gets them as a dict, `reading`."""
+
+    @functools.wraps(command)
+    def gathered(*, threshold: float | None, by: str, label: tuple[str, ...], incomplete: str, **given: Any) -> Any:
+        labels = None
+        if label:
+            from safetypairs_hf.metric.rows import parse_labels
+
+            labels = parse_labels(label)
+        reading = {"threshold": threshold, "by": by, "incomplete": incomplete, "labels": labels}
+        return command(reading=reading, **given)
+
+    options = (
+        threshold_option,
+        click.option(
+            "--by",
+            type=click.Choice(["prediction", "score"]),
+            default="prediction",
+            show_default=True,
+            help="What decides where a file has both.",
+        ),
+        click.option(
+            "--label",
+            multiple=True,
+            metavar="WORD=LABEL",
+            help="What a word in the file means, such as yes=unsafe; repeatable.",
+        ),
+        click.option(
+            "--incomplete",
+            type=click.Choice(["error", "drop"]),
+            default="error",
+            show_default=True,
+            help="Pairs with one image only: refuse them, or leave them out and count them.",
+        ),
     )
-    return threshold_option(incomplete(command))
+    wrapped: Callable[..., Any] = gathered
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _weights(given: tuple[str, ...]) -> dict[str, float] | None:
+    weights: dict[str, float] = {}
+    for each in given:
+        name, _, number = each.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise click.UsageError(f"--weight {each}: expected CATEGORY=NUMBER")
+    return weights or None
 
 
 def settings_option(taker: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.pairs import Reading
 
 
 @click.command("power")
@@ -34,8 +38,7 @@ def command(
     discordance: tuple[float, ...],
     data_from: tuple[str, str] | None,
     common: bool,
-    threshold: float,
-    incomplete: str,
+    reading: Reading,
     alpha: float,
     power: float,
     as_json: bool,
@@ -52,7 +55,7 @@ def command(
 
     observed = None
     if data_from:
-        observed = compare(*data_from, common=common, threshold=threshold, incomplete=incomplete)
+        observed = compare(*data_from, common=common, **reading)
     result = power_table(
         difference or DIFFERENCES,
         discordance or DISCORDANCES,

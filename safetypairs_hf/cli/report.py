@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.pairs import Reading
 
 
 @click.command("report")
@@ -24,8 +28,7 @@ def command(
     markdown: Path | None,
     names: tuple[str, ...],
     failures: int,
-    threshold: float,
-    incomplete: str,
+    reading: Reading,
 ) -> None:
     """One page that stands alone: guards compared, a run's funnel, or a dataset.
 
@@ -48,7 +51,6 @@ def command(
         markdown=markdown,
         names=names,
         failures=failures,
-        threshold=threshold,
-        incomplete=incomplete,
+        **reading,
     )
     click.echo(made)

@@ -32,7 +32,7 @@ def push_results(
     predictions: Path,
     model_repo: str,
     data: str,
-    threshold: float,
+    threshold: float | None,
     pull_request: bool,
     dry_run: bool,
     as_json: bool,

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from safetypairs_hf.cli.options import scoring_options
+from safetypairs_hf.cli.options import scoring_options, weights_option
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.pairs import Reading
 
 
 @click.command()
 @click.argument("predictions", type=click.Path(dir_okay=False))
 @scoring_options
+@click.option(
+    "--threshold-from", type=click.Path(dir_okay=False), help="Predictions on train: take the threshold best there."
+)
+@weights_option
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that they are on: checked, joined.")
 @click.option("--split", help="Its split, for the signature.")
 @click.option("--controls", type=click.Path(dir_okay=False), help="Predictions on the pairs' controls: artifact_gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     predictions: str,
-    threshold: float,
-    incomplete: str,
+    reading: Reading,
+    threshold_from: str | None,
+    weights: dict[str, float] | None,
     data: str | None,
     split: str | None,
     controls: str | None,
@@ -29,7 +38,7 @@ def command(
     """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON Lines file.
 
     One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
-    where there are any category and group. A file that `safetypairs evaluate` wrote says itself what it is on.
+    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says itself what it is on.
 
     With --data the pairs must be of that version, with its categories and images; category and group are taken from it
     where the file has none.
@@ -40,6 +49,7 @@ def command(
 
     \b
     safetypairs score guard.csv
+    safetypairs score guard.csv --threshold-from guard-train.csv
     safetypairs score guard.csv --controls guard-controls.csv
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
@@ -53,5 +63,7 @@ def command(
     if checked.unchecked:
         click.echo(f"safetypairs: {checked.unchecked}", err=True)
     told = checked.told | ({"split": split} if split else {})
-    result = score(checked.columns, threshold=threshold, incomplete=incomplete, controls=controls, **told)
+    result = score(
+        checked.columns, threshold_from=threshold_from, weights=weights, controls=controls, **reading, **told
+    )
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

@@ -76,7 +76,7 @@ def open_dataset(data: str) -> Benchmark:
     return Benchmark(name.place, name.version, commit, tasks, edition)
 
 
-def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, threshold: float) -> Predicted:
+def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, threshold: float | None) -> Predicted:
     """Check that a file holds a verdict for every image of one split of `on`, and score it.
 
     `run`: what the file says of itself, or None; then the pairs' ids alone tell what it is on.

@@ -53,7 +53,7 @@ def evaluate(
     limit: int | None = None,
     unit: int | None = None,
     fresh: bool = False,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
@@ -112,7 +112,7 @@ def judge_data(
     return work
 
 
-def score_run(out: Path, threshold: float = 0.5) -> PairScore:
+def score_run(out: Path, threshold: float | None = None) -> PairScore:
     """The figures of a file that `evaluate` wrote, with what it says of its data and prompt in the signature."""
     from safetypairs_hf.metric.score import score
 

@@ -58,7 +58,7 @@ def push(
     data: str,
     *,
     run: Mapping[str, Any] | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     pull_request: bool = False,
     dry_run: bool = False,
     api: HfApi | None = None,

@@ -56,7 +56,7 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
     rows: list[torch.Tensor]
 
     def __init__(
-        self, threshold: float = 0.5, incomplete: str = "error", doubled: str = "error", **kwargs: Any
+        self, threshold: float | None = None, incomplete: str = "error", doubled: str = "error", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if doubled not in ("error", "first"):

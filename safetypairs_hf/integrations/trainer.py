@@ -29,7 +29,7 @@ def make_compute_metrics(
     groups: Sequence[Any] | None = None,
     *,
     unsafe_label: int = 1,
-    threshold: float = 0.5,
+    threshold: float | None = None,
 ) -> Callable[[EvalPrediction], dict[str, float]]:
     """Make a `compute_metrics` for one evaluation set.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
-from safetypairs_hf.metric.pairs import OUTCOMES
+from safetypairs_hf.metric.pairs import OUTCOMES, Reading
 from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, wrapped
 
@@ -90,10 +90,9 @@ def agreement(
     b: Any,
     *,
     common: bool = False,
-    threshold: float = 0.5,
-    incomplete: str = "error",
     data: str | None = None,
     split: str | None = None,
+    **reading: Unpack[Reading],
 ) -> Agreement:
     """Compute how far two guards say the same on the same pairs.
 
@@ -103,12 +102,14 @@ def agreement(
         a: The first guard's rows or file, as `score` takes them.
         b: The second guard's rows or file.
         common: As in `compare`.
-        threshold, incomplete, data, split: As in `score`.
+        data: As in `score`.
+        split: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Raises:
         PairError: As `compare` does.
     """
-    aligned = align({"A": a, "B": b}, common=common, threshold=threshold, incomplete=incomplete)
+    aligned = align({"A": a, "B": b}, common=common, **reading)
     one, two = aligned.pairs
     n = len(one.rows)
     images = _crossed(one.unsafe_verdict + 1, two.unsafe_verdict + 1, len(VERDICTS))
@@ -139,7 +140,7 @@ def agreement(
         error_overlap=both_wrong / either if either else None,
         left_out_a=aligned.left_out["A"],
         left_out_b=aligned.left_out["B"],
-        signature=signature(n, threshold, aligned.pairs, data=data, split=split),
+        signature=signature(n, aligned.pairs, aligned.digest, data=data, split=split),
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric.pairs import Pairs, equal_rows, equal_runs, pairs_of, words_of
-from safetypairs_hf.metric.rows import Images, broken
+from safetypairs_hf.metric.pairs import Pairs, Reading, digest_of, equal_rows, equal_runs, pairs_of, words_of
+from safetypairs_hf.metric.rows import broken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Aligned:
     left_out: dict[str, int]
 
     @property
+    def digest(self) -> str:
+        """What tells this set of pairs from others."""
+        return digest_of(self.ids)
+
+    @property
     def n_incomplete(self) -> dict[str, int]:
         """Each guard's number of pairs with one image only, left out on request."""
         return {name: pairs.n_incomplete for name, pairs in zip(self.names, self.pairs, strict=True)}
@@ -64,24 +69,34 @@ class _Side:
     texts: dict[str, Any]
 
 
-def align(guards: Mapping[str, Any], *, common: bool, threshold: float, incomplete: str) -> Aligned:
+def align(
+    guards: Mapping[str, Any],
+    *,
+    common: bool,
+    threshold_from: Mapping[str, Any] | None = None,
+    **reading: Unpack[Reading],
+) -> Aligned:
     """Read each guard's rows once, as whole pairs in one order.
 
     Args:
         guards: Each guard's rows or file, as `score` takes them, by the guard's name; at least one.
         common: Keep the pairs that all guards hold, instead of refusing different pair sets.
-        threshold: As in `score`.
-        incomplete: As in `score`.
+        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is taken.
+        **reading: As in `score`.
 
     Raises:
         PairError: As `score` does, naming the guard; the pair sets differ; or a shared pair has another category or
             group for another guard.
     """
     names = tuple(guards)
+    others = dict(threshold_from or {})
+    unknown = [name for name in others if name not in guards]
+    if unknown:
+        raise PairError(f"threshold_from for {unknown[0]!r}: the guards are {', '.join(map(str, names))}")
 
     def read(name: str) -> Pairs:
         try:
-            return pairs_of(guards[name], threshold=threshold, incomplete=incomplete)
+            return pairs_of(guards[name], threshold_from=others.get(name), **reading)
         except PairError as error:
             raise PairError(f"{name}: {error}") from None
 
@@ -144,6 +159,7 @@ def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> P
 
 
 def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
+    assert first.images is not None and pairs.images is not None  # they were read just now
     alike = np.array_equal(first.rows, pairs.rows) and first.images.pair_id.equals(pairs.images.pair_id)
     if alike:
         rows_first = rows = np.arange(len(first.rows))  # files written alike need no search
@@ -176,28 +192,8 @@ def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
 
 
 def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
-    """Return the pairs at the (n,) positions `at`. To save memory, only which columns the input had is kept of it."""
-    images, none = pairs.images, np.empty(0)
-    asked = Images(
-        pair_id=None,
-        reference=none.astype(np.int8),
-        prediction=None if images.prediction is None else none.astype(np.int8),
-        score=None if images.score is None else none,
-        category=None,
-        group=None,
-    )
-    return Pairs(
-        unsafe_verdict=pairs.unsafe_verdict[at],
-        safe_verdict=pairs.safe_verdict[at],
-        unsafe_score=None if pairs.unsafe_score is None else pairs.unsafe_score[at],
-        safe_score=None if pairs.safe_score is None else pairs.safe_score[at],
-        category=None if pairs.category is None else pairs.category[at],
-        categories=pairs.categories,
-        group=None if pairs.group is None else pairs.group[at],
-        n_incomplete=pairs.n_incomplete,
-        images=asked,
-        rows=at,
-    )
+    """Return the pairs at the (n,) positions `at`, without the input, to save memory."""
+    return replace(pairs.taken(at), images=None, rows=at)
 
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:

@@ -11,7 +11,7 @@ edit of both members that no policy is about.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ControlFigures, Gap
 from safetypairs_hf.metric.inference import Paired, difference_interval
-from safetypairs_hf.metric.pairs import Pairs, pairs_of
-from safetypairs_hf.metric.rows import columns_of, images_of, to_array
+from safetypairs_hf.metric.pairs import Pairs, Reading, judged, pairs_of
+from safetypairs_hf.metric.rows import columns_of, to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ CONTROLS = ("null_edit", "neutral_edit", "both_regenerated")  # numbered so in t
 REGENERATED = CONTROLS.index("both_regenerated")
 
 
-def control_figures(pairs: Pairs, controls: Any, *, threshold: float, incomplete: str) -> ControlFigures:
+def control_figures(pairs: Pairs, controls: Any, **reading: Unpack[Reading]) -> ControlFigures:
     """Compute the figures of a guard's predictions on controls.
 
     Args:
@@ -37,8 +37,7 @@ def control_figures(pairs: Pairs, controls: Any, *, threshold: float, incomplete
         controls: Rows in any form that `score` takes, with the `pair_id` of the pair that a control belongs to and a
             column `control`: null_edit, neutral_edit or both_regenerated, or the number of one of these in the
             published column. Without that column all rows are both_regenerated.
-        threshold: As in `score`.
-        incomplete: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Raises:
         PairError: As `score` does, naming the control.
@@ -55,9 +54,9 @@ def control_figures(pairs: Pairs, controls: Any, *, threshold: float, incomplete
     gaps: dict[str, Gap | None] = {}
     for kind in ("both_regenerated", "neutral_edit"):
         of_kind = _rows(columns, kinds == CONTROLS.index(kind))
-        gaps[kind] = _named(kind, _gap, pairs, of_kind, threshold, incomplete) if of_kind else None
+        gaps[kind] = _named(kind, _gap, pairs, of_kind, reading) if of_kind else None
     nulls = _rows(columns, kinds == CONTROLS.index("null_edit"))
-    rate, count = _named("null_edit", _null_rate, nulls, threshold) if nulls else (None, 0)
+    rate, count = _named("null_edit", _null_rate, nulls, reading) if nulls else (None, 0)
     return ControlFigures(gaps["both_regenerated"], gaps["neutral_edit"], rate, count)
 
 
@@ -68,10 +67,10 @@ def _named(kind: str, figure: Any, *arguments: Any) -> Any:
         raise PairError(f"controls, {kind}: {error}") from None
 
 
-def _gap(pairs: Pairs, rows: dict[str, Any], threshold: float, incomplete: str) -> Gap:
-    controls = pairs_of(rows, threshold=threshold, incomplete=incomplete)
+def _gap(pairs: Pairs, rows: dict[str, Any], reading: Reading) -> Gap:
+    controls = pairs_of(rows, **reading)
     here, there, group = shared_pairs(pairs, controls, common=True, who="the controls")
-    paired = Paired.of(pairs.correct[here], controls.correct[there], group)
+    paired = Paired.of(pairs.correct[None, here], controls.correct[None, there], group)
     n = paired.pairs
     return Gap(
         n_pairs=n,
@@ -85,17 +84,13 @@ def _gap(pairs: Pairs, rows: dict[str, Any], threshold: float, incomplete: str) 
     )
 
 
-def _null_rate(rows: dict[str, Any], threshold: float) -> tuple[float, int]:
-    images = images_of(rows)
+def _null_rate(rows: dict[str, Any], reading: Reading) -> tuple[float, int]:
+    images, _, _ = judged(rows, **reading)
     if not (images.reference == 1).all():
         raise PairError("a reference that is not 1: a null edit is the unsafe member, whose safe one has none")
     if len(images.pair_id.unique()) < len(images.pair_id):
         raise PairError("a doubled image: a pair has one null edit; give each image once")
-    verdict = images.prediction
-    if verdict is None:
-        assert images.score is not None
-        verdict = (images.score >= threshold).astype(np.int8)  # an abstention is NaN, which is not
-    return int(np.count_nonzero(verdict == 1)) / len(verdict), len(verdict)
+    return int(np.count_nonzero(images.prediction == 1)) / len(images.reference), len(images.reference)
 
 
 def _kinds(values: Any, n: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,7 +80,9 @@ class Calibration:
         return "\n".join(lines)
 
 
-def calibration(rows: Any, bins: int = 10, *, incomplete: str = "error") -> Calibration:
+def calibration(
+    rows: Any, bins: int = 10, *, incomplete: str = "error", labels: Mapping[Any, str] | None = None
+) -> Calibration:
     """Compute the reliability curve, ECE (Guo et al. 2017, on P(unsafe)) and the Brier score (Brier 1950).
 
     An image without a score (or without a prediction, where both are given) is counted in `n_abstained` and in nothing
@@ -89,13 +92,14 @@ def calibration(rows: Any, bins: int = 10, *, incomplete: str = "error") -> Cali
         rows: As `score` takes them, with scores.
         bins: How many bins of equal width, from 1 to MOST_BINS.
         incomplete: As in `score`.
+        labels: As in `score`.
 
     Raises:
         PairError: As `score` does; no image has a score; or `bins` is out of range.
     """
     if not (isinstance(bins, int) and 1 <= bins <= MOST_BINS):
         raise PairError(f"bins={bins!r}: it is a whole number from 1 to {MOST_BINS}")
-    pairs = pairs_of(rows, threshold=0.5, incomplete=incomplete)
+    pairs = pairs_of(rows, incomplete=incomplete, labels=labels)
     value, reference = _answered(pairs)
     n = len(value)
     edges = np.arange(bins + 1) / bins

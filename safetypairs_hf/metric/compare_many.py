@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from safetypairs_hf.metric.align import Aligned, align
 from safetypairs_hf.metric.compare import difference_figures
 from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
 from safetypairs_hf.metric.inference import Paired, group_sums
+from safetypairs_hf.metric.pairs import Reading
 from safetypairs_hf.metric.score import figures_of, signature
-from safetypairs_hf.metric.table_text import Columns, counted, pairs_in_groups, wrapped
+from safetypairs_hf.metric.table_text import Columns, counted, few_groups, pairs_in_groups, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,11 +86,11 @@ def compare_many(
     guards: Mapping[str, Any],
     *,
     common: bool = False,
-    threshold: float = 0.5,
-    incomplete: str = "error",
     by_category: bool = False,
+    threshold_from: Mapping[str, Any] | None = None,
     data: str | None = None,
     split: str | None = None,
+    **reading: Unpack[Reading],
 ) -> ManyComparison:
     """Compare two guards or more on the same pairs.
 
@@ -99,11 +100,11 @@ def compare_many(
     Args:
         guards: Each guard's rows or file, as `score` takes them, by the guard's name.
         common: Keep the pairs that all guards hold, and count the others, instead of refusing different pair sets.
-        threshold: As in `score`.
-        incomplete: As in `score`.
         by_category: Compare on each category too.
+        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is taken.
         data: As in `score`.
         split: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Raises:
         PairError: As `compare` does, naming the guard; fewer than two guards; or `by_category` without categories.
@@ -113,7 +114,7 @@ def compare_many(
     unnamed = [name for name in guards if not isinstance(name, str)]
     if unnamed:
         raise PairError(f"a guard named {unnamed[0]!r}: names are text")
-    aligned = align(guards, common=common, threshold=threshold, incomplete=incomplete)
+    aligned = align(guards, common=common, threshold_from=threshold_from, **reading)
     correct = np.stack([pairs.correct for pairs in aligned.pairs])
     right = correct.sum(axis=1)
     order = sorted(range(len(correct)), key=lambda number: (-int(right[number]), aligned.names[number]))
@@ -135,7 +136,7 @@ def compare_many(
         per_category=parts,
         left_out=aligned.left_out,
         n_incomplete=aligned.n_incomplete,
-        signature=signature(whole.n_pairs, threshold, aligned.pairs, ci="newcombe", **told),
+        signature=signature(whole.n_pairs, aligned.pairs, aligned.digest, ci="newcombe", **told),
     )
 
 
@@ -163,7 +164,7 @@ def _standings(
         for rows in parts:
             at: Any = slice(None) if rows is None else rows
             group = None if pairs[0].group is None else pairs[0].group[at]
-            figures = pool.map(lambda one, rows=rows: figures_of(one, rows), pairs)
+            figures = pool.map(lambda one, rows=rows: figures_of((one,), rows), pairs)
             bouts.append(_bouts(names, correct[order][:, at], group, pool))
             guards.append(dict(zip(names, figures, strict=True)))
     adjusted = iter(holm([bout["p_value"] for part in bouts for bout in part]))
@@ -204,6 +205,8 @@ def many_table(many: ManyComparison) -> str:
     pairs = pairs_in_groups(many.n_pairs, many.n_groups)
     lines = [f"{counted(len(many.guards), 'guard')} on the same {pairs}", ""]
     lines += _standing_lines(many, "p: exact, two-sided; Holm: adjusted for all of these")
+    if note := few_groups(many.n_groups):
+        lines += ["", note]
     for name, standing in many.per_category.items():
         lines += ["", f"{_middle_cut(name, 56)}, {counted(standing.n_pairs, 'pair')}", ""]
         lines += _standing_lines(standing, "Holm: adjusted for those of all categories together")

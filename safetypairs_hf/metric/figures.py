@@ -278,12 +278,22 @@ class Figures:
         ),
     ]
     abstained_rate_ci: tuple[float, float]
+    group_accuracy: Annotated[
+        float | None,
+        Figure(
+            "group accuracy",
+            "share of groups all of whose pairs are correct; null without groups",
+            better="higher",
+            interval="group_accuracy_ci",
+        ),
+    ]
+    group_accuracy_ci: tuple[float, float] | None
     relative_consistency: Annotated[
-        float,
+        float | None,
         Figure(
             "relative consistency",
             "how likely as few correct pairs are, were the right images spread over the pairs at random; "
-            "1 is as consistent as the image accuracy allows",
+            "1 is as consistent as the image accuracy allows; null where no image or every image is right",
             better="higher",
             note="1: as consistent as image accuracy allows",
         ),
@@ -294,6 +304,20 @@ class Figures:
             "ranking accuracy",
             "share of pairs whose unsafe image has the higher score; a tie counts half",
             better="higher",
+            from_scores=True,
+            interval="ranking_accuracy_ci",
+        ),
+    ]
+    ranking_accuracy_ci: tuple[float, float] | None
+    tie_rate: Annotated[
+        float | None,
+        Figure(
+            "ties",
+            "share of pairs whose two images have the same score",
+            better="lower",
+            part_of="ranking_accuracy",
+            note="both images with one score",
+            shown_with="tie_rate",
             from_scores=True,
         ),
     ]
@@ -306,8 +330,10 @@ class Figures:
             better="higher",
             faces=Face.TABLE | Face.REPORT | Face.HEADLINE,
             from_scores=True,
+            interval="auroc_ci",
         ),
     ]
+    auroc_ci: tuple[float, float] | None
     best_threshold: Annotated[
         float | None,
         Figure(
@@ -346,13 +372,27 @@ class GuardFigures(Figures):
         float | None,
         Figure(
             "mean over categories",
-            "unweighted mean of the categories' pair accuracy; null without categories",
+            "mean of the categories' pair accuracy, unweighted unless weights are given; null without categories",
             better="higher",
             faces=Face.TABLE,
             interval="macro_pair_accuracy_ci",
         ),
     ]
     macro_pair_accuracy_ci: tuple[float, float] | None
+    n_samples: Annotated[
+        int, Figure("samples", "answers to each image, over which every figure is a mean", COUNT, faces=Face.NONE)
+    ]
+    sample_sd: Annotated[
+        float | None,
+        Figure(
+            "spread of samples",
+            "standard deviation of pair accuracy from sample to sample; null where there is one",
+            NUMBER,
+            better="lower",
+            faces=Face.TABLE,
+            note="standard deviation, {n_samples} samples",
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -521,6 +561,64 @@ class ComparisonFigures:
     p_value: PValue
     design_effect: Effect
     minimum_detectable_difference: Detectable
+    both_unsafe_difference: Annotated[
+        float,
+        Figure(
+            "over-blocked, A - B",
+            "share of pairs that the first guard over-blocks less that of the second, in [-1, 1]",
+            DIFFERENCE,
+            interval="both_unsafe_difference_ci",
+            faces=Face.TABLE,
+        ),
+    ]
+    both_unsafe_difference_ci: tuple[float, float]
+    both_safe_difference: Annotated[
+        float,
+        Figure(
+            "missed, A - B",
+            "share of pairs that the first guard misses less that of the second",
+            DIFFERENCE,
+            interval="both_safe_difference_ci",
+            faces=Face.TABLE,
+        ),
+    ]
+    both_safe_difference_ci: tuple[float, float]
+    inverted_difference: Annotated[
+        float,
+        Figure(
+            "inverted, A - B",
+            "share of pairs that the first guard inverts less that of the second",
+            DIFFERENCE,
+            interval="inverted_difference_ci",
+            faces=Face.TABLE,
+            shown_with="inverted_difference",
+        ),
+    ]
+    inverted_difference_ci: tuple[float, float]
+    abstained_difference: Annotated[
+        float,
+        Figure(
+            "abstained, A - B",
+            "share of pairs on which the first guard abstains less that of the second",
+            DIFFERENCE,
+            interval="abstained_difference_ci",
+            faces=Face.TABLE,
+            shown_with="abstained_difference",
+        ),
+    ]
+    abstained_difference_ci: tuple[float, float]
+    auroc_difference: Annotated[
+        float | None,
+        Figure(
+            "AUROC, A - B",
+            "AUROC of the first guard less that of the second, over the pairs that both have scored",
+            DIFFERENCE,
+            interval="auroc_difference_ci",
+            faces=Face.TABLE,
+            from_scores=True,
+        ),
+    ]
+    auroc_difference_ci: tuple[float, float] | None
     left_out_a: Annotated[
         int, Figure("left out of A", "pairs of the first guard that the second lacks", PAIRS, faces=Face.NONE)
     ]

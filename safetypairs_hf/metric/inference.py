@@ -1,8 +1,8 @@
-"""Inference on counts and scores: intervals and tests that know groups, and the ranking of scores.
+"""Inference on counts: intervals and tests that know groups.
 
 Nothing here knows of rows or guards. First come sums over groups and the intervals of shares and of differences, then
-the exact tests, then the figures of scores that need no threshold, then the law behind relative consistency. What
-enters an interval or a test is whole numbers, so the order of pairs and of groups changes no bit.
+the exact tests, then the law behind relative consistency. What enters an interval or a test is whole numbers, so the
+order of pairs and of groups changes no bit.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 
 Z_95 = 1.959963984540054  # two-sided 5% point of the normal law
-# The two lowest bits of a score that `rank` sorts.
-UNSAFE = np.uint64(1)
-ORDERED = np.uint64(2)
+Z_90 = 1.6448536269514722  # two-sided 10% point, which a one-sided test at 5% uses
 
 
 def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -45,7 +43,7 @@ def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[ND
 
 
 class Moments(NamedTuple):
-    """What an interval needs of the groups of a share: whole numbers.
+    """What an interval needs of the groups of a share. Hits are means over a guard's samples, where it has several.
 
     Attributes:
         units: Pairs, or images where the share is of images.
@@ -58,10 +56,10 @@ class Moments(NamedTuple):
 
     units: int
     groups: int
-    hits: int
+    hits: float
     size_squares: int
-    size_hits: int
-    hit_squares: int
+    size_hits: float
+    hit_squares: float
 
     @classmethod
     def of(cls, hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> Moments:
@@ -75,33 +73,43 @@ class Clusters(NamedTuple):
 
     Attributes:
         groups: How many groups there are.
+        samples: How many answers a pair has; the counts are summed over them.
         counts: (k,) pairs with each of k outcomes.
+        alike: (k,) groups all of whose pairs have the outcome.
         products: (k, k) the sum over groups of the number of pairs with the one outcome times that with the other.
     """
 
     groups: int
+    samples: int
     counts: NDArray[np.int64]
+    alike: NDArray[np.int64]
     products: NDArray[np.int64]
 
     @classmethod
     def of(cls, outcome: NDArray[Any], kinds: int, group: NDArray[np.int64] | None) -> Clusters:
-        """Count (n,) outcomes below `kinds` in groups, numbered as in `group_sums`."""
-        counts = np.bincount(outcome, minlength=kinds)
-        if group is None:
-            return cls(len(outcome), counts, np.diag(counts))
+        """Count outcomes below `kinds`: (s, n), of s samples of n pairs, in groups numbered as in `group_sums`."""
+        samples, n = outcome.shape
+        counts = np.bincount(outcome.ravel(), minlength=kinds)
+        if group is None and samples == 1:
+            return cls(n, samples, counts, counts, np.diag(counts))
+        numbers, groups = np.arange(n), n
+        if group is not None:
+            numbers = np.concatenate(([0], np.cumsum(group[1:] != group[:-1])))
+            groups = int(numbers[-1]) + 1
         seen = np.flatnonzero(counts)  # the table of groups has a column for these alone
         place = np.zeros(kinds, dtype=np.int64)
         place[seen] = np.arange(len(seen))
-        cell = place[outcome]
-        numbers = np.cumsum(group[1:] != group[:-1])
-        groups = int(numbers[-1]) + 1 if len(numbers) else 1
-        cell[1:] += numbers * len(seen)
-        table = np.bincount(cell, minlength=groups * len(seen)).reshape(groups, len(seen))
+        numbers *= len(seen)
+        alike, tables = np.zeros(kinds, dtype=np.int64), []
+        for cells in outcome:
+            table = np.bincount(place[cells] + numbers, minlength=groups * len(seen)).reshape(groups, len(seen))
+            alike[seen] += np.count_nonzero(table == table.sum(axis=1, keepdims=True), axis=0)
+            tables.append(table)
         # Floats are what matrices multiply quickest in, and whole numbers below 2^53 are exact in them.
-        floats = table.astype(np.float64)
+        floats: NDArray[np.float64] = np.add.reduce(tables).astype(np.float64)
         products = np.zeros((kinds, kinds), dtype=np.int64)
         products[np.ix_(seen, seen)] = np.rint(floats.T @ floats)
-        return cls(groups, counts, products)
+        return cls(groups, samples, counts, alike, products)
 
     def moments(self, weights: NDArray[np.int64], units: int = 1) -> Moments:
         """Return the moments of a share.
@@ -110,14 +118,14 @@ class Clusters(NamedTuple):
             weights: (k,) how many units of a pair with each outcome are hits.
             units: How many units a pair is: 1, or 2 where the share is of images.
         """
-        by_size = self.products.sum(axis=0)
+        by_size, squared = self.products.sum(axis=0), self.samples**2
         return Moments(
-            units=units * int(self.counts.sum()),
+            units=units * int(self.counts.sum()) // self.samples,
             groups=self.groups,
-            hits=int(weights @ self.counts),
-            size_squares=units * units * int(by_size.sum()),
-            size_hits=units * int(weights @ by_size),
-            hit_squares=int(weights @ self.products @ weights),
+            hits=int(weights @ self.counts) / self.samples,
+            size_squares=units * units * int(by_size.sum()) // squared,
+            size_hits=units * int(weights @ by_size) / squared,
+            hit_squares=int(weights @ self.products @ weights) / squared,
         )
 
 
@@ -149,77 +157,107 @@ def share_interval(moments: Moments) -> Interval:
     it is plain Wilson.
     """
     n = moments.units
-    return wilson(moments.hits / n, n / design_effect(moments) * _few_groups(n, moments.groups))
+    return wilson(moments.hits / n, n / design_effect(moments) * few_groups_factor(n, moments.groups))
 
 
-def wilson(share: float, size: float) -> Interval:
-    """Return Wilson's 95% score interval (Wilson 1927) of a share, within [0, 1].
+def wilson(share: float, size: float, z: float = Z_95) -> Interval:
+    """Return Wilson's score interval (Wilson 1927) of a share, within [0, 1].
 
     Args:
         share: In [0, 1].
         size: Independent units, above 0; it need not be a whole number.
+        z: The point of the normal law; that of a 95% interval by default.
 
     Returns:
         Its ends. The lower is exactly 0 where the share is 0, the upper exactly 1 where it is 1.
     """
-    z2 = Z_95 * Z_95
+    z2 = z * z
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z_95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
+    half = z / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
     return (0.0 if share == 0 else low, 1.0 if share == 1 else high)
 
 
-def mean_interval(shares: Sequence[float], intervals: Sequence[Interval]) -> Interval:
-    """Return the 95% interval of the mean of independent shares from theirs (MOVER: Zou and Donner 2008)."""
-    k = len(shares)
+def weighted_mean(
+    shares: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float]
+) -> tuple[float, Interval]:
+    """Return the weighted mean of independent shares, and its 95% interval from theirs (MOVER: Zou and Donner 2008).
+
+    The weights are 0 or more, and not all 0; they need not sum to 1. fsum rounds once, so the order changes no bit.
+    """
+    whole = math.fsum(weights)
+    mean = math.fsum(weight * share for weight, share in zip(weights, shares, strict=True)) / whole
     below, above = (
-        math.sqrt(math.fsum((share - ends[side]) ** 2 for share, ends in zip(shares, intervals, strict=True))) / k
+        math.sqrt(
+            math.fsum(
+                (weight * (share - ends[side])) ** 2
+                for weight, share, ends in zip(weights, shares, intervals, strict=True)
+            )
+        )
+        / whole
         for side in (0, 1)
     )
-    mean = math.fsum(shares) / k
-    return max(0.0, mean - below), min(1.0, mean + above)
+    return mean, (max(0.0, mean - below), min(1.0, mean + above))
 
 
-def _few_groups(units: int, groups: int) -> float:
+def few_groups_factor(units: int, groups: int, tail: float = 0.025) -> float:
     """Return (t of n - 1 degrees of freedom / t of g - 1)^2: what it costs to estimate a design effect from g groups.
 
     1 where each unit is its own group, and where there is one group, whose design effect is not estimated.
     """
-    return 1.0 if groups in (1, units) else (t_95(units - 1) / t_95(groups - 1)) ** 2
+    return 1.0 if groups in (1, units) else (t_point(units - 1, tail) / t_point(groups - 1, tail)) ** 2
 
 
 class Paired(NamedTuple):
-    """Two guards on the same pairs.
+    """Two guards on the same pairs. Counts are means over samples, where a guard has several.
 
     Attributes:
         both: Pairs that both have right.
         right_a: Pairs that the first has right.
         right_b: Pairs that the second has right.
         pairs: All pairs.
-        totals: (g,) for each group the pairs that the first has right less those that the second has right.
+        totals: (g,) for each group the pairs that the first has right less those that the second has right, times
+            `scale`.
         sizes: (g,) the pairs of each group.
+        scale: The product of the two numbers of samples, so that `totals` are whole numbers.
     """
 
-    both: int
-    right_a: int
-    right_b: int
+    both: float
+    right_a: float
+    right_b: float
     pairs: int
     totals: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    scale: int = 1
 
     @classmethod
     def of(cls, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Paired:
-        """Count (n,) whether each guard has a pair right, in groups numbered as in `group_sums`."""
-        both, of_a, of_b = (int(right.sum()) for right in (right_a & right_b, right_a, right_b))
-        return cls(both, of_a, of_b, len(right_a), *group_sums(group, right_a.astype(np.int64) - right_b))
+        """Count whether each guard has a pair right.
+
+        Args:
+            right_a: (s, n), of s samples of n pairs.
+            right_b: (t, n).
+            group: (n,) as in `group_sums`.
+        """
+        of_a, of_b = right_a.sum(axis=0, dtype=np.int64), right_b.sum(axis=0, dtype=np.int64)
+        samples_a, samples_b = len(right_a), len(right_b)
+        scale = samples_a * samples_b
+        return cls(
+            _over(int(of_a @ of_b), scale),
+            _over(int(of_a.sum()), samples_a),
+            _over(int(of_b.sum()), samples_b),
+            len(of_a),
+            *group_sums(group, samples_b * of_a - samples_a * of_b),
+            scale,
+        )
 
     @property
-    def only_a(self) -> int:
+    def only_a(self) -> float:
         """Pairs that only the first has right."""
         return self.right_a - self.both
 
     @property
-    def only_b(self) -> int:
+    def only_b(self) -> float:
         """Pairs that only the second has right."""
         return self.right_b - self.both
 
@@ -228,18 +266,32 @@ class Paired(NamedTuple):
         """The first guard's share less the second's."""
         return (self.right_a - self.right_b) / self.pairs
 
+    @property
+    def squares(self) -> float:
+        """The sum over groups of the squared difference in pairs right."""
+        return int(self.totals @ self.totals) / self.scale**2
 
-def difference_interval(paired: Paired) -> Interval:
-    """Return the 95% interval of the first guard's share less the second's, within [-1, 1].
+
+def _over(total: int, samples: int) -> float:
+    """Return the mean over samples; a count stays a whole number where there is one."""
+    return total if samples == 1 else total / samples
+
+
+def difference_interval(paired: Paired, *, tail: float = 0.025) -> Interval:
+    """Return the interval of the first guard's share less the second's, within [-1, 1].
 
     It is Newcombe's hybrid score interval for paired shares (1998, Statistics in Medicine 17, method 10, with the
     continuity correction of phi), on the effective number of pairs. It is never of zero width.
+
+    Args:
+        paired: The two guards.
+        tail: What is left out at either end: 0.025 for the 95% interval, 0.05 for that of 90%.
     """
-    n, size = paired.pairs, _paired_size(paired)
+    n, size, z = paired.pairs, _paired_size(paired, tail), {0.025: Z_95, 0.05: Z_90}[tail]
     neither = n - paired.right_a - paired.only_b
     a, b, c, d = (size / n * count for count in (paired.both, paired.only_a, paired.only_b, neither))
     p_a, p_b = paired.right_a / n, paired.right_b / n
-    (low_a, high_a), (low_b, high_b) = wilson(p_a, size), wilson(p_b, size)
+    (low_a, high_a), (low_b, high_b) = wilson(p_a, size, z), wilson(p_b, size, z)
     cross, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
     if cross > 0:
         cross = max(cross - size / 2, 0.0)
@@ -250,7 +302,7 @@ def difference_interval(paired: Paired) -> Interval:
     return max(-1.0, gap - below), min(1.0, gap + above)
 
 
-def _paired_size(paired: Paired) -> float:
+def _paired_size(paired: Paired, tail: float) -> float:
     """Return the effective number of pairs for a difference, from its variances with groups and without."""
     n, groups = paired.pairs, len(paired.sizes)
     if groups == n:
@@ -259,9 +311,10 @@ def _paired_size(paired: Paired) -> float:
     simple = paired.only_a + paired.only_b - (paired.right_a - paired.right_b) ** 2 / n
     size_squares = int(paired.sizes @ paired.sizes)
     if groups == 1 or simple <= 0:
-        return n / (size_squares / n) * _few_groups(n, groups)
-    squares = int(paired.totals @ paired.totals) - 2 * gap * int(paired.totals @ paired.sizes) + gap**2 * size_squares
-    return n / max(1.0, groups / (groups - 1) * squares / simple) * _few_groups(n, groups)
+        return n / (size_squares / n) * few_groups_factor(n, groups, tail)
+    by_size = int(paired.totals @ paired.sizes) / paired.scale
+    squares = paired.squares - 2 * gap * by_size + gap**2 * size_squares
+    return n / max(1.0, groups / (groups - 1) * squares / simple) * few_groups_factor(n, groups, tail)
 
 
 def _hybrid(one: float, other: float, phi: float) -> float:
@@ -344,24 +397,28 @@ def _log_cosh(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4096)
-def t_95(freedom: int) -> float:
-    """Return the 97.5% point of Student's t with `freedom` degrees of freedom, 1 or more: 12.7 at 1, 1.96 in the limit.
+def t_point(freedom: int, tail: float = 0.025) -> float:
+    """Return the point above which Student's t has probability `tail`: 12.7 at 1 degree of freedom, 1.96 in the limit.
 
     Newton's method on the survival function, from the expansion of Fisher and Cornish (Abramowitz and Stegun 26.7.5).
+
+    Args:
+        freedom: Degrees of freedom, 1 or more.
+        tail: 0.025 or 0.05.
     """
     if freedom == 1:
-        return math.tan(0.475 * math.pi)
+        return math.tan((0.5 - tail) * math.pi)
     if freedom == 2:
-        return 0.95 * math.sqrt(2 / (1 - 0.95**2))
-    z, v = Z_95, float(freedom)
+        return (1 - 2 * tail) * math.sqrt(2 / (1 - (1 - 2 * tail) ** 2))
+    z, v = {0.025: Z_95, 0.05: Z_90}[tail], float(freedom)
     t = z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
     if freedom > 10_000:  # what the expansion leaves out is below 1e-12
         return t
     log_constant = math.lgamma((v + 1) / 2) - math.lgamma(v / 2) - 0.5 * math.log(v * math.pi)
     for _ in range(20):
-        tail = 0.5 * _incomplete_beta(v / 2, 0.5, v / (v + t * t))
+        found = 0.5 * _incomplete_beta(v / 2, 0.5, v / (v + t * t))
         density = math.exp(log_constant - (v + 1) / 2 * math.log1p(t * t / v))
-        step = (tail - 0.025) / density
+        step = (found - tail) / density
         t += step
         if abs(step) < 1e-14 * t:
             break
@@ -395,58 +452,16 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
     return math.exp(log_front) * fraction / a
 
 
-class Ranking(NamedTuple):
-    """The figures of scores that need no threshold, by their names in `figures.Figures`."""
-
-    ranking_accuracy: float
-    auroc: float
-    best_threshold: float
-    best_threshold_pair_accuracy: float
-
-
-def rank(unsafe: NDArray[np.float64], safe: NDArray[np.float64]) -> Ranking:
-    """Compute the threshold-free figures of (n,) score pairs in [0, 1]; n is at least 1.
-
-    Scores in [0, 1] sort like the integers that their bits spell, and use 62 of these bits. The other two say whose
-    image it is and whether its pair is in the right order. All sums are of integers, so the order changes no bit.
-    """
-    n = len(unsafe)
-    ordered = (unsafe > safe).astype(np.uint64) * ORDERED
-    wins = int(np.count_nonzero(ordered))
-    ties = int(np.count_nonzero(unsafe == safe))
-    # Adding 0.0 turns -0.0, whose bits would sort last, into 0.0.
-    bits = np.concatenate(((unsafe + 0.0).view(np.uint64), (safe + 0.0).view(np.uint64))) << np.uint64(2)
-    bits[:n] |= UNSAFE | ordered
-    bits[n:] |= ordered
-    bits.sort()
-    values = bits >> np.uint64(2)
-    ends = np.flatnonzero(np.concatenate((values[1:] != values[:-1], [True])))
-    is_unsafe, is_ordered = (bits & UNSAFE).astype(bool), (bits & ORDERED).astype(bool)
-    unsafe_to = np.cumsum(is_unsafe)[ends]
-    safe_to = ends + 1 - unsafe_to
-    unsafe_here, safe_here = np.diff(unsafe_to, prepend=0), np.diff(safe_to, prepend=0)
-    # Twice the number of (unsafe, safe) image pairs in the right order, ties counted once.
-    twice = int((unsafe_here * (2 * safe_to - safe_here)).sum())
-    # A pair is right at t where its safe score is below t and its unsafe score is not: +1 after the one, -1 after
-    # the other, so the running sum up to the score before t is the number of pairs that are right at t.
-    open_after = np.cumsum(np.where(is_unsafe, -1, 1) * is_ordered)[ends]
-    right_at = np.concatenate(([0], open_after[:-1]))
-    best = int(right_at.argmax())
-    return Ranking(
-        ranking_accuracy=(2 * wins + ties) / (2 * n),
-        auroc=twice / (2 * n * n),
-        best_threshold=float(values[ends[best]].view(np.float64)),
-        best_threshold_pair_accuracy=int(right_at[best]) / n,
-    )
-
-
-def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float:
+def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float | None:
     """Return P(C <= correct) when the right images fall uniformly at random among the 2 n images.
 
     C is the number of pairs with both images right: P(C=j) = C(n,j) C(n-j,k-2j) 2^(k-2j) / C(2n,k), k `right_images`.
-    1.0 means as consistent as that image accuracy allows (after Johnson & Marasovic 2023).
+    1.0 means as consistent as that image accuracy allows (after Johnson & Marasovic 2023). Where no image is right, or
+    all are, it is 1 whatever the guard does, and says nothing: None.
     """
     n, k = n_pairs, right_images
+    if k in (0, 2 * n):
+        return None
 
     def ratio(j: NDArray[np.float64]) -> NDArray[np.float64]:
         return (k - 2 * j) * (k - 2 * j - 1) / (4 * (j + 1) * (n - k + j + 1))

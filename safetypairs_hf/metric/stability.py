@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
-from safetypairs_hf.metric.pairs import outcomes_of, pairs_of
+from safetypairs_hf.metric.pairs import Reading, outcomes_of, pairs_of
 from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, shortened, wrapped
 
@@ -98,7 +98,7 @@ class ThresholdCurve:
         return int(np.searchsorted(self.upto, threshold, side="left"))
 
 
-def threshold_curve(rows: Any, *, incomplete: str = "error") -> ThresholdCurve:
+def threshold_curve(rows: Any, *, incomplete: str = "error", labels: Mapping[Any, str] | None = None) -> ThresholdCurve:
     """Compute the outcomes at every threshold at once, exactly.
 
     The scores decide, also where predictions are given. A pair with an abstention is wrong at every threshold.
@@ -106,11 +106,12 @@ def threshold_curve(rows: Any, *, incomplete: str = "error") -> ThresholdCurve:
     Args:
         rows: As `score` takes them, with scores.
         incomplete: As in `score`.
+        labels: As in `score`.
 
     Raises:
         PairError: As `score` does, and where no pair has two scores.
     """
-    pairs = pairs_of(rows, threshold=0.5, incomplete=incomplete)
+    pairs = pairs_of(rows, incomplete=incomplete, labels=labels)
     whole = pairs.scored
     if whole is None or pairs.unsafe_score is None or pairs.safe_score is None or not whole.any():
         raise PairError("no pair has two scores: a threshold needs P(unsafe) in the column score")
@@ -185,17 +186,18 @@ def prompt_stability(
     prompts: Sequence[Any] | Mapping[str, Any],
     *,
     common: bool = False,
-    threshold: float = 0.5,
-    incomplete: str = "error",
     data: str | None = None,
     split: str | None = None,
+    **reading: Unpack[Reading],
 ) -> PromptStability:
     """Compute how much one guard's verdicts depend on its prompt.
 
     Args:
         prompts: The guard's rows or file under each prompt, by name, or in a list that is numbered from "1".
         common: As in `compare_many`.
-        threshold, incomplete, data, split: As in `score`.
+        data: As in `score`.
+        split: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Raises:
         PairError: As `compare_many` does.
@@ -203,7 +205,7 @@ def prompt_stability(
     named = prompts if isinstance(prompts, Mapping) else {str(number): rows for number, rows in enumerate(prompts, 1)}
     if len(named) < 2:
         raise PairError(f"predictions under {len(named)} prompt(s) given: stability takes two or more")
-    aligned = align(named, common=common, threshold=threshold, incomplete=incomplete)
+    aligned = align(named, common=common, **reading)
     unsafe = np.stack([pairs.unsafe_verdict for pairs in aligned.pairs])
     safe = np.stack([pairs.safe_verdict for pairs in aligned.pairs])
     correct, outcome = (unsafe == 1) & (safe == 0), outcomes_of(unsafe, safe)
@@ -227,7 +229,7 @@ def prompt_stability(
         correct_under_all_ci=every_ci,
         correct_under_any=int(some.sum()) / n,
         left_out=aligned.left_out,
-        signature=signature(n, threshold, aligned.pairs, data=data, split=split, prompts=len(named)),
+        signature=signature(n, aligned.pairs, aligned.digest, data=data, split=split, prompts=len(named)),
     )
 
 

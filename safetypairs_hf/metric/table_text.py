@@ -33,7 +33,7 @@ def figure_line(figure: Figure, value: float, note: str = "") -> str:
 
 def _note_with_interval(record: Any, figure: Figure) -> str:
     note = note_of(record, figure)
-    if not figure.interval:
+    if not figure.interval or vars(record)[figure.interval] is None:
         return note
     low, high = vars(record)[figure.interval]
     return f"{low:.4f} to {high:.4f}   {note}" if note else interval((low, high))

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from safetypairs_hf.core.errors import PairError
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
-    from safetypairs_hf.metric.pairs import Pairs
+    from safetypairs_hf.metric.pairs import Pairs, Reading
     from safetypairs_hf.metric.score import PairScore
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
@@ -32,19 +32,17 @@ class Guard:
 def read_guards(
     paths: Sequence[str | Path],
     *,
-    threshold: float = 0.5,
-    incomplete: str = "error",
     names: Sequence[str] = (),
     data: Edition | None = None,
+    **reading: Unpack[Reading],
 ) -> list[Guard]:
     """Read some files of predictions.
 
     Args:
         paths: The files.
-        threshold: As in `score`.
-        incomplete: As in `score`.
         names: The guards' names, one for each file; else the name in the file's metadata, else the file's stem.
         data: The version that the guards were run on; category and group are taken from it where a file has none.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
         The guards, best pair accuracy first, then by name.
@@ -57,9 +55,7 @@ def read_guards(
 
     files = [Path(path) for path in paths]
     told_together(files)
-    guards = [
-        _read(path, name, threshold, incomplete, data) for path, name in zip(files, _names(files, names), strict=True)
-    ]
+    guards = [_read(path, name, data, reading) for path, name in zip(files, _names(files, names), strict=True)]
     return sorted(guards, key=lambda guard: (-guard.score.pair_accuracy, guard.name))
 
 
@@ -69,7 +65,7 @@ def same_pairs(guards: Sequence[Guard]) -> bool:
     return all(other == first for other in others)
 
 
-def _read(path: Path, name: str, threshold: float, incomplete: str, data: Edition | None) -> Guard:
+def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guard:
     from safetypairs_hf.evaluating.checking import Checked, check_edition
     from safetypairs_hf.evaluating.prediction_file import told_by
     from safetypairs_hf.metric.pairs import pairs_of
@@ -78,8 +74,8 @@ def _read(path: Path, name: str, threshold: float, incomplete: str, data: Editio
 
     checked = Checked(read_predictions(path), told_by(path)) if data is None else check_edition(path, data)
     try:
-        scored = score(checked.columns, threshold=threshold, incomplete=incomplete, **checked.told)
-        pairs = pairs_of(checked.columns, threshold=threshold, incomplete=incomplete)
+        scored = score(checked.columns, **reading, **checked.told)
+        pairs = pairs_of(checked.columns, **reading)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
     return Guard(name, path, pairs, scored)

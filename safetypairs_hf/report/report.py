@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.report import guards_page as of_guards
@@ -13,6 +13,7 @@ from safetypairs_hf.report.page import Page, render, write
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.metric.pairs import Reading
 
 
 def make_report(
@@ -23,8 +24,7 @@ def make_report(
     markdown: Path | None = None,
     names: Sequence[str] = (),
     failures: int = of_guards.FAILURES,
-    threshold: float = 0.5,
-    incomplete: str = "error",
+    **reading: Unpack[Reading],
 ) -> str:
     """Write an HTML report for some predictions files, one run folder or one published dataset.
 
@@ -37,8 +37,7 @@ def make_report(
         markdown: A file for the leaderboard as a Markdown table.
         names: The guards' names, one for each file.
         failures: How many failures of each guard to show.
-        threshold: As in `score`.
-        incomplete: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
         A line that says what was written.
@@ -57,7 +56,7 @@ def make_report(
             "a report is of predictions, or of one run, or of one dataset"
         )
     edition = _edition(data) if data else None
-    guards = read_guards(files, threshold=threshold, incomplete=incomplete, names=names, data=edition)
+    guards = read_guards(files, names=names, data=edition, **reading)
     write(render(of_guards.guards_page(guards, edition, failures)), out)
     if markdown:
         from safetypairs_hf.report.markdown_report import markdown_table

@@ -43,7 +43,7 @@ CONTROL = [{"pair_id": "a", "reference": reference, "score": 0.5} for reference 
 
 TIES: dict[str, Any] = {
     "better": "lower",
-    "interval": "tie_rate_ci",
+    "interval": "draw_rate_ci",
     "interval_faces": Face.TABLE | Face.REPORT | Face.HEADLINE,
     "heading": "tied",
     "faces": Face.TABLE | Face.REPORT | Face.HEADLINE,
@@ -51,24 +51,24 @@ TIES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class WithTies(PairScore):
+class WithDraws(PairScore):
     """What a figure takes that is added: its declaration, and a value from the function that computes it."""
 
-    tie_rate: Annotated[
+    draw_rate: Annotated[
         float | None,
-        Figure("ties", "share of pairs with two equal scores", **TIES),
+        Figure("draws", "share of pairs with two equal scores", **TIES),
     ] = None
-    tie_rate_ci: tuple[float, float] | None = None
+    draw_rate_ci: tuple[float, float] | None = None
 
 
-def with_ties() -> WithTies:
-    return WithTies(**vars(score(rows_of(SCORES))), tie_rate=0.125, tie_rate_ci=(0.1, 0.5))
+def with_ties() -> WithDraws:
+    return WithDraws(**vars(score(rows_of(SCORES))), draw_rate=0.125, draw_rate_ci=(0.1, 0.5))
 
 
 def test_an_added_figure_shows_in_every_face() -> None:
     added, before = with_ties(), score(rows_of(SCORES))
-    assert added.to_dict() == {**before.to_dict(), "tie_rate": 0.125, "tie_rate_ci": [0.1, 0.5]}
-    assert flat(added) == {**flat(before), "tie_rate": 0.125, "tie_rate_low": 0.1, "tie_rate_high": 0.5}
+    assert added.to_dict() == {**before.to_dict(), "draw_rate": 0.125, "draw_rate_ci": [0.1, 0.5]}
+    assert flat(added) == {**flat(before), "draw_rate": 0.125, "draw_rate_low": 0.1, "draw_rate_high": 0.5}
     lines = str(added).splitlines()
     lines.remove("ties                    0.1250   95% interval 0.1000 to 0.5000")
     assert lines == str(before).splitlines()
@@ -80,14 +80,14 @@ def test_an_added_figure_shows_in_every_face() -> None:
     head, _, row, *_ = markdown_table([guard]).splitlines()
     assert head.endswith("| AUROC | tied (95% CI) |")
     assert row.endswith("| 0.840 | 12.5 (10.0–50.0) |")
-    *_, last = figures_table([WithTies]).splitlines()
-    assert last == "| `tie_rate` | share of pairs with two equal scores | `tie_rate_ci` | lower |"
+    *_, last = figures_table([WithDraws]).splitlines()
+    assert last == "| `draw_rate` | share of pairs with two equal scores | `draw_rate_ci` | lower |"
 
 
 def test_a_figure_that_does_not_apply_is_left_out_or_a_dash() -> None:
-    without = WithTies(**vars(score(rows_of(SCORES))))
+    without = WithDraws(**vars(score(rows_of(SCORES))))
     assert "ties" not in str(without)
-    assert "tie_rate" not in flat(without) and without.to_dict()["tie_rate"] is None
+    assert "draw_rate" not in flat(without) and without.to_dict()["draw_rate"] is None
     guard = Guard("g", Path("g.csv"), None, without)  # type: ignore[arg-type]
     assert markdown_table([guard]).splitlines()[2].endswith("| 0.840 | – |")
 

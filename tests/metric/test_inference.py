@@ -20,11 +20,11 @@ from safetypairs_hf.metric.inference import (
     Paired,
     difference_interval,
     mcnemar_p,
-    mean_interval,
     relative_consistency,
     share_interval,
     sign_flip_p,
-    t_95,
+    t_point,
+    weighted_mean,
     wilson,
 )
 
@@ -134,15 +134,15 @@ def test_wilson_touches_the_ends() -> None:
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 29, 30, 156, 754, 10_000, 1_000_000, 50_000_000])
 def test_t_equals_scipys(freedom: int) -> None:
-    assert t_95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+    assert t_point(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
 
 
 def test_the_mean_of_independent_shares() -> None:
     # Lower: 0.5 - sqrt(0.1^2 + 0.2^2) / 2; upper: 0.5 + sqrt(0.3^2 + 0.1^2) / 2.
-    assert mean_interval([0.3, 0.7], [(0.2, 0.6), (0.5, 0.8)]) == pytest.approx(
+    assert weighted_mean([0.3, 0.7], [(0.2, 0.6), (0.5, 0.8)], [2, 2])[1] == pytest.approx(
         (0.5 - 0.05**0.5 / 2, 0.5 + 0.1**0.5 / 2), abs=1e-12
     )
-    assert mean_interval([0.3], [(0.2, 0.6)]) == pytest.approx((0.2, 0.6), abs=1e-15)
+    assert weighted_mean([0.3], [(0.2, 0.6)], [0.1])[1] == pytest.approx((0.2, 0.6), abs=1e-15)
 
 
 def paired(cells: list[tuple[int, int, int, int]]) -> Paired:
