@@ -270,12 +270,21 @@ def show(kind: Kind, table: Table, runs: int) -> None:
         print(f"worst, sizes {of_sizes}: {worst.rate:.3f}; {verdict}{count} groups of {name}, {worst.setting}")
 
 
-def detectable(n: float, share: float, effect: float) -> float | None:
-    """Return the difference from `share` downwards that `n` pairs show with power 80%, as the library says."""
+def detectable(sizes: Any, share: float, correlation: float) -> float | None:
+    """Return the difference from `share` downwards that the library says is found with power 80%; None without one.
+
+    The design effect is the one that `compare` would show on average, for two independent guards: the sum over groups
+    of the squared differences over the number of discordant pairs.
+    """
+    n = float(sizes.sum(axis=1).mean())
+    typical = float((sizes**2).sum(axis=1).mean()) / n
 
     def promised(gap: float) -> float:
         other = share - gap
-        return power_at(max(1, round(n / effect)), gap, share * (1 - other) + other * (1 - share))
+        spread = share * (1 - share) + other * (1 - other)
+        discordance = share * (1 - other) + other * (1 - share)
+        effect = max(1.0, ((1 + (typical - 1) * correlation) * spread + typical * gap**2) / discordance)
+        return power_at(max(1, round(n / effect)), gap, discordance)
 
     low, high = 0.001, share - 0.02
     if promised(high) < 0.8:
@@ -288,23 +297,20 @@ def detectable(n: float, share: float, effect: float) -> float | None:
 
 def show_power(groups: list[int], runs: int) -> None:
     """Print the difference that is promised with power 80%, and the power that the sign-flip test has there."""
-    print("\npower of the sign-flip test where the library promises .80; the first guard has .7 of the pairs right\n")
+    print("\npower where the library promises .80, at this difference; the first guard has .7 of the pairs right\n")
     print("| groups | correlation | " + " | ".join(SIZES) + " |\n" + "|---:" * (2 + len(SIZES)) + "|")
     for count, correlation in product(groups, (0.0, 0.3)):
         cells = []
         for name in SIZES:
             generator, sizes = sizes_of(name, count, runs, correlation)
-            n = sizes.sum(axis=1)
-            # The variance of a sum over groups of two independent guards is this much that of as many single pairs.
-            effect = 1 + (float(((sizes**2).sum(axis=1) / n).mean()) - 1) * correlation
-            gap = detectable(float(n.mean()), 0.7, effect)
+            gap = detectable(sizes, 0.7, correlation)
             if gap is None:
-                cells.append("–")
+                cells.append("none")
                 continue
             law = "beta" if correlation else "none"
             a, b = (hits(generator, sizes, share, law, correlation) for share in (0.7, 0.7 - gap))
             cells.append(f"{(sign_flip_ps(a - b) < 0.05).mean():.3f} at {gap:.3f}")
-        print(f"| {count} | {correlation} | " + " | ".join(cells) + " |")
+        print(f"| {count} | {correlation:g} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
