@@ -21,7 +21,7 @@ FIGURE = {
     "batching": r"klein +batch of 2: largest difference +\d+, mean \d\.\d+, .* of the values, levels of 255",
     "building": r"overhead -?[\d.]+ % of its CPU time",
     "comparing": r"peer, one interval .* ratio [\d.]+x in CPU time",
-    "coverage": r"^shares, sizes alike +[\d.]+ +bound 0\.92 (kept|MISSED)",
+    "coverage": r"^worst, sizes alike: [\d.]+; bound 0\.92 (kept|MISSED)",
     "editing": r"in batches of 2 .* ratio [\d.]+x in (CPU|wall) time",
     "evaluating": r"^ratio [\d.]+x in (CPU|wall) time, [\d.]+x in wall time",
     "faults": r"^429 +1 +1 +0 +0 +0 +0$",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from math import comb, sqrt
+from math import comb, exp, log, sqrt
 from typing import Any
 
 from scipy import stats
@@ -77,13 +78,14 @@ def threshold_free(scored: list[tuple[float, float]]) -> dict[str, Fraction | fl
     }
 
 
-def t_ratio(n: int, groups: int) -> float:
-    return float((stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, groups - 1)) ** 2)
+def t_ratio(n: int, groups: int, level: float = 0.95) -> float:
+    upper = (1 + level) / 2
+    return float((stats.t.ppf(upper, n - 1) / stats.t.ppf(upper, groups - 1)) ** 2)
 
 
-def wilson_ends(share: float, size: float) -> tuple[float, float]:
+def wilson_ends(share: float, size: float, level: float = 0.95) -> tuple[float, float]:
     """The two shares q with (share - q)^2 = z^2 q (1 - q) / size, by the formula for a quadratic."""
-    z2 = float(stats.norm.ppf(0.975)) ** 2
+    z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
     a, b, c = 1 + z2 / size, -(2 * share + z2 / size), share * share
     root = sqrt(max(0.0, b * b - 4 * a * c))
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
@@ -102,7 +104,7 @@ def clustered_wilson(groups: list[tuple[int, int]]) -> tuple[float, float]:
     return wilson_ends(hits / n, size)
 
 
-def newcombe(cells: list[tuple[int, int, int, int]]) -> tuple[float, float]:
+def newcombe(cells: list[tuple[int, int, int, int]], level: float = 0.95) -> tuple[float, float]:
     """Newcombe's method 10 on n_eff, for two groups or more of (both, only the first, only the second, neither)."""
     a, b, c, d = (sum(cell[at] for cell in cells) for at in range(4))
     n, count = a + b + c + d, len(cells)
@@ -116,13 +118,117 @@ def newcombe(cells: list[tuple[int, int, int, int]]) -> tuple[float, float]:
             size = n / max(1.0, count / (count - 1) * squares / n**2 / simple)
         else:
             size = n / (sum(m * m for m in sizes) / n)
-        size *= t_ratio(n, count)
+        size *= t_ratio(n, count, level)
     a, b, c, d = (count * size / n for count in (a, b, c, d))  # type: ignore[assignment]
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     top = a * d - b * c
     phi = 0.0 if margins <= 0 else (max(top - size / 2, 0) if top > 0 else top) / sqrt(margins)
     p_a, p_b = (a + b) / size, (a + c) / size
-    (low_a, high_a), (low_b, high_b) = wilson_ends(p_a, size), wilson_ends(p_b, size)
+    (low_a, high_a), (low_b, high_b) = wilson_ends(p_a, size, level), wilson_ends(p_b, size, level)
     below = sqrt(max(0, (p_a - low_a) ** 2 - 2 * phi * (p_a - low_a) * (high_b - p_b) + (high_b - p_b) ** 2))
     above = sqrt(max(0, (high_a - p_a) ** 2 - 2 * phi * (high_a - p_a) * (p_b - low_b) + (p_b - low_b) ** 2))
     return max(-1.0, gap - below), min(1.0, gap + above)
+
+
+def equivalence(cells: list[tuple[int, int, int, int]], margin: float) -> tuple[bool, bool]:
+    """Whether the first guard is at most `margin` worse, and whether the two differ by less than it.
+
+    Each one-sided test at 5% is one end of the 90% interval (Schuirmann 1987), with cells as in `newcombe`.
+    """
+    low, high = newcombe(cells, level=0.9)
+    return low > -margin, low > -margin and high < margin
+
+
+Scores = Sequence[float]
+Groups = Sequence[Any]
+
+
+def clustered_mean(values: Sequence[float], group: Groups) -> tuple[float, float]:
+    """The mean p of one value a pair, and its variance: G / (G - 1) sum((Y_g - p m_g)^2) / n^2.
+
+    This is the linearised variance of a ratio estimate (Cochran 1977, Sampling Techniques, 6.4, without the correction
+    for a finite population). Ranking accuracy is such a mean, of 1, 1/2 and 0.
+    """
+    exact = [Fraction(value) for value in values]
+    n, mean = len(exact), sum(exact, Fraction(0)) / len(exact)
+    members = by_group(group)
+    squares = sum(((sum(exact[at] for at in of_one) - mean * len(of_one)) ** 2 for of_one in members), Fraction(0))
+    return float(mean), float(Fraction(len(members), len(members) - 1) * squares / n**2)
+
+
+def by_group(group: Groups) -> list[list[int]]:
+    """The positions of each group."""
+    members: dict[Any, list[int]] = {}
+    for at, name in enumerate(group):
+        members.setdefault(name, []).append(at)
+    return list(members.values())
+
+
+def obuchowski(scores_unsafe: Scores, scores_safe: Scores, group: Groups) -> tuple[float, float]:
+    """The AUROC over the images of n pairs, and its variance where the images of a group hang together.
+
+    The two images of a pair are in one group, so that even groups of one pair are clusters of two images.
+    """
+    return obuchowski_images(scores_unsafe, scores_safe, group, group)
+
+
+def obuchowski_images(unsafe: Scores, safe: Scores, unsafe_group: Groups, safe_group: Groups) -> tuple[float, float]:
+    """The same for unsafe and safe images that need not come in pairs.
+
+    Where each image is a group of its own, the variance is that of DeLong, DeLong and Clarke-Pearson (1988,
+    Biometrics 44) but for the empty covariance.
+    """
+    curve = _Components(unsafe, safe, unsafe_group, safe_group)
+    return float(curve.area), float(_covariance(curve, curve))
+
+
+def obuchowski_difference(
+    a_unsafe: Scores, a_safe: Scores, b_unsafe: Scores, b_safe: Scores, group: Groups
+) -> tuple[float, float]:
+    """The AUROC of the first guard less that of the second, on the same n pairs, and its variance."""
+    a, b = _Components(a_unsafe, a_safe, group, group), _Components(b_unsafe, b_safe, group, group)
+    variance = _covariance(a, a) + _covariance(b, b) - 2 * _covariance(a, b)
+    return float(a.area - b.area), float(variance)
+
+
+class _Components:
+    """Obuchowski (1997, Biometrics 53, section 2): the area, and what is left of the components of each cluster.
+
+    V10(X) of an unsafe image is the share of safe images that it beats, V01(Y) of a safe one the share of unsafe images
+    that beat it, a tie counts half. They are summed over the m_i unsafe and n_i safe images of a cluster, and m_i or
+    n_i times the area is taken off.
+    """
+
+    def __init__(self, unsafe: Scores, safe: Scores, unsafe_group: Groups, safe_group: Groups) -> None:
+        half = Fraction(1, 2)
+        beats = [[(x > y) + half * (x == y) for y in safe] for x in unsafe]
+        self.n_unsafe, self.n_safe = len(unsafe), len(safe)
+        self.area = sum((sum(row, Fraction(0)) for row in beats), Fraction(0)) / (self.n_unsafe * self.n_safe)
+        self.of_unsafe: dict[Any, Fraction] = {}
+        for at, name in enumerate(unsafe_group):
+            v10 = sum(beats[at], Fraction(0)) / self.n_safe
+            self.of_unsafe[name] = self.of_unsafe.get(name, Fraction(0)) + v10 - self.area
+        self.of_safe: dict[Any, Fraction] = {}
+        for at, name in enumerate(safe_group):
+            v01 = sum((row[at] for row in beats), Fraction(0)) / self.n_unsafe
+            self.of_safe[name] = self.of_safe.get(name, Fraction(0)) + v01 - self.area
+
+
+def _covariance(a: _Components, b: _Components) -> Fraction:
+    """The covariance of two areas: S10 / M + S01 / N + (S11 of a with b + S11 of b with a) / (M N)."""
+    m, n = a.n_unsafe, a.n_safe
+    i10, i01, both = len(a.of_unsafe), len(a.of_safe), len({*a.of_unsafe, *a.of_safe})
+    s10 = Fraction(i10, (i10 - 1) * m) * sum(a.of_unsafe[name] * b.of_unsafe[name] for name in a.of_unsafe)
+    s01 = Fraction(i01, (i01 - 1) * n) * sum(a.of_safe[name] * b.of_safe[name] for name in a.of_safe)
+    shared = [name for name in a.of_unsafe if name in a.of_safe]
+    s11 = Fraction(both, both - 1) * sum((a.of_unsafe[name] * b.of_safe[name] for name in shared), Fraction(0))
+    s11_turned = Fraction(both, both - 1) * sum((b.of_unsafe[name] * a.of_safe[name] for name in shared), Fraction(0))
+    return s10 / m + s01 / n + (s11 + s11_turned) / (m * n)
+
+
+def logit_interval(
+    share: float, variance: float, quantile: float = float(stats.norm.ppf(0.975))
+) -> tuple[float, float]:
+    """The interval that is symmetric about log(share / (1 - share)), for a share inside (0, 1)."""
+    centre, half = log(share / (1 - share)), quantile * sqrt(variance) / (share * (1 - share))
+    return 1 / (1 + exp(half - centre)), 1 / (1 + exp(-half - centre))
