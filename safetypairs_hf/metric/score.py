@@ -209,8 +209,8 @@ def _notes(figures: Figures, categories: dict[str, Figures]) -> tuple[str, ...]:
         what = "pairs" if figures.n_groups is None else "groups"
         names = ", ".join(few[:3]) + (", ..." if len(few) > 3 else "")
         notes.append(
-            f"{len(few)} of {len(categories)} categories have fewer than {FEW_GROUPS} {what} ({names}): their "
-            "intervals are rough"
+            f"{len(few)} of {len(categories)} categories {'has' if len(few) == 1 else 'have'} fewer than {FEW_GROUPS} "
+            f"{what} ({names}): intervals there are rough"
         )
     return tuple(notes)
 

@@ -55,8 +55,10 @@ def outcome(unsafe: int | None, safe: int | None) -> str:
     return {(1, 0): "correct", (1, 1): "both_unsafe", (0, 0): "both_safe", (0, 1): "inverted"}[unsafe, safe]
 
 
-def consistency(correct: int, k: int, n: int) -> Fraction:
-    """P(C <= correct), by the formula of METRIC.md."""
+def consistency(correct: int, k: int, n: int) -> Fraction | None:
+    """P(C <= correct), by the formula of METRIC.md; None where it says nothing."""
+    if k in (0, 2 * n):
+        return None
     ways = sum(comb(n, j) * comb(n - j, k - 2 * j) * 2 ** (k - 2 * j) for j in range(correct + 1) if k >= 2 * j)
     return Fraction(ways, comb(2 * n, k))
 

@@ -45,16 +45,18 @@ def test_the_worked_example() -> None:
 def test_keys_and_plain_types() -> None:
     result = score(rows_of(SCORES, category={"a": "x"}, group={})).to_dict()
     image = {"image_accuracy", "unsafe_recall", "safe_specificity", "abstention_rate", "relative_consistency"}
+    image |= {"group_accuracy", "tie_rate"}
     pair = {"pair_accuracy", "pair_accuracy_ci", "pair_accuracy_upper", "n_pairs", "n_groups"}
     rates = {"both_unsafe_rate", "both_safe_rate", "inverted_rate", "abstained_rate"}
     free = {"ranking_accuracy", "auroc", "best_threshold", "best_threshold_pair_accuracy"}
-    with_interval = {"image_accuracy", "unsafe_recall", "safe_specificity"} | rates
+    with_interval = {"image_accuracy", "unsafe_recall", "safe_specificity", "group_accuracy"} | rates
+    with_interval |= {"ranking_accuracy", "auroc"}
     figures = image | pair | rates | free | {f"{name}_ci" for name in with_interval} | {"design_effect"}
-    macro = {"macro_pair_accuracy", "macro_pair_accuracy_ci"}
-    assert set(result) == figures | macro | {"per_category", "n_incomplete", "signature"}
+    whole = {"macro_pair_accuracy", "macro_pair_accuracy_ci", "n_samples", "sample_sd", "notes"}
+    assert set(result) == figures | whole | {"per_category", "n_incomplete", "signature"}
     assert {name: set(nested) for name, nested in result["per_category"].items()} == {"other": figures, "x": figures}
     values = [value for nested in (result, *result["per_category"].values()) for value in nested.values()]
-    assert {type(value) for value in values} == {int, float, list, dict, str}
+    assert {type(value) for value in values} == {int, float, list, dict, str, type(None)}
 
 
 def test_the_best_threshold_is_printed_so_that_it_gives_its_figure() -> None:
@@ -83,7 +85,7 @@ def test_predictions_decide_verdicts_and_scores_the_rest() -> None:
 def test_no_scores_no_threshold_free_figures() -> None:
     result = score([{"pair_id": 1, "reference": r, "prediction": r} for r in (0, 1)])
     assert (result.ranking_accuracy, result.auroc, result.best_threshold) == (None, None, None)
-    assert (result.pair_accuracy, result.relative_consistency) == (1.0, 1.0)
+    assert (result.pair_accuracy, result.relative_consistency) == (1.0, None)
     everywhere_abstained = score([{"pair_id": 1, "reference": r, "score": None} for r in (0, 1)])
     assert (everywhere_abstained.auroc, everywhere_abstained.pair_accuracy_upper) == (None, 1.0)
 
@@ -104,7 +106,8 @@ def test_signature() -> None:
     told = {"data": "org/name@1.2.0", "split": "test", "fidelity": "exact"}
     code = version("safetypairs-hf")
     assert score(rows_of(SCORES), **told, threshold=0.25).signature == (
-        f"data:org/name@1.2.0|split:test|n:6|threshold:0.25|abstain:wrong|ci:wilson|fidelity:exact|scored:5|code:{code}"
+        f"data:org/name@1.2.0|split:test|n:6|ids:{score(rows_of(SCORES)).signature.partition('|ids:')[2][:16]}"
+        f"|threshold:0.25|abstain:wrong|ci:wilson|fidelity:exact|scored:5|code:{code}"
     )
     assert "|ci:wilson-groups|" in score(rows_of(SCORES, group={})).signature
 
@@ -147,7 +150,8 @@ def predictions(draw: st.DrawFn) -> list[dict[str, Any]]:
 @given(predictions(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 @settings(max_examples=150, deadline=None)
 def test_equals_the_slow_reference(rows: list[dict[str, Any]], threshold: float) -> None:
-    result = score(rows, threshold=threshold).to_dict()
+    both = "prediction" in rows[0] and "score" in rows[0]
+    result = score(rows, threshold=None if both else threshold).to_dict()
     parts = [(result, rows)]
     parts += [
         (figures, [row for row in rows if row["category"] == name]) for name, figures in result["per_category"].items()
@@ -155,7 +159,7 @@ def test_equals_the_slow_reference(rows: list[dict[str, Any]], threshold: float)
     for figures, part in parts:
         for name, value in reference_figures(part, threshold).items():
             if value is None:
-                assert figures[name] is None
+                assert figures[name] is None, name
             elif name == "relative_consistency":
                 assert figures[name] == pytest.approx(float(value), abs=1e-12)
             else:
@@ -175,9 +179,12 @@ def test_row_order_and_names_change_no_bit(rows: list[dict[str, Any]], source: r
     others = [{**row, "pair_id": renamed[row["pair_id"]]} for row in rows]
     if "group" in rows[0]:
         others = [{**row, "group": "new " + str(-hash(row["group"]))} for row in others]
-    for changed in (rows, others):
-        source.shuffle(changed)
-        assert score(changed).to_dict() == expected
+    source.shuffle(rows)
+    assert score(rows).to_dict() == expected
+    source.shuffle(others)
+    renamed_too = score(others).to_dict()
+    assert renamed_too.pop("signature") != expected.pop("signature")  # other pairs
+    assert renamed_too == expected
 
 
 @given(predictions())

@@ -36,6 +36,9 @@ from .reference import clustered_wilson, consistency, newcombe
 def test_relative_consistency_equals_fractions(n: int, data: st.DataObject) -> None:
     correct = data.draw(st.integers(0, n))
     k = data.draw(st.integers(2 * correct, n + correct))
+    if k in (0, 2 * n):
+        assert relative_consistency(correct, k, n) is None
+        return
     assert relative_consistency(correct, k, n) == pytest.approx(
         float(consistency(correct, k, n)), rel=1e-12, abs=1e-300
     )
@@ -109,13 +112,13 @@ def test_a_share_against_the_definition_group_by_group(groups: list[tuple[int, i
     # The same from the pairs one by one, counted by outcome.
     group = np.repeat(np.arange(len(groups)) * 3, [size for _, size in groups])
     outcome = np.concatenate([np.arange(size) < hits for hits, size in groups]).astype(np.int64)
-    assert share_interval(Clusters.of(outcome, 2, group).moments(np.array([0, 1]))) == found
+    assert share_interval(Clusters.of(outcome[None], 2, group).moments(np.array([0, 1]))) == found
 
 
 def test_groups_of_one_pair_and_no_groups_are_wilsons() -> None:
     outcome = np.array([0, 1, 1, 0, 1])
-    alone = Clusters.of(outcome, 2, np.arange(5)).moments(np.array([0, 1]))
-    assert alone == Clusters.of(outcome, 2, None).moments(np.array([0, 1]))
+    alone = Clusters.of(outcome[None], 2, np.arange(5)).moments(np.array([0, 1]))
+    assert alone == Clusters.of(outcome[None], 2, None).moments(np.array([0, 1]))
     assert share_interval(alone) == wilson(0.6, 5)
 
 
@@ -134,7 +137,8 @@ def test_wilson_touches_the_ends() -> None:
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 29, 30, 156, 754, 10_000, 1_000_000, 50_000_000])
 def test_t_equals_scipys(freedom: int) -> None:
-    assert t_point(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+    for tail in (0.025, 0.05):
+        assert t_point(freedom, tail) == pytest.approx(stats.t.ppf(1 - tail, freedom), rel=1e-9)
 
 
 def test_the_mean_of_independent_shares() -> None:
@@ -143,6 +147,10 @@ def test_the_mean_of_independent_shares() -> None:
         (0.5 - 0.05**0.5 / 2, 0.5 + 0.1**0.5 / 2), abs=1e-12
     )
     assert weighted_mean([0.3], [(0.2, 0.6)], [0.1])[1] == pytest.approx((0.2, 0.6), abs=1e-15)
+    # Three times the weight: 0.6; lower sqrt(0.025^2 + 0.15^2), upper sqrt(0.075^2 + 0.075^2).
+    mean, ends = weighted_mean([0.3, 0.7], [(0.2, 0.6), (0.5, 0.8)], [1, 3])
+    assert mean == pytest.approx(0.6, abs=1e-15)
+    assert ends == pytest.approx((0.6 - 0.023125**0.5, 0.6 + 0.01125**0.5), abs=1e-12)
 
 
 def paired(cells: list[tuple[int, int, int, int]]) -> Paired:
@@ -168,6 +176,7 @@ def test_newcombes_own_example() -> None:
 def test_a_difference_against_the_definition_group_by_group(cells: list[tuple[int, int, int, int]]) -> None:
     low, high = difference_interval(paired(cells))
     assert (low, high) == pytest.approx(newcombe(cells), abs=1e-9)
+    assert difference_interval(paired(cells), tail=0.05) == pytest.approx(newcombe(cells, level=0.9), abs=1e-9)
     assert low < high
     other = difference_interval(paired([(both, b, a, neither) for both, a, b, neither in cells]))
     assert other == pytest.approx((-high, -low), abs=1e-12)
