@@ -86,7 +86,7 @@ def _gap(pairs: Pairs, rows: dict[str, Any], threshold: float, incomplete: str) 
 
 
 def _null_rate(rows: dict[str, Any], threshold: float) -> tuple[float, int]:
-    images = images_of(rows)
+    images = images_of(rows, part=True)
     if not (images.reference == 1).all():
         raise PairError("a reference that is not 1: a null edit is the unsafe member, whose safe one has none")
     if len(images.pair_id.unique()) < len(images.pair_id):
