@@ -96,7 +96,7 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
             "category": categories,
             "group": groups,
         }
-        images = images_of({name: _plain(values) for name, values in given.items() if values is not None})
+        images = images_of({name: values for name, values in given.items() if values is not None}, part=True)
         rows = np.zeros(len(images.reference), dtype=_ROW)
         rows["reference"] = images.reference
         rows["prediction"] = _NO_VERDICT if images.prediction is None else images.prediction
@@ -151,14 +151,6 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         _, first = np.unique(rows[["pair_id", "reference"]], return_index=True)
         self.n_doubled = len(rows) - len(first)
         return rows[np.sort(first)]
-
-
-def _plain(values: Any) -> Any:
-    """Convert a tensor to numpy; bfloat16, which numpy does not know, becomes float64."""
-    if not isinstance(values, torch.Tensor):
-        return values
-    values = values.detach().cpu()
-    return (values.double() if values.is_floating_point() else values).numpy()
 
 
 def _encoded(name: str, values: Sequence[Any]) -> list[bytes]:

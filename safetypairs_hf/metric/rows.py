@@ -1,27 +1,47 @@
-"""Rows to checked columns: the forms that rows may come in, and what each value may be.
+"""Rows to checked columns: the forms that rows may come in, and the rules that each value keeps.
 
 `columns_of` takes the columns that the metric knows out of lists of dicts, dicts of columns, and tables of pandas,
-Arrow or `datasets`; `to_array` turns one column into an Arrow array. `images_of` does both, and checks every value.
+polars, Arrow or `datasets`; `images_of` checks every value too. A table has one row an image, or one row a pair.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, in_a_line
+from safetypairs_hf.metric.column_values import all_null, keys_of, scores_of, shown, verdicts_of
+from safetypairs_hf.metric.containers import named, names_in_schema, names_of
+from safetypairs_hf.metric.containers import to_array as to_array
+from safetypairs_hf.metric.verdict_labels import ABSTAINED, codes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KNOWN = ("pair_id", "reference", "prediction", "score", "category", "group", "control")
-ABSTAINED = -1
-OTHER = -2  # a verdict that is none
+OF_IMAGES = ("reference", "prediction", "score")
+# One row a pair: the columns of the unsafe and of the safe image, by the column of one row an image.
+OF_PAIRS = {name: (f"unsafe_{name}", f"safe_{name}") for name in ("prediction", "score")}
+KEYS = ("category", "group", "sample")
+KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 SHOWN = 5  # ids in an error
+SHOWN_VALUES = 3
+# What people call the columns; the names themselves are found by likeness.
+OTHER_NAMES = {
+    "pair_id": ("pair", "pairs", "id", "ids"),
+    "reference": ("label", "labels", "target", "targets", "ground_truth", "truth", "gold", "y_true", "is_unsafe"),
+    "prediction": ("pred", "preds", "verdict", "verdicts", "answer", "output", "y_pred"),
+    "score": ("p_unsafe", "prob", "probability", "unsafe_probability", "y_score", "y_prob"),
+}
+RENAME = {
+    "pair_id": "if the two images of a pair share it",
+    "reference": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
+    "prediction": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
+    "score": "if it is P(unsafe)",
+}
 _ABSENT = object()
 
 
@@ -34,7 +54,7 @@ class Images:
         reference: (n,) int8; 1 unsafe, 0 safe.
         prediction: (n,) int8; -1 is an abstention. This column or `score` is always there.
         score: (n,) float64; NaN is an abstention.
-        category, group: Arrow arrays like `pair_id`.
+        category, group, sample: Arrow arrays like `pair_id`.
     """
 
     pair_id: Any
@@ -43,40 +63,122 @@ class Images:
     score: NDArray[np.float64] | None
     category: Any
     group: Any
+    sample: Any = None
 
 
-def images_of(rows: Any) -> Images:
-    """Check rows in any form that `score` takes, one value at a time. Raises PairError for the first rule broken."""
-    columns: Mapping[str, Any] = {name: to_array(name, values) for name, values in columns_of(rows).items()}
-    ids = _keys("pair_id", columns["pair_id"])
+def images_of(rows: Any, labels: Mapping[Any, Any] | None = None, *, part: bool = False) -> Images:
+    """Check rows in any form that `score` takes, one value at a time.
+
+    Args:
+        rows: One row an image, or one row a pair.
+        labels: What other labels than unsafe, safe, true, false, 1 and 0 mean in references and predictions, such as
+            {"yes": "unsafe", "no": "safe"}; "abstained" is a meaning too.
+        part: These are some rows of more: a column that is None in all of them may have values elsewhere, so it is a
+            column of abstentions, where it would count as absent in the whole.
+
+    Raises:
+        PairError: The first rule that the rows break.
+    """
+    codes = codes_of(labels)
+    columns = columns_of(rows, part=part)
+    ids = _pair_ids(columns["pair_id"])
+    keys = {name: _optional(name, columns, ids) for name in KEYS}
+    found: dict[str, Any] = {}
+    for name, sides in OF_PAIRS.items():
+        read = _prediction if name == "prediction" else _score
+        if sides[0] in columns:
+            found[name] = np.concatenate([read(side, columns[side], ids, codes) for side in sides])
+        else:
+            found[name] = read(name, columns[name], ids, codes) if name in columns else None
+    if "reference" in columns:
+        found["reference"] = _reference(columns["reference"], ids, codes)
+        return Images(ids, **found, **keys)
+    found["reference"] = np.repeat(np.array([1, 0], dtype=np.int8), len(ids))
+    return Images(_twice(ids), **found, **{name: _twice(values) for name, values in keys.items()})
+
+
+def _twice(values: Any) -> Any:
+    import pyarrow as pa
+
+    return None if values is None else pa.concat_arrays([values, values])
+
+
+def _pair_ids(values: Any) -> Any:
+    ids = keys_of("pair_id", values)
     if ids is None or ids.null_count:
-        empty = len(columns["pair_id"]) if ids is None else ids.null_count
+        empty = np.arange(len(values)) if ids is None else np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))
         raise PairError(
-            f"a pair_id that is None or NaN: {empty} of {len(columns['pair_id'])} rows; give each image one"
+            f"a pair_id that is None or NaN: {len(empty)} of {len(values)} rows, first row {empty[0]}; give each image "
+            "one"
         )
-    reference = _verdicts(columns["reference"])
-    _refuse(ids, reference < 0, "a reference outside {0, 1}", "0 is safe, 1 unsafe")
-    prediction = score = None
-    if "prediction" in columns:
-        prediction = _verdicts(columns["prediction"])
-        advice = "give numbers, None for an abstention, or a score"
-        _refuse(ids, prediction < ABSTAINED, "a prediction outside {0, 1, None}", advice)
-    if "score" in columns:
-        value, null, bad = _numbers(columns["score"])
-        bad |= ~(null | ((value >= 0) & (value <= 1)))
-        _refuse(ids, bad, "a score outside [0, 1] or NaN", "give P(unsafe), None for an abstention")
-        score = value.astype(np.float64)
-        score[null] = np.nan
-    category, group = (_optional(name, columns, ids) for name in ("category", "group"))
-    return Images(ids, reference, prediction, score, category, group)
+    return ids
 
 
-def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str) -> None:
+def _reference(values: Any, ids: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
+    reference = verdicts_of(values, codes)
+    advice = "give 1 for unsafe and 0 for safe, or 'unsafe' and 'safe'"
+    _refuse(ids, reference < 0, "a reference outside {0, 1}", advice, values)
+    return reference
+
+
+def _prediction(name: str, values: Any, ids: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
+    prediction = verdicts_of(values, codes)
+    advice = "give 1 or 'unsafe', 0 or 'safe', None for an abstention, or a score"
+    _refuse(ids, prediction < ABSTAINED, f"a {name} outside {{0, 1, None}}", advice, values)
+    return prediction
+
+
+def _score(name: str, values: Any, ids: Any, codes: Mapping[str, int]) -> NDArray[np.float64]:
+    score, bad = scores_of(values)
+    advice = "give P(unsafe), None for an abstention"
+    _refuse(ids, bad, f"{'an' if name[0] == 'u' else 'a'} {name} outside [0, 1] or NaN", advice, values)
+    return score
+
+
+def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
+    keys = keys_of(name, columns[name]) if name in columns else None
+    if keys is None or keys.null_count == len(keys):
+        return None
+    if keys.null_count:
+        empty = keys.is_null().to_numpy(zero_copy_only=False)
+        advice = f"give each pair one, or no {name} at all"
+        _refuse(ids, empty, f"a {name} that is None beside ones that are not", advice, columns[name])
+    return keys
+
+
+def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str, values: Any) -> None:
     if bad.any():
-        raise PairError(broken(rule, ids, np.flatnonzero(bad), advice))
+        at = np.flatnonzero(bad)
+        held, advice = _values_at(values, at, len(ids), advice)
+        raise PairError(broken(rule, ids, at, advice, held=held))
 
 
-def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str) -> str:
+def _values_at(values: Any, at: NDArray[np.int64], n: int, advice: str) -> tuple[str, str]:
+    """Return how many rows hold which values, each with its first row, and the advice; texts get one on `labels`."""
+    first: dict[str, tuple[int, Any]] = {}
+    for row in at.tolist():
+        value = values[row] if isinstance(values, list) else values[row].as_py()
+        first.setdefault(shown(value), (row, value))
+        if len(first) > SHOWN_VALUES:
+            break
+    told = [f"{text} in row {row}" for text, (row, _) in first.items()][:SHOWN_VALUES]
+    more = ", ..." if len(first) > SHOWN_VALUES else ""
+    held = f", {len(at)} row{'s' if len(at) > 1 else ''} of 0 to {n - 1}: {', '.join(told)}{more}"
+    text = next((value for _, value in first.values() if isinstance(value, str)), None)
+    if text is not None and "'unsafe'" in advice and len(text) < SHOWN * 8:
+        advice += (
+            f"; other words by what they mean: labels={{{text!r}: 'unsafe'}} or {{{text!r}: 'safe'}} "
+            f"(--label {shown_word(text)}=unsafe or --label {shown_word(text)}=safe)"
+        )
+    return held, advice
+
+
+def shown_word(text: str) -> str:
+    """Return a text as a shell takes it."""
+    return text if text.isalnum() else f"'{text}'"
+
+
+def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: str = "") -> str:
     """Return an error in one line: the rule, how many pairs the rows belong to, their first five ids, and advice.
 
     Args:
@@ -84,152 +186,84 @@ def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str) -> str:
         ids: (n,) Arrow array of pair ids.
         rows: Positions in `ids` of the rows that break the rule.
         advice: What to do about it.
+        held: How many rows it is, and what they hold.
     """
     import pyarrow as pa
 
     pairs = sorted(ids.take(pa.array(rows)).unique().to_pylist())
-    first = ", ".join(repr(pair) for pair in pairs[:SHOWN]) + (", ..." if len(pairs) > SHOWN else "")
-    return f"{rule}: {len(pairs)} pair{'s' if len(pairs) > 1 else ''} ({first}); {advice}"
+    first = ", ".join(shown(pair) for pair in pairs[:SHOWN]) + (", ..." if len(pairs) > SHOWN else "")
+    return f"{rule}: {len(pairs)} pair{'s' if len(pairs) > 1 else ''} ({first}){held}; {advice}"
 
 
-def _verdicts(values: Any) -> NDArray[np.int8]:
-    """Return (n,) verdicts: 1 and 0 as they are, -1 for None, -2 for anything else."""
-    value, null, bad = _numbers(values)
-    with np.errstate(invalid="ignore"):
-        verdicts = value.astype(np.int8)
-    # Small integers survive the way there and back; what does not is no verdict.
-    wrong = bad | (verdicts != value) | (verdicts.view(np.uint8) > 1)
-    if null.any() or wrong.any():
-        verdicts[wrong] = OTHER
-        verdicts[null] = ABSTAINED
-    return verdicts
+def columns_of(rows: Any, *, part: bool = False) -> dict[str, Any]:
+    """Return the columns of `rows` that the metric knows, each as `to_array` gives it; others are not touched.
 
-
-def _numbers(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return (n,) values, 0.0 where there is none; (n,) which are None; and (n,) which are no numbers at all."""
-    import pyarrow as pa
-
-    n = len(values)
-    if isinstance(values, list):
-        wrong = [value is not None and not _is_number(value) for value in values]
-        kept = [0.0 if value is None or bad else float(value) for value, bad in zip(values, wrong, strict=True)]
-        return np.array(kept), np.array([value is None for value in values]), np.array(wrong)
-    null = np.zeros(n, dtype=np.bool_)
-    if values.null_count:
-        null = values.is_null().to_numpy(zero_copy_only=False)
-    kind = values.type
-    if pa.types.is_null(kind):
-        return np.zeros(n), null, np.zeros(n, dtype=np.bool_)
-    if not (
-        pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-    ):
-        return np.zeros(n), null, ~null
-    if values.null_count:
-        values = values.fill_null(False if pa.types.is_boolean(kind) else 0)
-    array = values.cast(pa.float64()) if pa.types.is_decimal(kind) else values
-    return array.to_numpy(zero_copy_only=False), null, np.zeros(n, dtype=np.bool_)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating)
-
-
-def _keys(name: str, values: Any) -> Any:
-    """Return ids or names as Arrow int64, uint64 or large_string, or None where every one is None."""
-    import pyarrow as pa
-
-    if isinstance(values, list):
-        values = _without_nan(name, values)
-    kind = values.type
-    if pa.types.is_null(kind):
-        return None
-    if pa.types.is_floating(kind):
-        return _whole(name, values)
-    if pa.types.is_integer(kind):
-        return values if pa.types.is_uint64(kind) else values.cast(pa.int64())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return values.cast(pa.large_string())
-    raise PairError(f"{name} holds {kind}; it should hold text or whole numbers, of one kind in all rows")
-
-
-def _whole(name: str, values: Any) -> Any:
-    """Return floats as whole numbers: pandas makes them floats where one is missing. NaN and null are None."""
-    import pyarrow as pa
-
-    array = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    missing = np.isnan(array)
-    numbers = np.where(missing, 0.0, array)
-    if not (numbers == np.floor(numbers)).all() or (np.abs(numbers) >= 2**53).any():
-        raise PairError(f"{name} holds fractions or floats too large to be exact; it should hold text or whole numbers")
-    return pa.array(numbers.astype(np.int64), mask=missing)
-
-
-def _without_nan(name: str, values: list[Any]) -> Any:
-    """Convert a list that Arrow refused as it was: NaN among text is a missing value, text among numbers a mistake."""
-    import pyarrow as pa
-
-    try:
-        return pa.array([None if isinstance(value, float) and math.isnan(value) else value for value in values])
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise PairError(
-            f"{name} holds {kinds}; it should hold text or whole numbers below 2^63, of one kind in all rows"
-        ) from None
-
-
-def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
-    keys = _keys(name, columns[name]) if name in columns else None
-    if keys is None or keys.null_count == len(keys):
-        return None
-    if keys.null_count:
-        empty = keys.is_null().to_numpy(zero_copy_only=False)
-        _refuse(
-            ids, empty, f"a {name} that is None beside ones that are not", f"give each pair one, or no {name} at all"
-        )
-    return keys
-
-
-def columns_of(rows: Any) -> dict[str, Any]:
-    """Return the columns of `rows` that the metric knows, each as it came; others are not touched.
+    Args:
+        rows: In any form that `score` takes.
+        part: As in `images_of`.
 
     Raises:
-        PairError: `rows` has none of the forms that `score` takes, lacks a column, or has columns of unequal length.
+        PairError: `rows` has none of the forms that `score` takes, lacks a column, or has columns of unequal length. A
+            column that is None throughout counts as absent.
     """
-    if isinstance(rows, Mapping):
-        columns = {name: rows[name] for name in KNOWN if name in rows and rows[name] is not None}
-        given = list(rows)
-    elif hasattr(rows, "iloc") and hasattr(rows, "columns"):
-        columns, given = _pandas(rows), list(rows.columns)
-    elif hasattr(rows, "with_format") and hasattr(rows, "select_columns") and hasattr(rows, "__len__"):
-        columns, given = _dataset(rows), list(rows.column_names)
-    elif hasattr(rows, "__arrow_c_stream__"):
-        columns, given = _arrow(rows)
-    elif isinstance(rows, Iterable):
-        columns, given = columns_of_dicts(rows)
-    else:
-        raise PairError(f"rows of type {type(rows).__name__}: give a list of dicts, a dict of columns or a table")
-    _check_names(columns, given)
+    given, names = _taken(rows)
+    columns = {name: to_array(name, values) for name, values in given.items() if values is not None}
+    if not part:
+        columns = _without_nulls(columns)
+    _check_names(columns, names)
     _check_lengths(columns)
     return columns
 
 
+def _without_nulls(columns: dict[str, Any]) -> dict[str, Any]:
+    null = {name for name, values in columns.items() if name != "pair_id" and all_null(values)}
+    for sides in OF_PAIRS.values():
+        if not null.issuperset(sides):
+            null -= set(sides)
+    return {name: values for name, values in columns.items() if name not in null}
+
+
 def _check_names(columns: Mapping[str, Any], given: list[Any]) -> None:
-    missing = [name for name in ("pair_id", "reference") if name not in columns]
-    if "prediction" not in columns and "score" not in columns:
+    wide = [side for sides in OF_PAIRS.values() for side in sides if side in columns]
+    long = [name for name in OF_IMAGES if name in columns]
+    if wide and long:
+        raise PairError(
+            f"columns of one row a pair ({', '.join(wide)}) beside columns of one row an image ({', '.join(long)}); "
+            "keep one of the two kinds"
+        )
+    missing = [name for name in ("pair_id", *(() if wide else ("reference",))) if name not in columns]
+    for sides in OF_PAIRS.values():
+        missing += [side for side in sides if wide and set(sides) & set(wide) and side not in columns]
+    if not wide and "prediction" not in columns and "score" not in columns:
         missing.append("prediction or score")
     if missing:
         held = ", ".join(str(name) for name in given[:12]) or "none"
-        raise PairError(f"a column that is not there: {', '.join(missing)}; the columns given are: {held}")
+        raise PairError(
+            f"a column that is not there: {', '.join(missing)}; the columns given are: {held}"
+            + "".join(_near_misses(missing, given, columns))
+        )
+
+
+def _near_misses(missing: list[str], given: list[Any], columns: Mapping[str, Any]) -> Iterator[str]:
+    """Say of each missing column that it is there but empty, or which other column is likely meant."""
+    spare = {_normal(name): name for name in given if name not in KNOWN}
+    for name in (part for each in missing for part in each.split(" or ")):
+        if name in given:
+            yield f"; {name} is there, but None in every row, which counts as absent"
+            continue
+        other = next((spare[each] for each in map(_normal, OTHER_NAMES.get(name, ())) if each in spare), None)
+        near = difflib.get_close_matches(_normal(name), list(spare), 1, 0.75)
+        likely = spare[near[0]] if near else other
+        if likely is not None:
+            yield f"; rename {likely} to {name} {RENAME.get(name, 'if that is meant')}"
+
+
+def _normal(name: Any) -> str:
+    return "".join(letter for letter in str(name).casefold() if letter.isalnum())
 
 
 def _check_lengths(columns: Mapping[str, Any]) -> None:
-    try:
-        lengths = {name: len(column) for name, column in columns.items()}
-    except TypeError:
-        raise PairError("a column that is not a list or an array; give one value a row in each column") from None
+    lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise PairError(f"columns of unequal length: {told}; give one value a row in each")
@@ -237,108 +271,136 @@ def _check_lengths(columns: Mapping[str, Any]) -> None:
         raise PairError("no rows at all: there is nothing to score")
 
 
-def _pandas(frame: Any) -> dict[str, Any]:
+def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Return the known columns of `rows`, each as it came, and the names of all columns."""
+    try:
+        if isinstance(rows, Mapping):
+            return _of_mapping(rows)
+        if hasattr(rows, "iloc") and hasattr(rows, "columns"):
+            return _of_pandas(rows)
+        if hasattr(rows, "with_format") and hasattr(rows, "select_columns") and hasattr(rows, "__len__"):
+            return _of_dataset(rows)
+        if hasattr(rows, "collect") and hasattr(rows, "collect_schema"):  # a lazy frame of polars
+            rows = rows.collect()
+        if hasattr(rows, "get_column") and hasattr(rows, "columns"):  # polars
+            return {name: rows.get_column(name) for name in KNOWN if name in rows.columns}, list(rows.columns)
+        if getattr(getattr(rows, "dtype", None), "names", None):  # a structured array of numpy
+            return {name: rows[name] for name in KNOWN if name in rows.dtype.names}, list(rows.dtype.names)
+        if hasattr(rows, "to_table"):  # a `pyarrow.dataset.Dataset`
+            rows = rows.to_table(columns=[name for name in rows.schema.names if name in KNOWN] or None)
+        if hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "iloc"):
+            return _of_arrow(rows)
+    except PairError:
+        raise
+    except Exception as error:
+        raise PairError(
+            f"rows of type {type(rows).__name__} cannot be read ({in_a_line(error)}); give a dict of columns"
+        ) from None
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) and not hasattr(rows, "iloc"):
+        columns, names = columns_of_dicts(rows)
+        features = getattr(rows, "features", None)  # of an IterableDataset, which hands out a ClassLabel's numbers
+        return {name: named(name, values, names_of(features, name)) for name, values in columns.items()}, names
+    raise PairError(f"rows of type {type(rows).__name__}: give a list of dicts, a dict of columns, a table or a file")
+
+
+def _of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+    tables = [name for name, each in rows.items() if hasattr(each, "column_names") or hasattr(each, "columns")]
+    if tables and len(tables) == len(rows):  # a DatasetDict
+        if len(tables) > 1:
+            raise PairError(
+                f"a dict of {len(tables)} tables ({', '.join(map(str, tables))}); give one of them, such as "
+                f"rows[{tables[0]!r}]"
+            )
+        return _taken(rows[tables[0]])
+    columns = {name: rows[name] for name in KNOWN if name in rows and rows[name] is not None}
+    if columns and all(isinstance(column, Mapping) for column in columns.values()):  # as DataFrame.to_dict gives it
+        first = next(iter(columns.values()))
+        if any(column.keys() != first.keys() for column in columns.values()):
+            raise PairError("columns that are dicts with different keys; give one value a row in each")
+        columns = {name: [column[key] for key in first] for name, column in columns.items()}
+    return columns, list(rows)
+
+
+def _of_pandas(frame: Any) -> tuple[dict[str, Any], list[Any]]:
     columns = {name: frame[name] for name in KNOWN if name in frame.columns}
     for name, column in columns.items():
         if hasattr(column, "columns"):
             raise PairError(f"the column {name} is there more than once; keep one")
-    return columns
+    for name in frame.index.names:
+        if name in KNOWN and name not in columns:
+            columns[name] = frame.index.get_level_values(name)
+    return columns, [*frame.columns, *(name for name in frame.index.names if name is not None)]
 
 
-def _dataset(data: Any) -> dict[str, Any]:
+def _of_dataset(data: Any) -> tuple[dict[str, Any], list[Any]]:
     """Read a `datasets.Dataset` as Arrow, without decoding any image. Class labels become their names."""
     names = [name for name in KNOWN if name in data.column_names]
     table = data.select_columns(names).with_format("arrow")[:]
-    columns = {name: table.column(name) for name in names}
-    for name in ("category", "group", "control"):
-        labels = getattr(data.features.get(name), "names", None)
-        if name in columns and labels:
-            import pyarrow as pa
-
-            columns[name] = pa.array(labels).take(columns[name])
-    return columns
+    columns = {name: named(name, table.column(name), names_of(data.features, name)) for name in names}
+    return columns, list(data.column_names)
 
 
-def _arrow(table: Any) -> tuple[dict[str, Any], list[str]]:
+def _of_arrow(table: Any) -> tuple[dict[str, Any], list[Any]]:
     import pyarrow as pa
 
     table = table if isinstance(table, pa.Table) else pa.table(table)
-    twice = [name for name in KNOWN if table.column_names.count(name) > 1]
+    return known_of_table(table), table.column_names
+
+
+def known_of_table(table: Any) -> dict[str, Any]:
+    """Return the known columns of an Arrow table; class labels, which `datasets` notes in its schema, as their names.
+
+    Raises:
+        PairError: A known column is there more than once.
+    """
+    held = table.column_names
+    twice = [name for name in KNOWN if held.count(name) > 1]
     if twice:
         raise PairError(f"the column {twice[0]} is there more than once; keep one")
-    return {name: table.column(name) for name in KNOWN if name in table.column_names}, table.column_names
+    labels = names_in_schema(table.schema)
+    return {name: named(name, table.column(name), labels.get(name)) for name in KNOWN if name in held}
 
 
-def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[str]]:
+def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[Any]]:
     """Read an iterable of mappings once, and return its known columns and the keys of its first row.
 
     Only the known columns are kept, so rows may carry images.
+
+    Raises:
+        PairError: There is no row, a row is no mapping, or a column is missing in some rows.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in KNOWN}
-    first: list[str] = []
+    columns: dict[str, list[Any]] = {}
+    keys: set[Any] = set()
+    first: list[Any] = []
+    alike, n = True, 0
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise PairError(
-                f"row {number} is of type {type(row).__name__}: each row is a dict such as {{'pair_id': ...}}"
-            )
-        first = first or list(row)
+            row = _as_mapping(row, number)
+        if row.keys() != keys:
+            first, alike, keys = first or list(row), number == 0, set(row)
+            columns |= {name: [_ABSENT] * number for name in KNOWN if name in row and name not in columns}
         for name, column in columns.items():
             column.append(row.get(name, _ABSENT))
-    n = len(columns["pair_id"])
+        n = number + 1
     if not n:
         raise PairError("no rows at all: there is nothing to score")
-    for name in KNOWN:
-        absent = sum(value is _ABSENT for value in columns[name])
-        if absent == n:
-            del columns[name]
-        elif absent:
-            row_number = next(i for i, value in enumerate(columns[name]) if value is _ABSENT)
+    for name, column in () if alike else columns.items():
+        absent = [row for row, value in enumerate(column) if value is _ABSENT]
+        if absent:
             raise PairError(
-                f"a column that is not there: {name} is missing in {absent} of {n} rows, first in row {row_number}; "
-                "write null where there is no value"
+                f"a column that is not there: {name} is missing in {len(absent)} of {n} rows, first in row "
+                f"{absent[0]}; write null where there is no value"
             )
     return columns, first
 
 
-def to_array(name: str, values: Any) -> Any:
-    """Convert a column to a plain Arrow array (no chunks, no dictionary), or a list where Arrow has no type for it.
-
-    pandas holds a missing number as NaN, so NaN in a pandas column means None. Anywhere else NaN stays NaN.
-    """
-    import pyarrow as pa
-
-    if not isinstance(values, pa.Array | pa.ChunkedArray):
-        if hasattr(values, "iloc"):
-            values = _try_arrow(
-                values.astype(object).where(values.notna(), None).tolist() if values.dtype == object else values
-            )
-        elif hasattr(values, "__arrow_c_stream__"):
-            values = pa.chunked_array(values)
-        elif not isinstance(values, list):
-            values = _from_sequence(name, values)
-        if isinstance(values, list):
-            values = _try_arrow(values)
-    if isinstance(values, list):
-        return values
-    if isinstance(values, pa.ChunkedArray):
-        values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-
-
-def _from_sequence(name: str, values: Any) -> Any:
-    """Convert a numpy array, a tensor or any sequence to Arrow where that is cheap, else to a list."""
-    if not hasattr(values, "__array__"):
-        return list(values)
-    array: NDArray[Any] = np.asarray(values)
-    if array.ndim != 1:
-        raise PairError(f"the column {name} has shape {array.shape}: give one value a row")
-    return _try_arrow(array) if array.dtype != object else array.tolist()
-
-
-def _try_arrow(values: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return list(values)
+def _as_mapping(row: Any, number: int) -> Mapping[str, Any]:
+    if hasattr(row, "_asdict"):  # a namedtuple
+        named_values: Mapping[str, Any] = row._asdict()
+        return named_values
+    if is_dataclass(row) and not isinstance(row, type):
+        return vars(row)
+    hint = "; for a file give its path, not its lines or the open file" if isinstance(row, str | bytes) else ""
+    raise PairError(
+        f"row {number} is of type {type(row).__name__}: each row is a dict such as {{'pair_id': ...}}{hint}"
+    )

@@ -42,7 +42,7 @@ for row in reversed(rows):
 out["add"] = metric.compute()
 
 memory = evaluate.load(metric_path(), keep_in_memory=True)
-out["abstained"] = memory.compute(references=[1, 0], predictions=[None, None], pair_id=[7, 7], score=[0.9, 0.1])
+out["abstained"] = memory.compute(references=[1, 0], predictions=[None, 0], pair_id=[7, 7], score=[0.9, 0.1])
 
 def said(call):
     try:
@@ -51,7 +51,7 @@ def said(call):
         return f"{type(error).__name__}: {error}"
 
 fresh = lambda: evaluate.load(metric_path())
-out["text"] = said(lambda: fresh().compute(references=[1, 0], predictions=["1", "0"], pair_id=["p", "p"]))
+out["text"] = said(lambda: fresh().compute(references=[1, 0], predictions=["yes", "no"], pair_id=["p", "p"]))
 out["half"] = said(lambda: fresh().compute(references=[1], predictions=[1], pair_id=["p"]))
 out["neither"] = said(lambda: fresh().compute(references=[1, 0], pair_id=["p", "p"]))
 out["unknown"] = said(lambda: fresh().add_batch(references=[1], predictions=[1], pair_id=["p"], weights=[1]))

@@ -93,7 +93,7 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         n = max((len(values) for values in columns.values()), default=0)
         if columns and not n:
             return {name: [] for name in INPUTS}
-        images = images_of({INPUTS[name]: values for name, values in columns.items()})
+        images = images_of({INPUTS[name]: values for name, values in columns.items()}, part=True)
         absent = [None] * n
         score_ = images.score
         return {
