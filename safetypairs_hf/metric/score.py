@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -155,9 +154,8 @@ def all_figures(pairs: Pairs) -> tuple[Figures, dict[str, Figures]]:
     order = np.argsort(pairs.category, kind="stable")
     ends = np.cumsum(np.bincount(pairs.category, minlength=len(pairs.categories)))
     rows = np.split(order, ends[:-1])
-    with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter while it works
-        whole, *parts = pool.map(lambda at: figures_of(pairs, at), [None, *rows])
-    return whole, dict(zip(pairs.categories, parts, strict=True))
+    parts = [figures_of(pairs, at) for at in rows]
+    return figures_of(pairs), dict(zip(pairs.categories, parts, strict=True))
 
 
 def figures_of(pairs: Pairs, rows: NDArray[np.int64] | None = None) -> Figures:
