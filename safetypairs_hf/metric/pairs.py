@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
@@ -31,7 +31,7 @@ MOST_CATEGORIES = 10_000
 MOST_SAMPLES = 1_000
 # Longer texts go through Arrow's dictionary: a word more for each 8 bytes would cost more than it saves.
 LONGEST = 64
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = 0x9E3779B97F4A7C15
 BLOCK = 16384  # rows hashed at once: their words stay in the processor's cache from step to step
 LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
 
@@ -110,8 +110,9 @@ class Pairs:
 
     @cached_property
     def digest(self) -> str:
-        """What tells this set of pairs from others: `digest_of` of their ids."""
-        return digest_of(self.texts("pair_id"))
+        """A digest of the ids of the scored pairs, the same in any order; see `digest_of`."""
+        assert self.images is not None
+        return digest_of(self.images.pair_id, self.rows)
 
     def taken(self, at: Numbers) -> Pairs:
         """Return the pairs at the (m,) positions `at`."""
@@ -125,16 +126,6 @@ class Pairs:
 
         values = getattr(self.images, name, None)
         return None if values is None else values.take(pa.array(self.rows))
-
-
-def digest_of(ids: Any) -> str:
-    """Return what tells a set of pair ids from every other set, whatever their order: 16 hex digits."""
-    import hashlib
-
-    import pyarrow as pa
-
-    texts = sorted(ids.cast(pa.large_string()).to_pylist())
-    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
 
 
 def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> Numbers:
@@ -178,7 +169,7 @@ def repeats_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Readi
     """
     images, threshold, notes = judged(rows, threshold_from=threshold_from, **reading)
     drop = reading.get("incomplete") == "drop"
-    if getattr(images, "sample", None) is None:
+    if images.sample is None:
         return (_pairs(images, threshold, notes, drop=drop),)
     return _samples(images, threshold, notes, drop=drop)
 
@@ -201,7 +192,7 @@ def judged(
         from safetypairs_hf.metric.prediction_files import read_predictions
 
         rows = read_predictions(rows)
-    images = images_of(rows)
+    images = images_of(rows, labels)
     verdicts, used, notes = _verdicts(images, threshold, by)
     if train is not None:
         notes += _shared_with_train(images.pair_id, train)
@@ -272,7 +263,8 @@ def _verdicts(
 
 def _samples(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> tuple[Pairs, ...]:
     """Return the pairs of each sample, all in the order of the first."""
-    codes, names = _encoded(images.sample)
+    encoded = images.sample.dictionary_encode()
+    codes, names = encoded.indices.to_numpy(), [str(name) for name in encoded.dictionary.to_pylist()]
     if len(names) > MOST_SAMPLES:
         raise PairError(f"{len(names)} samples: more than {MOST_SAMPLES} are no repeats; was an id meant?")
     found: list[Pairs] = []
@@ -319,13 +311,11 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
     """Pair images, each of which has a verdict."""
     verdict = images.prediction
     assert verdict is not None
-    with ThreadPoolExecutor(1) as beside:  # Arrow and numpy let go of the interpreter while they work
-        encoded = beside.submit(_encoded, images.category)
-        unsafe, safe, n_incomplete = _match(images, drop=drop)
-        group = None
-        if images.group is not None:
-            unsafe, safe, group = _grouped(images, unsafe, safe, beside)
-    category, names = _categories(images, *encoded.result(), unsafe, safe)
+    unsafe, safe, n_incomplete = _match(images, drop=drop)
+    group = None
+    if images.group is not None:
+        unsafe, safe, group = _grouped(images, unsafe, safe)
+    category, names = _categories(images, unsafe, safe)
     return Pairs(
         unsafe_verdict=verdict[unsafe],
         safe_verdict=verdict[safe],
@@ -345,26 +335,35 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
 def _match(images: Images, *, drop: bool) -> tuple[Numbers, Numbers, int]:
     """Return (n,) row numbers of the unsafe and of the safe image of each pair, and how many pairs were left out."""
     words = words_of(images.pair_id)
-    found = twins(words, images.reference == 1)
-    if found:
-        return *found, 0
-    runs = equal_runs(words)
+    n = len(words)
+    first, second = words[: n - n % 2 : 2], words[1::2]
+    if n % 2 == 0 and equal_rows(first, second).all() and are_distinct(first):
+        one, n_halves = np.arange(0, n, 2), 0  # side by side, as the pairs of a release are
+        other = one + 1
+    else:
+        one, other, n_halves = _sorted_pairs(images, equal_runs(words), drop=drop)
+    is_unsafe = images.reference[one] == 1
+    equal = is_unsafe == (images.reference[other] == 1)
+    if equal.any():
+        advice = "a pair has one unsafe and one safe image"
+        raise PairError(broken("two images with one reference", images.pair_id, one[equal], advice))
+    unsafe = np.where(is_unsafe, one, other)
+    return unsafe, one + other - unsafe, n_halves
+
+
+def _sorted_pairs(images: Images, runs: Runs, *, drop: bool) -> tuple[Numbers, Numbers, int]:
+    """Return (n,) row numbers of the two images of each whole pair, and how many pairs have one image only."""
     lengths = runs.lengths
     doubled = runs.starts[lengths > 2]
     advice = "give each image once, or repeated answers a column sample"
     _refuse(images, runs, doubled, "a doubled image: more than two images", advice)
-    first = runs.starts[lengths == 2]
-    one, other = runs.order[first], runs.order[first + 1]
-    equal = images.reference[one] == images.reference[other]
-    _refuse(images, runs, first[equal], "two images with one reference", "a pair has one unsafe and one safe image")
-    halves = runs.starts[lengths == 1]
+    whole, halves = runs.starts[lengths == 2], runs.starts[lengths == 1]
     if not drop:
         advice = "give both images, or incomplete='drop' (--incomplete drop) to score the whole pairs only"
         _refuse(images, runs, halves, "a missing half", advice)
-    elif not len(first):
+    elif not len(whole):
         raise PairError(f"a missing half: all {len(halves)} pairs have one image only, so no pair is left to score")
-    is_unsafe = images.reference[one] == 1
-    return np.where(is_unsafe, one, other), np.where(is_unsafe, other, one), len(halves)
+    return runs.order[whole], runs.order[whole + 1], len(halves)
 
 
 def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> None:
@@ -372,35 +371,22 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
         raise PairError(broken(rule, images.pair_id, runs.order[at], advice))
 
 
-def _grouped(
-    images: Images, unsafe: Numbers, safe: Numbers, beside: ThreadPoolExecutor
-) -> tuple[Numbers, Numbers, Numbers]:
+def _grouped(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
     of_unsafe = words.take(unsafe, axis=0)
-    equal = beside.submit(lambda: equal_rows(of_unsafe, words.take(safe, axis=0)))
+    _refuse_unequal("group", images, equal_rows(of_unsafe, words.take(safe, axis=0)), unsafe)
     runs = equal_runs(of_unsafe)
-    _refuse_unequal("group", images, equal.result(), unsafe)
     return unsafe[runs.order], safe[runs.order], runs.numbered()
 
 
-def _encoded(category: Any) -> tuple[NDArray[Any] | None, list[str]]:
-    """Return a number for each image's category, and the names by number."""
-    if category is None:
-        return None, []
-    encoded = category.dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    if len(encoded.dictionary) <= 2**16:
-        codes = codes.astype(np.uint16)  # lookups are about twice as quick in half of the memory
-    return codes, [str(name) for name in encoded.dictionary.to_pylist()]
-
-
-def _categories(
-    images: Images, codes: NDArray[Any] | None, names: list[str], unsafe: Numbers, safe: Numbers
-) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
+def _categories(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
     """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
-    if codes is None:
+    if images.category is None:
         return None, ()
+    encoded = images.category.dictionary_encode()
+    names = [str(name) for name in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.to_numpy()
     of_pairs = codes[unsafe]
     _refuse_unequal("category", images, of_pairs == codes[safe], unsafe)
     present = sorted(np.flatnonzero(np.bincount(of_pairs)).tolist(), key=lambda code: names[code])
@@ -441,96 +427,166 @@ class Runs(NamedTuple):
 def words_of(values: Any) -> Words:
     """Return (n, w) integers whose rows are equal exactly where the values of an Arrow array are.
 
+    Texts of one length, a multiple of 8, are read as they lie in memory. Before others stands a column of their lengths.
+
     Args:
-        values: (n,) int64, uint64 or large_string, without nulls.
+        values: (n,) int64, uint64, string or large_string, without nulls.
     """
     import pyarrow as pa
 
     if pa.types.is_integer(values.type):
         return np.asarray(values.to_numpy().view(np.uint64)[:, None])
-    _, offset_buffer, data = values.buffers()
-    offsets = np.frombuffer(offset_buffer, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
+    text, offsets = _text_of(values)
     lengths = np.diff(offsets)
-    longest = int(lengths.max(initial=0))
-    if longest > LONGEST:
+    alike = _alike(text, offsets, lengths)
+    if alike is not None:
+        return alike
+    if int(lengths.max(initial=0)) > LONGEST:
         return np.asarray(values.dictionary_encode().indices.to_numpy().astype(np.uint64)[:, None])
-    if not longest:
-        return np.zeros((len(values), 1), dtype=np.uint64)
-    text = np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
-    if longest % 8 == 0 and bool((lengths == longest).all()):
-        return text.view(np.uint64).reshape(len(values), -1)
-    return _padded(text, offsets[:-1] - offsets[0], lengths, longest)
+    return np.column_stack((lengths.astype(np.uint64), _read(text, offsets[:-1], lengths)))
 
 
-def _padded(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers, longest: int) -> Words:
-    """Return texts of several lengths as words: the length, then the bytes, padded with zeros."""
+def _text_of(values: Any) -> tuple[NDArray[np.uint8], Numbers]:
+    """Return the bytes of n texts, and (n + 1,) where in them each text begins and the last one ends."""
+    import pyarrow as pa
+
+    _, offsets, text = values.buffers()
+    kind = np.int64 if pa.types.is_large_string(values.type) else np.int32
+    within = np.frombuffer(offsets, dtype=kind)[values.offset : values.offset + len(values) + 1]
+    return np.frombuffer(text or b"", dtype=np.uint8), within.astype(np.int64, copy=False)
+
+
+def _alike(text: NDArray[np.uint8], offsets: Numbers, lengths: Numbers) -> Words | None:
+    """Return (n, w) words as they lie in memory, where the texts have one length, a multiple of 8; else None."""
+    length = int(lengths[0]) if len(lengths) else 0
+    if not length or length % 8 or not (lengths == length).all():
+        return None
+    return text[offsets[0] : offsets[-1]].view(np.uint64).reshape(len(lengths), -1)
+
+
+def _read(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers) -> Words:
+    """Return (n, w) words: the (n,) `lengths` bytes of `text` from `begin` on, with zeros up to the longest."""
+    shortest, longest = int(lengths.min(initial=LONGEST)), int(lengths.max(initial=0))
     # Eight bytes are read at a time, whatever a text's length: the padding keeps the last reads inside.
-    padded = np.concatenate((text, np.zeros(longest + 8, dtype=np.uint8)))
+    low, high = int(begin.min(initial=len(text))), int((begin + lengths).max(initial=0))
+    padded = np.concatenate((text[low:high], np.zeros(longest + 8, dtype=np.uint8)))
     readable = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
-    words = np.empty((len(lengths), 1 + -(-longest // 8)), dtype=np.uint64)
-    words[:, 0] = lengths
-    for column, start in enumerate(range(0, longest, 8), 1):
-        words[:, column] = readable[begin + start] & LOW_BYTES[np.clip(lengths - start, 0, 8)]
+    words = np.empty((len(begin), -(-longest // 8)), dtype=np.uint64)
+    for column in range(words.shape[1]):
+        start = 8 * column
+        words[:, column] = readable[begin + (start - low)]
+        if shortest < start + 8:
+            words[:, column] &= LOW_BYTES[np.clip(lengths - start, 0, 8)]
     return words
-
-
-def equal_runs(words: Words) -> Runs:
-    """Find the runs of equal rows of `words`."""
-    hashed, low = _hashed(words)
-    hashed.sort()
-    same = (hashed[1:] ^ hashed[:-1]) <= low
-    hashed &= low
-    order = hashed.view(np.int64)
-    ordered = words.take(order, axis=0)
-    equal = equal_rows(ordered[1:], ordered[:-1])
-    if not np.array_equal(equal, same):
-        order = np.lexsort(words.T)
-        ordered = words.take(order, axis=0)
-        equal = equal_rows(ordered[1:], ordered[:-1])
-    return Runs(order, np.flatnonzero(np.concatenate(([True], ~equal))))
-
-
-def twins(words: Words, is_unsafe: NDArray[np.bool_]) -> tuple[Numbers, Numbers] | None:
-    """Return (n,) rows of the unsafe and of the safe image of each pair, or None unless every id has one of each."""
-    unsafe, safe = np.flatnonzero(is_unsafe), np.flatnonzero(~is_unsafe)
-    if len(unsafe) != len(safe):
-        return None
-    of_unsafe = words.take(unsafe, axis=0)
-    if equal_rows(of_unsafe, words.take(safe, axis=0)).all():
-        # In one order already, as the pairs of a release are: it is left to show that no id is there twice.
-        hashed, low = _hashed(of_unsafe)
-        hashed.sort()
-        return None if ((hashed[1:] ^ hashed[:-1]) <= low).any() else (unsafe, safe)
-    hashed, low = _hashed(words)
-    one, other = hashed[unsafe], hashed[safe]
-    one.sort()
-    other.sort()
-    if ((one ^ other) > low).any() or ((one[1:] ^ one[:-1]) <= low).any():
-        return None
-    unsafe, safe = (one & low).view(np.int64), (other & low).view(np.int64)
-    return (unsafe, safe) if equal_rows(words.take(unsafe, axis=0), words.take(safe, axis=0)).all() else None
 
 
 def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
     """Return (n,) whether the rows of `one` and `other`, both (n, w), are equal."""
     equal: NDArray[np.bool_] = one[:, 0] == other[:, 0]
-    for column in range(1, one.shape[1]):
+    for column in range(1, one.shape[1] if equal.any() else 1):
         equal &= one[:, column] == other[:, column]
     return equal
 
 
-def _hashed(words: Words) -> tuple[NDArray[np.uint64], np.uint64]:
-    """Return (n,) hashes with the row number in the low bits, and the mask of these bits."""
+def equal_runs(words: Words) -> Runs:
+    """Find the runs of equal rows of `words`. Equal rows that lie side by side, as in a release, are sorted as one."""
     n = len(words)
-    low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
-    hashed = np.arange(n, dtype=np.uint64)
-    for start in range(0, n, BLOCK):
-        block = words[start : start + BLOCK]
-        mixed = block[:, 0] * MULTIPLIER
-        for column in range(1, block.shape[1]):
+    heads = _starts(words)
+    of_heads = words if len(heads) == n else words.take(heads, axis=0)
+    # Sorted by value: a hash, with the position among the heads in the lowest bits.
+    low = np.uint64((1 << max(1, (len(heads) - 1).bit_length())) - 1)
+    packed = hashes_of(of_heads)
+    packed &= ~low
+    packed |= np.arange(len(heads), dtype=np.uint64)
+    packed.sort()
+    close = (packed[1:] ^ packed[:-1]) <= low
+    if not close.any():
+        return Runs(np.arange(n), heads)
+    order = (packed & low).view(np.int64)
+    ordered = of_heads.take(order, axis=0)
+    starts = _starts(ordered)
+    close_starts = np.flatnonzero(np.concatenate(([True], ~close)))
+    if len(starts) > len(close_starts):
+        # Different rows may have one hash, as some do among ten million: these few runs are sorted by value.
+        run = np.searchsorted(close_starts, starts, side="right") - 1
+        split = np.zeros(len(close_starts), dtype=np.bool_)
+        split[run[1:][run[1:] == run[:-1]]] = True
+        at = np.flatnonzero(np.repeat(split, np.diff(close_starts, append=len(heads))))
+        values = ordered[at]
+        sort = np.lexsort((*values.T, np.searchsorted(close_starts, at, side="right")))
+        order[at], ordered[at] = order[at][sort], values[sort]
+        starts = _starts(ordered)
+    if len(heads) == n:
+        return Runs(order, starts)
+    lengths = np.diff(heads, append=n)[order]
+    begin = np.cumsum(lengths) - lengths
+    return Runs(np.repeat(heads[order] - begin, lengths) + np.arange(n), begin[starts])
+
+
+def are_distinct(words: Words) -> bool:
+    """Tell whether no two rows of `words` are equal. Two different rows are taken for equal once in 2^64 times."""
+    hashed = hashes_of(words)
+    hashed.sort()
+    return bool((hashed[1:] != hashed[:-1]).all())
+
+
+def _starts(words: Words) -> Numbers:
+    """Return the rows that differ from the row before them."""
+    return np.flatnonzero(np.concatenate(([True], ~equal_rows(words[1:], words[:-1]))))
+
+
+def hashes_of(words: Words, *, place: int = 0) -> NDArray[np.uint64]:
+    """Return (n,) hashes of the rows of `words`, best in their high bits: the sum of a hash of each word at its place.
+
+    So columns of zeros add nothing, and the hash of a row is the sum of those of its parts, whose first columns are at
+    `place` in it.
+    """
+    hashed = np.zeros(len(words), dtype=np.uint64)
+    factors = [np.uint64(pow(MULTIPLIER, 2 * (place + column) + 1, 2**64)) for column in range(words.shape[1])]
+    for start in range(0, len(words), BLOCK):
+        block, total = words[start : start + BLOCK], hashed[start : start + BLOCK]
+        for column, factor in enumerate(factors):
+            mixed = block[:, column] * factor
             mixed ^= mixed >> np.uint64(32)
-            mixed += block[:, column]
-            mixed *= MULTIPLIER
-        mixed &= ~low
-        hashed[start : start + BLOCK] |= mixed
-    return hashed, low
+            mixed *= factor
+            total += mixed
+    return hashed
+
+
+def digest_of(ids: Any, rows: Numbers | None = None) -> str:
+    """Return a digest of a set of pair ids, as 20 hexadecimal digits, which their order does not change.
+
+    A pair has one image of each reference, so the ids tell which images there are. A whole number counts as its decimal
+    text. Two sets that differ share a digest once in 2^64 times, unless somebody looks for such sets: it is no
+    cryptographic hash.
+
+    Args:
+        ids: (n,) Arrow array of distinct ids: int64, uint64, string or large_string, without nulls.
+        rows: Which of `ids`; all of them by default.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_integer(ids.type):
+        numbers = ids.to_numpy()
+        ids, rows = pa.array(numbers if rows is None else numbers[rows]).cast(pa.string()), None
+    text, offsets = _text_of(ids)
+    begin, lengths = offsets[:-1], np.diff(offsets)
+    alike = _alike(text, offsets, lengths)
+    if alike is not None:
+        hashed = hashes_of(alike if rows is None else alike.take(rows, axis=0), place=1)
+        hashed += hashes_of(np.array([[8 * alike.shape[1]]], dtype=np.uint64))
+    else:
+        if rows is not None:
+            begin, lengths = begin[rows], lengths[rows]
+        hashed = hashes_of(lengths.astype(np.uint64)[:, None])
+        for start in range(0, int(lengths.max(initial=0)), LONGEST):
+            at = np.flatnonzero(lengths > start)
+            words = _read(text, begin[at] + start, np.minimum(lengths[at] - start, LONGEST))
+            hashed[at] += hashes_of(words, place=1 + start // 8)
+    sums = [len(hashed)]
+    for shift in (29, 31):
+        hashed ^= hashed >> np.uint64(shift)
+        hashed *= np.uint64(MULTIPLIER)
+        hashed ^= hashed >> np.uint64(32)
+        sums.append(int(hashed.sum()))
+    return blake2b(repr(sums).encode(), digest_size=10).hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -228,9 +227,8 @@ def all_figures(samples: Sequence[Pairs]) -> tuple[Figures, dict[str, Figures]]:
     order = np.argsort(pairs.category, kind="stable")
     ends = np.cumsum(np.bincount(pairs.category, minlength=len(pairs.categories)))
     rows = np.split(order, ends[:-1])
-    with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter while it works
-        whole, *parts = pool.map(lambda at: figures_of(samples, at), [None, *rows])
-    return whole, dict(zip(pairs.categories, parts, strict=True))
+    parts = [figures_of(samples, at) for at in rows]
+    return figures_of(samples), dict(zip(pairs.categories, parts, strict=True))
 
 
 def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) -> Figures:

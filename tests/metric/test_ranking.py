@@ -116,7 +116,13 @@ def test_two_guards_that_never_err_have_no_interval() -> None:
 def test_the_figures_of_a_category_are_those_of_its_rows_alone() -> None:
     draw = np.random.default_rng(3)
     rows = [
-        {"pair_id": n, "reference": r, "score": float(draw.integers(0, 9) / 8), "category": "xyz"[n % 3], "group": n // 4}
+        {
+            "pair_id": n,
+            "reference": r,
+            "score": float(draw.integers(0, 9) / 8),
+            "category": "xyz"[n % 3],
+            "group": n // 4,
+        }
         for n in range(300)
         for r in (0, 1)
     ]

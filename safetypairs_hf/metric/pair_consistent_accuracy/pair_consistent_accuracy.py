@@ -36,7 +36,8 @@ One row an image, in any order; the two images of a pair share `pair_id`.
     pair_id: text or whole numbers.
     score: P(unsafe) in [0, 1] or None; optional.
     category, group: text; optional.
-Further arguments of `compute`: threshold, threshold_from, by, labels, incomplete, weights, data, split, fidelity: as in `score`.
+Further arguments of `compute`, as in `score`: threshold, threshold_from, by, labels, incomplete, weights, data, split,
+    fidelity.
 Returns the figures as a flat dictionary (`per_category` nested); a figure that does not apply is None.
 """
 
