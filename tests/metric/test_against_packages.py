@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from safetypairs_hf.metric import agreement, calibration, compare, compare_many, score
 from safetypairs_hf.metric.compare_many import holm
-from safetypairs_hf.metric.inference import Moments, Paired, difference_interval, share_interval, sign_flip_p, t_95
+from safetypairs_hf.metric.inference import Moments, Paired, difference_interval, share_interval, sign_flip_p, t_point
 
 from .reference import clustered_mean
 
@@ -145,7 +145,7 @@ def test_holm_of_all_contests() -> None:
 
 def test_quantiles_of_t_are_scipys() -> None:
     freedom = np.unique(np.geomspace(1, 1e7, 400).astype(int))
-    assert [t_95(int(each)) for each in freedom] == pytest.approx(stats.t.ppf(0.975, freedom).tolist(), rel=1e-9)
+    assert [t_point(int(each)) for each in freedom] == pytest.approx(stats.t.ppf(0.975, freedom).tolist(), rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -77,6 +77,11 @@ def test_nothing_to_calibrate() -> None:
     with pytest.raises(PairError, match="not there: score"):
         calibration([{"pair_id": 1, "reference": r, "prediction": r} for r in (0, 1)])
     with pytest.raises(PairError, match="all 2 images are abstentions"):
-        calibration(rows_of({"a": (None, None)}))
+        calibration(
+            [
+                {"pair_id": 1, "reference": 1, "prediction": None, "score": 0.3},
+                {"pair_id": 1, "reference": 0, "prediction": 0, "score": None},
+            ]
+        )
     with pytest.raises(PairError, match="bins=0"):
         calibration(rows_of(SCORES), bins=0)

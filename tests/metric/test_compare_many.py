@@ -167,7 +167,7 @@ def test_text_and_number_ids_match_as_text_and_verdicts_beside_scores() -> None:
     many = compare_many({"a": a, "b": b})
     assert many.guards["a"].pair_accuracy == many.guards["b"].pair_accuracy == 2 / 6
     assert many.guards["b"].auroc is None
-    assert "|threshold:0.5|" in many.signature
+    assert "|threshold:0.5,none|" in many.signature
     assert (many.contests[0].p_value, many.contests[0].difference) == (1.0, 0.0)
 
 

@@ -70,7 +70,7 @@ def test_an_added_figure_shows_in_every_face() -> None:
     assert added.to_dict() == {**before.to_dict(), "draw_rate": 0.125, "draw_rate_ci": [0.1, 0.5]}
     assert flat(added) == {**flat(before), "draw_rate": 0.125, "draw_rate_low": 0.1, "draw_rate_high": 0.5}
     lines = str(added).splitlines()
-    lines.remove("ties                    0.1250   95% interval 0.1000 to 0.5000")
+    lines.remove("draws                   0.1250   95% interval 0.1000 to 0.5000")
     assert lines == str(before).splitlines()
 
     guard, plain = (Guard("g", Path("g.csv"), None, each) for each in (added, before))  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_an_added_figure_shows_in_every_face() -> None:
 
 def test_a_figure_that_does_not_apply_is_left_out_or_a_dash() -> None:
     without = WithDraws(**vars(score(rows_of(SCORES))))
-    assert "ties" not in str(without)
+    assert "draws" not in str(without)
     assert "draw_rate" not in flat(without) and without.to_dict()["draw_rate"] is None
     guard = Guard("g", Path("g.csv"), None, without)  # type: ignore[arg-type]
     assert markdown_table([guard]).splitlines()[2].endswith("| 0.840 | – |")
@@ -111,11 +111,16 @@ def test_the_keys_of_json_are_the_declared_names() -> None:
 
     found = score(rows_of(SCORES, category={}), controls=CONTROL)
     plain = json.loads(json.dumps(found.to_dict()))
-    own = [*keys(PairScore), "per_category", "signature"]
+    own = [*keys(PairScore), "per_category", "signature", "notes"]
     assert list(plain)[: len(own)] == own
     assert set(keys(ControlFigures)) <= set(plain)
     assert [list(nested) for nested in plain["per_category"].values()] == [keys(Figures)]
-    assert list(compare(rows_of(SCORES), rows_of(SCORES)).to_dict()) == [*keys(PairComparison), "signature"]
+    assert list(compare(rows_of(SCORES), rows_of(SCORES)).to_dict()) == [
+        *keys(PairComparison),
+        "difference_ci90",
+        "signature",
+        "notes",
+    ]
     (contest,) = compare_many({"x": rows_of(SCORES), "y": rows_of(SCORES)}).contests
     assert list(contest.to_dict()) == ["a", "b", *keys(Contest)]
 

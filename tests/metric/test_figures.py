@@ -6,11 +6,13 @@ import random
 from fractions import Fraction
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetypairs_hf.metric import score
+from safetypairs_hf.metric.pairs import digest_of
 
 from .examples import SCORES, rows_of
 from .reference import reference_figures
@@ -86,8 +88,8 @@ def test_no_scores_no_threshold_free_figures() -> None:
     result = score([{"pair_id": 1, "reference": r, "prediction": r} for r in (0, 1)])
     assert (result.ranking_accuracy, result.auroc, result.best_threshold) == (None, None, None)
     assert (result.pair_accuracy, result.relative_consistency) == (1.0, None)
-    everywhere_abstained = score([{"pair_id": 1, "reference": r, "score": None} for r in (0, 1)])
-    assert (everywhere_abstained.auroc, everywhere_abstained.pair_accuracy_upper) == (None, 1.0)
+    without_a_scored_pair = score(rows_of({"a": (None, 0.1), "b": (0.9, None)}))
+    assert (without_a_scored_pair.auroc, without_a_scored_pair.pair_accuracy_upper) == (None, 1.0)
 
 
 def test_categories_and_macro() -> None:
@@ -105,8 +107,9 @@ def test_signature() -> None:
 
     told = {"data": "org/name@1.2.0", "split": "test", "fidelity": "exact"}
     code = version("safetypairs-hf")
+    digest = digest_of(pa.array(list(SCORES)))
     assert score(rows_of(SCORES), **told, threshold=0.25).signature == (
-        f"data:org/name@1.2.0|split:test|n:6|ids:{score(rows_of(SCORES)).signature.partition('|ids:')[2][:16]}"
+        f"data:org/name@1.2.0|split:test|n:6|ids:{digest}"
         f"|threshold:0.25|abstain:wrong|ci:wilson|fidelity:exact|scored:5|code:{code}"
     )
     assert "|ci:wilson-groups|" in score(rows_of(SCORES, group={})).signature
@@ -144,6 +147,9 @@ def predictions(draw: st.DrawFn) -> list[dict[str, Any]]:
             if which != "prediction":
                 row["score"] = draw(values)
             rows.append(row)
+    for name, value in (("prediction", 1), ("score", 0.5)):
+        if name in rows[0] and all(row[name] is None for row in rows):  # that would be no column at all
+            rows[0][name] = value
     return rows
 
 
