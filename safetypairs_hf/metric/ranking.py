@@ -15,8 +15,9 @@ from safetypairs_hf.metric.inference import (
     Interval,
     Moments,
     few_groups_factor,
-    group_sums,
+    group_ends,
     share_interval,
+    sums_to,
     wilson,
 )
 
@@ -73,22 +74,23 @@ class Ranks(NamedTuple):
         ranked = [_ranked(*of_sample) for of_sample in zip(unsafe, safe, strict=True)]
         best = ranked[0][1] if len(ranked) == 1 else _ranked(unsafe.ravel(), safe.ravel())[1]  # one for all samples
         won = 2 * higher.sum(axis=0, dtype=np.int64) + tied.sum(axis=0, dtype=np.int64)
-        placed = np.sum([placed for placed, _ in ranked], axis=0)
+        placed = np.add.reduce([placed for placed, _ in ranked])
         return cls(len(ranked), won, int(np.count_nonzero(tied)), placed, best)
 
     def figures(self, group: Numbers | None) -> Ranking:
         """Compute the figures; `group` is (n,) as in `group_sums`."""
         n = len(self.won)
         answers = self.samples * n
-        won, placed = _Mean.of(self.won, group), _Mean.of(self.placed, group)
+        groups = _Groups.of(group, n)
+        won, placed = groups.mean(self.won), groups.mean(self.placed)
         accuracy, auroc = won.total / (2 * answers), placed.total / (4 * n * answers)
         threshold, right = self.best
         return Ranking(
             ranking_accuracy=accuracy,
-            ranking_accuracy_ci=_interval(accuracy, won.variance / (2 * self.samples) ** 2, won.sizes),
+            ranking_accuracy_ci=_interval(accuracy, won.variance / (2 * self.samples) ** 2, groups.sizes),
             tie_rate=self.ties / answers,
             auroc=auroc,
-            auroc_ci=_interval(auroc, placed.variance / (2 * answers) ** 2, placed.sizes),
+            auroc_ci=_interval(auroc, placed.variance / (2 * answers) ** 2, groups.sizes),
             best_threshold=threshold,
             best_threshold_pair_accuracy=right / answers,
         )
@@ -101,38 +103,51 @@ def auroc_difference(a: Ranks, b: Ranks, group: Numbers | None) -> tuple[float, 
     where the difference does not vary from group to group, as where both have an AUROC of 1.
     """
     n, answers = len(a.placed), len(a.placed) * a.samples * b.samples
-    between = _Mean.of(b.samples * a.placed - a.samples * b.placed, group)
+    groups = _Groups.of(group, n)
+    between = groups.mean(b.samples * a.placed - a.samples * b.placed)
     difference = between.total / (4 * n * answers)
     if not between.variance:
         return difference, None
     variance = between.variance / (2 * answers) ** 2
-    half = Z_95 * math.sqrt(variance / few_groups_factor(n, len(between.sizes)))
+    half = Z_95 * math.sqrt(variance / few_groups_factor(n, len(groups.sizes)))
     return difference, (max(-1.0, difference - half), min(1.0, difference + half))
 
 
 class _Mean(NamedTuple):
-    """The mean of whole numbers over pairs in groups: their total, the mean's variance, the (g,) sizes of groups.
-
-    The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives the
-    variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others (1988,
-    Biometrics 44), summed over the images of a group.
-    """
+    """The total of whole numbers over pairs, and the variance of their mean."""
 
     total: int
     variance: float
+
+
+class _Groups(NamedTuple):
+    """(g,) where groups of pairs end, None where each pair is its own; and (g,) their sizes."""
+
+    ends: Numbers | None
     sizes: Numbers
 
     @classmethod
-    def of(cls, value: Numbers, group: Numbers | None) -> _Mean:
-        sums, sizes = group_sums(group, value)
-        n, total, groups = len(value), int(value.sum()), len(sizes)
+    def of(cls, group: Numbers | None, n: int) -> _Groups:
+        if group is None:
+            return cls(None, np.ones(n, dtype=np.int64))
+        ends = group_ends(group)
+        return cls(ends, np.diff(ends, prepend=0))
+
+    def mean(self, value: Numbers) -> _Mean:
+        """Sum (n,) whole numbers, and find how their mean varies from group to group.
+
+        The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives
+        the variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others
+        (1988, Biometrics 44), summed over the images of a group.
+        """
+        n, total, groups = len(value), int(value.sum()), len(self.sizes)
         if groups == 1:
-            return cls(total, 0.0, sizes)
+            return _Mean(total, 0.0)
         near = round(total / n)  # deviations from a whole number are whole
-        sums = sums - near * sizes
+        sums = (value if self.ends is None else sums_to(self.ends, value)) - near * self.sizes
         left = (total - near * n) / n
-        squares = _dot(sums, sums) - 2 * left * _dot(sums, sizes) + left**2 * _dot(sizes, sizes)
-        return cls(total, max(0.0, groups / (groups - 1) * squares / n**2), sizes)
+        squares = _dot(sums, sums) - 2 * left * _dot(sums, self.sizes) + left**2 * _dot(self.sizes, self.sizes)
+        return _Mean(total, max(0.0, groups / (groups - 1) * squares / n**2))
 
 
 def _dot(one: Numbers, other: Numbers) -> int:

@@ -244,7 +244,7 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
     for figure in figures_in(Figures):
         if figure.interval and figure.name in shares:
             found[figure.interval] = share_interval(shares[figure.name])
-    whole = None if group is None else int(clusters.alike[CORRECT]) / (clusters.groups * clusters.samples)
+    whole = None if group is None else _whole_groups(cells, group) / (clusters.groups * len(samples))
     return Figures(
         n_pairs=right.units,
         n_groups=None if group is None else right.groups,
@@ -252,15 +252,24 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
         **found,
         group_accuracy=whole,
         group_accuracy_ci=None if whole is None else wilson(whole, right.groups),
-        relative_consistency=_consistency(cells),
+        relative_consistency=_consistency(cells, clusters.counts),
         **_threshold_free(samples, at, group),
     )
 
 
-def _consistency(cells: NDArray[np.int8]) -> float | None:
+def _whole_groups(cells: NDArray[np.int8], group: NDArray[np.int64]) -> int:
+    """Return the number of groups all of whose pairs are correct, summed over the samples of (s, n) cells."""
+    groups, whole = 1 + int(np.count_nonzero(group[1:] != group[:-1])), 0
+    for of_sample in cells:
+        wrong = group[of_sample != CORRECT]
+        whole += groups - int(np.count_nonzero(wrong[1:] != wrong[:-1])) - bool(len(wrong))
+    return whole
+
+
+def _consistency(cells: NDArray[np.int8], counted: NDArray[np.int64]) -> float | None:
     """Return the mean of `relative_consistency` over the samples of (s, n) cells; None where one has none."""
     _, right_images = SHARES["image_accuracy"]
-    counts = [np.bincount(sample, minlength=9) for sample in cells]
+    counts = [counted] if len(cells) == 1 else [np.bincount(of_sample, minlength=9) for of_sample in cells]
     found = [relative_consistency(int(n[CORRECT]), int(right_images @ n), cells.shape[1]) for n in counts]
     values = [value for value in found if value is not None]
     return statistics.fmean(values) if len(values) == len(found) else None
