@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.harness_logs import inspect_archive_rows, inspect_rows, is_inspect_log, of_lmms_eval
-from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_table
+from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
 # What a suffix says a file is; others are read by their content alone.
 SUFFIXES = {
@@ -243,7 +243,7 @@ def _json(text: str) -> dict[str, Any]:
             raise PairError(f"line {line} is not JSON: more follows where its value ends; write one value a line")
         return _of_rows(of_lmms_eval(_objects(text)))
     if isinstance(value, list):
-        return _of_rows(of_lmms_eval([value] if value and not isinstance(value[0], dict) else value))
+        return _of_rows(of_lmms_eval(value))
     if is_inspect_log(value):
         return _of_rows(inspect_rows(value))
     return _of_object(value)
@@ -260,7 +260,8 @@ def _of_object(value: Any) -> dict[str, Any]:
         return _of_rows(data)
     if value and not any(isinstance(value.get(name), list | dict) for name in KNOWN):
         return _of_rows(of_lmms_eval([value]))
-    return {name: column if name in KNOWN else None for name, column in value.items()}
+    known, names = known_of_mapping(value)
+    return dict.fromkeys(names) | known
 
 
 def _objects(text: str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, keys_of, scores_of, shown, verdicts_of
+from safetypairs_hf.metric.column_values import all_null, keys_of, printable, scores_of, shown, verdicts_of
 from safetypairs_hf.metric.containers import named, names_in_schema, names_of
 from safetypairs_hf.metric.containers import to_array as to_array
 from safetypairs_hf.metric.verdict_labels import ABSTAINED, codes_of
@@ -42,6 +42,7 @@ RENAME = {
     "prediction": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
     "score": "if it is P(unsafe)",
 }
+_ALL_ABSTAINED = {"prediction": " (where all answers are abstentions, write 'abstained')"}
 _ABSENT = object()
 
 
@@ -237,7 +238,7 @@ def _check_names(columns: Mapping[str, Any], given: list[Any]) -> None:
     if not wide and "prediction" not in columns and "score" not in columns:
         missing.append("prediction or score")
     if missing:
-        held = ", ".join(str(name) for name in given[:12]) or "none"
+        held = printable(", ".join(str(name) for name in given[:12])) or "none"
         raise PairError(
             f"a column that is not there: {', '.join(missing)}; the columns given are: {held}"
             + "".join(_near_misses(missing, given, columns))
@@ -249,13 +250,13 @@ def _near_misses(missing: list[str], given: list[Any], columns: Mapping[str, Any
     spare = {_normal(name): name for name in given if name not in KNOWN}
     for name in (part for each in missing for part in each.split(" or ")):
         if name in given:
-            yield f"; {name} is there, but None in every row, which counts as absent"
+            yield f"; {name} is there, but None in every row, which counts as absent{_ALL_ABSTAINED.get(name, '')}"
             continue
         other = next((spare[each] for each in map(_normal, OTHER_NAMES.get(name, ())) if each in spare), None)
         near = difflib.get_close_matches(_normal(name), list(spare), 1, 0.75)
         likely = spare[near[0]] if near else other
         if likely is not None:
-            yield f"; rename {likely} to {name} {RENAME.get(name, 'if that is meant')}"
+            yield f"; rename {printable(likely)} to {name} {RENAME.get(name, 'if that is meant')}"
 
 
 def _normal(name: Any) -> str:
@@ -275,7 +276,7 @@ def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return the known columns of `rows`, each as it came, and the names of all columns."""
     try:
         if isinstance(rows, Mapping):
-            return _of_mapping(rows)
+            return known_of_mapping(rows)
         if hasattr(rows, "iloc") and hasattr(rows, "columns"):
             return _of_pandas(rows)
         if hasattr(rows, "with_format") and hasattr(rows, "select_columns") and hasattr(rows, "__len__"):
@@ -303,7 +304,12 @@ def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
     raise PairError(f"rows of type {type(rows).__name__}: give a list of dicts, a dict of columns, a table or a file")
 
 
-def _of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+def known_of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Return the known columns of a dict of columns, and the names of all; of a dict of one table, that table's.
+
+    Raises:
+        PairError: It is a dict of several tables, or of columns with different keys.
+    """
     tables = [name for name, each in rows.items() if hasattr(each, "column_names") or hasattr(each, "columns")]
     if tables and len(tables) == len(rows):  # a DatasetDict
         if len(tables) > 1:
