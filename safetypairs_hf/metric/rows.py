@@ -29,6 +29,7 @@ KEYS = ("category", "group", "sample")
 KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 SHOWN = 5  # ids in an error
 SHOWN_VALUES = 3
+LONGEST_LABEL = 40  # a longer text is no label
 # What people call the columns; the names themselves are found by likeness.
 OTHER_NAMES = {
     "pair_id": ("pair", "pairs", "id", "ids"),
@@ -150,33 +151,38 @@ def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
 def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str, values: Any) -> None:
     if bad.any():
         at = np.flatnonzero(bad)
-        held, advice = _values_at(values, at, len(ids), advice)
-        raise PairError(broken(rule, ids, at, advice, held=held))
+        first = _first_values(values, at)
+        words = [value for _, value in first if isinstance(value, str)]
+        if words and "'unsafe'" in advice:
+            advice += _advice_on(words[0])
+        raise PairError(broken(rule, ids, at, advice, held=f", {_told(first, len(at), len(ids))}"))
 
 
-def _values_at(values: Any, at: NDArray[np.int64], n: int, advice: str) -> tuple[str, str]:
-    """Return how many rows hold which values, each with its first row, and the advice; texts get one on `labels`."""
-    first: dict[str, tuple[int, Any]] = {}
+def _first_values(values: Any, at: NDArray[np.int64]) -> list[tuple[int, Any]]:
+    """Return the first row of each different value at some rows, and the value; one more than are shown."""
+    found: dict[str, tuple[int, Any]] = {}
     for row in at.tolist():
         value = values[row] if isinstance(values, list) else values[row].as_py()
-        first.setdefault(shown(value), (row, value))
-        if len(first) > SHOWN_VALUES:
+        found.setdefault(shown(value), (row, value))
+        if len(found) > SHOWN_VALUES:
             break
-    told = [f"{text} in row {row}" for text, (row, _) in first.items()][:SHOWN_VALUES]
+    return list(found.values())
+
+
+def _told(first: list[tuple[int, Any]], rows: int, n: int) -> str:
+    told = ", ".join(f"{shown(value)} in row {row}" for row, value in first[:SHOWN_VALUES])
     more = ", ..." if len(first) > SHOWN_VALUES else ""
-    held = f", {len(at)} row{'s' if len(at) > 1 else ''} of 0 to {n - 1}: {', '.join(told)}{more}"
-    text = next((value for _, value in first.values() if isinstance(value, str)), None)
-    if text is not None and "'unsafe'" in advice and len(text) < SHOWN * 8:
-        advice += (
-            f"; other words by what they mean: labels={{{text!r}: 'unsafe'}} or {{{text!r}: 'safe'}} "
-            f"(--label {shown_word(text)}=unsafe or --label {shown_word(text)}=safe)"
-        )
-    return held, advice
+    return f"{rows} row{'s' if rows > 1 else ''} of 0 to {n - 1}: {told}{more}"
 
 
-def shown_word(text: str) -> str:
-    """Return a text as a shell takes it."""
-    return text if text.isalnum() else f"'{text}'"
+def _advice_on(word: str) -> str:
+    """Say how to give a word a meaning, without guessing which."""
+    import shlex
+
+    if not word.isprintable() or len(word) > LONGEST_LABEL:
+        return ""
+    settings = " or ".join(f"--label {shlex.quote(f'{word}={meaning}')}" for meaning in ("unsafe", "safe"))
+    return f"; other words by what they mean: labels={{{word!r}: 'unsafe'}} or {{{word!r}: 'safe'}} ({settings})"
 
 
 def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: str = "") -> str:

@@ -16,6 +16,7 @@ import http.server
 import io
 import json
 import lzma
+import re
 import sys
 import threading
 import uuid
@@ -36,6 +37,7 @@ import pytest
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import read_predictions, score
 from safetypairs_hf.metric.rows import images_of
+from safetypairs_hf.metric.verdict_labels import parse_labels
 
 from .examples import SCORES, rows_of
 
@@ -1117,6 +1119,7 @@ refused(
 )
 refused("no Parquet", file("p.parquet", b"not parquet"), "p.parquet: cannot be read as parquet: ")
 refused("a cut Parquet file", file("p.parquet", lambda: parquet()[:-20]), "p.parquet: cannot be read as parquet: ")
+refused("Arrow whose offsets point outside", file("p.arrow", lambda: strayed()), "p.arrow: cannot be read as arrow: ")
 refused("no Arrow", file("p.arrow", b"not arrow"), "p.arrow: cannot be read as arrow: ")
 refused("a cut gzip", file("p.csv.gz", lambda: gzip.compress(csv().encode())[:-9]), "p.csv.gz: cannot be read as csv: ")
 refused("a cut zstd", file("p.csv.zst", lambda: zstd(csv().encode())[:-9]), "p.csv.zst: cannot be read as csv: ")
@@ -1201,6 +1204,14 @@ refused(
     lambda folder: str(Path(file("saved/state.json", "{}")(folder)).parent),
     "state.json: cannot be read as what `datasets` saves",
 )
+
+
+def strayed() -> bytes:
+    """Arrow does not look at the offsets of texts when it reads a file, and would read any memory that they name."""
+    content = arrow(stream=False)
+    offsets = np.arange(13, dtype="<i4").tobytes()
+    assert content.count(offsets) >= 1
+    return content.replace(offsets, offsets[:20] + np.array([2**31 - 1], dtype="<i4").tobytes() + offsets[24:])
 
 
 def two_kinds(folder: Path) -> str:
@@ -1290,6 +1301,35 @@ def test_a_form_is_read_right_or_refused_in_one_line(
 
 def score_or_images(form: Form, rows: Any) -> None:
     score(rows) if form.labels is None else answer(form, rows)
+
+
+def test_labels_of_the_command_line() -> None:
+    told = parse_labels(["yes=unsafe", " No = SAFE ", "a=b=abstained", "YES=unsafe"])
+    assert told == {"yes": "unsafe", "no": "safe", "a=b": "abstained"}
+    for settings, said in (
+        (["yes"], "--label yes: expected TEXT=unsafe, TEXT=safe or TEXT=abstained"),
+        (["=unsafe"], "--label =unsafe: expected TEXT=unsafe"),
+        (["yes=bad"], "--label yes=bad: 'bad' is none of unsafe, safe and abstained"),
+        (["yes=safe", "Yes=unsafe"], "--label Yes=unsafe: 'Yes' was said to mean safe before"),
+    ):
+        with pytest.raises(PairError, match=re.escape(said)):
+            parse_labels(settings)
+
+
+def test_abstentions_throughout_are_written_as_such() -> None:
+    rows = {**less(FULL, "score"), "prediction": ["abstained"] * 12}
+    assert score(rows).abstained_rate == 1
+    assert images_of({**rows, "prediction": [None] * 12}, part=True).prediction.tolist() == [-1] * 12
+    assert images_of({**FULL, "prediction": [None] * 12}).prediction is None
+
+
+def test_what_others_wrote_is_printed_without_control_characters() -> None:
+    with pytest.raises(PairError) as raised:
+        score({"\x1b[31mpair_ids\n": ["a"], "reference": [1], "score": [1]})
+    assert str(raised.value).isprintable()
+    with pytest.raises(PairError) as raised:
+        score({**FULL, "pair_id": ["\x1b[31m\n"] * 12, "reference": ["\x1b[31m\n"] * 12})
+    assert str(raised.value).isprintable()
 
 
 def test_samples_are_kept() -> None:
