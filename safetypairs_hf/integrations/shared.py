@@ -75,11 +75,8 @@ def scored(rows: Iterable[Mapping[str, Any]], **told: Any) -> PairScore:
     """Score rows that hold what `answer_of` gave. The score column counts where at least one row has a score."""
     from safetypairs_hf.metric.score import score
 
-    held = [dict(row) for row in rows]
-    if all(row.get("score") is None for row in held):
-        for row in held:
-            row.pop("score", None)
-    return score(held, **told)
+    # A guard that answers nothing has every pair wrong, where a column of None alone would count as absent.
+    return score([{**row, "prediction": "abstained"} if row["prediction"] is None else row for row in rows], **told)
 
 
 def flat(score: PairScore) -> dict[str, float]:

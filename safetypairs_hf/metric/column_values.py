@@ -203,5 +203,13 @@ def _without_nan(name: str, values: list[Any]) -> Any:
 
 def shown(value: Any) -> str:
     """Return a value as Python writes it, on one line of at most 60 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _cut(" ".join(repr(value).split()))
+
+
+def printable(text: Any) -> str:
+    """Return a text that others wrote as it may be printed: on one line, without control characters, not too long."""
+    return _cut("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)), most=300)
+
+
+def _cut(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

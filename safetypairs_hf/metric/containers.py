@@ -110,7 +110,7 @@ def _of_pandas(values: Any) -> Any:
     import pandas as pd
     import pyarrow as pa
 
-    series = values if isinstance(values, pd.Series) else pd.Series(values)
+    series: Any = values if isinstance(values, pd.Series) else pd.Series(values)
     if isinstance(series.dtype, pd.SparseDtype):
         series = series.sparse.to_dense()
     if series.dtype == object:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.harness_logs import inspect_archive_rows, inspect_rows, is_inspect_log, of_lmms_eval
-from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_table
+from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
 # What a suffix says a file is; others are read by their content alone.
 SUFFIXES = {
@@ -85,7 +85,7 @@ def read_parquet(source: Any) -> dict[str, Any]:
     with pq.ParquetFile(source) as file:
         held = file.schema_arrow.names
         table = file.read(columns=[name for name in KNOWN if name in held])
-    return dict.fromkeys(held) | known_of_table(table)
+    return dict.fromkeys(held) | _valid(table)
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -128,7 +128,13 @@ def _arrow(content: bytes) -> dict[str, Any]:
     source = pa.BufferReader(content)
     reader = pa.ipc.open_file(source) if content.startswith(b"ARROW1") else pa.ipc.open_stream(source)
     table = reader.read_all()
-    return dict.fromkeys(table.column_names) | known_of_table(table)
+    return dict.fromkeys(table.column_names) | _valid(table)
+
+
+def _valid(table: Any) -> dict[str, Any]:
+    """Return the known columns of a table out of a file, whose offsets and texts Arrow itself trusts unread."""
+    table.validate(full=True)
+    return known_of_table(table)
 
 
 def _text(content: bytes) -> str:
@@ -243,7 +249,7 @@ def _json(text: str) -> dict[str, Any]:
             raise PairError(f"line {line} is not JSON: more follows where its value ends; write one value a line")
         return _of_rows(of_lmms_eval(_objects(text)))
     if isinstance(value, list):
-        return _of_rows(of_lmms_eval([value] if value and not isinstance(value[0], dict) else value))
+        return _of_rows(of_lmms_eval(value))
     if is_inspect_log(value):
         return _of_rows(inspect_rows(value))
     return _of_object(value)
@@ -260,7 +266,8 @@ def _of_object(value: Any) -> dict[str, Any]:
         return _of_rows(data)
     if value and not any(isinstance(value.get(name), list | dict) for name in KNOWN):
         return _of_rows(of_lmms_eval([value]))
-    return {name: column if name in KNOWN else None for name, column in value.items()}
+    known, names = known_of_mapping(value)
+    return dict.fromkeys(names) | known
 
 
 def _objects(text: str) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null
+from safetypairs_hf.metric.column_values import all_null, printable
 from safetypairs_hf.metric.containers import to_array
 from safetypairs_hf.metric.file_formats import COMPRESSED, PARQUET, SUFFIXES, read_content, read_parquet
 from safetypairs_hf.metric.rows import KNOWN
@@ -43,10 +43,8 @@ def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
         columns = _named(given, lambda: _of_address(given))
     else:
         columns = _of_path(Path(given))
-    return {
-        name: None if name in KNOWN and values is not None and all_null(to_array(name, values)) else values
-        for name, values in columns.items()
-    }
+    known = {name: to_array(name, values) for name, values in columns.items() if values is not None}
+    return dict.fromkeys(columns) | {name: values for name, values in known.items() if not all_null(values)}
 
 
 def as_list(column: Any) -> list[Any]:
@@ -68,7 +66,7 @@ def _named(name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise (error if said.startswith(f"{name}") else PairError(f"{name}: {said}")) from None
     except Exception as error:
         reason = in_a_line(error).partition(": ")[2] or type(error).__name__
-        raise PairError(f"{name}: cannot be read{f' as {kind}' if kind else ''}: {reason}") from None
+        raise PairError(f"{name}: cannot be read{f' as {kind}' if kind else ''}: {printable(reason)}") from None
 
 
 def _kind(name: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, keys_of, scores_of, shown, verdicts_of
+from safetypairs_hf.metric.column_values import all_null, keys_of, printable, scores_of, shown, verdicts_of
 from safetypairs_hf.metric.containers import named, names_in_schema, names_of
 from safetypairs_hf.metric.containers import to_array as to_array
 from safetypairs_hf.metric.verdict_labels import ABSTAINED, codes_of
@@ -29,6 +29,7 @@ KEYS = ("category", "group", "sample")
 KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 SHOWN = 5  # ids in an error
 SHOWN_VALUES = 3
+LONGEST_LABEL = 40  # a longer text is no label
 # What people call the columns; the names themselves are found by likeness.
 OTHER_NAMES = {
     "pair_id": ("pair", "pairs", "id", "ids"),
@@ -42,6 +43,7 @@ RENAME = {
     "prediction": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
     "score": "if it is P(unsafe)",
 }
+_ALL_ABSTAINED = {"prediction": " (where all answers are abstentions, write 'abstained')"}
 _ABSENT = object()
 
 
@@ -149,33 +151,38 @@ def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
 def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str, values: Any) -> None:
     if bad.any():
         at = np.flatnonzero(bad)
-        held, advice = _values_at(values, at, len(ids), advice)
-        raise PairError(broken(rule, ids, at, advice, held=held))
+        first = _first_values(values, at)
+        words = [value for _, value in first if isinstance(value, str)]
+        if words and "'unsafe'" in advice:
+            advice += _advice_on(words[0])
+        raise PairError(broken(rule, ids, at, advice, held=f", {_told(first, len(at), len(ids))}"))
 
 
-def _values_at(values: Any, at: NDArray[np.int64], n: int, advice: str) -> tuple[str, str]:
-    """Return how many rows hold which values, each with its first row, and the advice; texts get one on `labels`."""
-    first: dict[str, tuple[int, Any]] = {}
+def _first_values(values: Any, at: NDArray[np.int64]) -> list[tuple[int, Any]]:
+    """Return the first row of each different value at some rows, and the value; one more than are shown."""
+    found: dict[str, tuple[int, Any]] = {}
     for row in at.tolist():
         value = values[row] if isinstance(values, list) else values[row].as_py()
-        first.setdefault(shown(value), (row, value))
-        if len(first) > SHOWN_VALUES:
+        found.setdefault(shown(value), (row, value))
+        if len(found) > SHOWN_VALUES:
             break
-    told = [f"{text} in row {row}" for text, (row, _) in first.items()][:SHOWN_VALUES]
+    return list(found.values())
+
+
+def _told(first: list[tuple[int, Any]], rows: int, n: int) -> str:
+    told = ", ".join(f"{shown(value)} in row {row}" for row, value in first[:SHOWN_VALUES])
     more = ", ..." if len(first) > SHOWN_VALUES else ""
-    held = f", {len(at)} row{'s' if len(at) > 1 else ''} of 0 to {n - 1}: {', '.join(told)}{more}"
-    text = next((value for _, value in first.values() if isinstance(value, str)), None)
-    if text is not None and "'unsafe'" in advice and len(text) < SHOWN * 8:
-        advice += (
-            f"; other words by what they mean: labels={{{text!r}: 'unsafe'}} or {{{text!r}: 'safe'}} "
-            f"(--label {shown_word(text)}=unsafe or --label {shown_word(text)}=safe)"
-        )
-    return held, advice
+    return f"{rows} row{'s' if rows > 1 else ''} of 0 to {n - 1}: {told}{more}"
 
 
-def shown_word(text: str) -> str:
-    """Return a text as a shell takes it."""
-    return text if text.isalnum() else f"'{text}'"
+def _advice_on(word: str) -> str:
+    """Say how to give a word a meaning, without guessing which."""
+    import shlex
+
+    if not word.isprintable() or len(word) > LONGEST_LABEL:
+        return ""
+    settings = " or ".join(f"--label {shlex.quote(f'{word}={meaning}')}" for meaning in ("unsafe", "safe"))
+    return f"; other words by what they mean: labels={{{word!r}: 'unsafe'}} or {{{word!r}: 'safe'}} ({settings})"
 
 
 def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: str = "") -> str:
@@ -237,7 +244,7 @@ def _check_names(columns: Mapping[str, Any], given: list[Any]) -> None:
     if not wide and "prediction" not in columns and "score" not in columns:
         missing.append("prediction or score")
     if missing:
-        held = ", ".join(str(name) for name in given[:12]) or "none"
+        held = printable(", ".join(str(name) for name in given[:12])) or "none"
         raise PairError(
             f"a column that is not there: {', '.join(missing)}; the columns given are: {held}"
             + "".join(_near_misses(missing, given, columns))
@@ -249,13 +256,13 @@ def _near_misses(missing: list[str], given: list[Any], columns: Mapping[str, Any
     spare = {_normal(name): name for name in given if name not in KNOWN}
     for name in (part for each in missing for part in each.split(" or ")):
         if name in given:
-            yield f"; {name} is there, but None in every row, which counts as absent"
+            yield f"; {name} is there, but None in every row, which counts as absent{_ALL_ABSTAINED.get(name, '')}"
             continue
         other = next((spare[each] for each in map(_normal, OTHER_NAMES.get(name, ())) if each in spare), None)
         near = difflib.get_close_matches(_normal(name), list(spare), 1, 0.75)
         likely = spare[near[0]] if near else other
         if likely is not None:
-            yield f"; rename {likely} to {name} {RENAME.get(name, 'if that is meant')}"
+            yield f"; rename {printable(likely)} to {name} {RENAME.get(name, 'if that is meant')}"
 
 
 def _normal(name: Any) -> str:
@@ -275,7 +282,7 @@ def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return the known columns of `rows`, each as it came, and the names of all columns."""
     try:
         if isinstance(rows, Mapping):
-            return _of_mapping(rows)
+            return known_of_mapping(rows)
         if hasattr(rows, "iloc") and hasattr(rows, "columns"):
             return _of_pandas(rows)
         if hasattr(rows, "with_format") and hasattr(rows, "select_columns") and hasattr(rows, "__len__"):
@@ -303,7 +310,12 @@ def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
     raise PairError(f"rows of type {type(rows).__name__}: give a list of dicts, a dict of columns, a table or a file")
 
 
-def _of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+def known_of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Return the known columns of a dict of columns, and the names of all; of a dict of one table, that table's.
+
+    Raises:
+        PairError: It is a dict of several tables, or of columns with different keys.
+    """
     tables = [name for name, each in rows.items() if hasattr(each, "column_names") or hasattr(each, "columns")]
     if tables and len(tables) == len(rows):  # a DatasetDict
         if len(tables) > 1:

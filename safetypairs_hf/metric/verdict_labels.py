@@ -1,4 +1,4 @@
-"""What a text or a number says as a verdict: `unsafe` and `safe`, `true` and `false`, 1 and 0, and users' own labels.
+"""What a text or a number says as a verdict: unsafe and safe, true and false, 1 and 0, abstained, users' own labels.
 
 Which of two labels means unsafe is never guessed: 1 is unsafe by definition, and other words have to be named.
 """
@@ -14,7 +14,7 @@ from safetypairs_hf.core.errors import PairError
 ABSTAINED = -1
 OTHER = -2  # no verdict at all
 MEANINGS: dict[str, int] = {"unsafe": 1, "safe": 0, "abstained": ABSTAINED}
-_WORDS = {"unsafe": 1, "safe": 0, "true": 1, "false": 0}
+_WORDS = {**MEANINGS, "true": 1, "false": 0}
 
 
 def parse_labels(settings: Iterable[str]) -> dict[str, str]:

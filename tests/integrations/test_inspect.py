@@ -16,6 +16,7 @@ pytest.importorskip("inspect_ai")
 
 from answers import PAIRS, expected, publish_squares, word_of
 from chat_api import ChatAPI, with_logprobs
+from inspect_ai.log import read_eval_log, write_eval_log
 from loopback import MODEL, answering, parts
 
 import safetypairs_hf as sp
@@ -58,7 +59,12 @@ def test_the_figures_are_those_of_score(tmp_path: Path) -> None:
     data = publish_squares(tmp_path)
     with answering() as api:
         log = log_of(tmp_path, api, TASK, "-T", f"data={data}@1.0.0")
-    assert figures(log) == flat(sp.score(expected(sp.images(sp.load(data, version="1.0.0", split="test")))))
+    score = sp.score(expected(sp.images(sp.load(data, version="1.0.0", split="test"))))
+    assert figures(log) == flat(score)
+    (written,) = (tmp_path / "logs").glob("*.json")
+    archive = tmp_path / "log.eval"  # inspect's own format, which it writes unless asked for JSON
+    write_eval_log(read_eval_log(str(written)), str(archive))
+    assert sp.score(written) == sp.score(archive) == score
     assert 0 < figures(log)["abstention_rate"] < 1
     assert len(log["samples"]) == 2 * PAIRS
     assert not any("unsafe" in sample["id"] or "safe" in sample["id"] for sample in log["samples"])

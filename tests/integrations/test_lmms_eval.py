@@ -106,7 +106,7 @@ def test_by_its_command_over_http(tmp_path: Path) -> None:
     score = sp.score(expected(sp.images(sp.load(str(tmp_path / "safetypairs"), split="test"))))
     with answering() as api:
         words = ("--model", "openai", "--model_args", f"model_version={MODEL},base_url={api.url}")
-        task = ("--tasks", "safetypairs_images", "--include_path", str(FOLDER), "--output_path", "out")
+        task = ("--tasks", "safetypairs_images", "--include_path", str(FOLDER), "--output_path", "out", "--log_samples")
         done = subprocess.run(
             [str(Path(sys.executable).with_name("lmms-eval")), *words, *task, "--batch_size", "1"],
             env={**os.environ, "OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1"},
@@ -118,6 +118,8 @@ def test_by_its_command_over_http(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (written,) = (tmp_path / "out").rglob("*_results.json")
     found = json.loads(written.read_text())["results"]["safetypairs_images"]
+    (samples,) = (tmp_path / "out").rglob("*_samples_safetypairs_images.jsonl")
+    assert sp.score(samples) == score
     names = [each["metric"] for each in read_task()["metric_list"]]
     assert {name: found[f"{name},none"] for name in names} == {name: getattr(score, name) for name in names}
     assert len(api.requests) == 2 * PAIRS

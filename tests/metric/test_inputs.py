@@ -94,8 +94,7 @@ def test_datasets_with_an_index_and_class_labels() -> None:
     assert score(labelled).to_dict() == EXPECTED
     assert score({name: data[name] for name in data.column_names}).to_dict() == EXPECTED
     assert score(data.to_iterable_dataset()).to_dict() == EXPECTED
-    with pytest.raises(PairError, match="the columns given are: test"):
-        score(datasets.DatasetDict({"test": data}))
+    assert score(datasets.DatasetDict({"test": data})).to_dict() == EXPECTED
 
 
 def write_csv(path: Path) -> None:
@@ -132,7 +131,7 @@ def test_csv_ids_stay_text(tmp_path: Path) -> None:
 
 
 BAD_FILES = [
-    ("p.xlsx", b"x", "predictions are a .parquet, .csv or .jsonl file"),
+    ("p.xlsx", b"x", "predictions are a Parquet, Arrow, CSV, TSV, JSON or JSON Lines file"),
     ("p.parquet", b"not parquet", "cannot be read as parquet"),
     ("p.csv", b"", "the file is empty"),
     ("p.csv", b"pair_id,reference,label\n1,1,1\n", "the columns given are: pair_id, reference, label"),
@@ -141,8 +140,8 @@ BAD_FILES = [
     ("p.csv", b"pair_id,reference,score\nx,1,nan\nx,0,0.5\n", "a score outside [0, 1] or NaN: 1 pair ('x')"),
     ("p.csv", b"pair_id,reference,score\n", "no rows at all"),
     ("p.jsonl", b'{"pair_id": 1}\nnot json\n', "line 2 is not JSON"),
-    ("p.jsonl", b"[1, 2]\n", "row 0 is of type list"),
-    ("p.jsonl", b"\xff\xfe\n", "cannot be read as jsonl"),
+    ("p.jsonl", b"[1, 2]\n", "row 0 is of type int"),
+    ("p.jsonl", b"\xff\xfe\n", "line 1 is not utf-16"),
 ]
 
 
