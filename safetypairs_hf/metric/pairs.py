@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.column_values import numpy_of
 from safetypairs_hf.metric.ranking import Ranks
 from safetypairs_hf.metric.rows import Images, broken, images_of
 
@@ -264,7 +265,7 @@ def _verdicts(
 def _samples(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> tuple[Pairs, ...]:
     """Return the pairs of each sample, all in the order of the first."""
     encoded = images.sample.dictionary_encode()
-    codes, names = encoded.indices.to_numpy(), [str(name) for name in encoded.dictionary.to_pylist()]
+    codes, names = numpy_of(encoded.indices), [str(name) for name in encoded.dictionary.to_pylist()]
     if len(names) > MOST_SAMPLES:
         raise PairError(f"{len(names)} samples: more than {MOST_SAMPLES} are no repeats; was an id meant?")
     found: list[Pairs] = []
@@ -388,7 +389,7 @@ def _categories(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[NDArray
         return None, ()
     encoded = images.category.dictionary_encode()
     names = [str(name) for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.to_numpy()
+    codes = numpy_of(encoded.indices)
     of_pairs = codes[unsafe]
     _refuse_unequal("category", images, of_pairs == codes[safe], unsafe)
     present = sorted(np.flatnonzero(np.bincount(of_pairs)).tolist(), key=lambda code: names[code])
@@ -437,14 +438,14 @@ def words_of(values: Any) -> Words:
     import pyarrow as pa
 
     if pa.types.is_integer(values.type):
-        return np.asarray(values.to_numpy().view(np.uint64)[:, None])
+        return np.asarray(numpy_of(values).view(np.uint64)[:, None])
     text, offsets = _text_of(values)
     lengths = np.diff(offsets)
     alike = _alike(text, offsets, lengths)
     if alike is not None:
         return alike
     if int(lengths.max(initial=0)) > LONGEST:
-        return np.asarray(values.dictionary_encode().indices.to_numpy().astype(np.uint64)[:, None])
+        return np.asarray(numpy_of(values.dictionary_encode().indices).astype(np.uint64)[:, None])
     return np.column_stack((lengths.astype(np.uint64), _read(text, offsets[:-1], lengths)))
 
 
@@ -569,7 +570,7 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
     import pyarrow as pa
 
     if pa.types.is_integer(ids.type):
-        numbers = ids.to_numpy()
+        numbers = numpy_of(ids)
         ids, rows = pa.array(numbers if rows is None else numbers[rows]).cast(pa.string()), None
     text, offsets = _text_of(ids)
     begin, lengths = offsets[:-1], np.diff(offsets)
