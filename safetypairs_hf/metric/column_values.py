@@ -84,6 +84,18 @@ def is_text(values: Any) -> bool:
     return not isinstance(values, list) and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
 
 
+def numpy_of(values: Any) -> NDArray[Any]:
+    """Return an Arrow array of numbers or booleans, without nulls, as (n,) numpy values.
+
+    `to_numpy` would import pandas, which takes longer than all figures of a few thousand images.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_boolean(values.type):
+        return np.from_dlpack(values.cast(pa.uint8())).view(np.bool_)
+    return np.from_dlpack(values)
+
+
 def all_null(values: Any) -> bool:
     """Return whether a column has rows, and None in every one."""
     if isinstance(values, list):
@@ -121,7 +133,7 @@ def _numbers(values: Any, of_text: Callable[[str], float | None]) -> Read:
     n = len(values)
     null = np.zeros(n, dtype=np.bool_)
     if values.null_count:
-        null = values.is_null().to_numpy(zero_copy_only=False)
+        null = numpy_of(values.is_null())
     kind = values.type
     if pa.types.is_null(kind):
         return np.zeros(n), null, np.zeros(n, dtype=np.bool_)
@@ -135,7 +147,7 @@ def _numbers(values: Any, of_text: Callable[[str], float | None]) -> Read:
     if values.null_count:
         values = values.fill_null(False if pa.types.is_boolean(kind) else 0)
     array = values.cast(pa.float64()) if pa.types.is_decimal(kind) else values
-    return array.to_numpy(zero_copy_only=False), null, np.zeros(n, dtype=np.bool_)
+    return numpy_of(array), null, np.zeros(n, dtype=np.bool_)
 
 
 def _of_list(values: list[Any], of_text: Callable[[str], float | None]) -> Read:
@@ -161,7 +173,7 @@ def _of_texts(values: Any, of_text: Callable[[str], float | None]) -> Read:
     # The last entry stands for null.
     number = np.array([0.0 if each is None else each for each in told] + [0.0])
     empty = np.array([each is None for each in told] + [True])
-    at = encoded.indices.fill_null(len(told)).to_numpy(zero_copy_only=False)
+    at = numpy_of(encoded.indices.fill_null(len(told)))
     wrong = np.isnan(number)
     return np.where(wrong, 0.0, number)[at], empty[at], wrong[at]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.column_values import numpy_of
 from safetypairs_hf.metric.ranking import Ranks
 from safetypairs_hf.metric.rows import Images, broken, images_of
 
@@ -264,7 +265,7 @@ def _verdicts(
 def _samples(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> tuple[Pairs, ...]:
     """Return the pairs of each sample, all in the order of the first."""
     encoded = images.sample.dictionary_encode()
-    codes, names = encoded.indices.to_numpy(), [str(name) for name in encoded.dictionary.to_pylist()]
+    codes, names = numpy_of(encoded.indices), [str(name) for name in encoded.dictionary.to_pylist()]
     if len(names) > MOST_SAMPLES:
         raise PairError(f"{len(names)} samples: more than {MOST_SAMPLES} are no repeats; was an id meant?")
     found: list[Pairs] = []
@@ -342,8 +343,8 @@ def _match(images: Images, *, drop: bool) -> tuple[Numbers, Numbers, int]:
         other = one + 1
     else:
         one, other, n_halves = _sorted_pairs(images, equal_runs(words), drop=drop)
-    is_unsafe = images.reference[one] == 1
-    equal = is_unsafe == (images.reference[other] == 1)
+    reference = images.reference[one]
+    is_unsafe, equal = reference == 1, reference == images.reference[other]
     if equal.any():
         advice = "a pair has one unsafe and one safe image"
         raise PairError(broken("two images with one reference", images.pair_id, one[equal], advice))
@@ -354,6 +355,8 @@ def _match(images: Images, *, drop: bool) -> tuple[Numbers, Numbers, int]:
 def _sorted_pairs(images: Images, runs: Runs, *, drop: bool) -> tuple[Numbers, Numbers, int]:
     """Return (n,) row numbers of the two images of each whole pair, and how many pairs have one image only."""
     lengths = runs.lengths
+    if (lengths == 2).all():
+        return runs.order[::2], runs.order[1::2], 0
     doubled = runs.starts[lengths > 2]
     advice = "give each image once, or repeated answers a column sample"
     _refuse(images, runs, doubled, "a doubled image: more than two images", advice)
@@ -386,7 +389,7 @@ def _categories(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[NDArray
         return None, ()
     encoded = images.category.dictionary_encode()
     names = [str(name) for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.to_numpy()
+    codes = numpy_of(encoded.indices)
     of_pairs = codes[unsafe]
     _refuse_unequal("category", images, of_pairs == codes[safe], unsafe)
     present = sorted(np.flatnonzero(np.bincount(of_pairs)).tolist(), key=lambda code: names[code])
@@ -427,7 +430,7 @@ class Runs(NamedTuple):
 def words_of(values: Any) -> Words:
     """Return (n, w) integers whose rows are equal exactly where the values of an Arrow array are.
 
-    Texts of one length, a multiple of 8, are read as they lie in memory. Before others stands a column of their lengths.
+    Texts of one length, a multiple of 8, are read as they lie in memory. Others have a first column of lengths.
 
     Args:
         values: (n,) int64, uint64, string or large_string, without nulls.
@@ -435,14 +438,14 @@ def words_of(values: Any) -> Words:
     import pyarrow as pa
 
     if pa.types.is_integer(values.type):
-        return np.asarray(values.to_numpy().view(np.uint64)[:, None])
+        return np.asarray(numpy_of(values).view(np.uint64)[:, None])
     text, offsets = _text_of(values)
     lengths = np.diff(offsets)
     alike = _alike(text, offsets, lengths)
     if alike is not None:
         return alike
     if int(lengths.max(initial=0)) > LONGEST:
-        return np.asarray(values.dictionary_encode().indices.to_numpy().astype(np.uint64)[:, None])
+        return np.asarray(numpy_of(values.dictionary_encode().indices).astype(np.uint64)[:, None])
     return np.column_stack((lengths.astype(np.uint64), _read(text, offsets[:-1], lengths)))
 
 
@@ -489,38 +492,36 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
 
 
 def equal_runs(words: Words) -> Runs:
-    """Find the runs of equal rows of `words`. Equal rows that lie side by side, as in a release, are sorted as one."""
+    """Find the runs of equal rows of `words`. Where they lie side by side, as in a release, rows keep their order."""
     n = len(words)
-    heads = _starts(words)
-    of_heads = words if len(heads) == n else words.take(heads, axis=0)
-    # Sorted by value: a hash, with the position among the heads in the lowest bits.
-    low = np.uint64((1 << max(1, (len(heads) - 1).bit_length())) - 1)
-    packed = hashes_of(of_heads)
+    first = words[:BLOCK]
+    if len(_starts(first)) < 0.99 * len(first):  # rows in random order hardly ever follow an equal one
+        starts = _starts(words)
+        if are_distinct(words.take(starts, axis=0)):
+            return Runs(np.arange(n), starts)
+    # Sorted by value: a hash, with the row number in the lowest bits.
+    low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
+    packed = hashes_of(words)
     packed &= ~low
-    packed |= np.arange(len(heads), dtype=np.uint64)
+    packed |= np.arange(n, dtype=np.uint64)
     packed.sort()
     close = (packed[1:] ^ packed[:-1]) <= low
-    if not close.any():
-        return Runs(np.arange(n), heads)
-    order = (packed & low).view(np.int64)
-    ordered = of_heads.take(order, axis=0)
+    packed &= low
+    order = packed.view(np.int64)
+    ordered = words.take(order, axis=0)
     starts = _starts(ordered)
-    close_starts = np.flatnonzero(np.concatenate(([True], ~close)))
-    if len(starts) > len(close_starts):
+    if len(starts) + np.count_nonzero(close) > n:
         # Different rows may have one hash, as some do among ten million: these few runs are sorted by value.
+        close_starts = np.flatnonzero(np.concatenate(([True], ~close)))
         run = np.searchsorted(close_starts, starts, side="right") - 1
         split = np.zeros(len(close_starts), dtype=np.bool_)
         split[run[1:][run[1:] == run[:-1]]] = True
-        at = np.flatnonzero(np.repeat(split, np.diff(close_starts, append=len(heads))))
+        at = np.flatnonzero(np.repeat(split, np.diff(close_starts, append=n)))
         values = ordered[at]
         sort = np.lexsort((*values.T, np.searchsorted(close_starts, at, side="right")))
         order[at], ordered[at] = order[at][sort], values[sort]
         starts = _starts(ordered)
-    if len(heads) == n:
-        return Runs(order, starts)
-    lengths = np.diff(heads, append=n)[order]
-    begin = np.cumsum(lengths) - lengths
-    return Runs(np.repeat(heads[order] - begin, lengths) + np.arange(n), begin[starts])
+    return Runs(order, starts)
 
 
 def are_distinct(words: Words) -> bool:
@@ -532,7 +533,9 @@ def are_distinct(words: Words) -> bool:
 
 def _starts(words: Words) -> Numbers:
     """Return the rows that differ from the row before them."""
-    return np.flatnonzero(np.concatenate(([True], ~equal_rows(words[1:], words[:-1]))))
+    differs = np.ones(len(words), dtype=np.bool_)
+    np.logical_not(equal_rows(words[1:], words[:-1]), out=differs[1:])
+    return np.flatnonzero(differs)
 
 
 def hashes_of(words: Words, *, place: int = 0) -> NDArray[np.uint64]:
@@ -567,7 +570,7 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
     import pyarrow as pa
 
     if pa.types.is_integer(ids.type):
-        numbers = ids.to_numpy()
+        numbers = numpy_of(ids)
         ids, rows = pa.array(numbers if rows is None else numbers[rows]).cast(pa.string()), None
     text, offsets = _text_of(ids)
     begin, lengths = offsets[:-1], np.diff(offsets)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, keys_of, printable, scores_of, shown, verdicts_of
+from safetypairs_hf.metric.column_values import all_null, keys_of, numpy_of, printable, scores_of, shown, verdicts_of
 from safetypairs_hf.metric.containers import named, names_in_schema, names_of
 from safetypairs_hf.metric.containers import to_array as to_array
 from safetypairs_hf.metric.verdict_labels import ABSTAINED, codes_of
@@ -108,7 +108,7 @@ def _twice(values: Any) -> Any:
 def _pair_ids(values: Any) -> Any:
     ids = keys_of("pair_id", values)
     if ids is None or ids.null_count:
-        empty = np.arange(len(values)) if ids is None else np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))
+        empty = np.arange(len(values)) if ids is None else np.flatnonzero(numpy_of(ids.is_null()))
         raise PairError(
             f"a pair_id that is None or NaN: {len(empty)} of {len(values)} rows, first row {empty[0]}; give each image "
             "one"
@@ -142,7 +142,7 @@ def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
     if keys is None or keys.null_count == len(keys):
         return None
     if keys.null_count:
-        empty = keys.is_null().to_numpy(zero_copy_only=False)
+        empty = numpy_of(keys.is_null())
         advice = f"give each pair one, or no {name} at all"
         _refuse(ids, empty, f"a {name} that is None beside ones that are not", advice, columns[name])
     return keys

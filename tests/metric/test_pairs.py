@@ -69,7 +69,7 @@ def test_a_whole_number_counts_as_its_text() -> None:
 def test_the_digest_is_of_the_scored_pairs() -> None:
     rows = [{"pair_id": f"p{i}", "reference": r, "prediction": r} for i in range(20) for r in (0, 1)]
     digest = pairs_of(rows, threshold=0.5, incomplete="error").digest
-    assert pairs_of(rows[::-1] + [{**rows[0], "pair_id": "half"}], threshold=0.5, incomplete="drop").digest == digest
+    assert pairs_of([*rows[::-1], {**rows[0], "pair_id": "half"}], threshold=0.5, incomplete="drop").digest == digest
     assert pairs_of(rows[2:], threshold=0.5, incomplete="error").digest != digest
     # What a plain sum of parts would take for one set.
     assert digest_of(pa.array(["aaaaaaaabbbbbbbb", "ccccccccdddddddd"])) != digest_of(

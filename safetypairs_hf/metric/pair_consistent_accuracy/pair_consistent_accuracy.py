@@ -7,6 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import score
@@ -55,6 +57,7 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
             description=DESCRIPTION,
             citation=CITATION,
             inputs_description=INPUTS_DESCRIPTION,
+            format="arrow",
             features=datasets.Features(
                 {
                     "predictions": datasets.Value("int8"),
@@ -71,12 +74,14 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         """Add one image: reference, pair_id, prediction and/or score, and where there are any category and group."""
         names = {"prediction": "predictions", "reference": "references"}
         given = {names.get(name, name): [value] for name, value in row.items()}
-        stored = {name: values[0] for name, values in self._stored(given).items()}
+        stored = self._stored(given).to_pylist()[0]
         super().add(prediction=stored.pop("predictions"), reference=stored.pop("references"), **stored)
 
     def add_batch(self, **columns: Any) -> None:
         """Add images: references, pair_id, predictions and/or score, and where there are any category and group."""
-        super().add_batch(**self._stored({name: values for name, values in columns.items() if values is not None}))
+        table = self._stored({name: values for name, values in columns.items() if values is not None})
+        super().add_batch(**{name: [] for name in INPUTS})  # opens the file of this process
+        self.writer.write_table(table)  # `evaluate` would encode each value by itself
 
     def compute(self, **given: Any) -> dict[str, Any] | None:
         """The figures of all images that were added, here or before; None in every process but the first."""
@@ -86,33 +91,35 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         result: dict[str, Any] | None = super().compute(**given)
         return result
 
-    def _stored(self, columns: dict[str, Any]) -> dict[str, Any]:
+    def _stored(self, columns: dict[str, Any]) -> pa.Table:
         """Convert columns to what `evaluate` stores. Raises PairError for a value that breaks a rule of the metric."""
         unknown = [name for name in columns if name not in INPUTS]
         if unknown:
             raise ValueError(f"Bad inputs for evaluation module: {unknown}. The inputs are {list(INPUTS)}")
-        n = max((len(values) for values in columns.values()), default=0)
-        if columns and not n:
-            return {name: [] for name in INPUTS}
+        if columns and not any(len(values) for values in columns.values()):
+            return self.features.arrow_schema.empty_table()
         images = images_of({INPUTS[name]: values for name, values in columns.items()}, part=True)
-        absent = [None] * n
         score_ = images.score
-        return {
-            "predictions": absent if images.prediction is None else images.prediction.tolist(),
-            "references": images.reference.tolist(),
-            "pair_id": [str(value) for value in images.pair_id.to_pylist()],
-            "score": absent if score_ is None else np.where(np.isnan(score_), ABSTAINED, score_).tolist(),
-            "category": absent if images.category is None else [str(name) for name in images.category.to_pylist()],
-            "group": absent if images.group is None else [str(name) for name in images.group.to_pylist()],
+        held = {
+            "predictions": images.prediction,
+            "references": images.reference,
+            "pair_id": images.pair_id,
+            "score": None if score_ is None else np.where(np.isnan(score_), ABSTAINED, score_),
+            "category": images.category,
+            "group": images.group,
         }
+        absent = pa.nulls(len(images.reference))
+        schema = self.features.arrow_schema
+        return pa.table({name: absent if values is None else values for name, values in held.items()}).cast(schema)
 
     def _compute(self, **given: Any) -> dict[str, Any]:
         columns: dict[str, Any] = {}
         for stored, name in INPUTS.items():
             values = given.pop(stored)
-            absent = sum(value is None for value in values)
+            absent = values.null_count
             if absent and absent < len(values):
                 raise PairError(f"{stored} was given with {len(values) - absent} of {len(values)} images; give all one")
             if not absent:
-                columns[name] = [None if value == ABSTAINED else value for value in values]
+                abstains = stored in ("predictions", "score")
+                columns[name] = pc.if_else(pc.equal(values, ABSTAINED), None, values) if abstains else values
         return score(columns, **given).to_dict()
