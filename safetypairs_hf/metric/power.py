@@ -326,7 +326,7 @@ def _normal_power(units: int, difference: float, discordance: float, alpha: floa
 
 
 def _normal_difference(units: int, discordance: float, alpha: float, power: float) -> float:
-    """Return the difference x at which `_normal_power` is `power`: the larger root of a quadratic equation."""
+    """Return the difference x at which the first term of `_normal_power` is `power`: a root of a quadratic equation."""
     n = units
     z_alpha, z_power = _points(alpha, power)
     limit = 1 + z_alpha * math.sqrt(n * discordance)
