@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 @scoring_options
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="The level of the two-sided test.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="The probability of seeing the difference.")
+@click.option(
+    "--design-effect",
+    type=float,
+    help="How many pairs of a group say as much as one pair on its own; default: that of --data-from, else 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     difference: tuple[float, ...],
@@ -41,6 +46,7 @@ def command(
     reading: Reading,
     alpha: float,
     power: float,
+    design_effect: float | None,
     as_json: bool,
 ) -> None:
     """How many pairs it takes to see a difference between two guards.
@@ -48,7 +54,10 @@ def command(
     \b
     safetypairs power
     safetypairs power --difference 0.03 --discordance 0.25
+    safetypairs power --discordance 0.25 --design-effect 1.5
     safetypairs power --data-from before.csv after.csv --json
+
+    Counted for the exact test of `safetypairs compare`.
     """
     from safetypairs_hf.metric.compare import compare
     from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES, power_table
@@ -61,6 +70,7 @@ def command(
         discordance or DISCORDANCES,
         alpha=alpha,
         power=power,
+        design_effect=design_effect,
         observed=observed,
     )
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

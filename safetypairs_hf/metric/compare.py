@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
-from safetypairs_hf.metric.inference import Z_95, Interval, Paired, difference_interval, sign_flip_p
+from safetypairs_hf.metric.inference import Interval, Paired, difference_interval, sign_flip_p
 from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, digest_of, repeats_of
+from safetypairs_hf.metric.power import minimum_detectable_difference
 from safetypairs_hf.metric.ranking import auroc_difference
 from safetypairs_hf.metric.score import ranks_of, scored, signature
 from safetypairs_hf.metric.table_text import WIDTH, counted, few_groups, figure_lines, pairs_in_groups, wrapped
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
-
-Z_POWER = 0.8416212335729143  # 80% point of the normal law
 
 
 @dataclass(frozen=True)
@@ -187,26 +185,6 @@ def difference_figures(paired: Paired) -> dict[str, Any]:
         "design_effect": effect,
         "minimum_detectable_difference": minimum_detectable_difference(discordant, paired.pairs, effect),
     }
-
-
-def minimum_detectable_difference(discordant: int, n: int, design_effect: float = 1.0) -> float | None:
-    """Return the smallest difference of two paired shares that a two-sided 5% test finds with power 80%.
-
-    Connor (1987), Biometrics 43, gives n = (z_a sqrt(d) + z_b sqrt(d - x^2))^2 / x^2 for a difference x at a share d
-    of discordant pairs. This is that equation solved for x. A difference cannot exceed d, so where x would, the result
-    is None.
-
-    Args:
-        discordant: Pairs that only one of the two guards has right.
-        n: All pairs.
-        design_effect: How many pairs say as much as one would on its own, 1 or more.
-    """
-    size, share = n / design_effect, discordant / n
-    if size < Z_95**2 - Z_POWER**2:
-        return None
-    root = Z_POWER * math.sqrt(size + Z_POWER**2 - Z_95**2)
-    difference = math.sqrt(share) * (math.sqrt(size) * Z_95 + root) / (size + Z_POWER**2)
-    return difference if discordant and difference <= share else None
 
 
 def comparison_table(comparison: PairComparison) -> str:

@@ -29,6 +29,7 @@ FIGURE = {
     "judging": r"one forward pass .* generate up to 2 tokens .* ratio [\d.]+x in (CPU|wall) time",
     "loading": r"first load_dataset .* imagefolder .* ratio [\d.]+x in CPU time",
     "manifests": r"diff against the pandas merge: ratio [\d.]+x in CPU time",
+    "power": r"^least power had [\d.]+ +bound 0\.80 (kept|MISSED)",
     "scale": r"upload_folder to publish, ratio [\d.]+x in CPU time",
     "scoring": r"score\(\), all figures, Arrow, text ids, shuffled .* ratio [\d.]+x in CPU time",
     "starting": r"^import datasets .* to ours, ratio [\d.]+x in CPU time",

@@ -88,8 +88,15 @@ def test_power(files: list[str]) -> None:
     assert found["pairs"] == [[pairs_needed(0.03, 0.25)]]
     shown = run(power_cli.command, "--data-from", *files[:2]).output
     assert "The two guards given: 4 pairs, discordance 0.5, difference -0.5" in shown
-    assert "3,923" in shown
-    assert json.loads(run(power_cli.command, "--data-from", *files[:2], "--json").output)["observed"]["n_pairs"] == 4
+    assert "Fewer than 6 pairs (or groups) that differ never give p <= 0.05" in shown
+    assert "At most 2 pairs differ: too few for the test, whatever they show." in shown
+    found = json.loads(run(power_cli.command, "--data-from", *files[:2], "--json").output)
+    assert found["observed"]["n_pairs"] == 4
+    assert (found["observed_pairs_needed"], found["observed_detectable"]) == (pairs_needed(0.5, 0.5), None)
+    words = ("--difference", "0.1", "--discordance", "0.3", "--design-effect", "2.5")
+    found = json.loads(run(power_cli.command, *words, "--json").output)
+    assert (found["design_effect"], found["pairs"]) == (2.5, [[pairs_needed(0.1, 0.3, design_effect=2.5)]])
+    assert "design effect 2.5\n" in run(power_cli.command, *words).output
 
 
 def test_failures(files: list[str]) -> None:

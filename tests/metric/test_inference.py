@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from safetypairs_hf.metric.compare import minimum_detectable_difference
 from safetypairs_hf.metric.inference import (
     Clusters,
     Interval,
@@ -219,22 +218,3 @@ def test_fewer_than_six_groups_never_reach_five_percent() -> None:
     assert sign_flip_p(np.array([9, 9, 9, 9, 9])) == pytest.approx(2 / 2**5)
     assert sign_flip_p(np.array([9, 9, 9, 9, 9, 9])) == pytest.approx(2 / 2**6)
     assert sign_flip_p(np.array([9, 8, 7, 6, 5, 1])) == pytest.approx(2 / 2**6)
-
-
-def test_minimum_detectable_difference_solves_connors_equation() -> None:
-    n, discordant = 1000, 200
-    found = minimum_detectable_difference(discordant, n)
-    assert found is not None
-    share, a, b = discordant / n, 1.959963984540054, 0.8416212335729143
-    needed = (a * share**0.5 + b * (share - found**2) ** 0.5) ** 2 / found**2
-    assert needed == pytest.approx(n, rel=1e-12)
-    assert found == pytest.approx(0.0395, abs=2e-4)
-
-
-def test_a_design_effect_is_fewer_pairs() -> None:
-    assert minimum_detectable_difference(200, 1000, 2.0) == pytest.approx(minimum_detectable_difference(100, 500))
-
-
-@pytest.mark.parametrize(("discordant", "n"), [(0, 100), (5, 100), (2, 3)])
-def test_nothing_is_detectable_with_few_discordant_pairs(discordant: int, n: int) -> None:
-    assert minimum_detectable_difference(discordant, n) is None
