@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _timing import parsed, parser_of
+from scipy import stats
 
 from safetypairs_hf.metric.inference import (
     Z_95,
@@ -38,7 +39,6 @@ from safetypairs_hf.metric.inference import (
     difference_interval,
     share_interval,
     sign_flip_p,
-    t_95,
 )
 from safetypairs_hf.metric.power import power_at
 
@@ -94,9 +94,8 @@ def together(generator: Any, sizes: Any, a: Any, b: Any) -> Pairs:
 
 def t_factor(n: Any, groups: int) -> Any:
     """Return (t of n - 1 / t of groups - 1)^2 for each number of pairs."""
-    values, places = np.unique(n, return_inverse=True)
-    t = np.array([t_95(int(value) - 1) for value in values])[places]
-    return np.where(n == groups, 1.0, (t / t_95(groups - 1)) ** 2)
+    t_pairs, t_groups = (stats.t.ppf(0.975, count - 1) for count in (n, groups))
+    return np.where(n == groups, 1.0, (t_pairs / t_groups) ** 2)
 
 
 def wilson(share: Any, size: Any) -> tuple[Any, Any]:
