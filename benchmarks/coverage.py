@@ -10,6 +10,7 @@ beta-binomial law (each group has a share of its own) or by copies (with that pr
     shares       intervals of one guard's share
     differences  two guards drawn alike and independently, with equal shares or with the second at .5: intervals of the
                  difference, and false positives of the sign-flip test where the shares are equal
+    equivalence  the first guard's share lies below the second's by a margin of .1: how often it is found not inferior
     unlike       equal shares, but the first guard is right or wrong in all of its groups, or in half of them, as a
                  whole, and the second in single pairs
     scores       intervals of AUROC, ranking accuracy and a difference in AUROC: normal scores, areas .6 to .99, with
@@ -37,7 +38,6 @@ from _timing import parsed, parser_of
 from scipy import stats
 
 from safetypairs_hf.metric.inference import (
-    Z_95,
     Moments,
     Paired,
     difference_interval,
@@ -47,8 +47,9 @@ from safetypairs_hf.metric.inference import (
 from safetypairs_hf.metric.power import power_at
 from safetypairs_hf.metric.ranking import Ranks, auroc_difference
 
-PARTS = ("single", "shares", "differences", "unlike", "scores", "power")
+PARTS = ("single", "shares", "differences", "equivalence", "unlike", "scores", "power")
 GROUPS = (10, 20, 30, 50, 157, 755)
+MARGIN = 0.1
 AREAS = (0.6, 0.8, 0.95, 0.99)
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
 # No correlation is one law. With the other, groups are tied in two ways.
@@ -98,17 +99,18 @@ def together(generator: Any, sizes: Any, a: Any, b: Any) -> Pairs:
     return Pairs(sizes, a, b, generator.hypergeometric(a, sizes - a, b))
 
 
-def t_factor(n: Any, groups: int) -> Any:
+def t_factor(n: Any, groups: int, tail: float = 0.025) -> Any:
     """Return (t of n - 1 / t of groups - 1)^2 for each number of pairs."""
-    t_pairs, t_groups = (stats.t.ppf(0.975, count - 1) for count in (n, groups))
+    t_pairs, t_groups = (stats.t.isf(tail, count - 1) for count in (n, groups))
     return np.where(n == groups, 1.0, (t_pairs / t_groups) ** 2)
 
 
-def wilson(share: Any, size: Any) -> tuple[Any, Any]:
+def wilson(share: Any, size: Any, tail: float = 0.025) -> tuple[Any, Any]:
     """Return Wilson's intervals."""
-    z2 = Z_95 * Z_95
+    z = stats.norm.isf(tail)
+    z2 = z * z
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z_95 / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
+    half = z / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
     return np.where(share == 0, 0, (centre - half).clip(0, 1)), np.where(share == 1, 1, (centre + half).clip(0, 1))
 
 
@@ -126,7 +128,7 @@ def share_intervals(hit: Any, sizes: Any) -> tuple[Any, Any]:
     return low, high
 
 
-def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
+def difference_intervals(pairs: Pairs, tail: float = 0.025) -> tuple[Any, Any]:
     """Return the interval of each run, as `difference_interval` computes it."""
     groups, n = pairs.sizes.shape[1], pairs.sizes.sum(axis=1)
     of_a, of_b, both = (each.sum(axis=1) for each in (pairs.a, pairs.b, pairs.both))
@@ -136,13 +138,13 @@ def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.maximum(1, groups / (groups - 1) * squares / simple)
     effect = np.where(simple > 1e-9, effect, (pairs.sizes**2).sum(axis=1) / n)
-    size = n / np.where(n == groups, 1, effect) * t_factor(n, groups)
+    size = n / np.where(n == groups, 1, effect) * t_factor(n, groups, tail)
     a, b, c, d = (size / n * each for each in (both, of_a - both, of_b - both, n - of_a - of_b + both))
     top, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
     top = np.where(top > 0, (top - size / 2).clip(0), top)
     phi = np.where(margins > 1e-12, top / np.sqrt(np.maximum(margins, 1e-12)), 0)
     p_a, p_b = of_a / n, of_b / n
-    (low_a, high_a), (low_b, high_b) = wilson(p_a, size), wilson(p_b, size)
+    (low_a, high_a), (low_b, high_b) = wilson(p_a, size, tail), wilson(p_b, size, tail)
 
     def hybrid(one: Any, other: Any) -> Any:
         return np.sqrt((one**2 - 2 * phi * one * other + other**2).clip(0))
@@ -150,7 +152,7 @@ def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
     low = (gap - hybrid(p_a - low_a, high_b - p_b)).clip(-1)
     high = (gap + hybrid(high_a - p_a, p_b - low_b)).clip(None, 1)
     for run in range(CHECKED):
-        agree((low[run], high[run]), difference_interval(paired(pairs, run)))
+        agree((low[run], high[run]), difference_interval(paired(pairs, run), tail=tail))
     return low, high
 
 
@@ -273,6 +275,7 @@ KINDS = {
     "shares": Kind("intervals of shares", (0.92, 0.88)),
     "differences": Kind("intervals of differences", (0.92, 0.84)),
     "positives": Kind("false positives, guards drawn alike", (0.06, 0.06), low_is_worse=False),
+    "equivalence": Kind("found not inferior at a margin of .1, though worse by it", None, low_is_worse=False),
     "auroc": Kind("intervals of AUROC", None),
     "ranking": Kind("intervals of ranking accuracy", None),
     "auroc difference": Kind("intervals of a difference in AUROC", None),
@@ -308,6 +311,12 @@ def rates(parts: list[str], name: str, groups: int, runs: int) -> Iterator[tuple
             )
             if not truth:
                 yield "positives", Worst(positives(pairs), setting)
+    for share, (law, correlation) in product((0.2, 0.5, 0.7, 0.85) if "equivalence" in parts else (), TIES):
+        generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies")
+        a, b = (hits(generator, sizes, each, law, correlation) for each in (share, share + MARGIN))
+        low, _ = difference_intervals(together(generator, sizes, a, b), tail=0.05)
+        setting = f"share {share}, correlation {correlation:g}" + (f" by {law}" if correlation else "")
+        yield "equivalence", Worst(float((low > -MARGIN).mean()), setting)
     for area, correlation in product(AREAS if "scores" in parts else (), (0.0, 0.3)):
         for kind, rate in scores_held(name, groups, runs, area, correlation).items():
             yield kind, Worst(rate, f"area {area}, correlation {correlation:g}")
