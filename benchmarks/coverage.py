@@ -1,20 +1,25 @@
 """How often the intervals hold the true value, and how often the test finds a difference: there is none, or there is.
 
-    python benchmarks/coverage.py [--runs 3000] [--groups 10 20 30 50 157 755] [--only shares differences unlike power]
+    python benchmarks/coverage.py [--runs 3000] [--groups 10 20 30 50 157 755] [--only shares ...]
 
 Pairs in groups are drawn from laws whose true share is known. The grid: groups of 2, 5 and 10 pairs, of a geometric
 number with mean 3, and of a Pareto number cut at 60; shares .02 to .98; correlation 0 to .5 within groups, by a
 beta-binomial law (each group has a share of its own) or by copies (with that probability a group is one pair repeated).
 
+    single       intervals of a share of single pairs: plain Wilson, computed exactly for shares from .02 to .98
     shares       intervals of one guard's share
     differences  two guards drawn alike and independently, with equal shares or with the second at .5: intervals of the
                  difference, and false positives of the sign-flip test where the shares are equal
+    equivalence  the first guard's share lies below the second's by a margin of .1: how often it is found not inferior
     unlike       equal shares, but the first guard is right or wrong in all of its groups, or in half of them, as a
                  whole, and the second in single pairs
+    scores       intervals of AUROC, ranking accuracy and a difference in AUROC: normal scores, areas .6 to .99, with
+                 correlation 0 or .3 within groups
     power        the difference that the library says is found with power 80%, and how often it is found
 
-Intervals and p values are computed for all runs at once. The first runs of every setting are computed by the library
-as well, and the benchmark stops where the two differ. No time is measured; all of it takes about an hour.
+Intervals of scores are the library's. The others, and p values, are computed for all runs at once; the first runs of
+every setting are computed by the library as well, and the benchmark stops where the two differ. No time is measured;
+all of it takes about an hour.
 
 Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held
 by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and at most .06 of the p
@@ -30,20 +35,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _timing import parsed, parser_of
+from scipy import stats
 
 from safetypairs_hf.metric.inference import (
-    Z_95,
     Moments,
     Paired,
     difference_interval,
     share_interval,
     sign_flip_p,
-    t_95,
 )
 from safetypairs_hf.metric.power import power_at
+from safetypairs_hf.metric.ranking import Ranks, auroc_difference
 
-PARTS = ("shares", "differences", "unlike", "power")
+PARTS = ("single", "shares", "differences", "equivalence", "unlike", "scores", "power")
 GROUPS = (10, 20, 30, 50, 157, 755)
+MARGIN = 0.1
+AREAS = (0.6, 0.8, 0.95, 0.99)
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
 # No correlation is one law. With the other, groups are tied in two ways.
 TIES = (("none", 0.0), *product(("beta", "copies"), (0.1, 0.3, 0.5)))
@@ -92,18 +99,18 @@ def together(generator: Any, sizes: Any, a: Any, b: Any) -> Pairs:
     return Pairs(sizes, a, b, generator.hypergeometric(a, sizes - a, b))
 
 
-def t_factor(n: Any, groups: int) -> Any:
+def t_factor(n: Any, groups: int, tail: float = 0.025) -> Any:
     """Return (t of n - 1 / t of groups - 1)^2 for each number of pairs."""
-    values, places = np.unique(n, return_inverse=True)
-    t = np.array([t_95(int(value) - 1) for value in values])[places]
-    return np.where(n == groups, 1.0, (t / t_95(groups - 1)) ** 2)
+    t_pairs, t_groups = (stats.t.isf(tail, count - 1) for count in (n, groups))
+    return np.where(n == groups, 1.0, (t_pairs / t_groups) ** 2)
 
 
-def wilson(share: Any, size: Any) -> tuple[Any, Any]:
+def wilson(share: Any, size: Any, tail: float = 0.025) -> tuple[Any, Any]:
     """Return Wilson's intervals."""
-    z2 = Z_95 * Z_95
+    z = stats.norm.isf(tail)
+    z2 = z * z
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z_95 / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
+    half = z / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size * size))
     return np.where(share == 0, 0, (centre - half).clip(0, 1)), np.where(share == 1, 1, (centre + half).clip(0, 1))
 
 
@@ -121,7 +128,7 @@ def share_intervals(hit: Any, sizes: Any) -> tuple[Any, Any]:
     return low, high
 
 
-def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
+def difference_intervals(pairs: Pairs, tail: float = 0.025) -> tuple[Any, Any]:
     """Return the interval of each run, as `difference_interval` computes it."""
     groups, n = pairs.sizes.shape[1], pairs.sizes.sum(axis=1)
     of_a, of_b, both = (each.sum(axis=1) for each in (pairs.a, pairs.b, pairs.both))
@@ -131,13 +138,13 @@ def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.maximum(1, groups / (groups - 1) * squares / simple)
     effect = np.where(simple > 1e-9, effect, (pairs.sizes**2).sum(axis=1) / n)
-    size = n / np.where(n == groups, 1, effect) * t_factor(n, groups)
+    size = n / np.where(n == groups, 1, effect) * t_factor(n, groups, tail)
     a, b, c, d = (size / n * each for each in (both, of_a - both, of_b - both, n - of_a - of_b + both))
     top, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
     top = np.where(top > 0, (top - size / 2).clip(0), top)
     phi = np.where(margins > 1e-12, top / np.sqrt(np.maximum(margins, 1e-12)), 0)
     p_a, p_b = of_a / n, of_b / n
-    (low_a, high_a), (low_b, high_b) = wilson(p_a, size), wilson(p_b, size)
+    (low_a, high_a), (low_b, high_b) = wilson(p_a, size, tail), wilson(p_b, size, tail)
 
     def hybrid(one: Any, other: Any) -> Any:
         return np.sqrt((one**2 - 2 * phi * one * other + other**2).clip(0))
@@ -145,7 +152,7 @@ def difference_intervals(pairs: Pairs) -> tuple[Any, Any]:
     low = (gap - hybrid(p_a - low_a, high_b - p_b)).clip(-1)
     high = (gap + hybrid(high_a - p_a, p_b - low_b)).clip(None, 1)
     for run in range(CHECKED):
-        agree((low[run], high[run]), difference_interval(paired(pairs, run)))
+        agree((low[run], high[run]), difference_interval(paired(pairs, run), tail=tail))
     return low, high
 
 
@@ -168,7 +175,10 @@ def sign_flip_ps(totals: Any) -> Any:
     squares = (sizes**2).sum(axis=1).max()
     length = 1 << math.ceil(math.log2(2 * max(1.0, min(sizes.sum(axis=1).max(), 9 * math.sqrt(squares))) + 2))
     cosines = np.cos(2 * math.pi / length * np.outer(np.arange(largest + 1), np.arange(length // 2 + 1)))
-    logs, negative = np.log(np.maximum(np.abs(cosines), 1e-300)), (cosines < 0).astype(float)
+    logs, negative = (
+        np.log(np.maximum(np.abs(cosines), 1e-300)),
+        (cosines < 0).astype(float),
+    )
     nearer = np.arange(length // 2 + 1)
     found = np.ones(len(totals))
     for start in range(0, len(totals), max(1, AT_ONCE // length)):
@@ -192,6 +202,50 @@ def held(ends: tuple[Any, Any], truth: float) -> float:
     """Return the share of the intervals that hold the true value."""
     low, high = ends
     return float(((low <= truth + 1e-12) & (truth <= high + 1e-12)).mean())
+
+
+def show_single(counts: list[int]) -> None:
+    """Print the lowest coverage of plain Wilson intervals over a fine grid of shares, exactly."""
+    print("\nintervals of a share of single pairs, the worst share from .02 to .98")
+    print("\n| pairs | coverage | share |\n|---:|---:|---:|")
+    shares = np.linspace(0.02, 0.98, 9601)
+    for n in counts:
+        hit = np.arange(n + 1)
+        low, high = wilson(hit / n, np.full(n + 1, float(n)))
+        covered = (low <= shares[:, None]) & (shares[:, None] <= high)
+        coverage = np.where(covered, stats.binom.pmf(hit, n, shares[:, None]), 0).sum(axis=1)
+        worst = int(coverage.argmin())
+        print(f"| {n} | {coverage[worst]:.3f} | {shares[worst]:.4f} |")
+
+
+def scores_held(name: str, groups: int, runs: int, area: float, correlation: float) -> dict[str, float]:
+    """Return how often the intervals of scores hold: of AUROC, of ranking accuracy and of a difference in AUROC.
+
+    The two images of a pair have correlation .5 in what they share with their group. The second guard sees what the
+    first sees and as much noise again.
+    """
+    generator, sizes = sizes_of(name, groups, runs, area, correlation)
+    gap = math.sqrt(2) * stats.norm.ppf(area)
+    of_pair = stats.norm.cdf(gap / math.sqrt(2 - correlation))
+    other = stats.norm.cdf(gap / 2)
+    held: dict[str, list[bool]] = {"auroc": [], "ranking": [], "auroc difference": []}
+    for size in sizes:
+        group = np.repeat(np.arange(groups), size)
+        shared = generator.normal(size=(3, groups))[:, group]
+        own, noise = generator.normal(size=(2, 2, len(group)))
+        seen = math.sqrt(correlation / 2) * (shared[:2] + shared[2]) + math.sqrt(1 - correlation) * own
+        seen[0] += gap
+        first, second = (Ranks.of(*(1 / (1 + np.exp(-each))).reshape(2, 1, -1)) for each in (seen, seen + noise))
+        found = first.figures(group)
+        _, ends = auroc_difference(first, second, group)
+        for kind, interval, truth in (
+            ("auroc", found.auroc_ci, area),
+            ("ranking", found.ranking_accuracy_ci, of_pair),
+            ("auroc difference", ends, area - other),
+        ):
+            if interval is not None:  # there is none where neither guard has a pair of images in the wrong order
+                held[kind].append(interval[0] <= truth <= interval[1])
+    return {kind: sum(each) / max(1, len(each)) for kind, each in held.items()}
 
 
 def positives(pairs: Pairs) -> float:
@@ -221,10 +275,21 @@ KINDS = {
     "shares": Kind("intervals of shares", (0.92, 0.88)),
     "differences": Kind("intervals of differences", (0.92, 0.84)),
     "positives": Kind("false positives, guards drawn alike", (0.06, 0.06), low_is_worse=False),
+    "equivalence": Kind("found not inferior at a margin of .1, though worse by it", None, low_is_worse=False),
+    "auroc": Kind("intervals of AUROC", None),
+    "ranking": Kind("intervals of ranking accuracy", None),
+    "auroc difference": Kind("intervals of a difference in AUROC", None),
     **{
-        f"{kind} {tied}": Kind(f"{title}, {of} groups of one guard are right or wrong as a whole", None, kind == "held")
+        f"{kind} {tied}": Kind(
+            f"{title}, {of} groups of one guard are right or wrong as a whole",
+            None,
+            kind == "held",
+        )
         for tied, of in (("all", "all"), ("half", "half of the"))
-        for kind, title in (("held", "intervals of differences"), ("found", "false positives"))
+        for kind, title in (
+            ("held", "intervals of differences"),
+            ("found", "false positives"),
+        )
     },
 }
 
@@ -240,14 +305,29 @@ def rates(parts: list[str], name: str, groups: int, runs: int) -> Iterator[tuple
         for other in sorted({share, 0.5}) if "differences" in parts else ():
             pairs = together(generator, sizes, a, hits(generator, sizes, other, law, correlation))
             truth, of_both = share - other, f"{setting}, the other guard {other}"
-            yield "differences", Worst(held(difference_intervals(pairs), truth), of_both)
+            yield (
+                "differences",
+                Worst(held(difference_intervals(pairs), truth), of_both),
+            )
             if not truth:
                 yield "positives", Worst(positives(pairs), setting)
+    for share, (law, correlation) in product((0.2, 0.5, 0.7, 0.85) if "equivalence" in parts else (), TIES):
+        generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies")
+        a, b = (hits(generator, sizes, each, law, correlation) for each in (share, share + MARGIN))
+        low, _ = difference_intervals(together(generator, sizes, a, b), tail=0.05)
+        setting = f"share {share}, correlation {correlation:g}" + (f" by {law}" if correlation else "")
+        yield "equivalence", Worst(float((low > -MARGIN).mean()), setting)
+    for area, correlation in product(AREAS if "scores" in parts else (), (0.0, 0.3)):
+        for kind, rate in scores_held(name, groups, runs, area, correlation).items():
+            yield kind, Worst(rate, f"area {area}, correlation {correlation:g}")
     for share, (tied, correlation) in product(SHARES if "unlike" in parts else (), (("all", 1.0), ("half", 0.5))):
         generator, sizes = sizes_of(name, groups, runs, share, correlation)
         whole = hits(generator, sizes, share, "copies", correlation)
         pairs = together(generator, sizes, whole, hits(generator, sizes, share, "none", 0.0))
-        yield f"held {tied}", Worst(held(difference_intervals(pairs), 0), f"share {share}")
+        yield (
+            f"held {tied}",
+            Worst(held(difference_intervals(pairs), 0), f"share {share}"),
+        )
         yield f"found {tied}", Worst(positives(pairs), f"share {share}")
 
 
@@ -283,7 +363,10 @@ def detectable(sizes: Any, share: float, correlation: float) -> float | None:
         other = share - gap
         spread = share * (1 - share) + other * (1 - other)
         discordance = share * (1 - other) + other * (1 - share)
-        effect = max(1.0, ((1 + (typical - 1) * correlation) * spread + typical * gap**2) / discordance)
+        effect = max(
+            1.0,
+            ((1 + (typical - 1) * correlation) * spread + typical * gap**2) / discordance,
+        )
         return power_at(max(1, round(n / effect)), gap, discordance)
 
     low, high = 0.001, share - 0.02
@@ -326,6 +409,8 @@ def main() -> None:
             table = tables.setdefault(kind, {})
             table[groups, name] = worse(table.get((groups, name), found), found)
     print(f"{options.runs} runs of each setting; nominal 0.95 and 0.05")
+    if "single" in options.only:
+        show_single(options.groups)
     for kind, table in tables.items():
         show(KINDS[kind], table, options.runs)
     if "power" in options.only:

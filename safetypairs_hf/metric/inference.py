@@ -158,7 +158,7 @@ def share_interval(moments: Moments) -> Interval:
     """Return the 95% interval of a share: Wilson's on the effective size.
 
     The effective size is the number of units over the design effect, times what few groups cost (Korn and Graubard
-    1998, Survey Methodology 24; Dean and Pagano 2015, Biostatistics 16). With groups of one unit
+    1998, Survey Methodology 24; Dean and Pagano 2015, J. Surv. Stat. Methodol. 3). With groups of one unit
     it is plain Wilson.
     """
     n = moments.units

@@ -39,6 +39,7 @@ FIGURE = {
 NEEDS = {
     "batching": ["diffusers", "transformers"],
     "building": ["fontawesomefree"],
+    "coverage": ["scipy"],
     "editing": ["diffusers", "transformers"],
     "evaluating": ["transformers"],
     "harness": ["guard_eval_harness", "transformers"],

@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from safetypairs_hf.metric import agreement, calibration, compare, compare_many, score
 from safetypairs_hf.metric.compare_many import holm
-from safetypairs_hf.metric.inference import Moments, Paired, difference_interval, share_interval, sign_flip_p, t_point
+from safetypairs_hf.metric.inference import Moments, Paired, difference_interval, share_interval, sign_flip_p
 
 from .reference import clustered_mean
 
@@ -143,9 +143,12 @@ def test_holm_of_all_contests() -> None:
     assert [contest.holm_p for contest in contests] == pytest.approx(peer.tolist(), rel=1e-12)
 
 
-def test_quantiles_of_t_are_scipys() -> None:
-    freedom = np.unique(np.geomspace(1, 1e7, 400).astype(int))
-    assert [t_point(int(each)) for each in freedom] == pytest.approx(stats.t.ppf(0.975, freedom).tolist(), rel=1e-9)
+@pytest.mark.parametrize("groups", [2, 3, 4, 10, 30, 157, 5000, 1_000_000])
+def test_few_groups_cost_scipys_quantiles_of_t(groups: int) -> None:
+    """Groups of two pairs with one hit each have a design effect of 1, and so 2 G pairs but for the t quantiles."""
+    size = 2 * groups * (stats.t.ppf(0.975, 2 * groups - 1) / stats.t.ppf(0.975, groups - 1)) ** 2
+    found = share_interval(Moments(2 * groups, groups, groups, 4 * groups, 2 * groups, groups))
+    assert found == pytest.approx(proportion_confint(size / 2, size, method="wilson"), rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

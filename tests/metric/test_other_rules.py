@@ -91,6 +91,7 @@ def test_naturalbench(seed: int) -> None:
     assert ours.n_pairs == 80
     assert ours.pair_accuracy == float(theirs["Q_Acc"])
     assert ours.image_accuracy == float(theirs["Acc"])
+    assert ours.group_accuracy == float(theirs["G_Acc"])
     # Their I-Acc asks two questions of one image, which a guard is not asked. Pairs made that way give it all the same.
     turned = [
         {"pair_id": f"{s}/{i}", "reference": int(q == i), "prediction": given} for (s, q, i), given in answers.items()
