@@ -38,7 +38,8 @@ def command(
     """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON Lines file.
 
     One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
-    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says itself what it is on.
+    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says itself
+    what it is on.
 
     With --data the pairs must be of that version, with its categories and images; category and group are taken from it
     where the file has none.

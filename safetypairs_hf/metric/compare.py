@@ -183,7 +183,9 @@ def difference_figures(paired: Paired) -> dict[str, Any]:
         "only_b_correct": paired.only_b,
         "p_value": sign_flip_p(paired.totals),
         "design_effect": effect,
-        "minimum_detectable_difference": minimum_detectable_difference(discordant, paired.pairs, effect),
+        "minimum_detectable_difference": minimum_detectable_difference(
+            discordant, paired.pairs, effect, differing=int(np.count_nonzero(paired.totals))
+        ),
     }
 
 

@@ -507,7 +507,7 @@ Detectable = Annotated[
     float | None,
     Figure(
         "detectable difference",
-        "the smallest difference that a two-sided test at 5% finds with power 80%, at the observed discordance and "
+        "the smallest difference that this test at 5% finds with power 80%, at the observed discordance and "
         "likeness within groups; "
         "null where too few pairs are discordant",
         faces=Face.TABLE,
