@@ -8,8 +8,8 @@ gives plain accuracy and nothing else. Ours: `score()` with the pairing by id, e
 of nine categories, and intervals that know groups; from an Arrow table in the order of a release (the two images
 of a pair side by side) and shuffled, from numpy columns, and with scores, which add ranking, AUROC and best threshold.
 The module of `evaluate` gets the same labels as lists, with the pair ids, and in a second line with categories and
-groups too; its ratio is to the peer on lists. Nothing is prepared outside the clock but the rows themselves. Times are the best of the repeats; the ratio is the
-peer's CPU time over ours, all threads together, in one process.
+groups too; its ratio is to the peer on lists. Nothing is prepared outside the clock but the rows themselves. Times are
+the best of the repeats; the ratio is the peer's CPU time over ours, all threads together, in one process.
 
 The small case, 3,020 images, runs in fresh processes: the first call right after `import numpy, pyarrow` and our own
 module, then the median of later ones; and the first call with our module's import inside the clock.
@@ -130,9 +130,8 @@ def large(images: int, repeats: int) -> None:
             print(f"  evaluate, plain accuracy, {form:<33}{peer[-1]}")
         module = evaluate.load(metric_path(), cache_dir=folder)
         lists = {name: table.column(name).to_pylist() for name in table.column_names}
-        given = {f"{name}s": lists.pop(name) for name in ("reference", "prediction")} | {
-            "pair_id": lists.pop("pair_id")
-        }
+        given: dict[str, Any] = {f"{name}s": lists.pop(name) for name in ("reference", "prediction")}
+        given["pair_id"] = lists.pop("pair_id")
         for label, inputs in (("lists", given), ("lists of all columns", given | lists)):
             ours = best(lambda inputs=inputs: module.compute(**inputs), min(repeats, 5))
             print(f"  the evaluate module, {label:<38}{ours}   {ratio(peer[0], ours, models=False)}")

@@ -5,8 +5,8 @@
 Method: fresh processes, median of the runs. The import is measured inside the process (the start of a bare interpreter
 is not ours); --help and `safetypairs score` are whole commands. Beside them, the import of `datasets`, a bare
 interpreter, and `import numpy, pyarrow.parquet`, without which no Parquet file is read. Ratios are of CPU time. Bounds
-that we hold ourselves to: import under 50 ms and --help under 300 ms of wall time, a score at most 2.5 times the CPU time
-of those imports.
+that we hold ourselves to: import under 50 ms and --help under 300 ms of wall time, a score at most 2.5 times the CPU
+time of those imports.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def keys_of(name: str, values: Any) -> Any:
-    """Return ids or names as Arrow int64, uint64 or large_string, or None where every one is None.
+    """Return ids or names as Arrow int64, uint64, string or large_string, or None where every one is None.
 
     Raises:
         PairError: They are neither text nor whole numbers, or of several kinds.
@@ -73,7 +73,8 @@ def keys_of(name: str, values: Any) -> Any:
     if pa.types.is_integer(kind):
         return values if pa.types.is_uint64(kind) else values.cast(pa.int64())
     if is_text(values):
-        return values.cast(pa.large_string())
+        # Joined to as many others, texts of this size still have offsets of 32 bits.
+        return values if values.nbytes < 2**30 else values.cast(pa.large_string())
     raise PairError(f"{name} holds {kind}; it should hold text or whole numbers, of one kind in all rows")
 
 

@@ -104,6 +104,8 @@ class Clusters(NamedTuple):
         seen = np.flatnonzero(counts)  # the table of groups has a column for these alone
         np.cumsum(np.ones(n - 1, dtype=np.bool_) if group is None else group[1:] != group[:-1], out=first[1:])
         groups = int(first[-1]) + 1
+        if groups == n and samples == 1:
+            return cls(n, samples, counts, np.diag(counts))
         first *= len(seen)
         place = np.zeros(kinds, dtype=np.int64)
         place[seen] = np.arange(len(seen))

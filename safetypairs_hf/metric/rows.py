@@ -52,7 +52,7 @@ class Images:
     """One row an image, every value checked by itself. A column that was not given is None.
 
     Attributes:
-        pair_id: Arrow array of int64, uint64 or large_string, without nulls.
+        pair_id: Arrow array of int64, uint64, string or large_string, without nulls.
         reference: (n,) int8; 1 unsafe, 0 safe.
         prediction: (n,) int8; -1 is an abstention. This column or `score` is always there.
         score: (n,) float64; NaN is an abstention.

@@ -44,6 +44,11 @@ out["add"] = metric.compute()
 memory = evaluate.load(metric_path(), keep_in_memory=True)
 out["abstained"] = memory.compute(references=[1, 0], predictions=[None, 0], pair_id=[7, 7], score=[0.9, 0.1])
 
+labelled = evaluate.load(metric_path())
+yes = dict(references=["bad", "good"], predictions=["yes", "no"], pair_id=["p", "p"])
+labels = {"bad": "unsafe", "good": "safe", "yes": "unsafe", "no": "safe"}
+out["labelled"] = labelled.compute(**yes, labels=labels)
+
 def said(call):
     try:
         call()
@@ -117,6 +122,10 @@ def test_optional_columns_and_arguments_reach_score(one: Any) -> None:
 def test_an_abstention_is_not_a_missing_column(one: Any) -> None:
     assert one["abstained"]["abstained_rate"] == 1.0
     assert one["abstained"]["auroc"] is None
+
+
+def test_labels_of_the_user_are_read(one: Any) -> None:
+    assert one["labelled"]["pair_accuracy"] == 1.0
 
 
 def test_mistakes_are_named(one: Any) -> None:

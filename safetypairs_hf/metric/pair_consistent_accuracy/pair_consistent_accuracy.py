@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import datasets
@@ -77,28 +78,32 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         stored = self._stored(given).to_pylist()[0]
         super().add(prediction=stored.pop("predictions"), reference=stored.pop("references"), **stored)
 
-    def add_batch(self, **columns: Any) -> None:
-        """Add images: references, pair_id, predictions and/or score, and where there are any category and group."""
-        table = self._stored({name: values for name, values in columns.items() if values is not None})
+    def add_batch(self, *, labels: Mapping[Any, Any] | None = None, **columns: Any) -> None:
+        """Add images: references, pair_id, predictions and/or score, and where there are any category and group.
+
+        `labels` says what other labels mean, as in `score`.
+        """
+        table = self._stored({name: values for name, values in columns.items() if values is not None}, labels)
         super().add_batch(**{name: [] for name in INPUTS})  # opens the file of this process
         self.writer.write_table(table)  # `evaluate` would encode each value by itself
 
     def compute(self, **given: Any) -> dict[str, Any] | None:
         """The figures of all images that were added, here or before; None in every process but the first."""
         columns = {name: given.pop(name) for name in INPUTS if name in given}
+        labels = given.pop("labels", None)
         if any(values is not None for values in columns.values()):
-            self.add_batch(**columns)
+            self.add_batch(labels=labels, **columns)
         result: dict[str, Any] | None = super().compute(**given)
         return result
 
-    def _stored(self, columns: dict[str, Any]) -> pa.Table:
+    def _stored(self, columns: dict[str, Any], labels: Mapping[Any, Any] | None = None) -> pa.Table:
         """Convert columns to what `evaluate` stores. Raises PairError for a value that breaks a rule of the metric."""
         unknown = [name for name in columns if name not in INPUTS]
         if unknown:
             raise ValueError(f"Bad inputs for evaluation module: {unknown}. The inputs are {list(INPUTS)}")
         if columns and not any(len(values) for values in columns.values()):
             return self.features.arrow_schema.empty_table()
-        images = images_of({INPUTS[name]: values for name, values in columns.items()}, part=True)
+        images = images_of({INPUTS[name]: values for name, values in columns.items()}, labels, part=True)
         score_ = images.score
         held = {
             "predictions": images.prediction,
