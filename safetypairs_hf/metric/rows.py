@@ -43,7 +43,10 @@ RENAME = {
     "prediction": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
     "score": "if it is P(unsafe)",
 }
-_ALL_ABSTAINED = {"prediction": " (where all answers are abstentions, write 'abstained')"}
+_ALL_ABSTAINED = {
+    "prediction": " (where all answers are abstentions, write 'abstained')",
+    "score": " (where all answers are abstentions, give prediction, with 'abstained' in each row)",
+}
 _ABSENT = object()
 
 

@@ -238,9 +238,11 @@ read(
     "prediction: ClassLabel with no label",
     with_column(FULL, "prediction", lambda v: class_label(["safe", "unsafe"], swapped(v, -1))),
 )
-read("pair_id: whole numbers", lambda folder: {**FULL, "pair_id": [ord(value) for value in FULL["pair_id"]]})
-read("pair_id: UUIDs", lambda folder: {**FULL, "pair_id": [uuid.UUID(int=ord(value)) for value in FULL["pair_id"]]})
-read("pair_id: tensor", lambda folder: {**FULL, "pair_id": torch.tensor([ord(value) for value in FULL["pair_id"]])})
+NUMBERED = {**FULL, "pair_id": [ord(value) for value in FULL["pair_id"]]}
+UNIQUE = {**FULL, "pair_id": [uuid.UUID(int=number) for number in NUMBERED["pair_id"]]}
+read("pair_id: whole numbers", lambda folder: NUMBERED, {**FULL, "pair_id": list(map(str, NUMBERED["pair_id"]))})
+read("pair_id: UUIDs", lambda folder: UNIQUE, {**FULL, "pair_id": list(map(str, UNIQUE["pair_id"]))})
+read("pair_id: tensor", lambda folder: {**FULL, "pair_id": torch.tensor(NUMBERED["pair_id"])}, NUMBERED)
 
 
 def swapped(values: list[Any], none: Any) -> list[Any]:
@@ -1235,15 +1237,6 @@ def broken_shard(folder: Path) -> str:
 # The tests.
 
 
-@functools.cache
-def expected(names: tuple[str, ...], pairs: int) -> dict[str, Any]:
-    return score({name: (FULL if pairs == 12 else WHOLE)[name] for name in names}).to_dict()
-
-
-def figures(columns: Any) -> dict[str, Any]:
-    return score(columns).to_dict()
-
-
 def given(form: Form, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made = form.make(folder)
     if isinstance(made, Stdin):
@@ -1268,21 +1261,6 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Keep the output of the tests clean."""
 
 
-def answer(form: Form, rows: Any) -> Any:
-    """The images of a form, with the labels; a path is read first, as `score` does."""
-    return images_of(read_predictions(rows) if isinstance(rows, str | Path) else rows, form.labels)
-
-
-def plain_columns(images: Any) -> dict[str, Any]:
-    columns = {name: getattr(images, name) for name in ("pair_id", "category", "group")}
-    columns["reference"] = images.reference
-    if images.prediction is not None:
-        columns["prediction"] = [None if value < 0 else value for value in images.prediction.tolist()]
-    if images.score is not None:
-        columns["score"] = [None if value != value else value for value in images.score.tolist()]
-    return columns
-
-
 @pytest.mark.parametrize("name", FORMS)
 def test_a_form_is_read_right_or_refused_in_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -1291,16 +1269,12 @@ def test_a_form_is_read_right_or_refused_in_one_line(
     for rows in given(form, tmp_path, monkeypatch):
         if form.said:
             with pytest.raises(PairError) as raised:
-                score_or_images(form, rows)
+                score(rows, labels=form.labels)
             message = str(raised.value)
             assert [part for part in form.said if part not in message] == [], message
             assert "\n" not in message
         else:
-            assert figures(plain_columns(answer(form, rows))) == figures(form.like)
-
-
-def score_or_images(form: Form, rows: Any) -> None:
-    score(rows) if form.labels is None else answer(form, rows)
+            assert score(rows, labels=form.labels).to_dict() == score(form.like).to_dict()
 
 
 def test_labels_of_the_command_line() -> None:
