@@ -28,7 +28,7 @@ from safetypairs_hf.metric.table_text import counted, pairs_in_groups
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from safetypairs_hf.metric.compare import PairComparison
+    from safetypairs_hf.metric.figures import ComparisonFigures
 
 DIFFERENCES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
 DISCORDANCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -60,7 +60,7 @@ class PowerTable:
     power: float
     design_effect: float
     pairs: tuple[tuple[int | None, ...], ...]
-    observed: PairComparison | None
+    observed: ComparisonFigures | None
     observed_pairs_needed: int | None
     observed_detectable: float | None
 
@@ -96,7 +96,7 @@ class PowerTable:
             lines += ["", *self._observed_lines(self.observed)]
         return "\n".join(lines)
 
-    def _observed_lines(self, seen: PairComparison) -> list[str]:
+    def _observed_lines(self, seen: ComparisonFigures) -> list[str]:
         pairs = counted(seen.n_pairs, "pair")
         lines = [
             f"The two guards given: {pairs_in_groups(seen.n_pairs, seen.n_groups)}",
@@ -165,7 +165,7 @@ def pairs_needed(
 
 
 def minimum_detectable_difference(
-    discordant: int,
+    discordant: float,
     n: int,
     design_effect: float = 1.0,
     *,
@@ -178,7 +178,7 @@ def minimum_detectable_difference(
     It is `power_at` solved for the difference, at the share of discordant pairs that was observed.
 
     Args:
-        discordant: Pairs that only one of the two guards has right.
+        discordant: Pairs that only one of the two guards has right; a mean where there are repeats.
         n: All pairs.
         design_effect: As in `power_at`.
         alpha: The level of the test, in (0, 1).
@@ -201,7 +201,7 @@ def power_table(
     alpha: float = 0.05,
     power: float = 0.8,
     design_effect: float | None = None,
-    observed: PairComparison | None = None,
+    observed: ComparisonFigures | None = None,
 ) -> PowerTable:
     """Compute `pairs_needed` for each difference and discordance.
 
@@ -236,14 +236,14 @@ def power_table(
     return PowerTable(tuple(differences), columns, alpha, power, effect, rows, observed, needed, detectable)
 
 
-def discordance_of(comparison: PairComparison) -> float:
+def discordance_of(comparison: ComparisonFigures) -> float:
     """Return the share of pairs on which only one of the two guards is right, in [0, 1]."""
     return (comparison.only_a_correct + comparison.only_b_correct) / comparison.n_pairs
 
 
-def _most_differing(comparison: PairComparison) -> int:
+def _most_differing(comparison: ComparisonFigures) -> int:
     """Return a number of groups that those which differ do not exceed: discordant pairs, or all groups."""
-    discordant = comparison.only_a_correct + comparison.only_b_correct
+    discordant = math.ceil(comparison.only_a_correct + comparison.only_b_correct)
     return discordant if comparison.n_groups is None else min(discordant, comparison.n_groups)
 
 

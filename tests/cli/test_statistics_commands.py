@@ -87,7 +87,7 @@ def test_power(files: list[str]) -> None:
     found = json.loads(run(power_cli.command, "--difference", "0.03", "--discordance", "0.25", "--json").output)
     assert found["pairs"] == [[pairs_needed(0.03, 0.25)]]
     shown = run(power_cli.command, "--data-from", *files[:2]).output
-    assert "The two guards given: 4 pairs, discordance 0.5, difference -0.5" in shown
+    assert "The two guards given: 4 pairs\nDiscordance 0.5, difference -0.5, design effect 1\n" in shown
     assert "Fewer than 6 pairs (or groups) that differ never give p <= 0.05" in shown
     assert "At most 2 pairs differ: too few for the test, whatever they show." in shown
     found = json.loads(run(power_cli.command, "--data-from", *files[:2], "--json").output)
