@@ -187,7 +187,7 @@ def _whole(name: str, values: Any) -> Any:
     """Return floats as whole numbers: pandas makes them floats where one is missing. NaN and null are None."""
     import pyarrow as pa
 
-    array = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    array = numpy_of(values.cast(pa.float64()).fill_null(math.nan))
     missing = np.isnan(array)
     numbers = np.where(missing, 0.0, array)
     wrong = np.flatnonzero((numbers != np.floor(numbers)) | (np.abs(numbers) >= 2**53))

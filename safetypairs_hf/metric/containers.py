@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
+from safetypairs_hf.metric.column_values import numpy_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,15 +165,14 @@ def named(name: str, numbers: Any, names: Collection[str] | None) -> Any:
     numbers = to_array(name, numbers)
     if isinstance(numbers, list) or not pa.types.is_integer(numbers.type):
         return numbers
-    at = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
+    at = numpy_of(numbers.cast(pa.int64()).fill_null(-1))
     strange = at[(at < -1) | (at >= len(names))]
     if len(strange):
         raise PairError(
             f"{name} is a ClassLabel of {len(names)} names, and {int(strange[0])} is no number of these: "
             f"{len(strange)} rows, first row {int(np.flatnonzero(at == strange[0])[0])}; write 0 to {len(names) - 1}"
         )
-    none = ~(at >= 0)
-    return pa.array(list(names), pa.large_string()).take(pa.array(np.where(none, 0, at).astype(np.int64), mask=none))
+    return pa.array(list(names), pa.large_string()).take(pa.array(at, mask=at < 0))
 
 
 def plain(values: Any) -> Any:

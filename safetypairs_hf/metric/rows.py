@@ -43,7 +43,10 @@ RENAME = {
     "prediction": "if 1 (or 'unsafe') in it means unsafe and 0 (or 'safe') safe",
     "score": "if it is P(unsafe)",
 }
-_ALL_ABSTAINED = {"prediction": " (where all answers are abstentions, write 'abstained')"}
+_ALL_ABSTAINED = {
+    "prediction": " (where all answers are abstentions, write 'abstained')",
+    "score": " (where all answers are abstentions, give prediction, with 'abstained' in each row)",
+}
 _ABSENT = object()
 
 
@@ -86,14 +89,15 @@ def images_of(rows: Any, labels: Mapping[Any, Any] | None = None, *, part: bool 
     ids = _pair_ids(columns["pair_id"])
     keys = {name: _optional(name, columns, ids) for name in KEYS}
     found: dict[str, Any] = {}
+    if "reference" in columns:
+        found["reference"] = _reference(columns["reference"], ids, codes)
     for name, sides in OF_PAIRS.items():
         read = _prediction if name == "prediction" else _score
         if sides[0] in columns:
             found[name] = np.concatenate([read(side, columns[side], ids, codes) for side in sides])
         else:
             found[name] = read(name, columns[name], ids, codes) if name in columns else None
-    if "reference" in columns:
-        found["reference"] = _reference(columns["reference"], ids, codes)
+    if "reference" in found:
         return Images(ids, **found, **keys)
     found["reference"] = np.repeat(np.array([1, 0], dtype=np.int8), len(ids))
     return Images(_twice(ids), **found, **{name: _twice(values) for name, values in keys.items()})
