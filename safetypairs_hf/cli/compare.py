@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("a", type=click.Path(dir_okay=False))
-@click.argument("b", type=click.Path(dir_okay=False))
-@click.argument("more", nargs=-1, metavar="[C]...", type=click.Path(dir_okay=False))
+@click.argument("a")
+@click.argument("b")
+@click.argument("more", nargs=-1, metavar="[C]...")
 @click.option("--common", is_flag=True, help="Compare on the pairs that all files hold, and count the rest.")
 @click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one a file; else those of the files.")
 @click.option("--by-category", is_flag=True, help="The same table for each category too.")
 @click.option(
     "--threshold-from",
     multiple=True,
-    type=click.Path(dir_okay=False),
+    metavar="PREDICTIONS",
     help="Predictions on train whose best threshold is taken; once for each file, in their order.",
 )
 @click.option("--margin", type=float, help="Test whether A and B differ by less than this: equivalence.")
@@ -50,13 +50,13 @@ def command(
     \b
     safetypairs compare before.csv after.csv
     safetypairs compare a.parquet b.parquet --common --json
-    safetypairs compare a.csv b.csv --threshold-from a-train.csv --threshold-from b-train.csv
+    safetypairs compare a.csv b.csv --margin 0.02
     safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
     from safetypairs_hf.evaluating.checking import told_together
 
     files = (a, b, *more)
-    told = told_together([Path(file) for file in files])
+    told = told_together(files)
     if threshold_from and len(threshold_from) != len(files):
         raise click.UsageError(
             f"--threshold-from is there {len(threshold_from)} times for {len(files)} files: one a file"

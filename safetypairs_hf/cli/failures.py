@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("failures")
-@click.argument("predictions", type=click.Path(dir_okay=False))
+@click.argument("predictions")
 @click.option("--top", type=click.IntRange(min=1), help="How many to show; 20 in a table, all in JSON by default.")
 @click.option("--category", help="Those of one category only.")
 @scoring_options

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     "--data-from",
     nargs=2,
     metavar="A B",
-    type=click.Path(dir_okay=False),
     help="Two files of predictions on the same pairs: add their discordance.",
 )
 @click.option("--common", is_flag=True, help="Of these two, the pairs that both hold.")

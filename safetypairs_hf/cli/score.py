@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("predictions", type=click.Path(dir_okay=False))
+@click.argument("predictions")
 @scoring_options
 @click.option(
-    "--threshold-from", type=click.Path(dir_okay=False), help="Predictions on train: take the threshold best there."
+    "--threshold-from", metavar="PREDICTIONS", help="Predictions on train: take the threshold that is best there."
 )
 @weights_option
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that they are on: checked, joined.")
 @click.option("--split", help="Its split, for the signature.")
-@click.option("--controls", type=click.Path(dir_okay=False), help="Predictions on the pairs' controls: artifact_gap.")
+@click.option("--controls", metavar="PREDICTIONS", help="Predictions on the pairs' controls: artifact_gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     predictions: str,
@@ -35,11 +34,11 @@ def command(
     controls: str | None,
     as_json: bool,
 ) -> None:
-    """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON Lines file.
+    """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON file, a folder of them, - or an address.
 
     One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
-    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says itself
-    what it is on.
+    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says
+    itself what it is on.
 
     With --data the pairs must be of that version, with its categories and images; category and group are taken from it
     where the file has none.
@@ -59,8 +58,7 @@ def command(
     from safetypairs_hf.metric.prediction_files import read_predictions
     from safetypairs_hf.metric.score import score
 
-    path = Path(predictions)
-    checked = check_data(path, data) if data else Checked(read_predictions(path), told_by(path))
+    checked = check_data(predictions, data) if data else Checked(read_predictions(predictions), told_by(predictions))
     if checked.unchecked:
         click.echo(f"safetypairs: {checked.unchecked}", err=True)
     told = checked.told | ({"split": split} if split else {})

@@ -132,7 +132,7 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     return split
 
 
-def check_images(file: Path, edition: Edition) -> None:
+def check_images(file: str | Path, edition: Edition) -> None:
     """What `evaluate` wrote says which image each row showed; the manifest says which it must be.
 
     Raises PairError where that is another. A file that does not say, or is of controls, is not checked.

@@ -31,7 +31,7 @@ class Checked:
     unchecked: str = ""
 
 
-def check_data(path: Path, data: str) -> Checked:
+def check_data(path: str | Path, data: str) -> Checked:
     """Predictions against `data`, TARGET[@VERSION]; where the Hub does not answer they are not checked, and it says so.
 
     Raises:
@@ -52,7 +52,7 @@ def check_data(path: Path, data: str) -> Checked:
     return check_edition(path, edition)
 
 
-def check_edition(path: Path, edition: Edition) -> Checked:
+def check_edition(path: str | Path, edition: Edition) -> Checked:
     """Predictions against a version.
 
     Raises:
@@ -85,13 +85,13 @@ def check_edition(path: Path, edition: Edition) -> Checked:
     return Checked(columns | filled, told | {"data": edition.name})
 
 
-def told_together(paths: Sequence[Path]) -> dict[str, Any]:
+def told_together(paths: Sequence[str | Path]) -> dict[str, Any]:
     """Data and split for the signature of a comparison, as far as the files that `evaluate` wrote say them.
 
     Raises PairError where two of them were shown different images as the same member of a pair.
     """
     runs = [(path, run) for path in paths if (run := read_run(path)) is not None]
-    shown: dict[tuple[str, int], tuple[str, Path]] = {}
+    shown: dict[tuple[str, int], tuple[str, str | Path]] = {}
     if len({run["data"]["images"] for _, run in runs}) > 1:
         for path, _ in runs:
             _refuse_images(path, shown)
@@ -103,12 +103,12 @@ def told_together(paths: Sequence[Path]) -> dict[str, Any]:
     return found
 
 
-def _refuse_version(path: Path, told: str, version: Version, data: str) -> None:
+def _refuse_version(path: str | Path, told: str, version: Version, data: str) -> None:
     if recorded_name(told).version != version:
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 
 
-def _refuse_categories(path: Path, ids: list[str], given: list[Any], held: dict[str, Any], data: str) -> None:
+def _refuse_categories(path: str | Path, ids: list[str], given: list[Any], held: dict[str, Any], data: str) -> None:
     """A category in the words of the user's own is let be; one of ours has to be the pair's."""
     ours = {name: _slug(name) for name in set(given)}
     rows = zip(ids, given, strict=False)
@@ -129,7 +129,7 @@ def _slug(name: Any) -> str | None:
         return None
 
 
-def _refuse_images(path: Path, shown: dict[tuple[str, int], tuple[str, Path]]) -> None:
+def _refuse_images(path: str | Path, shown: dict[tuple[str, int], tuple[str, str | Path]]) -> None:
     import pyarrow.parquet as pq
 
     if "control" in pq.read_schema(path).names:

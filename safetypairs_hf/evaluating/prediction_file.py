@@ -19,11 +19,12 @@ def metadata_of(run: Mapping[str, Any]) -> dict[bytes, bytes]:
     return {_NAME: run["guard"]["name"].encode(), _RUN: json.dumps(run, sort_keys=True).encode()}
 
 
-def read_run(path: Path) -> dict[str, Any] | None:
-    """The identity of the run that wrote a file; None where `evaluate` did not write it, or it does not read."""
+def read_run(path: str | Path) -> dict[str, Any] | None:
+    """The identity of the run that wrote a file; None where `evaluate` did not write it, or it is no file here."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = Path(path)
     if path.suffix.lower() != ".parquet" or not path.is_file():
         return None
     try:
@@ -39,7 +40,7 @@ def shown_split(data: Mapping[str, Any]) -> str:
     return str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
 
 
-def told_by(path: Path) -> dict[str, Any]:
+def told_by(path: str | Path) -> dict[str, Any]:
     """What a file says for the signature of its figures, as `score` takes it; {} where `evaluate` did not write it."""
     run = read_run(path)
     if run is None:
