@@ -134,7 +134,7 @@ def _refuse_images(path: str | Path, shown: dict[tuple[str, int], tuple[str, str
 
     if "control" in pq.read_schema(path).names:
         return
-    other: dict[str, Path] = {}
+    other: dict[str, str | Path] = {}
     for row in pq.read_table(path, columns=["pair_id", "reference", "sha256"]).to_pylist():
         known, where = shown.setdefault((row["pair_id"], row["reference"]), (row["sha256"], path))
         if known != row["sha256"]:
