@@ -28,7 +28,7 @@ def command(predictions: str, top: int | None, category: str | None, reading: Re
     safetypairs failures guard.csv --top 10
     safetypairs failures guard.parquet --category hate --json
     """
-    from safetypairs_hf.metric.failures import failures
+    from safetypairs_hf.metric.score import failures
 
     rows = failures(predictions, **reading).to_pylist()
     if category is not None:

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.agreement import Agreement as Agreement
+    from safetypairs_hf.metric.agreement import PromptStability as PromptStability
     from safetypairs_hf.metric.agreement import agreement as agreement
+    from safetypairs_hf.metric.agreement import prompt_stability as prompt_stability
     from safetypairs_hf.metric.calibration import Calibration as Calibration
+    from safetypairs_hf.metric.calibration import ThresholdCurve as ThresholdCurve
     from safetypairs_hf.metric.calibration import calibration as calibration
+    from safetypairs_hf.metric.calibration import threshold_curve as threshold_curve
     from safetypairs_hf.metric.compare import PairComparison as PairComparison
     from safetypairs_hf.metric.compare import compare as compare
     from safetypairs_hf.metric.compare_many import ManyComparison as ManyComparison
     from safetypairs_hf.metric.compare_many import compare_many as compare_many
-    from safetypairs_hf.metric.failures import failures as failures
     from safetypairs_hf.metric.figures import Figures as Figures
     from safetypairs_hf.metric.power import PowerTable as PowerTable
     from safetypairs_hf.metric.power import pairs_needed as pairs_needed
     from safetypairs_hf.metric.power import power_table as power_table
     from safetypairs_hf.metric.prediction_files import read_predictions as read_predictions
     from safetypairs_hf.metric.score import PairScore as PairScore
+    from safetypairs_hf.metric.score import failures as failures
     from safetypairs_hf.metric.score import score as score
-    from safetypairs_hf.metric.stability import PromptStability as PromptStability
-    from safetypairs_hf.metric.stability import ThresholdCurve as ThresholdCurve
-    from safetypairs_hf.metric.stability import prompt_stability as prompt_stability
-    from safetypairs_hf.metric.stability import threshold_curve as threshold_curve
 
 _WHERE = {
     "Agreement": "agreement",
@@ -41,19 +41,19 @@ _WHERE = {
     "PairComparison": "compare",
     "PairScore": "score",
     "PowerTable": "power",
-    "PromptStability": "stability",
-    "ThresholdCurve": "stability",
+    "PromptStability": "agreement",
+    "ThresholdCurve": "calibration",
     "agreement": "agreement",
     "calibration": "calibration",
     "compare": "compare",
     "compare_many": "compare_many",
-    "failures": "failures",
+    "failures": "score",
     "pairs_needed": "power",
     "power_table": "power",
-    "prompt_stability": "stability",
+    "prompt_stability": "agreement",
     "read_predictions": "prediction_files",
     "score": "score",
-    "threshold_curve": "stability",
+    "threshold_curve": "calibration",
 }
 __all__ = sorted([*_WHERE, "metric_path"])
 

@@ -1,18 +1,20 @@
-"""`agreement`: where two guards say the same, and where they are wrong together, with its table."""
+"""Where two guards say the same (`agreement`), and one guard under several prompts (`prompt_stability`); tables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
-from safetypairs_hf.metric.pairs import OUTCOMES, Reading
+from safetypairs_hf.metric.pairs import OUTCOMES, Reading, outcomes_of
 from safetypairs_hf.metric.score import signature
-from safetypairs_hf.metric.table_text import counted, wrapped
+from safetypairs_hf.metric.table_text import counted, shortened, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,3 +164,115 @@ def _crossed(one: NDArray[Any], two: NDArray[Any], kinds: int) -> NDArray[np.int
 
 def _or_none(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
+
+
+@dataclass(frozen=True)
+class PromptStability:
+    """One guard under several prompts, on the same pairs. `print` gives a table.
+
+    Attributes:
+        pair_accuracy, pair_accuracy_ci: By prompt.
+        lowest, highest, spread: The lowest and the highest of these pair accuracies, and their difference.
+        outcome_flips: Share of pairs whose outcome, of the five, is not the same under all prompts.
+        correct_flips: Share of pairs right under some prompts and wrong under others.
+        verdict_flips: Share of images whose verdict is not the same under all prompts; an abstention is a verdict of
+            its own.
+        correct_under_all, correct_under_all_ci: Share of pairs right under every prompt, with a 95% interval as `score`
+            computes it: what holds whatever the wording.
+        correct_under_any: Share of pairs right under one prompt or more.
+        left_out: The pairs under each prompt that another lacks, left out by `common=True`.
+    """
+
+    n_pairs: int
+    n_groups: int | None
+    pair_accuracy: dict[str, float]
+    pair_accuracy_ci: dict[str, tuple[float, float]]
+    lowest: float
+    highest: float
+    spread: float
+    outcome_flips: float
+    correct_flips: float
+    verdict_flips: float
+    correct_under_all: float
+    correct_under_all_ci: tuple[float, float]
+    correct_under_any: float
+    left_out: dict[str, int]
+    signature: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures by name, as plain Python values that JSON takes."""
+        return {**plain(self), "pair_accuracy_ci": {name: list(ends) for name, ends in self.pair_accuracy_ci.items()}}
+
+    def __str__(self) -> str:
+        low, high = self.correct_under_all_ci
+        lines = [f"One guard under {len(self.pair_accuracy)} prompts, on the same {counted(self.n_pairs, 'pair')}", ""]
+        for name, share in self.pair_accuracy.items():
+            ends = self.pair_accuracy_ci[name]
+            lines.append(f"{shortened(name, 32):<32}{share:>8.4f}   95% interval {ends[0]:.4f} to {ends[1]:.4f}")
+        lines += [
+            "",
+            f"{'lowest to highest':<22}{self.spread:>8.4f}   {self.lowest:.4f} to {self.highest:.4f}",
+            f"{'right under all':<22}{self.correct_under_all:>8.4f}   95% interval {low:.4f} to {high:.4f}",
+            f"{'right under any':<22}{self.correct_under_any:>8.4f}",
+            f"{'flips: outcome':<22}{self.outcome_flips:>8.4f}   of the pairs",
+            f"{'  right to wrong':<22}{self.correct_flips:>8.4f}   of the pairs",
+            f"{'  verdict':<22}{self.verdict_flips:>8.4f}   of the images",
+        ]
+        told = [f"{shortened(name, 40)}: {counted(n, 'pair')} left out" for name, n in self.left_out.items() if n]
+        return "\n".join([*lines, *told, "", *wrapped(self.signature)])
+
+
+def prompt_stability(
+    prompts: Sequence[Any] | Mapping[str, Any],
+    *,
+    common: bool = False,
+    data: str | None = None,
+    split: str | None = None,
+    **reading: Unpack[Reading],
+) -> PromptStability:
+    """Compute how much one guard's verdicts depend on its prompt.
+
+    Args:
+        prompts: The guard's rows or file under each prompt, by name, or in a list that is numbered from "1".
+        common: As in `compare_many`.
+        data: As in `score`.
+        split: As in `score`.
+        **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
+
+    Raises:
+        PairError: As `compare_many` does.
+    """
+    named = prompts if isinstance(prompts, Mapping) else {str(number): rows for number, rows in enumerate(prompts, 1)}
+    if len(named) < 2:
+        raise PairError(f"predictions under {len(named)} prompt(s) given: stability takes two or more")
+    aligned = align(named, common=common, **reading)
+    unsafe = np.stack([pairs.unsafe_verdict for pairs in aligned.pairs])
+    safe = np.stack([pairs.safe_verdict for pairs in aligned.pairs])
+    correct, outcome = (unsafe == 1) & (safe == 0), outcomes_of(unsafe, safe)
+    n, group = correct.shape[1], aligned.pairs[0].group
+    every, some = correct.all(axis=0), correct.any(axis=0)
+    shares = [int(right.sum()) / n for right in correct]
+    moments = [Moments.of(*group_sums(group, right)) for right in (every, *correct)]
+    every_ci, *intervals = map(share_interval, moments)
+    return PromptStability(
+        n_pairs=n,
+        n_groups=None if group is None else moments[0].groups,
+        pair_accuracy=dict(zip(aligned.names, shares, strict=True)),
+        pair_accuracy_ci=dict(zip(aligned.names, intervals, strict=True)),
+        lowest=min(shares),
+        highest=max(shares),
+        spread=(int(correct.sum(axis=1).max()) - int(correct.sum(axis=1).min())) / n,
+        outcome_flips=_flips(outcome) / n,
+        correct_flips=_flips(correct) / n,
+        verdict_flips=(_flips(unsafe) + _flips(safe)) / (2 * n),
+        correct_under_all=int(every.sum()) / n,
+        correct_under_all_ci=every_ci,
+        correct_under_any=int(some.sum()) / n,
+        left_out=aligned.left_out,
+        signature=signature(n, aligned.pairs, aligned.digest, data=data, split=split, prompts=len(named)),
+    )
+
+
+def _flips(values: NDArray[Any]) -> int:
+    """Return how many columns of a (k, n) array do not hold one value throughout."""
+    return int((values != values[0]).any(axis=0).sum())

@@ -6,7 +6,7 @@ What enters a figure or an interval is whole numbers, so the order of pairs and 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
+    Whole = NDArray[np.signedinteger[Any]]
     Scores = NDArray[np.float64]
 
 # The two lowest bits of a key of `_sorted`: whether the image is the unsafe one, and whether its pair is in order.
@@ -62,20 +63,24 @@ class Ranks(NamedTuple):
     """
 
     samples: int
-    won: Numbers
+    won: Whole
     ties: int
-    placed: Numbers
+    placed: Whole
     best: tuple[float, int]
 
     @classmethod
     def of(cls, unsafe: Scores, safe: Scores) -> Ranks:
         """Rank (k, n) scores in [0, 1] of k samples of n pairs, n at least 1."""
-        higher, tied = unsafe > safe, unsafe == safe
-        ranked = [_ranked(*of_sample) for of_sample in zip(unsafe, safe, strict=True)]
-        best = ranked[0][1] if len(ranked) == 1 else _ranked(unsafe.ravel(), safe.ravel())[1]  # one for all samples
-        won = 2 * higher.sum(axis=0, dtype=np.int64) + tied.sum(axis=0, dtype=np.int64)
-        placed = np.add.reduce([placed for placed, _ in ranked])
-        return cls(len(ranked), won, int(np.count_nonzero(tied)), placed, best)
+        samples, tied = len(unsafe), unsafe == safe
+        won = np.int8(2) * (unsafe > safe) + tied
+        ties = int(np.count_nonzero(tied))
+        placed, best = _ranked(unsafe[0], safe[0])
+        if samples == 1:
+            return cls(1, won[0], ties, placed, best)
+        others = [_ranked(*of_sample)[0] for of_sample in zip(unsafe[1:], safe[1:], strict=True)]
+        best = _ranked(unsafe.ravel(), safe.ravel())[1]  # one for all samples
+        whole = np.add.reduce([placed, *others], dtype=np.int64)
+        return cls(samples, won.sum(axis=0, dtype=np.int64), ties, whole, best)
 
     def figures(self, group: Numbers | None) -> Ranking:
         """Compute the figures; `group` is (n,) as in `group_sums`."""
@@ -104,7 +109,7 @@ def auroc_difference(a: Ranks, b: Ranks, group: Numbers | None) -> tuple[float, 
     """
     n, answers = len(a.placed), len(a.placed) * a.samples * b.samples
     groups = _Groups.of(group, n)
-    between = groups.mean(b.samples * a.placed - a.samples * b.placed)
+    between = groups.mean(b.samples * a.placed.astype(np.int64) - a.samples * b.placed.astype(np.int64))
     difference = between.total / (4 * n * answers)
     if not between.variance:
         return difference, None
@@ -121,19 +126,21 @@ class _Mean(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """(g,) where groups of pairs end, None where each pair is its own; and (g,) their sizes."""
+    """(g,) where groups of pairs end, None where each pair is its own; (g,) their sizes; the sum of these squared."""
 
     ends: Numbers | None
     sizes: Numbers
+    size_squares: int
 
     @classmethod
     def of(cls, group: Numbers | None, n: int) -> _Groups:
         if group is None:
-            return cls(None, np.ones(n, dtype=np.int64))
+            return cls(None, np.ones(n, dtype=np.int64), n)
         ends = group_ends(group)
-        return cls(ends, np.diff(ends, prepend=0))
+        sizes = np.diff(ends, prepend=0)
+        return cls(ends, sizes, int(sizes @ sizes))
 
-    def mean(self, value: Numbers) -> _Mean:
+    def mean(self, value: Whole) -> _Mean:
         """Sum (n,) whole numbers, and find how their mean varies from group to group.
 
         The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives
@@ -145,14 +152,14 @@ class _Groups(NamedTuple):
             return _Mean(total, 0.0)
         near = round(total / n)  # deviations from a whole number are whole
         sums = (value if self.ends is None else sums_to(self.ends, value)) - near * self.sizes
-        left = (total - near * n) / n
-        squares = _dot(sums, sums) - 2 * left * _dot(sums, self.sizes) + left**2 * _dot(self.sizes, self.sizes)
+        rest = total - near * n
+        squares = _dot(sums, sums) - 2 * rest / n * _dot(sums, self.sizes) + (rest / n) ** 2 * self.size_squares
         return _Mean(total, max(0.0, groups / (groups - 1) * squares / n**2))
 
 
 def _dot(one: Numbers, other: Numbers) -> int:
     """Return the exact sum of the products of whole numbers, in blocks that fit into 64 bits."""
-    most = int(np.abs(one).max()) * int(np.abs(other).max())
+    most = max(-int(one.min()), int(one.max())) * max(-int(other.min()), int(other.max()))
     block = max(1, 2**62 // max(1, most))
     return sum(int(one[at : at + block] @ other[at : at + block]) for at in range(0, len(one), block))
 
@@ -172,11 +179,11 @@ def _interval(share: float, variance: float, sizes: Numbers) -> Interval:
     return 1 / (1 + math.exp(min(700.0, -low))), 1 / (1 + math.exp(min(700.0, -high)))
 
 
-def _ranked(unsafe: Scores, safe: Scores) -> tuple[Numbers, tuple[float, int]]:
+def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
     """Return `placed` and `best` of `Ranks` for one answer an image, in one sweep over the sorted scores."""
     n = len(unsafe)
     key, first = _sorted(unsafe, safe)
-    placed = np.empty(2 * n, dtype=np.int64)
+    placed: Whole = np.empty(2 * n, dtype=np.int32 if n < 2**29 else np.int64)  # the sum of a pair is at most 4 n
     total, most, best = 0, -1, 0
     start = 0
     while start < 2 * n:

@@ -14,10 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, keys_of, numpy_of, printable, scores_of, shown, verdicts_of
-from safetypairs_hf.metric.containers import named, names_in_schema, names_of
-from safetypairs_hf.metric.containers import to_array as to_array
-from safetypairs_hf.metric.verdict_labels import ABSTAINED, codes_of
+from safetypairs_hf.metric.columns import (
+    ABSTAINED,
+    all_null,
+    codes_of,
+    keys_of,
+    named,
+    names_in_schema,
+    names_of,
+    numpy_of,
+    printable,
+    scores_of,
+    shown,
+    verdicts_of,
+)
+from safetypairs_hf.metric.columns import to_array as to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Agreement against counts by hand and a slow kappa."""
+"""Agreement of guards and of prompts, against counts by hand and a slow kappa."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric import agreement
+from safetypairs_hf.metric import agreement, prompt_stability, score
 from safetypairs_hf.metric.agreement import kappa
 from safetypairs_hf.metric.pairs import outcomes_of
 
@@ -94,3 +94,43 @@ def test_different_pair_sets() -> None:
         agreement(rows_of(SCORES), rows_of(fewer))
     result = agreement(rows_of(SCORES), rows_of(fewer), common=True)
     assert (result.n_pairs, result.left_out_a, result.left_out_b) == (5, 1, 0)
+
+
+PROMPTS = {
+    "plain": SCORES,
+    "long": {**SCORES, "b": (0.8, 0.1), "d": (0.9, 0.6)},
+    "polite": {**SCORES, "a": (0.1, 0.2), "f": (0.9, 0.1)},
+}
+
+
+def test_prompts_by_hand() -> None:
+    # Right: plain a e; long a b e; polite e f. Outcomes that change: a b d f; verdicts: a unsafe, b safe, d unsafe,
+    # f unsafe.
+    result = prompt_stability({name: rows_of(scores) for name, scores in PROMPTS.items()})
+    assert result.pair_accuracy == {"plain": 2 / 6, "long": 3 / 6, "polite": 2 / 6}
+    assert (result.lowest, result.highest, result.spread) == (2 / 6, 3 / 6, 1 / 6)
+    assert (result.outcome_flips, result.correct_flips, result.verdict_flips) == (4 / 6, 3 / 6, 4 / 12)
+    assert (result.correct_under_all, result.correct_under_any) == (1 / 6, 4 / 6)
+    assert result.pair_accuracy_ci["plain"] == score(rows_of(SCORES)).pair_accuracy_ci
+    assert "|prompts:3|" in result.signature
+    assert json.loads(json.dumps(result.to_dict())) == result.to_dict()
+    assert max(map(len, str(result).splitlines())) <= 80
+
+
+def test_prompts_numbered_grouped_and_shuffled() -> None:
+    group = dict.fromkeys("abc", "x")
+    rows = [rows_of(scores, group=group) for scores in PROMPTS.values()]
+    result = prompt_stability(rows)
+    assert list(result.pair_accuracy) == ["1", "2", "3"]
+    assert result.n_groups == 4
+    assert result.pair_accuracy_ci["2"] == score(rows[1]).pair_accuracy_ci
+    assert prompt_stability([one[::-1] for one in rows]).to_dict() == result.to_dict()
+
+
+def test_the_same_prompt_twice_flips_nothing_and_one_is_too_few() -> None:
+    result = prompt_stability([rows_of(SCORES), rows_of(SCORES)])
+    assert (result.spread, result.outcome_flips, result.verdict_flips) == (0, 0, 0)
+    with pytest.raises(PairError, match="under 1 prompt"):
+        prompt_stability([rows_of(SCORES)])
+    with pytest.raises(PairError, match="2 beside 1: different pair sets"):
+        prompt_stability([rows_of(SCORES), rows_of(SCORES)[2:]])

@@ -1,4 +1,4 @@
-"""Calibration against a slow reference in fractions, and frozen values."""
+"""Calibration and the threshold curve, against a slow reference in fractions, and frozen values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric import calibration
+from safetypairs_hf.metric import calibration, score, threshold_curve
 
 from .examples import SCORES, rows_of
 
@@ -85,3 +85,43 @@ def test_nothing_to_calibrate() -> None:
         )
     with pytest.raises(PairError, match="bins=0"):
         calibration(rows_of(SCORES), bins=0)
+
+
+def test_worked_example_at_every_threshold() -> None:
+    # a (.2, .9] b (.7, .8] c (.1, .4] d never e (.05, .95] f abstained: the thresholds at which each is right.
+    curve = threshold_curve(rows_of(SCORES))
+    assert curve.upto.tolist() == [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
+    assert (curve.pair_accuracy * 6).round().tolist() == [0, 1, 2, 3, 3, 2, 2, 3, 2, 1, 0]
+    assert (curve.abstained_rate, curve.best()) == (1 / 6, (0.3, 0.5))
+    assert curve.stable_range(0.5, 1 / 6) == (0.05, 0.95)
+    assert curve.stable_range(0.5, 0) == (0.4, 0.7)
+    assert curve.stable_range(0.5, 1) == (0.0, 1.0)
+    assert json.loads(json.dumps(curve.to_dict())) == curve.to_dict()
+    assert max(map(len, str(curve).splitlines())) <= 80
+
+
+def test_every_step_is_what_score_gives_there() -> None:
+    generator = np.random.default_rng(1)
+    drawn = generator.integers(0, 21, (60, 2)) / 20
+    rows = rows_of({str(n): (float(u), None if n == 3 else float(s)) for n, (u, s) in enumerate(drawn)})
+    curve = threshold_curve([rows[at] for at in generator.permutation(len(rows))])
+    for threshold in [*curve.upto.tolist(), 0.0, 0.01, 0.499, 0.501, 0.99]:
+        expected = score(rows, threshold=threshold)
+        at = int(np.searchsorted(curve.upto, threshold))
+        assert curve.at(threshold) == expected.pair_accuracy
+        assert curve.both_unsafe_rate[at] == expected.both_unsafe_rate
+        assert curve.both_safe_rate[at] == expected.both_safe_rate
+        assert curve.inverted_rate[at] == expected.inverted_rate
+    whole = score(rows)
+    assert whole.best_threshold == curve.best()[0]
+    # score leaves the abstained pair out of this figure; the curve does not.
+    assert whole.best_threshold_pair_accuracy == pytest.approx(curve.best()[1] * 60 / 59)
+
+
+def test_no_scores_no_curve() -> None:
+    with pytest.raises(PairError, match="no pair has two scores"):
+        threshold_curve([{"pair_id": 1, "reference": r, "prediction": r} for r in (0, 1)])
+    with pytest.raises(PairError, match="no pair has two scores"):
+        threshold_curve(rows_of({"a": (None, 0.5)}))
+    with pytest.raises(PairError, match="threshold=2"):
+        threshold_curve(rows_of(SCORES)).at(2)

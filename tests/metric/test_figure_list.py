@@ -166,7 +166,7 @@ def test_a_name_that_a_module_shares_is_the_function_whatever_was_imported_first
     code = f"""
 import safetypairs_hf.metric.{first}
 from safetypairs_hf import metric
-import safetypairs_hf.metric.stability, safetypairs_hf.metric.score, safetypairs_hf.metric.failures
+import safetypairs_hf.metric.agreement, safetypairs_hf.metric.score, safetypairs_hf.metric.calibration
 from safetypairs_hf.metric import {", ".join(FUNCTIONS)}
 print([type(each).__name__ for each in ({", ".join(FUNCTIONS)}, {", ".join(f"metric.{name}" for name in FUNCTIONS)})])
 """

@@ -36,8 +36,8 @@ import pytest
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import read_predictions, score
+from safetypairs_hf.metric.columns import parse_labels
 from safetypairs_hf.metric.rows import images_of
-from safetypairs_hf.metric.verdict_labels import parse_labels
 
 from .examples import SCORES, rows_of
 
