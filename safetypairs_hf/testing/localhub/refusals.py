@@ -26,6 +26,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
+        """The answer: the error in the body, and in the headers as the Hub sends it."""
         # A header is one line of latin-1; the body holds the message unchanged.
         safe = self.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
         headers = {**self.headers, "X-Error-Message": safe}
@@ -37,6 +38,11 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
 def no_repo(signed_in: bool) -> Refusal:
     """The answer for a missing repo and for a private one: the two must not be distinguishable."""
     return Refusal(404 if signed_in else 401, "Repository not found", "RepoNotFound")
+
+
+def moved(location: str) -> Refusal:
+    """The answer for a repo under its earlier name. `location` is a path: clients follow only those with their token."""
+    return Refusal(307, f"This repo was moved to {location}", headers={"Location": location})
 
 
 def no_revision(revision: str) -> Refusal:

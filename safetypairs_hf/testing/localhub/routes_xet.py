@@ -40,21 +40,18 @@ def token(call: Call) -> Response:
         repo = call.repo(write=not (call.query.get("create_pr") and call.signed_in()))
     what = f"{action} {repo.name.type} {repo.name.id}"
     access, until = f"{what} {call.hub.sign(what)}".replace(" ", "|"), int(time.time()) + LINK_SECONDS
-    url = f"{call.hub.endpoint}/xet/{call.hub.id}"
+    url = f"{call.endpoint}/xet/{call.hub.id}"
     headers = {"X-Xet-Cas-Url": url, "X-Xet-Access-Token": access, "X-Xet-Token-Expiration": str(until)}
     return JSONResponse({"casUrl": url, "accessToken": access, "exp": until}, headers=headers)
 
 
 def _repo(call: Call, action: str) -> Repo:
     """The repo that the caller's Xet token is for. Raises Refusal: 401 for a bad token, 403 for one that only reads."""
-    parts = call.request.headers.get("authorization", "").removeprefix("Bearer ").split("|")
-    if len(parts) != 4:
-        raise Refusal(401, "No Xet token")
-    call.hub.verify(" ".join(parts[:3]), parts[3])
-    if action == "write" and parts[0] != "write":
+    permitted, type_, id_ = call.hub.xet_scope(call.request.headers.get("authorization"))
+    if action == "write" and permitted != "write":
         raise Refusal(403, "The Xet token is one for reading")
-    namespace, _, name = parts[2].partition("/")
-    repo_name = RepoName(parts[1], namespace, name)
+    namespace, _, name = id_.partition("/")
+    repo_name = RepoName(type_, namespace, name)
     try:
         return Repo(repo_name, call.hub.repos.folder(repo_name))
     except FileNotFoundError:
@@ -124,7 +121,7 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
             terms.append(cut)
             tail = chunks[cut.end - 1]
             byte_range = {"start": chunks[cut.start].offset, "end": tail.offset + 8 + tail.packed - 1}
-            url = f"{call.hub.endpoint}/xet/{call.hub.id}/data/{term.xorb}?token={call.hub.sign(term.xorb)}"
+            url = f"{call.endpoint}/xet/{call.hub.id}/data/{term.xorb}?token={call.hub.sign(term.xorb)}"
             part = {"range": {"start": cut.start, "end": cut.end}, "url": url, "url_range": byte_range}
             fetch.setdefault(term.xorb, []).append(part)
         at += term.size

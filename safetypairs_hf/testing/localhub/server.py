@@ -55,7 +55,7 @@ def serve(
     with _claimed(Path(directory).absolute()) as root, _bound(port) as listener:
         endpoint = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         server = Server(endpoint, root, accounts)
-        app = build(Hub(root, accounts, endpoint), server.log)
+        app = build(Hub(root, accounts), server.log)
         config = uvicorn.Config(
             app, lifespan="off", ws="none", log_level="error", access_log=False, timeout_graceful_shutdown=2
         )
@@ -88,8 +88,8 @@ def _claimed(root: Path) -> Iterator[Path]:
             raise SafetyPairsError(
                 f"hub folder {root}: another hub is using it; stop that one or name another folder"
             ) from None
-        for part in ("repos", "xorbs", "tmp"):
-            (root / part).mkdir(exist_ok=True)
+        for part, mode in (("repos", 0o777), ("xorbs", 0o700), ("tmp", 0o700)):  # the latter hold private content, too
+            (root / part).mkdir(mode, exist_ok=True)
         for item in (root / "tmp").iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         yield root
