@@ -27,8 +27,9 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
 
     def response(self) -> Response:
         """The answer: the error in the body, and in the headers as the Hub sends it."""
-        # A header is one line of latin-1; the body holds the message unchanged.
-        safe = self.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
+        # A header is one line of latin-1 without control characters; the body holds the message unchanged.
+        line = "".join(char if char.isprintable() else " " for char in self.message)
+        safe = line.encode("latin-1", "replace").decode("latin-1")
         headers = {**self.headers, "X-Error-Message": safe}
         if self.code:
             headers["X-Error-Code"] = self.code

@@ -145,13 +145,13 @@ class Repos:
             repo = Repo(_name_of(folder), folder)
         except (FileNotFoundError, NotADirectoryError):
             raise no_repo(user is not None) from None
-        owner = self.accounts.may_write(user, name.namespace)
+        owner = self.accounts.may_write(user, repo.name.namespace)
         if repo.private and not owner:
             raise no_repo(user is not None)
         if write and not owner:
-            raise Refusal(403 if user else 401, f"You have no write access to {name.id}")
+            raise Refusal(403 if user else 401, f"You have no write access to {repo.name.id}")
         if content and repo.gated and not owner and not _granted(repo, user):
-            message = f"Access to {name.type} {name.id} is restricted and you are not in the authorized list"
+            message = f"Access to {name.type} {repo.name.id} is restricted and you are not in the authorized list"
             raise Refusal(403 if user else 401, message, "GatedRepo")
         return repo
 

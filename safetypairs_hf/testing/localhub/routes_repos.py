@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from safetypairs_hf.testing.localhub import cards, describe, history
 from safetypairs_hf.testing.localhub.hub import Call
@@ -29,10 +29,13 @@ def whoami(call: Call) -> dict[str, Any]:
 
 @route("POST", "/api/validate-yaml")
 def validate_yaml(call: Call) -> Response:
-    """Check the metadata of a card; answer 400 with what the Hub refuses in them."""
+    """Check the metadata of a card; answer 400 with what the Hub refuses in them, as text or JSON."""
     text = call.text("content", "")
-    if found := cards.problems(text, call.text("repoType", "model")):
-        errors = [{"message": f"Error: {problem}"} for problem in found]
+    found = cards.problems(text, call.text("repoType", "model"))
+    if found and "text/plain" in call.request.headers.get("accept", ""):
+        return PlainTextResponse("\n".join(f"- Error: {problem}" for problem in found), 400)
+    if found:
+        errors = [{"message": problem} for problem in found]
         return JSONResponse({"error": "; ".join(found), "errors": errors, "warnings": []}, 400)
     missing = not (cards.split_card(text) or "").strip()
     warnings = [{"message": "empty or missing yaml metadata in repo card"}] if missing else []

@@ -31,7 +31,7 @@ def test_create_list_move_delete_of_each_type(hub: Hub) -> None:
 
     sha = api.dataset_info("lab/it").sha
     api.move_repo("lab/it", "alice/that", repo_type="dataset")
-    assert not api.repo_exists("lab/it", repo_type="dataset")
+    assert [repo.id for repo in api.list_datasets()] == ["alice/that"]
     assert api.dataset_info("alice/that").sha == sha
     with pytest.raises(HfHubHTTPError, match="409"):
         api.move_repo("lab/it", "alice/mine")
