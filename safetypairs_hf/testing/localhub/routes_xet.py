@@ -19,6 +19,7 @@ from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
 from safetypairs_hf.testing.localhub.repos import Repo, RepoName
 from safetypairs_hf.testing.localhub.routing import API, Routes
 from safetypairs_hf.testing.localhub.xetstore import (
+    Chunk,
     Term,
     XetFile,
     XetFiles,
@@ -109,23 +110,38 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
     """
     xorbs, at, offset = _xorbs(call), 0, 0
     terms: list[Term] = []
-    fetch: dict[str, list[Any]] = {}
+    known: dict[str, list[Chunk]] = {}
     for term in file.terms:
         if at < stop and at + term.size > start:
-            chunks = chunks_of(xorbs.read(term.xorb))
+            chunks = known.get(term.xorb) or known.setdefault(term.xorb, chunks_of(xorbs.read(term.xorb)))
             ends = list(accumulate((chunk.size for chunk in chunks[term.start : term.end]), initial=at))
             first = max(i for i, end in enumerate(ends[:-1]) if i == 0 or end <= start)
             last = min(i for i, end in enumerate(ends) if i > 0 and (end >= stop or i == len(ends) - 1))
             offset = offset if terms else start - ends[first]
-            cut = Term(term.xorb, ends[last] - ends[first], term.start + first, term.start + last)
-            terms.append(cut)
-            tail = chunks[cut.end - 1]
-            byte_range = {"start": chunks[cut.start].offset, "end": tail.offset + 8 + tail.packed - 1}
-            url = f"{call.endpoint}/xet/{call.hub.id}/data/{term.xorb}?token={call.hub.sign(term.xorb)}"
-            part = {"range": {"start": cut.start, "end": cut.end}, "url": url, "url_range": byte_range}
-            fetch.setdefault(term.xorb, []).append(part)
+            terms.append(Term(term.xorb, ends[last] - ends[first], term.start + first, term.start + last))
         at += term.size
-    return offset, terms, fetch
+    return offset, terms, {xorb: _fetch(call, xorb, known[xorb], terms) for xorb in dict.fromkeys(t.xorb for t in terms)}
+
+
+def _fetch(call: Call, xorb: str, chunks: list[Chunk], terms: list[Term]) -> list[dict[str, Any]]:
+    """The ranges of a xorb to fetch for terms, with signed links.
+
+    Ranges that overlap or touch are one: hf-xet holds what it fetched by where it starts, and breaks where two start
+    together and end apart, as in a file that repeats itself.
+    """
+    merged: list[list[int]] = []
+    for start, end in sorted((term.start, term.end) for term in terms if term.xorb == xorb):
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    url = f"{call.endpoint}/xet/{call.hub.id}/data/{xorb}?token={call.hub.sign(xorb)}"
+    parts = []
+    for start, end in merged:
+        tail = chunks[end - 1]
+        span = {"start": chunks[start].offset, "end": tail.offset + 8 + tail.packed - 1}
+        parts.append({"range": {"start": start, "end": end}, "url": url, "url_range": span})
+    return parts
 
 
 @route("GET", "/xet/{hub}/data/{xorb}")

@@ -42,6 +42,48 @@ def test_create_list_move_delete_of_each_type(hub: Hub) -> None:
     api.delete_repo("alice/that", repo_type="dataset", missing_ok=True)
 
 
+def test_storage_is_listed(hub: Hub) -> None:
+    api = hub.api()
+    for name, size in (("mine", 300), ("lab/a", 100), ("lab/b", 0)):
+        repo = api.create_repo(name, repo_type="dataset", private=name == "lab/a").repo_id
+        api.upload_file(path_or_fileobj=bytes(size), path_in_repo="x.bin", repo_id=repo, repo_type="dataset")
+    api.create_repo("lab/a", repo_type="model")
+    listed = [(repo.id, repo.type, repo.storage, repo.storage_percent) for repo in api.list_user_repos()]
+    assert listed == [("alice/mine", "dataset", 300, 100)]
+    listed = [(repo.id, repo.type, repo.storage, repo.visibility) for repo in api.list_user_repos("lab")]
+    assert listed == [
+        ("lab/a", "model", 0, "public"), ("lab/a", "dataset", 100, "private"), ("lab/b", "dataset", 0, "public")]  # fmt: skip
+    with pytest.raises(HfHubHTTPError, match="403"):
+        list(hub.api("bob").list_user_repos("lab"))
+
+
+def test_wording_of_refusals(hub: Hub) -> None:
+    """In the Hub's words, by which users find help, and clients tell cases apart."""
+    api, pairs = hub.api(), {"repo_id": "lab/a", "repo_type": "dataset"}
+    for name in ("lab/a", "lab/b"):
+        api.create_repo(name, repo_type="dataset")
+    parent = api.dataset_info("lab/a").sha
+    api.upload_file(path_or_fileobj=b"x", path_in_repo="x", **pairs)
+    for words, call in (
+        ("409.*You already created this dataset repo", lambda: api.create_repo(**pairs)),
+        ("409.*A dataset repository called lab/b already exists",
+         lambda: api.move_repo("lab/a", "lab/b", repo_type="dataset")),
+        ("don't have the rights to create a dataset under the namespace \"bob\"",
+         lambda: api.create_repo("bob/a", repo_type="dataset")),
+        ("Cannot delete refs/heads/main", lambda: api.delete_branch(**pairs, branch="main")),
+        ("412.*The branch was updated since you opened this page. Please refresh and try again.",
+         lambda: api.upload_file(path_or_fileobj=b"y", path_in_repo="y", parent_commit=parent, **pairs)),
+    ):  # fmt: skip
+        with pytest.raises(HfHubHTTPError, match=f"(?s){words}"):
+            call()
+
+
+def test_a_space_has_a_card_of_its_own(hub: Hub) -> None:
+    hub.api().create_repo("lab/s", repo_type="space", space_sdk="static")
+    info = hub.api().space_info("lab/s")
+    assert info.card_data is not None and (info.card_data.title, info.card_data.sdk) == ("s", "static")
+
+
 def test_listing_by_tag(hub: Hub) -> None:
     api = hub.api()
     for name, licence in (("lab/a", "mit"), ("lab/b", "apache-2.0")):
