@@ -34,7 +34,7 @@ class Accounts:
                 )
         names = [name.lower() for name in [*self.users, *self.orgs]]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise SafetyPairsError(f"two accounts are named {twice[0]!r}, whose case does not matter; rename one of them")
+            raise SafetyPairsError(f"two accounts are named {twice[0]!r}, and case does not matter; rename one of them")
         for name, token in self.users.items():
             if not re.fullmatch(r"[!-~]+", token):
                 raise SafetyPairsError(f"user {name!r}: the token is empty or holds blanks; give it as {name}:hf_word")
@@ -68,7 +68,7 @@ class Accounts:
         return user is not None and (user == namespace or user in self.orgs.get(namespace, ()))
 
     def spelling(self, name: str) -> str:
-        """The spelling of an account's name, in which case does not matter; a name that is none is returned as it is."""
+        """The spelling of an account's name, whose case does not matter; the name itself if there is no account."""
         return next((known for known in [*self.users, *self.orgs] if known.lower() == name.lower()), name)
 
     def orgs_of(self, user: str) -> list[str]:

@@ -145,7 +145,8 @@ async def _body(call: Call) -> bytes:
                 break
         else:
             return bytes(body)
-    raise Refusal(401, f"Log in to send more than {ANONYMOUS_BODY:,} bytes: set HF_TOKEN", headers={"Connection": "close"})
+    message = f"Log in to send more than {ANONYMOUS_BODY:,} bytes: set HF_TOKEN"
+    raise Refusal(401, message, headers={"Connection": "close"})
 
 
 def _response(answer: Response | dict[str, Any] | list[Any]) -> Response:

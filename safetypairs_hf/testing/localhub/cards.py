@@ -23,10 +23,8 @@ LICENSES = (
     "mpl-2.0 odc-by odbl openmdw-1.0 openmdw-1.1 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl "
     "lgpl-lr deepfloyd-if-license fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 "
     "grok2-community gemma unknown other"
-).split()
-SIZES = (
-    "unknown n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B 1B<n<10B 10B<n<100B 100B<n<1T n>1T"
-).split()
+)
+SIZES = "unknown n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B 1B<n<10B 10B<n<100B 100B<n<1T n>1T"
 
 
 def split_card(text: str) -> str | None:
@@ -53,18 +51,18 @@ def problems(text: str, type_: str) -> list[str]:
         return [str(error)]
     if not isinstance(data, dict):
         return [f"the metadata is a {type(data).__name__}; expected key: value lines"]
-    found = list(_unlisted(data, "license", LICENSES))
+    found = list(_unlisted(data, "license", LICENSES.split()))
     if type_ == "dataset":
-        found += _unlisted(data, "size_categories", SIZES)
+        found += _unlisted(data, "size_categories", SIZES.split())
         found += [] if isinstance(data.get("configs", []), list) else ['"configs" must be an array']
     if type_ == "model":
         found += _model_index(data.get("model-index", []))
     return found
 
 
-def check(text: str, type_: str) -> None:
-    """Raises Refusal (400) for a card with metadata that the Hub refuses."""
-    if found := problems(text, type_):
+def check(tree: pygit2.Object, type_: str) -> None:
+    """Raises Refusal (400) if the card of a repo's new tree has metadata that the Hub refuses."""
+    if found := problems(_card(tree), type_):
         raise Refusal(400, f"Invalid metadata in {CARD}: {'; '.join(found)}")
 
 
@@ -111,13 +109,18 @@ def _required(value: Any, at: str, *keys: str) -> Iterator[str]:
 
 def card_data(commit: pygit2.Commit) -> dict[str, Any]:
     """The metadata of the card, or {} if the card is missing, has none, or has metadata that do not parse."""
+    block = split_card(_card(commit.tree))
     try:
-        item = commit.tree[CARD]
-        block = split_card(item.data.decode("utf-8")) if isinstance(item, pygit2.Blob) else None
         data = yaml.safe_load(block) if block else None
-    except (KeyError, UnicodeDecodeError, yaml.YAMLError):
+    except yaml.YAMLError:
         return {}
     return _plain(data) if isinstance(data, dict) else {}
+
+
+def _card(tree: pygit2.Object) -> str:
+    """The text of the card, "" if there is none."""
+    item = tree[CARD] if isinstance(tree, pygit2.Tree) and CARD in tree else None
+    return item.data.decode("utf-8", "replace") if isinstance(item, pygit2.Blob) else ""
 
 
 def _plain(value: Any) -> Any:

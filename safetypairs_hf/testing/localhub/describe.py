@@ -89,7 +89,13 @@ def commit_info(commit: pygit2.Commit, formatted: bool = False) -> dict[str, Any
     """Describe a commit for /commits; `formatted` adds its title and message as HTML."""
     title, _, message = commit.message.partition("\n")
     authors = [{"user": commit.author.name, "avatar": ""}]
-    info = {"id": str(commit.id), "title": title, "message": message.strip(), "authors": authors, "date": date(commit)}
+    info: dict[str, Any] = {
+        "id": str(commit.id),
+        "title": title,
+        "message": message.strip(),
+        "authors": authors,
+        "date": date(commit),
+    }
     if formatted:
         info["formatted"] = {"title": html.escape(title), "message": html.escape(message.strip())}
     return info

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import pygit2
-from pygit2.enums import ObjectType, SortMode
+from pygit2.enums import FileMode, ObjectType, SortMode
 
 from safetypairs_hf.testing.localhub.describe import pointer_of
 from safetypairs_hf.testing.localhub.history import walk
@@ -46,9 +46,7 @@ def erase(git: pygit2.Repository, oids: Collection[str]) -> None:
         tree = _without(git, commit.tree, oids, trees) or git.TreeBuilder().write()
         commits[commit.id] = commit.id
         if tree != commit.tree.id or parents != commit.parent_ids:
-            commits[commit.id] = git.create_commit(
-                None, commit.author, commit.committer, commit.message, tree, parents
-            )
+            commits[commit.id] = git.create_commit(None, commit.author, commit.committer, commit.message, tree, parents)
     for name in list(git.references):
         target = git.references[name].peel(pygit2.Commit).id
         if commits[target] == target:
@@ -76,13 +74,14 @@ def _without(
     if tree.id not in done:
         builder = git.TreeBuilder(tree)
         for item in tree:
+            name = str(item.name)
             if isinstance(item, pygit2.Tree):
                 kept = _without(git, item, oids, done)
                 if kept is None:
-                    builder.remove(item.name)
+                    builder.remove(name)
                 elif kept != item.id:
-                    builder.insert(item.name, kept, item.filemode)
+                    builder.insert(name, kept, FileMode.TREE)
             elif (pointer := pointer_of(item)) and pointer.oid in oids:
-                builder.remove(item.name)
+                builder.remove(name)
         done[tree.id] = builder.write() if len(builder) else None
     return done[tree.id]

@@ -109,7 +109,7 @@ def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes
 
     A folder may be deleted as a file: clients do not always know which it is.
 
-    Raises Refusal: EntryNotFound for something to delete that does not exist, or 400 for a file at the path of a folder.
+    Raises Refusal: EntryNotFound for something to delete that does not exist, 400 for a file at the path of a folder.
     """
     index = pygit2.Index()
     index.read_tree(commit.tree)

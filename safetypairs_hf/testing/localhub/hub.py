@@ -59,7 +59,7 @@ class Hub:
             raise Refusal(401, "The link or token has expired; ask the hub for a new one")
 
     def xet_scope(self, authorization: str | None) -> list[str]:
-        """What a Xet token permits: an action (read or write), a repo's type and id. Raises Refusal (401) without one."""
+        """What a Xet token permits: read or write, a repo's type, its id. Raises Refusal (401) for a bad token."""
         parts = (authorization or "").removeprefix("Bearer ").split("|")
         if len(parts) != 4:
             raise Refusal(401, "No Xet token")
@@ -135,7 +135,7 @@ class Call:
 
     @property
     def name(self) -> RepoName:
-        """The name of the repo in the path, as the caller spells it. Raises Refusal RepoNotFound if it is impossible."""
+        """The repo's name in the path, as the caller spells it. Raises Refusal RepoNotFound for an impossible name."""
         kind = self.parts.get("kind", "models")
         type_ = kind.removesuffix("s")
         if type_ not in TYPES:

@@ -42,7 +42,7 @@ def no_repo(signed_in: bool) -> Refusal:
 
 
 def moved(location: str) -> Refusal:
-    """The answer for a repo under its earlier name. `location` is a path: clients follow only those with their token."""
+    """The answer for the earlier name of a repo. `location` is a path: clients follow only those with their token."""
     return Refusal(307, f"This repo was moved to {location}", headers={"Location": location})
 
 

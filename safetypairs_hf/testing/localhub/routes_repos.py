@@ -54,8 +54,8 @@ def _named(call: Call, key: str | None = None) -> RepoName:
 def _owned(call: Call, repo_name: RepoName) -> RepoName:
     """Return the name. Raises Refusal (403) if the caller may not write to its namespace."""
     if not call.hub.accounts.may_write(call.signed_in(), repo_name.namespace):
-        message = f"You don't have the rights to create a {repo_name.type} under the namespace \"{repo_name.namespace}\""
-        raise Refusal(403, message)
+        where = f'a {repo_name.type} under the namespace "{repo_name.namespace}"'
+        raise Refusal(403, f"You don't have the rights to create {where}")
     return repo_name
 
 
@@ -143,7 +143,8 @@ def storage(call: Call) -> Response:
     namespace = call.hub.accounts.spelling(call.parts.get("namespace", user))
     if not call.hub.accounts.may_write(user, namespace):
         raise Refusal(403, f"You are no member of {namespace}")
-    found = [repo for type_ in TYPES for repo in call.hub.repos.visible(type_, user) if repo.name.namespace == namespace]
+    seen = (repo for type_ in TYPES for repo in call.hub.repos.visible(type_, user))
+    found = [repo for repo in seen if repo.name.namespace == namespace]
     sizes = {repo.name: sum(path.stat().st_size for path in repo.folder.glob("lfs/*/*")) for repo in found}
     total = sum(sizes.values()) or 1
     return page(call, found, size=100, show=lambda repo: _storage(repo, sizes[repo.name], total))

@@ -88,11 +88,11 @@ def commit(call: Call) -> dict[str, Any]:
         expected = header.get("parentCommit")
         if expected and expected != str(head.id):
             raise Refusal(412, "The branch was updated since you opened this page. Please refresh and try again.")
-        if cards.CARD in changes.files:
-            cards.check(repo.git[changes.files[cards.CARD]].data.decode("utf-8", "replace"), repo.name.type)
         index = history.changed_tree(repo.git, head, changes)
         _mark_large(repo.git, index, changes)
         tree = index.write_tree(repo.git)
+        if cards.CARD in changes.files:
+            cards.check(repo.git[tree], repo.name.type)
         title, text = header.get("summary", ""), header.get("description", "")
         answer: dict[str, Any] = {"success": True, "hookOutput": ""}
         as_pull = bool(call.query.get("create_pr"))

@@ -120,7 +120,7 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
             offset = offset if terms else start - ends[first]
             terms.append(Term(term.xorb, ends[last] - ends[first], term.start + first, term.start + last))
         at += term.size
-    return offset, terms, {xorb: _fetch(call, xorb, known[xorb], terms) for xorb in dict.fromkeys(t.xorb for t in terms)}
+    return offset, terms, {xorb: _fetch(call, xorb, chunks, terms) for xorb, chunks in known.items()}
 
 
 def _fetch(call: Call, xorb: str, chunks: list[Chunk], terms: list[Term]) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_a_bad_card_is_refused(hub: Hub, api: HfApi, space: str) -> None:
     where = {"path_in_repo": "README.md", "repo_id": "lab/pairs", "repo_type": "dataset"}
     for block, problem in BAD.items():
         text = space + card(block)
-        with pytest.raises(ValueError, match="Invalid metadata in README.md") as caught:
+        with pytest.raises(ValueError, match=r"Invalid metadata in README\.md") as caught:
             api.upload_file(path_or_fileobj=text.encode(), **where)
         assert f"- {problem}" in str(caught.value)
         status, answer = post_commit(hub, text)

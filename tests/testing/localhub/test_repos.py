@@ -52,7 +52,10 @@ def test_storage_is_listed(hub: Hub) -> None:
     assert listed == [("alice/mine", "dataset", 300, 100)]
     listed = [(repo.id, repo.type, repo.storage, repo.visibility) for repo in api.list_user_repos("lab")]
     assert listed == [
-        ("lab/a", "model", 0, "public"), ("lab/a", "dataset", 100, "private"), ("lab/b", "dataset", 0, "public")]  # fmt: skip
+        ("lab/a", "model", 0, "public"),
+        ("lab/a", "dataset", 100, "private"),
+        ("lab/b", "dataset", 0, "public"),
+    ]
     with pytest.raises(HfHubHTTPError, match="403"):
         list(hub.api("bob").list_user_repos("lab"))
 

@@ -58,7 +58,8 @@ def test_a_large_body_of_unknown_size_is_not_read_to_its_end(hub: Hub) -> None:
     host, port = hub.endpoint.removeprefix("http://").split(":")
     sent = 0
     with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(f"POST {COMMIT} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        head = f"POST {COMMIT} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
         try:
             for _ in range(300):
                 connection.sendall(b"100000\r\n" + MEBIBYTE + b"\r\n")
@@ -102,7 +103,8 @@ api = HfApi()
 url = api.create_repo("lab/pairs", repo_type="dataset")
 assert url.startswith("http://localhost:") and url.repo_id == "lab/pairs", url
 data = bytes(range(256)) * 50_000
-operations = [CommitOperationAdd(f"{{number}}.txt", b"x") for number in range(1001)] + [CommitOperationAdd("a.bin", data)]
+operations = [CommitOperationAdd(f"{{number}}.txt", b"x") for number in range(1001)]
+operations.append(CommitOperationAdd("a.bin", data))
 assert api.create_commit("lab/pairs", operations, commit_message="x", repo_type="dataset").commit_url.startswith(url)
 assert len(list(api.list_repo_tree("lab/pairs", repo_type="dataset"))) == 1003  # over two pages
 assert open(api.hf_hub_download("lab/pairs", "a.bin", repo_type="dataset"), "rb").read() == data
