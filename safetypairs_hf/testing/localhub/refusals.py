@@ -29,7 +29,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
         """The answer: the error in the body, and in the headers as the Hub sends it."""
         # A header is one line of latin-1 without control characters; the body holds the message unchanged.
         line = "".join(char if char.isprintable() else " " for char in self.message)
-        safe = line.encode("latin-1", "replace").decode("latin-1")
+        safe = line.strip().encode("latin-1", "replace").decode("latin-1")
         headers = {**self.headers, "X-Error-Message": safe}
         if self.code:
             headers["X-Error-Code"] = self.code

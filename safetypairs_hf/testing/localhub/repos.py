@@ -101,6 +101,8 @@ class Repos:
         self.accounts = accounts
         self._locks: dict[str, threading.RLock] = {}
         self._moving = threading.Lock()
+        for settings in self.root.glob("repos/*/*/*/hub.json"):  # made by an earlier version, a private one may be open
+            Repo(_name_of(settings.parent), settings.parent).protect()
 
     def lock(self, name: RepoName) -> threading.RLock:
         return self._locks.setdefault(name.key, threading.RLock())

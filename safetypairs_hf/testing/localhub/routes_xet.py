@@ -36,6 +36,8 @@ route = Routes()
 def token(call: Call) -> Response:
     """Give a token to read or write one repo. Users with read access may write what their own pull request needs."""
     action = call.parts["action"]
+    if action not in ("read", "write"):
+        raise Refusal(404, "There are tokens to read and to write")
     repo = call.repo(content=True)
     if action == "write" and not pulls.is_own(repo, call.parts["revision"], call.user):
         repo = call.repo(write=not (call.query.get("create_pr") and call.signed_in()))

@@ -88,8 +88,10 @@ def _claimed(root: Path) -> Iterator[Path]:
             raise SafetyPairsError(
                 f"hub folder {root}: another hub is using it; stop that one or name another folder"
             ) from None
-        for part, mode in (("repos", 0o777), ("xorbs", 0o700), ("tmp", 0o700)):  # the latter hold private content, too
-            (root / part).mkdir(mode, exist_ok=True)
+        for part in ("repos", "xorbs", "tmp"):
+            (root / part).mkdir(exist_ok=True)
+        for part in ("xorbs", "tmp"):  # here the content of private and public repos lies together
+            (root / part).chmod(0o700)
         for item in (root / "tmp").iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         yield root

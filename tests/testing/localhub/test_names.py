@@ -147,6 +147,7 @@ def test_nul_in_other_names(hub: Hub) -> None:
         ("POST", f"{pairs}/tag/main", None),
         ("POST", f"{pairs}/user-access-request/grant", None),
         ("GET", f"{pairs}/discussions/1%00", None),
+        ("GET", f"{pairs}/xet-read%00-token/main", None),
         ("POST", "/api/repos/create", None),
         ("POST", "/api/repos/move", None),
     ):

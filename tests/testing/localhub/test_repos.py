@@ -140,9 +140,12 @@ def test_all_is_there_after_a_restart(tmp_path: Path) -> None:
         pass
     assert (tmp_path / "mine/tmp/precious").exists()
     (tmp_path / "hub/tmp/left-over").write_text("of a crash")
+    private = tmp_path / "hub/repos/datasets/lab/a"
+    private.chmod(0o755)
     with serve(tmp_path / "hub", USERS, ORGS) as server:
         info = api(server.endpoint).dataset_info("lab/a", revision="v1")
         assert (info.sha, info.private) == (sha, True)
+        assert private.stat().st_mode & 0o777 == 0o700
         assert list((tmp_path / "hub/tmp").iterdir()) == []
         path = api(server.endpoint).hf_hub_download(
             "lab/a", "b.bin", repo_type="dataset", revision="v1", cache_dir=tmp_path / "cache"

@@ -110,3 +110,20 @@ assert len(list(api.list_repo_tree("lab/pairs", repo_type="dataset"))) == 1003  
 assert open(api.hf_hub_download("lab/pairs", "a.bin", repo_type="dataset"), "rb").read() == data
 """
     hub.run_python(code, xet=xet)
+
+
+def test_no_name_in_a_body_breaks_the_hub(hub: Hub) -> None:
+    """What a refusal quotes also stands in a header, which takes no control characters and no blanks at its ends."""
+    hub.api().create_repo("lab/pairs", repo_type="dataset")
+    url = f"{hub.endpoint}/api/datasets/lab/pairs"
+    for name in ("\0", " ", "\r\nX-Evil: 1", "é🤗", "x" * 5000):
+        for path, body in (
+            ("user-access-request/grant", {"user": name}),
+            ("user-access-request/handle", {"user": name, "status": name}),
+            ("branch/new", {"startingPoint": name}),
+            ("preupload/main", {"files": [{"path": name + "/../x", "size": 1, "sample": ""}]}),
+            ("lfs-files/batch", {"deletions": {"sha": [name]}}),
+        ):
+            answer = get_session().post(f"{url}/{path}", json=body, headers={"authorization": "Bearer hf_alice"})
+            assert answer.status_code in (400, 404, 422), path
+            assert "x-evil" not in answer.headers and answer.json()["error"]
