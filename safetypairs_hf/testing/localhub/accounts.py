@@ -15,7 +15,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.testing.localhub.refusals import Refusal
 
 RESERVED = {"api", "datasets", "lfs", "models", "spaces", "xet"}  # first segments of other paths
-NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
+NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,19 @@ class Accounts:
     def __post_init__(self) -> None:
         """Raises SafetyPairsError for a bad name or token, a token used twice, or a member that is not a user."""
         for name in [*self.users, *self.orgs]:
-            if not NAME.fullmatch(name) or ".." in name or name in RESERVED:
+            if not NAME.fullmatch(name) or ".." in name or name.lower() in RESERVED:
                 raise SafetyPairsError(
                     f"account name {name!r}: expected letters, digits, '-', '_', '.', and no word of ours; rename it"
                 )
+        names = [name.lower() for name in [*self.users, *self.orgs]]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise SafetyPairsError(f"two accounts are named {twice[0]!r}, and case does not matter; rename one of them")
         for name, token in self.users.items():
             if not re.fullmatch(r"[!-~]+", token):
                 raise SafetyPairsError(f"user {name!r}: the token is empty or holds blanks; give it as {name}:hf_word")
         if len(set(self.users.values())) < len(self.users):
             raise SafetyPairsError("two users have the same token; give each user a token of their own")
         for org, members in self.orgs.items():
-            if org in self.users:
-                raise SafetyPairsError(f"{org!r} is both a user and an organisation; rename one of them")
             for member in members:
                 if member not in self.users:
                     raise SafetyPairsError(f"organisation {org!r}: its member {member!r} is no user; add --user for it")
@@ -65,6 +66,10 @@ class Accounts:
 
     def may_write(self, user: str | None, namespace: str) -> bool:
         return user is not None and (user == namespace or user in self.orgs.get(namespace, ()))
+
+    def spelling(self, name: str) -> str:
+        """The spelling of an account's name, whose case does not matter; the name itself if there is no account."""
+        return next((known for known in [*self.users, *self.orgs] if known.lower() == name.lower()), name)
 
     def orgs_of(self, user: str) -> list[str]:
         return [org for org, members in self.orgs.items() if user in members]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from datetime import UTC, datetime
 from typing import Any
 
 import pygit2
-import yaml
 
-from safetypairs_hf.testing.localhub import history
+from safetypairs_hf.testing.localhub import cards, history
 from safetypairs_hf.testing.localhub.lfs import Pointer, parse_pointer
 from safetypairs_hf.testing.localhub.repos import Repo
 from safetypairs_hf.testing.localhub.xetstore import XetFiles
-
-TAGGED = ("license", "language", "task_categories", "size_categories", "annotations_creators")
 
 
 def pointer_of(blob: pygit2.Object) -> Pointer | None:
@@ -47,7 +45,7 @@ def repo_info(repo: Repo, commit: pygit2.Commit, files: bool = True, sizes: bool
         files: Include the list of files, `siblings`.
         sizes: Include the size and the ids of each of these files.
     """
-    name, card = repo.name, card_data(commit)
+    name, card = repo.name, cards.card_data(commit)
     info: dict[str, Any] = {
         "id": name.id,
         "author": name.namespace,
@@ -59,7 +57,7 @@ def repo_info(repo: Repo, commit: pygit2.Commit, files: bool = True, sizes: bool
         "disabled": False,
         "downloads": 0,
         "likes": 0,
-        "tags": tags_of(card),
+        "tags": cards.tags_of(card),
         "cardData": card,
     }
     if name.type == "model":
@@ -87,50 +85,20 @@ def _sibling(repo: Repo, path: str, item: pygit2.Object, sizes: bool) -> dict[st
     return sibling
 
 
-def split_card(text: str) -> str | None:
-    """The YAML block at the top of a README, or None if it has none."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    if not lines or lines[0].strip() != "---":
-        return None
-    for number, line in enumerate(lines[1:], 1):
-        if line.strip() == "---":
-            return "\n".join(lines[1:number])
-    return None
-
-
-def card_data(commit: pygit2.Commit) -> dict[str, Any]:
-    """The metadata of the card, or {} if the card is missing, has none, or has metadata that do not parse."""
-    try:
-        item = commit.tree["README.md"]
-        block = split_card(item.data.decode("utf-8")) if isinstance(item, pygit2.Blob) else None
-        data = yaml.safe_load(block) if block else None
-    except (KeyError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return _plain(data) if isinstance(data, dict) else {}
-
-
-def _plain(value: Any) -> Any:
-    """Convert a YAML value to a JSON one: dates and other scalars become strings, sets become lists."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | set | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def tags_of(card: dict[str, Any]) -> list[str]:
-    tags = [str(tag) for tag in _listed(card.get("tags"))]
-    return tags + [f"{key}:{value}" for key in TAGGED for value in _listed(card.get(key))]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def commit_info(commit: pygit2.Commit) -> dict[str, Any]:
+def commit_info(commit: pygit2.Commit, formatted: bool = False) -> dict[str, Any]:
+    """Describe a commit for /commits; `formatted` adds its title and message as HTML."""
     title, _, message = commit.message.partition("\n")
     authors = [{"user": commit.author.name, "avatar": ""}]
-    return {"id": str(commit.id), "title": title, "message": message.strip(), "authors": authors, "date": date(commit)}
+    info: dict[str, Any] = {
+        "id": str(commit.id),
+        "title": title,
+        "message": message.strip(),
+        "authors": authors,
+        "date": date(commit),
+    }
+    if formatted:
+        info["formatted"] = {"title": html.escape(title), "message": html.escape(message.strip())}
+    return info
 
 
 def date(commit: pygit2.Commit) -> str:

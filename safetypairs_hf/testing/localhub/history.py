@@ -25,6 +25,8 @@ class Changes:
 def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
     """The commit of a branch, tag, full ref, or commit id (7 digits or more). Raises Refusal RevisionNotFound."""
     for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision if revision.startswith("refs/") else ""):
+        if "\0" in name:  # where libgit2 would end the name
+            raise no_revision(revision)
         try:
             if name and name in git.references:
                 return git.references[name].peel(pygit2.Commit)
@@ -55,16 +57,23 @@ def entry(commit: pygit2.Commit, path: str) -> pygit2.Object:
     if not path:
         return commit.tree
     try:
-        return commit.tree[checked_path(path)]
+        if "\0" not in path:  # where libgit2 would end the path
+            return commit.tree[path]
     except KeyError:
-        raise no_entry(path, str(commit.id)) from None
+        pass
+    raise no_entry(path, str(commit.id))
 
 
 def checked_path(path: str) -> str:
-    """Return a path inside a repo. Raises Refusal (400) for '..', '.git', empty parts and control characters."""
+    """Return the path of a file to write.
+
+    Raises Refusal (422) for a path that the Hub refuses: with '..', '.git', empty parts or control characters, or with
+    a backslash, which leads out of the folder of a client on Windows.
+    """
     parts = path.split("/")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or not path.isprintable():
-        raise Refusal(400, f"Invalid path in repo: {path!r}")
+    bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+    if bad or "\\" in path or not path.isprintable():
+        raise Refusal(422, f"Invalid path in repo: {path!r}")
     return path
 
 
@@ -98,22 +107,25 @@ def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: py
 def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes) -> pygit2.Index:
     """Apply `changes` to the tree of `commit`, deletions first; the result is an index.
 
-    Raises Refusal: EntryNotFound for something to delete that does not exist, or 400 for a file at the path of a
-    folder and for a folder deleted as a file.
+    A folder may be deleted as a file: clients do not always know which it is.
+
+    Raises Refusal: EntryNotFound for something to delete that does not exist, 400 for a file at the path of a folder.
     """
     index = pygit2.Index()
     index.read_tree(commit.tree)
+    folders = list(changes.folders)
     for path in changes.deleted:
-        if not isinstance(entry(commit, path), pygit2.Blob):
-            raise Refusal(400, f"{path} is a folder; delete it with is_folder=True")
-        index.remove(path)
-    for path in changes.folders:
+        if isinstance(entry(commit, path), pygit2.Tree):
+            folders.append(path)
+        else:
+            index.remove(path)
+    for path in folders:
         if not isinstance(entry(commit, path), pygit2.Tree):
             raise no_entry(f"{path}/", str(commit.id))
         index.remove_all([f"{_literal(path)}/*"])
     taken = {item.path for item in index} | set(changes.files)
-    folders = {path[:i] for path in taken for i, char in enumerate(path) if char == "/"}
-    if clash := sorted(folders & taken):
+    parents = {path[:i] for path in taken for i, char in enumerate(path) if char == "/"}
+    if clash := sorted(parents & taken):
         raise Refusal(400, f"{clash[0]} would be both a file and a folder")
     for path, blob in changes.files.items():
         index.add(pygit2.IndexEntry(checked_path(path), blob, FileMode.BLOB))
@@ -138,6 +150,8 @@ def commit_tree(
 def create_ref(git: pygit2.Repository, name: str, target: pygit2.Oid) -> None:
     """Raises Refusal: 409 if the ref exists, 400 for a name that is invalid for git."""
     try:
+        if "\0" in name:  # where libgit2 would end the name
+            raise ValueError("it holds a NUL character")
         if name in git.references:
             raise Refusal(409, f"Reference {name} already exists")
         git.references.create(name, target)

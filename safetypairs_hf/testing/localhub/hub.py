@@ -20,19 +20,18 @@ from starlette.requests import Request
 
 from safetypairs_hf.testing.localhub.accounts import Accounts
 from safetypairs_hf.testing.localhub.lfs import LargeFiles
-from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
-from safetypairs_hf.testing.localhub.repos import TYPES, Repo, RepoName, Repos
+from safetypairs_hf.testing.localhub.refusals import Refusal, moved, no_repo
+from safetypairs_hf.testing.localhub.repos import SEGMENT, TYPES, Repo, RepoName, Repos
 
 LINK_SECONDS = 3600
 
 
 @dataclass
 class Hub:
-    """A hub: its folder, its accounts, and the address at which clients reach it (http://127.0.0.1:PORT)."""
+    """A hub: its folder and its accounts."""
 
     root: Path
     accounts: Accounts
-    endpoint: str
 
     def __post_init__(self) -> None:
         self.repos = Repos(self.root, self.accounts)
@@ -59,6 +58,14 @@ class Hub:
         if int(until) < time.time():
             raise Refusal(401, "The link or token has expired; ask the hub for a new one")
 
+    def xet_scope(self, authorization: str | None) -> list[str]:
+        """What a Xet token permits: read or write, a repo's type, its id. Raises Refusal (401) for a bad token."""
+        parts = (authorization or "").removeprefix("Bearer ").split("|")
+        if len(parts) != 4:
+            raise Refusal(401, "No Xet token")
+        self.verify(" ".join(parts[:3]), parts[3])
+        return parts[:3]
+
     def _seal(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
@@ -84,6 +91,11 @@ class Call:
     def user(self) -> str | None:
         """The user that calls; None without a token. Raises Refusal (401) for a bad token, even if none is needed."""
         return self.hub.accounts.who(self.request.headers.get("authorization"))
+
+    @property
+    def endpoint(self) -> str:
+        """The address at which this caller reaches the hub: http://127.0.0.1:PORT, or with localhost as the name."""
+        return f"http://{self.request.headers['host']}"
 
     @property
     def query(self) -> Any:
@@ -123,19 +135,29 @@ class Call:
 
     @property
     def name(self) -> RepoName:
-        """The name of the repo in the path. Raises Refusal RepoNotFound for an impossible name."""
+        """The repo's name in the path, as the caller spells it. Raises Refusal RepoNotFound for an impossible name."""
         kind = self.parts.get("kind", "models")
         type_ = kind.removesuffix("s")
         if type_ not in TYPES:
             raise no_repo(self.user is not None)
         name = self.parts["name"].removesuffix(".git")
-        if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in (self.parts["namespace"], name)):
+        if not (SEGMENT.fullmatch(self.parts["namespace"]) and SEGMENT.fullmatch(name)):
             raise no_repo(self.user is not None)
         return RepoName(type_, self.parts["namespace"], name)
 
     def repo(self, write: bool = False, content: bool = False) -> Repo:
-        """The repo that the path names, if the caller may access it: see `Repos.open`."""
-        return self.hub.repos.open(self.name, self.user, write=write, content=content)
+        """The repo that the path names, if the caller may access it: see `Repos.open`.
+
+        Raises Refusal: 307 for the earlier name of a repo that the caller may see, and what `Repos.open` raises.
+        """
+        repos, name = self.hub.repos, self.name
+        if present := repos.moved(name):
+            repos.open(present, self.user)
+            quoted = self.request.path_params
+            before = f"/{quoted['namespace']}/{quoted['name'].removesuffix('.git')}"
+            path = self.request.scope["path"].replace(before, f"/{present.id}", 1)
+            raise moved("?".join(part for part in (path, self.request.url.query) if part))
+        return repos.open(name, self.user, write=write, content=content)
 
     @contextmanager
     def changing(self, write: bool = True, content: bool = False) -> Iterator[Repo]:

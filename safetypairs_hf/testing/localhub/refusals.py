@@ -26,8 +26,10 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        # A header is one line of latin-1; the body holds the message unchanged.
-        safe = self.message.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
+        """The answer: the error in the body, and in the headers as the Hub sends it."""
+        # A header is one line of latin-1 without control characters; the body holds the message unchanged.
+        line = "".join(char if char.isprintable() else " " for char in self.message)
+        safe = line.strip().encode("latin-1", "replace").decode("latin-1")
         headers = {**self.headers, "X-Error-Message": safe}
         if self.code:
             headers["X-Error-Code"] = self.code
@@ -37,6 +39,11 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
 def no_repo(signed_in: bool) -> Refusal:
     """The answer for a missing repo and for a private one: the two must not be distinguishable."""
     return Refusal(404 if signed_in else 401, "Repository not found", "RepoNotFound")
+
+
+def moved(location: str) -> Refusal:
+    """The answer for the earlier name of a repo. `location` is a path: clients follow only those with their token."""
+    return Refusal(307, f"This repo was moved to {location}", headers={"Location": location})
 
 
 def no_revision(revision: str) -> Refusal:

@@ -2,7 +2,8 @@
 
 Under the server's folder, `repos/<type>s/<namespace>/<name>/` holds `git/` (a bare repository), `lfs/` (large files by
 sha256), `xet/` (one JSON file for each Xet file) and `hub.json` (settings). Creating, moving and deleting a repo is one
-rename each.
+rename each. Other users of the machine cannot enter the folder of a private repo. `moved.json` maps the earlier names
+of moved repos to the names that they got.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -43,6 +45,11 @@ class RepoName(NamedTuple):
         """The path of the repo's page: models have no prefix."""
         return self.id if self.type == "model" else f"{self.type}s/{self.id}"
 
+    @property
+    def key(self) -> str:
+        """What is equal for two spellings of a name: as on the Hub, case does not matter."""
+        return f"{self.type}s/{self.id}".lower()
+
 
 def checked_name(type_: str, namespace: str, name: str) -> RepoName:
     """Raises Refusal (400) for a name that the Hub would refuse, which covers every path out of the hub's folder."""
@@ -68,6 +75,12 @@ class Repo:
 
     def save(self) -> None:
         write_json(self.folder / "hub.json", self.settings)
+        self.protect()
+
+    def protect(self) -> None:
+        """Keep other users of the machine out of a private repo's folder; give a public one its namespace's rights."""
+        shared = stat.S_IMODE(self.folder.parent.stat().st_mode)
+        self.folder.chmod(0o700 if self.private else shared)
 
     @property
     def private(self) -> bool:
@@ -86,13 +99,38 @@ class Repos:
     def __init__(self, root: Path, accounts: Accounts) -> None:
         self.root = root
         self.accounts = accounts
-        self._locks: dict[RepoName, threading.RLock] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._moving = threading.Lock()
+        for settings in self.root.glob("repos/*/*/*/hub.json"):  # made by an earlier version, a private one may be open
+            Repo(_name_of(settings.parent), settings.parent).protect()
 
     def lock(self, name: RepoName) -> threading.RLock:
-        return self._locks.setdefault(name, threading.RLock())
+        return self._locks.setdefault(name.key, threading.RLock())
 
     def folder(self, name: RepoName) -> Path:
-        return self.root / "repos" / f"{name.type}s" / name.namespace / name.name
+        """The folder of a repo, or where it would be made: `name` may differ in case from that of an existing repo."""
+        exact = self.root / "repos" / f"{name.type}s" / name.namespace / name.name
+        if exact.exists():
+            return exact
+        others = (self.root / "repos" / f"{name.type}s").glob("*/*/hub.json")
+        return next((path.parent for path in others if _name_of(path.parent).key == name.key), exact)
+
+    def moved(self, name: RepoName) -> RepoName | None:
+        """The present name of a repo that had this name before it was moved, unless another repo has the name now."""
+        moves, seen = self._moves(), {name.key}
+        while not self.folder(name).exists():
+            if name.key not in moves or moves[name.key].lower() in seen:
+                return None
+            name = RepoName(name.type, *moves[name.key].split("/")[1:])
+            seen.add(name.key)
+        return name if len(seen) > 1 else None
+
+    def _moves(self) -> dict[str, str]:
+        try:
+            found: dict[str, str] = json.loads((self.root / "moved.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
 
     def open(self, name: RepoName, user: str | None, write: bool = False, content: bool = False) -> Repo:
         """Open a repo if `user` (None: anonymous) may access it.
@@ -105,16 +143,17 @@ class Repos:
         401).
         """
         try:
-            repo = Repo(name, self.folder(name))
+            folder = self.folder(name)
+            repo = Repo(_name_of(folder), folder)
         except (FileNotFoundError, NotADirectoryError):
             raise no_repo(user is not None) from None
-        owner = self.accounts.may_write(user, name.namespace)
+        owner = self.accounts.may_write(user, repo.name.namespace)
         if repo.private and not owner:
             raise no_repo(user is not None)
         if write and not owner:
-            raise Refusal(403 if user else 401, f"You have no write access to {name.id}")
+            raise Refusal(403 if user else 401, f"You have no write access to {repo.name.id}")
         if content and repo.gated and not owner and not _granted(repo, user):
-            message = f"Access to {name.type} {name.id} is restricted and you are not in the authorized list"
+            message = f"Access to {name.type} {repo.name.id} is restricted and you are not in the authorized list"
             raise Refusal(403 if user else 401, message, "GatedRepo")
         return repo
 
@@ -123,7 +162,7 @@ class Repos:
         target = self.folder(name)
         with self.lock(name), tempfile.TemporaryDirectory(dir=self.scratch) as scratch:
             if target.exists():
-                raise Refusal(409, f"You already created this {name.type} repo: {name.id}")
+                raise Refusal(409, f"You already created this {name.type} repo: {_name_of(target).id}")
             draft = Path(scratch) / "repo"
             for part in ("git", "lfs", "xet"):
                 (draft / part).mkdir(parents=True)
@@ -135,8 +174,11 @@ class Repos:
             git.create_commit("refs/heads/main", author, author, "initial commit", index.write_tree(git), [])
             write_json(draft / "hub.json", {"created": now(), "private": False, "gated": False, **settings})
             target.parent.mkdir(parents=True, exist_ok=True)
+            draft.chmod(0o700)  # no moment at which others could enter a private repo
             draft.rename(target)
-        return Repo(name, target)
+            repo = Repo(name, target)
+            repo.protect()
+        return repo
 
     def delete(self, name: RepoName) -> None:
         with self.lock(name):
@@ -145,20 +187,25 @@ class Repos:
         shutil.rmtree(grave)
 
     def move(self, old: RepoName, new: RepoName) -> None:
-        """Raises Refusal (409) if the new name is taken."""
-        with self.lock(min(old, new)), self.lock(max(old, new)):
-            target = self.folder(new)
-            if target.exists():
-                raise Refusal(409, f"{new.id} exists already")
+        """Rename a repo. Its earlier name leads to it from then on. Raises Refusal (409) if the new name is taken."""
+        first, second = sorted((old, new), key=lambda name: name.key)
+        with self.lock(first), self.lock(second):
+            source, target = self.folder(old), self.folder(new)
+            if target.exists() and target != source:
+                raise Refusal(409, f"A {new.type} repository called {_name_of(target).id} already exists")
+            target = self.root / "repos" / f"{new.type}s" / new.namespace / new.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.folder(old).rename(target)
+            source.rename(target)
+            with self._moving:
+                moves = {key: name for key, name in self._moves().items() if key != new.key}
+                write_json(self.root / "moved.json", moves | {old.key: f"{new.type}s/{new.id}"})
 
     def visible(self, type_: str, user: str | None) -> Iterator[Repo]:
         """The repos of a type that `user` may see, by name."""
         for settings in sorted((self.root / "repos" / f"{type_}s").glob("*/*/hub.json")):
             folder = settings.parent
             try:
-                yield self.open(RepoName(type_, folder.parent.name, folder.name), user)
+                yield self.open(_name_of(folder), user)
             except Refusal:
                 continue
 
@@ -166,6 +213,10 @@ class Repos:
     def scratch(self) -> Path:
         """The folder for unfinished files: on the same disk as the repos, emptied when the server starts."""
         return self.root / "tmp"
+
+
+def _name_of(folder: Path) -> RepoName:
+    return RepoName(folder.parents[1].name.removesuffix("s"), folder.parent.name, folder.name)
 
 
 def _granted(repo: Repo, user: str | None) -> bool:

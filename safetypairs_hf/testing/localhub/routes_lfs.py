@@ -56,7 +56,7 @@ def batch(call: Call) -> Response:
 
 
 def _upload(call: Call, repo: Repo, oid: str, size: int, parts: bool) -> dict[str, Any]:
-    verify = {"href": f"{call.hub.endpoint}/{repo.name.url_path}.git/info/lfs/verify"}
+    verify = {"href": f"{call.endpoint}/{repo.name.url_path}.git/info/lfs/verify"}
     if authorization := call.request.headers.get("authorization"):
         verify["header"] = {"Authorization": authorization}  # type: ignore[assignment]
     if not parts or size <= PART:
@@ -70,7 +70,7 @@ def _upload(call: Call, repo: Repo, oid: str, size: int, parts: bool) -> dict[st
 def _link(call: Call, repo: Repo, action: str, oid: str, part: int = 0) -> str:
     """A signed link to /lfs/ACTION/REPO/OID/PART: as with S3, a client sends the bytes without its token."""
     what = f"/lfs/{action}/{repo.name.type}/{repo.name.id}/{oid}/{part}"
-    return f"{call.hub.endpoint}{what}?token={call.hub.sign(what)}"
+    return f"{call.endpoint}{what}?token={call.hub.sign(what)}"
 
 
 def signed_files(call: Call) -> tuple[LargeFiles, str, Path]:

@@ -43,9 +43,9 @@ def refs(call: Call) -> dict[str, Any]:
 
 @route("GET", f"{API}/commits/{{revision}}")
 def commits(call: Call) -> Response:
-    repo = call.repo()
+    repo, formatted = call.repo(), "formatted" in call.query.getlist("expand[]")
     found = list(history.log(repo.git, history.resolve(repo.git, call.parts["revision"])))
-    return page(call, found, size=50, show=describe.commit_info)
+    return page(call, found, size=50, show=lambda commit: describe.commit_info(commit, formatted))
 
 
 @route("GET", f"{API}/tree/{{revision}}", f"{API}/tree/{{revision}}/{{path:path}}")
@@ -110,7 +110,7 @@ def resolve(call: Call) -> Response:
         return _bytes(call, item.data, headers)
     headers |= {"ETag": f'"{pointer.oid}"', "X-Linked-ETag": f'"{pointer.oid}"', "X-Linked-Size": str(pointer.size)}
     if xet_hash := XetFiles(repo.folder / "xet").by_sha256(pointer.oid):
-        route = f"{call.hub.endpoint}/api/{repo.name.type}s/{repo.name.id}/xet-read-token/{commit.id}"
+        route = f"{call.endpoint}/api/{repo.name.type}s/{repo.name.id}/xet-read-token/{commit.id}"
         headers |= {"X-Xet-Hash": xet_hash, "X-Xet-Refresh-Route": route, "Link": f'<{route}>; rel="xet-auth"'}
     path = call.large_files(repo).path(pointer.oid)
     if not path.exists():

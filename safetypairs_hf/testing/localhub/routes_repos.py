@@ -1,19 +1,18 @@
-"""Routes on whole repos: the caller's identity, create, delete, move, settings, lists, requests for access."""
+"""Routes on whole repos: the caller's identity, create, delete, move, settings, lists."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import yaml
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from safetypairs_hf.testing.localhub import describe, history
+from safetypairs_hf.testing.localhub import cards, describe, history
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.lfs import ATTRIBUTES
 from safetypairs_hf.testing.localhub.pages import page
 from safetypairs_hf.testing.localhub.refusals import Refusal
-from safetypairs_hf.testing.localhub.repos import Repo, RepoName, checked_name, now
-from safetypairs_hf.testing.localhub.routing import API, REPO, Routes
+from safetypairs_hf.testing.localhub.repos import TYPES, Repo, RepoName, checked_name
+from safetypairs_hf.testing.localhub.routing import API, Routes
 
 route = Routes()
 
@@ -30,23 +29,17 @@ def whoami(call: Call) -> dict[str, Any]:
 
 @route("POST", "/api/validate-yaml")
 def validate_yaml(call: Call) -> Response:
-    """Check that the YAML block of a card parses and is a mapping; answer 400 with the reason if not."""
-    block = describe.split_card(str(call.json.get("content", "")))
-    if block is None or not block.strip():
-        return JSONResponse({"errors": [], "warnings": [{"message": "empty or missing yaml metadata in repo card"}]})
-    try:
-        data = yaml.safe_load(block)
-    except yaml.YAMLError as error:
-        return _bad_card(str(error))
-    if not isinstance(data, dict):
-        return _bad_card(f"the metadata is a {type(data).__name__}; expected key: value lines")
-    if not isinstance(data.get("configs", []), list):
-        return _bad_card('"configs" must be an array')
-    return JSONResponse({"errors": [], "warnings": []})
-
-
-def _bad_card(message: str) -> Response:
-    return JSONResponse({"error": message, "errors": [{"message": message}], "warnings": []}, 400)
+    """Check the metadata of a card; answer 400 with what the Hub refuses in them, as text or JSON."""
+    text = call.text("content", "")
+    found = cards.problems(text, call.text("repoType", "model"))
+    if found and "text/plain" in call.request.headers.get("accept", ""):
+        return PlainTextResponse("\n".join(f"- Error: {problem}" for problem in found), 400)
+    if found:
+        errors = [{"message": problem} for problem in found]
+        return JSONResponse({"error": "; ".join(found), "errors": errors, "warnings": []}, 400)
+    missing = not (cards.split_card(text) or "").strip()
+    warnings = [{"message": "empty or missing yaml metadata in repo card"}] if missing else []
+    return JSONResponse({"errors": [], "warnings": warnings})
 
 
 def _named(call: Call, key: str | None = None) -> RepoName:
@@ -55,18 +48,19 @@ def _named(call: Call, key: str | None = None) -> RepoName:
         namespace, _, name = call.text(key).partition("/")
     else:
         namespace, name = call.text("organization", call.signed_in()), call.text("name")
-    return checked_name(call.text("type", "model"), namespace, name)
+    return checked_name(call.text("type", "model"), call.hub.accounts.spelling(namespace), name)
 
 
 def _owned(call: Call, repo_name: RepoName) -> RepoName:
     """Return the name. Raises Refusal (403) if the caller may not write to its namespace."""
     if not call.hub.accounts.may_write(call.signed_in(), repo_name.namespace):
-        raise Refusal(403, f"You don't have the rights to create or change repos under {repo_name.namespace}")
+        where = f'a {repo_name.type} under the namespace "{repo_name.namespace}"'
+        raise Refusal(403, f"You don't have the rights to create {where}")
     return repo_name
 
 
 def _url(call: Call, name: RepoName) -> str:
-    return f"{call.hub.endpoint}/{name.url_path}"
+    return f"{call.endpoint}/{name.url_path}"
 
 
 @route("POST", "/api/repos/create")
@@ -74,14 +68,17 @@ def create(call: Call) -> Response:
     data = call.json
     name = _owned(call, _named(call))
     settings: dict[str, Any] = {"private": _private(data, False)}
+    files = {".gitattributes": ATTRIBUTES.encode()}
     if name.type == "space":
         settings["sdk"] = data.get("sdk")
+        files[cards.CARD] = f"---\ntitle: {name.name}\nsdk: {data.get('sdk')}\n---\n".encode()
     try:
-        call.hub.repos.create(name, settings, {".gitattributes": ATTRIBUTES.encode()})
+        call.hub.repos.create(name, settings, files)
     except Refusal as refusal:
         if refusal.status != 409:
             raise
-        return JSONResponse({"error": refusal.message, "url": _url(call, name)}, 409)
+        taken = call.hub.repos.open(name, call.user).name
+        return JSONResponse({"error": refusal.message, "url": _url(call, taken)}, 409)
     return JSONResponse({"url": _url(call, name), "name": name.id, "id": name.id})
 
 
@@ -129,7 +126,7 @@ def listing(call: Call) -> Response:
     type_ = call.request.url.path.rsplit("/", 1)[1].removesuffix("s")
     found = []
     for repo in call.hub.repos.visible(type_, call.user):
-        if query.get("author") not in (None, repo.name.namespace):
+        if query.get("author", repo.name.namespace).lower() != repo.name.namespace.lower():
             continue
         if any(word.lower() not in repo.name.id.lower() for word in query.getlist("search")):
             continue
@@ -139,54 +136,28 @@ def listing(call: Call) -> Response:
     return page(call, found, size=max(1, min(call.number("limit", 100), 100)))
 
 
+@route("GET", "/api/settings/repositories", "/api/organizations/{namespace}/settings/repositories")
+def storage(call: Call) -> Response:
+    """List the repos of the caller, or of an organisation of theirs, with the size of their large files in bytes."""
+    user = call.signed_in()
+    namespace = call.hub.accounts.spelling(call.parts.get("namespace", user))
+    if not call.hub.accounts.may_write(user, namespace):
+        raise Refusal(403, f"You are no member of {namespace}")
+    seen = (repo for type_ in TYPES for repo in call.hub.repos.visible(type_, user))
+    found = [repo for repo in seen if repo.name.namespace == namespace]
+    sizes = {repo.name: sum(path.stat().st_size for path in repo.folder.glob("lfs/*/*")) for repo in found}
+    total = sum(sizes.values()) or 1
+    return page(call, found, size=100, show=lambda repo: _storage(repo, sizes[repo.name], total))
+
+
+def _storage(repo: Repo, size: int, total: int) -> dict[str, Any]:
+    updated = describe.date(history.resolve(repo.git, "main"))
+    visibility = "private" if repo.private else "public"
+    known = {"id": repo.name.id, "type": repo.name.type, "updatedAt": updated, "visibility": visibility}
+    return {**known, "storage": size, "storagePercent": 100 * size / total}
+
+
 @route("GET", f"{API}/auth-check", f"{API}/auth-check/{{level}}")
 def auth_check(call: Call) -> dict[str, Any]:
     call.repo(content=True, write=call.parts.get("level") == "write")
     return {}
-
-
-@route("POST", *(f"{repo}/ask-access" for repo in REPO))
-def ask_access(call: Call) -> dict[str, Any]:
-    """Ask for access, like the button on a gated repo's page: granted at once if `auto`, by the owner if `manual`."""
-    with call.changing(write=False) as repo:
-        if repo.gated:
-            _set_access(repo, call.signed_in(), "accepted" if repo.gated == "auto" else "pending")
-    return {}
-
-
-@route("GET", f"{API}/user-access-request/{{status}}")
-def list_access(call: Call) -> Response:
-    status = call.parts["status"]
-    requests = call.repo(write=True).settings.get("access", {}).items()
-    return page(call, [_access(user, entry) for user, entry in requests if entry["status"] == status], size=100)
-
-
-@route("POST", f"{API}/user-access-request/grant")
-def grant_access(call: Call) -> dict[str, Any]:
-    user = call.text("user")
-    if user not in call.hub.accounts.users:
-        raise Refusal(404, f"{user} is no user of this hub")
-    with call.changing() as repo:
-        return _access(user, _set_access(repo, user, "accepted"))
-
-
-@route("POST", f"{API}/user-access-request/handle")
-def handle_access(call: Call) -> dict[str, Any]:
-    user, status = call.text("user", call.json.get("requestId")), call.text("status")
-    if status not in ("accepted", "rejected", "pending"):
-        raise Refusal(400, f"Invalid status {status!r}: expected accepted, rejected or pending")
-    with call.changing() as repo:
-        if user not in repo.settings.get("access", {}):
-            raise Refusal(404, f"{user} has not asked for access")
-        return _access(user, _set_access(repo, user, status))
-
-
-def _set_access(repo: Repo, user: str, status: str) -> dict[str, str]:
-    entry = {"status": status, "timestamp": now()}
-    repo.settings.setdefault("access", {})[user] = entry
-    repo.save()
-    return entry
-
-
-def _access(user: str, entry: dict[str, str]) -> dict[str, Any]:
-    return {"requestId": user, "user": {"user": user, "fullname": user}, **entry}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pygit2
 
-from safetypairs_hf.testing.localhub import describe, history, lfs, pulls
+from safetypairs_hf.testing.localhub import cards, describe, history, lfs, pulls
 from safetypairs_hf.testing.localhub.hub import Call
 from safetypairs_hf.testing.localhub.refusals import Refusal, reading
 from safetypairs_hf.testing.localhub.repos import Repo, checked_name, signature
@@ -87,10 +87,12 @@ def commit(call: Call) -> dict[str, Any]:
         header, changes = _read_lines(call, repo)
         expected = header.get("parentCommit")
         if expected and expected != str(head.id):
-            raise Refusal(412, f"A commit has happened since {expected[:7]}. Please refresh and try again.")
+            raise Refusal(412, "The branch was updated since you opened this page. Please refresh and try again.")
         index = history.changed_tree(repo.git, head, changes)
         _mark_large(repo.git, index, changes)
         tree = index.write_tree(repo.git)
+        if cards.CARD in changes.files:
+            cards.check(repo.git[tree], repo.name.type)
         title, text = header.get("summary", ""), header.get("description", "")
         answer: dict[str, Any] = {"success": True, "hookOutput": ""}
         as_pull = bool(call.query.get("create_pr"))
@@ -105,7 +107,7 @@ def commit(call: Call) -> dict[str, Any]:
 
 
 def _page(call: Call, repo: Repo) -> str:
-    return f"{call.hub.endpoint}/{repo.name.url_path}"
+    return f"{call.endpoint}/{repo.name.url_path}"
 
 
 def _read_lines(call: Call, repo: Repo) -> tuple[dict[str, str], history.Changes]:
@@ -125,9 +127,9 @@ def _read_lines(call: Call, repo: Repo) -> tuple[dict[str, str], history.Changes
                 pointer = _stored(call, repo, value)
                 changes.files[history.checked_path(value["path"])] = repo.git.create_blob(pointer.encode())
             elif key == "deletedFile":
-                changes.deleted.append(history.checked_path(value["path"]))
+                changes.deleted.append(value["path"])
             elif key == "deletedFolder":
-                changes.folders.append(history.checked_path(value["path"].rstrip("/")))
+                changes.folders.append(value["path"].rstrip("/"))
             else:
                 raise Refusal(400, f"Unknown operation {key!r} in the commit")
     return header, changes
@@ -168,7 +170,7 @@ def create_branch(call: Call) -> dict[str, Any]:
 @route("DELETE", f"{API}/branch/{{branch}}")
 def delete_branch(call: Call) -> dict[str, Any]:
     if call.parts["branch"] == "main":
-        raise Refusal(403, "Cannot delete the default branch main")
+        raise Refusal(403, "Cannot delete refs/heads/main: it is the default branch")
     with call.changing() as repo:
         _delete_ref(repo.git, f"refs/heads/{call.parts['branch']}")
     return {}

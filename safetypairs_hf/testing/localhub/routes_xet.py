@@ -19,6 +19,7 @@ from safetypairs_hf.testing.localhub.refusals import Refusal, no_repo
 from safetypairs_hf.testing.localhub.repos import Repo, RepoName
 from safetypairs_hf.testing.localhub.routing import API, Routes
 from safetypairs_hf.testing.localhub.xetstore import (
+    Chunk,
     Term,
     XetFile,
     XetFiles,
@@ -35,26 +36,25 @@ route = Routes()
 def token(call: Call) -> Response:
     """Give a token to read or write one repo. Users with read access may write what their own pull request needs."""
     action = call.parts["action"]
+    if action not in ("read", "write"):
+        raise Refusal(404, "There are tokens to read and to write")
     repo = call.repo(content=True)
     if action == "write" and not pulls.is_own(repo, call.parts["revision"], call.user):
         repo = call.repo(write=not (call.query.get("create_pr") and call.signed_in()))
     what = f"{action} {repo.name.type} {repo.name.id}"
     access, until = f"{what} {call.hub.sign(what)}".replace(" ", "|"), int(time.time()) + LINK_SECONDS
-    url = f"{call.hub.endpoint}/xet/{call.hub.id}"
+    url = f"{call.endpoint}/xet/{call.hub.id}"
     headers = {"X-Xet-Cas-Url": url, "X-Xet-Access-Token": access, "X-Xet-Token-Expiration": str(until)}
     return JSONResponse({"casUrl": url, "accessToken": access, "exp": until}, headers=headers)
 
 
 def _repo(call: Call, action: str) -> Repo:
     """The repo that the caller's Xet token is for. Raises Refusal: 401 for a bad token, 403 for one that only reads."""
-    parts = call.request.headers.get("authorization", "").removeprefix("Bearer ").split("|")
-    if len(parts) != 4:
-        raise Refusal(401, "No Xet token")
-    call.hub.verify(" ".join(parts[:3]), parts[3])
-    if action == "write" and parts[0] != "write":
+    permitted, type_, id_ = call.hub.xet_scope(call.request.headers.get("authorization"))
+    if action == "write" and permitted != "write":
         raise Refusal(403, "The Xet token is one for reading")
-    namespace, _, name = parts[2].partition("/")
-    repo_name = RepoName(parts[1], namespace, name)
+    namespace, _, name = id_.partition("/")
+    repo_name = RepoName(type_, namespace, name)
     try:
         return Repo(repo_name, call.hub.repos.folder(repo_name))
     except FileNotFoundError:
@@ -112,23 +112,38 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
     """
     xorbs, at, offset = _xorbs(call), 0, 0
     terms: list[Term] = []
-    fetch: dict[str, list[Any]] = {}
+    known: dict[str, list[Chunk]] = {}
     for term in file.terms:
         if at < stop and at + term.size > start:
-            chunks = chunks_of(xorbs.read(term.xorb))
+            chunks = known.get(term.xorb) or known.setdefault(term.xorb, chunks_of(xorbs.read(term.xorb)))
             ends = list(accumulate((chunk.size for chunk in chunks[term.start : term.end]), initial=at))
             first = max(i for i, end in enumerate(ends[:-1]) if i == 0 or end <= start)
             last = min(i for i, end in enumerate(ends) if i > 0 and (end >= stop or i == len(ends) - 1))
             offset = offset if terms else start - ends[first]
-            cut = Term(term.xorb, ends[last] - ends[first], term.start + first, term.start + last)
-            terms.append(cut)
-            tail = chunks[cut.end - 1]
-            byte_range = {"start": chunks[cut.start].offset, "end": tail.offset + 8 + tail.packed - 1}
-            url = f"{call.hub.endpoint}/xet/{call.hub.id}/data/{term.xorb}?token={call.hub.sign(term.xorb)}"
-            part = {"range": {"start": cut.start, "end": cut.end}, "url": url, "url_range": byte_range}
-            fetch.setdefault(term.xorb, []).append(part)
+            terms.append(Term(term.xorb, ends[last] - ends[first], term.start + first, term.start + last))
         at += term.size
-    return offset, terms, fetch
+    return offset, terms, {xorb: _fetch(call, xorb, chunks, terms) for xorb, chunks in known.items()}
+
+
+def _fetch(call: Call, xorb: str, chunks: list[Chunk], terms: list[Term]) -> list[dict[str, Any]]:
+    """The ranges of a xorb to fetch for terms, with signed links.
+
+    Ranges that overlap or touch are one: hf-xet holds what it fetched by where it starts, and breaks where two start
+    together and end apart, as in a file that repeats itself.
+    """
+    merged: list[list[int]] = []
+    for start, end in sorted((term.start, term.end) for term in terms if term.xorb == xorb):
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    url = f"{call.endpoint}/xet/{call.hub.id}/data/{xorb}?token={call.hub.sign(xorb)}"
+    parts = []
+    for start, end in merged:
+        tail = chunks[end - 1]
+        span = {"start": chunks[start].offset, "end": tail.offset + 8 + tail.packed - 1}
+        parts.append({"range": {"start": start, "end": end}, "url": url, "url_range": span})
+    return parts
 
 
 @route("GET", "/xet/{hub}/data/{xorb}")

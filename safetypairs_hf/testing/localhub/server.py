@@ -55,7 +55,7 @@ def serve(
     with _claimed(Path(directory).absolute()) as root, _bound(port) as listener:
         endpoint = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         server = Server(endpoint, root, accounts)
-        app = build(Hub(root, accounts, endpoint), server.log)
+        app = build(Hub(root, accounts), server.log)
         config = uvicorn.Config(
             app, lifespan="off", ws="none", log_level="error", access_log=False, timeout_graceful_shutdown=2
         )
@@ -90,6 +90,8 @@ def _claimed(root: Path) -> Iterator[Path]:
             ) from None
         for part in ("repos", "xorbs", "tmp"):
             (root / part).mkdir(exist_ok=True)
+        for part in ("xorbs", "tmp"):  # here the content of private and public repos lies together
+            (root / part).chmod(0o700)
         for item in (root / "tmp").iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         yield root

@@ -113,6 +113,47 @@ def test_a_gated_repo_is_seen_by_all_and_read_by_the_granted(hub: Hub, tmp_path:
     assert [request.username for request in alice.list_accepted_access_requests(**PAIRS)] == ["bob"]
 
 
+def test_access_is_neither_granted_nor_rejected_twice(hub: Hub) -> None:
+    make(hub)
+    api = hub.api()
+    assert status_of(api.grant_access, **PAIRS, user="bob") == 400  # the repo is not gated
+    api.update_repo_settings(**PAIRS, gated="auto")
+    assert status_of(api.accept_access_request, **PAIRS, user="bob") == 404  # nobody asked
+    assert status_of(api.grant_access, **PAIRS, user="nobody") == 404
+    api.grant_access(**PAIRS, user="bob")
+    assert status_of(api.grant_access, **PAIRS, user="bob") == 400
+    assert status_of(api.accept_access_request, **PAIRS, user="bob") == 404
+    api.reject_access_request(**PAIRS, user="bob", rejection_reason="no")
+    assert status_of(api.reject_access_request, **PAIRS, user="bob", rejection_reason="no") == 404
+    api.cancel_access_request(**PAIRS, user="bob")
+    assert status_of(api.cancel_access_request, **PAIRS, user="bob") == 404
+    (pending,) = api.list_pending_access_requests(**PAIRS)
+    assert pending.request_id is not None
+    api.accept_access_request(**PAIRS, request_id=pending.request_id)
+    hub.api("bob").auth_check(**PAIRS)
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+def test_a_private_repo_is_private_on_disk(hub: Hub) -> None:
+    api, repos = hub.api(), hub.server.directory / "repos/datasets/lab"
+    make(hub)
+    shared = mode(repos / "pairs")
+    assert shared == mode(repos)
+    for private in (True, False, True):
+        api.update_repo_settings(**PAIRS, private=private)
+        assert mode(repos / "pairs") == ("0o700" if private else shared)
+    api.move_repo("lab/pairs", "lab/moved", repo_type="dataset")
+    assert mode(repos / "moved") == "0o700"
+    api.create_repo("lab/born", repo_type="dataset", private=True)
+    assert mode(repos / "born") == "0o700"
+    # Where the content of private and public repos lies together, nobody else may look.
+    assert {mode(hub.server.directory / part) for part in ("xorbs", "tmp")} == {"0o700"}
+    assert mode(hub.server.directory / "secret") == "0o600"
+
+
 def test_only_members_write(hub: Hub) -> None:
     make(hub)
     bob = hub.api("bob")

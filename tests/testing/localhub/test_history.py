@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,12 +53,25 @@ def test_add_change_copy_delete(api: HfApi) -> None:
     assert len(api.list_repo_commits(**PAIRS, revision=second)) == 3
 
 
+def test_a_folder_is_deleted_as_a_file(api: HfApi) -> None:
+    commit(api, add("d/a.txt"), add("d/e/b.txt"), add("d.txt"))
+    commit(api, CommitOperationDelete("d"))
+    assert files(api) == ["d.txt"]
+
+
+def test_commits_as_html(api: HfApi) -> None:
+    commit(api, add("a.txt"), message="<b> & more\n\nwhy <i>")
+    assert [item.formatted_title for item in api.list_repo_commits(**PAIRS)] == [None, None]
+    newest = api.list_repo_commits(**PAIRS, formatted=True)[0]
+    assert (newest.title, newest.formatted_title) == ("<b> & more", "&lt;b&gt; &amp; more")
+    assert newest.formatted_message == "why &lt;i&gt;"
+
+
 def test_what_cannot_be_done_changes_nothing(api: HfApi) -> None:
     head = commit(api, add("d/a.txt"))
     for wrong in (
         [CommitOperationDelete("none.txt")],
         [CommitOperationDelete("none/", is_folder=True)],
-        [CommitOperationDelete("d", is_folder=False)],
         [add("d", b"file in the place of a folder")],
         [add("d/a.txt/b", b"folder in the place of a file")],
         [add("good.txt"), CommitOperationDelete("none.txt")],
@@ -65,12 +79,22 @@ def test_what_cannot_be_done_changes_nothing(api: HfApi) -> None:
         with pytest.raises(HfHubHTTPError) as caught:
             commit(api, *wrong)
         assert caught.value.response.status_code in (400, 404)
+    for name in ("d/a.txt\0x", "d\0/a.txt"):  # libgit2 would read a name up to its NUL
+        with pytest.raises(EntryNotFoundError):
+            commit(api, CommitOperationDelete(name))
+    with pytest.raises(HfHubHTTPError, match="NUL"):
+        api.create_tag(**PAIRS, tag="v1\0x")
+    with pytest.raises(RevisionNotFoundError):
+        api.dataset_info("lab/pairs", revision="main\0x")
     lines = (b"not json", b"[1]", b'{"key": "what", "value": {}}', b'{"key": "header", "value": []}')
     for line in (*lines, b'{"key": "file", "value": {"path": "x"}}'):
         assert post_commit(api, line) == 400
-    for path in ("../x", "a/../../x", ".git/config", "/x", "a//b", "a\nb"):
-        value = f'{{"key": "file", "value": {{"path": {path!r}, "content": "x"}}}}'.replace("'", '"').encode()
-        assert post_commit(api, value) == 400, path
+    for path in ("../x", "a/../../x", ".git/config", "/x", "a//b", "a\nb", "..\\x", "a\\b", "a\0b"):
+        value = json.dumps({"key": "file", "value": {"path": path, "content": "x"}}).encode()
+        assert post_commit(api, value) == 422, path
+    with pytest.raises(HfHubHTTPError, match="Invalid path in repo") as refused:
+        commit(api, add("..\\x"))
+    assert refused.value.response.status_code == 422
     oid = "0" * 64
     line = f'{{"key": "lfsFile", "value": {{"path": "x.bin", "algo": "sha256", "oid": "{oid}", "size": 1}}}}'
     assert post_commit(api, line.encode()) == 400
@@ -180,10 +204,10 @@ def test_pull_requests(hub: Hub, api: HfApi, tmp_path: Path) -> None:
     second = bob.upload_folder(**PAIRS, folder_path=tmp_path / "folder", create_pr=True)
     assert second.pr_revision == "refs/pr/2" and "f.bin" in files(api, "refs/pr/2")
     empty = api.create_pull_request(**PAIRS, title="Empty", description="to come")
-    assert (empty.num, empty.git_reference, empty.status) == (3, "refs/pr/3", "open")
+    assert (empty.num, empty.git_reference, empty.status) == (3, "refs/pr/3", "draft")
     api.change_discussion_status(**PAIRS, discussion_num=3, new_status="closed")
     found = [(item.num, item.status) for item in api.get_repo_discussions(**PAIRS)]
-    assert found == [(1, "merged"), (2, "open"), (3, "closed")]
+    assert found == [(3, "closed"), (2, "draft"), (1, "merged")]
     with pytest.raises(HfHubHTTPError, match="409"):
         api.merge_pull_request(**PAIRS, discussion_num=3)
 

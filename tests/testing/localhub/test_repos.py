@@ -31,7 +31,7 @@ def test_create_list_move_delete_of_each_type(hub: Hub) -> None:
 
     sha = api.dataset_info("lab/it").sha
     api.move_repo("lab/it", "alice/that", repo_type="dataset")
-    assert not api.repo_exists("lab/it", repo_type="dataset")
+    assert [repo.id for repo in api.list_datasets()] == ["alice/that"]
     assert api.dataset_info("alice/that").sha == sha
     with pytest.raises(HfHubHTTPError, match="409"):
         api.move_repo("lab/it", "alice/mine")
@@ -40,6 +40,51 @@ def test_create_list_move_delete_of_each_type(hub: Hub) -> None:
     with pytest.raises(RepositoryNotFoundError):
         api.delete_repo("alice/that", repo_type="dataset")
     api.delete_repo("alice/that", repo_type="dataset", missing_ok=True)
+
+
+def test_storage_is_listed(hub: Hub) -> None:
+    api = hub.api()
+    for name, size in (("mine", 300), ("lab/a", 100), ("lab/b", 0)):
+        repo = api.create_repo(name, repo_type="dataset", private=name == "lab/a").repo_id
+        api.upload_file(path_or_fileobj=bytes(size), path_in_repo="x.bin", repo_id=repo, repo_type="dataset")
+    api.create_repo("lab/a", repo_type="model")
+    listed = [(repo.id, repo.type, repo.storage, repo.storage_percent) for repo in api.list_user_repos()]
+    assert listed == [("alice/mine", "dataset", 300, 100)]
+    listed = [(repo.id, repo.type, repo.storage, repo.visibility) for repo in api.list_user_repos("lab")]
+    assert listed == [
+        ("lab/a", "model", 0, "public"),
+        ("lab/a", "dataset", 100, "private"),
+        ("lab/b", "dataset", 0, "public"),
+    ]
+    with pytest.raises(HfHubHTTPError, match="403"):
+        list(hub.api("bob").list_user_repos("lab"))
+
+
+def test_wording_of_refusals(hub: Hub) -> None:
+    """In the Hub's words, by which users find help, and clients tell cases apart."""
+    api, pairs = hub.api(), {"repo_id": "lab/a", "repo_type": "dataset"}
+    for name in ("lab/a", "lab/b"):
+        api.create_repo(name, repo_type="dataset")
+    parent = api.dataset_info("lab/a").sha
+    api.upload_file(path_or_fileobj=b"x", path_in_repo="x", **pairs)
+    for words, call in (
+        ("409.*You already created this dataset repo", lambda: api.create_repo(**pairs)),
+        ("409.*A dataset repository called lab/b already exists",
+         lambda: api.move_repo("lab/a", "lab/b", repo_type="dataset")),
+        ("don't have the rights to create a dataset under the namespace \"bob\"",
+         lambda: api.create_repo("bob/a", repo_type="dataset")),
+        ("Cannot delete refs/heads/main", lambda: api.delete_branch(**pairs, branch="main")),
+        ("412.*The branch was updated since you opened this page. Please refresh and try again.",
+         lambda: api.upload_file(path_or_fileobj=b"y", path_in_repo="y", parent_commit=parent, **pairs)),
+    ):  # fmt: skip
+        with pytest.raises(HfHubHTTPError, match=f"(?s){words}"):
+            call()
+
+
+def test_a_space_has_a_card_of_its_own(hub: Hub) -> None:
+    hub.api().create_repo("lab/s", repo_type="space", space_sdk="static")
+    info = hub.api().space_info("lab/s")
+    assert info.card_data is not None and (info.card_data.title, info.card_data.sdk) == ("s", "static")
 
 
 def test_listing_by_tag(hub: Hub) -> None:
@@ -95,9 +140,12 @@ def test_all_is_there_after_a_restart(tmp_path: Path) -> None:
         pass
     assert (tmp_path / "mine/tmp/precious").exists()
     (tmp_path / "hub/tmp/left-over").write_text("of a crash")
+    private = tmp_path / "hub/repos/datasets/lab/a"
+    private.chmod(0o755)
     with serve(tmp_path / "hub", USERS, ORGS) as server:
         info = api(server.endpoint).dataset_info("lab/a", revision="v1")
         assert (info.sha, info.private) == (sha, True)
+        assert private.stat().st_mode & 0o777 == 0o700
         assert list((tmp_path / "hub/tmp").iterdir()) == []
         path = api(server.endpoint).hf_hub_download(
             "lab/a", "b.bin", repo_type="dataset", revision="v1", cache_dir=tmp_path / "cache"
