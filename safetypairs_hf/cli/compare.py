@@ -54,9 +54,10 @@ def command(
     safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
     from safetypairs_hf.evaluating.checking import told_together
+    from safetypairs_hf.evaluating.prediction_file import predictions_of
 
     files = (a, b, *more)
-    told = told_together(files)
+    told, read = told_together(files), dict(zip(files, map(predictions_of, files), strict=True))
     if threshold_from and len(threshold_from) != len(files):
         raise click.UsageError(
             f"--threshold-from is there {len(threshold_from)} times for {len(files)} files: one a file"
@@ -68,7 +69,7 @@ def command(
 
         named = _names(files, names)
         result = compare_many(
-            dict(zip(named, files, strict=True)),
+            {name: read[file] for name, file in zip(named, files, strict=True)},
             common=common,
             by_category=by_category,
             threshold_from=dict(zip(named, threshold_from, strict=True)) if threshold_from else None,
@@ -79,7 +80,7 @@ def command(
     else:
         from safetypairs_hf.metric.compare import compare
 
-        compared = compare(a, b, common=common, threshold_from=threshold_from or None, **reading, **told)
+        compared = compare(read[a], read[b], common=common, threshold_from=threshold_from or None, **reading, **told)
         found = None if margin is None else compared.equivalent(margin)
         if as_json:
             equivalence = {} if found is None else {"equivalence": vars(found)}

@@ -54,11 +54,10 @@ def command(
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
     from safetypairs_hf.evaluating.checking import Checked, check_data
-    from safetypairs_hf.evaluating.prediction_file import told_by
-    from safetypairs_hf.metric.prediction_files import read_predictions
+    from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
     from safetypairs_hf.metric.score import score
 
-    checked = check_data(predictions, data) if data else Checked(read_predictions(predictions), told_by(predictions))
+    checked = check_data(predictions, data) if data else Checked(predictions_of(predictions), told_by(predictions))
     if checked.unchecked:
         click.echo(f"safetypairs: {checked.unchecked}", err=True)
     told = checked.told | ({"split": split} if split else {})

@@ -84,14 +84,15 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
     Raises:
         PairError: another version, another dataset, pairs that are missing, half or strange, or other images.
     """
-    from safetypairs_hf.metric.prediction_files import as_list, read_predictions
+    from safetypairs_hf.evaluating.prediction_file import predictions_of
+    from safetypairs_hf.metric.prediction_files import as_list
     from safetypairs_hf.metric.score import score
 
     fidelity = None
     if run is not None:
         _check_run(file, on, run["data"])
         fidelity = run["guard"].get("fidelity")
-    columns = read_predictions(file)
+    columns = predictions_of(file)
     if "control" in columns:
         raise PairError(f"{file} has predictions on controls; push those on the pairs")
     split = _split_of(file, on, {str(each) for each in as_list(columns.get("pair_id"))})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import HubUnavailable, PairError, SafetyPairsError
 from safetypairs_hf.core.target_name import parse_target_name, recorded_name
-from safetypairs_hf.evaluating.prediction_file import read_run, told_by
+from safetypairs_hf.evaluating.prediction_file import predictions_of, read_run, told_by
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
@@ -39,7 +39,6 @@ def check_data(path: str | Path, data: str) -> Checked:
         SafetyPairsError: as `open_named` does, except for a Hub that does not answer.
     """
     from safetypairs_hf.dataset.store.open_store import store_of
-    from safetypairs_hf.metric.prediction_files import read_predictions
 
     told = told_by(path)
     name = parse_target_name(data)
@@ -48,7 +47,7 @@ def check_data(path: str | Path, data: str) -> Checked:
     try:
         edition = store_of(name).open(name.version)
     except HubUnavailable as error:
-        return Checked(read_predictions(path), told | {"data": str(name)}, f"not checked against {name}: {error}")
+        return Checked(predictions_of(path), told | {"data": str(name)}, f"not checked against {name}: {error}")
     return check_edition(path, edition)
 
 
@@ -60,12 +59,12 @@ def check_edition(path: str | Path, edition: Edition) -> Checked:
             categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which).
     """
     from safetypairs_hf.evaluating.benchmark import check_images
-    from safetypairs_hf.metric.prediction_files import as_list, read_predictions
+    from safetypairs_hf.metric.prediction_files import as_list
 
     told = told_by(path)
     if told.get("data"):
         _refuse_version(path, told["data"], edition.version, edition.name)
-    columns = read_predictions(path)
+    columns = predictions_of(path)
     ids = [str(each) for each in as_list(columns.get("pair_id"))]
     table = edition.table.select(["pair_id", "split", *_FROM_DATA]).to_pylist()
     held = {row["pair_id"]: row for row in table}

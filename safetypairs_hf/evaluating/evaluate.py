@@ -122,15 +122,17 @@ def score_run(out: Path, threshold: float | None = None) -> PairScore:
     return score(_pairs(out), threshold=threshold, **told)
 
 
-def _pairs(out: Path) -> Any:
+def _pairs(out: Path) -> dict[str, Any]:
     """The rows that are pairs: of controls, the pairs of which both members were regenerated."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from safetypairs_hf.metric.rows import abstentions_written
+
     table = pq.read_table(out)
-    if "control" not in table.column_names:
-        return table
-    return table.filter(pc.equal(table["control"], REGENERATED))
+    if "control" in table.column_names:
+        table = table.filter(pc.equal(table["control"], REGENERATED))
+    return abstentions_written({name: table[name] for name in table.column_names})
 
 
 def _share() -> Share:

@@ -49,6 +49,18 @@ def told_by(path: str | Path) -> dict[str, Any]:
     return {"data": data["name"], "split": shown_split(data), "fidelity": run["guard"]["fidelity"]}
 
 
+def predictions_of(path: str | Path) -> dict[str, Any]:
+    """The columns of predictions, as `score` takes them. Of a file of `evaluate`, all answers may be abstentions.
+
+    Raises PairError as `read_predictions` does.
+    """
+    from safetypairs_hf.metric.prediction_files import read_predictions
+    from safetypairs_hf.metric.rows import abstentions_written
+
+    columns = read_predictions(path)
+    return columns if read_run(path) is None else abstentions_written(columns)
+
+
 NOT_COVERED = "not_covered"
 
 

@@ -19,7 +19,7 @@ import torchmetrics
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.integrations.shared import flat
-from safetypairs_hf.metric.rows import images_of
+from safetypairs_hf.metric.rows import abstentions_written, images_of
 from safetypairs_hf.metric.score import PairScore, score
 
 WIDTH = 64  # bytes of an id, a category or a group
@@ -143,7 +143,7 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         for bit, name in enumerate(_GIVEN):
             if bits >> bit & 1:
                 columns[name] = [_decoded(each) for each in rows[name].tolist()]
-        return score(columns, threshold=self.threshold, incomplete=self.incomplete)
+        return score(abstentions_written(columns), threshold=self.threshold, incomplete=self.incomplete)
 
     def _once(self, rows: Any) -> Any:
         if self.doubled == "error":

@@ -217,6 +217,21 @@ def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: s
     return f"{rule}: {len(pairs)} pair{'s' if len(pairs) > 1 else ''} ({first}){held}; {advice}"
 
 
+def abstentions_written(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns that are known to be a guard's answers, with abstentions as such where it gave no other answer.
+
+    Without, two columns of None would count as absent, which is right for rows of which nothing is known.
+
+    Args:
+        columns: Lists, Arrow arrays or None by name, one row an image.
+    """
+    deciding = [name for name in ("prediction", "score") if name in columns]
+    answered = (columns[name] is not None and not all_null(to_array(name, columns[name])) for name in deciding)
+    if not deciding or any(answered):
+        return dict(columns)
+    return {**columns, "score": None, "prediction": ["abstained"] * len(columns["pair_id"])}
+
+
 def columns_of(rows: Any, *, part: bool = False) -> dict[str, Any]:
     """Return the columns of `rows` that the metric knows, each as `to_array` gives it; others are not touched.
 

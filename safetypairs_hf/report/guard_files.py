@@ -67,12 +67,11 @@ def same_pairs(guards: Sequence[Guard]) -> bool:
 
 def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guard:
     from safetypairs_hf.evaluating.checking import Checked, check_edition
-    from safetypairs_hf.evaluating.prediction_file import told_by
+    from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
     from safetypairs_hf.metric.pairs import pairs_of
-    from safetypairs_hf.metric.prediction_files import read_predictions
     from safetypairs_hf.metric.score import score
 
-    checked = Checked(read_predictions(path), told_by(path)) if data is None else check_edition(path, data)
+    checked = Checked(predictions_of(path), told_by(path)) if data is None else check_edition(path, data)
     try:
         scored = score(checked.columns, **reading, **checked.told)
         pairs = pairs_of(checked.columns, **reading)

@@ -74,7 +74,7 @@ def test_json_with_a_limit_a_config_and_a_threshold() -> None:
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["n_pairs"], told["pair_accuracy"], list(told["per_category"])) == (3, 1.0, ["violence"])
-    assert "|split:violence/test|n:3|threshold:1.0|" in told["signature"]
+    assert "|split:violence/test|n:3|ids:" in told["signature"] and "|threshold:1.0|" in told["signature"]
     assert (told["predictions"], told["run"]["guard"]["revision"]) == ("out.parquet", "own")
     assert told["abstentions"] == {"notes": {}, "not_covered": {}}
 

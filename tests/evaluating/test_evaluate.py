@@ -32,7 +32,9 @@ OUT = Path("green.parquet")
 def test_the_file_and_its_figures(squares: str, green: OwnFunction, judged: Judged) -> None:
     score = evaluate(green, f"{squares}@1.1.0", OUT)
     assert (score.pair_accuracy, score.n_pairs, score.auroc) == (1.0, 7, 1.0)
-    assert score.signature.startswith(f"data:{squares}@1.1.0|split:test|n:7|threshold:0.5|")
+    assert (
+        score.signature.startswith(f"data:{squares}@1.1.0|split:test|n:7|ids:") and "|threshold:0.5|" in score.signature
+    )
     assert "|fidelity:trained|" in score.signature
     table = pq.read_table(OUT)
     assert table.column_names == ["pair_id", "reference", "score", "category", "group", "note", "raw", "sha256"]

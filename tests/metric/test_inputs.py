@@ -15,6 +15,7 @@ import pytest
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import read_predictions, score
+from safetypairs_hf.metric.rows import abstentions_written
 
 from .examples import SCORES, rows_of
 
@@ -163,3 +164,16 @@ def test_pandas_columns_given_twice() -> None:
     frame = pd.DataFrame(COLUMNS)
     with pytest.raises(PairError, match="the column score is there more than once"):
         score(pd.concat([frame, frame[["score"]]], axis=1))
+
+
+def test_a_guard_that_answered_nothing_is_said_by_who_knows() -> None:
+    """Two columns of None count as absent; a file of `evaluate`, torchmetrics and the module know that they are not."""
+    rows = {"pair_id": [1, 1], "reference": [1, 0], "score": [None, None], "group": ["a", "a"]}
+    with pytest.raises(PairError, match="prediction or score"):
+        score(rows)
+    result = score(abstentions_written(rows))
+    assert (result.pair_accuracy, result.abstention_rate, result.pair_accuracy_upper) == (0.0, 1.0, 1.0)
+    answered = {**rows, "score": [0.9, None]}
+    assert abstentions_written(answered) == answered
+    without = {"pair_id": [1, 1], "reference": [1, 0]}
+    assert abstentions_written(without) == without

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import score
-from safetypairs_hf.metric.rows import images_of
+from safetypairs_hf.metric.rows import abstentions_written, images_of
 
 # `evaluate` stores every input as a column, and none is optional. A column that was not given is stored as nulls, so an
 # abstention, for which users write None, is stored as a number that is neither a verdict nor a score.
@@ -127,4 +127,4 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
             if not absent:
                 abstains = stored in ("predictions", "score")
                 columns[name] = pc.if_else(pc.equal(values, ABSTAINED), None, values) if abstains else values
-        return score(columns, **given).to_dict()
+        return score(abstentions_written(columns), **given).to_dict()
