@@ -145,3 +145,12 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     check = f"{code}\nimport sys\nprint('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_the_metric_needs_neither_torch_nor_scipy() -> None:
+    """It could be a package of its own: numpy and Arrow, and of this one the errors alone (see MAY_IMPORT)."""
+    for path in (PACKAGE / "metric").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {name.partition(".")[0] for name in names} & {"torch", "scipy"}, path

@@ -28,7 +28,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def gathered(*, threshold: float | None, by: str, label: tuple[str, ...], incomplete: str, **given: Any) -> Any:
         labels = None
         if label:
-            from safetypairs_hf.metric.columns import parse_labels
+            from safetypairs_hf.metric.column_values import parse_labels
 
             labels = parse_labels(label)
         reading = {"threshold": threshold, "by": by, "incomplete": incomplete, "labels": labels}

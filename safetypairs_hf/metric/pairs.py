@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric.columns import numpy_of
+from safetypairs_hf.metric.column_values import numpy_of
 from safetypairs_hf.metric.ranking import Ranks
 from safetypairs_hf.metric.rows import Images, broken, images_of
 

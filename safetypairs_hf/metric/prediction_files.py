@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.columns import all_null, printable, to_array
+from safetypairs_hf.metric.column_values import all_null, printable, to_array
 from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
 STDIN = "-"

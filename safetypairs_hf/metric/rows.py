@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.columns import (
+from safetypairs_hf.metric.column_values import (
     ABSTAINED,
     all_null,
     codes_of,
@@ -28,7 +28,7 @@ from safetypairs_hf.metric.columns import (
     shown,
     verdicts_of,
 )
-from safetypairs_hf.metric.columns import to_array as to_array
+from safetypairs_hf.metric.column_values import to_array as to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

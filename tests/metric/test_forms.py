@@ -36,7 +36,7 @@ import pytest
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import read_predictions, score
-from safetypairs_hf.metric.columns import parse_labels
+from safetypairs_hf.metric.column_values import parse_labels
 from safetypairs_hf.metric.rows import images_of
 
 from .examples import SCORES, rows_of
