@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -22,6 +22,9 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.shards import BOUNDARY
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
 FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
@@ -122,6 +125,7 @@ class Manifest:
     `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
     this version, by name, and each one of controls and failures. `extras`: what each of these last holds, by name:
     `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
+    `taxonomy`: what the categories are of.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -129,6 +133,7 @@ class Manifest:
     takedowns: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FileHash] = field(default_factory=dict)
     extras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    taxonomy: Taxonomy = NINE
 
     @property
     def version(self) -> Version | None:
@@ -164,6 +169,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         "takedowns": manifest.takedowns,
         "files": manifest.files,
         **({"beside": manifest.extras} if manifest.extras else {}),
+        **({"taxonomy": record} if (record := to_record(manifest.taxonomy)) else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
@@ -185,7 +191,8 @@ def load(data: bytes) -> Manifest | None:
             return None
         file, head = found
         files = {name: FileHash(*values) for name, values in head["files"].items()}
-        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, head.get("beside", {}))
+        beside, taxonomy = head.get("beside", {}), taxonomy_in(head)
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, beside, taxonomy)
     except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
@@ -195,7 +202,8 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
     The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`.
+    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`; and `taxonomy`,
+    unless this package brings the one that the release names.
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.
@@ -217,6 +225,15 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     if file.schema_arrow.names != _SCHEMA.names:
         return None
     return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+
+
+def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
+    """The taxonomy of a version by the head of its manifest. A version that names none has the nine.
+
+    Raises:
+        one of DAMAGE: it is damaged, or this package does not know it.
+    """
+    return from_record(head["releases"][-1].get("taxonomy"), head.get("taxonomy"))
 
 
 def _json(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from safetypairs_hf.evaluating.prediction_file import read_run, told_by
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
     from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _SHOWN = 5
 _FROM_DATA = ("category", "group")
@@ -75,7 +76,7 @@ def check_edition(path: Path, edition: Edition) -> Checked:
             f"{path}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({_some(strange)}); "
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
-    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition.name)
+    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition)
     if read_run(path) is not None:
         check_images(path, edition)
     splits = {held[each]["split"] for each in ids}
@@ -108,23 +109,21 @@ def _refuse_version(path: Path, told: str, version: Version, data: str) -> None:
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 
 
-def _refuse_categories(path: Path, ids: list[str], given: list[Any], held: dict[str, Any], data: str) -> None:
-    """A category in the words of the user's own is let be; one of ours has to be the pair's."""
-    ours = {name: _slug(name) for name in set(given)}
+def _refuse_categories(path: Path, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition) -> None:
+    """A category in the words of the user's own is let be; one of the taxonomy's has to be the pair's."""
+    ours = {name: _slug(name, edition.taxonomy) for name in set(given)}
     rows = zip(ids, given, strict=False)
     other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
     if other:
         raise PairError(
-            f"{path}: {len(other)} pairs are in another category than in {data} ({_some(other)}); leave the column "
-            "category out, and it is taken from the data"
+            f"{path}: {len(other)} pairs are in another category than in {edition.name} ({_some(other)}); leave the "
+            "column category out, and it is taken from the data"
         )
 
 
-def _slug(name: Any) -> str | None:
-    from safetypairs_hf.taxonomy.categories import category
-
+def _slug(name: Any, taxonomy: Taxonomy) -> str | None:
     try:
-        return None if name is None else category(str(name)).slug
+        return None if name is None else taxonomy.find(str(name)).slug
     except SafetyPairsError:
         return None
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.target_name import TargetName, parse_target_name
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.evaluating.data_taxonomy import taxonomy_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _AT_ONCE = 64  # images in memory while they are hashed
 
@@ -33,7 +35,7 @@ class Data:
 
     `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
     `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
-    its pair a row is of; else None.
+    its pair a row is of; else None. `taxonomy`: what the categories are of, by whose policies guards are asked.
     """
 
     name: str | None
@@ -45,6 +47,7 @@ class Data:
     groups: list[str]
     images: list[Image]
     controls: list[str] | None
+    taxonomy: Taxonomy
     _places: list[tuple[Dataset, int]]
 
     @property
@@ -67,7 +70,7 @@ class Data:
         first: dict[Image, int] = {}
         for row, image in enumerate(self.images):
             first.setdefault(image, row)
-        order = {slug: number for number, slug in enumerate(SLUGS)}
+        order = {slug: number for number, slug in enumerate(self.taxonomy.slugs)}
         rows = sorted(first.values(), key=lambda row: (order.get(self.images[row].category, len(order)), row))
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
@@ -78,15 +81,20 @@ class Data:
 
 
 def open_data(
-    data: str | Dataset, split: str = "test", configs: Sequence[str] = ("default",), limit: int | None = None
+    data: str | Dataset,
+    split: str = "test",
+    configs: Sequence[str] = ("default",),
+    limit: int | None = None,
+    taxonomy: str | Path | Taxonomy | None = None,
 ) -> Data:
     """The pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` gave.
 
     A pair that several configs hold is taken once. `limit`: so many whole pairs, those of the lowest ids; ids are
-    hashes, so that is a random sample, and one that a larger limit holds.
+    hashes, so that is a random sample, and one that a larger limit holds. `taxonomy`: see `taxonomy_of`.
 
     Raises:
-        SafetyPairsError: no such target, version, config or split (see `load`), or there is no pair.
+        SafetyPairsError: no such target, version, config or split (see `load`), there is no pair, or it is not known
+            what the categories are of.
     """
     import datasets
 
@@ -96,6 +104,7 @@ def open_data(
     kept = [part for part in _distinct(parts, limit) if len(part)]
     if not kept:
         raise SafetyPairsError(f"{name or 'the dataset'} has no pairs in split {split!r}; there is nothing to evaluate")
+    of = taxonomy_of(name, kept, taxonomy)
     of_controls = _of_controls(kept)
     encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
     hashes = [digest for part in encoded for digest in _hashes(part)]
@@ -116,6 +125,7 @@ def open_data(
         groups=column("group"),
         images=[Image(*each) for each in zip(whole, column("category"), strict=True)],
         controls=column("control") if of_controls else None,
+        taxonomy=of,
         _places=[(part, index) for part in encoded for index in range(len(part))],
     )
 

@@ -19,7 +19,7 @@ from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.manifest import FOLDERS
 from safetypairs_hf.dataset.store.base import Edition, Published
-from safetypairs_hf.versions.diff import compare, other_columns
+from safetypairs_hf.versions.diff import compare, other_columns, other_taxonomy
 from safetypairs_hf.versions.verify_card import check_card
 from safetypairs_hf.versions.verify_extras import check_extras
 from safetypairs_hf.versions.verify_pairs import Problem, check_file
@@ -127,7 +127,8 @@ def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Itera
                 what = f"it is in another split than in {version}"
                 yield _wrong(what, value) if name == "pair_id" else _wrong(f"group {value}: {what}")
         if version == earlier[-1]:
-            found = compare(before.table, edition.table, version, edition.version, other_columns(before, edition))
+            also = other_columns(before, edition), other_taxonomy(before, edition)
+            found = compare(before.table, edition.table, version, edition.version, *also)
             if found.allowed is False:
                 yield _wrong(f"{edition.version} is too small a step from {version}; {found.least} is the least")
 
@@ -164,7 +165,8 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             report.size += path.stat().st_size
             yield from _bytes(path, name, listed[name], "the Hub lists")
             yield from _bytes(path, name, hashed.get(name), "the manifest names")
-            yield from check_file(path, name, edition.table.take(places).to_pylist(), pool, checked)
+            rows_here = edition.table.take(places).to_pylist()
+            yield from check_file(path, name, rows_here, edition.taxonomy, pool, checked)
 
 
 def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import changed_box, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture
-from safetypairs_hf.dataset.schema import FEATURES, arrow_schema
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.dataset.schema import arrow_schema, features
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 # What a damaged Parquet file makes pyarrow raise: its own errors, bad UTF-8, and lengths that are far too large.
 DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -33,16 +33,21 @@ class Problem(NamedTuple):
 
 
 def check_file(
-    path: Path, name: str, entries: list[dict[str, Any]], pool: Executor, checked: Callable[[int], None]
+    path: Path,
+    name: str,
+    entries: list[dict[str, Any]],
+    taxonomy: Taxonomy,
+    pool: Executor,
+    checked: Callable[[int], None],
 ) -> Iterator[Problem]:
     """Every problem of the data file `name`, read from `path` a row group at a time; `checked` is told pairs done.
 
-    `entries` are the manifest's rows of the file.
+    `entries` are the manifest's rows of the file; `taxonomy` is what its categories are of.
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
     try:
         with pq.ParquetFile(path) as file:
-            yield from _schema(file, name)
+            yield from _schema(file, name, taxonomy)
             for index in range(file.num_row_groups):
                 rows, known = file.read_row_group(index).to_pylist(), []
                 for row in rows:
@@ -51,7 +56,9 @@ def check_file(
                         known.append((row, entry))
                     else:
                         yield Problem(name, str(row.get("pair_id")), "is in no row of the manifest, or twice here")
-                for problems in pool.map(_check_pair, [name] * len(known), *zip(*known, strict=True)):
+                for problems in pool.map(
+                    _check_pair, [name] * len(known), [taxonomy] * len(known), *zip(*known, strict=True)
+                ):
                     yield from problems
                 checked(len(known))
     except DAMAGE as error:
@@ -62,8 +69,8 @@ def check_file(
         yield Problem(name, pair_id, "is in the manifest, and not in the file")
 
 
-def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
-    expected, found = arrow_schema(), file.schema_arrow
+def _schema(file: pq.ParquetFile, name: str, taxonomy: Taxonomy) -> Iterator[Problem]:
+    expected, found = arrow_schema(taxonomy), file.schema_arrow
     if found.names != expected.names:
         yield Problem(name, "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}")
         return
@@ -71,22 +78,21 @@ def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
         if found.field(field.name).type != field.type:
             yield Problem(name, "", f"column {field.name} is {found.field(field.name).type}; expected {field.type}")
     declared = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
-    if declared != {"info": {"features": FEATURES}}:
+    if declared != {"info": {"features": features(taxonomy)}}:
         yield Problem(name, "", "its features for `datasets` are not those of the published columns")
 
 
-def _check_pair(name: str, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
+def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
     try:
-        found = [*_against_manifest(row, entry), *_images(row, entry)]
+        found = [*_against_manifest(row, entry, taxonomy), *_images(row, entry)]
     except (TypeError, LookupError) as error:  # a value that is missing, or null
         found = [f"a value of its row is missing or broken: {line(error)}"]
     return [Problem(name, entry["pair_id"], what) for what in found]
 
 
-def _against_manifest(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
+def _against_manifest(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
     """The plain columns."""
-    category = SLUGS[row["category"]] if row["category"] in range(len(SLUGS)) else row["category"]
-    found = {**row, "category": category, "review": row["review"]["status"]}
+    found = {**row, "category": taxonomy.slug_of(row["category"]), "review": row["review"]["status"]}
     for column in ("category", "group", "introduced", "review"):
         if found[column] != entry[column]:
             yield f"{column} is {found[column]!r}, and the manifest says {entry[column]!r}"

@@ -31,7 +31,9 @@ def built(folder: Path, out: str, dies_at: int = 0, hash_seed: int = 0) -> int:
 
 def test_a_killed_build_goes_on_in_another_process(tmp_path: Path) -> None:
     assert built(tmp_path, "whole", hash_seed=1) == 0
-    assert built(tmp_path, "killed", dies_at=5, hash_seed=2) == -9  # in the third unit, before which the first is written
+    assert (
+        built(tmp_path, "killed", dies_at=5, hash_seed=2) == -9
+    )  # in the third unit, before which the first is written
     begun = tree(tmp_path / "killed")
     assert "funnel.json" not in begun and "judge/part-00000.parquet" in begun
     assert built(tmp_path, "killed", hash_seed=3) == 0

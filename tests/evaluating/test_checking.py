@@ -25,7 +25,7 @@ from safetypairs_hf.evaluating.prediction_file import metadata_of, read_run, tol
 from safetypairs_hf.icons.scene_guards import ColourAndClutter
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.nine import NINE
 
 OUT = Path("mood.parquet")
 
@@ -93,7 +93,7 @@ def test_categories_that_are_not_the_datas(data: str) -> None:
     moved = [other if each == ids[0] else name for each, name in zip(ids, categories, strict=True)]
     with pytest.raises(PairError, match=rf"1 pairs are in another category than in .*data@1.0.0 \('{ids[0]}'\); leave"):
         check_data(rewritten("category", moved), data)
-    codes = rewritten("category", [find_category(name).code for name in categories])
+    codes = rewritten("category", [NINE.find(name).code for name in categories])
     assert check_data(codes, data).told["data"] == f"{data}@1.0.0"
     own = check_data(rewritten("category", ["my own"] * len(ids)), data)
     assert own.columns["category"].to_pylist() == ["my own"] * len(ids)

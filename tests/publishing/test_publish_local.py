@@ -27,7 +27,7 @@ from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import Change, Head
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 @pytest.fixture(scope="module")

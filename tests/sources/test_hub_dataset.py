@@ -13,7 +13,7 @@ from pictures import SIDE
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.sources import HubSource
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.localhub.server import serve
 
 HERE = Path(__file__).parent
