@@ -224,7 +224,7 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
         )
     if file.schema_arrow.names != _SCHEMA.names:
         return None
-    return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+    return file, head | _more(metadata[MORE])
 
 
 def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
@@ -234,6 +234,21 @@ def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
         one of DAMAGE: it is damaged, or this package does not know it.
     """
     return from_record(head["releases"][-1].get("taxonomy"), head.get("taxonomy"))
+
+
+def taxonomy_at(path: Path) -> Taxonomy:
+    """The taxonomy of the version whose manifest is at `path`; only the file's metadata are read.
+
+    Raises:
+        one of DAMAGE: see `taxonomy_in`.
+    """
+    metadata = pq.read_metadata(path).metadata or {}
+    return taxonomy_in(_more(metadata[MORE])) if MORE in metadata else NINE
+
+
+def _more(packed: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(packed)))
+    return found
 
 
 def _json(value: Any) -> bytes:

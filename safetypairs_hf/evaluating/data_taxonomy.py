@@ -50,19 +50,17 @@ def _of_version(name: str, labels: Sequence[str] | None) -> Taxonomy:
     """The taxonomy that the manifest of a version names, by the commit that was loaded."""
     from safetypairs_hf.core.hub import fetch
     from safetypairs_hf.dataset import manifest
-    from safetypairs_hf.dataset.manifest_table import Columns
-    from safetypairs_hf.dataset.store.base import Edition
-    from safetypairs_hf.loading import resolve
+    from safetypairs_hf.loading.resolve import resolve
 
     target = parse_target_name(name)
     assert target.version is not None
-    if target.is_folder:
-        path = target.path / manifest.NAME
-    else:
-        try:
-            path = fetch(target.place, manifest.NAME, resolve.resolve(target.place, target.version.tag))
-        except HubUnavailable:
-            if labels is not None and tuple(labels) == NINE.slugs:
-                return NINE  # a version that was loaded before versions had taxonomies, and the Hub is out of reach
-            raise
-    return Edition(target.place, target.version, Columns(path, name), Path, dict).taxonomy
+    try:
+        if target.is_folder:
+            return manifest.taxonomy_at(target.path / manifest.NAME)
+        return manifest.taxonomy_at(fetch(target.place, manifest.NAME, resolve(target.place, target.version.tag)))
+    except HubUnavailable:
+        if labels is not None and tuple(labels) == NINE.slugs:
+            return NINE  # it was loaded before versions had taxonomies, and now the Hub is out of reach
+        raise
+    except manifest.DAMAGE as error:
+        raise SafetyPairsError(f"{manifest.NAME} of {name} is damaged: {error}; see: safetypairs verify") from error

@@ -51,6 +51,8 @@ class TrainedGuard(ChatGuard):
     family: ClassVar[str]
     # Whether its chat template holds the trained prompt; else a file does.
     has_prompt: ClassVar[bool] = False
+    # Whether it was trained to judge by whatever policy it is given.
+    takes_policies: ClassVar[bool] = False
     # What it writes before its verdict, and the two words that the verdict can be.
     before: ClassVar[str] = ""
     unsafe: ClassVar[str]
@@ -80,8 +82,9 @@ class TrainedGuard(ChatGuard):
         return self._file.replace("{policy}", category.policy()).replace("{category}", category.name)
 
     def covers(self, slug: str) -> bool:
-        """Whether it was trained on what a category maps to; where its prompt takes a policy, it takes any."""
-        return self.fidelity == "common" or "{policy}" in self._file or bool(self.taxonomy.find(slug).maps_to)
+        """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
+        any_policy = self.takes_policies and "{policy}" in self._file
+        return self.fidelity == "common" or any_policy or bool(self.taxonomy.find(slug).maps_to)
 
     def words_before(self, inputs: Any) -> str:
         """Return what it writes between its prompt and its verdict."""
@@ -181,6 +184,7 @@ class PolicyShiftGuard(TrainedGuard):
 
     model: str = "PolicyShiftGuard/PolicyShiftGuard-7B"
     kind: ClassVar[str] = "policy-shift-guard"
+    takes_policies: ClassVar[bool] = True
     family: ClassVar[str] = "policy-shift-guard"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
     unsafe: ClassVar[str] = "true"

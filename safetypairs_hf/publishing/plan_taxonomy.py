@@ -17,13 +17,14 @@ def refuse_taxonomy(plan: Plan) -> None:
             it does not have.
     """
     found = plan.reworded
-    if found is None or plan.last is None:
+    if found is None or plan.last is None or plan.version <= plan.last:
         return
     name = plan.head.target.name
     first = found.changes[0] + (f", and {len(found.changes) - 1} more" if len(found.changes) > 1 else "")
     if found.fault:
         raise PublishError(f"{name} {plan.last} has another taxonomy ({first}); {found.fault}, and build with that")
-    smallest = least(plan.last, 1, int(found.step == MAJOR))
+    _, removed, relabelled = plan.counts
+    smallest = least(plan.last, 1, removed + relabelled + (found.step == MAJOR))
     if plan.version < smallest:
         what = "the categories differ" if found.step == MAJOR else "the words of its policies differ"
         raise PublishError(

@@ -63,8 +63,8 @@ def publish(
             if not target.tagged(version):
                 target.tag(version)  # the last publish was stopped between its commit and its tag
         return Published(plan, f"{target.name} holds {version} already", done=False)
-    check(version, plan.last, *plan.counts)
     refuse_taxonomy(plan)
+    check(version, plan.last, *plan.counts)
     _refuse_other_columns(plan)
     if require_review:
         _refuse_unreviewed(plan)
