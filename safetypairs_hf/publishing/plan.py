@@ -67,12 +67,13 @@ class Plan:
         """What differs from the taxonomy of the version that the release builds on; None where nothing does."""
         last = self.head.manifest
         found = diff(last.taxonomy, self.taxonomy) if last.version else None
-        return found if found and found.step != NONE else None
+        return found if found and (found.step != NONE or found.fault) else None
 
     @property
     def renumbered(self) -> bool:
         """Whether the column `category` gets other numbers, so that every published file is written again."""
-        return bool(self.kept) and self.head.manifest.taxonomy.slugs != self.taxonomy.slugs
+        stay = bool(self.kept or self.failures.kept)
+        return stay and self.head.manifest.taxonomy.slugs != self.taxonomy.slugs
 
     @property
     def empty(self) -> bool:

@@ -20,9 +20,10 @@ def refuse_taxonomy(plan: Plan) -> None:
     if found is None or plan.last is None or plan.version <= plan.last:
         return
     name = plan.head.target.name
-    first = found.changes[0] + (f", and {len(found.changes) - 1} more" if len(found.changes) > 1 else "")
+    first = "; ".join([*found.changes[:1], *([f"and {len(found.changes) - 1} more"] if found.changes[1:] else [])])
     if found.fault:
-        raise PublishError(f"{name} {plan.last} has another taxonomy ({first}); {found.fault}, and build with that")
+        told = f" ({first})" if first else ""
+        raise PublishError(f"{name} {plan.last} has another taxonomy{told}; {found.fault}, and build with that")
     _, removed, relabelled = plan.counts
     smallest = least(plan.last, 1, removed + relabelled + (found.step == MAJOR))
     if plan.version < smallest:
@@ -30,10 +31,11 @@ def refuse_taxonomy(plan: Plan) -> None:
         raise PublishError(
             f"version {plan.version} is too small a step from {plan.last}: {what} ({first}); give {smallest} or more"
         )
-    lost = sorted({entry.category for entry in plan.kept} - {*plan.taxonomy.slugs})
+    stay = [each.category for each in (*plan.kept, *plan.failures.kept)]
+    lost = sorted({*stay} - {*plan.taxonomy.slugs})
     if lost:
-        count = sum(entry.category in lost for entry in plan.kept)
+        count = sum(category in lost for category in stay)
         raise PublishError(
-            f"{count} pairs of {name} {plan.last} are in {lost[0]}, which {plan.taxonomy.name} has not; publish with "
+            f"{count} rows of {name} {plan.last} are in {lost[0]}, which {plan.taxonomy.name} has not; publish with "
             "--replace, which leaves out what the run does not hold, or to a new target"
         )
