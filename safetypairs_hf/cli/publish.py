@@ -70,6 +70,8 @@ def command(
     if plan.failures.added or plan.failures.removed:
         gone = len(plan.failures.removed)
         difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
+    if plan.taxonomy_summary:
+        difference += f"; {plan.taxonomy_summary}"
     if not published.done:
         click.echo(f"{published.where}: nothing to do")
     elif dry_run:

@@ -233,7 +233,8 @@ def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
     Raises:
         one of DAMAGE: it is damaged, or this package does not know it.
     """
-    return from_record(head["releases"][-1].get("taxonomy"), head.get("taxonomy"))
+    last = head["releases"][-1] if head["releases"] else {}
+    return from_record(last["taxonomy"] if "taxonomy" in last else None, head.get("taxonomy"))
 
 
 def taxonomy_at(path: Path) -> Taxonomy:

@@ -95,12 +95,13 @@ class Plan:
             f"{relabelled} relabelled" if relabelled else "",
             f"{len(self.failures.added)} failures added" if self.failures.added else "",
             f"{len(self.failures.removed)} failures removed" if self.failures.removed else "",
-            self._taxonomy_summary,
+            self.taxonomy_summary,
         ]
         return ", ".join(filter(None, what)) or "card and metadata"
 
     @property
-    def _taxonomy_summary(self) -> str:
+    def taxonomy_summary(self) -> str:
+        """How the taxonomy changes, in words; "" where it does not."""
         if self.reworded is None:
             return ""
         what = "other categories" if self.reworded.step == MAJOR else "policies reworded"

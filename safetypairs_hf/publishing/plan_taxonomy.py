@@ -31,7 +31,7 @@ def refuse_taxonomy(plan: Plan) -> None:
         raise PublishError(
             f"version {plan.version} is too small a step from {plan.last}: {what} ({first}); give {smallest} or more"
         )
-    stay = [each.category for each in (*plan.kept, *plan.failures.kept)]
+    stay = [*(entry.category for entry in plan.kept), *(failed.category for failed in plan.failures.kept)]
     lost = sorted({*stay} - {*plan.taxonomy.slugs})
     if lost:
         count = sum(category in lost for category in stay)

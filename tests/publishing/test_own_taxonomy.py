@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -111,6 +112,18 @@ def test_what_is_published_follows_the_taxonomy(road: Path) -> None:
             assert SLUGS[row["category"]] in file.parts
             assert row.get("policy", "").partition("@")[0] in ("", SLUGS[row["category"]])
     assert verify(open_published(str(data))).problems == []
+
+
+def test_verify_reads_the_file(road: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(road / "data", data)
+    file = data / "taxonomy.yaml"
+    file.write_text(file.read_text().replace("a full litter bin", "an empty litter bin"))
+    (problem,) = verify(open_published(str(data))).problems
+    assert str(problem).startswith("taxonomy.yaml: is not what the manifest makes: line ")
+    file.unlink()
+    assert [str(each) for each in verify(open_published(str(data))).problems] == ["taxonomy.yaml: is missing"]
+    assert open_named(str(data)).taxonomy == ROAD
 
 
 def test_load_gives_its_categories(road: Path) -> None:
