@@ -233,8 +233,8 @@ def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
     Raises:
         one of DAMAGE: it is damaged, or this package does not know it.
     """
-    last = head["releases"][-1] if head["releases"] else {}
-    return from_record(last["taxonomy"] if "taxonomy" in last else None, head.get("taxonomy"))
+    named = [release["taxonomy"] for release in head["releases"][-1:] if "taxonomy" in release]
+    return from_record(named[0] if named else None, head.get("taxonomy"))
 
 
 def taxonomy_at(path: Path) -> Taxonomy:
