@@ -168,7 +168,8 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
     path = _find(name)
     function = _function(import_recipe(str(path)), path)
     takes, given = parameters_of(function), settings or {}
-    if takes.pop("taxonomy", None) is None and taxonomy is not None:
+    takes_taxonomy = takes.pop("taxonomy", None) is not None
+    if not takes_taxonomy and taxonomy not in (None, NINE):
         raise RecipeError(
             f"recipe {path.stem!r} takes no taxonomy; give its function a parameter taxonomy, and hand that to its "
             "source and to Recipe"
@@ -176,7 +177,7 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
     check_names(given, takes, f"recipe {path.stem!r}")
     arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
     try:
-        recipe = function(**arguments, **({} if taxonomy is None else {"taxonomy": taxonomy}))
+        recipe = function(**arguments, **({"taxonomy": taxonomy} if taxonomy and takes_taxonomy else {}))
     except (TypeError, ValueError) as error:
         raise RecipeError(f"recipe {path.stem!r} refused its settings {arguments}: {error}") from error
     return LoadedRecipe(path.stem, str(path), arguments, recipe)

@@ -292,7 +292,6 @@ def test_a_taxonomy_that_a_recipe_does_not_fit(tmp_path: Path) -> None:
         "def recipe(pairs: int = 2):\n"
         "    return Recipe(IconScenes(), IconInstructor(), IconEditor(), Judging((IconMatcher(),)), Selection(),\n"
         "                  pairs, 'CC0-1.0', 'x')\n"
-        "def none(taxonomy): pass\n"
     )
     from safetypairs_hf.building.recipe import load_recipe
 
@@ -300,6 +299,7 @@ def test_a_taxonomy_that_a_recipe_does_not_fit(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "own.py"), {}, ROAD)
     with pytest.raises(RecipeError, match=r"no category of litter@1\.0 maps to one"):
         load_recipe("icons", {}, Taxonomy("litter", "1.0", ROAD.categories[2:]))
+    assert load_recipe(str(tmp_path / "own.py"), {}, NINE).recipe.taxonomy == NINE
     with pytest.raises(RecipeError, match="has no setting 'taxonomy'"):
         load_recipe("icons", {"taxonomy": "x"})
     named_as_ours = Taxonomy("safetypairs", "1.0", ROAD.categories)
