@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -28,8 +27,9 @@ class LocalTarget:
         self.path = Path(name).expanduser().resolve()
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
-        key = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
-        self._lock = FileLock(Path(tempfile.gettempdir()) / f"safetypairs-{key}.lock")
+        # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; open to
+        # other users, who may publish here too. The kernel drops it when its holder ends.
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
     def public(self) -> bool:
@@ -39,7 +39,7 @@ class LocalTarget:
         """See `Target.head`."""
         if self.path.is_file():
             raise PublishError(f"{self.name} is a file; a target is a folder")
-        with self._lock:
+        with self._locked(reading=True):
             self._recover()
             self._seen = self._manifest()
         found = manifest.load(self._seen)
@@ -63,20 +63,44 @@ class LocalTarget:
         """Make the new folder beside the old one (its files linked, not copied) and exchange the two by renames."""
         if Path.cwd().is_relative_to(self.path):
             raise PublishError(f"{self.name} is replaced by a release, and you stand in it; run this from outside")
-        with self._lock:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with self._locked():
             if self._manifest() != self._seen:
                 raise PublishError(
                     f"somebody else published to {self.name} meanwhile; nothing was changed: run it again"
                 )
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._exchange(change)
             except OSError as error:
                 self._recover()
-                reason = error.strerror or error
-                raise PublishError(f"cannot write {self.name}: {reason}; nothing was changed") from error
+                raise self._unwritable(error) from error
             shutil.rmtree(self._aside, ignore_errors=True)
         return self.name
+
+    @contextmanager
+    def _locked(self, *, reading: bool = False) -> Iterator[None]:
+        """Keep other publishers out. Only to read, it does without a lock where none can be made."""
+        if reading and not (self.path.exists() or self._aside.exists()):
+            yield  # nothing to read, and so nothing to keep others out of
+            return
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            if not reading:
+                raise PublishError(
+                    f"cannot lock {self.name}: {error.strerror or error} ({self._lock.lock_file}); nothing was changed: "
+                    "make that file and its folder writable for you"
+                ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _unwritable(self, error: OSError) -> PublishError:
+        return PublishError(f"cannot write {self.name}: {error.strerror or error}; nothing was changed")
 
     def _manifest(self) -> bytes:
         file = self.path / manifest.NAME

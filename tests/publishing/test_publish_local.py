@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from builds import make_run, tree
+from local_races import local_races
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.run_reader import open_finished
@@ -291,7 +294,58 @@ def test_a_killed_release_leaves_the_old_version_and_no_litter(
     release(runs[0], tmp_path / "out", "1.0.0")
     (tmp_path / ".out.new-killed").mkdir()
     release(runs[1], tmp_path / "out", "1.1.0")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock"}
+
+
+def test_publishers_with_temporary_folders_of_their_own_lose_nothing(tmp_path: Path) -> None:
+    """Containers that share a volume have each a /tmp; the benchmark `faults` runs 200 of these races."""
+    assert [race for race in local_races(tmp_path, races=4) if race.lost] == []
+
+
+def test_a_lock_that_another_user_made(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become two other users")
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to other users
+    try:
+        shared.chmod(0o777)
+        publisher = (
+            "import os, sys\n"
+            "from safetypairs_hf.publishing.local_target import LocalTarget\n"
+            "from safetypairs_hf.publishing.target import Change\n"
+            "from safetypairs_hf.core.version import parse\n"
+            "os.umask(0o077)\n"
+            "os.setuid(int(sys.argv[1]))\n"
+            "target = LocalTarget(sys.argv[2])\n"
+            "target.head()\n"
+            "print(target.commit(Change(parse('1.0.0'), 'x', {}, [])))\n"
+        )
+        for user in ("60001", "60002"):
+            where = shared / "pairs"
+            command = [sys.executable, "-c", publisher, user, str(where)]
+            done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+            assert (done.returncode, done.stdout) == (0, f"{where}\n"), done.stderr
+    finally:
+        shutil.rmtree(shared)
+
+
+def test_a_lock_whose_holder_was_killed_lapses(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from safetypairs_hf.publishing.local_target import LocalTarget\n"
+        "LocalTarget(sys.argv[1])._lock.acquire()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")])
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / ".out.lock").exists()
+    assert release(runs[0], tmp_path / "out", "1.0.0").done
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    (tmp_path / ".out.lock").mkdir()
+    with pytest.raises(PublishError, match=r"cannot lock .*out: .*nothing was changed"):
+        release(runs[0], tmp_path / "out", "1.0.0")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_release_into_the_folder_you_stand_in(
@@ -321,7 +375,7 @@ def test_a_full_disk_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path
     assert failed.stderr.startswith("safetypairs: cannot write the release's files: ")
     assert failed.stderr.count("\n") == 1
     assert tree(tmp_path / "out") == before
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
