@@ -1,4 +1,4 @@
-"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every Parquet file.
+"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every other file.
 
 All that a release needs to know of the last one, and all that a check of a published version needs.
 """
@@ -28,7 +28,7 @@ FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file i
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE = b"safetypairs.more"
-FORMAT = 1
+FORMAT = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
 UNREVIEWED = "unreviewed"
 # What reading a damaged manifest may raise.
 DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
@@ -48,8 +48,10 @@ _SCHEMA = pa.schema(
         "family": pa.string(),
         "size": pa.int64(),
         "review": pa.string(),
+        "row_hash": pa.binary(16),
     }
 )
+_NAMES_1 = _SCHEMA.names[:-1]  # the columns of format 1
 # Few values in many rows: each is one object in memory, however many entries name it.
 _SHARED = ("file", "category", "split", "introduced", "review")
 _ROWS = 1 << 16
@@ -66,7 +68,8 @@ _OPTIONS: dict[str, Any] = {
 class Entry(NamedTuple):
     """A published pair: the file that holds it, what decides its place in later releases, its images' size in bytes.
 
-    `review` is the status of the pair's review; "unreviewed" where there was none.
+    `review` is the status of the pair's review; "unreviewed" where there was none. `row_hash`: see `row_hash.py`; None
+    where a release of format 1 added the pair.
     """
 
     pair_id: str
@@ -82,6 +85,7 @@ class Entry(NamedTuple):
     family: str
     size: int
     review: str = UNREVIEWED
+    row_hash: bytes | None = None
 
     @classmethod
     def of(
@@ -94,8 +98,9 @@ class Entry(NamedTuple):
         introduced: str,
         size: int,
         review: str = UNREVIEWED,
+        row_hash: bytes | None = None,
     ) -> Entry:
-        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review)
+        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review, row_hash)
 
     @property
     def identity(self) -> Identity:
@@ -104,7 +109,7 @@ class Entry(NamedTuple):
 
 
 class FileHash(NamedTuple):
-    """What a data file is: the hex SHA-256 and the number of its bytes."""
+    """What a file is: the hex SHA-256 and the number of its bytes."""
 
     sha256: str
     size: int
@@ -122,6 +127,7 @@ class Manifest:
     `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
     this version, by name, and each one of controls and failures. `extras`: what each of these last holds, by name:
     `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
+    `sidecars`: each other file of this version but the manifest itself, by name; empty in format 1.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -129,6 +135,7 @@ class Manifest:
     takedowns: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FileHash] = field(default_factory=dict)
     extras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sidecars: dict[str, FileHash] = field(default_factory=dict)
 
     @property
     def version(self) -> Version | None:
@@ -164,6 +171,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         "takedowns": manifest.takedowns,
         "files": manifest.files,
         **({"beside": manifest.extras} if manifest.extras else {}),
+        **({"sidecars": manifest.sidecars} if manifest.sidecars else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
@@ -184,8 +192,9 @@ def load(data: bytes) -> Manifest | None:
         if found is None:
             return None
         file, head = found
-        files = {name: FileHash(*values) for name, values in head["files"].items()}
-        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, head.get("beside", {}))
+        files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
+        beside = head.get("beside", {})
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, beside, sidecars)
     except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
@@ -195,7 +204,7 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
     The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`.
+    `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files, `beside`.
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.
@@ -214,9 +223,23 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
             f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
             "upgrade: pip install -U safetypairs-hf"
         )
-    if file.schema_arrow.names != _SCHEMA.names:
+    if file.schema_arrow.names not in (_SCHEMA.names, _NAMES_1):
         return None
     return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+
+
+def version_in(file: Path) -> Version | None:
+    """The version that a manifest says it is; None where it is none of ours, or damaged."""
+    try:
+        found = open_file(file)
+        return None if found is None else parse(found[1]["version"])
+    except (PublishError, *DAMAGE):
+        return None
+
+
+def hashes(head: dict[str, Any], key: str) -> dict[str, FileHash]:
+    """The files that a manifest's head names under `files` or `sidecars`, by name."""
+    return {name: FileHash(*values) for name, values in head.get(key, {}).items()}
 
 
 def _json(value: Any) -> bytes:
@@ -225,7 +248,7 @@ def _json(value: Any) -> bytes:
 
 def _entries(file: pq.ParquetFile) -> Iterator[Entry]:
     for batch in file.iter_batches(_ROWS):
-        yield from map(Entry._make, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
+        yield from itertools.starmap(Entry, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
 
 
 def _values(name: str, column: pa.Array) -> list[Any]:

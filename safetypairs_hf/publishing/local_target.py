@@ -27,8 +27,8 @@ class LocalTarget:
         self.path = Path(name).expanduser().resolve()
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
-        # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; open to
-        # other users, who may publish here too. The kernel drops it when its holder ends.
+        # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; other
+        # users, who may publish here too, can take it as well. The kernel drops it when its holder ends.
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
@@ -91,8 +91,8 @@ class LocalTarget:
         except OSError as error:
             if not reading:
                 raise PublishError(
-                    f"cannot lock {self.name}: {error.strerror or error} ({self._lock.lock_file}); nothing was changed: "
-                    "make that file and its folder writable for you"
+                    f"cannot lock {self.name}: {error.strerror or error} ({self._lock.lock_file}); nothing was "
+                    "changed: make that file and its folder writable for you"
                 ) from error
         try:
             yield

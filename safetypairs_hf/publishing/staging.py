@@ -10,7 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
-from safetypairs_hf.dataset.manifest import Entry, Manifest
+from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
+from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
 from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
 from safetypairs_hf.publishing.plan import Plan
@@ -154,7 +156,8 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
                 tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
             size, review = image_bytes(published), published["review"]["status"]
-            files.entries.append(Entry.of(place.identity, file, *where, version, size, review))
+            digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
+            files.entries.append(Entry.of(place.identity, file, *where, version, size, review, digest))
             progress("pairs", len(files.entries), len(plan.added))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
 
@@ -192,11 +195,12 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         stay | uploader.finish(),
         {**files.tallies, **failure_rows.totals(files.failed)},
     )
-    (scratch / manifest.NAME).write_bytes(manifest.dump(made))
-    for name, text in sidecars.render(made, target.name).items():
+    texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
+    hashes = {name: FileHash(sha256(text), len(text)) for name, text in texts.items()}
+    for name, data in {**texts, manifest.NAME: manifest.dump(replace(made, sidecars=hashes))}.items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
     write = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if path.is_file()}
     return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(files.deleted))
 

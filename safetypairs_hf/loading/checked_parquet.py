@@ -1,0 +1,97 @@
+"""The builder of `datasets` for Parquet, held to a manifest: which files it reads, their bytes, and streamed rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets.packaged_modules.parquet.parquet import Parquet
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.dataset.row_hash import row_hash
+from safetypairs_hf.dataset.schema import COLUMNS
+from safetypairs_hf.loading.content import Content
+
+_IMAGE = {"bytes", "path"}
+_HASHES = ("row_hash", "unsafe_sha256", "safe_sha256")
+
+
+class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
+    """Reads what `content` names, or raises VersionMismatch.
+
+    A folder is checked when the builder is made: its files may change after rows were prepared from them. A commit
+    cannot change: the Hub's list of its files was checked before, and here each file when it has been downloaded, or in
+    a stream each row.
+    """
+
+    def __init__(self, *args: Any, content: Content, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._content = content
+        self._rows_come_unchecked = False
+        data_files = self.config.data_files or {}
+        comes = {str(split): [content.local_name(file) for file in files] for split, files in data_files.items()}
+        content.refuse(content.other_files(self.config.name, comes))
+        if not content.root.startswith("hf://"):
+            self._check_bytes({file: file for files in data_files.values() for file in files})
+
+    def _check_bytes(self, files: Mapping[str, str]) -> None:
+        """Of data files by their address, each with where it lies here."""
+        paths = {self._content.local_name(address): Path(path) for address, path in files.items()}
+        self._content.refuse(self._content.other_bytes(paths))
+
+    def _split_generators(self, dl_manager: Any) -> Any:
+        self._rows_come_unchecked = dl_manager.is_streaming
+        if self._content.root.startswith("hf://") and not dl_manager.is_streaming:
+            here = dl_manager.download(self.config.data_files)
+            for split, files in self.config.data_files.items():
+                self._check_bytes(dict(zip(files, here[split], strict=True)))
+        return super()._split_generators(dl_manager)
+
+    def _generate_tables(self, *args: Any, **options: Any) -> Iterator[tuple[Any, pa.Table]]:
+        for key, table in super()._generate_tables(*args, **options):
+            self._refuse_paths(table)
+            if self._rows_come_unchecked and self._hashes is not None and set(table.column_names) == set(COLUMNS):
+                self._content.refuse(list(self._other_rows(table)))
+            yield key, table
+
+    def _refuse_paths(self, table: pa.Table) -> None:
+        """A path would have the reader's machine open whatever file it names."""
+        for field in table.schema:
+            kind = field.type
+            if not (pa.types.is_struct(kind) and {inner.name for inner in kind} == _IMAGE):
+                continue
+            column = table[field.name].combine_chunks()
+            if pc.any(pc.and_(pc.is_valid(column), pc.is_null(pc.struct_field(column, "bytes")))).as_py():
+                raise SafetyPairsError(
+                    f"{self._content.name}: a row of {field.name} holds no image, but the path of a file on the "
+                    "reader's machine; it was not read: do not use this dataset, and tell its publisher"
+                )
+
+    @cached_property
+    def _hashes(self) -> dict[str, tuple[bytes | None, str, str]] | None:
+        """Pair id -> its row hash (None in format 1) and those of its images; None where the rows are no pairs."""
+        if self.config.name in ("controls", "failures") or self.config.features is not None:
+            return None
+        with pq.ParquetFile(self._content.file) as file:
+            names = ["pair_id", *(name for name in _HASHES if name in file.schema_arrow.names)]
+            held = file.read(names).to_pydict()
+        hashes = held.get("row_hash") or [None] * len(held["pair_id"])
+        return dict(
+            zip(held["pair_id"], zip(hashes, held["unsafe_sha256"], held["safe_sha256"], strict=True), strict=True)
+        )
+
+    def _other_rows(self, table: pa.Table) -> Iterator[str]:
+        assert self._hashes is not None
+        for row in table.to_pylist():
+            images = [hashlib.sha256(row[f"{member}_image"]["bytes"]).hexdigest() for member in ("unsafe", "safe")]
+            expected = self._hashes.get(row["pair_id"])
+            if expected is None:
+                yield f"pair {row['pair_id']}: is in no row of the manifest"
+            elif (list(expected[1:]) != images) or (expected[0] not in (None, row_hash(row, *images))):
+                yield f"pair {row['pair_id']}: is not the one that the manifest names"
