@@ -19,6 +19,7 @@ from safetypairs_hf.dataset.schema import COLUMNS
 from safetypairs_hf.loading.content import Content
 
 _IMAGE = {"bytes", "path"}
+_CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
 _HASHES = ("row_hash", "unsafe_sha256", "safe_sha256")
 
 
@@ -37,7 +38,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
         data_files = self.config.data_files or {}
         comes = {str(split): [content.local_name(file) for file in files] for split, files in data_files.items()}
         content.refuse(content.other_files(self.config.name, comes))
-        if not content.root.startswith("hf://"):
+        if content.folder:
             self._check_bytes({file: file for files in data_files.values() for file in files})
 
     def _check_bytes(self, files: Mapping[str, str]) -> None:
@@ -46,8 +47,8 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
         self._content.refuse(self._content.other_bytes(paths))
 
     def _split_generators(self, dl_manager: Any) -> Any:
-        self._rows_come_unchecked = dl_manager.is_streaming
-        if self._content.root.startswith("hf://") and not dl_manager.is_streaming:
+        self._rows_come_unchecked = dl_manager.is_streaming and not self._content.folder
+        if not (self._content.folder or dl_manager.is_streaming):
             here = dl_manager.download(self.config.data_files)
             for split, files in self.config.data_files.items():
                 self._check_bytes(dict(zip(files, here[split], strict=True)))
@@ -56,7 +57,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
     def _generate_tables(self, *args: Any, **options: Any) -> Iterator[tuple[Any, pa.Table]]:
         for key, table in super()._generate_tables(*args, **options):
             self._refuse_paths(table)
-            if self._rows_come_unchecked and self._hashes is not None and set(table.column_names) == set(COLUMNS):
+            if self._rows_come_unchecked and self._hashes is not None and set(table.column_names) >= _CHECKED:
                 self._content.refuse(list(self._other_rows(table)))
             yield key, table
 
@@ -88,10 +89,11 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
 
     def _other_rows(self, table: pa.Table) -> Iterator[str]:
         assert self._hashes is not None
+        whole = set(table.column_names) == set(COLUMNS)
         for row in table.to_pylist():
             images = [hashlib.sha256(row[f"{member}_image"]["bytes"]).hexdigest() for member in ("unsafe", "safe")]
             expected = self._hashes.get(row["pair_id"])
             if expected is None:
                 yield f"pair {row['pair_id']}: is in no row of the manifest"
-            elif (list(expected[1:]) != images) or (expected[0] not in (None, row_hash(row, *images))):
+            elif list(expected[1:]) != images or (whole and expected[0] not in (None, row_hash(row, *images))):
                 yield f"pair {row['pair_id']}: is not the one that the manifest names"

@@ -30,15 +30,16 @@ class Content:
     """The files of a version as its manifest names them.
 
     `name` is what messages call the version; `place` what the memory of checks does. `file` is its manifest here;
-    `root` what the address of a data file begins with. `strict`: whether anything else is an error, or a warning.
-    `wrong`: what is known to be wrong with files of it already, by file.
+    `roots` what the address of a data file may begin with. `folder`: whether it is one, which may change. `strict`:
+    whether anything else is an error, or a warning. `wrong`: what is known to be wrong with files of it already.
     """
 
     name: str
     place: str
     file: Path
-    root: str
-    strict: bool = True
+    roots: tuple[str, ...]
+    folder: bool
+    strict: bool
     wrong: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -63,7 +64,8 @@ class Content:
 
     def local_name(self, address: str) -> str:
         """The name of a data file by its path or URL."""
-        return address.removeprefix(self.root).lstrip("/")
+        root = next((root for root in self.roots if address.startswith(f"{root}/")), "")
+        return address.removeprefix(f"{root}/") if root else address
 
     def other_files(self, config: str, comes: Mapping[str, Iterable[str]]) -> list[str]:
         """What is wrong with the files that come for the splits of a config, in words."""

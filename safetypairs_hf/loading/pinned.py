@@ -59,9 +59,10 @@ def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
 
 
 def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
-    root = folder.expanduser().resolve().as_posix()
+    whole = folder.expanduser()
+    roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
     name = f"{folder}@{pinned.asked.removeprefix('v')}"
-    held = Content(name, root, folder / manifest.NAME, root, pinned.check != "warn")
+    held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
     found = factory(str(folder), **options)
     key = f"checked-{held.digest()}" if held.strict else content.as_it_is(folder)
     return _checked(found, held, key)
@@ -105,7 +106,7 @@ def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
     except FileNotFoundError as error:
         raise SafetyPairsError(f"{name} has no {manifest.NAME}: it was not published by safetypairs") from error
     place = f"{api.endpoint}/datasets/{repo}@{commit}"
-    held = Content(name, place, file, f"hf://datasets/{repo}@{commit}", commit.check != "warn")
+    held = Content(name, place, file, (f"hf://datasets/{repo}@{commit}",), False, commit.check != "warn")
     if asked and held.version != asked:
         raise VersionMismatch(
             f"{repo} {commit.asked} was asked for, and what came says that it is {held.version}; tell its publisher"
