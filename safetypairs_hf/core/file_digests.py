@@ -65,4 +65,6 @@ def _digest(path: Path) -> str:
 
 def _tell(seconds: float, size: int, place: str) -> None:
     if seconds > _TOLD_AFTER:
-        logger.warning("%s: %.1f GB were checked in %.0f s; later loads need not do it again", place, size / 1e9, seconds)
+        logger.warning(
+            "%s: %.2f GB were checked in %.0f s; later loads need not do it again", place, size / 1e9, seconds
+        )

@@ -133,8 +133,9 @@ def named_version(text: str, check: str = "error") -> TargetName:
     name = parse_target_name(text)
     if name.version:
         return name
-    newest = resolve.held_version(name) if name.is_folder else parse(resolve.resolve(name.place, None, None, check).asked)
-    return name._replace(version=newest)
+    if name.is_folder:
+        return name._replace(version=resolve.held_version(name))
+    return name._replace(version=parse(resolve.resolve(name.place, None, check=check).asked))
 
 
 def _named(text: str, split: str, configs: Sequence[str], check: str) -> tuple[str, list[Any]]:

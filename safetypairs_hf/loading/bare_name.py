@@ -73,7 +73,7 @@ def _wrap(module: ModuleType) -> None:
 def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
     import functools
     import inspect
-    import os
+    from pathlib import Path
 
     signature = inspect.signature(original)
 
@@ -83,7 +83,7 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")
-        if path != NAME and not isinstance(revision, Pinned) and not os.path.isfile(f"{path}/{_MANIFEST}"):
+        if path != NAME and not isinstance(revision, Pinned) and not Path(path, _MANIFEST).is_file():
             return original(path, *args, **kwargs)
         from safetypairs_hf.loading import pinned
 

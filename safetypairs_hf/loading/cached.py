@@ -61,9 +61,7 @@ def configs(repo: str, commit: str, cache_dir: str | None = None) -> list[str]:
     return [name for name, _, of in prepared(repo, cache_dir) if of == commit]
 
 
-def module(
-    repo: str, commit: str, cache_dir: str | None = None, *, strict: bool = True
-) -> DatasetModule | None:
+def module(repo: str, commit: str, cache_dir: str | None = None, *, strict: bool = True) -> DatasetModule | None:
     """The commit's prepared configs as `datasets` wants them; None where there are none. `strict`: see `prepared`."""
     found = [(name, version) for name, version, of in prepared(repo, cache_dir, strict=strict) if of == commit]
     if not found:

@@ -87,9 +87,7 @@ class Content:
             found = digests(known, self.place)
         except OSError as error:
             return [f"{error.filename}: does not read: {error.strerror}"]
-        return [
-            f"{name}: {_said(path)}" for name, path in known.items() if found[name] != self.files[name].sha256
-        ]
+        return [f"{name}: {_said(path)}" for name, path in known.items() if found[name] != self.files[name].sha256]
 
     def refuse(self, problems: list[str]) -> None:
         """Raise VersionMismatch where there are problems, or log them where that was asked for."""
@@ -126,7 +124,7 @@ def read_head(file: Path, name: str) -> dict[str, Any]:
 def other_tree(content: Content, listed: Mapping[str, Stored]) -> dict[str, str]:
     """What is wrong with the data files that the Hub lists, by file, in words."""
     here = {name for name in listed if name.startswith(FOLDERS)} - {failure_rows.NAME}
-    wrong = {name: "is on the Hub, and the manifest has it not" for name in here - content.files.keys()}
+    wrong = dict.fromkeys(here - content.files.keys(), "is on the Hub, and the manifest has it not")
     for name, expected in content.files.items():
         if name not in listed:
             wrong[name] = "is missing on the Hub"

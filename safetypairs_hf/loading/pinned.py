@@ -127,7 +127,9 @@ def _version_or_none(text: str) -> Any:
 
 
 def _checked(found: DatasetModule, held: Content, key: str) -> DatasetModule:
-    from safetypairs_hf.loading.checked_parquet import CheckedParquet, Parquet
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    from safetypairs_hf.loading.checked_parquet import CheckedParquet
 
     if found.module_path != Parquet.__module__:
         raise VersionMismatch(

@@ -12,10 +12,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.file_digests import digests, keep_digests
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
-from safetypairs_hf.dataset.manifest import FOLDERS, Manifest
-from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 
@@ -26,6 +27,7 @@ class LocalTarget:
         self.name = name
         self.path = Path(name).expanduser().resolve()
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
+        self._known: dict[str, str] = {}  # the SHA-256 of the files that `head` saw
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
         # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; other
         # users, who may publish here too, can take it as well. The kernel drops it when its holder ends.
@@ -46,9 +48,20 @@ class LocalTarget:
         if found is None and self.path.is_dir():
             refuse_foreign(self.name, [item.name for item in self.path.iterdir()])
         if found is not None:
-            here = [path for folder in FOLDERS for path in (self.path / folder).rglob("*") if path.is_file()]
-            refuse_strays(self.name, [path.relative_to(self.path).as_posix() for path in here], found)
+            here = {path.relative_to(self.path).as_posix(): path for path in self.path.rglob("*") if path.is_file()}
+            refuse_strays(self.name, list(here), found)
+            self._refuse_changed(here, found)
         return found or Manifest()
+
+    def _refuse_changed(self, here: Mapping[str, Path], found: Manifest) -> None:
+        """Raise PublishError where a file is not as the last release wrote it. A file is read for that once."""
+        before = {name: file.sha256 for name, file in {**found.files, **found.sidecars}.items()}
+        try:
+            self._known = digests({name: path for name, path in here.items() if name in before}, str(self.path))
+        except OSError as error:
+            raise PublishError(f"{self.name}: {error.filename} does not read: {error.strerror}") from error
+        assert found.version
+        refuse_changed(self.name, found.version, before, self._known)
 
     def fetch(self, name: str) -> Path:
         return self.path / name
@@ -78,6 +91,8 @@ class LocalTarget:
                 self._recover()
                 raise self._unwritable(error) from error
             shutil.rmtree(self._aside, ignore_errors=True)
+            stayed = self._known.keys() - change.write.keys() - set(change.delete)
+            keep_digests({name: self.path / name for name in stayed}, str(self.path), self._known)
         return self.name
 
     @contextmanager

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
-from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.pictures import encoding, sha256
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
@@ -149,6 +150,7 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
         for candidate, controls in finished.pairs(plan.added.keys()):
             assert candidate.identity
             place = plan.added[candidate.identity.pair_id]
+            _refuse_other_encoding(candidate)
             published = row(candidate, place.group, policy[place.category], version)
             extra = control_rows(published, controls)
             file = shards.add(published, place.split, place.category, extra)
@@ -160,6 +162,17 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
             files.entries.append(Entry.of(place.identity, file, *where, version, size, review, digest))
             progress("pairs", len(files.entries), len(plan.added))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
+
+
+def _refuse_other_encoding(candidate: Candidate) -> None:
+    """Raise PublishError where the members' files differ in more than their pixels: the container tells the label."""
+    assert candidate.safe and candidate.identity
+    unsafe, safe = encoding(candidate.unsafe.data), encoding(candidate.safe.data)
+    if unsafe != safe:
+        raise PublishError(
+            f"pair {candidate.identity.pair_id}: its images are encoded differently, which tells the label: unsafe "
+            f"{unsafe}; safe {safe}; encode both by one path and build again"
+        )
 
 
 def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:

@@ -73,7 +73,7 @@ def test_other_bytes_are_an_error(tmp_path: Path, damage: Callable[[Path], None]
         load("./pairs", streaming=streaming, cache_dir=tmp_path / "cache")
     register()
     with pytest.raises(VersionMismatch, match=CHANGED):
-        os.symlink("pairs", "safetypairs")
+        Path("safetypairs").symlink_to("pairs")
         datasets.load_dataset("safetypairs", streaming=streaming, cache_dir=tmp_path / "cache")
 
 
@@ -247,4 +247,4 @@ def test_a_long_check_says_what_it_took(
     publish(tmp_path / "pairs", "1.0.0")
     with caplog.at_level(logging.WARNING):
         load("./pairs", cache_dir=tmp_path / "cache")
-    assert "pairs: 0.0 GB were checked in 0 s; later loads need not do it again" in caplog.text
+    assert "pairs: 0.00 GB were checked in 0 s; later loads need not do it again" in caplog.text

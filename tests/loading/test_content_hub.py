@@ -46,9 +46,7 @@ def test_a_tag_that_was_moved(lab: Lab, tmp_path: Path, takedown: bool) -> None:
     api.delete_tag(repo, tag="v1.0.0", repo_type="dataset")
     api.create_tag(repo, tag="v1.0.0", revision="draft", repo_type="dataset")
     if takedown:
-        api.upload_file(
-            path_or_fileobj=b"[{}]", path_in_repo="takedowns.json", repo_id=repo, repo_type="dataset"
-        )
+        api.upload_file(path_or_fileobj=b"[{}]", path_in_repo="takedowns.json", repo_id=repo, repo_type="dataset")
     after = {tag.name: tag.target_commit for tag in api.list_repo_refs(repo, repo_type="dataset").tags}
     moved = (
         f"VersionMismatch: {repo} v1.0.0 was on commit {before['v1.0.0'][:8]} when this machine saw it, and is on "
@@ -57,7 +55,7 @@ def test_a_tag_that_was_moved(lab: Lab, tmp_path: Path, takedown: bool) -> None:
     calls = [
         f"load('{repo}', '1.0.0', split='test')",
         f"len(list(load('{repo}', '1.0.0', split='test', streaming=True)))",
-        f"load_dataset('safetypairs', revision='v1.0.0', split='test')",
+        "load_dataset('safetypairs', revision='v1.0.0', split='test')",
         f"load('{repo}', '1.0.0', split='test', check='warn')",
         f"load('{repo}', '1.1.0', split='test')",
     ]
@@ -91,9 +89,8 @@ def test_newest_is_the_newest_release(lab: Lab, tmp_path: Path) -> None:
         f"load('{repo}', split='test')": 7,
         "load_dataset('safetypairs', split='test')": 7,
         f"load('{repo}', '9.9.9')": f"VersionMismatch: {repo} v9.9.9 was asked for, {says}",
-        f"str(__import__('safetypairs_hf.dataset.store.open_store', fromlist='x').open_named('{repo}').version)": "1.1.0",
-        f"[line.note for line in __import__('safetypairs_hf.versions.versions', fromlist='x').versions(__import__("
-        f"'safetypairs_hf.dataset.store.open_store', fromlist='x').open_published('{repo}'))]": [
+        f"str(open_store.open_named('{repo}').version)": "1.1.0",
+        f"[line.note for line in versions(open_store.open_published('{repo}'))]": [
             "no release: it is on the commit of 1.0.0",
             "",
             "",

@@ -14,10 +14,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from builds import make_run, tree
+from huggingface_hub import constants
 from local_races import local_races
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.run_reader import open_finished
+from safetypairs_hf.core import file_digests
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import check, parse
@@ -435,6 +437,46 @@ def test_a_data_file_that_we_did_not_write(runs: tuple[RunFolder, RunFolder], tm
     release(runs[0], tmp_path / "out", "1.0.0")
     (tmp_path / "out" / "data" / "test" / "mine.parquet").write_text("mine")
     refused(r"did not write \(data/test/mine\.parquet\)", runs[1], tmp_path / "out", "1.1.0")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "croissant.json", "data"])
+def test_what_somebody_changed_is_not_built_upon(runs: tuple[RunFolder, RunFolder], tmp_path: Path, name: str) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    changed = read(tmp_path / "out").entries[0].file if name == "data" else name
+    data = bytearray((tmp_path / "out" / changed).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "out" / changed).write_bytes(data)
+    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: put it back"
+    refused(message, runs[1], tmp_path / "out", "1.1.0")
+    data[len(data) // 2] ^= 1
+    (tmp_path / "out" / changed).write_bytes(data)
+    assert release(runs[1], tmp_path / "out", "1.1.0").done
+
+
+@pytest.mark.parametrize("name", ["evil.py", "more.parquet", "old/more.parquet", ".huggingface.yaml"])
+def test_a_file_that_changes_what_is_loaded(runs: tuple[RunFolder, RunFolder], tmp_path: Path, name: str) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    (tmp_path / "out" / "LICENSE").write_text("theirs")
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    refused(rf"which change what is loaded from it \({name}\); delete them", runs[1], tmp_path / "out", "1.1.0")
+    (tmp_path / "out" / name).unlink()
+    assert release(runs[1], tmp_path / "out", "1.1.0").done
+    assert (tmp_path / "out" / "LICENSE").read_text() == "theirs"
+
+
+def test_a_release_reads_no_file_again_that_it_did_not_change(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(file_digests, "_SETTLED_AFTER", -1.0)
+    release(runs[0], tmp_path / "out", "1.0.0")
+    release(runs[0], tmp_path / "out", "1.0.1")
+    read_again: list[Path] = []
+    digest = file_digests._digest
+    monkeypatch.setattr(file_digests, "_digest", lambda path: read_again.append(path) or digest(path))
+    release(runs[0], tmp_path / "out", "1.0.2")
+    assert {path.suffix for path in read_again} == {".md", ".json", ".yaml", ".py"}
 
 
 def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:

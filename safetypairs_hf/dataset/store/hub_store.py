@@ -29,7 +29,7 @@ def newest_release(repo: str, tags: Mapping[Version, str], api: HfApi | None = N
         None where none of the tags is a release.
     """
     says: dict[str, Version | None] = {}
-    for version, commit in reversed(tags.items()):
+    for version, commit in reversed(list(tags.items())):
         if commit not in says:
             says[commit] = released_at(repo, commit, api)
         if says[commit] == version:
