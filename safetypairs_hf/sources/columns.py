@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
@@ -148,9 +148,8 @@ def _belongs_to(path: str, dataset: str) -> bool:
     if "://" in path:
         return path.rpartition("::")[2].startswith(f"hf://datasets/{dataset}@")
     downloaded = f"{constants.HF_HUB_CACHE}/datasets--{dataset.replace('/', '--')}"
-    where = os.path.abspath(path)
     roots = (downloaded, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
-    return any(where.startswith(f"{os.path.abspath(root)}/") for root in roots)
+    return any(Path(path).resolve().is_relative_to(Path(root).resolve()) for root in roots)
 
 
 def _text(row: dict[str, Any], column: str | None) -> str | None:

@@ -226,7 +226,7 @@ def test_a_text_is_checked_whatever_code_wrote_it(by_another: Path, name: str) -
 
 
 def test_what_was_not_checked_is_said_and_is_not_ok(by_another: Path) -> None:
-    """A manifest of format 1: no hash of a text, and another version of the code cannot make it again."""
+    """A manifest of format 1 has no hash of a text."""
     with_manifest(by_another, lambda found: dataclasses.replace(found, sidecars={}))
     report = check(by_another)
     assert (report.problems, report.ok) == ([], False)
