@@ -62,6 +62,41 @@ def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
             yield Problem(name, "", f"was changed since it was published{where}")
 
 
+def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
+    files = _by_file(edition.table)
+    data = set(files)
+    files |= {name: (said["rows"], said["size"]) for name, said in edition.head.get("beside", {}).items()}
+    shown = set[str]()
+    sizes = {info["config_name"]: {split["name"]: split for split in info["splits"]} for info in header["dataset_info"]}
+    for config in header["configs"]:
+        name = config["config_name"]
+        if config["version"] != str(edition.version):
+            yield Problem(_CARD, "", f"config {name} is of version {config['version']}, not {edition.version}")
+        matched: set[str] = set()
+        for view in config["data_files"]:
+            mine = {file for file in files if fnmatchcase(file, view["path"])}
+            matched |= mine
+            shown |= mine
+            pairs, size = (sum(files[file][index] for file in mine) for index in (0, 1))
+            said = sizes[name][view["split"]]
+            if (said["num_examples"], said["num_bytes"]) != (pairs, size):
+                what = f"{said['num_examples']} pairs of {said['num_bytes']} bytes"
+                yield Problem(_CARD, "", f"{name}/{view['split']} is said to be {what}; it is {pairs} of {size}")
+        if name == "default" and data - matched:
+            yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")
+        if name not in ("controls", "failures") and matched - data:
+            yield Problem(_CARD, "", f"the config {name} holds {min(matched - data)}, which is no file of pairs")
+    if left := files.keys() - data - shown:
+        yield Problem(_CARD, "", f"no config shows {min(left)}")
+
+
+def _by_file(table: pa.Table) -> dict[str, tuple[int, int]]:
+    """File -> its pairs and the bytes of their images."""
+    found = table.group_by("file").aggregate([("size", "count"), ("size", "sum")])
+    figures = zip(found["size_count"].to_pylist(), found["size_sum"].to_pylist(), strict=True)
+    return dict(zip(found["file"].to_pylist(), figures, strict=True))
+
+
 def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
     """What is wrong with the manifest's own bytes, and the sidecar files that it makes; nothing of another code's."""
     last = edition.releases[-1]
