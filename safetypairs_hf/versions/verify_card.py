@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from importlib.metadata import version as installed
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
