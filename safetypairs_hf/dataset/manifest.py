@@ -55,6 +55,8 @@ _NAMES_1 = _SCHEMA.names[:-1]  # the columns of format 1
 # Few values in many rows: each is one object in memory, however many entries name it.
 _SHARED = ("file", "category", "split", "introduced", "review")
 _ROWS = 1 << 16
+_POINTER = b"version https://git-lfs"
+LFS_ADVICE = "is a pointer of Git LFS and no data; in the clone run: git lfs pull"
 # The Arrow schema would repeat the whole metadata, and nobody searches a manifest by a column's range.
 _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
@@ -226,6 +228,15 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     if file.schema_arrow.names not in (_SCHEMA.names, _NAMES_1):
         return None
     return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+
+
+def is_pointer(file: Path) -> bool:
+    """Whether a file is what a git clone without LFS has in place of the data."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False
 
 
 def version_in(file: Path) -> Version | None:

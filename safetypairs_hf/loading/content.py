@@ -22,7 +22,6 @@ from safetypairs_hf.dataset.manifest import FOLDERS, FileHash
 logger = logging.getLogger(__name__)
 
 CHECKS = ("error", "warn")
-_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,8 @@ def as_it_is(folder: Path) -> str:
 
 
 def _said(path: Path) -> str:
-    with path.open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
-            return "is a pointer of Git LFS and no data; run: git lfs pull"
+    if manifest.is_pointer(path):
+        return manifest.LFS_ADVICE
     what = "its bytes are not those that the manifest names"
     # A link into the Hub's cache is not downloaded again while it is there.
     return f"{what}; the copy here is damaged: delete {path.resolve()}" if path.is_symlink() else what

@@ -146,6 +146,7 @@ def held_version(name: TargetName) -> Version:
         raise no_folder(name.place)
     holds = _version_in(name.path)
     if holds is None:
+        _refuse_pointer(name.path)
         raise SafetyPairsError(
             f"{name.path} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote"
         )
@@ -156,6 +157,13 @@ def _version_in(folder: Path) -> Version | None:
     from safetypairs_hf.dataset import manifest
 
     return manifest.version_in(folder / manifest.NAME)
+
+
+def _refuse_pointer(folder: Path) -> None:
+    from safetypairs_hf.dataset import manifest
+
+    if manifest.is_pointer(folder / manifest.NAME):
+        raise SafetyPairsError(f"{folder}/{manifest.NAME} {manifest.LFS_ADVICE}")
 
 
 def check_folder(name: TargetName, asked: str) -> None:
@@ -170,6 +178,7 @@ def check_folder(name: TargetName, asked: str) -> None:
         raise no_folder(name.place)
     holds = _version_in(folder)
     if holds is None:
+        _refuse_pointer(folder)
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
     if tag_or_revision(asked) != holds.tag:
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} holds {holds}; ask for that, or move it")

@@ -213,6 +213,9 @@ def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) ->
 def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterator[Problem]:
     if expected is None:
         return
+    if manifest.is_pointer(path):
+        yield Problem(name, "", manifest.LFS_ADVICE)
+        return
     size = path.stat().st_size
     if size != expected.size:
         yield Problem(name, "", f"has {size} bytes, not the {expected.size} that {whose}")

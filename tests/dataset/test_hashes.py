@@ -112,7 +112,7 @@ def test_a_release_upon_one_of_format_1(tmp_path: Path) -> None:
     as_format_1(tmp_path / "out")
     report = verify(open_published(target))
     assert (report.problems, len(report.unchecked)) == ([], 1)
-    assert len(load(target, "1.0.0", split="test", cache_dir=tmp_path)) == len(
+    assert len(load(target, "1.0.0", split="test", cache_dir=tmp_path / "cache")) == len(
         [entry for entry in entries(target) if entry.split == "test"]
     )
     publish(large, parse_target(target), parse("1.1.0"))

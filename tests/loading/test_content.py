@@ -21,8 +21,10 @@ from safetypairs_hf.core import file_digests
 from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.store.open_store import open_published
 from safetypairs_hf.loading.bare_name import register
 from safetypairs_hf.loading.load import load
+from safetypairs_hf.versions.verify import verify
 
 FILE = "data/test/hate/1.0.0-0.parquet"
 CHANGED = r"is not as it was published: .*its bytes are not those that the manifest names"
@@ -182,6 +184,22 @@ def test_autoload_reads_no_folder_that_is_not_ours(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match=r"safetypairs has no manifest\.parquet of ours"):
         datasets.load_dataset("safetypairs")
     assert datasets.load_dataset("./safetypairs", split="train", cache_dir=tmp_path / "cache")["a"][:] == [1]
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+def test_a_clone_without_lfs_says_what_to_type(tmp_path: Path) -> None:
+    folder = publish(tmp_path / "pairs", "1.0.0")
+    (folder / FILE).write_text(POINTER)
+    advice = r"is a pointer of Git LFS and no data; in the clone run: git lfs pull"
+    with pytest.raises(VersionMismatch, match=f"{FILE}: {advice}"):
+        load("./pairs", cache_dir=tmp_path / "cache")
+    assert f"{FILE}: {advice}" in [str(problem) for problem in verify(open_published("./pairs")).problems]
+    (folder / manifest.NAME).write_text(POINTER)
+    for call in (lambda: load("./pairs"), lambda: load("./pairs", "1.0.0"), lambda: open_published("./pairs").newest()):
+        with pytest.raises(SafetyPairsError, match=rf"pairs(/|: )manifest\.parquet {advice}"):
+            call()
 
 
 def test_an_edit_on_purpose_is_loaded_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

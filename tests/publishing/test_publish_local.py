@@ -241,6 +241,12 @@ def test_what_is_no_version(text: str) -> None:
         parse(text)
 
 
+def test_a_version_has_a_bound() -> None:
+    assert parse("999999.0.0").major == 999999
+    with pytest.raises(PublishError, match="none of its three numbers may be above 999999"):
+        parse("1000000.0.0")
+
+
 @pytest.mark.parametrize("files", [{"thesis.tex": "dear"}, {"manifest.parquet": "mine"}, {"README.md": "# mine"}])
 def test_a_folder_that_is_not_ours_is_left_alone(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, files: dict[str, str]
