@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
+_CARD = "README.md"
+_HEADER = re.compile(r"\s*(---\n((?!---\n).*\n)*---\s*)?")
 # How the target stands when a publish ends early, for the user.
 UNCHANGED = "no version was changed, and the same command goes on from here"
 UNSURE = "whether the new version arrived is not known; the same command finds out and goes on from there"
@@ -71,7 +74,8 @@ class HubTarget:
             files = [sibling.rfilename for sibling in info.siblings or []]
             found = self._manifest(self._head) if manifest.NAME in files else None
         if found is None:
-            refuse_foreign(self.name, files)
+            with self._explained():
+                self._refuse_foreign(files, self._head)
             return Manifest()
         refuse_strays(self.name, files, found)
         self._last = found.version
@@ -184,8 +188,14 @@ class HubTarget:
         files = [sibling.rfilename for sibling in info.siblings or []]
         if manifest.NAME in files:
             raise self._conflict()
-        refuse_foreign(self.name, files)
+        self._refuse_foreign(files, info.sha)
         self._head = info.sha
+
+    def _refuse_foreign(self, files: Sequence[str], commit: str | None) -> None:
+        """As `refuse_foreign`; a card without a word, which the Hub's site makes to hold the licence, is harmless."""
+        if _CARD in files and _HEADER.fullmatch(self._fetch(_CARD, commit).read_text("utf-8", "replace")):
+            files = [file for file in files if file != _CARD]
+        refuse_foreign(self.name, files)
 
     def _unsettled(self) -> str:
         """What was asked for and is not so yet, in words."""

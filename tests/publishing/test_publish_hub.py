@@ -72,6 +72,28 @@ def test_again_is_a_no_op_and_mends_a_missing_tag(hub: Hub, runs: Path) -> None:
     assert api.dataset_info(REPO).sha == head
 
 
+@pytest.mark.parametrize(
+    ("card", "adopted"),
+    [
+        ("---\nlicense: mit\n---\n", True),
+        ("---\nlicense: mit\ntags:\n- safety\n---", True),
+        ("---\nlicense: mit\n---\n# My data\n", False),
+        ("# My data\n", False),
+    ],
+)
+def test_a_repo_with_what_the_site_makes_is_adopted(hub: Hub, runs: Path, card: str, adopted: bool) -> None:  # noqa: F811
+    api = hub.api()
+    api.create_repo(REPO, repo_type="dataset")
+    api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id=REPO, repo_type="dataset")
+    done = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    if adopted:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert safetypairs(hub, runs, "verify", REPO).stdout.endswith(": ok\n")
+    else:
+        assert done.returncode == 1
+        assert "holds files that safetypairs did not write (README.md)" in done.stderr
+
+
 def test_a_private_gated_repo_is_closed(hub: Hub, runs: Path) -> None:  # noqa: F811
     done = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", "--private", "--gated", "manual")
     assert done.returncode == 0
