@@ -196,7 +196,7 @@ def load(data: bytes) -> Manifest | None:
         file, head = found
         files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
         beside = head.get("beside", {})
-        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, beside, sidecars)
+        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, beside, sidecars=sidecars)
     except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
