@@ -36,6 +36,9 @@ def command(target: str, as_json: bool) -> None:
         for line in found:
             figures = [getattr(line, name) for name in columns[:5]]
             tag = line.commit[:12] if line.commit else "no tag"
-            note = f" ({line.note or 'no release'})" if line.note or not line.released else ""
+            note = " (no release)" if line.note or not line.released else ""
             rows.append(["-" if value is None else value for value in figures] + ([tag + note] if columns[5:] else []))
         click.echo(table(opened.name, columns, rows))
+        for line in found:
+            if line.note:
+                click.echo(f"v{line.version} is {line.note}")

@@ -1,4 +1,8 @@
-"""The hash of a published pair: its images, texts, judges and everything else that its row holds."""
+"""The hash of a published pair: its images, texts, judges and everything else that its row holds.
+
+But for the category, which a row holds as a number: it is another one where a later version has other categories. The
+manifest names the category itself.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ def row_hash(row: Mapping[str, Any], unsafe_sha256: str, safe_sha256: str) -> by
     """Hash a row, before it is written or as a reader has it.
 
     Args:
-        row: Every published column by name; the images are not looked at.
+        row: Every published column by name; images and category are not looked at.
         unsafe_sha256: The hex SHA-256 of the unsafe member's file.
         safe_sha256: That of the safe one.
 
@@ -31,7 +35,7 @@ def row_hash(row: Mapping[str, Any], unsafe_sha256: str, safe_sha256: str) -> by
 
 @cache
 def _columns() -> dict[str, Callable[[Any], Any]]:
-    return {name: _plain(kind) for name, kind in COLUMNS.items() if kind != IMAGE}
+    return {name: _plain(kind) for name, kind in COLUMNS.items() if kind != IMAGE and name != "category"}
 
 
 def _plain(kind: pa.DataType) -> Callable[[Any], Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.dataset import card, croissant, eval_yaml, manifest, takedowns
 from safetypairs_hf.dataset.manifest import Manifest
@@ -22,7 +20,6 @@ def render(manifest: Manifest, name: str) -> dict[str, str]:
     The text depends on nothing else, and not on the hashes of these files that the manifest holds in the end: who has
     the manifest can render it again and compare.
     """
-    manifest = replace(manifest, sidecars={})
     # In a subfolder: a script at the root would make `datasets` 4 and 5 refuse the whole repo.
     script = (folder("loading_script") / "safetypairs.py").read_text(encoding="utf-8")
     return {

@@ -113,7 +113,8 @@ def open_data(
         return [value for part in encoded for value in part[key][:]]
 
     return Data(
-        name=name,
+        # Figures on content that nobody vouches for are not figures on that version.
+        name=f"{name} (check={check})" if name and check != "error" else name,
         configs=tuple(configs),
         split=split,
         limit=limit,
@@ -143,8 +144,7 @@ def _named(text: str, split: str, configs: Sequence[str], check: str) -> tuple[s
 
     name = named_version(text, check)
     parts = [load(name.place, str(name.version), config, split, check=check) for config in dict.fromkeys(configs)]
-    # Figures on content that nobody vouches for are not figures on that version.
-    return str(name) if check == "error" else f"{name} (check={check})", parts
+    return str(name), parts
 
 
 def _one_split(data: Any, split: str) -> Any:

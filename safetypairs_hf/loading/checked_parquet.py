@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,14 @@ import pyarrow.parquet as pq
 from datasets.packaged_modules.parquet.parquet import Parquet
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
 from safetypairs_hf.loading.content import Content
 
 _IMAGE = {"bytes", "path"}
 _CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
-_HASHES = ("row_hash", "unsafe_sha256", "safe_sha256")
+_NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 
 class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
@@ -57,7 +57,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
     def _generate_tables(self, *args: Any, **options: Any) -> Iterator[tuple[Any, pa.Table]]:
         for key, table in super()._generate_tables(*args, **options):
             self._refuse_paths(table)
-            if self._rows_come_unchecked and self._hashes is not None and set(table.column_names) >= _CHECKED:
+            if self._rows_come_unchecked and self._named is not None and set(table.column_names) >= _CHECKED:
                 self._content.refuse(list(self._other_rows(table)))
             yield key, table
 
@@ -75,25 +75,29 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
                 )
 
     @cached_property
-    def _hashes(self) -> dict[str, tuple[bytes | None, str, str]] | None:
-        """Pair id -> its row hash (None in format 1) and those of its images; None where the rows are no pairs."""
+    def _named(self) -> dict[str, tuple[Any, ...]] | None:
+        """Pair id -> what the manifest says of it, as in _NAMED; None where the rows are no pairs.
+
+        The row hash is None in format 1.
+        """
         if self.config.name in ("controls", "failures") or self.config.features is not None:
             return None
         with pq.ParquetFile(self._content.file) as file:
-            names = ["pair_id", *(name for name in _HASHES if name in file.schema_arrow.names)]
-            held = file.read(names).to_pydict()
-        hashes = held.get("row_hash") or [None] * len(held["pair_id"])
-        return dict(
-            zip(held["pair_id"], zip(hashes, held["unsafe_sha256"], held["safe_sha256"], strict=True), strict=True)
-        )
+            held = file.read(["pair_id", *(name for name in _NAMED if name in file.schema_arrow.names)]).to_pydict()
+        columns = [held.get(name) or [None] * len(held["pair_id"]) for name in _NAMED]
+        return dict(zip(held["pair_id"], zip(*columns, strict=True), strict=True))
 
     def _other_rows(self, table: pa.Table) -> Iterator[str]:
-        assert self._hashes is not None
+        assert self._named is not None
         whole = set(table.column_names) == set(COLUMNS)
+        names = getattr(self.info.features.get("category"), "names", None) if self.info.features else None
         for row in table.to_pylist():
-            images = [hashlib.sha256(row[f"{member}_image"]["bytes"]).hexdigest() for member in ("unsafe", "safe")]
-            expected = self._hashes.get(row["pair_id"])
+            expected = self._named.get(row["pair_id"])
             if expected is None:
                 yield f"pair {row['pair_id']}: is in no row of the manifest"
-            elif list(expected[1:]) != images or (whole and expected[0] not in (None, row_hash(row, *images))):
+                continue
+            digest, category, *files = expected
+            images = [sha256(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe")]
+            other = images != files or (whole and digest not in (None, row_hash(row, *images)))
+            if other or (names and "category" in row and names[row["category"]] != category):
                 yield f"pair {row['pair_id']}: is not the one that the manifest names"
