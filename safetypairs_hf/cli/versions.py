@@ -42,3 +42,6 @@ def command(target: str, as_json: bool) -> None:
         for line in found:
             if line.note:
                 click.echo(f"v{line.version} is {line.note}")
+        last = next((line for line in found if line.released), None)
+        if last and columns[5:] and not last.commit:
+            click.echo(f"v{last.version} has no tag: its publish was stopped, and the same command, run again, sets it")

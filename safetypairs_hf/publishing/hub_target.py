@@ -38,11 +38,21 @@ UNTAGGED = "the new version is there, but not its tag; the same command sets it"
 class HubTarget:
     """See `Target`. `private` and `gated` ("auto" or "manual") are set, and seen to be, before data is uploaded.
 
-    `api`: a client of another Hub or token than the usual ones.
+    `create_pr`: propose the release as a pull request, for people with no right to push; its tag is set by who merges
+    it. `api`: a client of another Hub or token than the usual ones.
     """
 
-    def __init__(self, repo: str, *, private: bool = False, gated: str | None = None, api: HfApi | None = None) -> None:
+    def __init__(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        gated: str | None = None,
+        create_pr: bool = False,
+        api: HfApi | None = None,
+    ) -> None:
         self.name = repo
+        self._create_pr = create_pr
         self._settings = {**({"private": True} if private else {}), **({"gated": gated} if gated else {})}
         self._api = api or HfApi()
         self._head: str | None = None  # the commit that `head` read, which `commit` builds on
@@ -88,6 +98,8 @@ class HubTarget:
     def begin(self, version: Version) -> None:
         with self._explained():
             retried(self._api.whoami)
+            if self._head is None and self._create_pr:
+                raise PublishError(f"there is no dataset {self.name} that this token may see, to propose a release to")
             if self._head is None:
                 self._create()
             self.settle()
@@ -100,9 +112,15 @@ class HubTarget:
             self._sent[name] = addition
         additions = [self._sent[name] for name in files]
         with self._explained():
-            retried(lambda: self._api.preupload_lfs_files(self.name, additions, repo_type="dataset", free_memory=False))
+            retried(
+                lambda: self._api.preupload_lfs_files(
+                    self.name, additions, repo_type="dataset", create_pr=self._create_pr, free_memory=False
+                )
+            )
 
     def commit(self, change: Change) -> str:
+        if self._create_pr:
+            return self._propose(change)
         with self._explained():
             self._head = retried(lambda: self._commit(change))
             self._standing = UNTAGGED
@@ -141,12 +159,28 @@ class HubTarget:
             )
             self._is_tagged(version)
 
-    def _commit(self, change: Change) -> str:
-        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+    def _propose(self, change: Change) -> str:
+        """Open a pull request; not repeated where it fails, as there could be two then."""
+        with self._explained():
+            made = self._api.create_commit(
+                self.name,
+                self._operations(change),
+                commit_message=change.summary,
+                repo_type="dataset",
+                parent_commit=self._head,
+                create_pr=True,
+            )
+        return f"{made.pr_url} (a pull request; once it is merged, this command run by its maintainers sets the tag)"
+
+    def _operations(self, change: Change) -> list[CommitOperationAdd | CommitOperationDelete]:
+        return [
             *(CommitOperationDelete(name) for name in change.delete),
             *(self._sent.get(name) or CommitOperationAdd(name, str(path)) for name, path in change.write.items()),
         ]
+
+    def _commit(self, change: Change) -> str:
+        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
+        operations = self._operations(change)
         try:
             return self._api.create_commit(
                 self.name,
@@ -212,7 +246,8 @@ class HubTarget:
                 "of that version; delete the tag, or publish another version"
             )
         if self._last is not None and not self._is_tagged(self._last):
-            self.tag(self._last)
+            if not self._create_pr:
+                self.tag(self._last)
         elif self._last is not None and self._head and tags[self._last.tag] != self._head:
             refuse_changed(self.name, self._last, self._files(tags[self._last.tag]), self._files(self._head))
 
