@@ -132,13 +132,14 @@ def other_tree(content: Content, listed: Mapping[str, Stored]) -> dict[str, str]
     return wrong
 
 
-def checked_trees(place: str) -> bool:
+def is_tree_right(tree: str) -> bool:
     """Whether the Hub's list of a commit's files was found right before."""
-    return bool(remembered.recall("trees", place))
+    return bool(remembered.recall("trees", tree))
 
 
-def remember_tree(place: str) -> None:
-    remembered.remember("trees", place, {"right": True})
+def remember_tree(tree: str) -> None:
+    """Remember that the Hub's list of a commit's files is right."""
+    remembered.remember("trees", tree, {"right": True})
 
 
 def as_it_is(folder: Path) -> str:

@@ -105,17 +105,18 @@ def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
         file = fetch(repo, manifest.NAME, str(commit), api)
     except FileNotFoundError as error:
         raise SafetyPairsError(f"{name} has no {manifest.NAME}: it was not published by safetypairs") from error
-    place = f"{api.endpoint}/datasets/{repo}@{commit}"
+    place = f"{api.endpoint}/datasets/{repo}"  # of all commits: a release adds files, and few change
+    tree = f"{place}@{commit}"
     held = Content(name, place, file, (f"hf://datasets/{repo}@{commit}",), False, commit.check != "warn")
     if asked and held.version != asked:
         raise VersionMismatch(
             f"{repo} {commit.asked} was asked for, and what came says that it is {held.version}; tell its publisher"
         )
-    if content.checked_trees(place):
+    if content.is_tree_right(tree):
         return held
     wrong = content.other_tree(held, list_files(repo, str(commit), api))
     if not wrong:
-        content.remember_tree(place)
+        content.remember_tree(tree)
     return replace(held, wrong=wrong)
 
 
