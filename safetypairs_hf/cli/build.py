@@ -42,9 +42,12 @@ def command(
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.core.run_folder import RunFolder
     from safetypairs_hf.taxonomy.taxonomy_file import read
 
     quiet_hub()
+    if not RunFolder(out).shared:
+        raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
     loaded = load_recipe(
         recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
     )

@@ -50,8 +50,6 @@ def command(
 
     path = Path(predictions)
     checked = check_data(path, data) if data else Checked(read_predictions(path), told_by(path))
-    if checked.unchecked:
-        click.echo(f"safetypairs: {checked.unchecked}", err=True)
     told = checked.told | ({"split": split} if split else {})
     result = score(checked.columns, threshold=threshold, incomplete=incomplete, controls=controls, **told)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

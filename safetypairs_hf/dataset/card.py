@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,9 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
     """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
     found = configs(manifest)
     # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
-    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))[:16]}"}
+    # The hash of this card comes into the manifest later.
+    digest = sha256(dump(dataclasses.replace(manifest, sidecars={})))[:16]
+    identity = {"version": str(manifest.version), "description": f"manifest {digest}"}
     return {
         **resource("metadata.yaml"),
         **licenses.metadata((release["license"] for release in manifest.releases), name),

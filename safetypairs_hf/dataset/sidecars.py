@@ -18,7 +18,8 @@ SIDECARS = {
 def render(manifest: Manifest, name: str) -> dict[str, str]:
     """File name in the repo -> text, for a version; `name` is what `load_dataset` takes.
 
-    The text depends on nothing else: who has the manifest can render it again and compare.
+    The text depends on nothing else, and not on the hashes of these files that the manifest holds in the end: who has
+    the manifest can render it again and compare.
     """
     # In a subfolder: a script at the root would make `datasets` 4 and 5 refuse the whole repo.
     script = (folder("loading_script") / "safetypairs.py").read_text(encoding="utf-8")

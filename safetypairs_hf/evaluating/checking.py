@@ -24,23 +24,22 @@ _FROM_DATA = ("category", "group")
 class Checked:
     """Columns of predictions as `score` takes them, with category and group from the data where the file had none.
 
-    `told`: data, split and fidelity for the signature. `unchecked`: why the data could not be looked up, or "".
+    `told`: data, split and fidelity for the signature.
     """
 
     columns: dict[str, Any]
     told: dict[str, Any]
-    unchecked: str = ""
 
 
 def check_data(path: Path, data: str) -> Checked:
-    """Predictions against `data`, TARGET[@VERSION]; where the Hub does not answer they are not checked, and it says so.
+    """Predictions against `data`, TARGET[@VERSION].
 
     Raises:
         PairError: see `check_edition`.
-        SafetyPairsError: as `open_named` does, except for a Hub that does not answer.
+        HubUnavailable: the version cannot be read, so a signature must not name it.
+        SafetyPairsError: as `open_named` does.
     """
     from safetypairs_hf.dataset.store.open_store import store_of
-    from safetypairs_hf.metric.prediction_files import read_predictions
 
     told = told_by(path)
     name = parse_target_name(data)
@@ -49,7 +48,7 @@ def check_data(path: Path, data: str) -> Checked:
     try:
         edition = store_of(name).open(name.version)
     except HubUnavailable as error:
-        return Checked(read_predictions(path), told | {"data": str(name)}, f"not checked against {name}: {error}")
+        raise HubUnavailable(f"{path} was not checked against {name}: {error}; or score without --data") from error
     return check_edition(path, edition)
 
 

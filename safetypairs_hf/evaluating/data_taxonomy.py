@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
-def taxonomy_of(name: str | None, parts: Sequence[Any], given: str | Path | Taxonomy | None = None) -> Taxonomy:
+def taxonomy_of(
+    name: str | None, parts: Sequence[Any], given: str | Path | Taxonomy | None = None, check: str = "error"
+) -> Taxonomy:
     """Find the taxonomy of some data.
 
     Args:
@@ -23,6 +25,7 @@ def taxonomy_of(name: str | None, parts: Sequence[Any], given: str | Path | Taxo
         parts: the pairs, as datasets with the column `category`.
         given: a file, a name or a Taxonomy (see `taxonomy.read`), for a dataset that names no version and has other
             categories than the nine.
+        check: see `load`.
 
     Raises:
         SafetyPairsError: it was given for a version, which has its own; or it was not given and has to be; or it does
@@ -36,7 +39,7 @@ def taxonomy_of(name: str | None, parts: Sequence[Any], given: str | Path | Taxo
     if given is not None:
         found = read(given)
     elif name is not None:
-        found = _of_version(name, labels)
+        found = _of_version(name, labels, check)
     else:
         found = NINE
     slugs = labels if labels is not None else sorted({slug for part in parts for slug in part["category"][:]})
@@ -46,7 +49,7 @@ def taxonomy_of(name: str | None, parts: Sequence[Any], given: str | Path | Taxo
     return found
 
 
-def _of_version(name: str, labels: Sequence[str] | None) -> Taxonomy:
+def _of_version(name: str, labels: Sequence[str] | None, check: str) -> Taxonomy:
     """The taxonomy that the manifest of a version names, by the commit that was loaded."""
     from safetypairs_hf.core.hub import fetch
     from safetypairs_hf.dataset import manifest
@@ -57,7 +60,8 @@ def _of_version(name: str, labels: Sequence[str] | None) -> Taxonomy:
     try:
         if target.is_folder:
             return manifest.taxonomy_at(target.path / manifest.NAME)
-        return manifest.taxonomy_at(fetch(target.place, manifest.NAME, resolve(target.place, target.version.tag)))
+        commit = resolve(target.place, target.version.tag, check=check)
+        return manifest.taxonomy_at(fetch(target.place, manifest.NAME, commit))
     except HubUnavailable:
         if labels is not None and tuple(labels) == NINE.slugs:
             return NINE  # it was loaded before versions had taxonomies, and now the Hub is out of reach

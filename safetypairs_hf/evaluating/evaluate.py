@@ -56,6 +56,7 @@ def evaluate(
     unit: int | None = None,
     fresh: bool = False,
     threshold: float = 0.5,
+    check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
@@ -63,18 +64,19 @@ def evaluate(
 
     Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
     a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
-    by default, in whole batches. `fresh`: forget what is there. With RANK and WORLD_SIZE in the environment, this
-    process does its share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read`
-    gives, for a dataset that names no version and has other categories than the nine; a version has its own, by whose
-    policies the guard is asked. Columns of `out`: those of METRIC.md but `prediction`, as guards give scores, and
-    `note` (why it abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures
-    are those of both_regenerated.
+    by default, in whole batches. `fresh`: forget what is there. `check`: see `load`; the data's name in the signature
+    ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
+    share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
+    dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
+    guard is asked. Columns of `out`: those of METRIC.md but `prediction`, as guards give scores, and `note` (why it
+    abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those of
+    both_regenerated.
 
     Raises:
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
-    opened = open_data(data, split, configs, limit, taxonomy)
+    opened = open_data(data, split, configs, limit, check, taxonomy)
     judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, progress=progress)
     return score_run(Path(out), threshold)
 

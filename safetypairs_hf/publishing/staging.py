@@ -10,7 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.pictures import encoding, sha256
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
-from safetypairs_hf.dataset.manifest import Entry, Manifest
+from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
+from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
 from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
 from safetypairs_hf.publishing.plan import Plan
@@ -150,6 +153,7 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
         for candidate, controls in finished.pairs(plan.added.keys()):
             assert candidate.identity
             place = plan.added[candidate.identity.pair_id]
+            _refuse_other_encoding(candidate)
             published = row(candidate, place.group, plan.taxonomy, version)
             extra = control_rows(published, controls)
             file = shards.add(published, place.split, place.category, extra)
@@ -157,9 +161,21 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
                 tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
             size, review = image_bytes(published), published["review"]["status"]
-            files.entries.append(Entry.of(place.identity, file, *where, version, size, review))
+            digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
+            files.entries.append(Entry.of(place.identity, file, *where, version, size, review, digest))
             progress("pairs", len(files.entries), len(plan.added))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
+
+
+def _refuse_other_encoding(candidate: Candidate) -> None:
+    """Raise PublishError where the members' files differ in more than their pixels: the container tells the label."""
+    assert candidate.safe and candidate.identity
+    unsafe, safe = encoding(candidate.unsafe.data), encoding(candidate.safe.data)
+    if unsafe != safe:
+        raise PublishError(
+            f"pair {candidate.identity.pair_id}: its images are encoded differently, which tells the label: unsafe "
+            f"{unsafe}; safe {safe}; encode both by one path and build again"
+        )
 
 
 def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:
@@ -196,11 +212,12 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         {**files.tallies, **failure_rows.totals(files.failed)},
         plan.taxonomy,
     )
-    (scratch / manifest.NAME).write_bytes(manifest.dump(made))
-    for name, text in sidecars.render(made, target.name).items():
+    texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
+    hashes = {name: FileHash(sha256(text), len(text)) for name, text in texts.items()}
+    for name, data in {**texts, manifest.NAME: manifest.dump(replace(made, sidecars=hashes))}.items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
     write = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if path.is_file()}
     return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(files.deleted))
 

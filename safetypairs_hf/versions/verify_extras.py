@@ -18,7 +18,7 @@ from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
 from safetypairs_hf.dataset.control_rows import control_schema, data_file, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
 from safetypairs_hf.dataset.store.base import Edition
-from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line
+from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line, other_encoding
 
 Rows = Iterator[dict[str, Any]]
 
@@ -137,10 +137,15 @@ def _columns(file: pq.ParquetFile, expected: pa.Schema) -> Iterator[tuple[str, s
 
 
 def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
+    pictures = []
     for column in columns:
         if row[column] is None:
             continue
+        pictures.append(Picture(row[column]["bytes"]))
         try:
-            assert Picture(row[column]["bytes"]).pixels is not None
+            assert pictures[-1].pixels is not None
         except Exception as error:  # whatever a decoder raises for bytes that are no image
             yield f"its {column} does not decode: {line(error)}"
+            return
+    if len(pictures) == 2:
+        yield from other_encoding(*pictures)

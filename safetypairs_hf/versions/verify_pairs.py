@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import changed_box, perceptual_hash, sha256
+from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture
+from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import arrow_schema, features
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -117,10 +118,20 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
             yield f"the PDQ hash of its {member} image is not the manifest's"
     if sum(len(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe")) != entry["size"]:
         yield "the size of its images is not the manifest's"
+    if entry.get("row_hash") not in (None, row_hash(row, *files)):
+        yield "its row is not the one that was published: an image, a text, a judge or the policy"
     if content_id(*files, entry["category"]) != entry["pair_id"]:
         yield "its id is not the hash of its images and category"
     if len(pictures) == 2:
+        yield from other_encoding(*pictures)
         yield from _edit_box(row, *pictures)
+
+
+def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:
+    """What is wrong where the two members' files differ in more than their pixels."""
+    one, two = encoding(unsafe.data), encoding(safe.data)
+    if one != two:
+        yield f"its images are encoded differently, which tells the label: unsafe {one}; safe {two}"
 
 
 def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[str]:

@@ -119,10 +119,9 @@ def test_verify_reads_the_file(road: Path, tmp_path: Path) -> None:
     shutil.copytree(road / "data", data)
     file = data / "taxonomy.yaml"
     file.write_text(file.read_text().replace("a full litter bin", "an empty litter bin"))
-    (problem,) = verify(open_published(str(data))).problems
-    assert str(problem).startswith("taxonomy.yaml: is not what the manifest makes: line ")
+    assert {problem.file for problem in verify(open_published(str(data))).problems} == {"taxonomy.yaml"}
     file.unlink()
-    assert [str(each) for each in verify(open_published(str(data))).problems] == ["taxonomy.yaml: is missing"]
+    assert "taxonomy.yaml: is missing" in map(str, verify(open_published(str(data))).problems)
     assert open_named(str(data)).taxonomy == ROAD
 
 
