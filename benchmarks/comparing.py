@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from _timing import Seconds, best, least, parsed, parser_of, ratio, timed
 
 from safetypairs_hf.metric.compare_many import ManyComparison, compare_many
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def guards_of(k: int, n: int, *, grouped: bool) -> dict[str, pa.Table]:

@@ -32,7 +32,7 @@ from safetypairs_hf.evaluating.evaluate import judge_data
 from safetypairs_hf.guards.base import ModelGuard
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.loading.images import images
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def pairs_of(count: int, side: int) -> Any:

@@ -1,6 +1,6 @@
 """Every fault at every request of a publish: what becomes of the release.
 
-    python benchmarks/faults.py [--xet] [--workers 8]
+    python benchmarks/faults.py [--xet] [--workers 8] [--races 200] [--only races]
 
 Method: a local Hub behind a proxy (`tests/fault_proxy.py`) that does one harm to the n-th request of
 `safetypairs publish`, for every n, in two scenarios: a first release, and a second one that adds a file, rewrites one
@@ -12,6 +12,10 @@ complete: the release equals the undisturbed one: same files and hashes, one com
 were as before, and the same command finished the release. tagged: the commit was there without its tag, and the same
 command set it. lost: anything else; there must be none. again: bytes that the second command uploaded though they had
 arrived: none by LFS; by Xet what lay in xorbs that no shard named yet, which nobody can ask for.
+
+Races: two publishers of one local folder, each with a TMPDIR of its own, `--workers` races at once; a third of them of
+a new folder or from the start, the others right at the commit (`tests/local_races.py`). lost: a publisher ended well
+and its version is not there, or not whole by `verify`; or one said anything but that another was first.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from _timing import parsed, parser_of
 from fault_proxy import CALLED, ONCE, ONWARDS
 from fault_table import Outcome, run_cases, scenarios
+from local_races import local_races
 
 KINDS = ("complete", "resumed", "tagged", "lost")
 NAMES = {"before": "killed, request not sent", "after": "killed, answer not read"}
@@ -42,13 +47,28 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--xet", action="store_true")
     parser.add_argument("--workers", type=int, default=8)
-    options = parsed(parser, workers=1)
+    parser.add_argument("--races", type=int, default=200)
+    parser.add_argument("--only", choices=("faults", "races"))
+    options = parsed(parser, workers=1, races=2)
     choose = few if options.smoke else every
     with tempfile.TemporaryDirectory(prefix="safetypairs-faults-") as folder:
+        if options.only != "faults":
+            print_races(Path(folder), options.races, options.workers)
+        if options.only == "races":
+            return
         for scenario in scenarios(Path(folder))[: 1 if options.smoke else None]:
             outcomes = run_cases(scenario, Path(folder), choose, options.xet, options.workers)
             print(f"\n{scenario.name} release, {'Xet' if options.xet else 'LFS'}")
             print_table(outcomes)
+
+
+def print_races(folder: Path, races: int, at_once: int) -> None:
+    outcomes = list(local_races(folder, races, at_once))
+    lost = [race for race in outcomes if race.lost]
+    both = sum(race.said == ("", "") for race in outcomes)
+    print(f"{races} races of two publishers to one folder: {both} where both published, {len(lost)} lost")
+    for race in lost:
+        print(f"  {race}")
 
 
 def every(requests: list[str]) -> list[tuple[str, int]]:

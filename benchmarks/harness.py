@@ -26,7 +26,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from _timing import Seconds, least, parsed, parser_of, ratio, timed
 
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 LIMIT = 4  # pairs to warm up on
 ONE_BY_ONE = ("llama-guard-3-vision",)  # what geh cannot batch

@@ -27,7 +27,7 @@ from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.chat_vlm import ChatVLM, GeneratedYesNo
 from safetypairs_hf.guards.verdicts import question
 from safetypairs_hf.models.chat import Chat
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny import chat_vlm
 
 

@@ -39,7 +39,7 @@ def fate(index: int) -> str:
 def entries(pairs: int, changed: bool) -> Iterator[Any]:
     """The pairs of the first version, or of the second."""
     from safetypairs_hf.dataset.manifest import Entry
-    from safetypairs_hf.taxonomy.categories import SLUGS
+    from safetypairs_hf.taxonomy.nine import SLUGS
 
     more = pairs // MORE if changed else 0
     for index in range(pairs + more):

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 from _timing import best, parsed, parser_of, ratio
 
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 PEER = """
 import datasets

@@ -13,7 +13,7 @@ icons are Font Awesome Free, CC BY 4.0 (https://fontawesome.com); photographs, w
 from __future__ import annotations
 
 from safetypairs_hf.icons import IconEditor, IconInstructor, IconMatcher, IconScenes
-from safetypairs_hf.recipes import Judging, Recipe, Selection
+from safetypairs_hf.recipes import NINE, Judging, Recipe, Selection, Taxonomy
 
 ICONS = "Icons: Font Awesome Free (https://fontawesome.com), CC BY 4.0."
 PHOTOGRAPHS = "Backgrounds: photographs of the publisher's, who answers for their licence."
@@ -27,10 +27,15 @@ def recipe(
     test_fraction: float = 0.8,
     unsafe_at_least: float = 0.5,
     safe_below: float = 0.5,
+    taxonomy: Taxonomy = NINE,
 ) -> Recipe:
-    """The recipe; its arguments are what `--set name=value` sets. `size` is the side of an image in pixels."""
+    """The recipe; its arguments are what `--set name=value` sets. `size` is the side of an image in pixels.
+
+    `taxonomy`, from `--taxonomy`: its categories that map to one of the nine are drawn.
+    """
+    scenes = IconScenes(seed=seed, image_size=size, backgrounds=backgrounds, taxonomy=taxonomy)
     return Recipe(
-        source=IconScenes(seed=seed, image_size=size, backgrounds=backgrounds),
+        source=scenes,
         instructor=IconInstructor(),
         editor=IconEditor(),
         judging=Judging((IconMatcher(),), unsafe_at_least=unsafe_at_least, safe_below=safe_below),
@@ -40,4 +45,6 @@ def recipe(
         attribution=ICONS if backgrounds is None else f"{ICONS} {PHOTOGRAPHS}",
         expected_yield=0.8,
         packages=("fontawesomefree", "numpy", "pdqhash", "pillow", "pyarrow"),
+        categories=scenes.categories,
+        taxonomy=taxonomy,
     )

@@ -16,12 +16,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.recipes import (
-    SLUGS,
+    NINE,
     Candidate,
     ChatVLM,
     Classifier,
@@ -37,13 +37,13 @@ from safetypairs_hf.recipes import (
     Reject,
     Selection,
     Source,
+    Taxonomy,
     Weights,
     encode,
 )
 from safetypairs_hf.testing.tiny import chat_vlm, classifier, editors, squares
 
 WEIGHTS = "2"  # another number makes them anew
-LABELS: dict[str, tuple[str, ...]] = dict.fromkeys(SLUGS, ("red",))
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Squares:
 
     seed: int = 0
     size: int | None = None
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def take(self, start: int, stop: int) -> list[Candidate]:
         return [self._candidate(number) for number in range(start, stop)]
@@ -66,7 +67,8 @@ class Squares:
         (red, other), _ = squares.squares(2, 1_000_000 * self.seed + number)
         picture = encode(other if number % 8 == 7 else red)
         source_id = hashlib.sha256(picture.data).hexdigest()[:16]
-        return Candidate(source_id, SLUGS[number % 9], Origin("squares", f"{self.seed}-{number}", "CC0-1.0"), picture)
+        category = self.taxonomy.slugs[number % len(self.taxonomy.slugs)]
+        return Candidate(source_id, category, Origin("squares", f"{self.seed}-{number}", "CC0-1.0"), picture)
 
 
 def recipe(
@@ -77,25 +79,28 @@ def recipe(
     rounds: int = 2,
     attempts: int = 2,
     weights: str | None = None,
+    taxonomy: Taxonomy = NINE,
 ) -> Recipe:
     """The recipe; its arguments are what `--set name=value` sets.
 
     `photographs`: a folder of images to use as sources, all of `category`. `weights`: where the models are kept.
+    `taxonomy`, from `--taxonomy`: what the categories are of.
     """
     folder = Path(weights) if weights else Path("~/.cache/safetypairs").expanduser() / f"tiny-{WEIGHTS}"
     chat = _made(folder / "chat", chat_vlm.sees_red)
     red = _made(folder / "classifier", classifier.sees_red)
     klein = _made(folder / "klein", editors.klein)
+    labels = dict.fromkeys(taxonomy.slugs, ("red",))
     open_wide = photographs is not None
-    source: Source = Squares(seed)
+    source: Source = Squares(seed, taxonomy=taxonomy)
     if photographs is not None:
-        source = FolderSource(photographs, category=category, frame=Frame(64, min_side=32))
+        source = FolderSource(photographs, category=category, frame=Frame(64, min_side=32), taxonomy=taxonomy)
     return Recipe(
         source=source,
         instructor=LocalVLM(chat, max_answer_tokens=96),
         editor=Klein(klein, steps=2, text_layers=(1,), max_sequence_length=32, device="cpu"),
         judging=Judging(
-            (ChatVLM(chat, device="cpu"), Classifier(red, LABELS, ("other",), device="cpu")),
+            (ChatVLM(chat, device="cpu"), Classifier(red, labels, ("other",), device="cpu")),
             unsafe_at_least=0.0 if open_wide else 0.5,
             safe_below=1.01 if open_wide else 1e-5,  # so strict that some edits fail, and go back for another round
             max_changed_fraction=1.0,
@@ -108,7 +113,8 @@ def recipe(
         attribution="Squares made by safetypairs." if photographs is None else "Photographs of the publisher's.",
         unit_size=12,
         packages=("diffusers", "numpy", "pillow", "torch", "transformers"),
-        categories=SLUGS if photographs is None else (category,),
+        categories=taxonomy.slugs if photographs is None else (category,),
+        taxonomy=taxonomy,
         rounds=rounds,
         attempts=attempts,
         # Behind random weights a round trip keeps nothing, so there is no baseline to tell a change from.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_REPO = "safetypairs/safetypairs"
+# Those of a release that names no taxonomy of its own.
 CATEGORIES = (
     "hate",
     "violence",
@@ -59,6 +60,18 @@ class Release(datasets.BuilderConfig):
     commit: str | None = None
 
 
+def _configs(categories: Sequence[str]) -> dict[str, Release]:
+    names = ("default", "by_category", *categories, *BESIDE)
+    return {name: Release(name=name) for name in names}
+
+
+class _ConfigsOfRelease:
+    """`builder_configs` of a builder are those of its release, and of the class those of the nine categories."""
+
+    def __get__(self, builder: SafetyPairs | None, owner: type) -> dict[str, Release]:
+        return _configs(CATEGORIES if builder is None else builder._categories)
+
+
 class SafetyPairs(datasets.ArrowBasedBuilder):
     """The published configs: `default` and one a category (splits train, test), `by_category` (its splits over test).
 
@@ -68,7 +81,8 @@ class SafetyPairs(datasets.ArrowBasedBuilder):
     """
 
     BUILDER_CONFIG_CLASS = Release
-    BUILDER_CONFIGS = [Release(name=name) for name in ("default", "by_category", *CATEGORIES, *BESIDE)]
+    BUILDER_CONFIGS = list(_configs(CATEGORIES).values())
+    builder_configs = _ConfigsOfRelease()
     DEFAULT_CONFIG_NAME = "default"
 
     def __init__(
@@ -95,7 +109,8 @@ class SafetyPairs(datasets.ArrowBasedBuilder):
         if version is not None and _number(version) != holds:
             raise ValueError(f"version {_number(version)} was asked for, and {self._root} holds {holds}")
         name = config_name or self.DEFAULT_CONFIG_NAME
-        self._files, self._sizes = _splits(manifest, name)
+        self._categories = _categories_of(manifest)
+        self._files, self._sizes = _splits(manifest, name, self._categories)
         if name in self.builder_configs and not self._files:
             raise ValueError(f"{self._root} holds no pairs for the config {name!r}")
         options.update(_names(self._root))
@@ -164,7 +179,9 @@ def _version_of(manifest: str, root: str) -> str:
     return str(json.loads(head)["version"])
 
 
-def _splits(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+def _splits(
+    manifest: str, config: str, categories: Sequence[str]
+) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """The config's splits that hold pairs: their files, and their (pairs, bytes of images)."""
     if config in BESIDE:
         return _splits_beside(manifest, config)
@@ -180,14 +197,25 @@ def _splits(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str,
             files.setdefault(name, set()).add(file)
             pairs, total = sizes.get(name, (0, 0))
             sizes[name] = pairs + 1, total + size
-    order = [name for name in SPLITS + CATEGORIES if name in files]
+    order = [name for name in (*SPLITS, *categories) if name in files]
     return {name: sorted(files[name]) for name in order}, {name: sizes[name] for name in order}
+
+
+def _categories_of(manifest: str) -> tuple[str, ...]:
+    """The categories of a release, in its order."""
+    taxonomy = _more(manifest).get("taxonomy")
+    return tuple(each["slug"] for each in taxonomy["categories"]) if taxonomy else CATEGORIES
+
+
+def _more(manifest: str) -> dict[str, Any]:
+    """What a manifest says of its release beside the version."""
+    more = (pq.read_schema(manifest).metadata or {}).get(b"safetypairs.more")
+    return dict(json.loads(zlib.decompress(base64.b85decode(more)))) if more else {}
 
 
 def _splits_beside(manifest: str, config: str) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """As `_splits`, of `controls` or `failures`: the manifest lists their files with rows and bytes in its metadata."""
-    more = (pq.read_schema(manifest).metadata or {}).get(b"safetypairs.more")
-    beside = json.loads(zlib.decompress(base64.b85decode(more))).get("beside", {}) if more else {}
+    beside = _more(manifest).get("beside", {})
     files: dict[str, list[str]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for name in sorted(beside):

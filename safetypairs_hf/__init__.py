@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from safetypairs_hf.loading.bare_name import register
 
 if TYPE_CHECKING:
+    from safetypairs_hf import taxonomy as taxonomy
     from safetypairs_hf.core.errors import HubUnavailable as HubUnavailable
     from safetypairs_hf.core.errors import PairError as PairError
     from safetypairs_hf.core.errors import SafetyPairsError as SafetyPairsError
@@ -47,7 +48,9 @@ _WHERE = {
     "PairError": "safetypairs_hf.core.errors",
     "VersionMismatch": "safetypairs_hf.core.errors",
     "HubUnavailable": "safetypairs_hf.core.errors",
+    "taxonomy": "safetypairs_hf.taxonomy",
 }
+_ROOMS = {"taxonomy"}  # `sp.taxonomy.check` is what the command `taxonomy check` does
 __all__ = sorted(_WHERE)
 
 register()
@@ -62,7 +65,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'safetypairs_hf' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_WHERE[name]), name)
+    value = import_module(_WHERE[name]) if name in _ROOMS else getattr(import_module(_WHERE[name]), name)
     globals()[name] = value
     return value
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from safetypairs_hf.building.build import build
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.run_folder import RunFolder, open_run
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 SQUARES = str(Path(__file__).parent / "recipes" / "squares.py")
 
 
-def make_run(out: Path, workers: int = 1, **settings: object) -> RunFolder:
-    loaded = load_recipe(SQUARES, {key: str(value) for key, value in settings.items()})
+def make_run(out: Path, workers: int = 1, taxonomy: Taxonomy | None = None, **settings: object) -> RunFolder:
+    loaded = load_recipe(SQUARES, {key: str(value) for key, value in settings.items()}, taxonomy)
     build(loaded, str(out), workers)
     return open_run(str(out))
 

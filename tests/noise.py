@@ -20,7 +20,7 @@ from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.near_duplicates import split_of
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 RECIPE_FILE = str(Path(__file__).parent / "recipes" / "squares.py")
 UNIT = 32

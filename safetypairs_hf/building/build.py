@@ -14,6 +14,8 @@ from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.taxonomy.taxonomy_file import NAME as TAXONOMY
+from safetypairs_hf.taxonomy.taxonomy_file import to_text
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,6 +53,8 @@ def build(
     with _engine(engine, workers) as working:
         working.check(loaded)
         claim(run, loaded)
+        if not run.has(TAXONOMY):
+            run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
         inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
         if inputs and not run.has(run_reader.INPUTS):

@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.binding import bind
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import refuse_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Recipe:
 
     `pairs`: how many to draw. `unit_size`: sources in a work unit. `expected_yield`: the share of sources that become
     pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
-    whose version changes the output. `categories`: those that the source can give; the draw is even over them.
+    whose version changes the output. `taxonomy`: what the categories are of, and by whose policies the instructor and
+    the judges ask. `categories`: those that the source can give, by default all; the draw is even over them.
     `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
     included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
     the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
@@ -63,13 +67,14 @@ class Recipe:
     unit_size: int = 32
     expected_yield: float = 0.5
     packages: tuple[str, ...] = ()
-    categories: tuple[str, ...] = SLUGS
+    categories: tuple[str, ...] = ()
     rounds: int = 1
     attempts: int = 1
     preservation: Preserving = field(default_factory=Exact)
     controls: Controls | None = None
     weights: tuple[Weights, ...] = ()
     gpu_gb: float = 0.0
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("pairs", "unit_size", "rounds", "attempts"):
@@ -77,6 +82,29 @@ class Recipe:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
         if self.controls is not None:
             self.controls.check(self.editor)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Let every part ask by the taxonomy."""
+        mine = self.taxonomy
+        if fault := refuse_name(mine):
+            raise RecipeError(f"the taxonomy of the recipe: {fault}")
+        judges = tuple(bind(judge, mine) for judge in self.judging.judges)
+        if any(bound is not judge for bound, judge in zip(judges, self.judging.judges, strict=True)):
+            object.__setattr__(self, "judging", replace(self.judging, judges=judges))
+        object.__setattr__(self, "instructor", bind(self.instructor, mine))
+        object.__setattr__(self, "categories", self.categories or mine.slugs)
+        if unknown := [slug for slug in self.categories if slug not in mine.slugs]:
+            raise RecipeError(
+                f"the recipe gives the category {unknown[0]!r}, which is not in {mine.name}; "
+                f"that has {', '.join(mine.slugs)}"
+            )
+        theirs = getattr(self.source, "taxonomy", mine)
+        if theirs != mine:
+            raise RecipeError(
+                f"the source has the categories of {theirs.name}, and the recipe those of {mine.name}; give "
+                "taxonomy=taxonomy to both"
+            )
 
     @property
     def instruct(self) -> Instruct:
@@ -114,17 +142,25 @@ class LoadedRecipe:
             "inputs": inputs,
             "parts": described,
             "versions": versions(self.recipe),
+            **_taxonomy_of(self.recipe),
         }
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return {**content, "hash": hashlib.sha256(canonical.encode()).hexdigest()[:16], "pairs": pairs}
 
 
-def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedRecipe:
+def _taxonomy_of(recipe: Recipe) -> dict[str, Any]:
+    """What `recipe.json` says of a taxonomy that is not the nine."""
+    taxonomy = recipe.taxonomy
+    return {} if taxonomy == NINE else {"taxonomy": {"name": taxonomy.name, "digest": taxonomy.digest}}
+
+
+def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: Taxonomy | None = None) -> LoadedRecipe:
     """Load a recipe by the name of a file in `builders/`, or by path.
 
     Args:
         name: "icons", or "path/to/mine.py".
         settings: keyword arguments of the file's `recipe` function, as text; each is read by its annotation.
+        taxonomy: what the categories are of; None is what the recipe says, mostly the nine.
 
     Raises:
         RecipeError: no such recipe, a file that does not load, or a setting that it does not take.
@@ -132,10 +168,16 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> LoadedR
     path = _find(name)
     function = _function(import_recipe(str(path)), path)
     takes, given = parameters_of(function), settings or {}
+    takes_taxonomy = takes.pop("taxonomy", None) is not None
+    if not takes_taxonomy and taxonomy not in (None, NINE):
+        raise RecipeError(
+            f"recipe {path.stem!r} takes no taxonomy; give its function a parameter taxonomy, and hand that to its "
+            "source and to Recipe"
+        )
     check_names(given, takes, f"recipe {path.stem!r}")
     arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
     try:
-        recipe = function(**arguments)
+        recipe = function(**arguments, **({"taxonomy": taxonomy} if taxonomy and takes_taxonomy else {}))
     except (TypeError, ValueError) as error:
         raise RecipeError(f"recipe {path.stem!r} refused its settings {arguments}: {error}") from error
     return LoadedRecipe(path.stem, str(path), arguments, recipe)

@@ -17,12 +17,16 @@ from safetypairs_hf.building.engines.base import replay
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.selection import Draw, Entrant
 from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.ids import failure_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Candidate, Control, Identity, Reject
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import NAME as TAXONOMY
+from safetypairs_hf.taxonomy.taxonomy_file import from_text
 
 SELECT = "select/part-00000.parquet"
 INPUTS = "source/rejected_inputs.json"
@@ -67,8 +71,8 @@ class FinishedRun:
     """A finished run, read once: all that a release, a report or a review needs to know of it.
 
     `recipe` is the content of `recipe.json`; `drawn` the pairs that the draw took, in the order of the draw; `failed`
-    the attempts that were turned down, empty unless `open_finished` was asked for them. Pictures are read when `pairs`
-    and `failures` are iterated, one work unit in memory at a time.
+    the attempts that were turned down, empty unless `open_finished` was asked for them; `taxonomy` what the categories
+    are of. Pictures are read when `pairs` and `failures` are iterated, one work unit in memory at a time.
     """
 
     url: str
@@ -76,6 +80,7 @@ class FinishedRun:
     drawn: tuple[Selected, ...]
     state: RunState
     failed: tuple[FailedAttempt, ...]
+    taxonomy: Taxonomy
     _folder: RunFolder = field(repr=False, compare=False)
 
     @property
@@ -121,7 +126,28 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
     """
     drawn = selected(run)
     failed = tuple(_failed(run)) if failures else ()
-    return FinishedRun(run.url, run.read_json(RECIPE), tuple(drawn), read_state(run), failed, run)
+    recipe = run.read_json(RECIPE)
+    return FinishedRun(run.url, recipe, tuple(drawn), read_state(run), failed, read_taxonomy(run, recipe), run)
+
+
+def read_taxonomy(run: RunFolder, recipe: Mapping[str, Any]) -> Taxonomy:
+    """The taxonomy of a run; the nine where it names none, as runs did before there were others.
+
+    Raises:
+        RunError: its file is missing or damaged, or not the one that the recipe names.
+    """
+    named = recipe.get("taxonomy")
+    if not run.has(TAXONOMY) and named is None:
+        return NINE
+    try:
+        found = from_text(run.read(TAXONOMY).decode(), f"{run.url}/{TAXONOMY}")
+    except (OSError, UnicodeDecodeError, SafetyPairsError) as error:
+        raise RunError(f"the taxonomy of the run in {run.url} cannot be read: {error}; put {TAXONOMY} back") from error
+    expected = NINE.digest if named is None else named["digest"]
+    if found.digest != expected:
+        said = NINE.name if named is None else named["name"]
+        raise RunError(f"{run.url}/{TAXONOMY} is not the {said} that the run was made with; put that back")
+    return found
 
 
 def read_state(run: RunFolder) -> RunState:

@@ -19,6 +19,7 @@ COMMANDS = {
     "versions": "The versions that a dataset has.",
     "diff": "What changed from one version to another.",
     "verify": "Read a published version again, and check it.",
+    "taxonomy": "Categories and policies as data: check a file, compare two.",
     "takedown": "Remove pairs for good, in a new major version.",
     "evaluate": "Run a guard over the pairs of a version.",
     "score": "Pair-consistent accuracy of predictions.",

@@ -20,14 +20,21 @@ from safetypairs_hf.core.errors import RunError
     help="What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+@click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
 @settings_option("recipe")
 def command(
-    recipe: str, out: str, pairs: int | None, engine: str, workers: int | None, settings: dict[str, str]
+    recipe: str,
+    out: str,
+    pairs: int | None,
+    engine: str,
+    workers: int | None,
+    taxonomy: str | None,
+    settings: dict[str, str],
 ) -> None:
     """Build pairs by a recipe, into a run folder.
 
     RECIPE is a name (icons) or the path of a recipe file. Started again, a build goes on where it was stopped, to the
-    same bytes; with a larger --pairs it grows.
+    same bytes; with a larger --pairs it grows. What a taxonomy is made of: safetypairs taxonomy --help.
 
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510
@@ -35,9 +42,15 @@ def command(
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.core.run_folder import RunFolder
+    from safetypairs_hf.taxonomy.taxonomy_file import read
 
     quiet_hub()
-    loaded = load_recipe(recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}))
+    if not RunFolder(out).shared:
+        raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
+    loaded = load_recipe(
+        recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
+    )
     try:
         with unit_bars() as progress:
             built = build(loaded, out, workers, progress, engine)

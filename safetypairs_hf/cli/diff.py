@@ -69,6 +69,8 @@ def _told(found: Difference, old: Edition, new: Edition) -> str:
     verdict = {None: f"{found.new} is not after {found.old}", True: f"{found.new} will do"}
     said = verdict.get(found.allowed, f"{found.new} is too small a step")
     columns = "the columns differ\n" if found.schema else ""
+    if found.taxonomy:
+        columns += f"the taxonomy differs: {found.taxonomy}\n"
     ending = f"{columns}least version for this after {found.old}: {found.least}; {said}"
     if not found.changes:
         return f"{title}: no pair differs\n{ending}"

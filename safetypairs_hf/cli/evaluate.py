@@ -23,6 +23,13 @@ from safetypairs_hf.core.errors import RunError
 @settings_option("guard")
 @threshold_option
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
+@click.option(
+    "--check",
+    type=click.Choice(["error", "warn"]),
+    default="error",
+    show_default=True,
+    help="What to do where the data is not as it was published; the signature says warn.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     guard: str,
@@ -35,6 +42,7 @@ def command(
     settings: dict[str, str],
     threshold: float | None,
     fresh: bool,
+    check: str,
     as_json: bool,
 ) -> None:
     """Run a guard over the pairs of a version: predictions in a file, and their figures.
@@ -60,7 +68,8 @@ def command(
         datasets.disable_progress_bars()
     try:
         with unit_bars() as progress:
-            work = judge_data(judge, open_data(data, split, configs, limit), out, fresh=fresh, progress=progress)
+            opened = open_data(data, split, configs, limit, check)
+            work = judge_data(judge, opened, out, fresh=fresh, progress=progress)
     except KeyboardInterrupt:
         raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
     except UnfinishedError as left:  # this process did all of its share

@@ -22,6 +22,7 @@ import click
     type=click.Choice(["auto", "manual"]),
     help="Gate the Hub repo: access is granted at once (auto) or by you (manual).",
 )
+@click.option("--create-pr", is_flag=True, help="Propose the release to a Hub repo as a pull request.")
 def command(
     run: str,
     target: str,
@@ -33,6 +34,7 @@ def command(
     accept_license: bool,
     private: bool,
     gated: str | None,
+    create_pr: bool,
 ) -> None:
     """Publish a run as a version of a dataset.
 
@@ -50,7 +52,7 @@ def command(
 
     wanted = parse(version)
     quiet_hub()
-    to = parse_target(target, private=private, gated=gated)
+    to = parse_target(target, private=private, gated=gated, create_pr=create_pr)
     with unit_bars() as progress:
         options = {
             "replace": replace,
@@ -70,10 +72,12 @@ def command(
     if plan.failures.added or plan.failures.removed:
         gone = len(plan.failures.removed)
         difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
+    if plan.taxonomy_summary:
+        difference += f"; {plan.taxonomy_summary}"
     if not published.done:
         click.echo(f"{published.where}: nothing to do")
     elif dry_run:
         click.echo(f"would publish {wanted} (last: {plan.last or 'none'}): {difference}; nothing was changed")
     else:
-        click.echo(f"published {wanted}: {difference}")
+        click.echo(f"{'proposed' if create_pr else 'published'} {wanted}: {difference}")
         click.echo(f"at {published.where}")

@@ -58,8 +58,6 @@ def command(
     from safetypairs_hf.metric.score import score
 
     checked = check_data(predictions, data) if data else Checked(predictions_of(predictions), told_by(predictions))
-    if checked.unchecked:
-        click.echo(f"safetypairs: {checked.unchecked}", err=True)
     told = checked.told | ({"split": split} if split else {})
     result = score(
         checked.columns, threshold_from=threshold_from, weights=weights, controls=controls, **reading, **told

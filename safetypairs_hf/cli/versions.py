@@ -36,6 +36,12 @@ def command(target: str, as_json: bool) -> None:
         for line in found:
             figures = [getattr(line, name) for name in columns[:5]]
             tag = line.commit[:12] if line.commit else "no tag"
-            note = "" if line.released else " (no release)"
+            note = " (no release)" if line.note or not line.released else ""
             rows.append(["-" if value is None else value for value in figures] + ([tag + note] if columns[5:] else []))
         click.echo(table(opened.name, columns, rows))
+        for line in found:
+            if line.note:
+                click.echo(f"v{line.version} is {line.note}")
+        last = next((line for line in found if line.released), None)
+        if last and columns[5:] and not last.commit:
+            click.echo(f"v{last.version} has no tag: its publish was stopped, and the same command, run again, sets it")

@@ -45,6 +45,24 @@ def pdq(pixels: Pixels) -> bytes:
     return np.packbits(bits.astype(np.uint8)).tobytes()
 
 
+def encoding(data: bytes) -> str:
+    """Describe how an image is encoded: what two members of a pair must share, so that no file tells its label.
+
+    Returns:
+        The container, the mode, what metadata there are, and of a JPEG its quantisation.
+
+    Raises:
+        OSError: Pillow does not know the bytes as an image.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        tables = getattr(image, "quantization", None)
+        quantised = f", quantisation {sha256(repr(tables).encode())[:8]}" if tables else ""
+        kept = f", {', '.join(sorted(map(str, image.info)))}" if image.info else ""
+        return f"{image.format} {image.mode}{quantised}{kept}"
+
+
 def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
     """The smallest box around the pixels that differ (None where none does) and their share of the image, in [0, 1]."""
     import numpy as np

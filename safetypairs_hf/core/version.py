@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from safetypairs_hf.core.errors import PublishError
 
+LARGEST = 999_999  # a later release has to be above the last one, so a number mistyped would stay for ever
+
 
 class Version(NamedTuple):
     major: int
@@ -26,11 +28,13 @@ def parse(text: str) -> Version:
     """ "1.2.0" or "v1.2.0" as a Version.
 
     Raises:
-        PublishError: it is not three whole numbers.
+        PublishError: it is not three whole numbers up to LARGEST.
     """
     match = re.fullmatch(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", text)
     if not match:
         raise PublishError(f"{text!r} is not a version; expected three whole numbers such as 1.2.0")
+    if any(len(number) > len(str(LARGEST)) for number in match.groups()):
+        raise PublishError(f"{text[:40]!r} is not a version; none of its three numbers may be above {LARGEST}")
     return Version(*(int(number) for number in match.groups()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
-from safetypairs_hf.taxonomy.categories import CATEGORIES, SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -39,7 +41,9 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
     """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
     found = configs(manifest)
     # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
-    identity = {"version": str(manifest.version), "description": f"manifest {sha256(dump(manifest))[:16]}"}
+    # The hash of this card comes into the manifest later.
+    digest = sha256(dump(dataclasses.replace(manifest, sidecars={})))[:16]
+    identity = {"version": str(manifest.version), "description": f"manifest {digest}"}
     return {
         **resource("metadata.yaml"),
         **licenses.metadata((release["license"] for release in manifest.releases), name),
@@ -69,7 +73,7 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
     """The configs; each lists only splits that hold rows. All but `controls` and `failures` are views of the pairs."""
     totals = manifest.totals()
     splits = splits_of(totals)
-    present = [slug for slug in SLUGS if any(slug in totals[split] for split in splits)]
+    present = manifest.taxonomy.present(slug for split in splits for slug in totals[split])
     views = {"default": [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]}
     if "test" in totals:
         test = totals["test"]
@@ -149,8 +153,10 @@ def _prose(manifest: Manifest, name: str) -> str:
         pairs=len(manifest.entries),
         reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),
         groups=len({entry.group for entry in manifest.entries}),
-        categories=CATEGORIES,
-        present=[each for each in CATEGORIES if any(each.slug in totals[split] for split in splits)],
+        taxonomy=manifest.taxonomy,
+        is_nine=manifest.taxonomy.slugs == NINE.slugs,
+        is_packaged=manifest.taxonomy == NINE,
+        present=manifest.taxonomy.present(slug for split in splits for slug in totals[split]),
         splits=splits,
         counts={split: {slug: total.pairs for slug, total in of.items()} for split, of in totals.items()},
         by_category="test" in totals,
@@ -161,10 +167,12 @@ def _prose(manifest: Manifest, name: str) -> str:
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
         funnel=list(funnel.rows({"stages": stages})),
         stages=[stage["stage"] for stage in stages],
-        yields=list(_yields(stages)),
+        yields=list(_yields(stages, manifest.taxonomy)),
         controls=_controls(manifest),
         failures={
-            slug: total.pairs for slug in SLUGS if (total := _held(manifest, f"{failure_rows.ROOT}{slug}/")).pairs
+            slug: total.pairs
+            for slug in manifest.taxonomy.slugs
+            if (total := _held(manifest, f"{failure_rows.ROOT}{slug}/")).pairs
         },
         restricted=_restricted(manifest),
         sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
@@ -174,10 +182,10 @@ def _prose(manifest: Manifest, name: str) -> str:
     )
 
 
-def _yields(stages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _yields(stages: Sequence[Mapping[str, Any]], taxonomy: Taxonomy) -> Iterator[dict[str, Any]]:
     """For each category the number left after each stage, and which share of the source's the judges let pass."""
     by_stage = {stage["stage"]: stage["by_category"] for stage in stages}
-    for slug in SLUGS:
+    for slug in taxonomy.slugs:
         left = {stage: of.get(slug, {"out": 0})["out"] for stage, of in by_stage.items()}
         if any(left.values()):
             share = f"{left['judge'] / left['source']:.0%}" if left["source"] else ""

@@ -10,7 +10,6 @@ would pass by the choice of the rows. A neutral edit may have gone too far, so i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.records import CONTROL_KINDS, Control, Picture
-from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, FEATURES, GENERATOR, JUDGES
+from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, GENERATOR, JUDGES, features, schema_of
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 ROOT = "controls/"
 THRESHOLD = 0.5  # at which P(unsafe) of a judge is a verdict, as `score` has it by default
@@ -38,16 +38,12 @@ CONTROL_COLUMNS: dict[str, pa.DataType] = {
     "group": pa.string(),
     "introduced": pa.string(),
 }
-CONTROL_FEATURES: dict[str, dict[str, Any]] = {
-    **FEATURES,
-    "control": {"names": list(CONTROL_KINDS), "_type": "ClassLabel"},
-}
 
 
-def control_schema() -> pa.Schema:
+def control_schema(taxonomy: Taxonomy) -> pa.Schema:
     """The schema of a published file of controls."""
-    metadata = {"huggingface": json.dumps({"info": {"features": CONTROL_FEATURES}}, separators=(",", ":"))}
-    return pa.schema(CONTROL_COLUMNS, metadata)
+    kinds = {"names": list(CONTROL_KINDS), "_type": "ClassLabel"}
+    return schema_of(CONTROL_COLUMNS, {**features(taxonomy), "control": kinds})
 
 
 def control_file(data_file: str) -> str:

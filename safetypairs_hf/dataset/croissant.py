@@ -21,12 +21,13 @@ from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, IMAGE
-from safetypairs_hf.taxonomy.categories import CATEGORIES, SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 _REPO = "repo"
 _FILES = "files"
 _PAIRS = "pairs"
-_LABELS = {"category": SLUGS, "direction": DIRECTIONS, "control": CONTROL_KINDS}
+_LABELS = {"direction": DIRECTIONS, "control": CONTROL_KINDS}
 # No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
 _NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
 
@@ -72,7 +73,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
         "distribution": _distribution(manifest, where if is_hub_id(name) else None),
-        "recordSet": [_pairs(card.splits_of(manifest.totals())), *_extras(manifest), _categories()],
+        "recordSet": [_pairs(manifest), *_extras(manifest), _categories(manifest.taxonomy)],
     }
 
 
@@ -139,7 +140,7 @@ def _extras(manifest: Manifest) -> list[dict[str, Any]]:
             "description": f"The config {name}; see README.md.",
             **({"key": {"@id": f"{name}/{key}"}} if key else {}),
             "field": [
-                _field(name, f"{name}-files", [column], arrow, _text(column, texts[name][column]))
+                _field(name, f"{name}-files", [column], arrow, _text(column, texts[name][column], manifest.taxonomy))
                 for column, arrow in columns.items()
             ],
         }
@@ -147,8 +148,9 @@ def _extras(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(splits: list[str]) -> dict[str, Any]:
+def _pairs(manifest: Manifest) -> dict[str, Any]:
     """A record a pair, with every published column, and its split."""
+    splits = card.splits_of(manifest.totals())
     texts = card.resource("columns.yaml")
     split = {
         "@type": "cr:Field",
@@ -171,15 +173,15 @@ def _pairs(splits: list[str]) -> dict[str, Any]:
         "field": [
             split,
             *(
-                _field(_PAIRS, _FILES, [column], arrow, _text(column, texts[column]))
+                _field(_PAIRS, _FILES, [column], arrow, _text(column, texts[column], manifest.taxonomy))
                 for column, arrow in COLUMNS.items()
             ),
         ],
     }
 
 
-def _text(column: str, text: str) -> str:
-    labels = _LABELS.get(column)
+def _text(column: str, text: str, taxonomy: Taxonomy) -> str:
+    labels = taxonomy.slugs if column == "category" else _LABELS.get(column)
     return (
         text if labels is None else f"{text} A number: {', '.join(f'{i} {label}' for i, label in enumerate(labels))}."
     )
@@ -213,18 +215,18 @@ def _type(arrow: pa.DataType) -> str:
     return "sc:Float" if pa.types.is_floating(arrow) else "sc:Text"
 
 
-def _categories() -> dict[str, Any]:
+def _categories(taxonomy: Taxonomy) -> dict[str, Any]:
     """What the numbers of the column `category` stand for."""
     kinds = {"category": "sc:Integer", "slug": "sc:Text", "code": "sc:Text", "name": "sc:Text"}
     fields = [
         {"@type": "cr:Field", "@id": f"categories/{key}", "name": key, "dataType": kind} for key, kind in kinds.items()
     ]
-    rows = [(number, each.slug, each.code, each.name) for number, each in enumerate(CATEGORIES)]
+    rows = [(number, each.slug, each.code, each.name) for number, each in enumerate(taxonomy.categories)]
     return {
         "@type": "cr:RecordSet",
         "@id": "categories",
         "name": "categories",
-        "description": "The nine categories.",
+        "description": "The nine categories." if taxonomy == NINE else f"The categories of {taxonomy.name}.",
         "dataType": "sc:Enumeration",
         "key": {"@id": "categories/category"},
         "field": fields,

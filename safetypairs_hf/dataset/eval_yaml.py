@@ -16,8 +16,7 @@ import yaml
 
 from safetypairs_hf.dataset import card
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _NOTE = """\
 # inspect-ai 0.3 takes input_image only as a data URI; these columns hold the image's bytes. With safetypairs-hf:
@@ -48,7 +47,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
     """The version as a benchmark."""
     totals = manifest.totals()
     split = card.splits_of(totals)[-1]
-    present = [slug for slug in SLUGS if slug in totals[split]]
+    present = manifest.taxonomy.present(totals[split])
     return {
         "name": card.resource("metadata.yaml")["pretty_name"],
         "description": (
@@ -57,12 +56,12 @@ def described(manifest: Manifest) -> dict[str, Any]:
             "`safetypairs score` (safetypairs-hf)."
         ),
         "evaluation_framework": "inspect-ai",
-        "tasks": [_task(member, split, present) for member in ("unsafe", "safe")],
+        "tasks": [_task(member, split, manifest.taxonomy, present) for member in ("unsafe", "safe")],
     }
 
 
-def _task(member: str, split: str, present: list[str]) -> dict[str, Any]:
-    texts = [f"Policy {policies.policy_id(slug)}: {policies.text(slug)}" for slug in present]
+def _task(member: str, split: str, taxonomy: Taxonomy, present: list[str]) -> dict[str, Any]:
+    texts = [f"Policy {taxonomy.policy_id(slug)}: {taxonomy.policy(slug)}" for slug in present]
     return {
         "id": f"{member}_members",
         "config": "default",

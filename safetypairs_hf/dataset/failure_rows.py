@@ -7,7 +7,6 @@ release that adds some, or takes a source's down, need not read the images of th
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.records import Candidate
-from safetypairs_hf.dataset.schema import BOX, COLUMNS, FEATURES, GENERATOR, JUDGES, SOURCE
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.dataset.schema import BOX, COLUMNS, GENERATOR, JUDGES, SOURCE, features, schema_of
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 ROOT = "failures/"
 NAME = "failures/manifest.parquet"
@@ -38,11 +37,6 @@ FAILURE_COLUMNS: dict[str, pa.DataType] = {
     "generator": GENERATOR,
     "judges": JUDGES,
     "introduced": pa.string(),
-}
-FAILURE_FEATURES: dict[str, dict[str, Any]] = {
-    "category": FEATURES["category"],
-    "unsafe_image": {"_type": "Image"},
-    "edited_image": {"_type": "Image"},
 }
 
 
@@ -71,18 +65,19 @@ _SCHEMA = pa.schema(
 )
 
 
-def failure_schema() -> pa.Schema:
+def failure_schema(taxonomy: Taxonomy) -> pa.Schema:
     """The schema of a published file of failures."""
-    metadata = {"huggingface": json.dumps({"info": {"features": FAILURE_FEATURES}}, separators=(",", ":"))}
-    return pa.schema(FAILURE_COLUMNS, metadata)
+    image = {"_type": "Image"}
+    category = features(taxonomy)["category"]
+    return schema_of(FAILURE_COLUMNS, {"category": category, "unsafe_image": image, "edited_image": image})
 
 
-def failure_row(failure_id: str, candidate: Candidate, policy: str, version: str) -> dict[str, Any]:
+def failure_row(failure_id: str, candidate: Candidate, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
     """The published row of a failed attempt."""
     assert candidate.safe and candidate.instruction and candidate.generator and candidate.reject
     return {
         "failure_id": failure_id,
-        "category": SLUGS.index(candidate.category),
+        "category": taxonomy.number(candidate.category),
         "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
         "edited_image": {"bytes": candidate.safe.data, "path": None},
         "critical_feature": candidate.instruction.critical_feature,
@@ -92,7 +87,7 @@ def failure_row(failure_id: str, candidate: Candidate, policy: str, version: str
         "detail": candidate.reject.detail,
         "round": candidate.round,
         "edit_box": candidate.edit_box and list(candidate.edit_box),
-        "policy": policy,
+        "policy": taxonomy.policy_id(candidate.category),
         "source": candidate.origin._asdict(),
         "generator": candidate.generator._asdict(),
         "judges": [judgement._asdict() for judgement in candidate.judgements],

@@ -1,4 +1,4 @@
-"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every Parquet file.
+"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every other file.
 
 All that a release needs to know of the last one, and all that a check of a published version needs.
 """
@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -22,13 +22,16 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.shards import BOUNDARY
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
 FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
 KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE = b"safetypairs.more"
-FORMAT = 1
+FORMAT = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
 UNREVIEWED = "unreviewed"
 # What reading a damaged manifest may raise.
 DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
@@ -48,11 +51,15 @@ _SCHEMA = pa.schema(
         "family": pa.string(),
         "size": pa.int64(),
         "review": pa.string(),
+        "row_hash": pa.binary(16),
     }
 )
+_NAMES_1 = _SCHEMA.names[:-1]  # the columns of format 1
 # Few values in many rows: each is one object in memory, however many entries name it.
 _SHARED = ("file", "category", "split", "introduced", "review")
 _ROWS = 1 << 16
+_POINTER = b"version https://git-lfs"
+LFS_ADVICE = "is a pointer of Git LFS and no data; in the clone run: git lfs pull"
 # The Arrow schema would repeat the whole metadata, and nobody searches a manifest by a column's range.
 _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
@@ -66,7 +73,8 @@ _OPTIONS: dict[str, Any] = {
 class Entry(NamedTuple):
     """A published pair: the file that holds it, what decides its place in later releases, its images' size in bytes.
 
-    `review` is the status of the pair's review; "unreviewed" where there was none.
+    `review` is the status of the pair's review; "unreviewed" where there was none. `row_hash`: see `row_hash.py`; None
+    where a release of format 1 added the pair.
     """
 
     pair_id: str
@@ -82,6 +90,7 @@ class Entry(NamedTuple):
     family: str
     size: int
     review: str = UNREVIEWED
+    row_hash: bytes | None = None
 
     @classmethod
     def of(
@@ -94,8 +103,9 @@ class Entry(NamedTuple):
         introduced: str,
         size: int,
         review: str = UNREVIEWED,
+        row_hash: bytes | None = None,
     ) -> Entry:
-        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review)
+        return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review, row_hash)
 
     @property
     def identity(self) -> Identity:
@@ -104,7 +114,7 @@ class Entry(NamedTuple):
 
 
 class FileHash(NamedTuple):
-    """What a data file is: the hex SHA-256 and the number of its bytes."""
+    """What a file is: the hex SHA-256 and the number of its bytes."""
 
     sha256: str
     size: int
@@ -122,6 +132,8 @@ class Manifest:
     `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
     this version, by name, and each one of controls and failures. `extras`: what each of these last holds, by name:
     `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
+    `taxonomy`: what the categories are of.
+    `sidecars`: each other file of this version but the manifest itself, by name; empty in format 1.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -129,6 +141,8 @@ class Manifest:
     takedowns: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FileHash] = field(default_factory=dict)
     extras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    taxonomy: Taxonomy = NINE
+    sidecars: dict[str, FileHash] = field(default_factory=dict)
 
     @property
     def version(self) -> Version | None:
@@ -164,6 +178,8 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         "takedowns": manifest.takedowns,
         "files": manifest.files,
         **({"beside": manifest.extras} if manifest.extras else {}),
+        **({"taxonomy": record} if (record := to_record(manifest.taxonomy)) else {}),
+        **({"sidecars": manifest.sidecars} if manifest.sidecars else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
@@ -184,8 +200,10 @@ def load(data: bytes) -> Manifest | None:
         if found is None:
             return None
         file, head = found
-        files = {name: FileHash(*values) for name, values in head["files"].items()}
-        return Manifest(list(_entries(file)), head["releases"], head["takedowns"], files, head.get("beside", {}))
+        files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
+        beside, taxonomy = head.get("beside", {}), taxonomy_in(head)
+        entries = list(_entries(file))
+        return Manifest(entries, head["releases"], head["takedowns"], files, beside, taxonomy, sidecars)
     except DAMAGE as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
@@ -195,7 +213,8 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
     """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
 
     The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns`, `files` (name -> SHA-256, size) and, where there are any but data files, `beside`.
+    `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files, `beside`; and
+    `taxonomy`, unless this package brings the one that the release names.
 
     Raises:
         PublishError: a newer safetypairs-hf wrote it.
@@ -214,9 +233,57 @@ def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]]
             f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
             "upgrade: pip install -U safetypairs-hf"
         )
-    if file.schema_arrow.names != _SCHEMA.names:
+    if file.schema_arrow.names not in (_SCHEMA.names, _NAMES_1):
         return None
-    return file, head | json.loads(zlib.decompress(base64.b85decode(metadata[MORE])))
+    return file, head | _more(metadata[MORE])
+
+
+def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
+    """The taxonomy of a version by the head of its manifest. A version that names none has the nine.
+
+    Raises:
+        one of DAMAGE: it is damaged, or this package does not know it.
+    """
+    named = [release["taxonomy"] for release in head["releases"][-1:] if "taxonomy" in release]
+    return from_record(named[0] if named else None, head.get("taxonomy"))
+
+
+def taxonomy_at(path: Path) -> Taxonomy:
+    """The taxonomy of the version whose manifest is at `path`; only the file's metadata are read.
+
+    Raises:
+        one of DAMAGE: see `taxonomy_in`.
+    """
+    metadata = pq.read_metadata(path).metadata or {}
+    return taxonomy_in(_more(metadata[MORE])) if MORE in metadata else NINE
+
+
+def _more(packed: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(packed)))
+    return found
+
+
+def is_pointer(file: Path) -> bool:
+    """Whether a file is what a git clone without LFS has in place of the data."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False
+
+
+def version_in(file: Path) -> Version | None:
+    """The version that a manifest says it is; None where it is none of ours, or damaged."""
+    try:
+        found = open_file(file)
+        return None if found is None else parse(found[1]["version"])
+    except (PublishError, *DAMAGE):
+        return None
+
+
+def hashes(head: dict[str, Any], key: str) -> dict[str, FileHash]:
+    """The files that a manifest's head names under `files` or `sidecars`, by name."""
+    return {name: FileHash(*values) for name, values in head.get(key, {}).items()}
 
 
 def _json(value: Any) -> bytes:
@@ -225,7 +292,7 @@ def _json(value: Any) -> bytes:
 
 def _entries(file: pq.ParquetFile) -> Iterator[Entry]:
     for batch in file.iter_batches(_ROWS):
-        yield from map(Entry._make, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
+        yield from itertools.starmap(Entry, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
 
 
 def _values(name: str, column: pa.Array) -> list[Any]:

@@ -67,6 +67,8 @@ class Columns:
             raise SafetyPairsError(f"{self._name}: {error}") from error
         except manifest.DAMAGE as error:
             raise self._damaged(error) from error
+        if found is None and manifest.is_pointer(self._path):
+            raise SafetyPairsError(f"{self._name}: {manifest.NAME} {manifest.LFS_ADVICE}")
         if found is None:
             raise not_ours(self._name)
         return found

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from safetypairs_hf.core.records import Candidate
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 DIRECTIONS = ("unsafe_to_safe", "both_regenerated")
 
@@ -58,41 +58,48 @@ COLUMNS: dict[str, pa.DataType] = {
     "introduced": pa.string(),
 }
 
-# As JSON, in a notation that every one of these versions reads.
-FEATURES: dict[str, dict[str, Any]] = {
-    "category": {"names": list(SLUGS), "_type": "ClassLabel"},
-    "unsafe_image": {"_type": "Image"},
-    "safe_image": {"_type": "Image"},
-    "direction": {"names": list(DIRECTIONS), "_type": "ClassLabel"},
-}
+
+def features(taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
+    """The features for `datasets` as JSON, in a notation that every one of these versions reads."""
+    return {
+        "category": {"names": list(taxonomy.slugs), "_type": "ClassLabel"},
+        "unsafe_image": {"_type": "Image"},
+        "safe_image": {"_type": "Image"},
+        "direction": {"names": list(DIRECTIONS), "_type": "ClassLabel"},
+    }
 
 
-def arrow_schema() -> pa.Schema:
+def arrow_schema(taxonomy: Taxonomy) -> pa.Schema:
     """The schema of a published file."""
-    metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}}, separators=(",", ":"))}
-    return pa.schema(COLUMNS, metadata)
+    return schema_of(COLUMNS, features(taxonomy))
 
 
-def digest() -> str:
+def schema_of(columns: dict[str, pa.DataType], declared: dict[str, dict[str, Any]]) -> pa.Schema:
+    """A schema with features for `datasets` in its metadata."""
+    metadata = {"huggingface": json.dumps({"info": {"features": declared}}, separators=(",", ":"))}
+    return pa.schema(columns, metadata)
+
+
+def digest(taxonomy: Taxonomy) -> str:
     """A hash of the columns, 16 hex; each release remembers it, as another one takes a major version."""
     columns = [[name, str(kind)] for name, kind in COLUMNS.items()]
-    return hashlib.sha256(json.dumps([columns, FEATURES]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([columns, features(taxonomy)]).encode()).hexdigest()[:16]
 
 
-def row(candidate: Candidate, group: str, policy: str, version: str) -> dict[str, Any]:
+def row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
     """The published row of a pair. Images carry no path: a file name could tell which member it is."""
     assert candidate.safe and candidate.instruction and candidate.identity and candidate.generator
     assert candidate.edit_box and candidate.preservation
     return {
         "pair_id": candidate.identity.pair_id,
-        "category": SLUGS.index(candidate.category),
+        "category": taxonomy.number(candidate.category),
         "unsafe_image": {"bytes": candidate.unsafe.data, "path": None},
         "safe_image": {"bytes": candidate.safe.data, "path": None},
         "critical_feature": candidate.instruction.critical_feature,
         "instruction": candidate.instruction.text,
         "direction": DIRECTIONS.index("unsafe_to_safe"),
         "edit_box": list(candidate.edit_box),
-        "policy": policy,
+        "policy": taxonomy.policy_id(candidate.category),
         "source": candidate.origin._asdict(),
         "group": group,
         "generator": candidate.generator._asdict(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 from safetypairs_hf.dataset.control_rows import control_file, control_schema
 from safetypairs_hf.dataset.failure_rows import ROOT as FAILURES
 from safetypairs_hf.dataset.failure_rows import failure_schema
-from safetypairs_hf.dataset.schema import IMAGE, arrow_schema
+from safetypairs_hf.dataset.schema import IMAGE, arrow_schema, features
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 # A file closes at so many pairs, or so many bytes of images; pyarrow's first read of 64 kB should hold the footer, of
 # 2 kB a group. Halving the file did not make a removal cheaper.
@@ -85,11 +87,14 @@ class Shards:
 
     Pairs go to `data/<split>/<category>/<version>-<n>.parquet`, their controls to the file of the same name under
     `controls/`, failures to `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file
-    when it is whole.
+    when it is whole. `taxonomy`: what the categories are of.
     """
 
-    def __init__(self, folder: Path, version: str, whole: Callable[[str], None] = lambda name: None) -> None:
+    def __init__(
+        self, folder: Path, version: str, taxonomy: Taxonomy, whole: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.folder = folder
+        self.taxonomy = taxonomy
         self.version = version
         self._whole = whole
         self._open: dict[str, _Shard] = {}
@@ -98,18 +103,18 @@ class Shards:
     def add(self, row: dict[str, Any], split: str, category: str, controls: Iterable[dict[str, Any]] = ()) -> str:
         """Write a pair with its controls; the name of its file."""
         where = f"data/{split}/{category}"
-        shard = self._shard(where, arrow_schema())
+        shard = self._shard(where, arrow_schema(self.taxonomy))
         for control in controls:
             if shard.controls is None:
                 name = control_file(shard.name)
-                shard.controls = _Shard(name, self._file(name, control_schema()), limit=0)
+                shard.controls = _Shard(name, self._file(name, control_schema(self.taxonomy)), limit=0)
             shard.controls.add(control)
         return self._put(where, shard, row)
 
     def add_failure(self, row: dict[str, Any], category: str) -> str:
         """Write a failure; the name of its file."""
         where = f"{FAILURES}{category}"
-        return self._put(where, self._shard(where, failure_schema()), row)
+        return self._put(where, self._shard(where, failure_schema(self.taxonomy)), row)
 
     def __enter__(self) -> Shards:
         return self
@@ -156,21 +161,45 @@ class Shards:
         del self._open[where]
 
 
-def rewrite_without(source: Path, target: Path, ids: Iterable[str], column: str = "pair_id") -> None:
-    """Write `source` to `target` less the rows with some ids in `column`, a row group at a time."""
-    gone = pa.array(list(ids))
+def rewrite_without(
+    source: Path,
+    target: Path,
+    ids: Iterable[str],
+    column: str = "pair_id",
+    taxonomies: tuple[Taxonomy, Taxonomy] | None = None,
+) -> None:
+    """Write `source` to `target` less the rows with some ids in `column`, a row group at a time.
+
+    `taxonomies`: what the categories are of in `source`, and what they are to be of; the second has every category of
+    the rows that stay.
+    """
+    gone = pa.array(list(ids), pa.string())
     target.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetFile(source) as old:
-        new = _File(target, old.schema_arrow)
+        new = _File(target, _renamed(old.schema_arrow, taxonomies[1]) if taxonomies else old.schema_arrow)
         try:
             for table in _row_groups(old):
                 kept = table.filter(pc.invert(pc.is_in(table[column], gone)))
                 if kept.num_rows:
-                    new.add(kept)
+                    new.add(_renumbered(kept, *taxonomies).cast(new.schema) if taxonomies else kept)
             new.close()
         except BaseException:
             new.abandon()
             raise
+
+
+def _renamed(schema: pa.Schema, taxonomy: Taxonomy) -> pa.Schema:
+    """A file's schema with the names of other categories."""
+    declared = json.loads(schema.metadata[b"huggingface"])
+    declared["info"]["features"]["category"] = features(taxonomy)["category"]
+    return schema.with_metadata({"huggingface": json.dumps(declared, separators=(",", ":"))})
+
+
+def _renumbered(table: pa.Table, old: Taxonomy, new: Taxonomy) -> pa.Table:
+    """Rows with the numbers that their categories have in another taxonomy."""
+    numbers = pa.array([new.slugs.index(slug) if slug in new.slugs else None for slug in old.slugs], pa.int64())
+    place = table.schema.get_field_index("category")
+    return table.set_column(place, table.schema.field(place), numbers.take(table["category"].combine_chunks()))
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

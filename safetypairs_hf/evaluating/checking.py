@@ -14,6 +14,7 @@ from safetypairs_hf.evaluating.prediction_file import predictions_of, read_run, 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
     from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _SHOWN = 5
 _FROM_DATA = ("category", "group")
@@ -23,20 +24,20 @@ _FROM_DATA = ("category", "group")
 class Checked:
     """Columns of predictions as `score` takes them, with category and group from the data where the file had none.
 
-    `told`: data, split and fidelity for the signature. `unchecked`: why the data could not be looked up, or "".
+    `told`: data, split and fidelity for the signature.
     """
 
     columns: dict[str, Any]
     told: dict[str, Any]
-    unchecked: str = ""
 
 
 def check_data(path: str | Path, data: str) -> Checked:
-    """Predictions against `data`, TARGET[@VERSION]; where the Hub does not answer they are not checked, and it says so.
+    """Predictions against `data`, TARGET[@VERSION].
 
     Raises:
         PairError: see `check_edition`.
-        SafetyPairsError: as `open_named` does, except for a Hub that does not answer.
+        HubUnavailable: the version cannot be read, so a signature must not name it.
+        SafetyPairsError: as `open_named` does.
     """
     from safetypairs_hf.dataset.store.open_store import store_of
 
@@ -47,7 +48,7 @@ def check_data(path: str | Path, data: str) -> Checked:
     try:
         edition = store_of(name).open(name.version)
     except HubUnavailable as error:
-        return Checked(predictions_of(path), told | {"data": str(name)}, f"not checked against {name}: {error}")
+        raise HubUnavailable(f"{path} was not checked against {name}: {error}; or score without --data") from error
     return check_edition(path, edition)
 
 
@@ -74,7 +75,7 @@ def check_edition(path: str | Path, edition: Edition) -> Checked:
             f"{path}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({_some(strange)}); "
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
-    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition.name)
+    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition)
     if read_run(path) is not None:
         check_images(path, edition)
     splits = {held[each]["split"] for each in ids}
@@ -107,23 +108,23 @@ def _refuse_version(path: str | Path, told: str, version: Version, data: str) ->
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 
 
-def _refuse_categories(path: str | Path, ids: list[str], given: list[Any], held: dict[str, Any], data: str) -> None:
-    """A category in the words of the user's own is let be; one of ours has to be the pair's."""
-    ours = {name: _slug(name) for name in set(given)}
+def _refuse_categories(
+    path: str | Path, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition
+) -> None:
+    """A category in the words of the user's own is let be; one of the taxonomy's has to be the pair's."""
+    ours = {name: _slug(name, edition.taxonomy) for name in set(given)}
     rows = zip(ids, given, strict=False)
     other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
     if other:
         raise PairError(
-            f"{path}: {len(other)} pairs are in another category than in {data} ({_some(other)}); leave the column "
-            "category out, and it is taken from the data"
+            f"{path}: {len(other)} pairs are in another category than in {edition.name} ({_some(other)}); leave the "
+            "column category out, and it is taken from the data"
         )
 
 
-def _slug(name: Any) -> str | None:
-    from safetypairs_hf.taxonomy.categories import category
-
+def _slug(name: Any, taxonomy: Taxonomy) -> str | None:
     try:
-        return None if name is None else category(str(name)).slug
+        return None if name is None else taxonomy.find(str(name)).slug
     except SafetyPairsError:
         return None
 

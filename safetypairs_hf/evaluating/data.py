@@ -6,16 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.target_name import TargetName, parse_target_name
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.evaluating.data_taxonomy import taxonomy_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasets import Dataset
+
+    from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _AT_ONCE = 64  # images in memory while they are hashed
 
@@ -33,7 +36,7 @@ class Data:
 
     `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
     `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
-    its pair a row is of; else None.
+    its pair a row is of; else None. `taxonomy`: what the categories are of, by whose policies guards are asked.
     """
 
     name: str | None
@@ -45,6 +48,7 @@ class Data:
     groups: list[str]
     images: list[Image]
     controls: list[str] | None
+    taxonomy: Taxonomy
     _places: list[tuple[Dataset, int]]
 
     @property
@@ -67,7 +71,7 @@ class Data:
         first: dict[Image, int] = {}
         for row, image in enumerate(self.images):
             first.setdefault(image, row)
-        order = {slug: number for number, slug in enumerate(SLUGS)}
+        order = {slug: number for number, slug in enumerate(self.taxonomy.slugs)}
         rows = sorted(first.values(), key=lambda row: (order.get(self.images[row].category, len(order)), row))
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
@@ -78,24 +82,34 @@ class Data:
 
 
 def open_data(
-    data: str | Dataset, split: str = "test", configs: Sequence[str] = ("default",), limit: int | None = None
+    data: str | Dataset,
+    split: str = "test",
+    configs: Sequence[str] = ("default",),
+    limit: int | None = None,
+    check: str = "error",
+    taxonomy: str | Path | Taxonomy | None = None,
 ) -> Data:
     """The pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` gave.
 
     A pair that several configs hold is taken once. `limit`: so many whole pairs, those of the lowest ids; ids are
-    hashes, so that is a random sample, and one that a larger limit holds.
+    hashes, so that is a random sample, and one that a larger limit holds. `taxonomy`: see `taxonomy_of`. `check`: see
+    `load`; with "warn" the data's name says so.
 
     Raises:
-        SafetyPairsError: no such target, version, config or split (see `load`), or there is no pair.
+        SafetyPairsError: no such target, version, config or split, or other content than was published (see `load`);
+            there is no pair; it is not known what the categories are of; or a row holds the path of an image instead of
+            its bytes.
     """
     import datasets
 
     from safetypairs_hf.loading.images import images
 
-    name, parts = (_named(data, split, configs)) if isinstance(data, str) else (None, [_one_split(data, split)])
+    named = isinstance(data, str)
+    name, parts = _named(data, split, configs, check) if named else (None, [_one_split(data, split)])
     kept = [part for part in _distinct(parts, limit) if len(part)]
     if not kept:
         raise SafetyPairsError(f"{name or 'the dataset'} has no pairs in split {split!r}; there is nothing to evaluate")
+    of = taxonomy_of(name, kept, taxonomy, check)
     of_controls = _of_controls(kept)
     encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
     hashes = [digest for part in encoded for digest in _hashes(part)]
@@ -107,7 +121,8 @@ def open_data(
         return [value for part in encoded for value in part[key][:]]
 
     return Data(
-        name=name,
+        # Figures on content that nobody vouches for are not figures on that version.
+        name=f"{name} (check={check})" if name and check != "error" else name,
         configs=tuple(configs),
         split=split,
         limit=limit,
@@ -116,26 +131,28 @@ def open_data(
         groups=column("group"),
         images=[Image(*each) for each in zip(whole, column("category"), strict=True)],
         controls=column("control") if of_controls else None,
+        taxonomy=of,
         _places=[(part, index) for part in encoded for index in range(len(part))],
     )
 
 
-def named_version(text: str) -> TargetName:
+def named_version(text: str, check: str = "error") -> TargetName:
     """Read `TARGET@X.Y.Z`, or `TARGET`, whose newest version is looked up; the name has a version then."""
     from safetypairs_hf.loading import resolve
 
     name = parse_target_name(text)
     if name.version:
         return name
-    newest = resolve.held_version(name) if name.is_folder else parse(resolve.resolve(name.place, None).asked)
-    return name._replace(version=newest)
+    if name.is_folder:
+        return name._replace(version=resolve.held_version(name))
+    return name._replace(version=parse(resolve.resolve(name.place, None, check=check).asked))
 
 
-def _named(text: str, split: str, configs: Sequence[str]) -> tuple[str, list[Any]]:
+def _named(text: str, split: str, configs: Sequence[str], check: str) -> tuple[str, list[Any]]:
     from safetypairs_hf.loading.load import load
 
-    name = named_version(text)
-    parts = [load(name.place, str(name.version), config, split) for config in dict.fromkeys(configs)]
+    name = named_version(text, check)
+    parts = [load(name.place, str(name.version), config, split, check=check) for config in dict.fromkeys(configs)]
     return str(name), parts
 
 
@@ -191,5 +208,10 @@ def _hashes(part: Any) -> list[str | None]:
 
 
 def _bytes(image: dict[str, Any]) -> bytes:
-    held = image["bytes"]
-    return Path(image["path"]).read_bytes() if held is None else held
+    """The file of a cell. A path is not followed: it would show the guard whatever file of this machine it names."""
+    if image["bytes"] is None:
+        raise SafetyPairsError(
+            f"an image of the dataset is the path {image['path']!r} and not the bytes of a file, and it was not read; "
+            "for files of your own: dataset.map(lambda row: row, features=dataset.features) embeds them"
+        )
+    return bytes(image["bytes"])

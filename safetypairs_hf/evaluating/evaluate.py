@@ -14,12 +14,14 @@ from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
+from safetypairs_hf.taxonomy.binding import bind
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from safetypairs_hf.core.records import Judge
     from safetypairs_hf.metric.score import PairScore
+    from safetypairs_hf.taxonomy.categories import Taxonomy
 
 # Images of a work unit: at most so many are judged again after a kill. Whole batches, so a little more where need be.
 UNIT = 64
@@ -54,22 +56,28 @@ def evaluate(
     unit: int | None = None,
     fresh: bool = False,
     threshold: float | None = None,
+    check: str = "error",
+    taxonomy: str | Path | Taxonomy | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
 
     Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
     a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
-    by default, in whole batches. `fresh`: forget what is there. With RANK and WORLD_SIZE in the environment, this
-    process does its share of the units, and the last one to end joins them. Columns of `out`: those of METRIC.md but
-    `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and
-    of the config `controls` `control`; its figures are those of both_regenerated.
+    by default, in whole batches. `fresh`: forget what is there. `check`: see `load`; the data's name in the signature
+    ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
+    share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
+    dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
+    guard is asked. Columns of `out`: those of METRIC.md but `prediction`, as guards give scores, and `note` (why it
+    abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those of
+    both_regenerated.
 
     Raises:
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
-    judge_data(guard, open_data(data, split, configs, limit), Path(out), unit=unit, fresh=fresh, progress=progress)
+    opened = open_data(data, split, configs, limit, check, taxonomy)
+    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, progress=progress)
     return score_run(Path(out), threshold)
 
 
@@ -87,7 +95,7 @@ def judge_data(
     Returns:
         How many images were judged, and how long it took; nothing where the file was there already.
     """
-    share = _share()
+    share, guard = _share(), bind(guard, data.taxonomy)
     if fresh and share.processes > 1:
         raise RunError(f"fresh with {share.processes} processes: each would remove what others did; delete {out} first")
     _take_gpu(guard, share)

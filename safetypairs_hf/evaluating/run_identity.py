@@ -10,6 +10,7 @@ from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.records import Judge
 from safetypairs_hf.evaluating.data import Data
 from safetypairs_hf.guards.user_guard import as_guard
+from safetypairs_hf.taxonomy.nine import NINE
 
 FORMAT = 1
 _SHOWN = 3
@@ -28,7 +29,7 @@ def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
     """
     return {
         "format": FORMAT,
-        "guard": as_guard(guard).identity(),
+        "guard": as_guard(guard).under(data.taxonomy).identity(),
         "data": {
             "name": data.name,
             "configs": list(data.configs),
@@ -36,6 +37,7 @@ def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
             "limit": data.limit,
             "pairs": data.n_pairs,
             "images": data.digest(),
+            **({} if data.taxonomy == NINE else {"taxonomy": data.taxonomy.name}),
         },
         "unit": unit,
         "code": code_version(),

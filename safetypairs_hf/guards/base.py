@@ -17,8 +17,8 @@ from safetypairs_hf.models.ahead import Ahead
 from safetypairs_hf.models.chat import Refused, basename, taken
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.loading import HoldsWeights, pick_device, pick_dtype
-from safetypairs_hf.taxonomy.categories import SLUGS
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 # Images, and the category that each is judged under.
 Unit: TypeAlias = tuple[Sequence[Picture], Sequence[str]]
@@ -26,8 +26,8 @@ Unit: TypeAlias = tuple[Sequence[Picture], Sequence[str]]
 Model = TypeVar("Model")
 
 
-class Guard(ABC):
-    """Says P(unsafe) of images under a category, and says what its answers depend on.
+class Guard(AsksByTaxonomy, ABC):
+    """Says P(unsafe) of images under a category of a taxonomy, and says what its answers depend on.
 
     Every guard of the catalogue is one. An object of the user's own becomes one by `user_guard.as_guard`.
     """
@@ -49,7 +49,7 @@ class Guard(ABC):
 
     @property
     def fidelity(self) -> str | None:
-        """How it is asked: "trained", by what it was trained on; "common", by our policy text; None where unknown."""
+        """How it is asked: "trained", by what it was trained on; "common", by the taxonomy's policies; else None."""
         return None
 
     @property
@@ -83,10 +83,10 @@ class Guard(ABC):
         """
 
     def asked(self, slug: str) -> str:
-        """Return the text of ours that it is asked under a category; "" where its own policies are asked."""
+        """Return the text that it is asked under a category; "" where its own policies are asked."""
         return ""
 
-    def release(self) -> None:  # noqa: B027 - there is nothing to do for a guard that holds no model
+    def release(self) -> None:
         """Free the memory of its model, which loads again on the next call of `judge`."""
 
     def settings(self) -> Any:
@@ -108,15 +108,16 @@ class Guard(ABC):
             "fidelity": self.fidelity,
             "dtype": self.dtype,
             "seed": self.seed,
+            **({} if self.taxonomy == NINE else {"taxonomy": f"{self.taxonomy.name} {self.taxonomy.digest}"}),
         }
 
 
 def prompt_hash(guard: Guard) -> str:
-    """Return 16 hex digits of the texts that a guard is asked under all categories; "" where it is asked none of ours.
+    """Return 16 hex digits of the texts that a guard is asked under all categories; "" where it is asked none.
 
     A prompt in a model's own chat template belongs to its `revision`.
     """
-    texts = [guard.asked(slug) for slug in SLUGS]
+    texts = [guard.asked(slug) for slug in guard.taxonomy.slugs]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if any(texts) else ""
 
 
@@ -206,7 +207,12 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     @cached_property
     def loaded(self) -> Model:
         """The model with its processor, loaded on first use."""
-        return self.load()
+        return self.load() if self.unbound is self else self.unbound.loaded
+
+    def release(self) -> None:
+        super().release()
+        if self.unbound is not self:
+            self.unbound.release()
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
@@ -231,7 +237,7 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
 
         def batches() -> Iterator[list[Question]]:
             for images, categories in units:
-                questions = self.questions(images, [find_category(category).slug for category in categories])
+                questions = self.questions(images, [self.taxonomy.find(category).slug for category in categories])
                 pending.append((len(images), questions))
                 yield questions
 

@@ -36,25 +36,27 @@ class Entry(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-_ALL, _OWN = "all nine", "what its prompt or label map says"
-_S_CODES = "trained: all but disasters; common: all nine"
+_ALL, _OWN = "all", "what its prompt or label map says"
+# At "trained", the categories of the nine; a category of another taxonomy is what it maps to.
+_TRAINED = "trained: all nine; common: all"
+_S_CODES = "trained: all of the nine but disasters; common: all"
 _QWEN = "Qwen2_5_VLForConditionalGeneration"
 GUARDS: dict[str, Entry] = {
     "llavaguard": Entry(
-        "LlavaGuard 1.2: a rating in JSON", "trained:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _ALL
+        "LlavaGuard 1.2: a rating in JSON", "trained:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _TRAINED
     ),
     "qwenguard": Entry(
         "QwenGuard 1.2: a rating in JSON",
         "trained:LlavaGuard",
         _QWEN,
-        _ALL,
+        _TRAINED,
         {"model": "AIML-TUDA/QwenGuard-v1.2-7B"},
     ),
     "shieldgemma": Entry(
         "ShieldGemma 2: Yes or No to one policy",
         "shieldgemma:ShieldGemma",
         "ShieldGemma2ForImageClassification",
-        "trained: all but hate and disasters; common: all nine",
+        "trained: all of the nine but hate and disasters; common: all",
     ),
     "llama-guard-3-vision": Entry(
         "Llama Guard 3 Vision: safe, or unsafe and codes",
@@ -70,7 +72,7 @@ GUARDS: dict[str, Entry] = {
         _S_CODES,
     ),
     "guard-reasoner-vl": Entry(
-        "GuardReasoner-VL: reasons, then harmful or unharmful", "trained:GuardReasonerVL", _QWEN, _ALL
+        "GuardReasoner-VL: reasons, then harmful or unharmful", "trained:GuardReasonerVL", _QWEN, _TRAINED
     ),
     "policy-shift-guard": Entry("PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL),
     "chat-vlm": Entry(

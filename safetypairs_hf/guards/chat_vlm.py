@@ -27,7 +27,7 @@ class ChatGuard(ModelGuard[Chat]):
     classes: ClassVar[tuple[str, ...]] = ()
 
     def asked(self, slug: str) -> str:
-        return verdicts.question(slug)
+        return verdicts.question(slug, self.taxonomy)
 
     def turns(self, image: Any, slug: str) -> list[dict[str, Any]]:
         """Return the conversation up to the answer, as chat templates take it."""
@@ -138,7 +138,7 @@ class ServerVLM(ServedGuard):
         return f"server-vlm:{basename(self.server.model)}"
 
     def asked(self, slug: str) -> str:
-        return verdicts.question(slug)
+        return verdicts.question(slug, self.taxonomy)
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
@@ -153,7 +153,7 @@ class ServerVLM(ServedGuard):
 
     def _body(self, image: Picture, category: str) -> Mapping[str, Any]:
         body: dict[str, Any] = {
-            "messages": [user_message(image, verdicts.question(category))],
+            "messages": [user_message(image, self.asked(category))],
             "temperature": 0.0,
             self.server.limit_field: 4,  # room for a line break or a space before the word
         }

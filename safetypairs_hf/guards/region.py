@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.user_guard import as_guard
+from safetypairs_hf.taxonomy.binding import bind
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 def _of_inner(name: str) -> Any:
@@ -59,6 +61,12 @@ class OnRegion(Guard):
     def asked(self, slug: str) -> str:
         return self._guard.asked(slug)
 
+    def under(self, taxonomy: Taxonomy) -> Self:
+        bound = super().under(taxonomy)
+        if bound is not self:
+            object.__setattr__(bound, "inner", bind(self.inner, taxonomy))
+        return bound
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
@@ -75,7 +83,7 @@ class OnRegion(Guard):
 
     @property
     def _guard(self) -> Guard:
-        return as_guard(self.inner)
+        return as_guard(self.inner).under(self.taxonomy)
 
     def _crop(self, image: Picture, region: Box) -> tuple[Picture, Box]:
         height, width = image.pixels.shape[:2]

@@ -12,7 +12,7 @@ from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.processors import Copies
-from safetypairs_hf.taxonomy import crosswalk, policies
+from safetypairs_hf.taxonomy import crosswalk
 
 _CLASS = "ShieldGemma2ForImageClassification"
 
@@ -23,7 +23,7 @@ class ShieldGemma(ModelGuard[Loaded]):
 
     Args (see `ModelGuard` for the others):
         fidelity: "trained" asks by the three policies of its training, and covers the categories that these cover
-            (crosswalk); "common" asks by our policy texts, which cover every category.
+            (crosswalk); "common" asks by the policies of the taxonomy, which cover every category.
     """
 
     model: str = "google/shieldgemma-2-4b-it"
@@ -39,7 +39,7 @@ class ShieldGemma(ModelGuard[Loaded]):
             raise RecipeError(f"fidelity = {self.fidelity!r}: expected 'trained' or 'common'")
 
     def asked(self, slug: str) -> str:
-        return policies.text(slug) if self.fidelity == "common" else ""
+        return self.taxonomy.policy(slug) if self.fidelity == "common" else ""
 
     def covers(self, slug: str) -> bool:
         return bool(self._policies(slug))
@@ -71,7 +71,7 @@ class ShieldGemma(ModelGuard[Loaded]):
     def prepare(self, questions: Sequence[Question]) -> Any:
         copies, model = self.loaded
         policy, images = questions[0].policy, [as_pil(each.image) for each in questions]
-        custom = {"custom_policies": {policy: policies.text(policy)}} if self.fidelity == "common" else {}
+        custom = {"custom_policies": {policy: self.taxonomy.policy(policy)}} if self.fidelity == "common" else {}
         with copies.one() as processor:
             made = processor(images=images, policies=[policy], return_tensors="pt", **custom)
         return made.to(dtype=model.dtype)
@@ -89,4 +89,4 @@ class ShieldGemma(ModelGuard[Loaded]):
 
     def _policies(self, slug: str) -> tuple[str, ...]:
         """Return the names of the policies that answer to a category."""
-        return (slug,) if self.fidelity == "common" else crosswalk.match("shieldgemma-2", slug).codes
+        return (slug,) if self.fidelity == "common" else crosswalk.match("shieldgemma-2", slug, self.taxonomy).codes

@@ -18,8 +18,7 @@ from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards import token_probability, verdicts
 from safetypairs_hf.guards.base import Question
 from safetypairs_hf.guards.chat_vlm import ChatGuard, Written, write
-from safetypairs_hf.taxonomy import crosswalk, policies
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy import crosswalk
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class TrainedGuard(ChatGuard):
     family: ClassVar[str]
     # Whether its chat template holds the trained prompt; else a file does.
     has_prompt: ClassVar[bool] = False
+    # Whether it was trained to judge by whatever policy it is given.
+    takes_policies: ClassVar[bool] = False
     # What it writes before its verdict, and the two words that the verdict can be.
     before: ClassVar[str] = ""
     unsafe: ClassVar[str]
@@ -77,7 +78,13 @@ class TrainedGuard(ChatGuard):
     def asked(self, slug: str) -> str:
         if self.fidelity == "common":
             return super().asked(slug)
-        return self._file.replace("{policy}", policies.text(slug)).replace("{category}", find_category(slug).name)
+        category = self.taxonomy.find(slug)
+        return self._file.replace("{policy}", category.policy()).replace("{category}", category.name)
+
+    def covers(self, slug: str) -> bool:
+        """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
+        any_policy = self.takes_policies and "{policy}" in self._file
+        return self.fidelity == "common" or any_policy or bool(self.taxonomy.find(slug).maps_to)
 
     def words_before(self, inputs: Any) -> str:
         """Return what it writes between its prompt and its verdict."""
@@ -107,7 +114,7 @@ class LlavaGuard(TrainedGuard):
     """P(unsafe) = P(Unsafe) / (P(Unsafe) + P(Safe)) where its JSON has the rating.
 
     Its trained prompt is on the model's card. It is one policy of all nine categories, so its rating is the same under
-    any of them, and it covers every category.
+    any of them, and it covers every category that maps to one of them.
     """
 
     model: str = "AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf"
@@ -154,7 +161,8 @@ class LlamaGuard(TrainedGuard):
             raise RecipeError(f"hazards = {self.hazards!r}: expected 'llama-guard-4' or 'llama-guard-3-vision'")
 
     def covers(self, slug: str) -> bool:
-        return self.fidelity == "common" or crosswalk.match(self.hazards, slug).extent != crosswalk.NOT_COVERED
+        found = crosswalk.match(self.hazards, slug, self.taxonomy)
+        return self.fidelity == "common" or found.extent != crosswalk.NOT_COVERED
 
     def asked(self, slug: str) -> str:
         return self.said if self.fidelity == "trained" else super().asked(slug)
@@ -176,6 +184,7 @@ class PolicyShiftGuard(TrainedGuard):
 
     model: str = "PolicyShiftGuard/PolicyShiftGuard-7B"
     kind: ClassVar[str] = "policy-shift-guard"
+    takes_policies: ClassVar[bool] = True
     family: ClassVar[str] = "policy-shift-guard"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
     unsafe: ClassVar[str] = "true"

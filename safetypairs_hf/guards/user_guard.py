@@ -21,14 +21,15 @@ from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from safetypairs_hf.core.description import content_hash, describe, file_hash, source_hash
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.guards.base import Guard, dtype_on
 from safetypairs_hf.models.chat import as_pil
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.binding import bind
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 def as_guard(judge: Judge) -> Guard:
@@ -84,6 +85,12 @@ class OwnObject(Guard):
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
         return self.inner.judge(images, categories, regions)
+
+    def under(self, taxonomy: Taxonomy) -> Self:
+        bound = super().under(taxonomy)
+        if bound is not self:
+            object.__setattr__(bound, "inner", bind(self.inner, taxonomy))
+        return bound
 
     def asked(self, slug: str) -> str:
         asked = getattr(self.inner, "asked", None)
@@ -166,7 +173,7 @@ class OwnFunction(Guard):
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
         """Judge images; regions are not used. Abstains with "abstained" or "broken_output"."""
-        slugs = [find_category(category).slug for category in categories]
+        slugs = [self.taxonomy.find(category).slug for category in categories]
         return [_checked(self._loaded.call(as_pil(image), slug)) for image, slug in zip(images, slugs, strict=True)]
 
     def release(self) -> None:
@@ -289,7 +296,7 @@ class OwnCommand(Guard):
         if not images:
             return []
         lines = [
-            json.dumps({"image": base64.b64encode(image.data).decode(), "category": find_category(category).slug})
+            json.dumps({"image": base64.b64encode(image.data).decode(), "category": self.taxonomy.find(category).slug})
             for image, category in zip(images, categories, strict=True)
         ]
         answers = self._run("\n".join(lines) + "\n").splitlines()

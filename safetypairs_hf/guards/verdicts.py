@@ -11,12 +11,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
-from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 if TYPE_CHECKING:
     import torch
@@ -51,10 +51,9 @@ _SAFE_OR_UNSAFE: Final = re.compile(
 _TRUE_OR_FALSE: Final = re.compile(r"[\s\"'`*#.:-]*(true|false)\b\s*?(?:[|,.:;\"'`*\n]|\Z)", re.IGNORECASE)
 
 
-@lru_cache(maxsize=64)
-def question(category: str) -> str:
+def question(category: str, taxonomy: Taxonomy = NINE) -> str:
     """Return the question that every guard is asked about an image at fidelity "common": a category's policy text."""
-    return _QUESTION.format(policy=policies.text(category))
+    return _QUESTION.format(policy=taxonomy.policy(category))
 
 
 def says(token: str) -> bool | None:

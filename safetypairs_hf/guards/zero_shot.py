@@ -11,11 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
+from safetypairs_hf.guards.by_category import by_slug
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.categories import Category
 
 
 class Sides(NamedTuple):
@@ -35,7 +34,8 @@ class ZeroShot(ModelGuard[Loaded]):
     Args (see `ModelGuard` for the others):
         model: a CLIPModel or a SiglipModel.
         prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not in it is not
-            covered. "" takes the lists of our policy: what an image should not show, and what it can.
+            covered, unless it maps to one that is. "" takes the lists of the taxonomy's policies: what an image should
+            not show, and what it can.
     """
 
     model: str = "openai/clip-vit-large-patch14"
@@ -44,10 +44,11 @@ class ZeroShot(ModelGuard[Loaded]):
     batch_size: int = 32
     device: str = "auto"
     kind: ClassVar[str] = "zero-shot"
+    by_taxonomy: ClassVar[tuple[str, ...]] = ("sides",)
 
     def __post_init__(self) -> None:
         if self.prompts:
-            _ = self.sides  # so that a mistake in the file is reported at once
+            _from_file(self.prompts)  # so that a mistake in the file is reported at once
 
     @property
     def fidelity(self) -> str:
@@ -56,7 +57,9 @@ class ZeroShot(ModelGuard[Loaded]):
     @cached_property
     def sides(self) -> Mapping[str, Sides]:
         """The texts of each category that is covered."""
-        return _from_file(self.prompts) if self.prompts else {slug: _from_policy(slug) for slug in SLUGS}
+        if self.prompts:
+            return by_slug(_from_file(self.prompts), self.taxonomy)
+        return {category.slug: _from_policy(category) for category in self.taxonomy.categories}
 
     def covers(self, slug: str) -> bool:
         return slug in self.sides
@@ -117,10 +120,8 @@ class ZeroShot(ModelGuard[Loaded]):
         ]
 
 
-def _from_policy(slug: str) -> Sides:
-    parts = policies.text(slug).split("An image can show:")
-    unsafe, safe = (tuple(line[2:] for line in part.splitlines() if line.startswith("- ")) for part in parts)
-    return Sides(unsafe, safe)
+def _from_policy(category: Category) -> Sides:
+    return Sides(category.never + category.should_not, category.default_only + category.can)
 
 
 def _from_file(path: str) -> dict[str, Sides]:
@@ -138,5 +139,5 @@ def _from_file(path: str) -> dict[str, Sides]:
         lists = [value.get(side) if isinstance(value, dict) else None for side in Sides._fields]
         if not all(isinstance(texts, list) and texts for texts in lists):
             raise RecipeError(f"prompts = {path!r}: {key!r} has no list 'unsafe' or no list 'safe'; {wanted}")
-        sides[find_category(str(key)).slug] = Sides(*(tuple(map(str, texts)) for texts in lists if texts))
+        sides[str(key)] = Sides(*(tuple(map(str, texts)) for texts in lists if texts))
     return sides

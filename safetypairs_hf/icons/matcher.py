@@ -14,6 +14,7 @@ from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.icons.catalogue import critical
 from safetypairs_hf.icons.matching import likeness, templates
 from safetypairs_hf.icons.reading import Reading, find, read
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
 
 @cache
 def is_critical(category: str) -> NDArray[np.bool_]:
-    """Which of `templates().items` are critical in the category (a slug)."""
+    """Which of `templates().items` are critical in a category of the nine (a slug)."""
     own = {each.item for each in critical(category)}
     return np.array([item in own for item in templates().items])
 
 
 @dataclass(frozen=True)
-class IconMatcher:
+class IconMatcher(AsksByTaxonomy):
     """P(unsafe) from how much better the best critical item of the category matches than any other item does.
 
     Abstains (p_unsafe None) with the note "too_faint" where glyph and plate differ by less than `faintest` (distance in
     RGB, 0 to 441), "covered" where no item matches to `least` (1.0 = exactly), "nothing_there" where it sees no glyph.
-    Without a region it reads every plate that it finds, and answers for the most unsafe.
+    "not_covered" under a category that maps to none of the nine. Without a region it reads every plate that it finds,
+    and answers for the most unsafe.
     """
 
     faintest: float = 40.0
@@ -44,8 +46,13 @@ class IconMatcher:
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
         """One Verdict an image, in order; the raw answer is the phrase of the item that matches best."""
-        each = zip(images, categories, regions, strict=True)
-        return [self._region(i, c, r) if r is not None else self._whole(i, c) for i, c, r in each]
+        of_nine = [self.taxonomy.find(category).maps_to for category in categories]
+        return [self._look(*each) for each in zip(images, of_nine, regions, strict=True)]
+
+    def _look(self, image: Picture, category: str, region: Box | None) -> Verdict:
+        if not category:
+            return Verdict(None, "not_covered")
+        return self._whole(image, category) if region is None else self._region(image, category, region)
 
     def _region(self, image: Picture, category: str, region: Box) -> Verdict:
         crop = image.pixels[max(region.y0, 0) : region.y1, max(region.x0, 0) : region.x1]

@@ -16,6 +16,7 @@ from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.icons.matcher import is_critical
 from safetypairs_hf.icons.matching import likeness, templates
 from safetypairs_hf.icons.reading import find
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def _known(share: float) -> NDArray[np.bool_]:
     return np.array([int.from_bytes(head, "big") < share * 2**32 for head in heads])
 
 
-class _Unasked:
+class _Unasked(AsksByTaxonomy):
     """A guard that looks at pixels alone."""
 
     def asked(self, slug: str) -> str:
@@ -55,11 +56,13 @@ class KnowsSomeItems(_Unasked):
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
         """P(unsafe) of each whole image: that of its most unsafe plate. Regions are not used."""
-        each = zip(images, categories, strict=True)
-        return [
-            Verdict(max((self._plate(reading, category) for reading in find(image.pixels)), default=_UNSURE))
-            for image, category in each
-        ]
+        of_nine = [self.taxonomy.find(category).maps_to for category in categories]
+        return [self._look(*each) for each in zip(images, of_nine, strict=True)]
+
+    def _look(self, image: Picture, category: str) -> Verdict:
+        if not category:
+            return Verdict(None, "not_covered")
+        return Verdict(max((self._plate(reading, category) for reading in find(image.pixels)), default=_UNSURE))
 
     def _plate(self, reading: Reading, category: str) -> float:
         known, own = _known(self.share), is_critical(category)

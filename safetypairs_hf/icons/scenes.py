@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from safetypairs_hf.icons.catalogue import Item, critical, neutral
 from safetypairs_hf.icons.colours import Theme, theme
 from safetypairs_hf.icons.photos import Scan, crop, pick, scan
 from safetypairs_hf.icons.plates import draw, layout
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Pixels
@@ -39,14 +40,24 @@ class IconScenes:
     """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i, size and backgrounds alone.
 
     `backgrounds`: a folder of photographs to stand behind the plates, searched with its subfolders; None draws the
-    backgrounds. Raises RecipeError for a folder that is none or holds no photograph that can be used.
+    backgrounds. The icons are of the nine categories, so a category of another `taxonomy` is drawn as the one that it
+    maps to.
+
+    Raises RecipeError for a folder that is none or holds no photograph that can be used, and for a taxonomy in which no
+    category maps to one of the nine.
     """
 
     seed: int = 0
     image_size: int = 384
     backgrounds: str | None = None
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.categories:
+            raise RecipeError(
+                f"there are icons for the nine categories alone, and no category of {self.taxonomy.name} maps to one; "
+                "give one a maps_to, or take another recipe"
+            )
         if self.image_size < _SMALLEST:
             raise RecipeError(f"size is {self.image_size}; signs can be read from {_SMALLEST} pixels on; give more")
         if self.backgrounds is not None and not Path(self.backgrounds).is_dir():
@@ -63,6 +74,11 @@ class IconScenes:
     @cached_property
     def _scan(self) -> Scan:
         return scan(self.backgrounds, self.image_size) if self.backgrounds is not None else Scan((), ())
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Those that there are icons for."""
+        return tuple(each.slug for each in self.taxonomy.categories if each.maps_to)
 
     @property
     def size(self) -> int | None:
@@ -94,11 +110,11 @@ class IconScenes:
         return crop(pick(photo, self.image_size), rng, self.image_size), origin
 
     def _candidate(self, i: int) -> Candidate:
-        category = SLUGS[i % len(SLUGS)]
+        category = self.categories[i % len(self.categories)]
         rng = generator("icons", self.seed, i)
         look = theme(rng)
         canvas, origin = self._backdrop(i, rng, look)
-        choices = critical(category)
+        choices = critical(self.taxonomy.find(category).maps_to)
         chosen = choices[int(rng.integers(len(choices)))]
         twin = chosen.twins[int(rng.integers(len(chosen.twins)))]
         plates, manner = layout(rng, self.image_size, [chosen.item, *_others(rng, twin)], look)

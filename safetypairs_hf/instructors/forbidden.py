@@ -1,7 +1,8 @@
 """Does an edit instruction bring in what the policy forbids? Words, not understanding: in doubt it says yes.
 
 What an instruction takes away is free ("remove the gun", "replace the gun with a flower"); what it adds is matched
-against `policies/never_add.yaml`.
+against `taxonomy/never_add.yaml`, by the category of the nine that a category maps to, and against the taxonomy's own
+words.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.categories import Category, Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -52,13 +54,13 @@ _JOINED = (
 )
 
 
-def forbidden(instruction: str, critical_feature: str, category: str) -> str | None:
+def forbidden(instruction: str, critical_feature: str, category: str, taxonomy: Taxonomy = NINE) -> str | None:
     """The first word that `instruction` brings into the image and `category` forbids, or None.
 
     `critical_feature`, what the image shows already, settles which of two "with" belongs to what is replaced: in
     "replace the man with a knife with a cook" the knife is there already if the critical feature names it.
     """
-    never, unless = _words(find_category(category).slug)
+    never, unless = _words(taxonomy.find(category))
     seen = set(_plain(critical_feature))
     for sentence in re.split(r"[.;!?\n]+", instruction):
         for piece in _added(_plain(sentence), seen):
@@ -107,12 +109,15 @@ def _old(rest: list[str], seen: set[str]) -> bool:
 
 
 @cache
-def _words(slug: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _words(category: Category) -> tuple[re.Pattern[str], re.Pattern[str]]:
     import yaml
 
     file = resources.files("safetypairs_hf.taxonomy") / "never_add.yaml"
     lists: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
-    return _any(lists["every"]["never"] + lists[slug]["never"]), _any(lists["every"]["unless"] + lists[slug]["unless"])
+    known = [lists["every"], *([lists[category.maps_to]] if category.maps_to else [])]
+    never = [word for each in known for word in each["never"]] + [*category.never_add]
+    unless = [word for each in known for word in each["unless"]] + [*category.unless]
+    return _any(never), _any(unless)
 
 
 def _any(phrases: list[str]) -> re.Pattern[str]:

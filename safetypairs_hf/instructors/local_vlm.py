@@ -17,10 +17,11 @@ from safetypairs_hf.instructors.sampling import OwnNoise
 from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
 from safetypairs_hf.models.loading import HoldsWeights
 from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
 
 @dataclass(frozen=True)
-class LocalVLM(HoldsWeights):
+class LocalVLM(HoldsWeights, AsksByTaxonomy):
     """Asks the model for each candidate's edit, as JSON.
 
     Args:
@@ -80,7 +81,7 @@ class LocalVLM(HoldsWeights):
         chat = self._chat  # loaded here: below, what fails is taken for an image that the processor refuses
 
         def prepare(part: Sequence[Candidate]) -> tuple[Sequence[Candidate], Any]:
-            return part, chat.inputs([each.unsafe for each in part], [question(each) for each in part])
+            return part, chat.inputs([each.unsafe for each in part], [question(each, self.taxonomy) for each in part])
 
         found = unless_refused(batch, prepare, lambda prepared: self._written(*prepared))
         return [
@@ -106,7 +107,8 @@ class LocalVLM(HoldsWeights):
             end = next((number for number, token in enumerate(ids) if token in ends), len(ids) - 1)
             raw = tokenizer.decode(ids[: end + 1], skip_special_tokens=True)
             height, width = candidate.unsafe.pixels.shape[:2]
-            answers.append(Answer(parse(raw, width, height, candidate.category), raw, prompt, end + 1))
+            outcome = parse(raw, width, height, candidate.category, self.taxonomy)
+            answers.append(Answer(outcome, raw, prompt, end + 1))
         return answers
 
     def _ends(self) -> set[int]:

@@ -10,6 +10,8 @@ from typing import Any
 from safetypairs_hf.core.records import Box, Instruction, Reject
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.instructors.language import is_english
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 _KEYS = ("critical_feature", "instruction", "region", "caption_unsafe", "caption_safe")
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -28,7 +30,7 @@ class _MalformedError(Exception):
     """Names the reason and the detail of a reject."""
 
 
-def parse(raw: str, width: int, height: int, category: str) -> Instruction | Reject:
+def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy = NINE) -> Instruction | Reject:
     """Read an instructor's answer.
 
     Reasoning in <think> tags, fences and text around the JSON object are passed over. Corners of the region are
@@ -50,7 +52,7 @@ def parse(raw: str, width: int, height: int, category: str) -> Instruction | Rej
         region = _region(found.get("region"), width, height)
     except _MalformedError as error:
         return Reject("instruct", error.args[0], _short(error.args[1]))
-    word = forbidden(asked, feature, category)
+    word = forbidden(asked, feature, category, taxonomy)
     if word is not None:
         return Reject("instruct", "asks_forbidden", f"the edit would add {word!r}: {_short(asked)}")
     return Instruction(feature, asked, region, *captions)

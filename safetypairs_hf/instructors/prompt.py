@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from safetypairs_hf.core.records import Candidate
-from safetypairs_hf.taxonomy import policies
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 # No system turn: not every chat template has one.
 _TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is \
@@ -54,9 +55,9 @@ SCHEMA: Final[dict[str, Any]] = _object(
 )
 
 
-def question(candidate: Candidate) -> str:
+def question(candidate: Candidate, taxonomy: Taxonomy = NINE) -> str:
     """The text that goes with a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
-    text = _TASK.format(policy=policies.text(candidate.category))
+    text = _TASK.format(policy=taxonomy.policy(candidate.category))
     if candidate.feedback:
         text += _FAILED.format(each="\n".join(f"- {reason}" for reason in candidate.feedback))
     return text

@@ -11,10 +11,12 @@ from safetypairs_hf.core.records import Answer, Candidate, Reject
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
 from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 @dataclass(frozen=True)
-class ServerInstructor:
+class ServerInstructor(AsksByTaxonomy):
     """Asks the server's model for each candidate's edit, as JSON by schema.
 
     Args:
@@ -47,11 +49,11 @@ class ServerInstructor:
             SafetyPairsError: see ChatServer.ask.
         """
         replies = self.server.ask([self._body(candidate) for candidate in batch])
-        return [_answer(candidate, reply) for candidate, reply in zip(batch, replies, strict=True)]
+        return [_answer(candidate, reply, self.taxonomy) for candidate, reply in zip(batch, replies, strict=True)]
 
     def _body(self, candidate: Candidate) -> Mapping[str, Any]:
         body: dict[str, Any] = {
-            "messages": [user_message(candidate.unsafe, question(candidate))],
+            "messages": [user_message(candidate.unsafe, question(candidate, self.taxonomy))],
             "temperature": self.temperature,
             self.server.limit_field: self.max_answer_tokens,
             # 31 bits: some servers keep a seed in a C int.
@@ -63,11 +65,11 @@ class ServerInstructor:
         return body
 
 
-def _answer(candidate: Candidate, reply: Reply) -> Answer:
+def _answer(candidate: Candidate, reply: Reply, taxonomy: Taxonomy) -> Answer:
     if reply.problem:
         detail = "the server refused" if reply.problem == "refused" else "the server gave no answer to this image"
         outcome = Reject("instruct", reply.problem, f"{detail}: {' '.join(reply.raw.split())[:160]}")
         return Answer(outcome, reply.raw, reply.prompt_tokens, reply.answer_tokens)
     height, width = candidate.unsafe.pixels.shape[:2]
-    outcome_of = parse(reply.text, width, height, candidate.category)
+    outcome_of = parse(reply.text, width, height, candidate.category, taxonomy)
     return Answer(outcome_of, reply.raw, reply.prompt_tokens, reply.answer_tokens)

@@ -10,7 +10,7 @@ error of the guard is an abstention.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from guard_eval_harness.schemas import NormalizedSample, UnsafeLabel
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.target_name import parse_target_name
-from safetypairs_hf.integrations.shared import images_of, member_id
+from safetypairs_hf.integrations.shared import asker_of, images_of, member_id
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.score import PairScore
@@ -40,14 +40,11 @@ class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
         rows = images_of(data, self.config.split)
         if self.execution_limit is not None:
             rows = rows.select(range(min(self.execution_limit, len(rows))))
-        return [self._sample(row, number % 2) for number, row in enumerate(rows)]
+        question = asker_of(data, rows) if self.config.options.get("ask") else None
+        return [self._sample(row, number % 2, question) for number, row in enumerate(rows)]
 
-    def _sample(self, row: dict[str, Any], number: int) -> NormalizedSample:
-        text = None
-        if self.config.options.get("ask"):
-            from safetypairs_hf.guards.verdicts import question
-
-            text = question(row["category"])
+    def _sample(self, row: dict[str, Any], number: int, question: Callable[[str], str] | None) -> NormalizedSample:
+        text = question(row["category"]) if question else None
         message = self.build_multimodal_message(text=text, image_ref=self.resolve_image(row["image"].convert("RGB")))
         return NormalizedSample(
             id=member_id(row["pair_id"], number),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from inspect_ai import Task, task
@@ -20,8 +21,16 @@ from inspect_ai.solver import TaskState, generate, prompt_template, system_messa
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.target_name import parse_target_name
-from safetypairs_hf.guards import verdicts
-from safetypairs_hf.integrations.shared import answer_of, data_uri, flat, images_of, member_id, pairs_of, scored
+from safetypairs_hf.integrations.shared import (
+    answer_of,
+    asker_of,
+    data_uri,
+    flat,
+    images_of,
+    member_id,
+    pairs_of,
+    scored,
+)
 
 
 @task  # type: ignore[untyped-decorator]
@@ -36,7 +45,8 @@ def safetypairs(data: str, split: str = "test", pairs: int | None = None) -> Tas
     rows = images_of(data, split)
     if pairs is not None:
         rows = rows.select(range(min(2 * pairs, len(rows))))
-    samples = [_sample(row, number % 2) for number, row in enumerate(rows)]
+    question = asker_of(data, rows)
+    samples = [_sample(row, number % 2, question) for number, row in enumerate(rows)]
     return Task(
         dataset=MemoryDataset(samples, name=str(parse_target_name(data))),
         solver=generate(),
@@ -45,8 +55,8 @@ def safetypairs(data: str, split: str = "test", pairs: int | None = None) -> Tas
     )
 
 
-def _sample(row: dict[str, Any], number: int) -> Sample:
-    content = [ContentImage(image=data_uri(row["image"])), ContentText(text=verdicts.question(row["category"]))]
+def _sample(row: dict[str, Any], number: int, question: Callable[[str], str]) -> Sample:
+    content = [ContentImage(image=data_uri(row["image"])), ContentText(text=question(row["category"]))]
     kept = {name: row[name] for name in ("pair_id", "reference", "category", "group")}
     return Sample(
         id=member_id(row["pair_id"], number),

@@ -26,14 +26,15 @@ from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.guards import verdicts
-from safetypairs_hf.integrations.shared import answer_of, flat, images_of, scored
+from safetypairs_hf.integrations.shared import answer_of, asker_of, flat, images_of, scored
 
 _KEPT = ("pair_id", "reference", "category", "group")
 
 
 def images_folder(data: str, split: str = "test") -> Path:
-    """Return a folder with `<split>.parquet`, one row for each image of TARGET[@VERSION]. It is made if missing.
+    """Return a folder with `<split>.parquet`, one row for each image of TARGET[@VERSION], and the question about it.
+
+    It is made if missing.
 
     The folder is named after the manifest, which holds every image's hash. LightEval keeps answers by that name, so
     answers on one version are never taken for answers on another.
@@ -43,12 +44,14 @@ def images_folder(data: str, split: str = "test") -> Path:
     from safetypairs_hf.dataset.manifest import NAME
     from safetypairs_hf.dataset.store.open_store import open_named
 
-    digest = hashlib.sha256(open_named(data).fetch(NAME).read_bytes() + split.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(open_named(data).fetch(NAME).read_bytes() + split.encode() + b"question").hexdigest()[:16]
     folder = Path(config.HF_DATASETS_CACHE) / "safetypairs-images" / digest
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=folder.parent))
-        images_of(data, split).to_parquet(str(half / f"{split}.parquet"))
+        images = images_of(data, split)
+        asked = [*map(asker_of(data, images), images["category"])]
+        images.add_column("question", asked).to_parquet(str(half / f"{split}.parquet"))
         try:
             half.rename(folder)
         except OSError:  # another process was first
@@ -60,7 +63,7 @@ def ask(row: Mapping[str, Any], task_name: str) -> Doc:
     """Make the question about the image's category, to be answered by Yes or No."""
     return Doc(
         task_name=task_name,
-        query=verdicts.question(row["category"]),
+        query=row["question"],
         choices=["Yes", "No"],
         gold_index=0 if row["reference"] else 1,
         images=[row["image"].convert("RGB")],

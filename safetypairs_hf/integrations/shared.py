@@ -1,14 +1,15 @@
 """What the harnesses share: the data to ask about, the verdict in an answer, and the figures as a flat dictionary.
 
-`images_of` and `pairs_of` load a version, `data_uri` and `member_id` make an image and its id fit to be sent,
-`answer_of` reads what came back, and `scored` and `flat` turn answers into the figures that a harness logs.
+`images_of` and `pairs_of` load a version, `asker_of` gives the question about a category of it, `data_uri` and
+`member_id` make an image and its id fit to be sent, `answer_of` reads what came back, and `scored` and `flat` turn
+answers into the figures that a harness logs.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.guards import verdicts
@@ -34,6 +35,15 @@ def pairs_of(data: str, split: str = "test") -> Dataset:
     loaded: Any = load(data, split=split)
     found: Dataset = loaded
     return found
+
+
+def asker_of(data: str, rows: Dataset) -> Callable[[str], str]:
+    """Return what gives the question about a category, by the policies of TARGET[@VERSION]; `rows` are of it."""
+    from safetypairs_hf.evaluating.data import named_version
+    from safetypairs_hf.evaluating.data_taxonomy import taxonomy_of
+
+    taxonomy = taxonomy_of(str(named_version(data)), [rows])
+    return lambda category: verdicts.question(category, taxonomy)
 
 
 def data_uri(image: Any) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "safetypairs"  # as in core.target_name, which is not imported at interpreter start
 _MODULES = ("datasets.load", "datasets.inspect")  # inspect holds a reference of its own
 _FACTORY = "dataset_module_factory"
+_MANIFEST = "manifest.parquet"  # as in dataset.manifest, for the same reason
 _MARK = "_safetypairs_original"
 
 
@@ -72,6 +73,7 @@ def _wrap(module: ModuleType) -> None:
 def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
     import functools
     import inspect
+    from pathlib import Path
 
     signature = inspect.signature(original)
 
@@ -81,7 +83,7 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")
-        if path != NAME and not isinstance(revision, Pinned):
+        if path != NAME and not isinstance(revision, Pinned) and not Path(path, _MANIFEST).is_file():
             return original(path, *args, **kwargs)
         from safetypairs_hf.loading import pinned
 
@@ -89,6 +91,8 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         options |= given.get("download_kwargs", {})
         if isinstance(revision, Pinned):
             return pinned.module(original, path, revision, options)
+        if path != NAME:
+            return pinned.with_own_key(original(path, *args, **kwargs), path)
         return pinned.bare_name(original, NAME, None if revision is None else str(revision), options)
 
     setattr(dataset_module_factory, _MARK, original)

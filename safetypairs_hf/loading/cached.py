@@ -30,15 +30,28 @@ class PinnedCache(Cache):  # type: ignore[misc]  # datasets has no types
         super().__init__(**options)
 
 
-def prepared(repo: str, cache_dir: str | None = None) -> list[tuple[str, str, str]]:
-    """(config, version, commit) of what is prepared whole of a Hub dataset, the config `default` first."""
+_CHECKED = "-checked"  # behind a commit: rows that were prepared from files which had been checked
+
+
+def checked(commit: str) -> str:
+    """The cache key of a commit whose files were checked before its rows were prepared."""
+    return f"{commit}{_CHECKED}"
+
+
+def prepared(repo: str, cache_dir: str | None = None, *, strict: bool = True) -> list[tuple[str, str, str]]:
+    """(config, version, commit) of what is prepared whole of a Hub dataset, the config `default` first.
+
+    `strict`: only what was checked; else only what was not.
+    """
     namespace, name = repo.split("/")
     root = Path(cache_dir or config.HF_DATASETS_CACHE).expanduser() / f"{namespace}___{camelcase_to_snakecase(name)}"
     found = []
     for info in root.glob("*/*/*/dataset_info.json"):
-        name, version, commit = info.parts[-4:-1]
+        name, version, key = info.parts[-4:-1]
+        commit = key.removesuffix(_CHECKED)
         # A folder named otherwise than its config was prepared with options (columns, features): not whole.
-        if json.loads(info.read_text("utf-8")).get("config_name") == name and not commit.endswith(".incomplete"):
+        whole = json.loads(info.read_text("utf-8")).get("config_name") == name and not key.endswith(".incomplete")
+        if whole and key.endswith(_CHECKED) == strict:
             found.append((name, version, commit))
     return sorted(found, key=lambda entry: (entry[0] != "default", entry))
 
@@ -48,15 +61,15 @@ def configs(repo: str, commit: str, cache_dir: str | None = None) -> list[str]:
     return [name for name, _, of in prepared(repo, cache_dir) if of == commit]
 
 
-def module(repo: str, commit: str, cache_dir: str | None = None) -> DatasetModule | None:
-    """The commit's prepared configs as `datasets` wants them; None where there are none."""
-    found = [(name, version) for name, version, of in prepared(repo, cache_dir) if of == commit]
+def module(repo: str, commit: str, cache_dir: str | None = None, *, strict: bool = True) -> DatasetModule | None:
+    """The commit's prepared configs as `datasets` wants them; None where there are none. `strict`: see `prepared`."""
+    found = [(name, version) for name, version, of in prepared(repo, cache_dir, strict=strict) if of == commit]
     if not found:
         return None
     builder_configs = [BuilderConfig(name, version=version) for name, version in found]
     return DatasetModule(
         PinnedCache.__module__,
-        commit,
+        checked(commit) if strict else commit,
         {"repo_id": repo, "dataset_name": repo.split("/")[1], "version": found[0][1]},
         BuilderConfigsParameters(
             builder_configs=builder_configs,

@@ -1,17 +1,22 @@
-"""The module factory of `datasets`, held to the commit that was asked for."""
+"""The module factory of `datasets`, held to the version that was asked for and to its content."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
 
-from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch
-from safetypairs_hf.core.hub import explained, is_out_of_reach, retried
+from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.hub import explained, fetch, is_out_of_reach, list_files, retried
 from safetypairs_hf.core.target_name import parse_target_name
-from safetypairs_hf.loading import cached, resolve
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.loading import cached, content, resolve
+from safetypairs_hf.loading.content import Content
 from safetypairs_hf.loading.resolve import Pinned
 
 Factory = Callable[..., DatasetModule]
@@ -20,22 +25,50 @@ Factory = Callable[..., DatasetModule]
 def bare_name(factory: Factory, name: str, revision: str | None, options: dict[str, Any]) -> DatasetModule:
     """What `load_dataset(name)` means here: the folder of that name, else the repo and version set.
 
-    `revision` wins over the version set. Raises VersionMismatch where a folder holds another version.
+    `revision` wins over the version set. Raises VersionMismatch where a folder holds another version, SafetyPairsError
+    where it is not ours.
     """
     meant = parse_target_name(name)
     wanted = revision or (meant.version.tag if meant.version else None)
     if meant.is_folder:
+        held = resolve.held_version(meant).tag
         if wanted:
             resolve.check_folder(meant, wanted)
-        return factory(str(meant.path), **options)
+        return module(factory, str(meant.path), Pinned("", held), options)
     return module(factory, meant.place, resolve.resolve(meant.place, wanted, _token(options)), options)
 
 
-def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]) -> DatasetModule:
-    """The factory's answer for exactly this commit, from the Hub or prepared on this machine.
+def module(factory: Factory, place: str, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
+    """The factory's answer for exactly this version, whose builder checks what it reads.
 
-    Raises VersionMismatch where only other versions are here, HubUnavailable where none is.
+    Raises VersionMismatch where only other versions are here or the files are others, HubUnavailable where none is.
     """
+    if given := [name for name in ("data_files", "data_dir") if options.get(name) is not None]:
+        raise SafetyPairsError(
+            f"{place}: {given[0]} would read other rows under a version's name; name a config and a split, or load the "
+            "files by themselves: load_dataset('parquet', data_files=...)"
+        )
+    if Path(place).is_dir():
+        return _of_folder(factory, Path(place), pinned, options)
+    return _of_hub(factory, place, pinned, options)
+
+
+def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
+    """A published folder as plain `load_dataset` reads it, with a cache key that changes with every file."""
+    return replace(found, hash=content.as_it_is(Path(folder)))
+
+
+def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
+    whole = folder.expanduser()
+    roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
+    name = f"{folder}@{pinned.asked.removeprefix('v')}"
+    held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
+    found = factory(str(folder), **options)
+    key = f"checked-{held.digest()}" if held.strict else content.as_it_is(folder)
+    return _checked(found, held, key)
+
+
+def _of_hub(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]) -> DatasetModule:
     refused: HubUnavailable | None = None
     if commit.reachable:
         try:
@@ -43,7 +76,8 @@ def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any])
                 found = retried(lambda: factory(repo, revision=str(commit), **options))
             # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
             if found.hash == commit:
-                return found
+                held = _content_of(repo, commit, _token(options))
+                return _checked(found, held, cached.checked(commit) if held.strict else str(commit))
         except DatasetNotFoundError as error:
             raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
         except HubUnavailable as error:
@@ -51,11 +85,59 @@ def module(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any])
                 raise
             refused = error
     here = cached.module(repo, commit, options.get("cache_dir"))
+    if here is None and commit.check == "warn":
+        here = cached.module(repo, commit, options.get("cache_dir"), strict=False)
     if here is None and refused:
         raise refused
     if here is None:
         raise _nothing_here(repo, commit, options.get("cache_dir"))
     return here
+
+
+def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
+    """What the commit's manifest names, with what is wrong on the Hub; the Hub is asked once for a commit."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    asked = _version_or_none(commit.asked)
+    name = f"{repo}@{asked or commit.asked}"
+    try:
+        file = fetch(repo, manifest.NAME, str(commit), api)
+    except FileNotFoundError as error:
+        raise SafetyPairsError(f"{name} has no {manifest.NAME}: it was not published by safetypairs") from error
+    place = f"{api.endpoint}/datasets/{repo}"  # of all commits: a release adds files, and few change
+    tree = f"{place}@{commit}"
+    held = Content(name, place, file, (f"hf://datasets/{repo}@{commit}",), False, commit.check != "warn")
+    if asked and held.version != asked:
+        raise VersionMismatch(
+            f"{repo} {commit.asked} was asked for, and what came says that it is {held.version}; tell its publisher"
+        )
+    if content.is_tree_right(tree):
+        return held
+    wrong = content.other_tree(held, list_files(repo, str(commit), api))
+    if not wrong:
+        content.remember_tree(tree)
+    return replace(held, wrong=wrong)
+
+
+def _version_or_none(text: str) -> Any:
+    try:
+        return parse(text)
+    except PublishError:
+        return None
+
+
+def _checked(found: DatasetModule, held: Content, key: str) -> DatasetModule:
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    from safetypairs_hf.loading.checked_parquet import CheckedParquet
+
+    if found.module_path != Parquet.__module__:
+        raise VersionMismatch(
+            f"{held.name} is not as it was published: what comes is no Parquet; see: safetypairs verify {held.name}"
+        )
+    kwargs = {**found.builder_kwargs, "content": held}
+    return replace(found, module_path=CheckedParquet.__module__, hash=key, builder_kwargs=kwargs)
 
 
 def _nothing_here(repo: str, commit: Pinned, cache_dir: str | None) -> SafetyPairsError:

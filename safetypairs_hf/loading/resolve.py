@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -61,7 +60,7 @@ def _ref(repo: str, asked: str) -> str | None:
     return file.read_text().strip() if file.is_file() else None
 
 
-def resolve(repo: str, revision: str | None, token: str | bool | None = None) -> Pinned:
+def resolve(repo: str, revision: str | None, token: str | bool | None = None, check: str = "error") -> Pinned:
     """Find the commit of a revision of a Hub dataset.
 
     The answer is kept on disk, so that it is known when the Hub is out of reach, or keeps answering 429 or 5xx; the
@@ -71,12 +70,16 @@ def resolve(repo: str, revision: str | None, token: str | bool | None = None) ->
         repo: `org/name`.
         revision: A version, a tag, a branch or a commit; None is the newest version.
         token: The token for the Hub; None is the usual one.
+        check: "warn" lets a tag pass that was moved; the answer says it on.
 
     Raises:
-        VersionMismatch: There is no such version.
+        VersionMismatch: There is no such version, or its tag was moved since this machine saw it.
         HubUnavailable: That cannot be known.
     """
     from huggingface_hub import HfApi
+
+    from safetypairs_hf.dataset.store.hub_store import newest_release
+    from safetypairs_hf.loading.moved_tags import tag_moved
 
     asked = tag_or_revision(revision) if revision else None
     try:
@@ -84,13 +87,21 @@ def resolve(repo: str, revision: str | None, token: str | bool | None = None) ->
     except HubUnavailable as error:
         if not is_out_of_reach(error):
             raise
-        return _resolved_here(repo, asked, error)
-    if not asked and not there:
+        return _resolved_here(repo, asked, error, check)
+    api = HfApi(token=token)
+    try:
+        newest = None if asked else newest_release(repo, there, api)
+    except HubUnavailable as error:
+        if not is_out_of_reach(error):
+            raise
+        return _resolved_here(repo, asked, error, check)  # it answered once, then no more
+    if not asked and not newest:
         raise VersionMismatch(f"{repo} has no version: no tag like v1.0.0; load a branch with load_dataset, revision=")
-    asked = asked or list(there)[-1].tag
+    asked = asked or str(newest and newest.tag)
     try:
         # Its folder is named after the commit, it notes the ref on disk, and datasets needs the file anyway.
-        card = fetch(repo, "README.md", asked, HfApi(token=token))
+        card = fetch(repo, "README.md", asked, api)
+        moved = tag_moved(repo, asked, card.parent.name, api) if asked in {each.tag for each in there} else ""
     except FileNotFoundError as error:
         raise SafetyPairsError(f"{repo} at {asked} has no README.md: it was not published by safetypairs") from error
     except HubUnavailable as error:
@@ -98,11 +109,15 @@ def resolve(repo: str, revision: str | None, token: str | bool | None = None) ->
             raise VersionMismatch(f"{repo} has no {asked}; its versions are {_listed(there)}") from error
         if not is_out_of_reach(error):
             raise
-        return _resolved_here(repo, asked, error)  # it answered once, then no more
-    return Pinned(card.parent.name, asked)
+        return _resolved_here(repo, asked, error, check)
+    if moved and check != "warn":
+        raise VersionMismatch(f'{moved}; ask its publisher why; to load it as it is, on purpose: check="warn"')
+    if moved:
+        logger.warning("%s", moved)
+    return Pinned(card.parent.name, asked, check=check)
 
 
-def _resolved_here(repo: str, asked: str | None, error: HubUnavailable) -> Pinned:
+def _resolved_here(repo: str, asked: str | None, error: HubUnavailable, check: str) -> Pinned:
     """What this machine knows of a revision; `error` says why the Hub was not asked."""
     from safetypairs_hf.loading import cached
 
@@ -115,7 +130,7 @@ def _resolved_here(repo: str, asked: str | None, error: HubUnavailable) -> Pinne
         logger.warning("the Hub cannot be reached; %s %s is the newest version on this machine", repo, asked)
     commit = _ref(repo, asked)
     if commit:
-        return Pinned(commit, asked, reachable=False)
+        return Pinned(commit, asked, reachable=False, check=check)
     if here:
         raise VersionMismatch(f"{repo} {asked} is not among what this machine knows ({_listed(here)}); {error}")
     raise error
@@ -131,6 +146,7 @@ def held_version(name: TargetName) -> Version:
         raise no_folder(name.place)
     holds = _version_in(name.path)
     if holds is None:
+        _refuse_pointer(name.path)
         raise SafetyPairsError(
             f"{name.path} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote"
         )
@@ -138,16 +154,16 @@ def held_version(name: TargetName) -> Version:
 
 
 def _version_in(folder: Path) -> Version | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from safetypairs_hf.dataset import manifest
 
-    try:
-        metadata = pq.read_schema(folder / manifest.NAME).metadata or {}
-        return parse(json.loads(metadata[manifest.KEY])["version"])
-    except (OSError, KeyError, ValueError, PublishError, pa.ArrowInvalid):
-        return None
+    return manifest.version_in(folder / manifest.NAME)
+
+
+def _refuse_pointer(folder: Path) -> None:
+    from safetypairs_hf.dataset import manifest
+
+    if manifest.is_pointer(folder / manifest.NAME):
+        raise SafetyPairsError(f"{folder}/{manifest.NAME} {manifest.LFS_ADVICE}")
 
 
 def check_folder(name: TargetName, asked: str) -> None:
@@ -162,6 +178,7 @@ def check_folder(name: TargetName, asked: str) -> None:
         raise no_folder(name.place)
     holds = _version_in(folder)
     if holds is None:
+        _refuse_pointer(folder)
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
     if tag_or_revision(asked) != holds.tag:
         raise VersionMismatch(f"{asked} was asked for, and the folder {folder} holds {holds}; ask for that, or move it")
@@ -172,16 +189,19 @@ def _listed(versions: dict[Version, str]) -> str:
 
 
 class Pinned(str):
-    """A revision that must be the one loaded: a commit hash.
+    """A revision that must be the one loaded: a commit hash; "" for a folder.
 
     `asked` is what the user asked for, for messages. `reachable`: whether the Hub answered when it was resolved.
+    `check`: what is done where its content is not the one that was published, see `load`.
     """
 
     asked: str
     reachable: bool
+    check: str
 
-    def __new__(cls, commit: str, asked: str = "", reachable: bool = True) -> Pinned:
+    def __new__(cls, commit: str, asked: str = "", reachable: bool = True, check: str = "error") -> Pinned:
         pinned = super().__new__(cls, commit)
         pinned.asked = asked
         pinned.reachable = reachable
+        pinned.check = check
         return pinned

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
+_CARD = "README.md"
+_HEADER = re.compile(r"\s*(---\n((?!---\n).*\n)*---\s*)?")
 # How the target stands when a publish ends early, for the user.
 UNCHANGED = "no version was changed, and the same command goes on from here"
 UNSURE = "whether the new version arrived is not known; the same command finds out and goes on from there"
@@ -35,11 +38,21 @@ UNTAGGED = "the new version is there, but not its tag; the same command sets it"
 class HubTarget:
     """See `Target`. `private` and `gated` ("auto" or "manual") are set, and seen to be, before data is uploaded.
 
-    `api`: a client of another Hub or token than the usual ones.
+    `create_pr`: propose the release as a pull request, for people with no right to push; its tag is set by who merges
+    it. `api`: a client of another Hub or token than the usual ones.
     """
 
-    def __init__(self, repo: str, *, private: bool = False, gated: str | None = None, api: HfApi | None = None) -> None:
+    def __init__(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        gated: str | None = None,
+        create_pr: bool = False,
+        api: HfApi | None = None,
+    ) -> None:
         self.name = repo
+        self._create_pr = create_pr
         self._settings = {**({"private": True} if private else {}), **({"gated": gated} if gated else {})}
         self._api = api or HfApi()
         self._head: str | None = None  # the commit that `head` read, which `commit` builds on
@@ -71,7 +84,8 @@ class HubTarget:
             files = [sibling.rfilename for sibling in info.siblings or []]
             found = self._manifest(self._head) if manifest.NAME in files else None
         if found is None:
-            refuse_foreign(self.name, files)
+            with self._explained():
+                self._refuse_foreign(files, self._head)
             return Manifest()
         refuse_strays(self.name, files, found)
         self._last = found.version
@@ -84,6 +98,8 @@ class HubTarget:
     def begin(self, version: Version) -> None:
         with self._explained():
             retried(self._api.whoami)
+            if self._head is None and self._create_pr:
+                raise PublishError(f"there is no dataset {self.name} that this token may see, to propose a release to")
             if self._head is None:
                 self._create()
             self.settle()
@@ -96,9 +112,15 @@ class HubTarget:
             self._sent[name] = addition
         additions = [self._sent[name] for name in files]
         with self._explained():
-            retried(lambda: self._api.preupload_lfs_files(self.name, additions, repo_type="dataset", free_memory=False))
+            retried(
+                lambda: self._api.preupload_lfs_files(
+                    self.name, additions, repo_type="dataset", create_pr=self._create_pr, free_memory=False
+                )
+            )
 
     def commit(self, change: Change) -> str:
+        if self._create_pr:
+            return self._propose(change)
         with self._explained():
             self._head = retried(lambda: self._commit(change))
             self._standing = UNTAGGED
@@ -137,12 +159,28 @@ class HubTarget:
             )
             self._is_tagged(version)
 
-    def _commit(self, change: Change) -> str:
-        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+    def _propose(self, change: Change) -> str:
+        """Open a pull request; not repeated where it fails, as there could be two then."""
+        with self._explained():
+            made = self._api.create_commit(
+                self.name,
+                self._operations(change),
+                commit_message=change.summary,
+                repo_type="dataset",
+                parent_commit=self._head,
+                create_pr=True,
+            )
+        return f"{made.pr_url} (a pull request; once it is merged, this command run by its maintainers sets the tag)"
+
+    def _operations(self, change: Change) -> list[CommitOperationAdd | CommitOperationDelete]:
+        return [
             *(CommitOperationDelete(name) for name in change.delete),
             *(self._sent.get(name) or CommitOperationAdd(name, str(path)) for name, path in change.write.items()),
         ]
+
+    def _commit(self, change: Change) -> str:
+        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
+        operations = self._operations(change)
         try:
             return self._api.create_commit(
                 self.name,
@@ -184,8 +222,14 @@ class HubTarget:
         files = [sibling.rfilename for sibling in info.siblings or []]
         if manifest.NAME in files:
             raise self._conflict()
-        refuse_foreign(self.name, files)
+        self._refuse_foreign(files, info.sha)
         self._head = info.sha
+
+    def _refuse_foreign(self, files: Sequence[str], commit: str | None) -> None:
+        """As `refuse_foreign`; a card without a word, which the Hub's site makes to hold the licence, is harmless."""
+        if _CARD in files and _HEADER.fullmatch(self._fetch(_CARD, commit).read_text("utf-8", "replace")):
+            files = [file for file in files if file != _CARD]
+        refuse_foreign(self.name, files)
 
     def _unsettled(self) -> str:
         """What was asked for and is not so yet, in words."""
@@ -202,7 +246,8 @@ class HubTarget:
                 "of that version; delete the tag, or publish another version"
             )
         if self._last is not None and not self._is_tagged(self._last):
-            self.tag(self._last)
+            if not self._create_pr:
+                self.tag(self._last)
         elif self._last is not None and self._head and tags[self._last.tag] != self._head:
             refuse_changed(self.name, self._last, self._files(tags[self._last.tag]), self._files(self._head))
 

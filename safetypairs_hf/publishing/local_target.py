@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,10 +12,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.file_digests import digests, keep_digests
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
-from safetypairs_hf.dataset.manifest import FOLDERS, Manifest
-from safetypairs_hf.publishing.target import Change, refuse_foreign, refuse_strays
+from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 
@@ -27,9 +27,11 @@ class LocalTarget:
         self.name = name
         self.path = Path(name).expanduser().resolve()
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
+        self._known: dict[str, str] = {}  # the SHA-256 of the files that `head` saw
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
-        key = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
-        self._lock = FileLock(Path(tempfile.gettempdir()) / f"safetypairs-{key}.lock")
+        # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; other
+        # users, who may publish here too, can take it as well. The kernel drops it when its holder ends.
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
     def public(self) -> bool:
@@ -39,16 +41,27 @@ class LocalTarget:
         """See `Target.head`."""
         if self.path.is_file():
             raise PublishError(f"{self.name} is a file; a target is a folder")
-        with self._lock:
+        with self._locked(reading=True):
             self._recover()
             self._seen = self._manifest()
         found = manifest.load(self._seen)
         if found is None and self.path.is_dir():
             refuse_foreign(self.name, [item.name for item in self.path.iterdir()])
         if found is not None:
-            here = [path for folder in FOLDERS for path in (self.path / folder).rglob("*") if path.is_file()]
-            refuse_strays(self.name, [path.relative_to(self.path).as_posix() for path in here], found)
+            here = {path.relative_to(self.path).as_posix(): path for path in self.path.rglob("*") if path.is_file()}
+            refuse_strays(self.name, list(here), found)
+            self._refuse_changed(here, found)
         return found or Manifest()
+
+    def _refuse_changed(self, here: Mapping[str, Path], found: Manifest) -> None:
+        """Raise PublishError where a file is not as the last release wrote it. A file is read for that once."""
+        before = {name: file.sha256 for name, file in {**found.files, **found.sidecars}.items()}
+        try:
+            self._known = digests({name: path for name, path in here.items() if name in before}, str(self.path))
+        except OSError as error:
+            raise PublishError(f"{self.name}: {error.filename} does not read: {error.strerror}") from error
+        assert found.version
+        refuse_changed(self.name, found.version, before, self._known)
 
     def fetch(self, name: str) -> Path:
         return self.path / name
@@ -63,20 +76,46 @@ class LocalTarget:
         """Make the new folder beside the old one (its files linked, not copied) and exchange the two by renames."""
         if Path.cwd().is_relative_to(self.path):
             raise PublishError(f"{self.name} is replaced by a release, and you stand in it; run this from outside")
-        with self._lock:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with self._locked():
             if self._manifest() != self._seen:
                 raise PublishError(
                     f"somebody else published to {self.name} meanwhile; nothing was changed: run it again"
                 )
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._exchange(change)
             except OSError as error:
                 self._recover()
-                reason = error.strerror or error
-                raise PublishError(f"cannot write {self.name}: {reason}; nothing was changed") from error
+                raise self._unwritable(error) from error
             shutil.rmtree(self._aside, ignore_errors=True)
+            stayed = self._known.keys() - change.write.keys() - set(change.delete)
+            keep_digests({name: self.path / name for name in stayed}, str(self.path), self._known)
         return self.name
+
+    @contextmanager
+    def _locked(self, *, reading: bool = False) -> Iterator[None]:
+        """Keep other publishers out. Only to read, it does without a lock where none can be made."""
+        if reading and not (self.path.exists() or self._aside.exists()):
+            yield  # nothing to read, and so nothing to keep others out of
+            return
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            if not reading:
+                raise PublishError(
+                    f"cannot lock {self.name}: {error.strerror or error} ({self._lock.lock_file}); nothing was "
+                    "changed: make that file and its folder writable for you"
+                ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _unwritable(self, error: OSError) -> PublishError:
+        return PublishError(f"cannot write {self.name}: {error.strerror or error}; nothing was changed")
 
     def _manifest(self) -> bytes:
         file = self.path / manifest.NAME

@@ -8,17 +8,18 @@ from safetypairs_hf.publishing.local_target import LocalTarget
 from safetypairs_hf.publishing.target import Target
 
 
-def parse_target(text: str, *, private: bool = False, gated: str | None = None) -> Target:
+def parse_target(text: str, *, private: bool = False, gated: str | None = None, create_pr: bool = False) -> Target:
     """Open the place that a release goes to; nothing is read or made yet.
 
     Args:
         text: `org/name` on the Hub, or a local folder.
         private: Make the Hub repo private.
         gated: Gate the Hub repo: "auto" or "manual".
+        create_pr: Propose the release as a pull request.
 
     Raises:
-        PublishError: the text is no name of a dataset, could be a folder and a Hub id, or names a version; or a folder
-            was to be private or gated.
+        PublishError: the text is no name of a dataset, could be a folder and a Hub id, or names a version; or a folder,
+            or what a pull request is made to, was to be private or gated.
     """
     try:
         name = parse_place(text)
@@ -29,10 +30,12 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None) 
             f"{text!r} is no target: to read, it means {name.place} here; a change names its place itself: write "
             f"{name.place}, or ./{text} for a folder"
         )
+    if create_pr and (private or gated):
+        raise PublishError("a pull request changes no settings: leave out --private and --gated")
     if name.is_folder:
-        if private or gated:
-            raise PublishError(f"{text} is a local folder: --private and --gated are for the Hub")
+        if private or gated or create_pr:
+            raise PublishError(f"{text} is a local folder: --private, --gated and --create-pr are for the Hub")
         return LocalTarget(name.place)
     from safetypairs_hf.publishing.hub_target import HubTarget
 
-    return HubTarget(name.place, private=private, gated=gated)
+    return HubTarget(name.place, private=private, gated=gated, create_pr=create_pr)

@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.building.run_reader import FinishedRun, Selected
@@ -18,6 +19,8 @@ from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.dataset.takedowns import identity_of
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
 from safetypairs_hf.publishing.target import Head
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDifference, diff
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class Plan:
     """All that a release changes, worked out before any file is made.
 
     `head` is the version that it builds on. `added` is by pair id in the order of the draw; `removed` and `kept` are
-    published entries; `rejected` counts pairs of the run that stay out, by reason. A relabelled pair (the same two
-    images in another category) is both removed and added: `relabelled` maps its old pair id to its new one.
-    `failures`: what changes among the published failures. `release`: what the manifest will say of the release.
-    `takedowns`: the pairs that this release takes down.
+    published entries; `taxonomy` is what the categories are of from now on. `rejected` counts pairs of the run that
+    stay out, by reason. A relabelled pair (the same two images in another category) is both removed and added:
+    `relabelled` maps its old pair id to its new one. `failures`: what changes among the published failures. `release`:
+    what the manifest will say of the release. `takedowns`: the pairs that this release takes down.
     """
 
     version: Version
@@ -47,6 +50,7 @@ class Plan:
     added: dict[str, Place]
     removed: list[Entry]
     kept: list[Entry]
+    taxonomy: Taxonomy
     release: Mapping[str, Any] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     relabelled: dict[str, str] = field(default_factory=dict)
@@ -58,9 +62,22 @@ class Plan:
         """The version that the release builds on; None for the first release."""
         return self.head.manifest.version
 
+    @cached_property
+    def reworded(self) -> TaxonomyDifference | None:
+        """What differs from the taxonomy of the version that the release builds on; None where nothing does."""
+        last = self.head.manifest
+        found = diff(last.taxonomy, self.taxonomy) if last.version else None
+        return found if found and (found.step != NONE or found.fault) else None
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether the column `category` gets other numbers, so that every published file is written again."""
+        stay = bool(self.kept or self.failures.kept)
+        return stay and self.head.manifest.taxonomy.slugs != self.taxonomy.slugs
+
     @property
     def empty(self) -> bool:
-        return not self.added and not self.removed and self.failures.empty
+        return not self.added and not self.removed and self.failures.empty and not self.reworded
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -78,8 +95,17 @@ class Plan:
             f"{relabelled} relabelled" if relabelled else "",
             f"{len(self.failures.added)} failures added" if self.failures.added else "",
             f"{len(self.failures.removed)} failures removed" if self.failures.removed else "",
+            self.taxonomy_summary,
         ]
         return ", ".join(filter(None, what)) or "card and metadata"
+
+    @property
+    def taxonomy_summary(self) -> str:
+        """How the taxonomy changes, in words; "" where it does not."""
+        if self.reworded is None:
+            return ""
+        what = "other categories" if self.reworded.step == MAJOR else "policies reworded"
+        return f"{what} ({self.taxonomy.name})"
 
 
 def make_plan(
@@ -110,7 +136,7 @@ def make_plan(
     moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
     failed = finished.failed if with_failures else ()
     failures = plan_failures(failed, head.failed, groups, replace=replace)
-    plan = Plan(version, head, added, removed, kept, {}, rejected, moved, failures)
+    plan = Plan(version, head, added, removed, kept, finished.taxonomy, {}, rejected, moved, failures)
     _refuse_nothing(finished.url, plan)
     return dataclasses.replace(plan, release=_release(finished, plan))
 
@@ -202,7 +228,7 @@ def _release(finished: FinishedRun, plan: Plan) -> dict[str, Any]:
     recipe, parts = finished.recipe, finished.recipe["parts"]
     return {
         "summary": plan.summary,
-        "schema": digest(),
+        "schema": digest(plan.taxonomy),
         "recipe": recipe["recipe"],
         "recipe_hash": recipe["hash"],
         "license": parts["license"],

@@ -11,6 +11,7 @@ from safetypairs_hf.core.version import Version, check
 from safetypairs_hf.dataset.manifest import UNREVIEWED
 from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.publishing.plan import Plan, make_plan, restricted
+from safetypairs_hf.publishing.plan_taxonomy import refuse_taxonomy
 from safetypairs_hf.publishing.staging import Progress, stage
 from safetypairs_hf.publishing.target import Target, open_head
 
@@ -62,6 +63,7 @@ def publish(
             if not target.tagged(version):
                 target.tag(version)  # the last publish was stopped between its commit and its tag
         return Published(plan, f"{target.name} holds {version} already", done=False)
+    refuse_taxonomy(plan)
     check(version, plan.last, *plan.counts)
     _refuse_other_columns(plan)
     if require_review:
@@ -86,7 +88,7 @@ def _refuse_licenses(finished: FinishedRun, target: Target) -> None:
 def _refuse_other_columns(plan: Plan) -> None:
     """Raise PublishError where pairs stay that have other columns than ours: the files would not load together."""
     last = plan.head.manifest.releases[-1] if plan.kept else {}
-    if last.get("schema", digest()) != digest():
+    if last.get("schema", ours := digest(plan.head.manifest.taxonomy)) != ours:
         raise PublishError(
             f"{plan.head.target.name} {plan.last} has other columns than this safetypairs-hf writes, and "
             f"{len(plan.kept)} of its pairs would stay; publish with {last['code']}, which wrote it, or to a new target"

@@ -1,7 +1,7 @@
 """Stage a release: write its files below a temporary folder and upload them, ready for one commit.
 
 New pairs go into new files. A published file that loses some of its rows is rewritten, one that loses all is deleted,
-and every other file stays as it is.
+and every other file stays as it is, unless the release has other categories, which have other numbers in every file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,19 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.pictures import encoding, sha256
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
-from safetypairs_hf.dataset.manifest import Entry, Manifest
+from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
+from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
 from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
 from safetypairs_hf.publishing.plan import Plan
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 Progress = Callable[[str, int, int], None]
 
@@ -71,11 +73,13 @@ def stage(
 class _Files:
     """The files of a release while they are made below `scratch`.
 
-    `rewritten` and `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
+    `taxonomies`: the last version's and the release's, where they number the categories differently. `rewritten` and
+    `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
     are the new pairs, `failed` all failures of the release.
     """
 
     scratch: Path
+    taxonomies: tuple[Taxonomy, Taxonomy] | None = None
     rewritten: list[str] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
     tallies: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -84,7 +88,7 @@ class _Files:
 
     def rewrite(self, source: Path, name: str, ids: Iterable[str], column: str = "pair_id") -> None:
         """Write a published file again, without the rows that have one of `ids` in `column`."""
-        rewrite_without(source, self.scratch / name, ids, column)
+        rewrite_without(source, self.scratch / name, ids, column, self.taxonomies)
         self.rewritten.append(name)
 
     def delete_controls(self, name: str) -> None:
@@ -95,11 +99,14 @@ class _Files:
 
 def _rewritten(plan: Plan, scratch: Path) -> _Files:
     """Rewrite the published files that lose some of their rows, and name those that lose all."""
-    files = _Files(scratch, failed=list(plan.failures.kept))
+    taxonomies = (plan.head.manifest.taxonomy, plan.taxonomy) if plan.renumbered else None
+    files = _Files(scratch, taxonomies, failed=list(plan.failures.kept))
     leaving = _by_file((entry.file, entry.pair_id) for entry in plan.removed)
     emptied = _without(plan, files, leaving, {entry.file for entry in plan.kept}, "pair_id")
     files.tallies = {name: held for name, held in plan.head.manifest.extras.items() if "judges" in held}
-    for file, pair_ids in sorted(leaving.items()):
+    touched = leaving.keys() | ({entry.file for entry in plan.kept} if plan.renumbered else set())
+    for file in sorted(touched):
+        pair_ids = leaving.get(file, [])
         if control_file(file) in files.tallies:
             if file in emptied:
                 files.delete_controls(control_file(file))
@@ -120,8 +127,8 @@ def _by_file(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _without(plan: Plan, files: _Files, leaving: Mapping[str, list[str]], staying: set[str], column: str) -> set[str]:
     """Rewrite each file that keeps some rows; the names of those that keep none, which are deleted."""
-    for file in sorted(leaving.keys() & staying):
-        files.rewrite(plan.head.target.fetch(file), file, leaving[file], column)
+    for file in sorted(staying if plan.renumbered else leaving.keys() & staying):
+        files.rewrite(plan.head.target.fetch(file), file, leaving.get(file, ()), column)
     emptied = leaving.keys() - staying
     files.deleted |= emptied
     return emptied
@@ -133,40 +140,51 @@ def _controls_without(plan: Plan, files: _Files, file: str, pair_ids: set[str]) 
     there = set(pq.read_table(target.fetch(name), columns=["pair_id"])["pair_id"].to_pylist())
     if there <= pair_ids:
         files.delete_controls(name)
-    elif not there.isdisjoint(pair_ids):
+    elif plan.renumbered or not there.isdisjoint(pair_ids):
         files.rewrite(target.fetch(name), name, pair_ids)
         files.tallies[name] = tally(files.scratch / name, target.fetch(file)).to_dict()
 
 
 def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:
     """Write the new pairs, each with its controls."""
-    policy = {slug: policies.policy_id(slug) for slug in SLUGS}
     version = str(plan.version)
     tallies: dict[str, Tally] = defaultdict(Tally)
-    with Shards(files.scratch, version, uploader.add) as shards:
+    with Shards(files.scratch, version, plan.taxonomy, uploader.add) as shards:
         for candidate, controls in finished.pairs(plan.added.keys()):
             assert candidate.identity
             place = plan.added[candidate.identity.pair_id]
-            published = row(candidate, place.group, policy[place.category], version)
+            _refuse_other_encoding(candidate)
+            published = row(candidate, place.group, plan.taxonomy, version)
             extra = control_rows(published, controls)
             file = shards.add(published, place.split, place.category, extra)
             for control in extra:
                 tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
             size, review = image_bytes(published), published["review"]["status"]
-            files.entries.append(Entry.of(place.identity, file, *where, version, size, review))
+            digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
+            files.entries.append(Entry.of(place.identity, file, *where, version, size, review, digest))
             progress("pairs", len(files.entries), len(plan.added))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
 
 
+def _refuse_other_encoding(candidate: Candidate) -> None:
+    """Raise PublishError where the members' files differ in more than their pixels: the container tells the label."""
+    assert candidate.safe and candidate.identity
+    unsafe, safe = encoding(candidate.unsafe.data), encoding(candidate.safe.data)
+    if unsafe != safe:
+        raise PublishError(
+            f"pair {candidate.identity.pair_id}: its images are encoded differently, which tells the label: unsafe "
+            f"{unsafe}; safe {safe}; encode both by one path and build again"
+        )
+
+
 def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:
     """Write the new failures."""
-    added, version = plan.failures.added, str(plan.version)
-    policy = {slug: policies.policy_id(slug) for slug in SLUGS}
-    with Shards(files.scratch, version, uploader.add) as shards:
+    added, version, taxonomy = plan.failures.added, str(plan.version), plan.taxonomy
+    with Shards(files.scratch, version, plan.taxonomy, uploader.add) as shards:
         for done, (name, candidate) in enumerate(finished.failures(added.keys()), 1):
             failed = added[name]
-            file = shards.add_failure(failure_row(name, candidate, policy[failed.category], version), failed.category)
+            file = shards.add_failure(failure_row(name, candidate, taxonomy, version), failed.category)
             files.failed.append(failed._replace(file=file, introduced=version))
             progress("failures", done, len(added))
 
@@ -183,6 +201,7 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         "pairs": len(plan.kept) + len(files.entries),
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
         "target": target.name,
+        "taxonomy": plan.taxonomy.name,
     }
     stay = {name: file for name, file in head.files.items() if name not in files.deleted}
     made = Manifest(
@@ -191,12 +210,14 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         [*head.takedowns, *plan.takedowns],
         stay | uploader.finish(),
         {**files.tallies, **failure_rows.totals(files.failed)},
+        plan.taxonomy,
     )
-    (scratch / manifest.NAME).write_bytes(manifest.dump(made))
-    for name, text in sidecars.render(made, target.name).items():
+    texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
+    hashes = {name: FileHash(sha256(text), len(text)) for name, text in texts.items()}
+    for name, data in {**texts, manifest.NAME: manifest.dump(replace(made, sidecars=hashes))}.items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
     write = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if path.is_file()}
     return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(files.deleted))
 

@@ -90,7 +90,7 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
         raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
     gone_now = [listed(entry, reason, version) for entry in removed]
     release = {**head.releases[-1], "summary": f"{len(gone_now)} pairs taken down"}
-    plan = Plan(version, opened, {}, removed, kept, release, takedowns=gone_now)
+    plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release, takedowns=gone_now)
     # The failed edits were no part of the benchmark, so no word is said of them.
     return replace(plan, failures=plan_failures((), opened.failed, _groups_of(plan)))
 

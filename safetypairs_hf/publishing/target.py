@@ -112,7 +112,15 @@ def refuse_foreign(name: str, files: Sequence[str]) -> None:
 
 
 def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
-    """Raise PublishError unless the Parquet files of a target are those that its manifest names."""
+    """Raise PublishError unless the Parquet files of a target are those that its manifest names.
+
+    So too where another file would change what `datasets` loads: other Parquet files, scripts, other metadata.
+    """
+    if misleading := [file for file in files if _misleads(file)]:
+        raise PublishError(
+            f"{name} holds files that safetypairs did not write, which change what is loaded from it "
+            f"({_some(misleading)}); delete them"
+        )
     here = {file for file in files if file.startswith(FOLDERS)}
     named = {entry.file for entry in held.entries} | held.files.keys()
     if strays := here - named:
@@ -132,6 +140,17 @@ def refuse_changed(name: str, last: Version, before: Mapping[str, str], now: Map
             f"{name} was changed after {last.tag} by somebody else: {_some(changed)}; a release would overwrite that: "
             f"put it back as {last.tag} has it, then run again"
         )
+
+
+def _misleads(file: str) -> bool:
+    """Whether `datasets` may read or run a file that is none of ours."""
+    if file in SIDECARS or file.startswith(FOLDERS):
+        return False
+    return (
+        file in (".huggingface.yaml", "dataset_infos.json")
+        or file.endswith(".parquet")
+        or (file.endswith(".py") and "/" not in file)
+    )
 
 
 def _some(files: Iterable[str]) -> str:

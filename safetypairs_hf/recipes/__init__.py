@@ -48,9 +48,11 @@ from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
 from safetypairs_hf.sources import FolderSource, Frame, HashFile, HashList, HubSource, Judged, Screen
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 __all__ = [
+    "NINE",
     "SLUGS",
     "Answer",
     "Batch",
@@ -99,6 +101,7 @@ __all__ = [
     "ServerVLM",
     "ShieldGemma",
     "Source",
+    "Taxonomy",
     "Verdict",
     "Weights",
     "encode",

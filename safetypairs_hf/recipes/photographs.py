@@ -26,7 +26,8 @@ from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
 from safetypairs_hf.sources import FolderSource, Frame, HubSource, Judged, Screen
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 QWEN_VL = "Qwen/Qwen2.5-VL-7B-Instruct"
 LICENSES = {QWEN_VL: "apache-2.0"}
@@ -83,6 +84,7 @@ class Settings:
         then: the editor from the second round on, by its name in editors/catalogue.py; `then_model`, `then_commit` and
             `then_license` replace its defaults. Without `then`, `then_steps` and `then_guidance` change the strength of
             the first editor from the second round on.
+        taxonomy: what the categories are of; `--taxonomy` gives it.
     """
 
     pairs: int = 1000
@@ -140,6 +142,7 @@ class Settings:
     test_fraction: float = 0.8
     unit_size: int = 32
     device: str = "auto"
+    taxonomy: Taxonomy = NINE
 
     def recipe(self, first: PipelineEditor, drawn_by: Weights, gpu_gb: float) -> Recipe:
         """Make the recipe.
@@ -158,7 +161,7 @@ class Settings:
             gpu_gb = gpu_gb and max(gpu_gb, find_editor(self.then).gpu_gb)
         missing = self._missing(editors)
         second = self._second_judge()
-        source = NotGiven(missing) if missing else self._source(second)
+        source = NotGiven(missing, categories=self.taxonomy.slugs) if missing else self._source(second)
         guard = ShieldGemma(self.guard, self.guard_commit, "common", device=self.device)
         written_by = weights(self.instructor, self.instructor_license, LICENSES)
         return Recipe(
@@ -183,6 +186,7 @@ class Settings:
             expected_yield=0.23,  # from the paper; it only decides how many units are made at first
             packages=("diffusers", "numpy", "pillow", "torch", "transformers", *self._grammar_package()),
             categories=source.categories,
+            taxonomy=self.taxonomy,
             rounds=self.rounds,
             attempts=self.attempts,
             preservation=Perceptual(composite=self.composite, measures=() if missing else self._measures()),
@@ -234,9 +238,10 @@ class Settings:
     def _source(self, judge: Judge) -> FolderSource | HubSource:
         names = ["category", "labels", "license"]
         made: dict[str, Any] = {
-            "judged": Judged(judge) if self.judged else None,
+            "judged": Judged(judge, taxonomy=self.taxonomy) if self.judged else None,
             "frame": Frame(self.size, self.min_side),
             "screen": Screen(self.against, (self.hash_list,) if self.hash_list else ()),
+            "taxonomy": self.taxonomy,
         }
         if self.folder:
             return FolderSource(self.folder, **made, **self._some(names))

@@ -6,22 +6,19 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from safetypairs_hf.report.page import Block, Page, Table
-from safetypairs_hf.taxonomy.categories import CATEGORIES
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
-_NAMES = {each.slug: each.name for each in CATEGORIES}
-
 
 def dataset_page(edition: Edition) -> Page:
     """Make the page of one version. It reads the manifest alone, no image."""
-    table = edition.table
+    table, names = edition.table, {each.slug: each.name for each in edition.taxonomy.categories}
     counts = Counter(zip(table["category"].to_pylist(), table["split"].to_pylist(), strict=True))
     splits = sorted({split for _, split in counts}, reverse=True)
     rows = [
-        (slug, _NAMES.get(slug, ""), *(counts[slug, split] for split in splits))
-        for slug in dict.fromkeys((*_NAMES, *sorted(slug for slug, _ in counts)))
+        (slug, names.get(slug, ""), *(counts[slug, split] for split in splits))
+        for slug in dict.fromkeys((*names, *sorted(slug for slug, _ in counts)))
         if any(counts[slug, split] for split in splits)
     ]
     groups = len(set(table["group"].to_pylist()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
@@ -41,10 +42,11 @@ class Table:
     names: Names
     rows: int | None
     labels: tuple[str, ...]
+    dataset: str
 
     def __iter__(self) -> Iterator[Row]:
         for row in self.data:
-            data, lost = _bytes(row[self.names.image])
+            data, lost = _bytes(row[self.names.image], self.dataset)
             yield Row(data, self._label(row), _text(row, self.names.id), _text(row, self.names.license), lost)
 
     def _label(self, row: dict[str, Any]) -> str | None:
@@ -78,7 +80,7 @@ def open_table(dataset: str, config: str | None, split: str, commit: str, stream
         )
     data = data.select_columns(list(dict.fromkeys(filter(None, names))))
     label = features[names.label] if names.label else None
-    return Table(data, names, rows, tuple(label.names) if isinstance(label, ClassLabel) else ())
+    return Table(data, names, rows, tuple(label.names) if isinstance(label, ClassLabel) else (), dataset)
 
 
 def _data(dataset: str, config: str | None, split: str, commit: str, streaming: bool) -> tuple[Any, int | None]:
@@ -119,7 +121,7 @@ def _only_image(dataset: str, features: Any) -> str:
     )
 
 
-def _bytes(value: Any) -> tuple[bytes, str]:
+def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
     """The encoded image of a cell; or b"" and why there is none."""
     if not isinstance(value, dict):
         return bytes(value or b""), ""
@@ -127,6 +129,8 @@ def _bytes(value: Any) -> tuple[bytes, str]:
         return bytes(value["bytes"]), ""
     if not value.get("path"):
         return b"", ""
+    if not _belongs_to(value["path"], dataset):
+        return b"", f"the row names {value['path']!r}, which is no file of the dataset"
     import fsspec
 
     try:
@@ -134,6 +138,18 @@ def _bytes(value: Any) -> tuple[bytes, str]:
             return bytes(file.read()), ""
     except FileNotFoundError:
         return b"", f"the dataset has no file {value['path'].rpartition('/')[2]}"
+
+
+def _belongs_to(path: str, dataset: str) -> bool:
+    """Whether a path leads to a file of the dataset; any other would be one of this machine, or of anywhere."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    if "://" in path:
+        return path.rpartition("::")[2].startswith(f"hf://datasets/{dataset}@")
+    downloaded = f"{constants.HF_HUB_CACHE}/datasets--{dataset.replace('/', '--')}"
+    roots = (downloaded, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
+    return any(Path(path).resolve().is_relative_to(Path(root).resolve()) for root in roots)
 
 
 def _text(row: dict[str, Any], column: str | None) -> str | None:

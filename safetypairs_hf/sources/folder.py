@@ -20,7 +20,8 @@ from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
 from safetypairs_hf.sources.metadata import About, Columns, read_metadata
 from safetypairs_hf.sources.screen import Screen
-from safetypairs_hf.taxonomy.categories import SLUGS, category
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 
 class _File(NamedTuple):
@@ -60,6 +61,7 @@ class FolderSource:
         name: what the images' origin is called; None = the folder's name.
         frame: the size that images are brought to.
         screen: what may not become a source.
+        taxonomy: what the categories are of.
 
     Raises:
         RecipeError: no such folder, or settings that exclude each other. Where it is first used: no image in it can be
@@ -76,14 +78,15 @@ class FolderSource:
     name: str | None = None
     frame: Frame = field(default_factory=Frame)
     screen: Screen = field(default_factory=Screen)
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not Path(self.path).is_dir():
             raise RecipeError(f"the source is {self.path!r}, which is not a folder; give a folder of images")
         check_one(category=self.category, judged=self.judged, labels=self.labels)
-        read_labels(self.labels)
+        read_labels(self.labels, self.taxonomy)
         if self.category is not None:
-            category(self.category)
+            self.taxonomy.find(self.category)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that gets a copy of this source must not read and check every image again.
@@ -107,8 +110,8 @@ class FolderSource:
     @property
     def categories(self) -> tuple[str, ...]:
         """Those that an image of this source can have, in the order of the taxonomy."""
-        found = self.judged.categories if self.judged else {file.category for file in self._scan.files}
-        return tuple(slug for slug in SLUGS if slug in found)
+        found = self.judged.chosen if self.judged else {file.category for file in self._scan.files}
+        return tuple(self.taxonomy.present(found))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
         """The files that are not used: (name in the folder, why), in order; then images that only the metadata has."""
@@ -192,7 +195,9 @@ class FolderSource:
     def _category(self, label: str | None) -> str | Reject:
         if self.judged is not None:
             return ""
-        return category(self.category).slug if self.category else category_of(label, read_labels(self.labels))
+        if self.category:
+            return self.taxonomy.find(self.category).slug
+        return category_of(label, read_labels(self.labels, self.taxonomy), self.taxonomy)
 
 
 def _subfolder(relative: Path) -> str | None:

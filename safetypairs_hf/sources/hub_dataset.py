@@ -18,7 +18,8 @@ from safetypairs_hf.sources.columns import Names, Row, Table, open_table
 from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
 from safetypairs_hf.sources.screen import Screen
-from safetypairs_hf.taxonomy.categories import SLUGS, category
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 
 @dataclass
@@ -59,6 +60,7 @@ class HubSource:
         streaming: read over the network as needed; else download the dataset first.
         frame: the size that images are brought to.
         screen: what may not become a source.
+        taxonomy: what the categories are of.
 
     Raises:
         RecipeError: settings that exclude each other. Where it is first used: no such config, split or column, no
@@ -82,6 +84,7 @@ class HubSource:
     streaming: bool = True
     frame: Frame = field(default_factory=Frame)
     screen: Screen = field(default_factory=Screen)
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     # Read as a step that holds a model is run: by one process.
     holds_model: bool = field(default=True, init=False, compare=False)
@@ -92,10 +95,10 @@ class HubSource:
         check_one(category=self.category, judged=self.judged, label_column=self.label_column)
         if not (self.category or self.judged or self.label_column):
             raise RecipeError(f"nothing says the category of {self.dataset}; give category, label_column or judged")
-        if read_labels(self.labels) and not self.label_column:
+        if read_labels(self.labels, self.taxonomy) and not self.label_column:
             raise RecipeError("labels are given, and no label_column that holds them; give that too")
         if self.category is not None:
-            category(self.category)
+            self.taxonomy.find(self.category)
         if self.rows is not None and self.rows < 1:
             raise RecipeError(f"rows = {self.rows}: give at least 1")
 
@@ -121,14 +124,15 @@ class HubSource:
     def categories(self) -> tuple[str, ...]:
         """Those that a row can have, in the order of the taxonomy."""
         if self.category is not None:
-            return (category(self.category).slug,)
+            return (self.taxonomy.find(self.category).slug,)
         if self.judged is not None:
-            found = set(self.judged.categories)
+            found = set(self.judged.chosen)
         else:
-            mapping = read_labels(self.labels)
+            mapping = read_labels(self.labels, self.taxonomy)
             names = self._table.labels
-            found = {str(category_of(name, mapping)) for name in names} if names else set(SLUGS)
-        return tuple(slug for slug in SLUGS if slug in found)
+            found = {str(category_of(name, mapping, self.taxonomy)) for name in names or ()}
+            found = found or set(self.taxonomy.slugs)
+        return tuple(self.taxonomy.present(found))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
         """None: every row becomes a candidate, some of them rejected at once."""
@@ -158,7 +162,8 @@ class HubSource:
     def _table(self) -> Table:
         names = Names(self.image_column, self.label_column, self.id_column, self.license_column)
         table = open_table(self.dataset, self.config, self.split, self._commit, self.streaming, names)
-        unknown = [label for label in read_labels(self.labels) if table.labels and label not in table.labels]
+        given = read_labels(self.labels, self.taxonomy)
+        unknown = [label for label in given if table.labels and label not in table.labels]
         if unknown:
             raise RecipeError(
                 f"labels: the column {self.label_column!r} of {self.dataset} has no label {unknown[0]!r}; "
@@ -170,7 +175,7 @@ class HubSource:
         cursor: _Cursor | None = self.__dict__.get("_cursor")
         if cursor is None or cursor.position > start:
             cursor = self.__dict__["_cursor"] = _Cursor(iter(self._table))
-        mapping = read_labels(self.labels)
+        mapping = read_labels(self.labels, self.taxonomy)
         found = []
         try:
             with explained(self.dataset):
@@ -195,7 +200,9 @@ class HubSource:
     def _category(self, row: Row, mapping: dict[str, str]) -> str | Reject:
         if self.judged is not None:
             return ""
-        return category(self.category).slug if self.category else category_of(row.label, mapping)
+        if self.category:
+            return self.taxonomy.find(self.category).slug
+        return category_of(row.label, mapping, self.taxonomy)
 
     def _raw(self, numbered: _Numbered) -> Raw:
         row, reject = numbered.row, numbered.duplicate

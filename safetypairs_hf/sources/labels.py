@@ -1,18 +1,20 @@
-"""The category of a source: what its own label says, by a mapping where the label is not one of ours; or a judge's."""
+"""The category of a source: what its own label says, by a mapping where the label is no category; or a judge's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Judge, Picture, Reject
-from safetypairs_hf.taxonomy.categories import SLUGS, category
+from safetypairs_hf.taxonomy.binding import bind
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
 
 Labels = str | Mapping[str, str]
 
 
-def read_labels(labels: Labels) -> dict[str, str]:
+def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
     """A mapping of labels to categories, by slug; as text it is `gun=O6, house on fire=disasters`.
 
     Raises:
@@ -24,19 +26,19 @@ def read_labels(labels: Labels) -> dict[str, str]:
             raise RecipeError(f"labels = {labels!r}: {wrong[0]!r} is no label=category; write gun=O6, fire=disasters")
         labels = {label.strip(): slug.strip() for label, _, slug in pairs}
     try:
-        return {label: category(text).slug for label, text in labels.items()}
+        return {label: taxonomy.find(text).slug for label, text in labels.items()}
     except SafetyPairsError as error:
         raise RecipeError(f"labels: {error}") from None
 
 
-def category_of(label: str | None, labels: Mapping[str, str]) -> str | Reject:
+def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy = NINE) -> str | Reject:
     """The slug of a source's label: as `labels` has it, else as the taxonomy does (a code, a slug, a name)."""
     if label is None or not label.strip():
         return Reject("source", "no_label", "the source says nothing of its category")
     if label in labels:
         return labels[label]
     try:
-        return category(label).slug
+        return taxonomy.find(label).slug
     except SafetyPairsError:
         return Reject("source", "unknown_label", f"{label[:80]!r} is no category, and labels does not say which it is")
 
@@ -52,24 +54,34 @@ class Judged:
     """A judge gives the category: it is asked for each of `categories`, and the most unsafe wins.
 
     An image that is below `at_least` in all of them has no category, and is rejected; so is one that the judge abstains
-    from in all of them. Of two as unsafe the first in `categories` wins.
+    from in all of them. Of two as unsafe the first in `categories` wins; these are those of the taxonomy unless given.
     """
 
     judge: Judge
-    categories: tuple[str, ...] = SLUGS
+    categories: tuple[str, ...] | None = None
     at_least: float = 0.5
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        unknown = [slug for slug in self.categories if slug not in SLUGS]
-        if unknown or not self.categories:
+        slugs = self.taxonomy.slugs
+        if self.categories is None:
+            object.__setattr__(self, "categories", slugs)
+        unknown = [slug for slug in self.chosen if slug not in slugs]
+        if unknown or not self.chosen:
             given = ", ".join(map(repr, unknown)) or "none"
-            raise RecipeError(f"categories of the judge: {given}; expected some of {', '.join(SLUGS)}")
+            raise RecipeError(f"categories of the judge: {given}; expected some of {', '.join(slugs)}")
+        object.__setattr__(self, "judge", bind(self.judge, self.taxonomy))
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The categories that it is asked for."""
+        return self.categories or ()
 
     def choose(self, pictures: Sequence[Picture]) -> list[str | Reject]:
         """The category of each picture, or why it has none."""
         if not pictures:
             return []
-        asked = [self._ask(slug, pictures) for slug in self.categories]
+        asked = [self._ask(slug, pictures) for slug in self.chosen]
         return [self._decide(list(answers)) for answers in zip(*asked, strict=True)]
 
     def _ask(self, slug: str, pictures: Sequence[Picture]) -> list[float | None]:
@@ -77,7 +89,7 @@ class Judged:
         return [verdict.p_unsafe for verdict in verdicts]
 
     def _decide(self, answers: Sequence[float | None]) -> str | Reject:
-        said = [(p, slug) for p, slug in zip(answers, self.categories, strict=True) if p is not None]
+        said = [(p, slug) for p, slug in zip(answers, self.chosen, strict=True) if p is not None]
         if not said:
             return Reject("source", "judge_abstained", f"{self.judge.name} said nothing in any category")
         p, slug = max(said, key=lambda item: item[0])

@@ -11,7 +11,8 @@ each guard's own list:
 - omni-moderation: the table of https://platform.openai.com/docs/guides/moderation. Of its thirteen categories six are
   scored for images: the self-harm and violence families, and sexual without sexual/minors.
 
-Which category answers to which is our reading of those lists.
+Which category answers to which is our reading of those lists. A category of another taxonomy answers as the one of the
+nine that it maps to; where it maps to none it is `not covered`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.taxonomy.categories import CATEGORIES
-from safetypairs_hf.taxonomy.categories import category as find_category
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 NOT_COVERED: Final = "not covered"
 WHOLE: Final = "whole"
@@ -28,7 +29,7 @@ PART: Final = "part"
 
 
 class Match(NamedTuple):
-    """What a guard has for one of our categories.
+    """What a guard has for one of the nine categories.
 
     `extent`: WHOLE, PART (the guard's categories leave some of ours out), or NOT_COVERED. `codes`: the guard's own
     names for them, empty if and only if `extent` is NOT_COVERED.
@@ -136,21 +137,21 @@ def guard(name: str) -> Guard:
     return GUARDS[name]
 
 
-def match(name: str, category: str) -> Match:
-    """What guard `name` has for one of our categories (code, slug or name), on images.
+def match(name: str, category: str, taxonomy: Taxonomy = NINE) -> Match:
+    """What guard `name` has for a category of a taxonomy (code, slug or name), on images.
 
     Raises SafetyPairsError where there is no such guard or category.
     """
-    return guard(name).matches[find_category(category).slug]
+    return guard(name).matches.get(taxonomy.find(category).maps_to, Match(NOT_COVERED, ()))
 
 
 def slugs(name: str, code: str) -> tuple[str, ...] | str:
-    """Our categories that a guard's own category answers for, in our order, or NOT_COVERED where there are none.
+    """Those of the nine that a guard's own category answers for, in their order, or NOT_COVERED where there are none.
 
     Raises SafetyPairsError where there is no such guard, or the guard has no such category.
     """
     found = guard(name)
     if code not in found.labels:
         raise SafetyPairsError(f"{name} has no category {code!r}; it has {', '.join(found.labels)}")
-    ours = tuple(each.slug for each in CATEGORIES if code in found.matches[each.slug].codes)
+    ours = tuple(slug for slug in SLUGS if code in found.matches[slug].codes)
     return ours or NOT_COVERED

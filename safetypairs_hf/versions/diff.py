@@ -18,7 +18,9 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Box
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset.store.base import Edition
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy import taxonomy_changes
+from safetypairs_hf.taxonomy.nine import SLUGS
+from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDifference
 
 PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
 
@@ -66,7 +68,8 @@ class Change(NamedTuple):
 class Difference(NamedTuple):
     """From one version to another. `least` is the smallest version after `old` that the difference allows.
 
-    `schema`: whether the columns differ, which takes a major version as a removed pair does.
+    `schema`: whether the columns differ, which takes a major version as a removed pair does. `taxonomy`: how the
+    taxonomies differ; None where they do not. `slugs`: the categories in the order of `new`.
     """
 
     old: Version
@@ -74,12 +77,14 @@ class Difference(NamedTuple):
     changes: list[Change]
     least: Version
     schema: bool = False
+    taxonomy: TaxonomyDifference | None = None
+    slugs: Sequence[str] = SLUGS
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Category -> kind -> pairs, for categories in which anything changed."""
         counted = Counter((change.row.category, change.kind) for change in self.changes)
         present = {category for category, _ in counted}
-        order = [*(slug for slug in SLUGS if slug in present), *sorted(present.difference(SLUGS))]
+        order = [*(slug for slug in self.slugs if slug in present), *sorted(present.difference(self.slugs))]
         return {category: {kind: counted[category, kind] for kind in KINDS} for category in order}
 
     @property
@@ -89,7 +94,7 @@ class Difference(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        return bool(self.changes) or self.schema
+        return bool(self.changes) or self.schema or self.taxonomy is not None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -99,6 +104,7 @@ class Difference(NamedTuple):
             "allowed": self.allowed,
             "counts": {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS},
             "schema_changed": self.schema,
+            "taxonomy": self.taxonomy and self.taxonomy.to_dict(),
             "by_category": self.counts(),
             "pairs": [change.to_dict() for change in self.changes],
         }
@@ -114,18 +120,32 @@ def diff(old: Edition, new: Edition) -> Difference:
     changes: list[Change] = []
     for part in range(parts):
         changes += _changes(*(edition.columns.part(names, part, parts) for edition in (old, new)))
-    return _difference(changes, old.version, new.version, other_columns(old, new))
+    changed = other_taxonomy(old, new)
+    return _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
 
 
-def compare(before: pa.Table, after: pa.Table, old: Version, new: Version, schema: bool = False) -> Difference:
-    """See `diff`; the tables are manifests, `schema` is whether the columns of the pairs differ."""
-    return _difference(list(_changes(before, after)), old, new, schema)
+def compare(
+    before: pa.Table,
+    after: pa.Table,
+    old: Version,
+    new: Version,
+    schema: bool = False,
+    taxonomy: TaxonomyDifference | None = None,
+) -> Difference:
+    """See `diff`; the tables are manifests, `schema` and `taxonomy` are as in `Difference`."""
+    return _difference(list(_changes(before, after)), old, new, schema, taxonomy)
 
 
 def other_columns(old: Edition, new: Edition) -> bool:
     """Whether two versions have other columns, by what their releases remember."""
     one, two = (edition.releases[-1].get("schema") if edition.releases else None for edition in (old, new))
     return None not in (one, two) and one != two
+
+
+def other_taxonomy(old: Edition, new: Edition) -> TaxonomyDifference | None:
+    """How the taxonomies of two versions differ; None where they do not."""
+    found = taxonomy_changes.diff(old.taxonomy, new.taxonomy)
+    return None if found.step == NONE else found
 
 
 def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
@@ -140,11 +160,20 @@ def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
     yield from _kept(before, after)
 
 
-def _difference(changes: list[Change], old: Version, new: Version, schema: bool) -> Difference:
+def _difference(
+    changes: list[Change],
+    old: Version,
+    new: Version,
+    schema: bool,
+    taxonomy: TaxonomyDifference | None,
+    slugs: Sequence[str] = SLUGS,
+) -> Difference:
     changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
     kinds = Counter(change.kind for change in changes)
     broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
-    return Difference(old, new, changes, least(old, kinds["added"], broken + schema), schema)
+    other = taxonomy is not None and taxonomy.step == MAJOR
+    smallest = least(old, kinds["added"] + (taxonomy is not None), broken + schema + other)
+    return Difference(old, new, changes, smallest, schema, taxonomy, slugs)
 
 
 def _matched(

@@ -18,18 +18,24 @@ from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.manifest import FOLDERS
+from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.dataset.store.base import Edition, Published
-from safetypairs_hf.versions.diff import compare, other_columns
-from safetypairs_hf.versions.verify_card import check_card
+from safetypairs_hf.versions.diff import compare, other_columns, other_taxonomy
+from safetypairs_hf.versions.verify_card import check_card, check_sidecars
 from safetypairs_hf.versions.verify_extras import check_extras
 from safetypairs_hf.versions.verify_pairs import Problem, check_file
+
+_OF_TOOLS = (".git/", ".cache/huggingface/")  # what git and `hf download` leave in a folder
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Report:
-    """What was read and what was found. `earlier`: the versions that the splits were compared with."""
+    """What was read and what was found.
+
+    `earlier`: the versions that the splits were compared with. `unchecked`: what could not be checked, and why.
+    """
 
     target: str
     version: Version
@@ -38,17 +44,24 @@ class Report:
     size: int = 0  # bytes of the data files, with those of controls and failures
     earlier: list[Version] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all was checked and found right."""
+        return not self.problems and not self.unchecked
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "target": self.target,
             "version": str(self.version),
-            "ok": not self.problems,
+            "ok": self.ok,
             "pairs": self.pairs,
             "files": self.files,
             "bytes": self.size,
             "earlier": [str(version) for version in self.earlier],
             "problems": [problem._asdict() for problem in self.problems],
+            "unchecked": self.unchecked,
         }
 
 
@@ -70,6 +83,8 @@ def verify(
     report.problems += _places(edition)
     report.problems += _history(dataset, edition, report.earlier)
     report.problems += check_card(edition)
+    report.problems += check_sidecars(edition, report.unchecked)
+    report.problems += _strays(edition)
     report.problems += _files(edition, report, progress)
     report.problems = list(dict.fromkeys(report.problems))
     return report
@@ -127,9 +142,23 @@ def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Itera
                 what = f"it is in another split than in {version}"
                 yield _wrong(what, value) if name == "pair_id" else _wrong(f"group {value}: {what}")
         if version == earlier[-1]:
-            found = compare(before.table, edition.table, version, edition.version, other_columns(before, edition))
+            also = other_columns(before, edition), other_taxonomy(before, edition)
+            found = compare(before.table, edition.table, version, edition.version, *also)
             if found.allowed is False:
                 yield _wrong(f"{edition.version} is too small a step from {version}; {found.least} is the least")
+
+
+def _strays(edition: Edition) -> Iterator[Problem]:
+    """Files outside the folders of data that no release wrote."""
+    known = {*SIDECARS, *manifest.hashes(edition.head, "sidecars"), ".gitattributes"}
+    script = f"{edition.target.rstrip('/').rpartition('/')[2]}.py"
+    for name in sorted(set(edition.stored) - known):
+        if name.startswith((*FOLDERS, *_OF_TOOLS)):
+            continue
+        if name == script:
+            yield Problem(name, "", "is a script of the dataset's name: `datasets` 4 and later refuse to load it all")
+        else:
+            yield Problem(name, "", "is no file of the release")
 
 
 def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Problem]:
@@ -141,7 +170,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     for name in sorted(set(listed) - set(rows) - extra):
         if name.startswith(FOLDERS):
             yield Problem(name, "", "is in no row of the manifest")
-        elif listed[name]:
+        elif listed[name] and name in SIDECARS:
             yield from _bytes(edition.fetch(name), name, listed[name], "the Hub lists")
     named = edition.head.get("beside", {})
     for name in sorted((set(hashed) - extra) ^ set(rows) | (extra - {failure_rows.NAME}) ^ set(named)):
@@ -164,7 +193,8 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             report.size += path.stat().st_size
             yield from _bytes(path, name, listed[name], "the Hub lists")
             yield from _bytes(path, name, hashed.get(name), "the manifest names")
-            yield from check_file(path, name, edition.table.take(places).to_pylist(), pool, checked)
+            rows_here = edition.table.take(places).to_pylist()
+            yield from check_file(path, name, rows_here, edition.taxonomy, pool, checked)
 
 
 def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
@@ -184,6 +214,9 @@ def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) ->
 
 def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterator[Problem]:
     if expected is None:
+        return
+    if manifest.is_pointer(path):
+        yield Problem(name, "", manifest.LFS_ADVICE)
         return
     size = path.stat().st_size
     if size != expected.size:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.dataset import manifest, sidecars
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.versions.verify_pairs import Problem
@@ -20,7 +21,7 @@ _CARD = "README.md"
 
 
 def check_card(edition: Edition) -> Iterator[Problem]:
-    """The card's figures against the manifest, whatever code wrote it; and where it was this code, every byte."""
+    """The card's figures against the manifest, whatever code wrote it."""
     try:
         text = edition.fetch(_CARD).read_bytes().decode()
     except FileNotFoundError:
@@ -35,7 +36,32 @@ def check_card(edition: Edition) -> Iterator[Problem]:
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         yield Problem(_CARD, "", f"its YAML header does not read as a card of ours: {reason}")
-    yield from _rendered(edition, text)
+
+
+def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
+    """Every byte of the card and the other sidecar files, by the hashes that the manifest holds.
+
+    What cannot be checked is added to `unchecked`: a manifest of format 1 has no such hashes. Where this code wrote the
+    files, it makes them again, to say which line was changed.
+    """
+    named = manifest.hashes(edition.head, "sidecars")
+    if not named:
+        wrote = edition.releases[-1].get("code")
+        unchecked.append(
+            f"the texts beside the data (README.md, croissant.json and others): {wrote} published them without hashes"
+        )
+        return
+    problems, made = _made(edition)
+    yield from problems
+    for name, expected in named.items():
+        try:
+            found = edition.fetch(name).read_bytes()
+        except FileNotFoundError:
+            yield Problem(name, "", "is missing")
+            continue
+        if sha256(found) != expected.sha256:
+            where = f": {_first(made[name], found.decode(errors='replace'))}" if name in made else ""
+            yield Problem(name, "", f"was changed since it was published{where}")
 
 
 def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
@@ -73,11 +99,11 @@ def _by_file(table: pa.Table) -> dict[str, tuple[int, int]]:
     return dict(zip(found["file"].to_pylist(), figures, strict=True))
 
 
-def _rendered(edition: Edition, card: str) -> Iterator[Problem]:
-    """Compare each file with what the manifest makes; another version of the code may make others."""
+def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
+    """What is wrong with the manifest's own bytes, and the sidecar files that it makes; nothing of another code's."""
     last = edition.releases[-1]
     if last.get("code") != f"safetypairs-hf {installed('safetypairs-hf')}":
-        return
+        return [], {}
     try:
         data = edition.fetch(manifest.NAME).read_bytes()
         loaded = manifest.load(data)
@@ -85,18 +111,10 @@ def _rendered(edition: Edition, card: str) -> Iterator[Problem]:
         same_bytes = manifest.dump(loaded) == data
         files = sidecars.render(loaded, last["target"])
     except Exception as error:  # whatever a template raises for figures that a damaged manifest lacks
-        yield Problem(manifest.NAME, "", f"the card cannot be made from it: {type(error).__name__}: {error}")
-        return
-    if not same_bytes and pq.ParquetFile(io.BytesIO(data)).metadata.created_by == _writer():
-        yield Problem(manifest.NAME, "", "its bytes are not those that its content makes: damaged")
-    for name, text in files.items():
-        try:
-            found = card if name == _CARD else edition.fetch(name).read_bytes().decode(errors="replace")
-        except FileNotFoundError:
-            yield Problem(name, "", "is missing")
-            continue
-        if found != text:
-            yield Problem(name, "", f"is not what the manifest makes: {_first(text, found)}")
+        return [Problem(manifest.NAME, "", f"the card cannot be made from it: {type(error).__name__}: {error}")], {}
+    if same_bytes or pq.ParquetFile(io.BytesIO(data)).metadata.created_by != _writer():
+        return [], files
+    return [Problem(manifest.NAME, "", "its bytes are not those that its content makes: damaged")], files
 
 
 def _writer() -> str:

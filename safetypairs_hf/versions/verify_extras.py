@@ -18,8 +18,7 @@ from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
 from safetypairs_hf.dataset.control_rows import control_schema, data_file, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
 from safetypairs_hf.dataset.store.base import Edition
-from safetypairs_hf.taxonomy.categories import SLUGS
-from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line
+from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line, other_encoding
 
 Rows = Iterator[dict[str, Any]]
 
@@ -68,7 +67,7 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
     here = table.filter(pc.equal(table["file"], data_file(name))).to_pylist()
     entries = {entry["pair_id"]: entry for entry in here}
     with pq.ParquetFile(path) as file:
-        yield from _columns(file, control_schema())
+        yield from _columns(file, control_schema(edition.taxonomy))
     seen: set[tuple[str, int]] = set()
     strange = False
     for row in _rows(path):
@@ -79,7 +78,11 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
             yield pair_id, "is a control of no pair of the data file beside it, or is there twice"
             continue
         seen.add((pair_id, kind))
-        found = {"category": _slug(row["category"]), "group": row["group"], "introduced": row["introduced"]}
+        found = {
+            "category": edition.taxonomy.slug_of(row["category"]),
+            "group": row["group"],
+            "introduced": row["introduced"],
+        }
         for column, value in found.items():
             if value != entry[column]:
                 yield (
@@ -98,7 +101,7 @@ def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list
     path = edition.fetch(name)
     waiting = {each.failure_id: each for each in failed if each.file == name}
     with pq.ParquetFile(path) as file:
-        yield from _columns(file, failure_schema())
+        yield from _columns(file, failure_schema(edition.taxonomy))
     for row in _rows(path):
         each = waiting.pop(row["failure_id"], None)
         if each is None:
@@ -107,7 +110,7 @@ def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list
         images = row["unsafe_image"]["bytes"], row["edited_image"]["bytes"]
         if tuple(map(sha256, images)) != (each.unsafe_sha256, each.edited_sha256):
             yield each.failure_id, f"the sha256 of an image is not the one in {failure_rows.NAME}"
-        if (_slug(row["category"]), row["introduced"]) != (each.category, each.introduced):
+        if (edition.taxonomy.slug_of(row["category"]), row["introduced"]) != (each.category, each.introduced):
             yield each.failure_id, f"its category or version is not the one in {failure_rows.NAME}"
         broken = list(_decode(row, ("unsafe_image", "edited_image")))
         yield from ((each.failure_id, what) for what in broken)
@@ -134,14 +137,15 @@ def _columns(file: pq.ParquetFile, expected: pa.Schema) -> Iterator[tuple[str, s
 
 
 def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
+    pictures = []
     for column in columns:
         if row[column] is None:
             continue
+        pictures.append(Picture(row[column]["bytes"]))
         try:
-            assert Picture(row[column]["bytes"]).pixels is not None
+            assert pictures[-1].pixels is not None
         except Exception as error:  # whatever a decoder raises for bytes that are no image
             yield f"its {column} does not decode: {line(error)}"
-
-
-def _slug(number: int) -> str | int:
-    return SLUGS[number] if number in range(len(SLUGS)) else number
+            return
+    if len(pictures) == 2:
+        yield from other_encoding(*pictures)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import changed_box, perceptual_hash, sha256
+from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture
-from safetypairs_hf.dataset.schema import FEATURES, arrow_schema
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.dataset.row_hash import row_hash
+from safetypairs_hf.dataset.schema import arrow_schema, features
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 # What a damaged Parquet file makes pyarrow raise: its own errors, bad UTF-8, and lengths that are far too large.
 DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -33,16 +34,21 @@ class Problem(NamedTuple):
 
 
 def check_file(
-    path: Path, name: str, entries: list[dict[str, Any]], pool: Executor, checked: Callable[[int], None]
+    path: Path,
+    name: str,
+    entries: list[dict[str, Any]],
+    taxonomy: Taxonomy,
+    pool: Executor,
+    checked: Callable[[int], None],
 ) -> Iterator[Problem]:
     """Every problem of the data file `name`, read from `path` a row group at a time; `checked` is told pairs done.
 
-    `entries` are the manifest's rows of the file.
+    `entries` are the manifest's rows of the file; `taxonomy` is what its categories are of.
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
     try:
         with pq.ParquetFile(path) as file:
-            yield from _schema(file, name)
+            yield from _schema(file, name, taxonomy)
             for index in range(file.num_row_groups):
                 rows, known = file.read_row_group(index).to_pylist(), []
                 for row in rows:
@@ -51,7 +57,9 @@ def check_file(
                         known.append((row, entry))
                     else:
                         yield Problem(name, str(row.get("pair_id")), "is in no row of the manifest, or twice here")
-                for problems in pool.map(_check_pair, [name] * len(known), *zip(*known, strict=True)):
+                for problems in pool.map(
+                    _check_pair, [name] * len(known), [taxonomy] * len(known), *zip(*known, strict=True)
+                ):
                     yield from problems
                 checked(len(known))
     except DAMAGE as error:
@@ -62,8 +70,8 @@ def check_file(
         yield Problem(name, pair_id, "is in the manifest, and not in the file")
 
 
-def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
-    expected, found = arrow_schema(), file.schema_arrow
+def _schema(file: pq.ParquetFile, name: str, taxonomy: Taxonomy) -> Iterator[Problem]:
+    expected, found = arrow_schema(taxonomy), file.schema_arrow
     if found.names != expected.names:
         yield Problem(name, "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}")
         return
@@ -71,22 +79,21 @@ def _schema(file: pq.ParquetFile, name: str) -> Iterator[Problem]:
         if found.field(field.name).type != field.type:
             yield Problem(name, "", f"column {field.name} is {found.field(field.name).type}; expected {field.type}")
     declared = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
-    if declared != {"info": {"features": FEATURES}}:
+    if declared != {"info": {"features": features(taxonomy)}}:
         yield Problem(name, "", "its features for `datasets` are not those of the published columns")
 
 
-def _check_pair(name: str, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
+def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
     try:
-        found = [*_against_manifest(row, entry), *_images(row, entry)]
+        found = [*_against_manifest(row, entry, taxonomy), *_images(row, entry)]
     except (TypeError, LookupError) as error:  # a value that is missing, or null
         found = [f"a value of its row is missing or broken: {line(error)}"]
     return [Problem(name, entry["pair_id"], what) for what in found]
 
 
-def _against_manifest(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
+def _against_manifest(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
     """The plain columns."""
-    category = SLUGS[row["category"]] if row["category"] in range(len(SLUGS)) else row["category"]
-    found = {**row, "category": category, "review": row["review"]["status"]}
+    found = {**row, "category": taxonomy.slug_of(row["category"]), "review": row["review"]["status"]}
     for column in ("category", "group", "introduced", "review"):
         if found[column] != entry[column]:
             yield f"{column} is {found[column]!r}, and the manifest says {entry[column]!r}"
@@ -111,10 +118,20 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
             yield f"the PDQ hash of its {member} image is not the manifest's"
     if sum(len(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe")) != entry["size"]:
         yield "the size of its images is not the manifest's"
+    if entry.get("row_hash") not in (None, row_hash(row, *files)):
+        yield "its row is not the one that was published: an image, a text, a judge or the policy"
     if content_id(*files, entry["category"]) != entry["pair_id"]:
         yield "its id is not the hash of its images and category"
     if len(pictures) == 2:
+        yield from other_encoding(*pictures)
         yield from _edit_box(row, *pictures)
+
+
+def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:
+    """What is wrong where the two members' files differ in more than their pixels."""
+    one, two = encoding(unsafe.data), encoding(safe.data)
+    if one != two:
+        yield f"its images are encoded differently, which tells the label: unsafe {one}; safe {two}"
 
 
 def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset.store.base import Published
+from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError
+from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset.store.base import Published, version_of
 
 
 class Line(NamedTuple):
-    """A version, as `versions` shows it. `released`: main's manifest knows it. `commit`: its tag's, if it has one."""
+    """A version, as `versions` shows it.
+
+    `released`: main's manifest knows it. `commit`: its tag's, if it has one. `note`: what is wrong with the tag, or "".
+    """
 
     version: str
     pairs: int | None
@@ -19,6 +23,7 @@ class Line(NamedTuple):
     code: str | None
     released: bool
     commit: str | None
+    note: str = ""
 
 
 def versions(dataset: Published) -> list[Line]:
@@ -29,5 +34,17 @@ def versions(dataset: Published) -> list[Line]:
     for version in sorted({*known, *tags}, reverse=True):
         of = known.get(version, {})
         pairs, added, removed, recipe, code = map(of.get, ("pairs", "added", "removed", "recipe", "code"))
-        lines.append(Line(str(version), pairs, added, removed, recipe, code, version in known, tags.get(version)))
+        note = _note(dataset, version) if version in tags else ""
+        lines.append(Line(str(version), pairs, added, removed, recipe, code, version in known, tags.get(version), note))
     return lines
+
+
+def _note(dataset: Published, version: Version) -> str:
+    """What the manifest on the tag's commit says against the tag."""
+    try:
+        held = version_of(dataset.open(version).head, dataset.name)
+    except HubUnavailable:
+        raise
+    except SafetyPairsError:
+        return "no release: its commit has no manifest of ours"
+    return "" if held == version else f"no release: it is on the commit of {held}"

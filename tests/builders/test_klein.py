@@ -23,7 +23,7 @@ from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
 from safetypairs_hf.sources import FolderSource, HubSource
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny import chat_vlm, editors, shieldgemma
 from safetypairs_hf.testing.tiny.squares import squares
 

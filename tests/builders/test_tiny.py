@@ -22,7 +22,7 @@ from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny import editors
 from safetypairs_hf.testing.tiny.squares import squares
 

@@ -35,7 +35,7 @@ FACE = "recipes import from safetypairs_hf.recipes now"
         (
             "from safetypairs_hf.taxonomy import SLUGS",
             f"imports SLUGS from safetypairs_hf.taxonomy, which was moved: {FACE}, and SLUGS is in "
-            "safetypairs_hf.taxonomy.categories",
+            "safetypairs_hf.taxonomy.nine",
         ),
         (
             "from safetypairs_hf.tiny.squares import squares",

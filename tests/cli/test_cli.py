@@ -54,6 +54,7 @@ def test_help_fits_80_columns(tmp_path: Path) -> None:
         (("score", "nowhere.csv"), 1, "nowhere.csv"),
         (("versions", "name"), 1, "'name' is no target"),
         (("build", "icons"), 2, "Missing option '--out'"),
+        (("build", "icons", "--out", "memory://x"), 1, "is in the memory of this command, and gone when it ends"),
         (("build", "icons", "--out", "x", "--pairs", "0"), 2, "0 is not in the range"),
         (("nonsense",), 2, "No such command 'nonsense'"),
     ],

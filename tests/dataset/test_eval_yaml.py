@@ -16,8 +16,7 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.schema import COLUMNS
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 # The only names that inspect-ai 0.3.285 takes from an eval.yaml, and the only keys of a task.
 SOLVERS = {"prompt_template", "system_message", "user_message", "chain_of_thought", "use_tools", "generate"}
@@ -71,7 +70,7 @@ def test_each_sample_names_a_policy_that_the_model_was_given(release: Manifest) 
     for task in written(release)["tasks"]:
         system, prompt, _ = task["solvers"]
         for slug in SLUGS:
-            assert f"Policy {policies.policy_id(slug)}: {policies.text(slug)}" in system["args"]["template"]
+            assert f"Policy {NINE.policy_id(slug)}: {NINE.policy(slug)}" in system["args"]["template"]
         assert "{" not in system["args"]["template"]
         assert prompt["args"]["template"].format(prompt="hate@1.0").startswith("Does the image violate")
 

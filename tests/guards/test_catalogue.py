@@ -13,7 +13,7 @@ from safetypairs_hf.guards.catalogue import GUARDS, guard_names, guard_settings,
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.guards.user_guard import as_guard
 from safetypairs_hf.models.chat_server import ChatServer
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 ELSEWHERE = {"server", "omni-moderation", "opennsfw", "function", "command"}
 

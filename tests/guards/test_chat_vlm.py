@@ -15,7 +15,7 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 1.2e-8

@@ -8,7 +8,7 @@ from small_guards import asked, folder_of, judge, pictures, shares, small
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.guards.trained import LlamaGuard
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def test_what_it_does_not_cover() -> None:

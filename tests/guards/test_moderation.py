@@ -13,7 +13,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.guards.moderation import Moderation, ModerationServer
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def ask(reaction: Reaction, categories: Any = "violence", count: int = 1, **settings: Any) -> list[Verdict]:

@@ -12,7 +12,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.opennsfw import OpenNSFW
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def test_it_scores_nudity_and_covers_nothing_else() -> None:

@@ -11,8 +11,7 @@ from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 from safetypairs_hf.testing.tiny.squares import squares
 
 BOUND = 1e-6  # of P(unsafe), a batch against single images; seen: 4.5e-8
@@ -43,7 +42,7 @@ def test_column_0_is_yes_it_violates(small_shieldgemma: Path) -> None:
     chats = processor(
         images=[_pil(image) for image in images],
         policies=["ours"],
-        custom_policies={"ours": policies.text("disasters")},
+        custom_policies={"ours": NINE.policy("disasters")},
         return_tensors="pt",
     )
     with torch.no_grad():

@@ -15,7 +15,7 @@ from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards import token_probability
 from safetypairs_hf.guards.trained import LlavaGuard
 from safetypairs_hf.guards.verdicts import question
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 WORDS = {
     "llavaguard": ('{\n    "rating": "', "Unsafe", "Safe"),

@@ -10,7 +10,7 @@ from small_guards import BOUND, folder_of, judge, pictures, shares, small
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.zero_shot import ZeroShot
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 @pytest.mark.parametrize(("name", "kind"), [("clip", "CLIPModel"), ("siglip", "SiglipModel")])
@@ -82,7 +82,7 @@ def test_files_that_are_no_texts(text: str, message: str, tmp_path: Path) -> Non
         ZeroShot("folder", prompts=str(tmp_path / "texts.yaml"))
     with pytest.raises(SafetyPairsError, match="no category 'nakedness'"):
         (tmp_path / "texts.yaml").write_text("nakedness: {unsafe: [x], safe: [y]}")
-        ZeroShot("folder", prompts=str(tmp_path / "texts.yaml"))
+        _ = ZeroShot("folder", prompts=str(tmp_path / "texts.yaml")).sides
 
 
 def test_refusals_and_state() -> None:

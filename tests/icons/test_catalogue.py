@@ -7,7 +7,7 @@ import pytest
 
 from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase, critical, icon, neutral, placard
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def looks(item: Item) -> tuple[float, float]:

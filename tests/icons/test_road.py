@@ -10,7 +10,7 @@ import numpy as np
 from safetypairs_hf.core.pictures import perceptual_hash
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.icons.reading import read
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 from .conftest import COUNT, Tried
 

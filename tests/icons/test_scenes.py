@@ -13,7 +13,7 @@ from safetypairs_hf.icons import IconScenes
 from safetypairs_hf.icons.backgrounds import FAMILIES, background
 from safetypairs_hf.icons.catalogue import by_phrase, critical
 from safetypairs_hf.icons.colours import oklch, theme
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def essence(candidate: Candidate) -> tuple[object, ...]:

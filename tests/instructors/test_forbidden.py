@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from safetypairs_hf import taxonomy
 from safetypairs_hf.instructors.forbidden import forbidden
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import PUBLISHED, SLUGS
 
 PERMITTED = [
     ("weapons_substances", "Remove the gun.", ""),
@@ -79,4 +81,15 @@ def test_every_category_has_the_words_of_all_and_some_of_its_own() -> None:
 
 
 def test_the_word_lists_are_no_policy_version() -> None:
-    assert policies.versions() == ("1.0",)
+    assert list(PUBLISHED) == ["safetypairs@1.0"]
+
+
+def test_words_of_another_taxonomy() -> None:
+    road = taxonomy.read(Path(__file__).parents[1] / "recipes" / "road.yaml")
+    assert forbidden("Add a flood.", "", "fires", road) == "flood"  # it maps to disasters
+    assert forbidden("Add a plastic bag.", "", "litter", road) == "plastic bag"
+    assert forbidden("Add a reusable plastic bag.", "", "litter", road) is None
+    assert (
+        forbidden("Add a flood.", "", "litter", road) is None and forbidden("Add a gun.", "", "litter", road) == "gun"
+    )
+    assert forbidden("Add a plastic bag.", "", "fires", road) is None

@@ -12,7 +12,7 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Answer, Candidate, Instruction, Origin, Picture, Reject
 from safetypairs_hf.instructors.local_vlm import LocalVLM
 from safetypairs_hf.instructors.sampling import OwnNoise
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny.chat_vlm import ANSWER
 from safetypairs_hf.testing.tiny.squares import squares
 

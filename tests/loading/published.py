@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.core.records import Identity
+from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 _VALUE = {"dtype": "string", "_type": "Value"}
 _FEATURES = {
@@ -75,11 +78,28 @@ def publish(folder: Path, version: str, says: str | None = None) -> Path:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 rows = [pair(number, file.parent.name, release) for number in range(count)]
                 pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), file)
-    head = {"format": 1, "version": says or version, "releases": [{"version": says or version}]}
-    manifest = pa.table({"pair_id": ["x"]}).replace_schema_metadata({"safetypairs": json.dumps(head)})
-    pq.write_table(manifest, folder / "manifest.parquet")
+    releases = [{"version": each} for each in FILES if each < version] + [{"version": says or version}]
+    (folder / "manifest.parquet").write_bytes(manifest.dump(held(folder, releases)))
     (folder / "README.md").write_text(card(folder, says or version))
     return folder
+
+
+def held(folder: Path, releases: list[dict[str, Any]]) -> Manifest:
+    """The manifest of the data files that lie in the folder."""
+    entries, files = [], {}
+    for path in sorted(folder.glob("data/*/*/*.parquet")):
+        name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+        files[name] = FileHash(_sha256(data), len(data))
+        for row in pq.read_table(path).to_pylist():
+            images = [row[f"{member}_image"]["bytes"] for member in ("unsafe", "safe")]
+            identity = Identity(row["pair_id"], *map(_sha256, images), bytes(32), bytes(32), "")
+            where = SLUGS[row["category"]], path.parts[-3], row["group"], row["introduced"]
+            entries.append(Entry.of(identity, name, *where, sum(map(len, images))))
+    return Manifest(entries, releases, files=files)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def card(folder: Path, version: str) -> str:

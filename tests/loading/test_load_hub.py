@@ -23,9 +23,11 @@ PRELUDE = """
 import json, os, sys
 import datasets
 from datasets import load_dataset
+from safetypairs_hf.dataset.store import open_store
 from safetypairs_hf.loading import resolve
 from safetypairs_hf.loading.bare_name import register
 from safetypairs_hf.loading.load import load
+from safetypairs_hf.versions.versions import versions
 datasets.disable_progress_bars()
 register()
 found = []

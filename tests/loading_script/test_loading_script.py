@@ -25,7 +25,7 @@ from installed import VERSIONS, pythons
 from PIL import Image
 
 from safetypairs_hf.core.default_dataset import DEFAULT_REPO
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.localhub.server import serve
 
 pytestmark = pytest.mark.slow

@@ -29,7 +29,7 @@ from safetypairs_hf.dataset.failure_rows import Failed
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 pytestmark = [  # of mlcroissant's own parts
     pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning"),

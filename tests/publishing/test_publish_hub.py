@@ -72,6 +72,54 @@ def test_again_is_a_no_op_and_mends_a_missing_tag(hub: Hub, runs: Path) -> None:
     assert api.dataset_info(REPO).sha == head
 
 
+@pytest.mark.parametrize(
+    ("card", "adopted"),
+    [
+        ("---\nlicense: mit\n---\n", True),
+        ("---\nlicense: mit\ntags:\n- safety\n---", True),
+        ("---\nlicense: mit\n---\n# My data\n", False),
+        ("# My data\n", False),
+    ],
+)
+def test_a_repo_with_what_the_site_makes_is_adopted(hub: Hub, runs: Path, card: str, adopted: bool) -> None:  # noqa: F811
+    api = hub.api()
+    api.create_repo(REPO, repo_type="dataset")
+    api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id=REPO, repo_type="dataset")
+    done = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0")
+    if adopted:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert safetypairs(hub, runs, "verify", REPO).stdout.endswith(": ok\n")
+    else:
+        assert done.returncode == 1
+        assert "holds files that safetypairs did not write (README.md)" in done.stderr
+
+
+def test_a_release_is_proposed_by_somebody_who_may_not_push(hub: Hub, runs: Path) -> None:  # noqa: F811
+    assert safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0").returncode == 0
+    api = hub.api()
+    before = api.list_repo_refs(REPO, repo_type="dataset")
+    words = ("publish", "large", REPO, "--version", "1.1.0")
+    refused = safetypairs(hub, runs, *words, user="bob")
+    assert refused.returncode == 1
+    proposed = safetypairs(hub, runs, *words, "--create-pr", user="bob")
+    assert (proposed.returncode, proposed.stderr) == (0, "")
+    assert proposed.stdout.startswith("proposed 1.1.0: 10 pairs added, 0 removed, 30 in all\nat ")
+    assert f"{REPO}/discussions/1 (a pull request; once it is merged" in proposed.stdout
+    after = api.list_repo_refs(REPO, repo_type="dataset")
+    assert (after.tags, after.branches) == (before.tags, before.branches)
+    api.merge_pull_request(REPO, 1, repo_type="dataset")
+    listed = safetypairs(hub, runs, "versions", REPO)
+    assert listed.stdout.splitlines()[-1] == (
+        "v1.1.0 has no tag: its publish was stopped, and the same command, run again, sets it"
+    )
+    assert safetypairs(hub, runs, *words).returncode == 0
+    assert safetypairs(hub, runs, "verify", f"{REPO}@1.1.0").stdout.endswith(": ok; splits as in 1.0.0\n")
+    for target, more in (("lab/none", []), ("./here", []), (REPO, ["--private"])):
+        failed = safetypairs(hub, runs, "publish", "large", target, "--version", "1.2.0", "--create-pr", *more)
+        assert failed.returncode == 1
+        assert failed.stderr.count("\n") == 1
+
+
 def test_a_private_gated_repo_is_closed(hub: Hub, runs: Path) -> None:  # noqa: F811
     done = safetypairs(hub, runs, "publish", "small", REPO, "--version", "1.0.0", "--private", "--gated", "manual")
     assert done.returncode == 0

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from builds import make_run, tree
+from huggingface_hub import constants
+from local_races import local_races
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.run_reader import open_finished
+from safetypairs_hf.core import file_digests
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import check, parse
@@ -27,7 +32,7 @@ from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import Change, Head
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +241,12 @@ def test_what_is_no_version(text: str) -> None:
         parse(text)
 
 
+def test_a_version_has_a_bound() -> None:
+    assert parse("999999.0.0").major == 999999
+    with pytest.raises(PublishError, match="none of its three numbers may be above 999999"):
+        parse("1000000.0.0")
+
+
 @pytest.mark.parametrize("files", [{"thesis.tex": "dear"}, {"manifest.parquet": "mine"}, {"README.md": "# mine"}])
 def test_a_folder_that_is_not_ours_is_left_alone(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, files: dict[str, str]
@@ -291,7 +302,58 @@ def test_a_killed_release_leaves_the_old_version_and_no_litter(
     release(runs[0], tmp_path / "out", "1.0.0")
     (tmp_path / ".out.new-killed").mkdir()
     release(runs[1], tmp_path / "out", "1.1.0")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock"}
+
+
+def test_publishers_with_temporary_folders_of_their_own_lose_nothing(tmp_path: Path) -> None:
+    """Containers that share a volume have each a /tmp; the benchmark `faults` runs 200 of these races."""
+    assert [race for race in local_races(tmp_path, races=4) if race.lost] == []
+
+
+def test_a_lock_that_another_user_made(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become two other users")
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to other users
+    try:
+        shared.chmod(0o777)
+        publisher = (
+            "import os, sys\n"
+            "from safetypairs_hf.publishing.local_target import LocalTarget\n"
+            "from safetypairs_hf.publishing.target import Change\n"
+            "from safetypairs_hf.core.version import parse\n"
+            "os.umask(0o077)\n"
+            "os.setuid(int(sys.argv[1]))\n"
+            "target = LocalTarget(sys.argv[2])\n"
+            "target.head()\n"
+            "print(target.commit(Change(parse('1.0.0'), 'x', {}, [])))\n"
+        )
+        for user in ("60001", "60002"):
+            where = shared / "pairs"
+            command = [sys.executable, "-c", publisher, user, str(where)]
+            done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+            assert (done.returncode, done.stdout) == (0, f"{where}\n"), done.stderr
+    finally:
+        shutil.rmtree(shared)
+
+
+def test_a_lock_whose_holder_was_killed_lapses(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from safetypairs_hf.publishing.local_target import LocalTarget\n"
+        "LocalTarget(sys.argv[1])._lock.acquire()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")])
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / ".out.lock").exists()
+    assert release(runs[0], tmp_path / "out", "1.0.0").done
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    (tmp_path / ".out.lock").mkdir()
+    with pytest.raises(PublishError, match=r"cannot lock .*out: .*nothing was changed"):
+        release(runs[0], tmp_path / "out", "1.0.0")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_release_into_the_folder_you_stand_in(
@@ -321,7 +383,7 @@ def test_a_full_disk_changes_nothing(runs: tuple[RunFolder, RunFolder], tmp_path
     assert failed.stderr.startswith("safetypairs: cannot write the release's files: ")
     assert failed.stderr.count("\n") == 1
     assert tree(tmp_path / "out") == before
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -383,13 +445,53 @@ def test_a_data_file_that_we_did_not_write(runs: tuple[RunFolder, RunFolder], tm
     refused(r"did not write \(data/test/mine\.parquet\)", runs[1], tmp_path / "out", "1.1.0")
 
 
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "croissant.json", "data"])
+def test_what_somebody_changed_is_not_built_upon(runs: tuple[RunFolder, RunFolder], tmp_path: Path, name: str) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    changed = read(tmp_path / "out").entries[0].file if name == "data" else name
+    data = bytearray((tmp_path / "out" / changed).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "out" / changed).write_bytes(data)
+    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: put it back"
+    refused(message, runs[1], tmp_path / "out", "1.1.0")
+    data[len(data) // 2] ^= 1
+    (tmp_path / "out" / changed).write_bytes(data)
+    assert release(runs[1], tmp_path / "out", "1.1.0").done
+
+
+@pytest.mark.parametrize("name", ["evil.py", "more.parquet", "old/more.parquet", ".huggingface.yaml"])
+def test_a_file_that_changes_what_is_loaded(runs: tuple[RunFolder, RunFolder], tmp_path: Path, name: str) -> None:
+    release(runs[0], tmp_path / "out", "1.0.0")
+    (tmp_path / "out" / "LICENSE").write_text("theirs")
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    refused(rf"which change what is loaded from it \({name}\); delete them", runs[1], tmp_path / "out", "1.1.0")
+    (tmp_path / "out" / name).unlink()
+    assert release(runs[1], tmp_path / "out", "1.1.0").done
+    assert (tmp_path / "out" / "LICENSE").read_text() == "theirs"
+
+
+def test_a_release_reads_no_file_again_that_it_did_not_change(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(file_digests, "_SETTLED_AFTER", -1.0)
+    release(runs[0], tmp_path / "out", "1.0.0")
+    release(runs[0], tmp_path / "out", "1.0.1")
+    read_again: list[Path] = []
+    digest = file_digests._digest
+    monkeypatch.setattr(file_digests, "_digest", lambda path: read_again.append(path) or digest(path))
+    release(runs[0], tmp_path / "out", "1.0.2")
+    assert {path.suffix for path in read_again} == {".md", ".json", ".yaml", ".py"}
+
+
 def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
     path = tmp_path / "out" / "manifest.parquet"
     table = pq.read_table(path)
-    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 2}
+    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 3}
     pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
-    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 2"
+    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 3"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
 
 

@@ -16,6 +16,7 @@ from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.shards import FILE_BYTES, GROUP_BYTES, PAIRS_A_FILE, Shards, rewrite_without
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.testing.localhub.app import Logged
 
 REPO = "lab/safetypairs"
@@ -118,14 +119,14 @@ def test_groups_close_by_bytes_and_files_by_pairs(tmp_path: Path, runs: Path) ->
     for size, expected in ((100_000, [[3], [3, 3, 1]]), (GROUP_BYTES, [[1], [1] * 6]), (10, [[7]])):
         members = {f"{member}_image": {"bytes": b"x" * size, "path": None} for member in ("unsafe", "safe")}
         pairs = sum(map(sum, expected))
-        with Shards(tmp_path / str(size), "1.0.0") as shards:
+        with Shards(tmp_path / str(size), "1.0.0", NINE) as shards:
             made = sorted({shards.add({**row, **members}, "test", "hate") for _ in range(pairs)})
         assert made == [f"data/test/hate/1.0.0-{number:05d}.parquet" for number in range(len(expected))]
         assert [groups(tmp_path / str(size) / name) for name in made] == expected
     large = {f"{member}_image": {"bytes": b"x" * (FILE_BYTES // 2), "path": None} for member in ("unsafe", "safe")}
-    with Shards(tmp_path / "large", "1.0.0") as shards:
+    with Shards(tmp_path / "large", "1.0.0", NINE) as shards:
         assert len({shards.add({**row, **large}, "test", "hate") for _ in range(3)}) == 3
-    with Shards(tmp_path / "many", "1.0.0") as shards:
+    with Shards(tmp_path / "many", "1.0.0", NINE) as shards:
         made_names = [shards.add({**row, **members}, "test", "hate") for _ in range(PAIRS_A_FILE + 1)]
     assert [made_names.count(name) for name in sorted(set(made_names))] == [PAIRS_A_FILE, 1]
 
@@ -154,7 +155,7 @@ def test_a_file_less_a_pair_stores_only_the_row_group_that_held_it(
     publish(noise_run(tmp_path / "run", 9, 100), parse_target(str(tmp_path / "seed")), parse("1.0.0"))
     row = pq.read_table(next((tmp_path / "seed" / "data").rglob("*.parquet"))).to_pylist()[0]
     noise = random.Random(7)
-    with Shards(tmp_path, "1.0.0") as shards:
+    with Shards(tmp_path, "1.0.0", NINE) as shards:
         for number in range(24):
             members = {f"{member}_image": {"bytes": noise.randbytes(100_000), "path": None} for member in ROLES}
             name = shards.add({**row, **members, "pair_id": f"{number:016x}"}, "test", "hate")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from safetypairs_hf.recipes import (
-    SLUGS,
+    NINE,
     Answer,
     Box,
     Candidate,
@@ -27,6 +27,7 @@ from safetypairs_hf.recipes import (
     Recipe,
     Reject,
     Selection,
+    Taxonomy,
     Verdict,
     Weights,
     encode,
@@ -40,6 +41,7 @@ class Squares:
     seed: int
     size: int | None
     variant: str = ""
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def take(self, start: int, stop: int) -> list[Candidate]:
         stop = stop if self.size is None else min(stop, self.size)
@@ -53,7 +55,7 @@ class Squares:
         picture = encode(pixels)
         hint = {} if number % 13 == 12 else {"box": [x, y, x + 16, y + 16]}
         source_id = hashlib.sha256(picture.data).hexdigest()[:16]
-        category = SLUGS[number % len(SLUGS)]
+        category = self.taxonomy.slugs[number % len(self.taxonomy.slugs)]
         return Candidate(source_id, category, Origin("squares", str(number), "CC0-1.0"), picture, hint)
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
@@ -136,9 +138,10 @@ def recipe(
     controls: bool = False,
     restricted: bool = False,
     gpu_gb: float = 0.0,
+    taxonomy: Taxonomy = NINE,
 ) -> Recipe:
     return Recipe(
-        source=Squares(seed, sources, variant),
+        source=Squares(seed, sources, variant, taxonomy),
         instructor=SquareInstructor(holds_model=models),
         editor=Painter(misses, holds_model=models),
         judging=Judging((RedJudge(holds_model=models),)),
@@ -154,4 +157,5 @@ def recipe(
         controls=Controls() if controls else None,
         weights=(Weights("lab/free", "mit"), Weights("lab/painter", "painters-only", not restricted)),
         gpu_gb=gpu_gb,
+        taxonomy=taxonomy,
     )

@@ -13,7 +13,7 @@ from pictures import SIDE
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.sources import HubSource
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.localhub.server import serve
 
 HERE = Path(__file__).parent
@@ -306,3 +306,28 @@ answer = {{"equal": first == again == make("two"), "in": source["in"], "out": so
 def test_settings_that_make_no_source(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         HubSource(**{"dataset": "lab/scenes", **settings})
+
+
+def test_a_row_that_names_a_file_of_this_machine(hub: Hub, tmp_path: Path) -> None:
+    """Pushed as Parquet whose image has no bytes, and the path of a file that only the reader has."""
+    (tmp_path / "secret.png").write_bytes(b"key")
+    paths = [str(tmp_path / "secret.png"), f"file://{tmp_path}/secret.png", "https://example.org/beacon.png"]
+    push = f"""
+import io, pyarrow as pa, pyarrow.parquet as pq
+from huggingface_hub import HfApi
+from datasets import Features, Image, Value
+features = Features({{"photo": Image(), "kind": Value("string")}})
+rows = pa.table({{"photo": [{{"bytes": None, "path": path}} for path in {paths!r}], "kind": ["O1"] * 3}},
+                schema=features.arrow_schema)
+pq.write_table(rows, "evil.parquet")
+HfApi().create_repo("lab/evil", repo_type="dataset")
+HfApi().upload_file(path_or_fileobj="evil.parquet", path_in_repo="train.parquet", repo_id="lab/evil",
+                    repo_type="dataset")
+"""
+    hub.run_python(push)
+    for streaming in (True, False):
+        code = f"""
+found = source("lab/evil", label_column="kind", rows=3, streaming={streaming})
+answer = [[c.unsafe.data == b"", c.reject.detail] for c in found.take(0, 3)]
+"""
+        assert ask(hub, code) == [[True, f"the row names {path!r}, which is no file of the dataset"] for path in paths]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.taxonomy.categories import SLUGS
 from safetypairs_hf.taxonomy.crosswalk import GUARDS, NOT_COVERED, PART, WHOLE, guard, match, slugs
+from safetypairs_hf.taxonomy.nine import SLUGS
 
 
 def test_each_guard_has_its_own_list() -> None:

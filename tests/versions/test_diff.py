@@ -254,6 +254,7 @@ def test_versions_on_the_hub(work: Path, hub: Hub) -> None:  # noqa: F811
     lines = {line.split()[0]: line for line in told.splitlines() if line.startswith((" 1", " 7", " n"))}
     assert list(lines) == ["7.0.0", "1.1.0", "1.0.0"]
     assert "(no release)" in lines["7.0.0"]
+    assert told.splitlines()[-1] == "v7.0.0 is no release: it is on the commit of 1.1.0"
     assert "no tag" in lines["1.0.0"]
     assert tags["v1.1.0"][:12] in lines["1.1.0"]
     gone = safetypairs(work, "diff", REPO, "1.0.0", "1.1.0", env=env)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +18,16 @@ import pyarrow.parquet as pq
 import pytest
 from builds import make_run
 from hub_fixtures import Hub, hub  # noqa: F401
+from PIL import Image
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 from safetypairs_hf.dataset.store.open_store import open_published
+from safetypairs_hf.publishing import staging
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.versions.verify import Report, verify
@@ -141,6 +148,95 @@ def test_a_wrong_row(copy: Path, change: Callable[[list[dict[str, Any]]], None],
     assert any(message in problem.what for problem in check(copy).problems), check(copy).problems
 
 
+def test_a_file_and_a_manifest_that_agree_on_another_text(copy: Path) -> None:
+    """Only the hash of the row can tell: the manifest has the new hash of the file."""
+    name = entries(copy)[0].file
+    rewritten(copy / name, lambda rows: rows[0]["judges"][0].update(p_unsafe_after=0.5))
+    data = (copy / name).read_bytes()
+
+    def agree(found: Manifest) -> Manifest:
+        files = found.files | {name: manifest.FileHash(sha256(data), len(data))}
+        return dataclasses.replace(found, files=files)
+
+    told = with_manifest(copy, agree)
+    assert any("its row is not the one that was published" in line for line in told), told
+
+
+def jpeg(data: bytes, quality: int = 95) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "safe", "says"),
+    [
+        (jpeg, lambda data: data, r"unsafe JPEG RGB, .*; safe PNG RGB"),
+        (jpeg, lambda data: jpeg(data, 50), r"unsafe JPEG RGB, quantisation .*; safe JPEG RGB, quantisation "),
+    ],
+)
+def test_members_in_different_encodings(
+    copy: Path, unsafe: Callable[[bytes], bytes], safe: Callable[[bytes], bytes], says: str
+) -> None:
+    def other(rows: list[dict[str, Any]]) -> None:
+        for column, encode in (("unsafe_image", unsafe), ("safe_image", safe)):
+            rows[0][column]["bytes"] = encode(rows[0][column]["bytes"])
+
+    rewritten(copy / entries(copy)[0].file, other)
+    told = [problem.what for problem in check(copy).problems]
+    assert any(re.search(f"encoded differently, which tells the label: {says}", what) for what in told), told
+
+
+def test_files_that_no_release_wrote(copy: Path) -> None:
+    for name in ("evil.py", "copy.py", "more.parquet", ".hidden", "notes/a.txt", ".git/config", ".gitattributes"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text("x")
+    assert [str(problem) for problem in check(copy).problems] == [
+        ".hidden: is no file of the release",
+        "copy.py: is a script of the dataset's name: `datasets` 4 and later refuse to load it all",
+        "evil.py: is no file of the release",
+        "more.parquet: is no file of the release",
+        "notes/a.txt: is no file of the release",
+    ]
+
+
+TEXTS = ["README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", "loading_script/safetypairs.py"]
+
+
+@pytest.fixture
+def by_another(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """1.0.0 as an earlier safetypairs-hf published it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "installed", lambda name: "0.0.9")
+        publish(open_run(str(work / "small")), parse_target(str(tmp_path / "copy")), Version(1, 0, 0))
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_is_checked_whatever_code_wrote_it(by_another: Path, name: str) -> None:
+    assert check(by_another).ok
+    path = by_another / name
+    text = path.read_text()
+    path.write_text(text.rstrip() + " \n\n")
+    assert [str(problem) for problem in check(by_another).problems] == [f"{name}: was changed since it was published"]
+    path.unlink()
+    assert f"{name}: is missing" in [str(problem) for problem in check(by_another).problems]
+    path.write_text(text)
+    assert check(by_another).ok
+
+
+def test_what_was_not_checked_is_said_and_is_not_ok(by_another: Path) -> None:
+    """A manifest of format 1 has no hash of a text."""
+    with_manifest(by_another, lambda found: dataclasses.replace(found, sidecars={}))
+    report = check(by_another)
+    assert (report.problems, report.ok) == ([], False)
+    said = safetypairs(None, by_another.parent, "verify", "./copy")
+    assert said.returncode == 1
+    first, last = said.stdout.splitlines()
+    assert first.startswith("not checked: the texts beside the data (README.md, croissant.json and others): ")
+    assert last.endswith(": not all was checked")
+
+
 def test_a_wrong_schema(copy: Path) -> None:
     first, second = sorted({entry.file for entry in entries(copy)})[:2]
     table = pq.read_table(copy / first)
@@ -168,9 +264,9 @@ def test_files_that_are_missing_or_too_many(copy: Path) -> None:
     [
         ("num_examples: ", "num_examples: 1", "is said to be 1"),
         ("version: 1.1.0", "version: 1.0.0", "is of version 1.0.0, not 1.1.0"),
-        ("description: manifest ", "description: manifest 0", "is not what the manifest makes: line "),
+        ("description: manifest ", "description: manifest 0", "was changed since it was published: line "),
         ("data/test/*/*.parquet", "data/test/hate/*.parquet", "the config default leaves out data/test/"),
-        ("\n# ", "\n# Not ", "is not what the manifest makes: line "),
+        ("\n# ", "\n# Not ", "was changed since it was published: line "),
         ("---\n", "", "its YAML header does not read"),
     ],
 )
@@ -271,7 +367,8 @@ def test_on_the_hub(work: Path, hub: Hub) -> None:  # noqa: F811
     moved = changed(found, index, split="train")
     api.upload_file(path_or_fileobj=manifest.dump(moved), path_in_repo=manifest.NAME, repo_id=REPO, repo_type="dataset")
     api.create_tag(REPO, tag="v1.1.1", repo_type="dataset")
-    told = safetypairs(hub, work, "verify", REPO)
+    assert safetypairs(hub, work, "verify", REPO).stdout.startswith(f"{REPO}@1.1.0: ")  # the newest release
+    told = safetypairs(hub, work, "verify", f"{REPO}@1.1.1")
     assert told.returncode == 1
     pair_id = found.entries[index].pair_id
     for version in ("1.0.0", "1.1.0"):

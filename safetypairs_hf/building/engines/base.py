@@ -191,10 +191,23 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
 
 def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
-        return recipe.source.take(unit * recipe.unit_size, (unit + 1) * recipe.unit_size)
+        taken = recipe.source.take(unit * recipe.unit_size, (unit + 1) * recipe.unit_size)
+        _refuse_strange(recipe, taken)
+        return taken
     work: dict[str, Callable[[Sequence[Candidate]], Sequence[Candidate]]] = {
         "instruct": recipe.instruct,
         "edit": recipe.edit,
         "judge": recipe.judging,
     }
     return work[step.stage](candidates) if candidates else []
+
+
+def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:
+    """Raise RecipeError where a source gives a category that the recipe's taxonomy has not."""
+    slugs = recipe.taxonomy.slugs
+    for candidate in taken:
+        if candidate.reject is None and candidate.category not in slugs:
+            raise RecipeError(
+                f"the source gave {candidate.origin.id} the category {candidate.category!r}; "
+                f"{recipe.taxonomy.name} has {', '.join(slugs)}"
+            )

@@ -15,6 +15,7 @@ from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns
+from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,17 @@ class Edition:
     @property
     def head(self) -> dict[str, Any]:
         return self.columns.head
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """What its categories are of: the nine, where it names nothing else.
+
+        Raises SafetyPairsError where the manifest's word on it is damaged.
+        """
+        try:
+            return manifest.taxonomy_in(self.head)
+        except manifest.DAMAGE as error:
+            raise SafetyPairsError(f"{self.name}: {manifest.NAME} is damaged: {error}") from error
 
     @cached_property
     def table(self) -> pa.Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetypairs_hf.core.errors import VersionMismatch
 from safetypairs_hf.core.hub import dataset_info, fetch, list_files, list_tags
@@ -10,6 +12,37 @@ from safetypairs_hf.core.version import Version, by_version, parse
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns, not_ours
 from safetypairs_hf.dataset.store.base import Edition, no_version, version_of
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+
+def newest_release(repo: str, tags: Mapping[Version, str], api: HfApi | None = None) -> Version | None:
+    """The newest of some tags that is a release: the manifest at its commit says that it is this version.
+
+    Args:
+        repo: `org/name`.
+        tags: The tags that look like versions, oldest first, each with its commit; see `by_version`.
+        api: A client of another Hub or token than the usual ones.
+
+    Returns:
+        None where none of the tags is a release.
+    """
+    says: dict[str, Version | None] = {}
+    for version, commit in reversed(list(tags.items())):
+        if commit not in says:
+            says[commit] = released_at(repo, commit, api)
+        if says[commit] == version:
+            return version
+    return None
+
+
+def released_at(repo: str, commit: str, api: HfApi | None = None) -> Version | None:
+    """The version that a commit's manifest says it is; None where it has none of ours."""
+    try:
+        return manifest.version_in(fetch(repo, manifest.NAME, commit, api))
+    except FileNotFoundError:
+        return None
 
 
 class HubStore:
@@ -37,7 +70,7 @@ class HubStore:
                 f"{self.name} has no version: no tag like v1.0.0; see: safetypairs versions {self.name}"
             )
         if version is None:
-            version = list(there)[-1]
+            version = newest_release(self.name, there) or list(there)[-1]
         if version not in there:
             listed = ", ".join(str(each) for each in there)
             raise VersionMismatch(f"{self.name} has no {version}; its versions are {listed}")

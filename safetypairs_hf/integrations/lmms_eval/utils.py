@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.integrations.shared import answer_of, scored
 from safetypairs_hf.metric.figures import Face, Figures, figures_in
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import read
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,8 +37,17 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
 
 
 def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
-    """Return the policy question of the image's category."""
-    return verdicts.question(doc["category"])
+    """Return the policy question of the image's category.
+
+    `lmms_eval_specific_kwargs.taxonomy` names the `taxonomy.yaml` of data with other categories than the nine.
+    """
+    file = (lmms_eval_specific_kwargs or {}).get("taxonomy")
+    return verdicts.question(doc["category"], _taxonomy(file) if file else NINE)
+
+
+@cache
+def _taxonomy(file: str) -> Taxonomy:
+    return read(file)
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:

@@ -11,8 +11,7 @@ import math
 from pathlib import Path
 from typing import Any, Final
 
-from safetypairs_hf.taxonomy import policies
-from safetypairs_hf.taxonomy.categories import SLUGS
+from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.testing.tiny import red, tokenizers
 from safetypairs_hf.testing.tiny.weights import save, save_random
 
@@ -78,7 +77,7 @@ def _processor() -> Any:
 
 def _tokenizer() -> Any:
     """A BPE trained on the policies, so that a prompt takes a few hundred tokens, and Yes and No one each."""
-    texts = [*map(policies.text, SLUGS), *["Yes No"] * 9, *["No Yes"] * 9]
+    texts = [*map(NINE.policy, NINE.slugs), *["Yes No"] * 9, *["No Yes"] * 9]
     tokenizer = tokenizers.trained(SPECIALS, texts, size=1500)
     tokenizer.add_tokens([*_CHUNKS, _CUE])
     return tokenizers.fast(tokenizer, PAD, END, {"image_token": IMAGE})

@@ -1,0 +1,65 @@
+"""`safetypairs taxonomy`: categories and policies as data."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group("taxonomy")
+def command() -> None:
+    """Categories and policies as data: check a file, compare two.
+
+    A taxonomy is a YAML file with id, version and categories. Each category has slug, name, scope, should_not and can;
+    if you like also never, default_only, code, and maps_to: the category of the nine that it answers to, for guards
+    that were trained on their own. safetypairs@1.0, which this package brings, is the default and an example.
+
+    \b
+    Example:  safetypairs taxonomy check mine.yaml
+              safetypairs build tiny --taxonomy mine.yaml --out runs/mine
+    """
+
+
+@command.command("check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON, by file.")
+@click.pass_context
+def check(context: click.Context, files: tuple[str, ...], as_json: bool) -> None:
+    """Name every fault of a taxonomy, a line each; exit 1 where there is one.
+
+    \b
+    Example:  safetypairs taxonomy check mine.yaml
+    """
+    from safetypairs_hf import taxonomy
+
+    faults = {file: taxonomy.check(file) for file in files}
+    if as_json:
+        click.echo(json.dumps(faults, indent=2))
+    else:
+        for file, found in faults.items():
+            for fault in found:
+                click.echo(f"{file}: {fault}")
+            if not found:
+                made = taxonomy.read(file)
+                click.echo(f"{file}: {made.name}, {len(made.categories)} categories: {', '.join(made.slugs)}")
+    context.exit(int(any(faults.values())))
+
+
+@command.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
+def diff(old: str, new: str, as_json: bool) -> None:
+    """What differs between two taxonomies, and which step of a version that takes.
+
+    Other words (names, codes, policies, what a category maps to) take a minor version, other categories a major one;
+    publish holds you to it. OLD and NEW are files, or safetypairs@1.0.
+
+    \b
+    Example:  safetypairs taxonomy diff safetypairs@1.0 mine.yaml
+    """
+    from safetypairs_hf import taxonomy
+
+    found = taxonomy.diff(old, new)
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

@@ -1,0 +1,35 @@
+"""Which data files each config and split of a version reads, by their names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from safetypairs_hf.dataset import failure_rows
+
+ConfigFiles = dict[str, dict[str, set[str]]]
+
+
+def config_files(names: Iterable[str]) -> ConfigFiles:
+    """Sort data files into config -> split -> files, as the card's globs do.
+
+    Args:
+        names: Every file that the manifest names in the folders of data.
+    """
+    found: ConfigFiles = {}
+
+    def put(config: str, split: str, name: str) -> None:
+        found.setdefault(config, {}).setdefault(split, set()).add(name)
+
+    for name in names:
+        root, *folders, _ = name.split("/")
+        if root == "data":
+            split, category = folders
+            put("default", split, name)
+            put(category, split, name)
+            if split == "test":
+                put("by_category", category, name)
+        elif root == "controls":
+            put("controls", folders[0], name)
+        elif name != failure_rows.NAME:
+            put("failures", "train", name)
+    return found

@@ -1,0 +1,50 @@
+"""The hash of a published pair: its images, texts, judges and everything else that its row holds.
+
+But for the category, which a row holds as a number: it is another one where a later version has other categories. The
+manifest names the category itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from safetypairs_hf.dataset.schema import COLUMNS, IMAGE
+
+
+def row_hash(row: Mapping[str, Any], unsafe_sha256: str, safe_sha256: str) -> bytes:
+    """Hash a row, before it is written or as a reader has it.
+
+    Args:
+        row: Every published column by name; images and category are not looked at.
+        unsafe_sha256: The hex SHA-256 of the unsafe member's file.
+        safe_sha256: That of the safe one.
+
+    Returns:
+        16 bytes: the first half of a SHA-256.
+    """
+    values = {name: plain(row[name]) for name, plain in _columns().items()}
+    text = json.dumps([unsafe_sha256, safe_sha256, values], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+@cache
+def _columns() -> dict[str, Callable[[Any], Any]]:
+    return {name: _plain(kind) for name, kind in COLUMNS.items() if kind != IMAGE and name != "category"}
+
+
+def _plain(kind: pa.DataType) -> Callable[[Any], Any]:
+    """What turns a value into the one that Parquet gives back: a builder may give a whole number as a probability."""
+    if pa.types.is_struct(kind):
+        fields = {field.name: _plain(field.type) for field in kind}
+        return lambda value: value and {name: plain(value.get(name)) for name, plain in fields.items()}
+    if pa.types.is_list(kind):
+        inner = _plain(kind.value_type)
+        return lambda value: None if value is None else [inner(each) for each in value]
+    make = float if pa.types.is_floating(kind) else int if pa.types.is_integer(kind) else str
+    return lambda value: None if value is None else make(value)

@@ -1,0 +1,103 @@
+"""The builder of `datasets` for Parquet, held to a manifest: which files it reads, their bytes, and streamed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets.packaged_modules.parquet.parquet import Parquet
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.dataset.row_hash import row_hash
+from safetypairs_hf.dataset.schema import COLUMNS
+from safetypairs_hf.loading.content import Content
+
+_IMAGE = {"bytes", "path"}
+_CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
+_NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
+
+
+class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
+    """Reads what `content` names, or raises VersionMismatch.
+
+    A folder is checked when the builder is made: its files may change after rows were prepared from them. A commit
+    cannot change: the Hub's list of its files was checked before, and here each file when it has been downloaded, or in
+    a stream each row.
+    """
+
+    def __init__(self, *args: Any, content: Content, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._content = content
+        self._rows_come_unchecked = False
+        data_files = self.config.data_files or {}
+        comes = {str(split): [content.local_name(file) for file in files] for split, files in data_files.items()}
+        content.refuse(content.other_files(self.config.name, comes))
+        if content.folder:
+            self._check_bytes({file: file for files in data_files.values() for file in files})
+
+    def _check_bytes(self, files: Mapping[str, str]) -> None:
+        """Of data files by their address, each with where it lies here."""
+        paths = {self._content.local_name(address): Path(path) for address, path in files.items()}
+        self._content.refuse(self._content.other_bytes(paths))
+
+    def _split_generators(self, dl_manager: Any) -> Any:
+        self._rows_come_unchecked = dl_manager.is_streaming and not self._content.folder
+        if not (self._content.folder or dl_manager.is_streaming):
+            here = dl_manager.download(self.config.data_files)
+            for split, files in self.config.data_files.items():
+                self._check_bytes(dict(zip(files, here[split], strict=True)))
+        return super()._split_generators(dl_manager)
+
+    def _generate_tables(self, *args: Any, **options: Any) -> Iterator[tuple[Any, pa.Table]]:
+        for key, table in super()._generate_tables(*args, **options):
+            self._refuse_paths(table)
+            if self._rows_come_unchecked and self._named is not None and set(table.column_names) >= _CHECKED:
+                self._content.refuse(list(self._other_rows(table)))
+            yield key, table
+
+    def _refuse_paths(self, table: pa.Table) -> None:
+        """A path would have the reader's machine open whatever file it names."""
+        for field in table.schema:
+            kind = field.type
+            if not (pa.types.is_struct(kind) and {inner.name for inner in kind} == _IMAGE):
+                continue
+            column = table[field.name].combine_chunks()
+            if pc.any(pc.and_(pc.is_valid(column), pc.is_null(pc.struct_field(column, "bytes")))).as_py():
+                raise SafetyPairsError(
+                    f"{self._content.name}: a row of {field.name} holds no image, but the path of a file on the "
+                    "reader's machine; it was not read: do not use this dataset, and tell its publisher"
+                )
+
+    @cached_property
+    def _named(self) -> dict[str, tuple[Any, ...]] | None:
+        """Pair id -> what the manifest says of it, as in _NAMED; None where the rows are no pairs.
+
+        The row hash is None in format 1.
+        """
+        if self.config.name in ("controls", "failures") or self.config.features is not None:
+            return None
+        with pq.ParquetFile(self._content.file) as file:
+            held = file.read(["pair_id", *(name for name in _NAMED if name in file.schema_arrow.names)]).to_pydict()
+        columns = [held.get(name) or [None] * len(held["pair_id"]) for name in _NAMED]
+        return dict(zip(held["pair_id"], zip(*columns, strict=True), strict=True))
+
+    def _other_rows(self, table: pa.Table) -> Iterator[str]:
+        assert self._named is not None
+        whole = set(table.column_names) == set(COLUMNS)
+        names = getattr(self.info.features.get("category"), "names", None) if self.info.features else None
+        for row in table.to_pylist():
+            expected = self._named.get(row["pair_id"])
+            if expected is None:
+                yield f"pair {row['pair_id']}: is in no row of the manifest"
+                continue
+            digest, category, *files = expected
+            images = [sha256(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe")]
+            other = images != files or (whole and digest not in (None, row_hash(row, *images)))
+            if other or (names and "category" in row and names[row["category"]] != category):
+                yield f"pair {row['pair_id']}: is not the one that the manifest names"

@@ -1,0 +1,23 @@
+"""The nine categories that this package brings as its default, from `safetypairs-1.0.yaml`."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.taxonomy_yaml import parse
+
+
+def _load(name: str) -> Taxonomy:
+    text = (resources.files(__package__) / f"{name.replace('@', '-')}.yaml").read_text("utf-8")
+    found, faults = parse(text, None)
+    assert found is not None and found.name == name, faults
+    return found
+
+
+# What a run or a version has that names no taxonomy; and what `maps_to` names a category of.
+NINE: Final = _load("safetypairs@1.0")
+SLUGS: Final = NINE.slugs
+# By name: every wording that was ever published. The old ones stay readable.
+PUBLISHED: Final = {taxonomy.name: taxonomy for taxonomy in (NINE,)}

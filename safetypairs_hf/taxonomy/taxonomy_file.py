@@ -1,0 +1,124 @@
+"""Read a taxonomy from a file, and check one: `safetypairs taxonomy check FILE`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE, PUBLISHED
+from safetypairs_hf.taxonomy.taxonomy_yaml import LONGEST_FILE, Parsed, dump, from_values, parse
+
+NAME: Final = "taxonomy.yaml"  # what it is called in a run and in a version
+_SHOWN: Final = 2
+
+
+def read(file: str | Path | Taxonomy) -> Taxonomy:
+    """Read a taxonomy.
+
+    Args:
+        file: a YAML file, or the name of a taxonomy of this package such as "safetypairs@1.0". A Taxonomy comes back as
+            it is.
+
+    Raises:
+        SafetyPairsError: no such file, or it has faults. The message has the first ones.
+    """
+    if isinstance(file, Taxonomy):
+        return file
+    found, faults = _checked(file)
+    if found is None or faults:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise SafetyPairsError(
+            f"{file} is no taxonomy: {'; '.join(faults[:_SHOWN])}{more}; see: safetypairs taxonomy check {file}"
+        )
+    return found
+
+
+def check(file: str | Path) -> list[str]:
+    """Return every fault of a taxonomy's file, a line each; none where it can be used.
+
+    Raises:
+        SafetyPairsError: there is no such file, or it cannot be read.
+    """
+    return _checked(file).faults
+
+
+def read_any(file: str | Path | Taxonomy) -> Taxonomy:
+    """Read a taxonomy as `read` does, but for one that has a name of this package's and says other things."""
+    found = None if isinstance(file, Taxonomy) else _parsed(file).taxonomy
+    return found or read(file)
+
+
+def refuse_name(taxonomy: Taxonomy) -> str:
+    """Return why a taxonomy cannot have its name, or ""."""
+    if PUBLISHED.get(taxonomy.name, taxonomy) == taxonomy:
+        return ""
+    return (
+        f"it is called {taxonomy.name}, as one of this package, and says other things; give it another version, or an "
+        "id of your own"
+    )
+
+
+def from_text(text: str, where: str) -> Taxonomy:
+    """Read the taxonomy of a run or a version from its YAML; `where` is what a message calls it.
+
+    Raises:
+        SafetyPairsError: it has faults.
+    """
+    found, faults = parse(text, NINE)
+    if found is None:
+        raise SafetyPairsError(f"{where} is no taxonomy: {faults[0]}")
+    return found
+
+
+def to_text(taxonomy: Taxonomy) -> str:
+    """Return the YAML that a run and a version keep."""
+    return dump(taxonomy)
+
+
+def to_record(taxonomy: Taxonomy) -> dict[str, Any] | None:
+    """Return what has to be kept beside its name to have it again: nothing for one that this package brings."""
+    return None if PUBLISHED.get(taxonomy.name) == taxonomy else taxonomy.to_dict()
+
+
+def from_record(name: str | None, record: Any) -> Taxonomy:
+    """Return the taxonomy of a name and its record. Without both it is the nine: so do old versions read.
+
+    Raises:
+        ValueError: the record is damaged, or this package does not know the name.
+    """
+    if record is None:
+        name = name or NINE.name
+        if name not in PUBLISHED:
+            raise ValueError(f"its taxonomy is {name}, which this safetypairs-hf does not know")
+        return PUBLISHED[name]
+    found, faults = from_values(record, NINE)
+    if found is None or found.name != name:
+        raise ValueError(f"its taxonomy is damaged: {faults[0] if faults else f'it is not {name}'}")
+    return found
+
+
+def _checked(file: str | Path) -> Parsed:
+    found, faults = _parsed(file)
+    fault = refuse_name(found) if found else ""
+    return Parsed(found, [fault] if fault else faults)
+
+
+def _parsed(file: str | Path) -> Parsed:
+    if str(file) in PUBLISHED and not Path(file).exists():
+        return Parsed(PUBLISHED[str(file)], [])
+    path = Path(file)
+    try:
+        if path.stat().st_size > LONGEST_FILE:
+            return Parsed(None, [f"it has over {LONGEST_FILE >> 20} MB; a taxonomy is a few pages of text"])
+        return parse(path.read_text("utf-8-sig"), NINE)
+    except UnicodeDecodeError as error:
+        return Parsed(None, [f"it is no UTF-8 text: {error}"])
+    except OSError as error:
+        near = difflib.get_close_matches(str(file), PUBLISHED, n=1)
+        hint = f" (or {near[0]}, which this package brings)" if near else ""
+        raise SafetyPairsError(
+            f"cannot read the taxonomy {str(file)!r}: {error.strerror or error}; give a YAML file{hint}"
+        ) from error
