@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from safetypairs_hf.cli.options import settings_option
+from safetypairs_hf.cli.options import choice_option, settings_option
 from safetypairs_hf.core.errors import RunError
 
 
@@ -12,12 +12,10 @@ from safetypairs_hf.core.errors import RunError
 @click.argument("recipe")
 @click.option("--out", required=True, metavar="RUN", help="The run folder: a path or an fsspec URL.")
 @click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
-@click.option(
+@choice_option(
     "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
+    ("local", "ray"),
+    "What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
 @click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from safetypairs_hf.cli.options import settings_option, threshold_option
+from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
 from safetypairs_hf.core.errors import RunError
 
 
@@ -23,12 +23,10 @@ from safetypairs_hf.core.errors import RunError
 @settings_option("guard")
 @threshold_option
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
-@click.option(
+@choice_option(
     "--check",
-    type=click.Choice(["error", "warn"]),
-    default="error",
-    show_default=True,
-    help="What to do where the data is not as it was published; the signature says warn.",
+    ("error", "warn"),
+    "What to do where the data is not as it was published; the signature says warn.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(

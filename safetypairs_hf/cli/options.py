@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+
+
+def choice_option(name: str, choices: Sequence[str], help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return an option that takes one of some words, the first by default."""
+    return click.option(name, type=click.Choice(choices), default=choices[0], show_default=True, help=help)
+
 
 threshold_option = click.option(
     "--threshold", type=float, help="A score at or above it means unsafe, in [0, 1]; 0.5 by default."
@@ -36,25 +42,17 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     options = (
         threshold_option,
-        click.option(
-            "--by",
-            type=click.Choice(["prediction", "score"]),
-            default="prediction",
-            show_default=True,
-            help="What decides where a file has both.",
-        ),
+        choice_option("--by", ("prediction", "score"), "What decides where a file has both."),
         click.option(
             "--label",
             multiple=True,
             metavar="WORD=LABEL",
             help="What a word in the file means, such as yes=unsafe; repeatable.",
         ),
-        click.option(
+        choice_option(
             "--incomplete",
-            type=click.Choice(["error", "drop"]),
-            default="error",
-            show_default=True,
-            help="Pairs with one image only: refuse them, or leave them out and count them.",
+            ("error", "drop"),
+            "Pairs with one image only: refuse them, or leave them out and count them.",
         ),
     )
     wrapped: Callable[..., Any] = gathered

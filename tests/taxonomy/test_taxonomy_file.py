@@ -59,39 +59,39 @@ def test_values_are_the_text_that_stands_there(tmp_path: Path) -> None:
     assert (road.version, road.categories[0].should_not) == ("1.10", ("no",))
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "fault"),
-    [
-        ("id: road", "id: my road", "id is 'my road'; expected letters, digits, '.', '_' and '-'"),
-        ("id: road\n", "", "it has no 'id'"),
-        ("version: 1.0", "version: one", "version is 'one'; expected two or three numbers such as 1.0"),
-        ("version: 1.0", "versoin: 1.0", "it has an unknown key 'versoin'; the nearest is 'version'; there are id"),
-        ("slug: fires", "slug: Fires", "category 1: slug is 'Fires'; expected lower-case letters, digits and '_'"),
-        ("slug: fires", "slug: train", "train: slug is 'train', a name that configs and splits have; expected"),
-        ("slug: fires", "slug: litter", "'litter' names the categories 1 and 3; each needs its own"),
-        ("code: R2", "code: r1", "'R1' names the categories 1 and 2; each needs its own"),
-        ("name: Litter", "name: Blades", "'blades' names the categories 2 and 3; each needs its own"),
-        ("name: Litter", "name: ''", "litter: name is ''; expected some words"),
-        ("code: R2", "code: R 2", "blades: code is 'R 2'; expected a short code such as 'O3'"),
-        ("maps_to: O9", "maps_to: disaster", "fires: maps_to names no category 'disaster'; the nearest is 'disasters'"),
-        ("      - a full litter bin\n", "", "litter: can is empty; a policy says what an image should not show"),
-        ("scope: Fire where", "scop: Fire where", "fires has an unknown key 'scop'; the nearest is 'scope'"),
-        (
-            "scope: Fire where people drive.",
-            "scope: |\n      One.\n      Two.",
-            "fires: scope is 'One.\\nTwo.\\n'; expected one",
-        ),
-        ("- a vehicle on fire", "- [a, b]", "fires: should_not holds ['a', 'b']; expected a text"),
-        ("- a vehicle on fire", "- x\n      - x", "fires: should_not holds 'x' twice"),
-        ("[plastic bag, crisp packet]", "[Плёнка]", "litter: never_add holds 'Плёнка'; expected English words"),
-        ("  - slug: fires\n", "  - slug: fires\n    slug: fire\n", "line 6: the key 'slug' is there twice"),
-        ("never: []", "never: &a []\n    can: *a", "it uses an alias (*name); write the lines out"),
-        ("categories:", "categories: {", "it is no YAML: "),
-    ],
-)
-def test_a_fault_is_named(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    assert old in ROAD
-    found = faults(tmp_path, ROAD.replace(old, new, 1))
+# What stands in ROAD and what stands there instead, and the fault that it is.
+FAULTS = {
+    ("id: road", "id: my road"): "id is 'my road'; expected letters, digits, '.', '_' and '-'",
+    ("id: road\n", ""): "it has no 'id'",
+    ("version: 1.0", "version: one"): "version is 'one'; expected two or three numbers such as 1.0",
+    ("version: 1.0", "versoin: 1.0"): "it has an unknown key 'versoin'; the nearest is 'version'; there are id",
+    ("slug: fires", "slug: Fires"): "category 1: slug is 'Fires'; expected lower-case letters, digits and '_'",
+    ("slug: fires", "slug: train"): "train: slug is 'train', a name that configs and splits have; expected",
+    ("slug: fires", "slug: litter"): "'litter' names the categories 1 and 3; each needs its own",
+    ("code: R2", "code: r1"): "'R1' names the categories 1 and 2; each needs its own",
+    ("name: Litter", "name: Blades"): "'blades' names the categories 2 and 3; each needs its own",
+    ("name: Litter", "name: ''"): "litter: name is ''; expected some words",
+    ("code: R2", "code: R 2"): "blades: code is 'R 2'; expected a short code such as 'O3'",
+    ("maps_to: O9", "maps_to: disaster"): "fires: maps_to names no category 'disaster'; the nearest is 'disasters'",
+    ("      - a full litter bin\n", ""): "litter: can is empty; a policy says what an image should not show",
+    ("scope: Fire where", "scop: Fire where"): "fires has an unknown key 'scop'; the nearest is 'scope'",
+    (
+        "scope: Fire where people drive.",
+        "scope: |\n      One.\n      Two.",
+    ): "fires: scope is 'One.\\nTwo.\\n'; expected one",
+    ("- a vehicle on fire", "- [a, b]"): "fires: should_not holds ['a', 'b']; expected a text",
+    ("- a vehicle on fire", "- x\n      - x"): "fires: should_not holds 'x' twice",
+    ("[plastic bag, crisp packet]", "[Плёнка]"): "litter: never_add holds 'Плёнка'; expected English words",
+    ("  - slug: fires\n", "  - slug: fires\n    slug: fire\n"): "line 6: the key 'slug' is there twice",
+    ("never: []", "never: &a []\n    can: *a"): "it uses an alias (*name); write the lines out",
+    ("categories:", "categories: {"): "it is no YAML: ",
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), FAULTS.items())
+def test_a_fault_is_named(tmp_path: Path, change: tuple[str, str], fault: str) -> None:
+    assert change[0] in ROAD
+    found = faults(tmp_path, ROAD.replace(*change, 1))
     assert [each for each in found if each.startswith(fault)], found
     with pytest.raises(SafetyPairsError, match=r"mine\.yaml is no taxonomy: .*; see: safetypairs taxonomy check"):
         taxonomy.read(tmp_path / "mine.yaml")
