@@ -143,7 +143,7 @@ def _score(data: Dataset, folder: Path, say: Say) -> dict[str, PairScore]:
 
 
 def _predict(guard: Judge, rows: Any) -> list[dict[str, Any]]:
-    """One row of METRIC.md's input an image."""
+    """One row of docs/metric.md's input an image."""
     import datasets
 
     from safetypairs_hf.core.records import Picture

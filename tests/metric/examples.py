@@ -1,4 +1,4 @@
-"""The worked example of METRIC.md, and rows from pairs of scores."""
+"""The worked example of docs/metric.md, and rows from pairs of scores."""
 
 from __future__ import annotations
 

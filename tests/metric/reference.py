@@ -1,4 +1,4 @@
-"""METRIC.md in plain Python and fractions, slow and straight from the page, sharing nothing with the library."""
+"""docs/metric.md in plain Python and fractions, slow and straight from the page, sharing nothing with the library."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def outcome(unsafe: int | None, safe: int | None) -> str:
 
 
 def consistency(correct: int, k: int, n: int) -> Fraction | None:
-    """P(C <= correct), by the formula of METRIC.md; None where it says nothing."""
+    """P(C <= correct), by the formula of docs/metric.md; None where it says nothing."""
     if k in (0, 2 * n):
         return None
     ways = sum(comb(n, j) * comb(n - j, k - 2 * j) * 2 ** (k - 2 * j) for j in range(correct + 1) if k >= 2 * j)

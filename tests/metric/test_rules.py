@@ -1,4 +1,4 @@
-"""Every rule of METRIC.md under Errors: what is refused, how many, and the first five ids."""
+"""Every rule of docs/metric.md under Errors: what is refused, how many, and the first five ids."""
 
 from __future__ import annotations
 
