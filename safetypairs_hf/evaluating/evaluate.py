@@ -68,9 +68,9 @@ def evaluate(
     ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
     share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
     dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
-    guard is asked. Columns of `out`: those of docs/metric.md but `prediction`, as guards give scores, and `note` (why it
-    abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those of
-    both_regenerated.
+    guard is asked. Columns of `out`: those of docs/metric.md but `prediction`, as guards give scores, and `note` (why
+    it abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those
+    of both_regenerated.
 
     Raises:
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
