@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.control_stage import make_controls
 from safetypairs_hf.building.engines.base import Engine, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
-from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.inputs import Inputs, inputs_of
+from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.core.errors import RunError
@@ -52,13 +54,11 @@ def build(
     run = RunFolder(url)
     with _engine(engine, workers) as working:
         working.check(loaded)
-        claim(run, loaded)
+        loaded = claim(run, loaded)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
-        inputs = [{"input": name, **reject._asdict()} for name, reject in recipe.source.rejected_inputs()]
-        if inputs and not run.has(run_reader.INPUTS):
-            run.write_json(run_reader.INPUTS, inputs)
+        run_reader.write_rejected_inputs(run, recipe.source.rejected_inputs())
         units, draw = _make(working, loaded, run, progress)
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:
@@ -68,31 +68,57 @@ def build(
     return Built(draw.drawn, recipe.pairs, url)
 
 
-def claim(run: RunFolder, loaded: LoadedRecipe) -> None:
+def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
     """Write `recipe.json`, or check that the one there is of the same recipe; a run may grow but not change.
 
+    Returns:
+        The recipe. Where its source lists its inputs, each has the place that it has in the run.
+
     Raises:
-        RunError: it is another recipe (the message says what differs), or a larger run.
+        RunError: it is another recipe (the message says what differs), a larger run, or inputs that the run has used
+            changed or went away.
     """
     ours = loaded.resolved()
-    if run.has(RECIPE):
-        theirs = run.read_json(RECIPE)
-        if theirs["hash"] != ours["hash"]:
-            changed = "; ".join(differences(theirs, ours))
-            raise RunError(
-                f"{run.url} was begun by another recipe ({changed}); name another --out, or undo what changed"
-            )
-        if theirs["pairs"] > ours["pairs"]:
-            raise RunError(
-                f"{run.url} holds a run of {theirs['pairs']} pairs and {ours['pairs']} were asked for; "
-                "a run only grows: name another --out"
-            )
-        if theirs["pairs"] == ours["pairs"]:
-            return
-        run.remove(FUNNEL)  # it is what says that a run is finished
-    elif any(".tmp-" not in name for name in run.files()):
+    begun = run.has(RECIPE)
+    if not begun and any(".tmp-" not in name for name in run.files()):
         raise RunError(f"{run.url} is not empty and holds no run; name another --out")
-    run.write_json(RECIPE, ours)
+    inputs = inputs_of(run, loaded.recipe.source, loaded.recipe.unit_size)
+    theirs = run.read_json(RECIPE) if begun else {}
+    if begun:
+        _refuse_other(run, theirs, ours, inputs)
+    if inputs is not None:
+        inputs.check(run)
+    recipe_changed = (theirs.get("hash"), theirs.get("pairs")) != (ours["hash"], ours["pairs"])
+    if recipe_changed or (inputs is not None and inputs.changed):
+        run.remove(FUNNEL)  # it is what says that a run is finished
+    if recipe_changed:
+        run.write_json(RECIPE, ours)
+    if inputs is None:
+        return loaded
+    if inputs.changed:
+        inputs.write(run)  # after the recipe, whose categories are explained by what is new here
+    return replace(loaded, recipe=replace(loaded.recipe, source=inputs.source))
+
+
+def _refuse_other(run: RunFolder, theirs: dict[str, Any], ours: dict[str, Any], inputs: Inputs | None) -> None:
+    """Raise RunError where `theirs`, which the run was begun with, is another recipe than `ours`, or a larger run."""
+    if inputs is not None:
+        ours = _without_moved(theirs, ours, inputs.categories)
+    if theirs["hash"] != ours["hash"]:
+        changed = "; ".join(differences(theirs, ours))
+        raise RunError(f"{run.url} was begun by another recipe ({changed}); name another --out, or undo what changed")
+    if theirs["pairs"] > ours["pairs"]:
+        raise RunError(
+            f"{run.url} holds a run of {theirs['pairs']} pairs and {ours['pairs']} were asked for; "
+            "a run only grows: name another --out"
+        )
+
+
+def _without_moved(theirs: dict[str, Any], ours: dict[str, Any], moved: Collection[str]) -> dict[str, Any]:
+    """Our recipe with their categories, where these differ in no others than those of inputs that came or went."""
+    old, new = theirs["parts"]["categories"], ours["parts"]["categories"]
+    kept = [slug for slug in old if slug in new] == [slug for slug in new if slug in old]
+    return with_categories(ours, old) if kept and {*old} ^ {*new} <= {*moved} else ours
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -138,9 +164,9 @@ def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progre
         draw = recipe.selection.draw(run_reader.entrants(run, made), recipe.pairs, recipe.categories)
         if draw.even or made == last:
             return made, draw
-        if made >= PATIENCE * first:
+        if made >= PATIENCE * first and (taken := run_reader.taken(run, made)) >= PATIENCE * first * recipe.unit_size:
             raise RunError(
-                f"{draw.drawn} of {recipe.pairs} pairs after {made * recipe.unit_size:,} sources: the recipe rejects "
+                f"{draw.drawn} of {recipe.pairs} pairs after {taken:,} sources: the recipe rejects "
                 f"too many; see why with: safetypairs status {run.url}"
             )
         planned += max(1, first // 4)

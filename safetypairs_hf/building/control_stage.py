@@ -56,6 +56,9 @@ def make_controls(
     drawn = {item.entrant.identity.pair_id for item in draw.decided if item.reject is None}
     ids = {unit: [e.identity.pair_id for e in run_reader.entrants_of(run, unit)] for unit in range(units)}
     pairs_of = {unit: kept for unit, found in ids.items() if (kept := [one for one in found if one in drawn])}
+    for unit in ids.keys() - pairs_of.keys():  # what was drawn of it may have been, before there were more inputs
+        run.remove(run.part(JUDGED, unit))
+        run.remove(run.part(MADE, unit))
     for folder in (MADE, JUDGED):
         todo = [unit for unit, pair_ids in pairs_of.items() if not _is_of(run, run.part(folder, unit), pair_ids)]
         if folder == MADE:

@@ -10,7 +10,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,10 @@ class LoadedRecipe:
     recipe: Recipe
 
     def resolved(self) -> dict[str, Any]:
-        """Return what `recipe.json` holds: every setting of every part, versions, the inputs' fingerprint, and a hash.
+        """Return what `recipe.json` holds: every setting of every part, versions, the source's fingerprint, and a hash.
 
-        The hash is of all but `pairs`, because a run may grow and then holds every pair that it held before.
+        The hash is of all but `pairs`, because a run may grow and then holds every pair that it held before. Inputs
+        that a source lists one by one are not in it; see `inputs.py`.
 
         Raises:
             RecipeError: a part has no description that is the same in every process (see `core.description`), or a
@@ -144,8 +145,19 @@ class LoadedRecipe:
             "versions": versions(self.recipe),
             **_taxonomy_of(self.recipe),
         }
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return {**content, "hash": hashlib.sha256(canonical.encode()).hexdigest()[:16], "pairs": pairs}
+        return {**content, "hash": _hash(content), "pairs": pairs}
+
+
+def with_categories(resolved: Mapping[str, Any], categories: Sequence[str]) -> dict[str, Any]:
+    """A resolved recipe as it would be with these categories, hash included."""
+    content = {key: value for key, value in resolved.items() if key not in ("hash", "pairs")}
+    content["parts"] = {**content["parts"], "categories": list(categories)}
+    return {**content, "hash": _hash(content), "pairs": resolved["pairs"]}
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def _taxonomy_of(recipe: Recipe) -> dict[str, Any]:

@@ -268,6 +268,22 @@ def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
             yield FailedAttempt(name, unit, number, candidate.category, candidate.family, size, *files, *hashes)
 
 
+def taken(run: RunFolder, units: int) -> int:
+    """How many sources the first `units` units have; a unit may have fewer than the recipe's `unit_size`."""
+    return sum(len(run.rows(run.part("source", unit), ["source_id"])) for unit in range(units))
+
+
+def write_rejected_inputs(run: RunFolder, rejected: Sequence[tuple[str, Reject]]) -> None:
+    """Record the inputs that can never become a source, unless they are recorded already."""
+    rows = [{"input": name, **reject._asdict()} for name, reject in rejected]
+    if rows == rejected_inputs(run):
+        return
+    if rows:
+        run.write_json(INPUTS, rows)
+    else:
+        run.remove(INPUTS)
+
+
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
     """Inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
     return list(run.read_json(INPUTS)) if run.has(INPUTS) else []

@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,7 +221,44 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A hash of the inputs outside the recipe (a folder's files); "" where there are none."""
+        """A hash of what the source reads outside the recipe (a list of hashes); "" where that is nothing.
+
+        A run goes on only while it stays the same. The inputs of a `ListedSource` are not in it.
+        """
+        ...
+
+
+class Input(NamedTuple):
+    """An input of a source (an image of a folder). `digest` is a hash of all that its candidate is made of.
+
+    `category` is "" where a judge will give it.
+    """
+
+    name: str
+    digest: str
+    category: str
+
+
+@runtime_checkable
+class ListedSource(Protocol):
+    """What a finite source has, too, if a run is to go on when the source has gained inputs."""
+
+    def inputs(self) -> list[Input]:
+        """Every input that can be used: those that have places, in their order, then the others, in the source's own.
+
+        Of inputs that are the same, the one that comes first in this order can be used.
+        """
+        ...
+
+    def in_places(self, names: Sequence[str | None]) -> Self:
+        """This source with the candidates of these inputs alone, at these places.
+
+        `take` gives no candidate for a place of None, or of a name that the source does not have or cannot use.
+        """
+        ...
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """As of any source."""
         ...
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from safetypairs_hf.core.decoding import UnusableError, read, walk
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import sha256
-from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.core.records import Candidate, Input, Origin, Reject
 from safetypairs_hf.sources.admission import Admission, Raw
 from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
@@ -37,7 +37,10 @@ class _File(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    files: tuple[_File, ...]
+    """`files`: what can be used, by name, those with places first. `places`: what each has, None where it is empty."""
+
+    files: dict[str, _File]
+    places: tuple[_File | None, ...]
     rejects: tuple[tuple[str, Reject], ...]
 
 
@@ -46,7 +49,8 @@ class FolderSource:
     """The images of a folder and its subfolders, in the order of their names.
 
     When a build starts, every file is decoded once, to tell which can be used; the others are `rejected_inputs`.
-    Of files that decode to equal pixels the first is used.
+    Of files that decode to equal pixels the first is used. A run goes on when the folder has gained images: those that
+    it has seen keep their places, and the new ones come after them.
 
     Args:
         path: the folder.
@@ -105,12 +109,12 @@ class FolderSource:
 
     @property
     def size(self) -> int:
-        return len(self._scan.files)
+        return len(self._scan.places)
 
     @property
     def categories(self) -> tuple[str, ...]:
         """Those that an image of this source can have, in the order of the taxonomy."""
-        found = self.judged.chosen if self.judged else {file.category for file in self._scan.files}
+        found = self.judged.chosen if self.judged else {file.category for file in self._scan.files.values()}
         return tuple(self.taxonomy.present(found))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
@@ -118,15 +122,23 @@ class FolderSource:
         return list(self._scan.rejects)
 
     def fingerprint(self) -> str:
-        """A hash over the names, bytes, labels and licences of the images that are used, and over the screen."""
-        digest = hashlib.sha256()
-        for file in self._scan.files:
-            digest.update("\0".join((file.name, file.sha256, file.category, file.license, "")).encode())
-        digest.update(self.screen.fingerprint().encode())
-        return digest.hexdigest()
+        """The screen's fingerprint; the images have their own in `inputs`."""
+        return self.screen.fingerprint()
+
+    def inputs(self) -> list[Input]:
+        """The images that can be used, each with a hash over its bytes, category, label and licence."""
+        return [Input(file.name, _digest(file), file.category) for file in self._scan.files.values()]
+
+    def in_places(self, names: Sequence[str | None]) -> Self:
+        """This source with these images alone at these places; what was read of the folder is not read again."""
+        _ = self._looked
+        placed = copy.copy(self)
+        placed.__dict__.pop("_scan", None)
+        placed.__dict__["_names"] = tuple(names)
+        return placed
 
     def take(self, start: int, stop: int) -> list[Candidate]:
-        raws = [self._raw(file) for file in self._scan.files[start:stop]]
+        raws = [self._raw(file) for file in self._scan.places[start:stop] if file is not None]
         return Admission(self.frame, self.screen, self.judged)(raws)
 
     def _raw(self, file: _File) -> Raw:
@@ -136,31 +148,44 @@ class FolderSource:
             data = b""
         if sha256(data) != file.sha256:
             raise RecipeError(
-                f"the image {file.path} changed or went away since the build began; put it back, or start a new run"
+                f"the image {file.path} changed or went away since the build began; put it back, or run the same "
+                "command again, which takes the folder as it is then"
             )
         name = self.name or Path(self.path).resolve().name
         return Raw(file.name, Origin(name, file.name, file.license), data, file.category, file.label)
 
     @cached_property
     def _scan(self) -> _Scan:
-        about = self._about()
-        paths = [path for path in walk(Path(self.path)) if path != self._metadata_path]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            looked = list(pool.map(lambda path: self._look(path, about), paths))
-        files: dict[str, _File] = {}  # by their pixels
+        names: tuple[str | None, ...] | None = self.__dict__.get("_names")  # of the places in a run, once it has them
+        usable = {file.name: file for file in self._looked.values() if isinstance(file, _File)}
+        order = dict.fromkeys([*(name for name in names or () if name in usable), *usable])
+        first: dict[str, _File] = {}  # by their pixels
+        for name in order:
+            first.setdefault(usable[name].pixels, usable[name])
+        files = {file.name: file for file in first.values()}
+        places = tuple(files.values()) if names is None else tuple(files.get(name or "") for name in names)
         rejects = []
-        for name, found in looked:
+        for name, found in self._looked.items():
             if isinstance(found, Reject):
                 rejects.append((name, found))
-            elif found.pixels in files:
-                rejects.append((name, Reject("source", "duplicate", f"the pixels of {files[found.pixels].name}")))
-            else:
-                files[found.pixels] = found
-        rejects += _missing(about, [name for name, _ in looked])
+            elif name not in files:
+                rejects.append((name, Reject("source", "duplicate", f"the pixels of {first[found.pixels].name}")))
         if not files:
             why = "; ".join(f"{name}: {reject.reason}" for name, reject in rejects[:3]) or "it is empty"
             raise RecipeError(f"the source {self.path!r} holds no image that can be used ({why}); give one that does")
-        return _Scan(tuple(files.values()), tuple(rejects))
+        return _Scan(files, places, tuple(rejects))
+
+    @cached_property
+    def _looked(self) -> dict[str, _File | Reject]:
+        """By name in the folder, every file, what it is or why it is not used; then images that only the metadata has.
+
+        It is in the order of the names.
+        """
+        about = self._about()
+        paths = [path for path in walk(Path(self.path)) if path != self._metadata_path]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            looked = dict(pool.map(lambda path: self._look(path, about), paths))
+        return {**looked, **dict(_missing(about, looked))}
 
     @property
     def _metadata_path(self) -> Path | None:
@@ -204,8 +229,12 @@ def _subfolder(relative: Path) -> str | None:
     return relative.parts[0] if len(relative.parts) > 1 else None
 
 
-def _missing(about: dict[str, About] | None, names: list[str]) -> Iterator[tuple[str, Reject]]:
-    there = set(names)
+def _digest(file: _File) -> str:
+    parts = (file.sha256, file.category, "" if file.label is None else f"={file.label}", file.license)
+    return sha256("\0".join(parts).encode())[:16]
+
+
+def _missing(about: dict[str, About] | None, there: Collection[str]) -> Iterator[tuple[str, Reject]]:
     for name in about or ():
         if name not in there:
             yield name, Reject("source", "missing_file", "the metadata names it, and it is not in the folder")

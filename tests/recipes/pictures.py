@@ -15,6 +15,7 @@ from safetypairs_hf.recipes import (
     Answer,
     Box,
     Candidate,
+    Controls,
     FolderSource,
     Frame,
     HubSource,
@@ -52,6 +53,7 @@ def recipe(
     size: int = 128,
     pairs: int = 100,
     unit_size: int = 4,
+    controls: bool = False,
 ) -> Recipe:
     screen, frame = Screen(against, (hashes,) if hashes else ()), Frame(size)
     source = (
@@ -69,5 +71,6 @@ def recipe(
         license="CC0-1.0",
         attribution="Pictures.",
         unit_size=unit_size,
+        controls=Controls() if controls else None,
         categories=source.categories,
     )

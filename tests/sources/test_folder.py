@@ -21,7 +21,7 @@ from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import encode, perceptual_hash
-from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.core.records import Candidate, Input, Origin, Reject
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.publishing.local_target import LocalTarget
@@ -118,17 +118,59 @@ def test_a_copy_sent_to_another_process_does_not_look_again(folder: Path) -> Non
     copy = pickle.loads(pickle.dumps(first))
     save(folder / "violence" / "aa.png", picture(11))
     assert same(copy.take(0, 5), first.take(0, 5))
-    assert copy.fingerprint() == first.fingerprint()
-    assert source(folder).fingerprint() != first.fingerprint()
+    assert copy.inputs() == first.inputs()
+    assert source(folder).inputs() != first.inputs()
 
 
-def test_the_fingerprint_is_of_bytes_names_labels_and_licences(folder: Path) -> None:
-    first = source(folder).fingerprint()
-    assert source(folder).fingerprint() == first
-    assert source(folder, labels="guns=O5").fingerprint() != first
-    assert source(folder, license="MIT").fingerprint() != first
+def test_an_input_is_of_bytes_names_labels_and_licences(folder: Path) -> None:
+    first = source(folder).inputs()
+    assert [(each.name, each.category) for each in first] == [
+        ("O1 hate/one.webp", "hate"),
+        ("guns/one.png", "weapons_substances"),
+        ("guns/two.png", "weapons_substances"),
+        ("violence/a/deep.jpg", "violence"),
+        ("violence/b.png", "violence"),
+    ]
+    assert len({each.digest for each in first}) == 5
+    assert source(folder).inputs() == first
+    assert changed(first, source(folder, labels="guns=O5").inputs()) == {"guns/one.png", "guns/two.png"}
+    assert len(changed(first, source(folder, license="MIT").inputs())) == 5
+    save(folder / "violence" / "b.png", picture(12))
+    assert changed(first, source(folder).inputs()) == {"violence/b.png", "violence/z-again.bmp"}
     (folder / "guns" / "one.png").rename(folder / "guns" / "other.png")
-    assert source(folder).fingerprint() != first
+    assert changed(first, source(folder).inputs()) >= {"guns/one.png", "guns/other.png"}
+
+
+def changed(ones: list[Input], others: list[Input]) -> set[str]:
+    return {each.name for each in {*ones} ^ {*others}}
+
+
+def test_the_fingerprint_is_the_screens(folder: Path, tmp_path: Path) -> None:
+    assert source(folder).fingerprint() == ""
+    (tmp_path / "list.txt").write_text("sha256:" + "0" * 64 + "\n")
+    screen = Screen(hash_lists=(str(tmp_path / "list.txt"),))
+    assert source(folder, screen=screen).fingerprint() == screen.fingerprint() != ""
+
+
+def test_places_say_what_is_taken_when(folder: Path) -> None:
+    whole = source(folder)
+    names = ["violence/z-again.bmp", None, "guns/two.png", "guns/no.png", "kittens/tom.png", "guns/one.png"]
+    placed = whole.in_places(names)
+    assert placed.size == 6
+    assert [each.origin.id for each in placed.take(0, 9)] == ["violence/z-again.bmp", "guns/two.png", "guns/one.png"]
+    assert same(placed.take(2, 4), whole.take(2, 3))
+    # Of the equal pictures violence/b.png and violence/z-again.bmp, the one that has a place is used.
+    assert [each.name for each in placed.inputs()] == [
+        "violence/z-again.bmp",
+        "guns/two.png",
+        "guns/one.png",
+        "O1 hate/one.webp",
+        "violence/a/deep.jpg",
+    ]
+    assert dict(placed.rejected_inputs())["violence/b.png"].detail == "the pixels of violence/z-again.bmp"
+    assert same(pickle.loads(pickle.dumps(placed)).take(0, 9), placed.take(0, 9))
+    assert same(placed.in_places([each.name for each in whole.inputs()]).take(0, 5), whole.take(0, 5))
+    assert whole.size == 5
 
 
 def test_a_picture_that_changed_meanwhile_is_named(folder: Path) -> None:
@@ -346,10 +388,3 @@ def test_a_build_against_what_is_published_brings_nothing_back(squares: Path, tm
     rejected = run_reader.funnel(later)["stages"][0]["rejected"]
     assert rejected == {"not_an_image": 1, "on_hash_list": 1, "taken_down": 4, "published": 9}
     assert [pair.origin.id for pair in run_reader.pairs(later)] == ["guns/fresh.png"]
-
-
-def test_a_larger_folder_is_another_run(squares: Path, tmp_path: Path) -> None:
-    make(squares, tmp_path / "run")
-    save(squares / "guns" / "new.png", picture(90))
-    with pytest.raises(Exception, match=r"begun by another recipe \(inputs: "):
-        make(squares, tmp_path / "run")

@@ -1,0 +1,115 @@
+"""The inputs of a run, one by one: the place that each has, so that a folder that gains an image keeps its run.
+
+A work unit takes its sources by their places. So an input that was given a place keeps it for as long as the run lives,
+whatever comes before it in the folder, and new inputs get places in units of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.records import Input, ListedSource, Source
+from safetypairs_hf.core.run_folder import RunFolder
+
+PLACES = "source/inputs.json"
+_NAMED = 5  # how many inputs a message names
+
+Places = Sequence[Input | None]
+
+
+class _Lost(NamedTuple):
+    """An input that was used and is not what it was."""
+
+    name: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a run, before and after a look at the source.
+
+    Args:
+        source: the source; every input has its place.
+        before: what the run has recorded; None where it has recorded nothing.
+        after: what is to be recorded. A place may be empty: an input went before it was used, or the unit was not full.
+        lost: the inputs that were used and then changed or went away, in the order of their places.
+        categories: those of the inputs that came, changed or went. An input whose category a judge gives adds none.
+    """
+
+    source: Source
+    before: Places | None
+    after: Places
+    lost: tuple[_Lost, ...]
+    categories: frozenset[str]
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to record."""
+        return self.before != self.after
+
+    def check(self, run: RunFolder) -> None:
+        """Refuse to go on with a run whose inputs are not what they were.
+
+        Raises:
+            RunError: the run has used inputs that changed or went away, or what it recorded of them is missing.
+        """
+        if self.before is None and any(name.startswith("source/part-") for name in run.files()):
+            raise RunError(f"{run.url}/{PLACES} is missing, and units were made; put it back, or name another --out")
+        if self.lost:
+            named = ", ".join(f"{each.name} ({each.how})" for each in self.lost[:_NAMED])
+            more = f" and {len(self.lost) - _NAMED:,} more" if len(self.lost) > _NAMED else ""
+            raise RunError(
+                f"{run.url} has used inputs of which {len(self.lost):,} changed or went away: {named}{more}; put them "
+                "back as they were, or name another --out"
+            )
+
+    def write(self, run: RunFolder) -> None:
+        """Record the places."""
+        run.write_json(PLACES, [None if each is None else each._asdict() for each in self.after])
+
+
+def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
+    """Give every input of a source its place in a run; None for a source that does not list its inputs.
+
+    Inputs that the run has seen keep their places. One that no finished unit has used may change, and if it went away
+    its place stays empty. New inputs come after all others, from the start of a unit, in the order of the source.
+    """
+    if not isinstance(source, ListedSource):
+        return None
+    before = _read(run)
+    known = before or []
+    seen = source.in_places([each and each.name for each in known]) if known else source
+    now = {each.name: each for each in seen.inputs()}
+    unusable = {name for name, reject in seen.rejected_inputs() if reject.reason != "missing_file"}
+    after: list[Input | None] = []
+    lost, moved = [], list[Input]()
+    for place, old in enumerate(known):
+        new = now.pop(old.name, None) if old else None
+        after.append(new)
+        if old is not None and new != old:
+            moved += [old] if new is None else [old, new]
+            if run.has(run.part("source", place // unit_size)):
+                lost.append(_Lost(old.name, "changed" if new or old.name in unusable else "gone"))
+    if now and known:
+        after += [None] * (-len(after) % unit_size)
+    after += now.values()
+    moved += now.values()
+    placed = seen.in_places([each and each.name for each in after])
+    return Inputs(placed, before, after, tuple(lost), frozenset(each.category for each in moved))
+
+
+def _read(run: RunFolder) -> list[Input | None] | None:
+    if not run.has(PLACES):
+        return None
+    try:
+        return list(_inputs(run.read_json(PLACES)))
+    except TypeError as error:
+        raise RunError(f"{run.url}/{PLACES} is damaged ({error}); put it back, or name another --out") from error
+
+
+def _inputs(recorded: Sequence[dict[str, str] | None]) -> Iterator[Input | None]:
+    for each in recorded:
+        yield None if each is None else Input(**each)
