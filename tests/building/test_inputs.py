@@ -137,9 +137,7 @@ def test_no_more_than_five_are_named(folder: Path, tmp_path: Path) -> None:
     make(folder, tmp_path / "run")
     for number in range(7):
         (folder / f"{'weapons' if number % 2 else 'violence'}/{number:02}.png").unlink()
-    said = (
-        r"which 7 changed or went away: (violence/0[0246]\.png \(gone\), ){4}weapons/01\.png \(gone\) and 2 more; "
-    )
+    said = r"which 7 changed or went away: (violence/0[0246]\.png \(gone\), ){4}weapons/01\.png \(gone\) and 2 more; "
     with pytest.raises(RunError, match=said):
         make(folder, tmp_path / "run")
 
