@@ -10,9 +10,9 @@ beta-binomial law (each group has a share of its own) or by copies (with that pr
     shares       intervals of one guard's share
     images       intervals of image accuracy: an image is a unit of its pair's group, and a pair's two images are alike
                  with correlation 0, .5 or 1; with groups and without
-    macro        intervals of the mean over 3 or 9 categories, unweighted and weighted. The largest category has 3 or 9
-                 times the groups of the smallest, and the smallest weighs most; the categories' shares are equal or
-                 spread over 3 units of the logit. Groups lie in one category each, or have pairs in all
+    macro        intervals of the mean over categories, unweighted and with most weight on the smallest. Groups fall to
+                 them as 3 to 2 to 1, or as 9 to 8 to ... to 1; the categories' shares are equal or spread over 3
+                 units of the logit. Groups lie in one category each, or have as many pairs in each of three
     differences  two guards drawn alike and independently, with equal shares or with the second at .5: intervals of the
                  difference, and false positives of the sign-flip test where the shares are equal
     equivalence  the first guard's share lies below the second's by a margin of .1: how often it is found not inferior
@@ -26,8 +26,8 @@ Intervals of scores are the library's. The others, and p values, are computed fo
 every setting are computed by the library as well, those of `images` and `macro` by `score` from rows, and the benchmark
 stops where the two differ. No time is measured; all of it takes about an hour.
 
-Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held
-by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and at most .06 of the p
+Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held,
+of pairs and of images, by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and at most .06 of the p
 values are false positives of guards drawn alike.
 """
 
