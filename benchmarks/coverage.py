@@ -27,8 +27,8 @@ every setting are computed by the library as well, those of `images` and `macro`
 stops where the two differ. No time is measured; all of it takes about an hour.
 
 Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held,
-of pairs and of images, by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and at most .06 of the p
-values are false positives of guards drawn alike.
+of pairs and of images, by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and
+at most .06 of the p values are false positives of guards drawn alike.
 """
 
 from __future__ import annotations
