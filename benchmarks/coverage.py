@@ -8,6 +8,11 @@ beta-binomial law (each group has a share of its own) or by copies (with that pr
 
     single       intervals of a share of single pairs: plain Wilson, computed exactly for shares from .02 to .98
     shares       intervals of one guard's share
+    images       intervals of image accuracy: an image is a unit of its pair's group, and a pair's two images are alike
+                 with correlation 0, .5 or 1; with groups and without
+    macro        intervals of the mean over categories, unweighted and with most weight on the smallest. Groups fall to
+                 them as 3 to 2 to 1, or as 9 to 8 to ... to 1; the categories' shares are equal or spread over 3
+                 units of the logit. Groups lie in one category each, or have as many pairs in each of three
     differences  two guards drawn alike and independently, with equal shares or with the second at .5: intervals of the
                  difference, and false positives of the sign-flip test where the shares are equal
     equivalence  the first guard's share lies below the second's by a margin of .1: how often it is found not inferior
@@ -18,12 +23,12 @@ beta-binomial law (each group has a share of its own) or by copies (with that pr
     power        the difference that the library says is found with power 80%, and how often it is found
 
 Intervals of scores are the library's. The others, and p values, are computed for all runs at once; the first runs of
-every setting are computed by the library as well, and the benchmark stops where the two differ. No time is measured;
-all of it takes about an hour.
+every setting are computed by the library as well, those of `images` and `macro` by `score` from rows, and the benchmark
+stops where the two differ. No time is measured; all of it takes about an hour.
 
-Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held
-by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and at most .06 of the p
-values are false positives of guards drawn alike.
+Bounds that we hold ourselves to, in the worst setting, where a miss counts beyond two standard errors: shares are held,
+of pairs and of images, by .92 of the intervals with sizes alike and by .88 with others, differences by .92 and .84, and
+at most .06 of the p values are false positives of guards drawn alike.
 """
 
 from __future__ import annotations
@@ -46,21 +51,25 @@ from safetypairs_hf.metric.inference import (
 )
 from safetypairs_hf.metric.power import power_at
 from safetypairs_hf.metric.ranking import Ranks, auroc_difference
+from safetypairs_hf.metric.score import PairScore, score
 
-PARTS = ("single", "shares", "differences", "equivalence", "unlike", "scores", "power")
+PARTS = ("single", "shares", "images", "macro", "differences", "equivalence", "unlike", "scores", "power")
 GROUPS = (10, 20, 30, 50, 157, 755)
 MARGIN = 0.1
 AREAS = (0.6, 0.8, 0.95, 0.99)
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
 # No correlation is one law. With the other, groups are tied in two ways.
 TIES = (("none", 0.0), *product(("beta", "copies"), (0.1, 0.3, 0.5)))
-ALIKE = ("2", "5", "10")
+SOME_TIES = (("none", 0.0), ("beta", 0.3), ("copies", 0.3))
+SOME_SHARES = (0.05, 0.3, 0.7, 0.95, 0.98)
+ALIKE = ("2", "5", "10", "alone")
 SIZES: dict[str, Callable[[Any, tuple[int, int]], Any]] = {
     "2": lambda generator, shape: np.full(shape, 2),
     "5": lambda generator, shape: np.full(shape, 5),
     "10": lambda generator, shape: np.full(shape, 10),
     "geometric": lambda generator, shape: generator.geometric(1 / 3, shape),
     "Pareto": lambda generator, shape: np.minimum(60, generator.pareto(1.2, shape).astype(np.int64) + 1),
+    "alone": lambda generator, shape: np.ones(shape),  # pairs without groups, for the parts `images` and `macro`
 }
 CHECKED = 3  # runs of each setting that the library computes too
 AT_ONCE = 1 << 21  # numbers in one table of the sign-flip test
@@ -82,16 +91,26 @@ def sizes_of(name: str, groups: int, runs: int, *setting: Any) -> tuple[Any, Any
     return generator, SIZES[name](generator, (runs, groups)).astype(np.int64)
 
 
-def hits(generator: Any, sizes: Any, share: float, law: str, correlation: float) -> Any:
-    """Draw how many pairs of each group a guard has right."""
+def hits(generator: Any, sizes: Any, share: Any, law: str, correlation: float, alike: float | None = None) -> Any:
+    """Draw how many pairs of each group a guard has right: how many images, if the correlation of a pair's is given.
+
+    The share is one number, or one for each group.
+    """
+
+    def draw(pairs: Any, share: Any) -> Any:
+        if alike is None:
+            return generator.binomial(pairs, share)
+        twins = generator.binomial(pairs, alike)
+        return 2 * generator.binomial(twins, share) + generator.binomial(2 * (pairs - twins), share)
+
     if law == "beta":
         spread = (1 - correlation) / correlation
-        return generator.binomial(sizes, generator.beta(share * spread, (1 - share) * spread, sizes.shape))
-    alone = generator.binomial(sizes, share)
+        return draw(sizes, generator.beta(share * spread, (1 - share) * spread, sizes.shape))
+    alone = draw(sizes, share)
     if law == "none":
         return alone
     copied = generator.random(sizes.shape) < correlation
-    return np.where(copied, sizes * generator.binomial(1, share, sizes.shape), alone)
+    return np.where(copied, sizes * draw(np.ones_like(sizes), share), alone)
 
 
 def together(generator: Any, sizes: Any, a: Any, b: Any) -> Pairs:
@@ -101,6 +120,8 @@ def together(generator: Any, sizes: Any, a: Any, b: Any) -> Pairs:
 
 def t_factor(n: Any, groups: int, tail: float = 0.025) -> Any:
     """Return (t of n - 1 / t of groups - 1)^2 for each number of pairs."""
+    if groups == 1:
+        return np.ones(len(n))
     t_pairs, t_groups = (stats.t.isf(tail, count - 1) for count in (n, groups))
     return np.where(n == groups, 1.0, (t_pairs / t_groups) ** 2)
 
@@ -122,10 +143,58 @@ def share_intervals(hit: Any, sizes: Any) -> tuple[Any, Any]:
     share = (x + typical / 2) / padded
     squares = ((hit - share[:, None] * sizes) ** 2).sum(axis=1) + typical**2 * ((1 - share) ** 2 + share**2) / 2
     effect = np.maximum(1, (groups + 1) / groups * (squares / padded) / (share * (1 - share)))
+    effect = typical if groups == 1 else effect
     low, high = wilson(x / n, n / np.where(n == groups, 1, effect) * t_factor(n, groups))
     for run in range(CHECKED):
         agree((low[run], high[run]), share_interval(Moments.of(hit[run], sizes[run])))
     return low, high
+
+
+def mean_intervals(hit: Any, sizes: Any, category: Any, weights: Any) -> tuple[Any, Any]:
+    """Return the interval of each run's mean over categories, as `weighted_mean` computes it from the categories' own.
+
+    Args:
+        hit: (runs, cells) pairs right in each group, or in the part of a group that is in one category.
+        sizes: (runs, cells) pairs.
+        category: (cells,) numbers from 0, never falling.
+        weights: (categories,) that sum to 1.
+    """
+    mean, below, above = np.zeros((3, len(hit)))
+    for number, weight in enumerate(weights):
+        of_hit, of_sizes = (each[:, category == number] for each in (hit, sizes))
+        found = of_hit.sum(axis=1) / of_sizes.sum(axis=1)
+        low, high = share_intervals(of_hit, of_sizes)
+        mean += weight * found
+        below += (weight * (found - low)) ** 2
+        above += (weight * (high - found)) ** 2
+    return (mean - np.sqrt(below)).clip(0), (mean + np.sqrt(above)).clip(None, 1)
+
+
+def scored(
+    hit: Any, sizes: Any, units: int, grouped: bool, group: Any, category: Any, weights: Any = None
+) -> PairScore:
+    """Return what `score` says of one run, from rows.
+
+    Args:
+        hit: (cells,) pairs of each cell that are right, or images.
+        sizes: (cells,) pairs of each cell.
+        units: 1 where pairs are counted: the safe image is right in all of them. 2 where images are.
+        grouped: Whether the rows have groups.
+        group: (cells,) the group of each cell.
+        category: (cells,) numbers from 0.
+        weights: One for each category; all alike by default.
+    """
+    of_units, n = units * sizes, int(sizes.sum())
+    place = np.arange(units * n) - np.repeat(np.cumsum(of_units) - of_units, of_units)
+    right = np.ones((n, 2), dtype=np.int64)
+    right[:, :units] = (place < np.repeat(hit, of_units)).reshape(n, units)
+    rows = {"pair_id": np.repeat(np.arange(n), 2), "reference": np.tile([1, 0], n)}
+    rows["prediction"] = np.where(rows["reference"] == right.ravel(), 1, 0)
+    rows["category"] = np.repeat(category, 2 * sizes).astype(str)
+    if grouped:
+        rows["group"] = np.repeat(group, 2 * sizes)
+    named = None if weights is None else {str(number): float(weight) for number, weight in enumerate(weights)}
+    return score(rows, weights=named)
 
 
 def difference_intervals(pairs: Pairs, tail: float = 0.025) -> tuple[Any, Any]:
@@ -248,6 +317,82 @@ def scores_held(name: str, groups: int, runs: int, area: float, correlation: flo
     return {kind: sum(each) / max(1, len(each)) for kind, each in held.items()}
 
 
+def ties_in(name: str) -> tuple[tuple[str, float], ...]:
+    """Return how groups are tied for images and means: fewer ways than for shares, and none for pairs alone."""
+    return SOME_TIES[: 1 if name == "alone" else None]
+
+
+def images_held(name: str, groups: int, runs: int) -> Iterator[tuple[str, Worst]]:
+    """Return how often the intervals of image accuracy hold."""
+    for share, (law, correlation), alike in product(SHARES, ties_in(name), (0.0, 0.5, 1.0)):
+        generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies", alike)
+        hit = hits(generator, sizes, share, law, correlation, alike)
+        low, high = share_intervals(hit, 2 * sizes)
+        group, category = np.arange(groups), np.zeros(groups, dtype=np.int64)
+        for run in range(CHECKED):
+            found = scored(hit[run], sizes[run], 2, name != "alone", group, category)
+            agree((low[run], high[run]), found.image_accuracy_ci)
+        setting = f"{tied_by(share, law, correlation)}, of a pair's images {alike:g}"
+        yield "images", Worst(held((low, high), share), setting)
+
+
+def macro_held(name: str, groups: int, runs: int) -> Iterator[tuple[str, Worst]]:
+    """Return how often the intervals of the mean over categories hold, where a group lies in one category."""
+    for share, (law, correlation), categories, spread in product(SOME_SHARES, ties_in(name), (3, 9), (0.0, 1.5)):
+        generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies", categories, spread)
+        shares = 1 / (1 + (1 / share - 1) * np.exp(-spread * np.linspace(-1, 1, categories)))
+        falling = np.arange(categories, 0, -1)
+        counts = 1 + (groups - categories) * falling // falling.sum()
+        counts[0] += groups - counts.sum()
+        category = np.repeat(np.arange(categories), counts)
+        hit = hits(generator, sizes, shares[category], law, correlation)
+        setting = tied_by(share, law, correlation) + (", shares spread" if spread else "")
+        cells = np.arange(groups), category
+        yield from means_held(f"macro of {categories}", hit, sizes, *cells, shares, name != "alone", setting)
+
+
+def across_held(name: str, groups: int, runs: int) -> Iterator[tuple[str, Worst]]:
+    """Return how often they hold where each group has as many pairs in one of three categories as in another."""
+    for share, (law, correlation) in product(SOME_SHARES, SOME_TIES[1:]):
+        generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies", 3)
+        left = hits(generator, 3 * sizes, share, law, correlation)
+        parts = []
+        for others in (2, 1, 0):  # the hits of a group fall on its pairs at random
+            parts.append(generator.hypergeometric(left, (others + 1) * sizes - left, sizes))
+            left = left - parts[-1]
+        cells = np.tile(np.arange(groups), 3), np.repeat(np.arange(3), groups)
+        of_cells = np.hstack(parts), np.hstack([sizes] * 3)
+        setting = tied_by(share, law, correlation)
+        yield from means_held("macro across", *of_cells, *cells, np.full(3, share), True, setting)
+
+
+def means_held(
+    kind: str,
+    hit: Any,
+    sizes: Any,
+    group: Any,
+    category: Any,
+    shares: Any,
+    grouped: bool,
+    setting: str,
+) -> Iterator[tuple[str, Worst]]:
+    """Return how often the intervals of the mean hold; weighted, the last category weighs most."""
+    for by_weight in (False, True):
+        weights = np.arange(1, len(shares) + 1) if by_weight else np.ones(len(shares))
+        weights = weights / weights.sum()
+        ends = mean_intervals(hit, sizes, category, weights)
+        for run in range(CHECKED):
+            found = scored(hit[run], sizes[run], 1, grouped, group, category, weights if by_weight else None)
+            agree((ends[0][run], ends[1][run]), found.macro_pair_accuracy_ci)
+        named = f"{setting}, weighted" if by_weight else setting
+        yield kind, Worst(held(ends, float(weights @ shares)), named)
+
+
+def tied_by(share: float, law: str, correlation: float) -> str:
+    """Name a share, and how the pairs of a group are tied."""
+    return f"share {share}, correlation {correlation:g}" + (f" by {law}" if correlation else "")
+
+
 def positives(pairs: Pairs) -> float:
     """Return the share of the runs whose p value is below 5%."""
     return float((sign_flip_ps(pairs.a - pairs.b) < 0.05).mean())
@@ -273,6 +418,10 @@ class Kind(NamedTuple):
 
 KINDS = {
     "shares": Kind("intervals of shares", (0.92, 0.88)),
+    "images": Kind("intervals of image accuracy", (0.92, 0.88)),
+    "macro of 3": Kind("intervals of the mean over 3 categories", None),
+    "macro of 9": Kind("intervals of the mean over 9 categories", None),
+    "macro across": Kind("intervals of the mean over 3 categories, each group in all of them", None),
     "differences": Kind("intervals of differences", (0.92, 0.84)),
     "positives": Kind("false positives, guards drawn alike", (0.06, 0.06), low_is_worse=False),
     "equivalence": Kind("found not inferior at a margin of .1, though worse by it", None, low_is_worse=False),
@@ -296,8 +445,16 @@ KINDS = {
 
 def rates(parts: list[str], name: str, groups: int, runs: int) -> Iterator[tuple[str, Worst]]:
     """Draw every setting of a number of groups and a law of sizes: what was counted, and how often it was so."""
-    for share, (law, correlation) in product(SHARES, TIES):
-        setting = f"share {share}, correlation {correlation:g}" + (f" by {law}" if correlation else "")
+    if "images" in parts:
+        yield from images_held(name, groups, runs)
+    if "macro" in parts:
+        yield from macro_held(name, groups, runs)
+        if name != "alone":
+            yield from across_held(name, groups, runs)
+    if name == "alone":
+        return
+    for share, (law, correlation) in product(SHARES if {"shares", "differences"} & {*parts} else (), TIES):
+        setting = tied_by(share, law, correlation)
         generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies")
         a = hits(generator, sizes, share, law, correlation)
         if "shares" in parts:
@@ -315,7 +472,7 @@ def rates(parts: list[str], name: str, groups: int, runs: int) -> Iterator[tuple
         generator, sizes = sizes_of(name, groups, runs, share, correlation, law == "copies")
         a, b = (hits(generator, sizes, each, law, correlation) for each in (share, share + MARGIN))
         low, _ = difference_intervals(together(generator, sizes, a, b), tail=0.05)
-        setting = f"share {share}, correlation {correlation:g}" + (f" by {law}" if correlation else "")
+        setting = tied_by(share, law, correlation)
         yield "equivalence", Worst(float((low > -MARGIN).mean()), setting)
     for area, correlation in product(AREAS if "scores" in parts else (), (0.0, 0.3)):
         for kind, rate in scores_held(name, groups, runs, area, correlation).items():
@@ -333,11 +490,11 @@ def rates(parts: list[str], name: str, groups: int, runs: int) -> Iterator[tuple
 
 def show(kind: Kind, table: Table, runs: int) -> None:
     """Print the worst rate of each number of groups and law of sizes, and whether the bounds are kept."""
-    groups = sorted({at for at, _ in table})
-    print(f"\n{kind.title}, the worst setting\n\n| groups | " + " | ".join(SIZES) + " |")
-    print("|---:" * (1 + len(SIZES)) + "|")
+    groups, names = sorted({at for at, _ in table}), [name for name in SIZES if (next(iter(table))[0], name) in table]
+    print(f"\n{kind.title}, the worst setting\n\n| groups | " + " | ".join(names) + " |")
+    print("|---:" * (1 + len(names)) + "|")
     for count in groups:
-        print(f"| {count} | " + " | ".join(f"{table[count, name].rate:.3f}" for name in SIZES) + " |")
+        print(f"| {count} | " + " | ".join(f"{table[count, name].rate:.3f}" for name in names) + " |")
     print()
     for of_sizes, bound in zip(("alike", "unlike"), kind.bounds or (None, None), strict=True):
         some = {at: each for at, each in table.items() if (at[1] in ALIKE) is (of_sizes == "alike")}
@@ -381,10 +538,11 @@ def detectable(sizes: Any, share: float, correlation: float) -> float | None:
 def show_power(groups: list[int], runs: int) -> None:
     """Print the difference that is promised with power 80%, and the power that the sign-flip test has there."""
     print("\npower where the library promises .80, at this difference; the first guard has .7 of the pairs right\n")
-    print("| groups | correlation | " + " | ".join(SIZES) + " |\n" + "|---:" * (2 + len(SIZES)) + "|")
+    names = [name for name in SIZES if name != "alone"]
+    print("| groups | correlation | " + " | ".join(names) + " |\n" + "|---:" * (2 + len(names)) + "|")
     for count, correlation in product(groups, (0.0, 0.3)):
         cells = []
-        for name in SIZES:
+        for name in names:
             generator, sizes = sizes_of(name, count, runs, correlation)
             gap = detectable(sizes, 0.7, correlation)
             if gap is None:
