@@ -49,7 +49,9 @@ def group_ends(group: NDArray[np.int64]) -> NDArray[np.int64]:
 def sums_to(ends: NDArray[np.int64], value: NDArray[Any]) -> NDArray[np.int64]:
     """Return (g,) the sums of (n,) integers or booleans over groups that end at `ends`."""
     # A running sum is three times as quick as add.reduceat.
-    return np.diff(np.cumsum(value, dtype=np.int64)[ends - 1], prepend=0)
+    sums = np.cumsum(value.astype(np.int64, copy=False)).take(ends - 1)
+    sums[1:] -= sums[:-1].copy()
+    return sums
 
 
 class Moments(NamedTuple):
