@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
+    Offsets = NDArray[np.signedinteger[Any]]
     Words = NDArray[np.uint64]
 
 OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # what a pair can come to
@@ -449,17 +450,17 @@ def words_of(values: Any) -> Words:
     return np.column_stack((lengths.astype(np.uint64), _read(text, offsets[:-1], lengths)))
 
 
-def _text_of(values: Any) -> tuple[NDArray[np.uint8], Numbers]:
+def _text_of(values: Any) -> tuple[NDArray[np.uint8], Offsets]:
     """Return the bytes of n texts, and (n + 1,) where in them each text begins and the last one ends."""
     import pyarrow as pa
 
     _, offsets, text = values.buffers()
     kind = np.int64 if pa.types.is_large_string(values.type) else np.int32
     within = np.frombuffer(offsets, dtype=kind)[values.offset : values.offset + len(values) + 1]
-    return np.frombuffer(text or b"", dtype=np.uint8), within.astype(np.int64, copy=False)
+    return np.frombuffer(text or b"", dtype=np.uint8), within
 
 
-def _alike(text: NDArray[np.uint8], offsets: Numbers, lengths: Numbers) -> Words | None:
+def _alike(text: NDArray[np.uint8], offsets: Offsets, lengths: Offsets) -> Words | None:
     """Return (n, w) words as they lie in memory, where the texts have one length, a multiple of 8; else None."""
     length = int(lengths[0]) if len(lengths) else 0
     if not length or length % 8 or not (lengths == length).all():
@@ -467,9 +468,10 @@ def _alike(text: NDArray[np.uint8], offsets: Numbers, lengths: Numbers) -> Words
     return text[offsets[0] : offsets[-1]].view(np.uint64).reshape(len(lengths), -1)
 
 
-def _read(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers) -> Words:
+def _read(text: NDArray[np.uint8], begin: Offsets, lengths: Offsets) -> Words:
     """Return (n, w) words: the (n,) `lengths` bytes of `text` from `begin` on, with zeros up to the longest."""
     shortest, longest = int(lengths.min(initial=LONGEST)), int(lengths.max(initial=0))
+    begin, lengths = begin.astype(np.int64), lengths.astype(np.int64)  # the padding may lie beyond 2^31
     # Eight bytes are read at a time, whatever a text's length: the padding keeps the last reads inside.
     low, high = int(begin.min(initial=len(text))), int((begin + lengths).max(initial=0))
     padded = np.concatenate((text[low:high], np.zeros(longest + 8, dtype=np.uint8)))
@@ -586,10 +588,12 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
             at = np.flatnonzero(lengths > start)
             words = _read(text, begin[at] + start, np.minimum(lengths[at] - start, LONGEST))
             hashed[at] += hashes_of(words, place=1 + start // 8)
-    sums = [len(hashed)]
-    for shift in (29, 31):
-        hashed ^= hashed >> np.uint64(shift)
-        hashed *= np.uint64(MULTIPLIER)
-        hashed ^= hashed >> np.uint64(32)
-        sums.append(int(hashed.sum()))
+    sums = [len(hashed), 0, 0]
+    for start in range(0, len(hashed), BLOCK):
+        block = hashed[start : start + BLOCK]
+        for place, shift in ((1, 29), (2, 31)):
+            block ^= block >> np.uint64(shift)
+            block *= np.uint64(MULTIPLIER)
+            block ^= block >> np.uint64(32)
+            sums[place] = (sums[place] + int(block.sum())) % 2**64
     return blake2b(repr(sums).encode(), digest_size=10).hexdigest()
