@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
+    Offsets = NDArray[np.signedinteger[Any]]
     Words = NDArray[np.uint64]
+    At = Numbers | slice  # row numbers, or every other row
 
 OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # what a pair can come to
 MOST_CATEGORIES = 10_000
@@ -318,38 +320,56 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
         unsafe, safe, group = _grouped(images, unsafe, safe)
     category, names = _categories(images, unsafe, safe)
     return Pairs(
-        unsafe_verdict=verdict[unsafe],
-        safe_verdict=verdict[safe],
-        unsafe_score=None if images.score is None else images.score[unsafe],
-        safe_score=None if images.score is None else images.score[safe],
+        unsafe_verdict=_taken(verdict, unsafe),
+        safe_verdict=_taken(verdict, safe),
+        unsafe_score=None if images.score is None else _taken(images.score, unsafe),
+        safe_score=None if images.score is None else _taken(images.score, safe),
         category=category,
         categories=names,
         group=group,
         n_incomplete=n_incomplete,
         images=images,
-        rows=unsafe,
+        rows=_numbers(unsafe, images),
         threshold=threshold,
         notes=notes,
     )
 
 
-def _match(images: Images, *, drop: bool) -> tuple[Numbers, Numbers, int]:
-    """Return (n,) row numbers of the unsafe and of the safe image of each pair, and how many pairs were left out."""
+def _seen(values: NDArray[Any], at: At) -> NDArray[Any]:
+    """Return the rows `at` of `values`, without a copy where these are every other row."""
+    return values[at] if isinstance(at, slice) else values.take(at, axis=0)
+
+
+def _taken(values: NDArray[Any], at: At) -> NDArray[Any]:
+    return np.ascontiguousarray(_seen(values, at))
+
+
+def _numbers(at: At, images: Images) -> Numbers:
+    return np.arange(*at.indices(len(images.reference))) if isinstance(at, slice) else at
+
+
+def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
+    """Return where the unsafe and the safe image of each pair are, and how many pairs were left out."""
     words = words_of(images.pair_id)
     n = len(words)
     first, second = words[: n - n % 2 : 2], words[1::2]
     if n % 2 == 0 and equal_rows(first, second).all() and are_distinct(first):
-        one, n_halves = np.arange(0, n, 2), 0  # side by side, as the pairs of a release are
-        other = one + 1
+        # Side by side, as the pairs of a release are.
+        one: At = slice(0, n, 2)
+        other: At = slice(1, n, 2)
+        n_halves = 0
     else:
         one, other, n_halves = _sorted_pairs(images, equal_runs(words), drop=drop)
-    reference = images.reference[one]
-    is_unsafe, equal = reference == 1, reference == images.reference[other]
+    is_unsafe = _seen(images.reference, one) == 1
+    equal = is_unsafe == _seen(images.reference, other)
     if equal.any():
         advice = "a pair has one unsafe and one safe image"
-        raise PairError(broken("two images with one reference", images.pair_id, one[equal], advice))
-    unsafe = np.where(is_unsafe, one, other)
-    return unsafe, one + other - unsafe, n_halves
+        raise PairError(broken("two images with one reference", images.pair_id, _numbers(one, images)[equal], advice))
+    if is_unsafe.all():
+        return one, other, n_halves
+    first_rows, second_rows = _numbers(one, images), _numbers(other, images)
+    unsafe = second_rows + is_unsafe * (first_rows - second_rows)
+    return unsafe, first_rows + second_rows - unsafe, n_halves
 
 
 def _sorted_pairs(images: Images, runs: Runs, *, drop: bool) -> tuple[Numbers, Numbers, int]:
@@ -374,36 +394,44 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
         raise PairError(broken(rule, images.pair_id, runs.order[at], advice))
 
 
-def _grouped(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
-    of_unsafe = words.take(unsafe, axis=0)
-    _refuse_unequal("group", images, equal_rows(of_unsafe, words.take(safe, axis=0)), unsafe)
-    runs = equal_runs(of_unsafe)
-    return unsafe[runs.order], safe[runs.order], runs.numbered()
+    of_unsafe = _seen(words, unsafe)
+    _refuse_unequal("group", images, equal_rows(of_unsafe, _seen(words, safe)), unsafe)
+    starts = _side_by_side(of_unsafe)
+    if starts is None:
+        order, starts = _sorted_runs(of_unsafe)
+        unsafe, safe = (_numbers(at, images).take(order) for at in (unsafe, safe))
+    group = np.zeros(len(of_unsafe), dtype=np.int64)
+    group[starts[1:]] = 1
+    return unsafe, safe, np.cumsum(group, out=group)
 
 
-def _categories(images: Images, unsafe: Numbers, safe: Numbers) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
+def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
     """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
     if images.category is None:
         return None, ()
     encoded = images.category.dictionary_encode()
     names = [str(name) for name in encoded.dictionary.to_pylist()]
     codes = numpy_of(encoded.indices)
-    of_pairs = codes[unsafe]
-    _refuse_unequal("category", images, of_pairs == codes[safe], unsafe)
-    present = sorted(np.flatnonzero(np.bincount(of_pairs)).tolist(), key=lambda code: names[code])
+    of_pairs = _seen(codes, unsafe)
+    _refuse_unequal("category", images, of_pairs == _seen(codes, safe), unsafe)
+    held = np.zeros(len(names), dtype=np.bool_)
+    held[of_pairs] = True
+    present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
     if len(present) > MOST_CATEGORIES:
         raise PairError(f"{len(present)} categories: more than {MOST_CATEGORIES} are no categories; was an id meant?")
     position = np.zeros(len(names), dtype=np.uint16)
     position[present] = np.arange(len(present))
-    return position[of_pairs], tuple(names[code] for code in present)
+    return position.take(of_pairs), tuple(names[code] for code in present)
 
 
-def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe: Numbers) -> None:
+def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe: At) -> None:
     if not equal.all():
         rule = f"the two images of a pair in different {'categories' if name == 'category' else 'groups'}"
-        raise PairError(broken(rule, images.pair_id, unsafe[~equal], f"give both images the same {name}"))
+        rows = _numbers(unsafe, images)[~equal]
+        raise PairError(broken(rule, images.pair_id, rows, f"give both images the same {name}"))
 
 
 class Runs(NamedTuple):
@@ -421,10 +449,6 @@ class Runs(NamedTuple):
     def lengths(self) -> Numbers:
         """(r,) how many rows hold each value."""
         return np.diff(self.starts, append=len(self.order))
-
-    def numbered(self) -> Numbers:
-        """Return (n,) the number of the value at each place of `order`, from 0 to r - 1."""
-        return np.repeat(np.arange(len(self.starts)), self.lengths)
 
 
 def words_of(values: Any) -> Words:
@@ -449,17 +473,17 @@ def words_of(values: Any) -> Words:
     return np.column_stack((lengths.astype(np.uint64), _read(text, offsets[:-1], lengths)))
 
 
-def _text_of(values: Any) -> tuple[NDArray[np.uint8], Numbers]:
+def _text_of(values: Any) -> tuple[NDArray[np.uint8], Offsets]:
     """Return the bytes of n texts, and (n + 1,) where in them each text begins and the last one ends."""
     import pyarrow as pa
 
     _, offsets, text = values.buffers()
-    kind = np.int64 if pa.types.is_large_string(values.type) else np.int32
+    kind: type[np.signedinteger[Any]] = np.int64 if pa.types.is_large_string(values.type) else np.int32
     within = np.frombuffer(offsets, dtype=kind)[values.offset : values.offset + len(values) + 1]
-    return np.frombuffer(text or b"", dtype=np.uint8), within.astype(np.int64, copy=False)
+    return np.frombuffer(text or b"", dtype=np.uint8), within
 
 
-def _alike(text: NDArray[np.uint8], offsets: Numbers, lengths: Numbers) -> Words | None:
+def _alike(text: NDArray[np.uint8], offsets: Offsets, lengths: Offsets) -> Words | None:
     """Return (n, w) words as they lie in memory, where the texts have one length, a multiple of 8; else None."""
     length = int(lengths[0]) if len(lengths) else 0
     if not length or length % 8 or not (lengths == length).all():
@@ -467,9 +491,10 @@ def _alike(text: NDArray[np.uint8], offsets: Numbers, lengths: Numbers) -> Words
     return text[offsets[0] : offsets[-1]].view(np.uint64).reshape(len(lengths), -1)
 
 
-def _read(text: NDArray[np.uint8], begin: Numbers, lengths: Numbers) -> Words:
+def _read(text: NDArray[np.uint8], begin: Offsets, lengths: Offsets) -> Words:
     """Return (n, w) words: the (n,) `lengths` bytes of `text` from `begin` on, with zeros up to the longest."""
     shortest, longest = int(lengths.min(initial=LONGEST)), int(lengths.max(initial=0))
+    begin, lengths = begin.astype(np.int64), lengths.astype(np.int64)  # the padding may lie beyond 2^31
     # Eight bytes are read at a time, whatever a text's length: the padding keeps the last reads inside.
     low, high = int(begin.min(initial=len(text))), int((begin + lengths).max(initial=0))
     padded = np.concatenate((text[low:high], np.zeros(longest + 8, dtype=np.uint8)))
@@ -493,13 +518,22 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
 
 def equal_runs(words: Words) -> Runs:
     """Find the runs of equal rows of `words`. Where they lie side by side, as in a release, rows keep their order."""
-    n = len(words)
+    starts = _side_by_side(words)
+    return _sorted_runs(words) if starts is None else Runs(np.arange(len(words)), starts)
+
+
+def _side_by_side(words: Words) -> Numbers | None:
+    """Return where the runs of equal rows begin; None where a value has several runs, or where this is likely."""
     first = words[:BLOCK]
-    if len(_starts(first)) < 0.99 * len(first):  # rows in random order hardly ever follow an equal one
-        starts = _starts(words)
-        if are_distinct(words.take(starts, axis=0)):
-            return Runs(np.arange(n), starts)
-    # Sorted by value: a hash, with the row number in the lowest bits.
+    if len(_starts(first)) >= 0.99 * len(first):  # rows in random order hardly ever follow an equal one
+        return None
+    starts = _starts(words)
+    return starts if are_distinct(words.take(starts, axis=0)) else None
+
+
+def _sorted_runs(words: Words) -> Runs:
+    """Find the runs of equal rows by sorting: by a hash, with the row number in the lowest bits."""
+    n = len(words)
     low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
     packed = hashes_of(words)
     packed &= ~low
@@ -586,10 +620,12 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
             at = np.flatnonzero(lengths > start)
             words = _read(text, begin[at] + start, np.minimum(lengths[at] - start, LONGEST))
             hashed[at] += hashes_of(words, place=1 + start // 8)
-    sums = [len(hashed)]
-    for shift in (29, 31):
-        hashed ^= hashed >> np.uint64(shift)
-        hashed *= np.uint64(MULTIPLIER)
-        hashed ^= hashed >> np.uint64(32)
-        sums.append(int(hashed.sum()))
+    sums = [len(hashed), 0, 0]
+    for start in range(0, len(hashed), BLOCK):
+        block = hashed[start : start + BLOCK]
+        for place, shift in ((1, 29), (2, 31)):
+            block ^= block >> np.uint64(shift)
+            block *= np.uint64(MULTIPLIER)
+            block ^= block >> np.uint64(32)
+            sums[place] = (sums[place] + int(block.sum())) % 2**64
     return blake2b(repr(sums).encode(), digest_size=10).hexdigest()

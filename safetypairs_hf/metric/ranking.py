@@ -28,14 +28,7 @@ if TYPE_CHECKING:
     Whole = NDArray[np.signedinteger[Any]]
     Scores = NDArray[np.float64]
 
-# The two lowest bits of a key of `_sorted`: whether the image is the unsafe one, and whether its pair is in order.
-UNSAFE = 2
-ORDERED = 1
-# What an image adds, by these bits, to a running sum that counts unsafe images in its high half and, in its low half,
-# pairs whose safe image has been passed and whose unsafe one has not.
-HALF = 32
-STEPS = np.array([0, 1, 1 << HALF, (1 << HALF) - 1], dtype=np.int64)
-BLOCK = 16384  # images swept at once: what is made of them stays in the processor's cache
+BLOCK = 16384  # images ranked at once: what is made of them stays in the processor's cache
 
 
 class Ranking(NamedTuple):
@@ -134,9 +127,9 @@ class _Groups(NamedTuple):
 
     @classmethod
     def of(cls, group: Numbers | None, n: int) -> _Groups:
-        if group is None:
+        ends = None if group is None else group_ends(group)
+        if ends is None or len(ends) == n:
             return cls(None, np.ones(n, dtype=np.int64), n)
-        ends = group_ends(group)
         sizes = np.diff(ends, prepend=0)
         return cls(ends, sizes, int(sizes @ sizes))
 
@@ -151,9 +144,13 @@ class _Groups(NamedTuple):
         if groups == 1:
             return _Mean(total, 0.0)
         near = round(total / n)  # deviations from a whole number are whole
-        sums = (value if self.ends is None else sums_to(self.ends, value)) - near * self.sizes
         rest = total - near * n
-        squares = _dot(sums, sums) - 2 * rest / n * _dot(sums, self.sizes) + (rest / n) ** 2 * self.size_squares
+        if self.ends is None:
+            sums, by_size = value - np.int64(near), rest
+        else:
+            sums = sums_to(self.ends, value) - near * self.sizes
+            by_size = _dot(sums, self.sizes)
+        squares = _dot(sums, sums) - 2 * rest / n * by_size + (rest / n) ** 2 * self.size_squares
         return _Mean(total, max(0.0, groups / (groups - 1) * squares / n**2))
 
 
@@ -180,76 +177,91 @@ def _interval(share: float, variance: float, sizes: Numbers) -> Interval:
 
 
 def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
-    """Return `placed` and `best` of `Ranks` for one answer an image, in one sweep over the sorted scores."""
+    """Return `placed` and `best` of `Ranks` for one answer an image, from the places of the images by score."""
     n = len(unsafe)
-    key, first = _sorted(unsafe, safe)
+    key, same = _sorted(unsafe, safe)
     placed: Whole = np.empty(2 * n, dtype=np.int32 if n < 2**29 else np.int64)  # the sum of a pair is at most 4 n
-    total, most, best = 0, -1, 0
-    start = 0
-    while start < 2 * n:
-        stop = min(start + BLOCK, 2 * n)
-        stop += int(first[stop:].argmax())  # equal scores stay together
-        here = key[start:stop]
-        running = np.empty(len(here) + 1, dtype=np.int64)
-        running[0] = total
-        STEPS.take(here & (UNSAFE | ORDERED), out=running[1:])
-        np.cumsum(running, out=running)
-        total = int(running[-1])
-        begins = np.append(np.flatnonzero(first[start:stop]), len(here))
-        tied = len(begins) <= len(here)
-        if tied:
-            running = running[begins]
-        # A pair is right at t where its safe score is below t and its unsafe score is not.
-        right = running[:-1] & ((1 << HALF) - 1)
-        peak = int(right.argmax())
-        if right[peak] > most:
-            most, best = int(right[peak]), start + int(begins[peak])
-        passed = running >> HALF
-        unsafe_twice = passed[1:] + passed[:-1]  # up to the first and up to the last image with this score
-        safe_twice = begins[1:] + begins[:-1] + 2 * start - unsafe_twice
-        unsafe_above = 2 * n - unsafe_twice
-        if tied:
-            lengths = np.diff(begins)
-            safe_twice, unsafe_above = np.repeat(safe_twice, lengths), np.repeat(unsafe_above, lengths)
-        placed[here >> 1] = np.where(here & UNSAFE, safe_twice, unsafe_above)
-        start = stop
-    threshold = (unsafe if key[best] & UNSAFE else safe)[key[best] >> 2]
-    return placed[::2] + placed[1::2], (float(threshold) + 0.0, most)
+    passed = right = most = before = 0
+    last = -1
+    for start in range(0, 2 * n, BLOCK):
+        here = key[start : start + BLOCK]
+        is_unsafe = here < 2 * n
+        # All images before the i-th unsafe one but i are safe, and all before the j-th safe one but j unsafe.
+        at = np.flatnonzero(is_unsafe)
+        below = at - np.arange(passed - start, passed - start + len(at))
+        placed[here.take(at) >> 1] = 2 * below.astype(placed.dtype)
+        at = np.flatnonzero(~is_unsafe)
+        above = np.arange(n - passed, n - passed + len(at)) - at
+        placed[here.take(at) >> 1] = 2 * above.astype(placed.dtype)
+        passed += len(here) - len(at)
+        # A pair is right at t where its safe score is below t and its unsafe score is not. So their number falls at the
+        # unsafe images of pairs in order, before which it was highest, and rises at the safe ones.
+        ordered = np.flatnonzero((here & 1).astype(np.bool_))
+        falls = np.flatnonzero(is_unsafe.take(ordered))
+        if len(falls):
+            number = right + falls - 2 * np.arange(len(falls))
+            peak = int(number.argmax())
+            if number[peak] > most:
+                most, before = int(number[peak]), start + int(ordered[falls[peak] - 1]) if falls[peak] else last
+        right += len(ordered) - 2 * len(falls)
+        last = start + int(ordered[-1]) if len(ordered) else last
+    _count_halves(placed, key, same)
+    best = key[before + 1 + int(same[before + 1 :].argmin()) if most else 0] >> 1
+    threshold = unsafe[best] if best < n else safe[best - n]
+    return placed[:n] + placed[n:], (float(threshold) + 0.0, most)
+
+
+def _count_halves(placed: Whole, key: Numbers, same: NDArray[np.bool_]) -> None:
+    """Add to `placed`, twice the images below or above, those of the other kind with the same score."""
+    near = _with_neighbours(same)
+    if not len(near):
+        return
+    image = key[near] >> 1
+    begins = np.flatnonzero(~same[near])
+    unsafe = np.add.reduceat(image < len(placed) // 2, begins, dtype=np.int64)
+    both = np.stack((unsafe, np.diff(begins, append=len(near)) - unsafe), axis=1)
+    placed[image] += np.repeat(both[:, ::-1].ravel(), both.ravel()).astype(placed.dtype)
+
+
+def _with_neighbours(same: NDArray[np.bool_]) -> Numbers:
+    """Return the places of the images that are not alone with their score, from (2n,) whether it is the one before."""
+    near = same.copy()
+    near[:-1] |= same[1:]
+    return np.flatnonzero(near)
 
 
 def _sorted(unsafe: Scores, safe: Scores) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Sort the images of n pairs by score.
+    """Sort the images of n pairs by score, the unsafe ones first where scores are equal.
 
     Scores in [0, 1] sort like the integers that their bits spell, 62 bits, which numpy sorts three times as quickly as
-    it finds the order of floats. So the number of a pair takes the place of the lowest bits, and the few images whose
+    it finds the order of floats. So the number of an image takes the place of the lowest bits, and the few images whose
     other bits are equal are sorted again where they have to be.
 
     Returns:
-        (2n,) keys: four times the pair's number, with UNSAFE and ORDERED. (2n + 1,) whether an image is the first with
-        its score; True at the end.
+        (2n,) keys: twice the image's number, which is its pair's for the unsafe ones and n more for the safe ones, plus
+        1 where its pair is in order. (2n,) whether an image has the score of the one before it.
     """
     n = len(unsafe)
-    low = np.uint64((4 << max(1, (n - 1).bit_length())) - 1)
-    marks = np.arange(n, dtype=np.uint64) << np.uint64(2)
+    low = np.uint64((2 << (2 * n - 1).bit_length()) - 1)
+    marks = np.arange(0, 2 * n, 2, dtype=np.uint64)
     marks |= unsafe > safe
     packed = np.empty(2 * n, dtype=np.uint64)
-    for half, score, mark in ((packed[:n], unsafe, UNSAFE), (packed[n:], safe, 0)):
-        np.add(score, 0.0, out=half.view(np.float64))  # -0.0, whose bits would sort last, becomes 0.0
-        half <<= np.uint64(2)
+    for half, score in ((packed[:n], unsafe), (packed[n:], safe)):
+        np.left_shift(score.view(np.uint64), np.uint64(2), out=half)  # the sign of -0.0 falls off
         half &= ~low
         half |= marks
-        half |= np.uint64(mark)
+        marks += np.uint64(2 * n)
     packed.sort()
-    first = np.ones(2 * n + 1, dtype=np.bool_)
-    np.greater(packed[1:] ^ packed[:-1], low, out=first[1:-1])
+    same = np.zeros(2 * n, dtype=np.bool_)
+    np.less_equal(packed[1:] ^ packed[:-1], low, out=same[1:])
     packed &= low
     key = packed.view(np.int64)
-    near = np.flatnonzero(~(first[1:] & first[:-1]))
+    near = _with_neighbours(same)
     if len(near):
-        pair, run = key[near] >> 2, np.cumsum(first[near])
-        value = np.where(key[near] & UNSAFE, unsafe[pair], safe[pair])
+        image, run = key[near] >> 1, np.cumsum(~same[near])
+        value = np.where(image < n, unsafe[image % n], safe[image % n])
         if ((value[1:] < value[:-1]) & (run[1:] == run[:-1])).any():
             again = np.lexsort((value, run))
             key[near], value = key[near[again]], value[again]
-        first[near[1:]] |= value[1:] != value[:-1]
-    return key, first
+        same[near[1:]] &= value[1:] == value[:-1]
+    return key, same

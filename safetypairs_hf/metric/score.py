@@ -247,7 +247,7 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
     for figure in figures_in(Figures):
         if figure.interval and figure.name in shares:
             found[figure.interval] = share_interval(shares[figure.name])
-    whole = None if group is None else _whole_groups(cells, group) / (clusters.groups * len(samples))
+    whole = None if group is None else int(clusters.uniform[CORRECT]) / (clusters.groups * len(samples))
     return Figures(
         n_pairs=right.units,
         n_groups=None if group is None else right.groups,
@@ -258,15 +258,6 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
         relative_consistency=_consistency(cells, clusters.counts),
         **_threshold_free(samples, at, group),
     )
-
-
-def _whole_groups(cells: NDArray[np.int8], group: NDArray[np.int64]) -> int:
-    """Return the number of groups all of whose pairs are correct, summed over the samples of (s, n) cells."""
-    groups, whole = 1 + int(np.count_nonzero(group[1:] != group[:-1])), 0
-    for of_sample in cells:
-        wrong = group[of_sample != CORRECT]
-        whole += groups - int(np.count_nonzero(wrong[1:] != wrong[:-1])) - bool(len(wrong))
-    return whole
 
 
 def _consistency(cells: NDArray[np.int8], counted: NDArray[np.int64]) -> float | None:
