@@ -127,13 +127,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def test_score_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    expected = score(files[0], data="org/name@1.2.0", threshold=0.25)
-    given = ["score", files[0], "--data", "org/name@1.2.0", "--threshold", "0.25"]
-    code, out, err = run(capsys, *given)
-    assert (code, out) == (0, f"{expected}\n")
-    assert err.startswith("safetypairs: not checked against org/name@1.2.0: ")
+    expected = score(files[0], threshold=0.25)
+    given = ["score", files[0], "--threshold", "0.25"]
+    assert run(capsys, *given) == (0, f"{expected}\n", "")
     code, out, _ = run(capsys, *given, "--json")
     assert (code, json.loads(out)) == (0, expected.to_dict())
+    code, out, err = run(capsys, *given, "--data", "org/name@1.2.0")  # no signature names what was not read
+    assert (code, out) == (1, "") and f"{files[0]} was not checked against org/name@1.2.0: " in err
 
 
 def test_compare_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

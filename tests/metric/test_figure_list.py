@@ -158,10 +158,10 @@ def test_the_readme_names_declared_figures_only() -> None:
     assert {"pair_accuracy", "auroc"} <= named
 
 
-FUNCTIONS = ("agreement", "calibration", "compare", "compare_many", "failures", "score")
+FUNCTIONS = ("agreement", "calibration", "compare", "compare_many", "score")
 
 
-@pytest.mark.parametrize("first", [*FUNCTIONS, "figures", "pairs", "stability"])
+@pytest.mark.parametrize("first", [*FUNCTIONS, "figures", "pairs"])
 def test_a_name_that_a_module_shares_is_the_function_whatever_was_imported_first(first: str) -> None:
     code = f"""
 import safetypairs_hf.metric.{first}
