@@ -83,7 +83,7 @@ class Pairs:
     safe_verdict: NDArray[np.int8]
     unsafe_score: NDArray[np.float64] | None
     safe_score: NDArray[np.float64] | None
-    category: NDArray[np.uint16] | None
+    category: NDArray[np.unsignedinteger[Any]] | None
     categories: tuple[str, ...]
     group: Numbers | None
     n_incomplete: int
@@ -412,7 +412,7 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     return unsafe, safe, np.cumsum(group, out=group)
 
 
-def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
+def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
     if images.category is None:
         return None, ()
@@ -424,7 +424,7 @@ def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[np.uint16
     present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
     if len(present) > MOST_CATEGORIES:
         raise PairError(f"{len(present)} categories: more than {MOST_CATEGORIES} are no categories; was an id meant?")
-    position = np.zeros(len(names), dtype=np.uint16)
+    position = np.zeros(len(names), dtype=np.uint8 if len(present) <= 256 else np.uint16)  # sorted byte by byte
     position[present] = np.arange(len(present))
     return position.take(of_pairs), tuple(names[code] for code in present)
 

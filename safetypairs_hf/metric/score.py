@@ -226,10 +226,10 @@ def all_figures(samples: Sequence[Pairs]) -> tuple[Figures, dict[str, Figures]]:
     pairs = samples[0]
     if pairs.category is None:
         return figures_of(samples), {}
-    # Stable, so that a group's pairs still lie side by side; numpy sorts 16-bit integers by radix.
+    # Stable, so that a group's pairs still lie side by side; numpy sorts 8-bit and 16-bit integers by radix.
     order = np.argsort(pairs.category, kind="stable")
-    ends = np.cumsum(np.bincount(pairs.category, minlength=len(pairs.categories)))
-    rows = np.split(order, ends[:-1])
+    later = np.arange(1, len(pairs.categories), dtype=pairs.category.dtype)
+    rows = np.split(order, np.searchsorted(pairs.category.take(order), later))
     parts = [figures_of(samples, at) for at in rows]
     return figures_of(samples), dict(zip(pairs.categories, parts, strict=True))
 
