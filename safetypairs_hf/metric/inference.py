@@ -108,21 +108,24 @@ class Clusters(NamedTuple):
             return cls(n, samples, counts, counts, np.diag(counts))
         sizes = np.diff(ends, prepend=0)
         seen = np.flatnonzero(counts)
-        table = np.zeros((len(seen), groups))  # floats, which matrices multiply quickest in; exact below 2^53
         uniform = np.zeros(kinds, dtype=np.int64)
+        table: list[NDArray[np.int64]] = []
+        times: NDArray[np.int64] | int = 1
         # A whole number counts several outcomes at once: each has as many bits as the largest group needs.
-        bits = int(sizes.max()).bit_length()
+        bits = int(samples * sizes.max()).bit_length()
         for start in range(0, len(seen), 63 // bits):
             shifts = {int(kind): bits * place for place, kind in enumerate(seen[start : start + 63 // bits])}
             ones = np.array([1 << shifts[kind] if kind in shifts else 0 for kind in range(kinds)])
-            for of_sample in outcome:
-                sums = sums_to(ends, ones.take(of_sample))
-                for row, (kind, shift) in enumerate(shifts.items(), start):
-                    count = sums >> shift & (1 << bits) - 1
-                    uniform[kind] += np.count_nonzero(count == sizes)
-                    table[row] += count
+            of_samples = [sums_to(ends, ones.take(of_sample)) for of_sample in outcome]
+            for kind, shift in shifts.items():
+                uniform[kind] = sum(np.count_nonzero(sums == sizes << shift) for sums in of_samples)
+            sums = of_samples[0] if samples == 1 else np.add.reduce(of_samples)
+            if len(shifts) == len(seen):  # few groups are unlike all others
+                sums, times = np.unique(sums, return_counts=True)
+            table += [sums >> shift & (1 << bits) - 1 for shift in shifts.values()]
+        floats = np.array(table, dtype=np.float64)  # what matrices multiply quickest in; exact below 2^53
         products = np.zeros((kinds, kinds), dtype=np.int64)
-        products[np.ix_(seen, seen)] = np.rint(table @ table.T)
+        products[np.ix_(seen, seen)] = np.rint(floats * times @ floats.T)
         return cls(groups, samples, counts, uniform, products)
 
     def moments(self, weights: NDArray[np.int64], units: int = 1) -> Moments:

@@ -83,7 +83,7 @@ class Pairs:
     safe_verdict: NDArray[np.int8]
     unsafe_score: NDArray[np.float64] | None
     safe_score: NDArray[np.float64] | None
-    category: NDArray[np.uint16] | None
+    category: NDArray[np.unsignedinteger[Any]] | None
     categories: tuple[str, ...]
     group: Numbers | None
     n_incomplete: int
@@ -102,6 +102,11 @@ class Pairs:
     def outcome(self) -> Numbers:
         """(n,) positions in OUTCOMES."""
         return outcomes_of(self.unsafe_verdict, self.safe_verdict)
+
+    @cached_property
+    def cells(self) -> NDArray[np.int8]:
+        """(n,) what the two verdicts are, as `cells_of` numbers them."""
+        return cells_of(self.unsafe_verdict, self.safe_verdict)
 
     @cached_property
     def scored(self) -> NDArray[np.bool_] | None:
@@ -266,8 +271,7 @@ def _verdicts(
 
 def _samples(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> tuple[Pairs, ...]:
     """Return the pairs of each sample, all in the order of the first."""
-    encoded = images.sample.dictionary_encode()
-    codes, names = numpy_of(encoded.indices), [str(name) for name in encoded.dictionary.to_pylist()]
+    codes, names = _codes(images.sample)
     if len(names) > MOST_SAMPLES:
         raise PairError(f"{len(names)} samples: more than {MOST_SAMPLES} are no repeats; was an id meant?")
     found: list[Pairs] = []
@@ -408,13 +412,11 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     return unsafe, safe, np.cumsum(group, out=group)
 
 
-def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[np.uint16] | None, tuple[str, ...]]:
+def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
     if images.category is None:
         return None, ()
-    encoded = images.category.dictionary_encode()
-    names = [str(name) for name in encoded.dictionary.to_pylist()]
-    codes = numpy_of(encoded.indices)
+    codes, names = _codes(images.category)
     of_pairs = _seen(codes, unsafe)
     _refuse_unequal("category", images, of_pairs == _seen(codes, safe), unsafe)
     held = np.zeros(len(names), dtype=np.bool_)
@@ -422,9 +424,21 @@ def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[np.uint16
     present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
     if len(present) > MOST_CATEGORIES:
         raise PairError(f"{len(present)} categories: more than {MOST_CATEGORIES} are no categories; was an id meant?")
-    position = np.zeros(len(names), dtype=np.uint16)
+    position = np.zeros(len(names), dtype=np.uint8 if len(present) <= 256 else np.uint16)  # sorted byte by byte
     position[present] = np.arange(len(present))
     return position.take(of_pairs), tuple(names[code] for code in present)
+
+
+def _codes(values: Any) -> tuple[NDArray[np.int32], list[str]]:
+    """Return (n,) positions in the different values of an Arrow array, and these."""
+    import pyarrow.compute as pc
+
+    held = values.slice(0, BLOCK).unique()  # to look up values that are known is quicker than to collect them
+    codes = pc.index_in(values, value_set=held)
+    if codes.null_count:
+        encoded = values.dictionary_encode()
+        codes, held = encoded.indices, encoded.dictionary
+    return numpy_of(codes), [str(name) for name in held.to_pylist()]
 
 
 def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe: At) -> None:

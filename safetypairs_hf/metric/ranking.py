@@ -181,8 +181,7 @@ def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
     n = len(unsafe)
     key, same = _sorted(unsafe, safe)
     placed: Whole = np.empty(2 * n, dtype=np.int32 if n < 2**29 else np.int64)  # the sum of a pair is at most 4 n
-    passed = right = most = before = 0
-    last = -1
+    passed = right = most = best = 0
     for start in range(0, 2 * n, BLOCK):
         here = key[start : start + BLOCK]
         is_unsafe = here < 2 * n
@@ -194,20 +193,25 @@ def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
         above = np.arange(n - passed, n - passed + len(at)) - at
         placed[here.take(at) >> 1] = 2 * above.astype(placed.dtype)
         passed += len(here) - len(at)
-        # A pair is right at t where its safe score is below t and its unsafe score is not. So their number falls at the
-        # unsafe images of pairs in order, before which it was highest, and rises at the safe ones.
-        ordered = np.flatnonzero((here & 1).astype(np.bool_))
-        falls = np.flatnonzero(is_unsafe.take(ordered))
-        if len(falls):
-            number = right + falls - 2 * np.arange(len(falls))
+        # A pair is right at t where its safe score is below t and its unsafe score is not. So their number rises at the
+        # safe images of pairs in order, and is highest before one of their unsafe images, where it falls.
+        ordered = (here & 1).astype(np.bool_)
+        falls = int(np.count_nonzero(ordered & is_unsafe))
+        rises = int(np.count_nonzero(ordered)) - falls
+        if falls and right + rises > most:
+            at = np.flatnonzero(ordered)
+            falling = np.flatnonzero(is_unsafe.take(at))
+            number = right + falling - 2 * np.arange(falls)
             peak = int(number.argmax())
             if number[peak] > most:
-                most, before = int(number[peak]), start + int(ordered[falls[peak] - 1]) if falls[peak] else last
-        right += len(ordered) - 2 * len(falls)
-        last = start + int(ordered[-1]) if len(ordered) else last
+                most, best = int(number[peak]), start + int(at[falling[peak]])
+        right += rises - falls
     _count_halves(placed, key, same)
-    best = key[before + 1 + int(same[before + 1 :].argmin()) if most else 0] >> 1
-    threshold = unsafe[best] if best < n else safe[best - n]
+    if most:  # from the first score after the image where it rose last
+        rose = best - 1 - int((key[best - 1 :: -1] & 1).argmax())
+        best = rose + 1 + int(same[rose + 1 :].argmin())
+    image = key[best] >> 1
+    threshold = unsafe[image] if image < n else safe[image - n]
     return placed[:n] + placed[n:], (float(threshold) + 0.0, most)
 
 

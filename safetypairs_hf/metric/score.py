@@ -23,7 +23,7 @@ from safetypairs_hf.metric.inference import (
     weighted_mean,
     wilson,
 )
-from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, cells_of, pairs_of, repeats_of
+from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, pairs_of, repeats_of
 from safetypairs_hf.metric.ranking import Ranking, Ranks
 from safetypairs_hf.metric.table_text import (
     FEW_GROUPS,
@@ -226,10 +226,10 @@ def all_figures(samples: Sequence[Pairs]) -> tuple[Figures, dict[str, Figures]]:
     pairs = samples[0]
     if pairs.category is None:
         return figures_of(samples), {}
-    # Stable, so that a group's pairs still lie side by side; numpy sorts 16-bit integers by radix.
+    # Stable, so that a group's pairs still lie side by side; numpy sorts 8-bit and 16-bit integers by radix.
     order = np.argsort(pairs.category, kind="stable")
-    ends = np.cumsum(np.bincount(pairs.category, minlength=len(pairs.categories)))
-    rows = np.split(order, ends[:-1])
+    later = np.arange(1, len(pairs.categories), dtype=pairs.category.dtype)
+    rows = np.split(order, np.searchsorted(pairs.category.take(order), later))
     parts = [figures_of(samples, at) for at in rows]
     return figures_of(samples), dict(zip(pairs.categories, parts, strict=True))
 
@@ -238,7 +238,7 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
     """Compute the figures of the pairs at `rows`, or of all pairs; there must be at least one."""
     at: Any = slice(None) if rows is None else rows
     pairs = samples[0]
-    cells = _stacked([cells_of(sample.unsafe_verdict[at], sample.safe_verdict[at]) for sample in samples])
+    cells = _stacked([sample.cells[at] for sample in samples])
     group = None if pairs.group is None else pairs.group[at]
     clusters = Clusters.of(cells, 9, group)
     shares = {name: clusters.moments(weights, units) for name, (units, weights) in SHARES.items()}
@@ -289,11 +289,11 @@ def _stacked(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def _threshold_free(samples: Sequence[Pairs], at: Any, group: NDArray[np.int64] | None) -> dict[str, Any]:
     whole = scored(samples)
-    if whole is None or not whole[at].any():
+    kept = None if whole is None else whole[at]
+    if kept is None or not kept.any():
         return dict.fromkeys(Ranking._fields)
-    kept = whole[at]
     if not kept.all():
-        at = np.flatnonzero(whole) if isinstance(at, slice) else at[kept]
+        at = np.flatnonzero(kept) if isinstance(at, slice) else at[kept]
         group = None if group is None else group[kept]
     return ranks_of(samples, at).figures(group)._asdict()
 

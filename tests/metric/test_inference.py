@@ -114,6 +114,23 @@ def test_a_share_against_the_definition_group_by_group(groups: list[tuple[int, i
     assert share_interval(Clusters.of(outcome[None], 2, group).moments(np.array([0, 1]))) == found
 
 
+@pytest.mark.parametrize("most", [1, 3, 300, 5_000])  # 5,000 pairs take more bits than one whole number has for nine
+@pytest.mark.parametrize("samples", [1, 2])
+def test_outcomes_of_groups_against_counts_group_by_group(most: int, samples: int) -> None:
+    generator = np.random.default_rng(most)
+    sizes = np.append(generator.integers(1, most + 1, 40), most)
+    group, outcome = np.repeat(np.arange(41), sizes), generator.integers(0, 9, (samples, sizes.sum()))
+    outcome[:, group < 20] = 7
+    found = Clusters.of(outcome.astype(np.int8), 9, group)
+    cells = np.array(
+        [[[np.sum(of_sample[group == at] == kind) for kind in range(9)] for of_sample in outcome] for at in range(41)]
+    )
+    assert found.counts.tolist() == cells.sum(axis=(0, 1)).tolist()
+    assert found.uniform.tolist() == (cells == sizes[:, None, None]).sum(axis=(0, 1)).tolist()
+    whole = cells.sum(axis=1)
+    assert found.products.tolist() == (whole.T @ whole).tolist()
+
+
 def test_groups_of_one_pair_and_no_groups_are_wilsons() -> None:
     outcome = np.array([0, 1, 1, 0, 1])
     alone = Clusters.of(outcome[None], 2, np.arange(5)).moments(np.array([0, 1]))
