@@ -61,7 +61,7 @@ def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
 def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
     whole = folder.expanduser()
     roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
-    name = f"{folder}@{pinned.asked.removeprefix('v')}"
+    name = f"{parse_target_name(folder).place}@{pinned.asked.removeprefix('v')}"  # as a command takes it
     held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
     found = factory(str(folder), **options)
     key = f"checked-{held.digest()}" if held.strict else content.as_it_is(folder)

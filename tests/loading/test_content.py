@@ -71,7 +71,7 @@ def test_other_bytes_are_an_error(tmp_path: Path, damage: Callable[[Path], None]
     if seen:
         load("./pairs", cache_dir=tmp_path / "cache")
     damage(tmp_path / "pairs" / FILE)
-    with pytest.raises(VersionMismatch, match=rf"^pairs@1\.0\.0 {CHANGED}; see: safetypairs verify"):
+    with pytest.raises(VersionMismatch, match=rf"^\./pairs@1\.0\.0 {CHANGED}; see: safetypairs verify"):
         load("./pairs", streaming=streaming, cache_dir=tmp_path / "cache")
     register()
     with pytest.raises(VersionMismatch, match=CHANGED):
