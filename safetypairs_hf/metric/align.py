@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric.pairs import Pairs, Reading, digest_of, equal_rows, equal_runs, pairs_of, words_of
+from safetypairs_hf.metric.pairs import Pairs, Reading, digest_of, equal_rows, joined, matched, pairs_of, words_of
 from safetypairs_hf.metric.rows import broken
 
 if TYPE_CHECKING:
@@ -198,21 +198,16 @@ def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
     """Return (n,) positions in `a` and in `b` of the pairs that both hold. Raises PairError where the sets differ."""
-    n_a, n_b = len(a.rows), len(b.rows)
-    ids = _joined(a.texts("pair_id"), b.texts("pair_id"))
-    runs = equal_runs(words_of(ids))
-    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
-    both = runs.starts[runs.lengths == 2]
-    rows_a, rows_b = runs.order[both], runs.order[both + 1] - n_a
-    if len(both) < max(n_a, n_b) and not common:
-        alone = runs.order[runs.starts[runs.lengths == 1]]
-        rule = f"different pair sets, {n_a - len(both)} ids only in the first and {n_b - len(both)} only in the second"
-        raise PairError(broken(rule, ids, alone, "common=True (--common) compares on the shared ones"))
-    if not len(both):
+    found, n_a, n_b = matched(a, b), len(a.rows), len(b.rows)
+    n = len(found.rows_a)
+    if n < max(n_a, n_b) and not common:
+        rule = f"different pair sets, {n_a - n} ids only in the first and {n_b - n} only in the second"
+        raise PairError(broken(rule, found.ids, found.alone, "common=True (--common) compares on the shared ones"))
+    if not n:
         raise PairError(
             f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
         )
-    return rows_a, rows_b
+    return found.rows_a, found.rows_b
 
 
 def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers, Numbers, Numbers | None]:
@@ -246,17 +241,8 @@ def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers
 
 def refuse_unequal(name: str, ids: Any, of_a: Any, of_b: Any, who: str) -> None:
     """Raise PairError where two (n,) Arrow arrays, `name` of the same pairs for two guards, are not equal."""
-    words = words_of(_joined(of_a, of_b))
+    words = words_of(joined(of_a, of_b))
     unequal = ~equal_rows(words[: len(of_a)], words[len(of_a) :])
     if unequal.any():
         rule = f"a shared pair with another {name} in {who}"
         raise PairError(broken(rule, ids, np.flatnonzero(unequal), "the two were not made from the same data"))
-
-
-def _joined(a: Any, b: Any) -> Any:
-    """Join two Arrow arrays, as text where their types differ."""
-    import pyarrow as pa
-
-    if a.type != b.type:
-        a, b = a.cast(pa.large_string()), b.cast(pa.large_string())
-    return pa.concat_arrays([a, b])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     At = Numbers | slice  # row numbers, or every other row
 
 OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # what a pair can come to
+# By `cells_of`: an abstention of either, then (0, 0), (0, 1), an abstention, (1, 0), (1, 1).
+_OF_CELL: Numbers = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
 MOST_CATEGORIES = 10_000
 MOST_SAMPLES = 1_000
 # Longer texts go through Arrow's dictionary: a word more for each 8 bytes would cost more than it saves.
@@ -101,7 +103,7 @@ class Pairs:
     @property
     def outcome(self) -> Numbers:
         """(n,) positions in OUTCOMES."""
-        return outcomes_of(self.unsafe_verdict, self.safe_verdict)
+        return _OF_CELL[self.cells]
 
     @cached_property
     def cells(self) -> NDArray[np.int8]:
@@ -138,10 +140,7 @@ class Pairs:
 
 def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> Numbers:
     """Return positions in OUTCOMES, from the verdicts 1, 0, -1 on the unsafe and on the safe images, of any shape."""
-    # By `cells_of`: an abstention of either, then (0, 0), (0, 1), an abstention, (1, 0), (1, 1).
-    table = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
-    found: Numbers = table[cells_of(unsafe, safe)]
-    return found
+    return _OF_CELL[cells_of(unsafe, safe)]
 
 
 def cells_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -299,19 +298,51 @@ def _images_at(images: Images, at: Numbers) -> Images:
 def _in_order_of(first: Pairs, pairs: Pairs, sample: str) -> Pairs:
     import pyarrow as pa
 
-    ids = pa.concat_arrays([first.texts("pair_id"), pairs.texts("pair_id")])
-    runs, n = equal_runs(words_of(ids)), len(first.rows)
-    alone = runs.order[runs.starts[runs.lengths == 1]]
-    if len(alone):
+    found = matched(first, pairs)
+    if len(found.alone):
         rule = f"a pair that not every sample has, sample {sample} against the others"
-        raise PairError(broken(rule, ids, alone, "give each image the same samples"))
-    at = np.empty(n, dtype=np.int64)
-    at[runs.order[::2]] = runs.order[1::2] - n
+        raise PairError(broken(rule, found.ids, found.alone, "give each image the same samples"))
+    at = np.empty(len(first.rows), dtype=np.int64)
+    at[found.rows_a] = found.rows_b
     for name in ("category", "group"):
         of_first, of_pairs = first.texts(name), pairs.texts(name)
         if of_first is not None and of_pairs is not None and not of_first.equals(of_pairs.take(pa.array(at))):
             raise PairError(f"sample {sample}: a pair has another {name} than in the other samples; give it one")
     return pairs.taken(at)
+
+
+class Matched(NamedTuple):
+    """The pairs of two sets beside each other, matched by id.
+
+    Attributes:
+        ids: Arrow array of the ids of the first set, then of the second.
+        rows_a, rows_b: (n,) positions in the one and in the other of the pairs that both hold.
+        alone: Positions in `ids` of the pairs that one holds.
+    """
+
+    ids: Any
+    rows_a: Numbers
+    rows_b: Numbers
+    alone: Numbers
+
+
+def matched(a: Pairs, b: Pairs) -> Matched:
+    """Match two sets of pairs by id."""
+    ids = joined(a.texts("pair_id"), b.texts("pair_id"))
+    runs = equal_runs(words_of(ids))
+    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
+    both = runs.starts[runs.lengths == 2]
+    alone = runs.order[runs.starts[runs.lengths == 1]]
+    return Matched(ids, runs.order[both], runs.order[both + 1] - len(a.rows), alone)
+
+
+def joined(a: Any, b: Any) -> Any:
+    """Join two Arrow arrays, as text where their types differ."""
+    import pyarrow as pa
+
+    if a.type != b.type:
+        a, b = a.cast(pa.large_string()), b.cast(pa.large_string())
+    return pa.concat_arrays([a, b])
 
 
 def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> Pairs:

@@ -272,7 +272,9 @@ def _consistency(cells: NDArray[np.int8], counted: NDArray[np.int64]) -> float |
 def scored(samples: Sequence[Pairs]) -> NDArray[np.bool_] | None:
     """Return (n,) whether a pair has two verdicts and two scores in every sample; None without scores."""
     masks = [sample.scored for sample in samples if sample.scored is not None]
-    return np.logical_and.reduce(masks) if len(masks) == len(samples) else None
+    if len(masks) < len(samples):
+        return None
+    return masks[0] if len(masks) == 1 else np.logical_and.reduce(masks)
 
 
 def ranks_of(samples: Sequence[Pairs], at: Any) -> Ranks:
