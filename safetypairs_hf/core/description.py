@@ -21,6 +21,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple, NoReturn
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.file_digests import file_sha256
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
@@ -60,8 +61,7 @@ def content_hash(data: bytes) -> str:
 
 def file_hash(path: str | Path) -> str:
     """Return the `content_hash` of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return file_sha256(Path(path))[:16]
 
 
 def source_hash(defined: Any) -> str:

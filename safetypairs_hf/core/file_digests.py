@@ -34,14 +34,14 @@ def digests(files: Mapping[str, Path], place: str) -> dict[str, str]:
         OSError: a file does not read.
     """
     known = remembered.recall(_KIND, place)
-    states = {name: _state(path) for name, path in files.items()}
-    found = {name: known[name][1] for name, state in states.items() if name in known and known[name][0] == state}
+    states = {name: state(path) for name, path in files.items()}
+    found = {name: known[name][1] for name, seen in states.items() if name in known and known[name][0] == seen}
     left = [name for name in files if name not in found]
     if not left:
         return found
     start, now = time.perf_counter(), time.time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found |= zip(left, pool.map(lambda name: _digest(files[name]), left), strict=True)
+        found |= zip(left, pool.map(lambda name: file_sha256(files[name]), left), strict=True)
     _tell(time.perf_counter() - start, sum(states[name][0] for name in left), place)
     keep = [name for name in left if now - states[name][2] / 1e9 > _SETTLED_AFTER]
     remembered.remember(_KIND, place, {name: [states[name], found[name]] for name in keep})
@@ -50,15 +50,17 @@ def digests(files: Mapping[str, Path], place: str) -> dict[str, str]:
 
 def keep_digests(files: Mapping[str, Path], place: str, known: Mapping[str, str]) -> None:
     """Remember the digests of files that were linked, not changed, since they were read."""
-    remembered.remember(_KIND, place, {name: [_state(path), known[name]] for name, path in files.items()})
+    remembered.remember(_KIND, place, {name: [state(path), known[name]] for name, path in files.items()})
 
 
-def _state(path: Path) -> list[int]:
+def state(path: Path) -> list[int]:
+    """What changes when a file does, without a byte of it read: size, times of change, inode."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def _digest(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """The hex SHA-256 of a file, read in pieces. Raises OSError where it does not read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from safetypairs_hf.core.decoding import UnusableError, decode, read, walk
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.records import Reject
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def scan(folder: str, size: int) -> Scan:
     for path in walk(Path(folder)):
         try:
             _decoded(path, size)
-            with path.open("rb") as file:
-                photos.append(Photo(os.fspath(path), hashlib.file_digest(file, "sha256").hexdigest()))
+            photos.append(Photo(os.fspath(path), file_sha256(path)))
         except UnusableError as error:
             # A name that isn't UTF-8 could be written to no report.
             name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetypairs_hf.core import remembered
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
-from safetypairs_hf.core.file_digests import digests
+from safetypairs_hf.core.file_digests import digests, state
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
@@ -147,9 +147,7 @@ def as_it_is(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            state = path.stat()
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}\n".encode())
+            digest.update(f"{path.relative_to(folder).as_posix()}\n{' '.join(map(str, state(path)))}\n".encode())
     return digest.hexdigest()[:32]
 
 

@@ -7,13 +7,13 @@ answer.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.dataset.manifest import FileHash
 
 BATCH_BYTES = 128 * 2**20
@@ -79,9 +79,7 @@ class Uploader:
 
     def _ready(self, name: str) -> Ready:
         path = self._root / name
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._hashes[name] = FileHash(digest, path.stat().st_size)
+        self._hashes[name] = FileHash(file_sha256(path), path.stat().st_size)
         return Ready(path, self._hashes[name])
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError
+from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
@@ -227,10 +228,9 @@ def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterat
 
 def _digest(path: Path, length: int) -> str:
     """SHA-256 of a large file (64 hex), or git's id of a small one (40 hex)."""
-    with path.open("rb") as file:
-        if length == 64:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        return hashlib.sha1(b"blob %d\0" % path.stat().st_size + file.read()).hexdigest()
+    if length == 64:
+        return file_sha256(path)
+    return hashlib.sha1(b"blob %d\0" % path.stat().st_size + path.read_bytes()).hexdigest()
 
 
 def _rows_by_file(table: pa.Table) -> dict[str, pa.Array]:

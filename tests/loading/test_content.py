@@ -217,8 +217,8 @@ def test_an_edit_on_purpose_is_loaded_with_a_warning(tmp_path: Path, caplog: pyt
 
 def test_a_file_is_read_once_for_its_hash(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    digest = file_digests._digest
-    monkeypatch.setattr(file_digests, "_digest", lambda path: read.append(path.name) or digest(path))
+    digest = file_digests.file_sha256
+    monkeypatch.setattr(file_digests, "file_sha256", lambda path: read.append(path.name) or digest(path))
     monkeypatch.setattr(file_digests, "_SETTLED_AFTER", -1.0)
     publish(tmp_path / "pairs", "1.0.0")
     for config in ("default", "hate", "default"):
@@ -234,8 +234,8 @@ def test_a_memory_that_cannot_be_written_means_a_check_each_time(
 ) -> None:
     home.write_text("a file where the folder would be")
     read: list[str] = []
-    digest = file_digests._digest
-    monkeypatch.setattr(file_digests, "_digest", lambda path: read.append(path.name) or digest(path))
+    digest = file_digests.file_sha256
+    monkeypatch.setattr(file_digests, "file_sha256", lambda path: read.append(path.name) or digest(path))
     publish(tmp_path / "pairs", "1.0.0")
     for _ in range(2):
         load("./pairs", cache_dir=tmp_path / "cache")

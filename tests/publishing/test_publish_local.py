@@ -479,8 +479,8 @@ def test_a_release_reads_no_file_again_that_it_did_not_change(
     release(runs[0], tmp_path / "out", "1.0.0")
     release(runs[0], tmp_path / "out", "1.0.1")
     read_again: list[Path] = []
-    digest = file_digests._digest
-    monkeypatch.setattr(file_digests, "_digest", lambda path: read_again.append(path) or digest(path))
+    digest = file_digests.file_sha256
+    monkeypatch.setattr(file_digests, "file_sha256", lambda path: read_again.append(path) or digest(path))
     release(runs[0], tmp_path / "out", "1.0.2")
     assert {path.suffix for path in read_again} == {".md", ".json", ".yaml", ".py"}
 
