@@ -43,6 +43,7 @@ from _timing import parsed, parser_of
 from scipy import stats
 
 from safetypairs_hf.metric.inference import (
+    Groups,
     Moments,
     Paired,
     difference_interval,
@@ -305,8 +306,9 @@ def scores_held(name: str, groups: int, runs: int, area: float, correlation: flo
         seen = math.sqrt(correlation / 2) * (shared[:2] + shared[2]) + math.sqrt(1 - correlation) * own
         seen[0] += gap
         first, second = (Ranks.of(*(1 / (1 + np.exp(-each))).reshape(2, 1, -1)) for each in (seen, seen + noise))
-        found = first.figures(group)
-        _, ends = auroc_difference(first, second, group)
+        of_pairs = Groups.of(group, len(group))
+        found = first.figures(of_pairs)
+        _, ends = auroc_difference(first, second, of_pairs)
         for kind, interval, truth in (
             ("auroc", found.auroc_ci, area),
             ("ranking", found.ranking_accuracy_ci, of_pair),

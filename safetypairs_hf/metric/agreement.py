@@ -11,7 +11,7 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
-from safetypairs_hf.metric.inference import Moments, group_sums, share_interval
+from safetypairs_hf.metric.inference import Groups, Moments, share_interval
 from safetypairs_hf.metric.pairs import OUTCOMES, Reading, outcomes_of
 from safetypairs_hf.metric.score import signature
 from safetypairs_hf.metric.table_text import counted, shortened, wrapped
@@ -118,16 +118,16 @@ def agreement(
     images += _crossed(one.safe_verdict + 1, two.safe_verdict + 1, len(VERDICTS))
     outcomes = _crossed(one.outcome, two.outcome, len(OUTCOMES))
     same = (one.unsafe_verdict == two.unsafe_verdict).astype(np.int64) + (one.safe_verdict == two.safe_verdict)
-    totals, sizes = group_sums(one.group, same)
+    groups = Groups.of(one.group, n)
     both_correct = int(outcomes[0, 0])
     wrong_a, wrong_b = int(outcomes[1:].sum()), int(outcomes[:, 1:].sum())
     both_wrong = int(outcomes[1:, 1:].sum())
     either = wrong_a + wrong_b - both_wrong
     return Agreement(
         n_pairs=n,
-        n_groups=None if one.group is None else len(sizes),
+        n_groups=None if one.group is None else len(groups.sizes),
         image_agreement=int(same.sum()) / (2 * n),
-        image_agreement_ci=share_interval(Moments.of(totals, 2 * sizes)),
+        image_agreement_ci=share_interval(Moments.of(groups.sums(same), 2 * groups.sizes)),
         image_kappa=kappa(images),
         images={
             name: dict(zip(VERDICTS, row, strict=True)) for name, row in zip(VERDICTS, images.tolist(), strict=True)
@@ -252,7 +252,8 @@ def prompt_stability(
     n, group = correct.shape[1], aligned.pairs[0].group
     every, some = correct.all(axis=0), correct.any(axis=0)
     shares = [int(right.sum()) / n for right in correct]
-    moments = [Moments.of(*group_sums(group, right)) for right in (every, *correct)]
+    groups = Groups.of(group, n)
+    moments = [Moments.of(groups.sums(right), groups.sizes) for right in (every, *correct)]
     every_ci, *intervals = map(share_interval, moments)
     return PromptStability(
         n_pairs=n,

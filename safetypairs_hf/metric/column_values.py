@@ -132,10 +132,9 @@ def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
     if speaks_of_numbers(codes):
         values = _as_texts(values)
     value, null, bad = _numbers(values, lambda text: verdict_of_text(text, codes))
-    with np.errstate(invalid="ignore"):
-        verdicts = value.astype(np.int8)
-    # Small integers survive the way there and back; what does not is no verdict.
-    wrong = bad | (verdicts != value) | (verdicts.view(np.uint8) > 1)
+    unsafe: NDArray[np.bool_] = value == 1
+    wrong = bad | ~(unsafe | (value == 0))
+    verdicts: NDArray[np.int8] = unsafe.view(np.int8)
     if null.any() or wrong.any():
         verdicts[wrong] = OTHER
         verdicts[null] = ABSTAINED
@@ -145,10 +144,10 @@ def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
 def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return (n,) scores, NaN for None, and (n,) which of them are no numbers in [0, 1]."""
     value, null, bad = _numbers(values, _score_of_text)
-    with np.errstate(invalid="ignore"):
-        bad = bad | ~(null | ((value >= 0) & (value <= 1)))
+    bad |= ~(null | ((value >= 0) & (value <= 1)))
     score = value.astype(np.float64)
-    score[null] = np.nan
+    if null.any():
+        score[null] = np.nan
     return score, bad
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
-from safetypairs_hf.metric.inference import Interval, Paired, difference_interval, sign_flip_p
+from safetypairs_hf.metric.inference import Groups, Interval, Paired, difference_interval, sign_flip_p
 from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, digest_of, repeats_of
 from safetypairs_hf.metric.power import minimum_detectable_difference
 from safetypairs_hf.metric.ranking import auroc_difference
@@ -166,8 +166,8 @@ def _auroc_difference(
     kept = np.flatnonzero(scored_a[rows_a] & scored_b[rows_b])
     if not len(kept):
         return {"auroc_difference": None, "auroc_difference_ci": None}
-    of_kept = None if group is None else group[kept]
-    difference, ends = auroc_difference(ranks_of(a, rows_a[kept]), ranks_of(b, rows_b[kept]), of_kept)
+    groups = Groups.of(None if group is None else group[kept], len(kept))
+    difference, ends = auroc_difference(ranks_of(a, rows_a[kept]), ranks_of(b, rows_b[kept]), groups)
     return {"auroc_difference": difference, "auroc_difference_ci": ends}
 
 

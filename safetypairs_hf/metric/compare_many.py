@@ -14,7 +14,7 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import Aligned, align
 from safetypairs_hf.metric.compare import difference_figures
 from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
-from safetypairs_hf.metric.inference import Paired, group_sums
+from safetypairs_hf.metric.inference import Groups, Paired
 from safetypairs_hf.metric.pairs import Reading
 from safetypairs_hf.metric.score import figures_of, signature
 from safetypairs_hf.metric.table_text import Columns, counted, few_groups, pairs_in_groups, wrapped
@@ -186,15 +186,15 @@ def _bouts(
     """Compare each guard with those after it on the (k, n) `correct`: all of a `Contest` but the adjusted p."""
     n = correct.shape[1]
     # A group's sum of a difference is the difference of its sums, so each guard is summed once, not once a contest.
-    sums = [group_sums(group, right) for right in correct]
-    sizes = sums[0][1]
+    groups = Groups.of(group, n)
+    sums = [groups.sums(right) for right in correct]
     # Counts below 2^24 are exact in single precision, and floats are what matrices multiply quickest in.
     right: NDArray[Any] = correct.astype(np.float64 if n >= 2**24 else np.float32)
     both = np.rint(right @ right.T).astype(np.int64)
 
     def bout(two: tuple[int, int]) -> dict[str, Any]:
         a, b = two
-        paired = Paired(int(both[a, b]), int(both[a, a]), int(both[b, b]), n, sums[a][0] - sums[b][0], sizes)
+        paired = Paired(int(both[a, b]), int(both[a, a]), int(both[b, b]), n, sums[a] - sums[b], groups.sizes)
         return {"a": names[a], "b": names[b], **difference_figures(paired)}
 
     return list(pool.map(bout, combinations(range(len(names)), 2)))

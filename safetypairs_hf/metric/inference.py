@@ -25,33 +25,38 @@ Z_95 = 1.959963984540054  # two-sided 5% point of the normal law
 Z_90 = 1.6448536269514722  # two-sided 10% point, which a one-sided test at 5% uses
 
 
-def group_sums(group: NDArray[np.int64] | None, value: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sum over each group.
+class Groups(NamedTuple):
+    """Which of n pairs are not independent of each other.
 
-    Args:
-        group: (n,) the number of each pair's group, never falling; None where each pair is its own group.
-        value: (n,) integers or booleans.
-
-    Returns:
-        (g,) the sums of `value`, and (g,) the numbers of pairs.
+    Attributes:
+        ends: (g,) where each group ends; None where each pair is its own group.
+        sizes: (g,) the pairs of each.
     """
-    if group is None:
-        return value.astype(np.int64), np.ones(len(value), dtype=np.int64)
-    ends = group_ends(group)
-    return sums_to(ends, value), np.diff(ends, prepend=0)
 
+    ends: NDArray[np.int64] | None
+    sizes: NDArray[np.int64]
 
-def group_ends(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (g,) where each group ends, from (n,) numbers as in `group_sums`."""
-    return np.append(np.flatnonzero(group[1:] != group[:-1]) + 1, len(group))
+    @classmethod
+    def of(cls, group: NDArray[np.int64] | None, n: int) -> Groups:
+        """Read (n,) numbers of the pairs' groups, never falling; None where each pair is its own group."""
+        ends = None if group is None else np.append(np.flatnonzero(group[1:] != group[:-1]) + 1, n)
+        if ends is None or len(ends) == n:
+            return cls(None, np.ones(n, dtype=np.int64))
+        return cls(ends, np.diff(ends, prepend=0))
 
+    @property
+    def size_squares(self) -> int:
+        """The sum over groups of the squared size."""
+        return int(self.sizes @ self.sizes)
 
-def sums_to(ends: NDArray[np.int64], value: NDArray[Any]) -> NDArray[np.int64]:
-    """Return (g,) the sums of (n,) integers or booleans over groups that end at `ends`."""
-    # A running sum is three times as quick as add.reduceat.
-    sums = np.cumsum(value.astype(np.int64, copy=False)).take(ends - 1)
-    sums[1:] -= sums[:-1].copy()
-    return sums
+    def sums(self, value: NDArray[Any]) -> NDArray[np.int64]:
+        """Sum (n,) integers or booleans over each group, to (g,)."""
+        if self.ends is None:
+            return value.astype(np.int64)
+        # A running sum is three times as quick as add.reduceat.
+        sums = np.cumsum(value.astype(np.int64, copy=False)).take(self.ends - 1)
+        sums[1:] -= sums[:-1].copy()
+        return sums
 
 
 class Moments(NamedTuple):
@@ -98,15 +103,13 @@ class Clusters(NamedTuple):
     products: NDArray[np.int64]
 
     @classmethod
-    def of(cls, outcome: NDArray[Any], kinds: int, group: NDArray[np.int64] | None) -> Clusters:
-        """Count outcomes below `kinds`: (s, n), of s samples of n pairs, in groups numbered as in `group_sums`."""
+    def of(cls, outcome: NDArray[Any], kinds: int, groups: Groups) -> Clusters:
+        """Count outcomes below `kinds`: (s, n), of s samples of n pairs."""
         samples, n = outcome.shape
         counts = np.array([np.count_nonzero(outcome == kind) for kind in range(kinds)])
-        ends = np.arange(1, n + 1) if group is None else group_ends(group)
-        groups = len(ends)
-        if groups == n and samples == 1:
+        sizes = groups.sizes
+        if groups.ends is None and samples == 1:
             return cls(n, samples, counts, counts, np.diag(counts))
-        sizes = np.diff(ends, prepend=0)
         seen = np.flatnonzero(counts)
         uniform = np.zeros(kinds, dtype=np.int64)
         table: list[NDArray[np.int64]] = []
@@ -116,7 +119,7 @@ class Clusters(NamedTuple):
         for start in range(0, len(seen), 63 // bits):
             shifts = {int(kind): bits * place for place, kind in enumerate(seen[start : start + 63 // bits])}
             ones = np.array([1 << shifts[kind] if kind in shifts else 0 for kind in range(kinds)])
-            of_samples = [sums_to(ends, ones.take(of_sample)) for of_sample in outcome]
+            of_samples = [groups.sums(ones.take(of_sample)) for of_sample in outcome]
             for kind, shift in shifts.items():
                 uniform[kind] = sum(np.count_nonzero(sums == sizes << shift) for sums in of_samples)
             sums = of_samples[0] if samples == 1 else np.add.reduce(of_samples)
@@ -126,7 +129,7 @@ class Clusters(NamedTuple):
         floats = np.array(table, dtype=np.float64)  # what matrices multiply quickest in; exact below 2^53
         products = np.zeros((kinds, kinds), dtype=np.int64)
         products[np.ix_(seen, seen)] = np.rint(floats * times @ floats.T)
-        return cls(groups, samples, counts, uniform, products)
+        return cls(len(sizes), samples, counts, uniform, products)
 
     def moments(self, weights: NDArray[np.int64], units: int = 1) -> Moments:
         """Return the moments of a share.
@@ -254,17 +257,18 @@ class Paired(NamedTuple):
         Args:
             right_a: (s, n), of s samples of n pairs.
             right_b: (t, n).
-            group: (n,) as in `group_sums`.
+            group: (n,) as in `Groups.of`.
         """
         of_a, of_b = right_a.sum(axis=0, dtype=np.int64), right_b.sum(axis=0, dtype=np.int64)
         samples_a, samples_b = len(right_a), len(right_b)
-        scale = samples_a * samples_b
+        scale, groups = samples_a * samples_b, Groups.of(group, len(of_a))
         return cls(
             _over(int(of_a @ of_b), scale),
             _over(int(of_a.sum()), samples_a),
             _over(int(of_b.sum()), samples_b),
             len(of_a),
-            *group_sums(group, samples_b * of_a - samples_a * of_b),
+            groups.sums(samples_b * of_a - samples_a * of_b),
+            groups.sizes,
             scale,
         )
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from safetypairs_hf.metric.inference import (
     Z_95,
+    Groups,
     Interval,
     Moments,
     few_groups_factor,
-    group_ends,
     share_interval,
-    sums_to,
     wilson,
 )
 
@@ -75,34 +74,32 @@ class Ranks(NamedTuple):
         whole = np.add.reduce([placed, *others], dtype=np.int64)
         return cls(samples, won.sum(axis=0, dtype=np.int64), ties, whole, best)
 
-    def figures(self, group: Numbers | None) -> Ranking:
-        """Compute the figures; `group` is (n,) as in `group_sums`."""
+    def figures(self, groups: Groups) -> Ranking:
+        """Compute the figures."""
         n = len(self.won)
         answers = self.samples * n
-        groups = _Groups.of(group, n)
-        won, placed = groups.mean(self.won), groups.mean(self.placed)
+        won, placed = _mean(self.won, groups), _mean(self.placed, groups)
         accuracy, auroc = won.total / (2 * answers), placed.total / (4 * n * answers)
         threshold, right = self.best
         return Ranking(
             ranking_accuracy=accuracy,
-            ranking_accuracy_ci=_interval(accuracy, won.variance / (2 * self.samples) ** 2, groups.sizes),
+            ranking_accuracy_ci=_interval(accuracy, won.variance / (2 * self.samples) ** 2, groups),
             tie_rate=self.ties / answers,
             auroc=auroc,
-            auroc_ci=_interval(auroc, placed.variance / (2 * answers) ** 2, groups.sizes),
+            auroc_ci=_interval(auroc, placed.variance / (2 * answers) ** 2, groups),
             best_threshold=threshold,
             best_threshold_pair_accuracy=right / answers,
         )
 
 
-def auroc_difference(a: Ranks, b: Ranks, group: Numbers | None) -> tuple[float, Interval | None]:
+def auroc_difference(a: Ranks, b: Ranks, groups: Groups) -> tuple[float, Interval | None]:
     """Return the AUROC of one guard less that of another on the same n pairs, in [-1, 1], and its 95% interval.
 
     The variance is that of the pairs' differences, so that what the two guards share cancels. There is no interval
     where the difference does not vary from group to group, as where both have an AUROC of 1.
     """
     n, answers = len(a.placed), len(a.placed) * a.samples * b.samples
-    groups = _Groups.of(group, n)
-    between = groups.mean(b.samples * a.placed.astype(np.int64) - a.samples * b.placed.astype(np.int64))
+    between = _mean(b.samples * a.placed.astype(np.int64) - a.samples * b.placed.astype(np.int64), groups)
     difference = between.total / (4 * n * answers)
     if not between.variance:
         return difference, None
@@ -118,40 +115,22 @@ class _Mean(NamedTuple):
     variance: float
 
 
-class _Groups(NamedTuple):
-    """(g,) where groups of pairs end, None where each pair is its own; (g,) their sizes; the sum of these squared."""
+def _mean(value: Whole, groups: Groups) -> _Mean:
+    """Sum (n,) whole numbers, and find how their mean varies from group to group.
 
-    ends: Numbers | None
-    sizes: Numbers
-    size_squares: int
-
-    @classmethod
-    def of(cls, group: Numbers | None, n: int) -> _Groups:
-        ends = None if group is None else group_ends(group)
-        if ends is None or len(ends) == n:
-            return cls(None, np.ones(n, dtype=np.int64), n)
-        sizes = np.diff(ends, prepend=0)
-        return cls(ends, sizes, int(sizes @ sizes))
-
-    def mean(self, value: Whole) -> _Mean:
-        """Sum (n,) whole numbers, and find how their mean varies from group to group.
-
-        The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives
-        the variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others
-        (1988, Biometrics 44), summed over the images of a group.
-        """
-        n, total, groups = len(value), int(value.sum()), len(self.sizes)
-        if groups == 1:
-            return _Mean(total, 0.0)
-        near = round(total / n)  # deviations from a whole number are whole
-        rest = total - near * n
-        if self.ends is None:
-            sums, by_size = value - np.int64(near), rest
-        else:
-            sums = sums_to(self.ends, value) - near * self.sizes
-            by_size = _dot(sums, self.sizes)
-        squares = _dot(sums, sums) - 2 * rest / n * by_size + (rest / n) ** 2 * self.size_squares
-        return _Mean(total, max(0.0, groups / (groups - 1) * squares / n**2))
+    The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives
+    the variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others
+    (1988, Biometrics 44), summed over the images of a group.
+    """
+    n, total, sizes = len(value), int(value.sum()), groups.sizes
+    if len(sizes) == 1:
+        return _Mean(total, 0.0)
+    near = round(total / n)  # deviations from a whole number are whole
+    rest = total - near * n
+    sums = groups.sums(value) - near * sizes
+    by_size = rest if groups.ends is None else _dot(sums, sizes)
+    squares = _dot(sums, sums) - 2 * rest / n * by_size + (rest / n) ** 2 * groups.size_squares
+    return _Mean(total, max(0.0, len(sizes) / (len(sizes) - 1) * squares / n**2))
 
 
 def _dot(one: Numbers, other: Numbers) -> int:
@@ -161,17 +140,18 @@ def _dot(one: Numbers, other: Numbers) -> int:
     return sum(int(one[at : at + block] @ other[at : at + block]) for at in range(0, len(one), block))
 
 
-def _interval(share: float, variance: float, sizes: Numbers) -> Interval:
+def _interval(share: float, variance: float, groups: Groups) -> Interval:
     """Return the 95% interval of a mean in [0, 1] on the logit scale; at 0 and 1 Wilson's on the effective size.
 
     Where all groups are alike, or there is one, the variance says nothing: there a group counts as one pair.
     """
-    n, groups = int(sizes.sum()), len(sizes)
+    n = int(groups.sizes.sum())
+    few = few_groups_factor(n, len(groups.sizes))
     if share in (0, 1):
-        return share_interval(Moments.of(sizes * int(share), sizes))
+        return share_interval(Moments.of(groups.sizes * int(share), groups.sizes))
     if not variance:
-        return wilson(share, n / (int(sizes @ sizes) / n) * few_groups_factor(n, groups))
-    spread = Z_95 * math.sqrt(variance / few_groups_factor(n, groups)) / (share * (1 - share))
+        return wilson(share, n / (groups.size_squares / n) * few)
+    spread = Z_95 * math.sqrt(variance / few) / (share * (1 - share))
     low, high = (math.log(share / (1 - share)) + side * spread for side in (-1, 1))
     return 1 / (1 + math.exp(min(700.0, -low))), 1 / (1 + math.exp(min(700.0, -high)))
 

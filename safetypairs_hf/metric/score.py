@@ -16,6 +16,7 @@ from safetypairs_hf.metric.artifact_gap import control_figures
 from safetypairs_hf.metric.figures import ControlFigures, Face, Figures, GuardFigures, figures_in, shown_in
 from safetypairs_hf.metric.inference import (
     Clusters,
+    Groups,
     design_effect,
     mcnemar_p,
     relative_consistency,
@@ -240,7 +241,8 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
     pairs = samples[0]
     cells = _stacked([sample.cells[at] for sample in samples])
     group = None if pairs.group is None else pairs.group[at]
-    clusters = Clusters.of(cells, 9, group)
+    groups = Groups.of(group, cells.shape[1])
+    clusters = Clusters.of(cells, 9, groups)
     shares = {name: clusters.moments(weights, units) for name, (units, weights) in SHARES.items()}
     right = shares["pair_accuracy"]
     found: dict[str, Any] = {name: moments.hits / moments.units for name, moments in shares.items()}
@@ -256,7 +258,7 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
         group_accuracy=whole,
         group_accuracy_ci=None if whole is None else wilson(whole, right.groups),
         relative_consistency=_consistency(cells, clusters.counts),
-        **_threshold_free(samples, at, group),
+        **_threshold_free(samples, at, group, groups),
     )
 
 
@@ -289,15 +291,17 @@ def _stacked(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return values[0][None] if len(values) == 1 else np.stack(values)
 
 
-def _threshold_free(samples: Sequence[Pairs], at: Any, group: NDArray[np.int64] | None) -> dict[str, Any]:
+def _threshold_free(
+    samples: Sequence[Pairs], at: Any, group: NDArray[np.int64] | None, groups: Groups
+) -> dict[str, Any]:
     whole = scored(samples)
     kept = None if whole is None else whole[at]
     if kept is None or not kept.any():
         return dict.fromkeys(Ranking._fields)
     if not kept.all():
         at = np.flatnonzero(kept) if isinstance(at, slice) else at[kept]
-        group = None if group is None else group[kept]
-    return ranks_of(samples, at).figures(group)._asdict()
+        groups = Groups.of(None if group is None else group[kept], int(np.count_nonzero(kept)))
+    return ranks_of(samples, at).figures(groups)._asdict()
 
 
 def signature(n: int, guards: Sequence[Pairs], digest: str, *, ci: str = "wilson", **told: str | int | None) -> str:

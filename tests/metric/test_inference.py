@@ -14,6 +14,7 @@ from scipy import stats
 
 from safetypairs_hf.metric.inference import (
     Clusters,
+    Groups,
     Interval,
     Moments,
     Paired,
@@ -111,7 +112,9 @@ def test_a_share_against_the_definition_group_by_group(groups: list[tuple[int, i
     # The same from the pairs one by one, counted by outcome.
     group = np.repeat(np.arange(len(groups)) * 3, [size for _, size in groups])
     outcome = np.concatenate([np.arange(size) < hits for hits, size in groups]).astype(np.int64)
-    assert share_interval(Clusters.of(outcome[None], 2, group).moments(np.array([0, 1]))) == found
+    assert (
+        share_interval(Clusters.of(outcome[None], 2, Groups.of(group, len(group))).moments(np.array([0, 1]))) == found
+    )
 
 
 @pytest.mark.parametrize("most", [1, 3, 300, 5_000])  # 5,000 pairs take more bits than one whole number has for nine
@@ -121,7 +124,7 @@ def test_outcomes_of_groups_against_counts_group_by_group(most: int, samples: in
     sizes = np.append(generator.integers(1, most + 1, 40), most)
     group, outcome = np.repeat(np.arange(41), sizes), generator.integers(0, 9, (samples, sizes.sum()))
     outcome[:, group < 20] = 7
-    found = Clusters.of(outcome.astype(np.int8), 9, group)
+    found = Clusters.of(outcome.astype(np.int8), 9, Groups.of(group, len(group)))
     cells = np.array(
         [[[np.sum(of_sample[group == at] == kind) for kind in range(9)] for of_sample in outcome] for at in range(41)]
     )
@@ -133,8 +136,8 @@ def test_outcomes_of_groups_against_counts_group_by_group(most: int, samples: in
 
 def test_groups_of_one_pair_and_no_groups_are_wilsons() -> None:
     outcome = np.array([0, 1, 1, 0, 1])
-    alone = Clusters.of(outcome[None], 2, np.arange(5)).moments(np.array([0, 1]))
-    assert alone == Clusters.of(outcome[None], 2, None).moments(np.array([0, 1]))
+    alone = Clusters.of(outcome[None], 2, Groups.of(np.arange(5), 5)).moments(np.array([0, 1]))
+    assert alone == Clusters.of(outcome[None], 2, Groups.of(None, 5)).moments(np.array([0, 1]))
     assert share_interval(alone) == wilson(0.6, 5)
 
 

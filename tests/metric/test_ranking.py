@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetypairs_hf.metric import compare, ranking, score
+from safetypairs_hf.metric.inference import Groups
 from safetypairs_hf.metric.ranking import Ranks, auroc_difference
 
 from .reference import (
@@ -40,7 +41,7 @@ def test_against_loops_over_all_pairs_of_images(pairs: list[tuple[float, float, 
     unsafe, safe, group = columns(pairs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "BLOCK", block)
-        figures = Ranks.of(unsafe[None], safe[None]).figures(group)
+        figures = Ranks.of(unsafe[None], safe[None]).figures(Groups.of(group, len(unsafe)))
     expected = threshold_free(list(zip(unsafe.tolist(), safe.tolist(), strict=True)))
     for name, value in expected.items():
         assert getattr(figures, name) == float(value), name  # type: ignore[arg-type]
@@ -60,26 +61,26 @@ def test_against_loops_over_all_pairs_of_images(pairs: list[tuple[float, float, 
 
 def test_without_groups_a_pair_is_the_cluster() -> None:
     unsafe, safe = np.array([0.9, 0.7, 0.4, 0.8, 0.3]), np.array([0.2, 0.8, 0.1, 0.3, 0.35])
-    figures = Ranks.of(unsafe[None], safe[None]).figures(None)
+    figures = Ranks.of(unsafe[None], safe[None]).figures(Groups.of(None, len(unsafe)))
     area, variance = obuchowski(unsafe.tolist(), safe.tolist(), range(5))
     assert figures.auroc == pytest.approx(area)
     assert figures.auroc_ci == pytest.approx(logit_interval(area, variance))
-    assert figures == Ranks.of(unsafe[None], safe[None]).figures(np.arange(5))
+    assert figures == Ranks.of(unsafe[None], safe[None]).figures(Groups.of(np.arange(5), 5))
 
 
 @pytest.mark.parametrize("share", [0, 1])
 def test_at_the_ends_it_is_wilsons(share: int) -> None:
     unsafe, safe = np.full(20, 0.4 + 0.2 * share), np.full(20, 0.5)
-    figures = Ranks.of(unsafe[None], safe[None]).figures(None)
+    figures = Ranks.of(unsafe[None], safe[None]).figures(Groups.of(None, len(unsafe)))
     assert figures.auroc == share
     assert figures.auroc_ci == pytest.approx(wilson_ends(share, 20), abs=1e-12)
     # One group says as much as one pair.
-    figures = Ranks.of(unsafe[None], safe[None]).figures(np.zeros(20, dtype=np.int64))
+    figures = Ranks.of(unsafe[None], safe[None]).figures(Groups.of(np.zeros(20, dtype=np.int64), 20))
     assert figures.ranking_accuracy_ci == pytest.approx(wilson_ends(share, 1), abs=1e-12)
 
 
 def test_where_all_scores_are_equal_the_interval_is_wide() -> None:
-    figures = Ranks.of(np.full((1, 30), 0.5), np.full((1, 30), 0.5)).figures(None)
+    figures = Ranks.of(np.full((1, 30), 0.5), np.full((1, 30), 0.5)).figures(Groups.of(None, 30))
     assert (figures.auroc, figures.tie_rate) == (0.5, 1.0)
     assert figures.auroc_ci == pytest.approx(wilson_ends(0.5, 30), abs=1e-12)
 
@@ -90,7 +91,7 @@ def test_a_difference_of_two_guards(pairs: list[tuple[float, float, int]], sourc
     unsafe, safe, group = columns(pairs)
     other_unsafe, other_safe = (np.array([source.choice([*values, 0.6]) for _ in values]) for values in (unsafe, safe))
     found, ends = auroc_difference(
-        Ranks.of(unsafe[None], safe[None]), Ranks.of(other_unsafe[None], other_safe[None]), group
+        Ranks.of(unsafe[None], safe[None]), Ranks.of(other_unsafe[None], other_safe[None]), Groups.of(group, len(group))
     )
     scores = [values.tolist() for values in (unsafe, safe, other_unsafe, other_safe)]
     if len(set(group)) == 1:
