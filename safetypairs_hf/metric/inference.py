@@ -54,7 +54,7 @@ class Groups(NamedTuple):
         if self.ends is None:
             return value.astype(np.int64)
         # A running sum is three times as quick as add.reduceat.
-        sums = np.cumsum(value.astype(np.int64, copy=False)).take(self.ends - 1)
+        sums = np.cumsum(value, dtype=np.int64).take(self.ends - 1)
         sums[1:] -= sums[:-1].copy()
         return sums
 

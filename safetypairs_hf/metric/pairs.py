@@ -617,16 +617,17 @@ def _starts(words: Words) -> Numbers:
     return np.flatnonzero(differs)
 
 
-def hashes_of(words: Words, *, place: int = 0) -> NDArray[np.uint64]:
-    """Return (n,) hashes of the rows of `words`, best in their high bits: the sum of a hash of each word at its place.
+def hashes_of(words: Words, rows: Numbers | None = None, *, place: int = 0) -> NDArray[np.uint64]:
+    """Return (n,) hashes of `rows` of `words`, best in their high bits: the sum of a hash of each word at its place.
 
     So columns of zeros add nothing, and the hash of a row is the sum of those of its parts, whose first columns are at
-    `place` in it.
+    `place` in it. Without `rows` all are taken; with them, `words` lies in one piece.
     """
-    hashed = np.zeros(len(words), dtype=np.uint64)
+    hashed = np.zeros(len(words) if rows is None else len(rows), dtype=np.uint64)
     factors = [np.uint64(pow(MULTIPLIER, 2 * (place + column) + 1, 2**64)) for column in range(words.shape[1])]
-    for start in range(0, len(words), BLOCK):
-        block, total = words[start : start + BLOCK], hashed[start : start + BLOCK]
+    for start in range(0, len(hashed), BLOCK):
+        here, total = slice(start, start + BLOCK), hashed[start : start + BLOCK]
+        block = words[here] if rows is None else words.take(rows[here], axis=0)
         for column, factor in enumerate(factors):
             mixed = block[:, column] * factor
             mixed ^= mixed >> np.uint64(32)
@@ -655,7 +656,7 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
     begin, lengths = offsets[:-1], np.diff(offsets)
     alike = _alike(text, offsets, lengths)
     if alike is not None:
-        hashed = hashes_of(alike if rows is None else alike.take(rows, axis=0), place=1)
+        hashed = hashes_of(alike, rows, place=1)
         hashed += hashes_of(np.array([[8 * alike.shape[1]]], dtype=np.uint64))
     else:
         if rows is not None:
