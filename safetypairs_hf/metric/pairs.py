@@ -436,7 +436,7 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     _refuse_unequal("group", images, equal_rows(of_unsafe, _seen(words, safe)), unsafe)
     starts = _side_by_side(of_unsafe)
     if starts is None:
-        order, starts = _sorted_runs(of_unsafe)
+        order, starts = equal_runs(of_unsafe)
         unsafe, safe = (_numbers(at, images).take(order) for at in (unsafe, safe))
     group = np.zeros(len(of_unsafe), dtype=np.int64)
     group[starts[1:]] = 1
@@ -561,12 +561,6 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
     return equal
 
 
-def equal_runs(words: Words) -> Runs:
-    """Find the runs of equal rows of `words`. Where they lie side by side, as in a release, rows keep their order."""
-    starts = _side_by_side(words)
-    return _sorted_runs(words) if starts is None else Runs(np.arange(len(words)), starts)
-
-
 def _side_by_side(words: Words) -> Numbers | None:
     """Return where the runs of equal rows begin; None where a value has several runs, or where this is likely."""
     first = words[:BLOCK]
@@ -576,8 +570,8 @@ def _side_by_side(words: Words) -> Numbers | None:
     return starts if are_distinct(words.take(starts, axis=0)) else None
 
 
-def _sorted_runs(words: Words) -> Runs:
-    """Find the runs of equal rows by sorting: by a hash, with the row number in the lowest bits."""
+def equal_runs(words: Words) -> Runs:
+    """Find the runs of equal rows of `words` by sorting: by a hash, with the row number in the lowest bits."""
     n = len(words)
     low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
     packed = hashes_of(words)
@@ -591,14 +585,10 @@ def _sorted_runs(words: Words) -> Runs:
     starts = _starts(ordered)
     if len(starts) + np.count_nonzero(close) > n:
         # Different rows may have one hash, as some do among ten million: these few runs are sorted by value.
-        close_starts = np.flatnonzero(np.concatenate(([True], ~close)))
-        run = np.searchsorted(close_starts, starts, side="right") - 1
-        split = np.zeros(len(close_starts), dtype=np.bool_)
-        split[run[1:][run[1:] == run[:-1]]] = True
-        at = np.flatnonzero(np.repeat(split, np.diff(close_starts, append=n)))
-        values = ordered[at]
-        sort = np.lexsort((*values.T, np.searchsorted(close_starts, at, side="right")))
-        order[at], ordered[at] = order[at][sort], values[sort]
+        run = np.cumsum(np.concatenate(([True], ~close)))
+        at = np.flatnonzero(np.isin(run, run[starts[1:]][close[starts[1:] - 1]]))
+        sort = at[np.lexsort((*ordered[at].T, run[at]))]
+        order[at], ordered[at] = order[sort], ordered[sort]
         starts = _starts(ordered)
     return Runs(order, starts)
 
