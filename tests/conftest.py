@@ -16,6 +16,8 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "RAY_ADDRESS", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
     os.environ.pop(_name, None)
+# At toy size a second thread only waits for the first, and takes its core from the tests beside it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # The wheel of torchvision on PyPI is of a CUDA build: beside torch for CPU it imports only if these two are declared.
 if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch"):
