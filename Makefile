@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
 
 test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

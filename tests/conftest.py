@@ -29,6 +29,12 @@ if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch")
             _torchvision.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: of two workers, none is left alone with a long file at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs `small` (20 pairs) and `large` (30 pairs, the same 20 among them)."""
