@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# What is never imported is never compiled, which is most of it.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 
 .PHONY: demo test check bench clean
 
@@ -9,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
 
 test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -22,18 +24,18 @@ bench: $(VENV)/.installed $(VENV)/.models
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --upgrade pip
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # What the models run on, and Ray, for the tests alone. By its exact version, PyTorch may be had as a CPU build.
 # torchvision may not, and one of CUDA fails to import beside it: it stays in a folder of its own, for the tests that
 # mend that. So does xgrammar, without the triton that it brings for GPUs: with it and without it are two tests.
 $(VENV)/.models: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,gpu,opennsfw,ray,torchmetrics]' geh
-	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torchvision $$(grep '^torchvision==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/xgrammar $$(grep -E '^(xgrammar|apache-tvm-ffi)==' constraints.txt)
+	$(INSTALL) $$(grep '^torch==' constraints.txt)
+	$(INSTALL) --constraint constraints.txt --editable '.[dev,gpu,opennsfw,ray,torchmetrics]' geh
+	$(INSTALL) --no-deps --target $(VENV)/torchvision $$(grep '^torchvision==' constraints.txt)
+	$(INSTALL) --no-deps --target $(VENV)/xgrammar $$(grep -E '^(xgrammar|apache-tvm-ffi)==' constraints.txt)
 	touch $@
 
 clean:

@@ -72,7 +72,7 @@ SIZES: dict[str, Callable[[Any, tuple[int, int]], Any]] = {
     "Pareto": lambda generator, shape: np.minimum(60, generator.pareto(1.2, shape).astype(np.int64) + 1),
     "alone": lambda generator, shape: np.ones(shape),  # pairs without groups, for the parts `images` and `macro`
 }
-CHECKED = 3  # runs of each setting that the library computes too
+CHECKED = 3  # runs of each setting that the library computes too, where there are so many
 AT_ONCE = 1 << 21  # numbers in one table of the sign-flip test
 
 
@@ -146,7 +146,7 @@ def share_intervals(hit: Any, sizes: Any) -> tuple[Any, Any]:
     effect = np.maximum(1, (groups + 1) / groups * (squares / padded) / (share * (1 - share)))
     effect = typical if groups == 1 else effect
     low, high = wilson(x / n, n / np.where(n == groups, 1, effect) * t_factor(n, groups))
-    for run in range(CHECKED):
+    for run in range(len(sizes[:CHECKED])):
         agree((low[run], high[run]), share_interval(Moments.of(hit[run], sizes[run])))
     return low, high
 
@@ -221,7 +221,7 @@ def difference_intervals(pairs: Pairs, tail: float = 0.025) -> tuple[Any, Any]:
 
     low = (gap - hybrid(p_a - low_a, high_b - p_b)).clip(-1)
     high = (gap + hybrid(high_a - p_a, p_b - low_b)).clip(None, 1)
-    for run in range(CHECKED):
+    for run in range(len(pairs.sizes[:CHECKED])):
         agree((low[run], high[run]), difference_interval(paired(pairs, run), tail=tail))
     return low, high
 
@@ -257,7 +257,7 @@ def sign_flip_ps(totals: Any) -> Any:
         law = np.fft.irfft(sign * np.exp(counts[some] @ logs), length)[:, : length // 2 + 1]
         law[:, 1 : length // 2] *= 2  # both signs of the sum
         found[some] = np.where(nearer >= observed[some, None], law, 0).sum(axis=1)
-    for run in range(CHECKED):
+    for run in range(len(totals[:CHECKED])):
         agree((found[run],), (sign_flip_p(totals[run]),))
     return found
 
@@ -331,7 +331,7 @@ def images_held(name: str, groups: int, runs: int) -> Iterator[tuple[str, Worst]
         hit = hits(generator, sizes, share, law, correlation, alike)
         low, high = share_intervals(hit, 2 * sizes)
         group, category = np.arange(groups), np.zeros(groups, dtype=np.int64)
-        for run in range(CHECKED):
+        for run in range(len(hit[:CHECKED])):
             found = scored(hit[run], sizes[run], 2, name != "alone", group, category)
             agree((low[run], high[run]), found.image_accuracy_ci)
         setting = f"{tied_by(share, law, correlation)}, of a pair's images {alike:g}"
@@ -383,7 +383,7 @@ def means_held(
         weights = np.arange(1, len(shares) + 1) if by_weight else np.ones(len(shares))
         weights = weights / weights.sum()
         ends = mean_intervals(hit, sizes, category, weights)
-        for run in range(CHECKED):
+        for run in range(len(hit[:CHECKED])):
             found = scored(hit[run], sizes[run], 1, grouped, group, category, weights if by_weight else None)
             agree((ends[0][run], ends[1][run]), found.macro_pair_accuracy_ci)
         named = f"{setting}, weighted" if by_weight else setting
@@ -561,7 +561,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3000)
     parser.add_argument("--groups", type=int, nargs="+", default=GROUPS)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="the parts to run")
-    options = parsed(parser, runs=10, groups=GROUPS[:1])
+    options = parsed(parser, runs=1, groups=GROUPS[:1])
     tables: dict[str, Table] = {}
     for groups, name in product(options.groups, SIZES):
         for kind, found in rates(options.only, name, groups, options.runs):

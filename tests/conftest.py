@@ -16,6 +16,8 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "RAY_ADDRESS", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
     os.environ.pop(_name, None)
+# At toy size a second thread only waits for the first, and takes its core from the tests beside it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # The wheel of torchvision on PyPI is of a CUDA build: beside torch for CPU it imports only if these two are declared.
 if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch"):
@@ -25,6 +27,12 @@ if importlib.util.find_spec("torchvision") and importlib.util.find_spec("torch")
         _torchvision = torch.library.Library("torchvision", "DEF")  # kept alive
         for _name in ("nms", "qnms"):
             _torchvision.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: of two workers, none is left alone with a long file at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="module")

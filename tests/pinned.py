@@ -1,7 +1,8 @@
 """Environments of exact packages, for what does not go into the one that the tests run in.
 
 Each is made of a list of versions (what pip took on the day that the list was written, so nothing is resolved) in
-`.venv-pinned/` of the checkout, under the list's name, and kept; another list or interpreter makes it anew.
+`.venv-pinned/` of the checkout, under the list's name, and kept; another list or interpreter makes it anew. What the
+tests' own environment has in the very version of the list is linked from there, and so installed and compiled once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import sysconfig
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from filelock import FileLock
@@ -26,17 +29,51 @@ def python_of(packages: Path, *, ours: bool = False) -> Path:
     """
     folder = ENVIRONMENTS / packages.stem
     ENVIRONMENTS.mkdir(exist_ok=True)
+    linked = _linked(packages)
+    content = "\n".join([packages.read_text(), *map(str, linked)]).encode()
     with FileLock(ENVIRONMENTS / f"{packages.stem}.lock"):
-        if not _is_made(folder, "made", packages.read_bytes()):
+        if not _is_made(folder, "made", content):
             shutil.rmtree(folder, ignore_errors=True)
             _run("-m", "venv", "--without-pip", str(folder))
+            for path in linked:
+                (_site(folder) / path.name).symlink_to(path)
             _install(folder, packages)
-            _note(folder, "made", packages.read_bytes())
+            _note(folder, "made", content)
         project = (CHECKOUT / "pyproject.toml").read_bytes()
         if ours and not _is_made(folder, "ours", project):
             _pip(folder, "--no-deps", "--no-build-isolation", "--editable", str(CHECKOUT))
             _note(folder, "ours", project)
     return folder / "bin" / "python"
+
+
+def _linked(packages: Path) -> list[Path]:
+    """What lies at the top of this environment's site-packages for those of a list that it has in the same version."""
+    found: list[Path] = []
+    for line in packages.read_text().splitlines():
+        name, _, version = line.partition("==")
+        try:
+            installed = distribution(name)
+        except PackageNotFoundError:
+            continue
+        top = _top(installed)
+        if installed.version == version and all(map(_has_one_owner, top)):
+            found += top
+    return sorted(found)
+
+
+def _top(installed: Distribution) -> list[Path]:
+    """The files and folders of a distribution in site-packages, without its commands."""
+    names = {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}
+    return [Path(str(installed.locate_file(name))) for name in names]
+
+
+def _has_one_owner(path: Path) -> bool:
+    """Whether a file or folder of site-packages is of one distribution: a namespace package may be of several."""
+    return path.is_file() or path.suffix in (".dist-info", ".libs") or (path / "__init__.py").is_file()
+
+
+def _site(folder: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
 
 
 def _install(folder: Path, packages: Path) -> None:

@@ -26,6 +26,8 @@ from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny import editors
 from safetypairs_hf.testing.tiny.squares import squares
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:

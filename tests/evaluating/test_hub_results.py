@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from builds import make_run
-from hub_fixtures import Hub, commands, hub
+from hub_fixtures import ORGS, USERS, Hub, commands
 from huggingface_hub import EvalResultEntry
 
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.evaluating.hub_results import merged
+from safetypairs_hf.testing.localhub.server import serve
 
-__all__ = ["hub"]
 DATA, MODEL, FILE = "lab/pairs", "alice/guard", ".eval_results/pairs.yaml"
 
 
@@ -23,24 +24,39 @@ def push(file: str, repo: str = MODEL, data: str = f"{DATA}@1.0.0", *options: st
     return ["results", "push", file, repo, "--data", data, *options]
 
 
-@pytest.fixture
-def judged(hub: Hub, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    folder = tmp_path_factory.mktemp("lab")
+    with serve(folder / "hub", USERS, ORGS) as server:
+        yield Hub(server, folder)
+
+
+@pytest.fixture(scope="module")
+def released(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with mood.parquet, a guard on all pairs of version 1.0.0; 1.1.0 has more. And repos of each kind."""
-    make_run(tmp_path / "small", pairs=12, test_fraction=1.0)
-    make_run(tmp_path / "large", pairs=16, test_fraction=1.0)
+    folder = tmp_path_factory.mktemp("judged")
+    make_run(folder / "small", pairs=12, test_fraction=1.0)
+    make_run(folder / "large", pairs=16, test_fraction=1.0)
     evaluate = ["evaluate", "colour-and-clutter", "--data", f"{DATA}@1.0.0", "--out", "mood.parquet"]
     done = commands(
         hub,
-        tmp_path,
+        folder,
         ["publish", "small", DATA, "--version", "1.0.0"],
         evaluate,
         [*evaluate[:-1], "part.parquet", "--limit", "3"],
         ["publish", "large", DATA, "--version", "1.1.0"],
     )
     assert [code for code, _ in done] == [0, 0, 0, 0], done
-    hub.api().create_repo(MODEL)
     hub.api().create_repo("alice/app", repo_type="space", space_sdk="static")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def judged(hub: Hub, released: Path) -> Path:
+    """The same folder, and a model without results."""
+    hub.api().delete_repo(MODEL, missing_ok=True)
+    hub.api().create_repo(MODEL)
+    return released
 
 
 def held(hub: Hub, revision: str = "main") -> Any:

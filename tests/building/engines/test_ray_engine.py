@@ -51,10 +51,19 @@ def test_icons_have_equal_bytes(tmp_path: Path) -> None:
     assert tree(tmp_path / "ray") == tree(tmp_path / "local")
 
 
-def test_every_class_of_a_gpu_build_has_equal_bytes(tmp_path: Path) -> None:
+def test_every_class_of_a_gpu_build_has_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("diffusers")
+    import torch
+
+    # Not the number of threads that the cluster was started with, nor the one that Ray sets.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     ray_run(tmp_path / "ray", "tiny", weights=tmp_path / "weights", workers=1)  # one actor, so models are loaded once
-    local_run(tmp_path / "local", "tiny", weights=tmp_path / "weights")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        local_run(tmp_path / "local", "tiny", weights=tmp_path / "weights")
+    finally:
+        torch.set_num_threads(threads)
     assert tree(tmp_path / "ray") == tree(tmp_path / "local")
 
 
