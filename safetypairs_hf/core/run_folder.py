@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.foreign_text import parse_json, reading
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
 
@@ -95,10 +96,8 @@ class RunFolder:
             raise RunError(_explain(self.url, error)) from error
 
     def read_json(self, name: str) -> Any:
-        try:
-            return json.loads(self.read(name))
-        except ValueError as error:
-            raise RunError(f"{self.url}/{name} is not JSON ({error}); was it edited by hand?") from error
+        with reading(f"{self.url}/{name}", "was it edited by hand?", RunError):
+            return parse_json(self.read(name).decode(), strict=False)
 
     def write_json(self, name: str, value: Any) -> None:
         self.write(name, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())

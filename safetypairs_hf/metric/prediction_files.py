@@ -19,8 +19,8 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, printable, to_array
+from safetypairs_hf.core.errors import PairError, in_a_line, printable
+from safetypairs_hf.metric.column_values import all_null, to_array
 from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
 STDIN = "-"
@@ -340,7 +340,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
     import csv
 
     text = text.lstrip("\r\n")
-    lines = text.splitlines() if "\n" not in text else text.split("\n", 2)
+    lines = text.split("\n" if "\n" in text else "\r", 2)
     skipped = 0
     delimiters = ",;\t|"
     first = lines[0].strip("\r")
