@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 # Formats that Pillow decodes by itself: no EPS or WMF, which it hands to another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM", "JPEG2000")
 # Pillow's own default, for where it was switched off.
-_MAX_PIXELS = 89_478_485
+MOST_PIXELS = 89_478_485
 # What a file of so many pixels has where it is not compressed, with 16 bits for each of three channels.
-MOST_BYTES = _MAX_PIXELS * 6 + (1 << 20)
+MOST_BYTES = MOST_PIXELS * 6 + (1 << 20)
 # How lcms says that it may not put a coarse table in place of a curve, by which dark greys are up to 9 levels off.
 _EXACT = ImageCms.Flags.NOOPTIMIZE
 
@@ -107,7 +107,7 @@ def _formats() -> tuple[str, ...]:
 
 def _check_header(image: Image.Image, least_side: int) -> None:
     width, height = image.size
-    most = Image.MAX_IMAGE_PIXELS or _MAX_PIXELS
+    most = Image.MAX_IMAGE_PIXELS or MOST_PIXELS
     if width * height > most:
         raise UnusableError("oversized", f"{width} x {height} pixels; at most {most} in all are decoded")
     if min(width, height) < least_side:

@@ -22,8 +22,9 @@ MOST_BYTES: Final = 1 << 28  # of a file of text: a table of some million images
 MOST_SETTING_BYTES: Final = 1 << 20  # of a file of settings, a few pages: YAML, a prompt
 MOST_YAML_NODES: Final = 100_000
 DEEPEST: Final = 100  # lists and objects in one another
-LONGEST_NUMBER: Final = 1000  # characters; reading a number takes time that grows with their square
+LONGEST_NUMBER: Final = 1000  # characters in YAML; reading a number takes time that grows with their square
 MOST_OBJECTS: Final = 1000  # places in a text where a JSON object is looked for
+_LONG_NUMBER: Final = re.compile(rf"[0-9_:.+-]{{{LONGEST_NUMBER},}}")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -81,14 +82,12 @@ def _predicate(error: Exception) -> str:
 
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Read a file. Raises OSError, or ForeignTextError for what is no file or holds more than `most` bytes."""
-    mode = Path(path).stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise ForeignTextError(f"is {'a folder' if stat.S_ISDIR(mode) else 'no ordinary file'}; give a file")
-    with Path(path).open("rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ForeignTextError(f"is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no ordinary file'}; give a file")
+    if found.st_size > most:
         raise ForeignTextError(f"has over {most >> 20} MB, more than is read")
-    return data
+    return Path(path).read_bytes()
 
 
 def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
@@ -250,9 +249,8 @@ def _check_events(events: Iterator[Any]) -> None:
                 raise ForeignTextError(f"is nested more than {DEEPEST} deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             deep -= 1
-        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and len(event.value) > LONGEST_NUMBER:
-            if not event.value.strip("0123456789_:.+-"):
-                raise ForeignTextError("holds a number that is too long to be read")
+        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):
+            raise ForeignTextError("holds a number that is too long to be read")
 
 
 def _check_keys(document: Any) -> None:

@@ -193,7 +193,7 @@ class FolderSource:
                     f"and {str(path.relative_to(self.path))!a}: people see no difference between them; rename one"
                 )
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            found = pool.map(lambda item: self._look(*item, about), names.items())
+            found = pool.map(lambda name: self._look(name, names[name], about), names)
             looked = dict(zip(names, found, strict=True))
         return {**looked, **dict(_missing(about, looked))}
 

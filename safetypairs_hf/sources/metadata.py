@@ -42,6 +42,8 @@ def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, 
             for column in (columns.file, *((columns.label,) if needs_label else ())):
                 check_column(column, row, f"{path}, line {number}")
             name = as_seen(_text(row, columns.file) or "")
+            if not name:
+                raise ForeignTextError(f"has nothing as {columns.file!r}", number)
             if name in found:
                 raise RecipeError(f"{path}, line {number}: {printable(name)!r} was named before; name each image once")
             found[name] = About(_text(row, columns.label), _text(row, columns.license))
