@@ -126,7 +126,7 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
     """
     drawn = selected(run)
     failed = tuple(_failed(run)) if failures else ()
-    recipe = run.read_json(RECIPE)
+    recipe = run.read_json(RECIPE, "parts")
     return FinishedRun(run.url, recipe, tuple(drawn), read_state(run), failed, read_taxonomy(run, recipe), run)
 
 
@@ -178,7 +178,7 @@ def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
 
 def rounds(run: RunFolder) -> int:
     """How many rounds of instruct, edit and judge the run's recipe has."""
-    return _rounds(run.read_json(RECIPE))
+    return _rounds(run.read_json(RECIPE, "parts"))
 
 
 def _rounds(recipe: Mapping[str, Any]) -> int:
@@ -292,7 +292,7 @@ def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
 def funnel(run: RunFolder) -> dict[str, Any]:
     """The funnel of a run, finished or not: `stages`, and `finished`."""
     if run.has(FUNNEL):
-        found: dict[str, Any] = run.read_json(FUNNEL)
+        found: dict[str, Any] = run.read_json(FUNNEL, "stages")
         return {**found, "finished": True}
     return {**count(run, None, None), "finished": False}
 

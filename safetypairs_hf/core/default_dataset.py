@@ -68,7 +68,7 @@ def _saved() -> Settings | None:
         return None
     with reading(f"the saved settings {file}", "run `safetypairs autoload on` again, or delete it"):
         saved = parse_object(read_text(file, MOST_SETTING_BYTES))
-        repo, version = saved["repo"], saved["version"]
+        repo, version = saved.get("repo"), saved.get("version", 0)
         if not isinstance(repo, str) or not isinstance(version, str | None):
             raise ForeignTextError("hold no repo and version that are texts")
     return Settings(repo, version, "saved")

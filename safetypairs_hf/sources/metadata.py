@@ -41,12 +41,12 @@ def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, 
         for number, row in rows(read_text(find_seen(path))):
             for column in (columns.file, *((columns.label,) if needs_label else ())):
                 check_column(column, row, f"{path}, line {number}")
-            name = as_seen(_text(row, columns.file) or "")
+            name = as_seen(_text(row, columns.file, number) or "")
             if not name:
                 raise ForeignTextError(f"has nothing as {columns.file!r}", number)
             if name in found:
                 raise RecipeError(f"{path}, line {number}: {printable(name)!r} was named before; name each image once")
-            found[name] = About(_text(row, columns.label), _text(row, columns.license))
+            found[name] = About(_text(row, columns.label, number), _text(row, columns.license, number))
     return found
 
 
@@ -61,8 +61,8 @@ def check_column(column: str, columns: Iterable[str], where: str) -> None:
         )
 
 
-def _text(row: Mapping[str, Any], column: str) -> str | None:
+def _text(row: Mapping[str, Any], column: str, number: int) -> str | None:
     value = row.get(column)
     if isinstance(value, dict | list):
-        raise ForeignTextError(f"has {printable(value)} as {column!r}, where a text was expected")
+        raise ForeignTextError(f"has {printable(value)} as {column!r}, where a text was expected", number)
     return None if value is None or str(value).strip() == "" else str(value).strip()
