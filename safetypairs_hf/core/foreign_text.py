@@ -77,7 +77,8 @@ def _predicate(error: Exception) -> str:
         return "is nested too deep"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"
-    return f"can't be read: {printable(in_a_line(error))}"
+    because = f" ({in_a_line(error.__cause__)})" if error.__cause__ else ""
+    return f"can't be read: {printable(in_a_line(error) + because)}"
 
 
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
@@ -225,6 +226,11 @@ def parse_yaml(text: str, *, typed: bool = False) -> Any:
         node = loader.get_single_node()
         _check_keys(node)
         return "" if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        said = printable(" ".join(filter(None, (error.context, error.problem))))
+        raise ForeignTextError(
+            f"is no YAML: {said}", error.problem_mark.line + 1 if error.problem_mark else 0
+        ) from None
     except yaml.YAMLError as error:
         raise ForeignTextError(f"is no YAML: {printable(' '.join(str(error).split()))}") from None
 

@@ -13,7 +13,6 @@ from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.sources.metadata import check_column
 
-
 # Of so many Parquet files the ends are read to count their rows, a request or two each.
 MOST_COUNTED: Final = 200
 _END: Final = 1 << 16  # bytes that are fetched at once of an end

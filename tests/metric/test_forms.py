@@ -1112,6 +1112,7 @@ refused("an Excel file", file("p.xlsx", b"PK\x03\x04 and more"), "p.xlsx: cannot
 refused(
     "a zip of a CSV", lambda folder: zipped(folder).partition("::")[2], "give a file in it as zip://MEMBER::ARCHIVE"
 )
+refused("a device", lambda folder: "/dev/zero", "/dev/zero: a device, whose content has no end; give a file")
 refused("a picture", file("p.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "p.png: bytes that are no text")
 refused(
     "a page of HTML",

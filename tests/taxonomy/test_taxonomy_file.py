@@ -84,7 +84,7 @@ FAULTS = {
     ("[plastic bag, crisp packet]", "[Плёнка]"): "litter: never_add holds 'Плёнка'; expected English words",
     ("  - slug: fires\n", "  - slug: fires\n    slug: fire\n"): "it, line 6, has the key 'slug' a second time",
     ("never: []", "never: &a []\n    can: *a"): "it uses an alias (*a); write the lines out",
-    ("categories:", "categories: {"): "it is no YAML: ",
+    ("categories:", "categories: {"): "it, line 5, is no YAML: ",
 }
 
 
