@@ -844,6 +844,27 @@ rows(
 )
 
 
+def funnel_of(folder: Path, content: str) -> str:
+    put(folder / "funnel.json", content)
+    return run_of(folder, '{"parts": {}}')
+
+
+rows(
+    "funnel.json of runs",
+    funnel_of,
+    {
+        "what it should be": ('{"stages": []}', "'finished': True"),
+        "100,000 lists in one another": (DEEP, "funnel.json is nested more than 100 deep; was it edited by hand?"),
+        "a list": ("[]", "funnel.json is no object with 'stages'; was it edited by hand?"),
+        "stages that are a number": (
+            '{"stages": 3}',
+            "can't be read: TypeError: 'int' object is not iterable; delete it",
+        ),
+        "stages without counts": ('{"stages": [{}]}', "can't be read: KeyError: 'rejected'; delete it and build again"),
+    },
+)
+
+
 def saved_settings(folder: Path, content: Any) -> str:
     os.environ["SAFETYPAIRS_CONFIG"] = str(put(folder / "config.json", content))
     try:
