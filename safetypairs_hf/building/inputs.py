@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import Input, ListedSource, Source
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -104,10 +105,8 @@ def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
 def _read(run: RunFolder) -> list[Input | None] | None:
     if not run.has(PLACES):
         return None
-    try:
+    with reading(f"{run.url}/{PLACES}", "put it back, or name another --out", RunError):
         return list(_inputs(run.read_json(PLACES)))
-    except TypeError as error:
-        raise RunError(f"{run.url}/{PLACES} is damaged ({error}); put it back, or name another --out") from error
 
 
 def _inputs(recorded: Sequence[dict[str, str] | None]) -> Iterator[Input | None]:

@@ -18,7 +18,9 @@ from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.selection import Draw, Entrant
 from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.funnel import Funnel
+from safetypairs_hf.core.funnel import rows as table_rows
 from safetypairs_hf.core.ids import failure_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Candidate, Control, Identity, Reject
@@ -126,7 +128,7 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
     """
     drawn = selected(run)
     failed = tuple(_failed(run)) if failures else ()
-    recipe = run.read_json(RECIPE)
+    recipe = run.read_json(RECIPE, "parts")
     return FinishedRun(run.url, recipe, tuple(drawn), read_state(run), failed, read_taxonomy(run, recipe), run)
 
 
@@ -178,7 +180,7 @@ def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
 
 def rounds(run: RunFolder) -> int:
     """How many rounds of instruct, edit and judge the run's recipe has."""
-    return _rounds(run.read_json(RECIPE))
+    return _rounds(run.read_json(RECIPE, "parts"))
 
 
 def _rounds(recipe: Mapping[str, Any]) -> int:
@@ -286,13 +288,18 @@ def write_rejected_inputs(run: RunFolder, rejected: Sequence[tuple[str, Reject]]
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
     """Inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
-    return list(run.read_json(INPUTS)) if run.has(INPUTS) else []
+    if not run.has(INPUTS):
+        return []
+    with reading(f"{run.url}/{INPUTS}", "delete it and build again: what is done is kept", RunError):
+        return [{key: str(row[key]) for key in ("input", "stage", "reason", "detail")} for row in run.read_json(INPUTS)]
 
 
 def funnel(run: RunFolder) -> dict[str, Any]:
     """The funnel of a run, finished or not: `stages`, and `finished`."""
     if run.has(FUNNEL):
-        found: dict[str, Any] = run.read_json(FUNNEL)
+        found: dict[str, Any] = run.read_json(FUNNEL, "stages")
+        with reading(f"{run.url}/{FUNNEL}", "delete it and build again: what is done is kept", RunError):
+            list(table_rows(found))  # whatever reads it further on relies on its form
         return {**found, "finished": True}
     return {**count(run, None, None), "finished": False}
 

@@ -56,7 +56,7 @@ def _tokens(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
     if not spent:
         return
     prompt, answer = (sum(tokens[kind] for tokens in spent) for kind in ("prompt", "answer"))
-    instructor = run.read_json(RECIPE)["parts"]["instructor"]
+    instructor = run.read_json(RECIPE, "parts")["parts"]["instructor"]
     cost = (prompt * instructor.get("prompt_price", 0) + answer * instructor.get("answer_price", 0)) / _MILLION
     yield f"instructions: {prompt:,} tokens read, {answer:,} written" + (f", at a cost of {cost:,.2f}" if cost else "")
 

@@ -1,16 +1,24 @@
-"""Decode image files of unknown origin upright to 8-bit sRGB, or say why a file is not used."""
+"""Decode image files of unknown origin upright to 8-bit sRGB, or say why a file is not used.
+
+Every mode takes one path of colour: the colours are converted by the file's ICC profile, then what is transparent is
+laid on white. A profile that is damaged, or made for another kind of pixels than the file has, says nothing: the pixels
+are taken as sRGB, as a browser takes them.
+"""
 
 from __future__ import annotations
 
 import io
+import stat
 import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from safetypairs_hf.core.file_names import as_seen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +26,11 @@ if TYPE_CHECKING:
 # Formats that Pillow decodes by itself: no EPS or WMF, which it hands to another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM", "JPEG2000")
 # Pillow's own default, for where it was switched off.
-_MAX_PIXELS = 89_478_485
+MOST_PIXELS = 89_478_485
+# What a file of so many pixels has where it is not compressed, with 16 bits for each of three channels.
+MOST_BYTES = MOST_PIXELS * 6 + (1 << 20)
+# How lcms says that it may not put a coarse table in place of a curve, by which dark greys are up to 9 levels off.
+_EXACT = ImageCms.Flags.NOOPTIMIZE
 
 
 class UnusableError(Exception):
@@ -27,30 +39,35 @@ class UnusableError(Exception):
 
 def walk(folder: Path) -> Iterator[Path]:
     """Every path below the folder but the folders that it can open, sorted by name at each level; follows no link."""
-    try:
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
-    except PermissionError:
-        yield folder
-        return
-    for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
-            yield from walk(entry)
-        else:
-            yield entry
+    left = [folder]
+    while left:  # without recursion, which a folder of a thousand levels would end
+        path = left.pop()
+        try:
+            if path == folder or (path.is_dir() and not path.is_symlink()):
+                left += sorted(path.iterdir(), key=lambda entry: (as_seen(entry.name), entry.name), reverse=True)
+            else:
+                yield path
+        except OSError:
+            yield path
 
 
 def read(path: Path) -> bytes:
     """The bytes of a file. Raises UnusableError."""
-    if not path.is_file():
-        raise UnusableError("not_a_file", "a link to a folder, a broken link, a closed folder or a special file")
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UnusableError("not_a_file", "a folder that can't be opened, a link to one, or a special file")
+        if found.st_size > MOST_BYTES:
+            raise UnusableError("oversized", f"a file of {found.st_size} bytes; at most {MOST_BYTES} are read")
         return path.read_bytes()
+    except FileNotFoundError:
+        raise UnusableError("not_a_file", "a broken link, or a file that went away") from None
     except OSError as error:
         raise UnusableError("unreadable", f"the file can't be read: {error.strerror}") from None
 
 
 def decode(data: bytes, least_side: int, draft: int | None = None) -> Image.Image:
-    """The image upright, in mode RGB, 8-bit sRGB, what is transparent on white.
+    """The image upright, in mode RGB, 8-bit sRGB by its ICC profile, what is transparent on white.
 
     Args:
         least_side: the shorter side has at least so many pixels.
@@ -90,7 +107,7 @@ def _formats() -> tuple[str, ...]:
 
 def _check_header(image: Image.Image, least_side: int) -> None:
     width, height = image.size
-    most = Image.MAX_IMAGE_PIXELS or _MAX_PIXELS
+    most = Image.MAX_IMAGE_PIXELS or MOST_PIXELS
     if width * height > most:
         raise UnusableError("oversized", f"{width} x {height} pixels; at most {most} in all are decoded")
     if min(width, height) < least_side:
@@ -102,26 +119,85 @@ def _check_header(image: Image.Image, least_side: int) -> None:
 
 def _as_srgb(image: Image.Image) -> Image.Image:
     """Mode RGB, upright. Raises UnusableError for a mode that has no faithful 8-bit form."""
-    profile = image.info.get("icc_profile")
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        return _from_levels(np.asarray(upright).astype(np.int64))
     if upright.mode == "F":
         raise UnusableError("unsupported_depth", "floating-point pixels, whose white is not known")
-    if upright.has_transparency_data:
-        paper = Image.new("RGBA", upright.size, "white")
-        return Image.alpha_composite(paper, upright.convert("RGBA")).convert("RGB")
-    if profile and upright.mode in ("RGB", "CMYK", "L"):
-        try:
-            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(upright, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            return converted if converted is not None else upright.convert("RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a profile that is damaged or of another mode says nothing; the plain conversion stays
-    return upright.convert("RGB")
+    alpha = _alpha(upright)
+    colours = _colours(upright, image.info.get("icc_profile"))
+    if alpha is None:
+        return colours
+    colours.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours).convert("RGB")
 
 
-def _from_levels(levels: NDArray[np.int64]) -> Image.Image:
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """How opaque each pixel is, mode L; None where all are."""
+    if not image.has_transparency_data:
+        return None
+    if image.mode.startswith("I"):  # 16-bit grey of which one level is transparent
+        return Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
+    return image.convert("RGBA").getchannel("A")
+
+
+def _colours(image: Image.Image, profile: Any) -> Image.Image:
+    """The colours in mode RGB, converted to sRGB by the file's profile if it is one for such pixels."""
+    given = _profile(profile)
+    space = given.profile.xcolor_space.strip() if given else ""
+    if image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I"):
+        levels = _levels(image)
+        if given and space == "GRAY":
+            return _converted_grey(levels, given)
+        image = _grey(levels)
+    elif given and space == image.mode == "CMYK":
+        return _converted(image, given)
+    colours = image.convert("RGB")
+    return _converted(colours, given) if given and space == "RGB" and image.mode != "CMYK" else colours
+
+
+def _profile(data: Any) -> ImageCms.ImageCmsProfile | None:
+    """A file's ICC profile; None where there is none, or it cannot be read."""
+    if not data:
+        return None
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(data))
+    except Exception:  # see the top of this module
+        return None
+
+
+def _converted(image: Image.Image, given: ImageCms.ImageCmsProfile) -> Image.Image:
+    try:
+        return ImageCms.buildTransform(given, _srgb(), image.mode, "RGB").apply(image)
+    except Exception:
+        return image.convert("RGB")
+
+
+def _converted_grey(levels: NDArray[Any], given: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Grey of 8 or 16 bits by a table of what each level is in sRGB."""
+    every = np.arange(256**levels.itemsize, dtype=levels.dtype).reshape(-1, 256)
+    try:
+        mode = "L" if levels.itemsize == 1 else "I;16"
+        table = ImageCms.buildTransform(given, _srgb(), mode, "RGB", flags=_EXACT).apply(Image.fromarray(every))
+    except Exception:
+        return _grey(levels)
+    return Image.fromarray(np.asarray(table).reshape(-1, 3)[levels])
+
+
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _levels(image: Image.Image) -> NDArray[Any]:
+    """The levels of a grey image, uint8 or uint16, without its alpha."""
+    if not image.mode.startswith("I"):
+        return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("L"))
+    levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65535:
         raise UnusableError("unsupported_depth", "more than 16 bits a channel")
-    return Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    return levels.astype(np.uint16)
+
+
+def _grey(levels: NDArray[Any]) -> Image.Image:
+    """Levels of 8 or 16 bits as an image in mode RGB, rounded to 8."""
+    if levels.itemsize == 2:
+        levels = ((levels.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
+    return Image.fromarray(levels).convert("RGB")

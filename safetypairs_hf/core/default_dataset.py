@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_object, read_text, reading
 
 DEFAULT_REPO = "safetypairs/safetypairs"
 
@@ -63,15 +64,11 @@ def save(repo: str | None, version: str | None) -> Path:
 
 def _saved() -> Settings | None:
     file = config_file()
-    try:
-        saved = json.loads(file.read_text("utf-8"))
-        repo, version = saved["repo"], saved["version"]
-        if not isinstance(repo, str) or not isinstance(version, str | None):
-            raise TypeError("repo and version are strings")
-    except FileNotFoundError:
+    if not os.path.lexists(file):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SafetyPairsError(
-            f"{file} does not read as saved settings ({error}); run `safetypairs autoload on` again, or delete it"
-        ) from error
+    with reading(f"the saved settings {file}", "run `safetypairs autoload on` again, or delete it"):
+        saved = parse_object(read_text(file, MOST_SETTING_BYTES))
+        repo, version = saved.get("repo"), saved.get("version", 0)
+        if not isinstance(repo, str) or not isinstance(version, str | None):
+            raise ForeignTextError("hold no repo and version that are texts")
     return Settings(repo, version, "saved")

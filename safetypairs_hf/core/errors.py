@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 
 class SafetyPairsError(Exception):
@@ -36,3 +37,13 @@ class HubUnavailable(SafetyPairsError):  # noqa: N818 - a state, not a mistake
 def in_a_line(error: BaseException) -> str:
     """Any exception on one line of some 200 characters, the same for the same cause: without addresses in memory."""
     return f"{type(error).__name__}: {re.sub(r' at 0x[0-9a-fA-F]+', '', ' '.join(str(error).split()))[:200]}"
+
+
+def printable(text: Any) -> str:
+    """Return a text that others wrote as it may be printed: on one line, without control characters, not too long."""
+    return cut("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)), most=300)
+
+
+def cut(text: str, most: int = 60) -> str:
+    """Return a text of at most so many characters, with "..." where it was cut."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -12,16 +12,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.core.foreign_text import parse_object, read_text
+
 
 def recall(kind: str, about: str) -> dict[str, Any]:
     """What was kept of this kind about something (a folder, a repo); {} where nothing was."""
     try:
-        held = json.loads(_file(kind, about).read_text("utf-8"))
-        if held["about"] == about and isinstance(held["found"], dict):
-            return dict(held["found"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return {}
+        held = parse_object(read_text(_file(kind, about)))
+        return dict(held["found"]) if held["about"] == about else {}
+    except Exception:  # whatever is wrong with the file
+        return {}
 
 
 def remember(kind: str, about: str, found: dict[str, Any]) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, reading
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
 
@@ -68,7 +68,9 @@ class RunFolder:
         """Reading a part: what is damaged is a RunError that says which file, as it was whole when it was written."""
         try:
             yield
-        except (pa.ArrowException, ValueError, KeyError) as error:
+        except SafetyPairsError:
+            raise
+        except Exception as error:
             raise RunError(
                 f"{self.url}/{name} is damaged ({type(error).__name__}); delete it, and funnel.json, and build again"
             ) from error
@@ -94,11 +96,13 @@ class RunFolder:
                 self.fs.rm_file(temporary)
             raise RunError(_explain(self.url, error)) from error
 
-    def read_json(self, name: str) -> Any:
-        try:
-            return json.loads(self.read(name))
-        except ValueError as error:
-            raise RunError(f"{self.url}/{name} is not JSON ({error}); was it edited by hand?") from error
+    def read_json(self, name: str, *keys: str) -> Any:
+        """The content of a JSON file; with `keys` it has to be an object that has them. Raises RunError."""
+        with reading(f"{self.url}/{name}", "was it edited by hand?", RunError):
+            value = parse_json(self.read(name).decode(), strict=False)
+            if keys and not (isinstance(value, dict) and value.keys() >= set(keys)):
+                raise ForeignTextError(f"is no object with {' and '.join(map(repr, keys))}")
+            return value
 
     def write_json(self, name: str, value: Any) -> None:
         self.write(name, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())

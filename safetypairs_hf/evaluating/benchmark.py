@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from safetypairs_hf.core.errors import PairError, PublishError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, PublishError
+from safetypairs_hf.core.foreign_text import read_yaml, reading
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
@@ -65,14 +64,13 @@ def open_dataset(data: str) -> Benchmark:
     edition = published.open(name.version)
     commit = published.tags()[name.version]
     try:
-        held = yaml.safe_load(edition.fetch("eval.yaml").read_text("utf-8"))
-        tasks = {str(task["id"]): str(task["split"]) for task in held["tasks"]}
+        file = edition.fetch("eval.yaml")
     except FileNotFoundError as error:
         raise PublishError(
             f"{data} has no eval.yaml, so the Hub takes no results on it; name a later version"
         ) from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise SafetyPairsError(f"eval.yaml of {data} does not read as tasks with ids and splits") from error
+    with reading(f"eval.yaml of {data}", "expected tasks with ids and splits"):
+        tasks = {str(task["id"]): str(task["split"]) for task in read_yaml(file)["tasks"]}
     return Benchmark(name.place, name.version, commit, tasks, edition)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.evaluating.benchmark import Benchmark, Predicted, open_dataset, read_predicted
 from safetypairs_hf.metric.figures import Figures, figures_in
@@ -128,14 +129,11 @@ def merged(held: str | None, entries: list[EvalResultEntry], name: str) -> str:
     ours = {(entry.dataset_id, entry.task_id) for entry in entries}
     kept = []
     if held is not None:
-        try:
-            there = yaml.safe_load(held) or []
-            for item in there:
+        with reading(name, "it should be a list of results; mend it or remove it, then push again", PublishError):
+            for item in parse_yaml(held, typed=True) or []:
                 (entry,) = parse_eval_result_entries([item])
                 if (entry.dataset_id, entry.task_id) not in ours:
                     kept.append(item)
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise PublishError(f"{name} is no list of results; mend it or remove it, then push again") from error
     return yaml.safe_dump([*eval_result_entries_to_yaml(entries), *kept], sort_keys=False, width=10_000)
 
 
@@ -203,9 +201,11 @@ class _ModelRepo:
         with explained(self.name, self.api.endpoint):
             head = str(retried(lambda: self.api.model_info(self.name, timeout=answer_seconds())).sha)
         try:
-            return fetch(self.name, file, head, self.api, kind="model").read_text("utf-8"), head
+            path = fetch(self.name, file, head, self.api, kind="model")
         except FileNotFoundError:
             return None, head
+        with reading(f"{self.name}/{file}", "mend it or remove it, then push again", PublishError):
+            return read_text(path, MOST_SETTING_BYTES), head
 
     def write(self, file: str, text: str, head: str, title: str, pull_request: bool) -> str:
         """One commit on what was read; answers the address of the file, or of the pull request."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.core.foreign_text import parse_json
 from safetypairs_hf.core.tables import table
 
 _NAME, _RUN = b"guard", b"safetypairs"
@@ -21,17 +22,17 @@ def metadata_of(run: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 def read_run(path: str | Path) -> dict[str, Any] | None:
     """The identity of the run that wrote a file; None where `evaluate` did not write it, or it is no file here."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(path)
     if path.suffix.lower() != ".parquet" or not path.is_file():
         return None
     try:
-        found = json.loads((pq.read_schema(path).metadata or {})[_RUN])
-    except (pa.ArrowException, OSError, KeyError, ValueError):
+        found = parse_json((pq.read_schema(path).metadata or {})[_RUN].decode(), strict=False)
+        whole = {"name", "split", "configs"} <= set(found["data"]) and {"name", "fidelity"} <= set(found["guard"])
+    except Exception:  # a file that anybody may have written
         return None
-    return found if isinstance(found, dict) and {"guard", "data"} <= set(found) else None
+    return found if whole else None
 
 
 def shown_split(data: Mapping[str, Any]) -> str:

@@ -6,10 +6,10 @@ import dataclasses
 import difflib
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, printable
+from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.records import Judge
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 
@@ -204,15 +204,14 @@ def _settings(entry: Entry) -> dict[str, Any]:
 
 
 def _read_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
-    import yaml
-
     wanted = "expected YAML such as 'unsafe: {nudity: [nsfw]}' and 'safe: [normal]'"
-    try:
-        found = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"labels = {path!r}: {' '.join(str(error).split())}; {wanted}") from error
+    with reading(f"labels = {path!r}", wanted, RecipeError):
+        found = read_yaml(path)
     if not isinstance(found, dict) or set(found) != set(names) or not isinstance(found["unsafe"], dict):
         raise RecipeError(f"labels = {path!r}: {wanted}")
+    for texts in (*found["unsafe"].values(), *(found[name] for name in names if name != "unsafe")):
+        if texts and not are_texts(texts):
+            raise RecipeError(f"labels = {path!r}: {printable(texts)} is no list of labels; {wanted}")
     return found
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, cut, printable
+from safetypairs_hf.core.foreign_text import whole
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards.base import ServedGuard
-from safetypairs_hf.models.chat_server import ChatServer, Reply, image_url
+from safetypairs_hf.models.chat_server import LONGEST_KEPT, ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
 from safetypairs_hf.taxonomy import crosswalk
 
@@ -47,9 +47,10 @@ class ModerationServer(ChatServer):
         named = str(found.get("model") or self.model)
         if not named.startswith(self.model.removesuffix("-latest")):
             raise SafetyPairsError(
-                f"{self.url} answers as {named!r}, not as {self.model!r}; give the name of the model that it serves"
+                f"{self.url} answers as {printable(named)!r}, not as {self.model!r}; give the name of the model that "
+                "it serves"
             )
-        return Reply(json.dumps(results[0]), "", response.text)
+        return Reply(json.dumps(results[0]), "", cut(response.text, LONGEST_KEPT))
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,16 @@ def _verdict(reply: Reply, codes: Sequence[str]) -> Verdict:
     if not isinstance(scores, dict):
         return Verdict(None, "server_error", reply.raw)
     # The service says what each score was taken from; a score that was not taken from the image says nothing about it.
-    read = [code for code in codes if not isinstance(looked, dict) or "image" in (looked.get(code) or ())]
+    read = [code for code in codes if not isinstance(looked, dict) or "image" in _texts(looked.get(code))]
     values = {code: scores.get(code) for code in read}
-    raw = " ".join(f"{code}:{value}" for code, value in values.items())
+    raw = cut(whole(" ".join(f"{code}:{value}" for code, value in values.items())), LONGEST_KEPT)
     numbers = [value for value in values.values() if isinstance(value, int | float) and not isinstance(value, bool)]
     if not numbers or len(numbers) < len(values):
         return Verdict(None, "no_verdict", raw or reply.raw)
-    if not all(math.isfinite(number) and 0 <= number <= 1 for number in numbers):
+    if not all(0 <= number <= 1 for number in numbers):  # NaN is not
         return Verdict(None, "broken_output", raw)
     return Verdict(float(max(numbers)), "", raw)
+
+
+def _texts(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

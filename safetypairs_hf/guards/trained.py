@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, read_text, reading
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards import token_probability, verdicts
 from safetypairs_hf.guards.base import Question
@@ -106,7 +107,10 @@ class TrainedGuard(ChatGuard):
 
     @cached_property
     def _file(self) -> str:
-        return Path(self.prompt).read_text("utf-8") if self.prompt else ""
+        if not self.prompt:
+            return ""
+        with reading(f"prompt = {self.prompt!r}", "give a text file in UTF-8", RecipeError):
+            return read_text(self.prompt, MOST_SETTING_BYTES)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, printable
+from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
 from safetypairs_hf.guards.by_category import by_slug
@@ -125,19 +125,17 @@ def _from_policy(category: Category) -> Sides:
 
 
 def _from_file(path: str) -> dict[str, Sides]:
-    import yaml
-
     wanted = "expected YAML such as 'nudity: {unsafe: [a bare body], safe: [a person in clothes]}'"
-    try:
-        found = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"prompts = {path!r}: {' '.join(str(error).split())}; {wanted}") from error
+    with reading(f"prompts = {path!r}", wanted, RecipeError):
+        found = read_yaml(path)
     if not isinstance(found, dict) or not found:
         raise RecipeError(f"prompts = {path!r}: no categories in it; {wanted}")
     sides = {}
     for key, value in found.items():
         lists = [value.get(side) if isinstance(value, dict) else None for side in Sides._fields]
-        if not all(isinstance(texts, list) and texts for texts in lists):
-            raise RecipeError(f"prompts = {path!r}: {key!r} has no list 'unsafe' or no list 'safe'; {wanted}")
-        sides[str(key)] = Sides(*(tuple(map(str, texts)) for texts in lists if texts))
+        if not all(map(are_texts, lists)):
+            raise RecipeError(
+                f"prompts = {path!r}: {printable(key)!r} has no list 'unsafe' or no list 'safe' of texts; {wanted}"
+            )
+        sides[key] = Sides(*(tuple(texts) for texts in lists if texts))
     return sides

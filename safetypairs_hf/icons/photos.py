@@ -13,6 +13,7 @@ from PIL import Image
 from safetypairs_hf.core.decoding import UnusableError, decode, read, walk
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.file_digests import file_sha256
+from safetypairs_hf.core.file_names import name_in
 from safetypairs_hf.core.records import Reject
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def scan(folder: str, size: int) -> Scan:
             _decoded(path, size)
             photos.append(Photo(os.fspath(path), file_sha256(path)))
         except UnusableError as error:
-            # A name that isn't UTF-8 could be written to no report.
-            name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
-            rejects.append((name, Reject("source", *error.args)))
+            rejects.append((name_in(Path(folder), path), Reject("source", *error.args)))
     if not photos:
         why = "; ".join(f"{name}: {reject.reason}" for name, reject in rejects[:3]) or "it is empty"
         raise RecipeError(

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+from safetypairs_hf.core.foreign_text import objects_in, whole
 from safetypairs_hf.core.records import Box, Instruction, Reject
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.instructors.language import is_english
@@ -60,13 +61,7 @@ def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy =
 
 def _fields(text: str) -> dict[str, Any]:
     """The JSON object in the text that has one of our keys; else the first one; else what the text is instead."""
-    decoder, objects, start = json.JSONDecoder(strict=False), {}, text.find("{")
-    while start >= 0:
-        try:
-            objects[start], end = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
-            end = start + 1
-        start = text.find("{", end)
+    objects = objects_in(text)
     for value in objects.values():
         if any(key in value for key in _KEYS):
             return dict(value)
@@ -86,7 +81,7 @@ def _text(found: dict[str, Any], name: str, required: bool = True) -> str:
         return ""
     if not isinstance(value, str):
         raise _MalformedError("bad_schema", f"{name!r} is {json.dumps(value)}, expected a text")
-    value = " ".join(value.split())
+    value = " ".join(whole(value).split())
     if required and not value:
         raise _MalformedError("bad_schema", f"{name!r} is empty")
     if len(value) > _LONGEST:
@@ -110,7 +105,7 @@ def _region(value: Any, width: int, height: int) -> Box | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _short(text: str) -> str:

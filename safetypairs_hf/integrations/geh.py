@@ -9,7 +9,6 @@ error of the guard is an abstention.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from guard_eval_harness.registry import dataset_registry
 from guard_eval_harness.schemas import NormalizedSample, UnsafeLabel
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import json_lines, parse_object, read_text, reading
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.integrations.shared import asker_of, images_of, member_id
 
@@ -87,10 +87,8 @@ def rows_of_run(run: str | Path, dataset: str = "safetypairs") -> Iterator[dict[
     file = Path(run) / "datasets" / dataset.replace("/", "__") / "predictions.jsonl"
     if not file.is_file():
         raise SafetyPairsError(f"{run} has no predictions of {dataset!r}; is the run finished?")
-    answers = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
-        answer = json.loads(line)
-        answers[answer["sample_id"]] = answer
+    with reading(str(file), "run `geh run` again"):
+        answers = {answer["sample_id"]: answer for _, answer in json_lines(read_text(file))}
     data = _data_of(config.get("options") or {}, config.get("path"), dataset)
     images = images_of(data, config["split"]).remove_columns("image")
     for number, row in enumerate(images):
@@ -103,8 +101,9 @@ def _config_of(run: Path, dataset: str) -> dict[str, Any]:
     file = run / "resolved-config.json"
     if not file.is_file():
         raise SafetyPairsError(f"{run} holds no geh run (no {file.name}); name the run_dir of `geh run`")
-    datasets = json.loads(file.read_text(encoding="utf-8"))["datasets"]
-    ours = {each["name"]: each for each in datasets if each["adapter"] == "safetypairs"}
+    with reading(str(file), "name the run_dir of `geh run`"):
+        datasets = parse_object(read_text(file))["datasets"]
+        ours = {each["name"]: each for each in datasets if each["adapter"] == "safetypairs"}
     if dataset not in ours:
         raise SafetyPairsError(f"{run} has no safetypairs dataset {dataset!r}; it has {', '.join(ours) or 'none'}")
     return dict(ours[dataset])

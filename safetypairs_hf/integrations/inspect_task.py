@@ -20,6 +20,7 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, exact,
 from inspect_ai.solver import TaskState, generate, prompt_template, system_message
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import parse_yaml, read_text, reading
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.integrations.shared import (
     answer_of,
@@ -85,11 +86,10 @@ def hub_task(data: str, id: str = "unsafe_members") -> Task:
     Raises:
         SafetyPairsError: eval.yaml has no such task.
     """
-    import yaml
-
     from safetypairs_hf.dataset.store.open_store import open_named
 
-    held = yaml.safe_load(open_named(data).fetch("eval.yaml").read_text("utf-8"))["tasks"]
+    with reading(f"eval.yaml of {data}", "expected tasks"):
+        held = parse_yaml(read_text(open_named(data).fetch("eval.yaml")), typed=True)["tasks"]
     told = next((each for each in held if each["id"] == id), None)
     if told is None:
         raise SafetyPairsError(f"eval.yaml of {data} has no task {id!r}; it has {', '.join(x['id'] for x in held)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError, in_a_line
+from safetypairs_hf.core.errors import PairError, cut, in_a_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -312,16 +312,7 @@ def _without_nan(name: str, values: list[Any]) -> Any:
 
 def shown(value: Any) -> str:
     """Return a value as Python writes it, on one line of at most 60 characters."""
-    return _cut(" ".join(repr(value).split()))
-
-
-def printable(text: Any) -> str:
-    """Return a text that others wrote as it may be printed: on one line, without control characters, not too long."""
-    return _cut("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)), most=300)
-
-
-def _cut(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return cut(" ".join(repr(value).split()))
 
 
 def to_array(name: str, values: Any) -> Any:

@@ -19,8 +19,8 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from safetypairs_hf.core.errors import PairError, in_a_line
-from safetypairs_hf.metric.column_values import all_null, printable, to_array
+from safetypairs_hf.core.errors import PairError, in_a_line, printable
+from safetypairs_hf.metric.column_values import all_null, to_array
 from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
 STDIN = "-"
@@ -94,6 +94,8 @@ def _of_path(path: Path) -> dict[str, Any]:
 
 
 def _of_file(path: Path) -> dict[str, Any]:
+    if path.is_char_device() or path.is_block_device():
+        raise PairError("a device, whose content has no end; give a file")
     with path.open("rb") as file:
         if file.read(len(PARQUET)) == PARQUET:
             return read_parquet(path)
@@ -340,7 +342,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
     import csv
 
     text = text.lstrip("\r\n")
-    lines = text.splitlines() if "\n" not in text else text.split("\n", 2)
+    lines = text.split("\n" if "\n" in text else "\r", 2)
     skipped = 0
     delimiters = ",;\t|"
     first = lines[0].strip("\r")
@@ -512,6 +514,8 @@ def inspect_archive_rows(content: bytes) -> list[dict[str, Any]] | None:
         if not any(name in ("header.json", "_journal/start.json") for name in names):
             return None
         members = sorted(name for name in names if name.startswith("samples/") and name.endswith(".json"))
+        if sum(archive.getinfo(name).file_size for name in members) > MOST_BYTES:
+            raise PairError(f"it unpacks to more than {MOST_BYTES >> 30} GiB; log fewer samples")
         samples = [json.loads(_member(content, archive.getinfo(name), archive)) for name in members]
     return inspect_rows({"samples": samples})
 
@@ -525,7 +529,7 @@ def _member(content: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -
     lengths = struct.unpack_from("<HH", content, member.header_offset + 26)
     start = member.header_offset + 30 + sum(lengths)
     packed = content[start : start + member.compress_size]
-    plain: bytes = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read()
+    plain: bytes = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(member.file_size)
     return plain
 
 

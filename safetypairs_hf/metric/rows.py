@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError, in_a_line
+from safetypairs_hf.core.errors import PairError, in_a_line, printable
 from safetypairs_hf.metric.column_values import (
     ABSTAINED,
     all_null,
@@ -23,7 +23,6 @@ from safetypairs_hf.metric.column_values import (
     names_in_schema,
     names_of,
     numpy_of,
-    printable,
     scores_of,
     shown,
     verdicts_of,

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, cut, printable
+from safetypairs_hf.core.foreign_text import whole
 from safetypairs_hf.models.wire import Response, get, post, waiting
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Worth another try: too early, rate limits, and what is wrong at the server's end.
 _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529)
 _LONGEST_WAIT = 60.0
+LONGEST_ANSWER = 1 << 20  # characters; a model writes no more, and reading it takes time
+LONGEST_KEPT = 4000  # characters that are kept of an answer that cannot be used
 # Where so many requests fail and none is answered, it is the server or the settings, and not these images.
 _TELLING = 4
 
@@ -109,6 +112,11 @@ class ChatServer:
             raise SafetyPairsError(
                 f"the environment variable {self.api_key_env} is not set; put the key of {self.url} there"
             )
+        if not (key.isascii() and key.isprintable()):
+            raise SafetyPairsError(
+                f"the environment variable {self.api_key_env} holds more than a key: letters that are not ASCII, or a "
+                "line break; put the key alone there"
+            )
         return {"Authorization": f"Bearer {key}"}
 
     def _one(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
@@ -131,11 +139,12 @@ class ChatServer:
             raise SafetyPairsError(f"{self.url} has no model {self.model!r} ({_line(response.text)}){self._models()}")
         found = response.json()
         if response.status != 200 or _message(found) is None:
-            return Reply(problem="server_error", raw=f"{response.status or 'no answer'}: {response.text}")
+            return Reply(problem="server_error", raw=_kept(f"{response.status or 'no answer'}: {response.text}"))
         named = found.get("model")
         if named and not _same_model(str(named), self.model):
             raise SafetyPairsError(
-                f"{self.url} answers as {named!r}, not as {self.model!r}; give the name of the model that it serves"
+                f"{self.url} answers as {printable(named)!r}, not as {self.model!r}; give the name of the model that "
+                "it serves"
             )
         return _read(found, response.text)
 
@@ -145,8 +154,9 @@ class ChatServer:
     def _models(self) -> str:
         """What the server has, for an error's end."""
         found = get(f"{self.url.rstrip('/')}/models", self._headers(), self.timeout).json().get("data")
-        names = [str(each["id"]) for each in found if isinstance(each, dict) and "id" in each] if found else []
-        return f"; it has {', '.join(names)}" if names else "; give its url up to and with /v1"
+        listed = found if isinstance(found, list) else []
+        names = [str(each["id"]) for each in listed if isinstance(each, dict) and "id" in each]
+        return f"; it has {printable(', '.join(names))}" if names else "; give its url up to and with /v1"
 
 
 def image_url(picture: Picture) -> str:
@@ -174,19 +184,26 @@ def _read(found: dict[str, Any], raw: str) -> Reply:
     asked, spent = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
     content = message.get("content")
     if isinstance(content, list):  # some servers answer in parts
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        return Reply(
-            problem="refused", raw=str(message.get("refusal") or raw), prompt_tokens=asked, answer_tokens=spent
-        )
+        said = _kept(str(message.get("refusal") or raw))
+        return Reply(problem="refused", raw=said, prompt_tokens=asked, answer_tokens=spent)
     if not isinstance(content, str):
-        return Reply("", "server_error", f"an answer without text: {raw}", asked, spent)
+        return Reply("", "server_error", _kept(f"an answer without text: {raw}"), asked, spent)
+    if len(content) > LONGEST_ANSWER:
+        return Reply("", "server_error", _kept(f"an answer of {len(content)} characters: {content}"), asked, spent)
+    content = whole(content)
     return Reply(content, "", content, asked, spent, _tokens(choice.get("logprobs")))
+
+
+def _kept(raw: str) -> str:
+    """What is kept of an answer that is none."""
+    return whole(cut(raw, LONGEST_KEPT))
 
 
 def _count(usage: Any, name: str) -> int:
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) else 0
+    return count if isinstance(count, int) and 0 <= count < 1 << 31 else 0
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...]:
@@ -194,12 +211,12 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
     try:
         return tuple(
             Token(
-                str(place["token"]),
-                tuple((str(each["token"]), float(each["logprob"])) for each in place["top_logprobs"]),
+                whole(str(place["token"])),
+                tuple((whole(str(each["token"])), float(each["logprob"])) for each in place["top_logprobs"]),
             )
             for place in logprobs["content"]
         )
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # whatever else stands there
         return ()
 
 
@@ -210,5 +227,4 @@ def _same_model(named: str, asked: str) -> bool:
 
 
 def _line(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 160 else text[:157] + "..."
+    return cut(printable(" ".join(text[:LONGEST_KEPT].split())), 160)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, printable
+from safetypairs_hf.core.foreign_text import parse_object, read_text, reading
 from safetypairs_hf.core.hub import fetch
 
 PIPELINE, MODEL = "model_index.json", "config.json"
@@ -23,11 +23,12 @@ def check_class(model: str, revision: str | None, index: str, expected: Collecti
     what to call the expected classes where they are too many to list.
     """
     config = _read(model, revision, index)
-    found = [config["_class_name"]] if "_class_name" in config else list(config.get("architectures") or [])
+    named = config.get("_class_name") or config.get("architectures")
+    found = [str(name) for name in (named if isinstance(named, list) else [named] if named else [])]
     if not set(found) & set(expected):
         raise SafetyPairsError(
-            f"{model} holds {' or '.join(found) or 'no class'}, and this needs {kind or ' or '.join(expected)}; "
-            "name another model folder, or another recipe"
+            f"{model} holds {printable(' or '.join(found)) or 'no class'}, and this needs "
+            f"{kind or ' or '.join(expected)}; name another model folder, or another recipe"
         )
 
 
@@ -119,8 +120,5 @@ def _read(model: str, revision: str | None, index: str) -> dict[str, Any]:
             raise SafetyPairsError(f"{model} has no {index}: it is no such model") from error
     if not path.is_file():
         raise SafetyPairsError(f"{model} has no {index}: it is no model folder; name one that save_pretrained wrote")
-    try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise SafetyPairsError(f"{path} is not JSON ({error}); download the model again") from error
-    return found
+    with reading(str(path), "download the model again"):
+        return parse_object(read_text(path))

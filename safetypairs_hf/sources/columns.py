@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from safetypairs_hf.core.decoding import MOST_BYTES
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.sources.metadata import check_column
+
+# Of so many Parquet files the ends are read to count their rows, a request or two each.
+MOST_COUNTED: Final = 200
+_END: Final = 1 << 16  # bytes that are fetched at once of an end
 
 
 class Names(NamedTuple):
@@ -86,26 +92,42 @@ def open_table(dataset: str, config: str | None, split: str, commit: str, stream
 def _data(dataset: str, config: str | None, split: str, commit: str, streaming: bool) -> tuple[Any, int | None]:
     """The split as `datasets` gives it, its features known; and how many rows it has, None where nothing says."""
     from datasets import load_dataset_builder
-    from datasets.exceptions import DatasetsError
 
-    try:
-        with explained(dataset):
-            builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
-            # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
-            if builder.hash != commit:
-                raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
-            if not streaming:
-                retried(builder.download_and_prepare)
-                data = builder.as_dataset(split)
-                return data, len(data)
-            if hasattr(builder.config, "decode_num_threads"):
-                builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
-            data = builder.as_streaming_dataset(split)
-            data = data if data.features else data._resolve_features()
-    except (ValueError, RuntimeError, DatasetsError) as error:
-        raise RecipeError(f"{dataset}, split {split!r}, can't be read: {_one_line(error)}") from error
-    said = (builder.info.splits or {}).get(split)  # what the card says: nothing is read for it
-    return data, (said.num_examples if said else None) or None
+    with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
+        builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
+        # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+        if builder.hash != commit:
+            raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
+        if not streaming:
+            # The sizes on a card may be wrong; what the files hold is what is read.
+            retried(lambda: builder.download_and_prepare(verification_mode="no_checks"))
+            data = builder.as_dataset(split)
+            return data, len(data)
+        if hasattr(builder.config, "decode_num_threads"):
+            builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
+        data = builder.as_streaming_dataset(split)
+        data = data if data.features else data._resolve_features()
+        return data, _count(builder, split)
+
+
+def _count(builder: Any, split: str) -> int | None:
+    """How many rows a split has: by the ends of its Parquet files, else as its card says it; None where nothing says.
+
+    A card may be wrong, as it is written by hand or was not written again.
+    """
+    import pyarrow.parquet as pq
+    from fsspec.core import url_to_fs
+
+    files = list((builder.config.data_files or {}).get(split, ()))
+    if 0 < len(files) <= MOST_COUNTED and all(str(file).endswith(".parquet") for file in files):
+        rows = 0
+        for file in files:
+            system, path = url_to_fs(str(file))
+            with system.open(path, "rb", block_size=_END, cache_type="readahead") as opened:
+                rows += pq.ParquetFile(opened).metadata.num_rows
+        return rows
+    said = (builder.info.splits or {}).get(split)
+    return (said.num_examples if said else None) or None
 
 
 def _only_image(dataset: str, features: Any) -> str:
@@ -135,9 +157,10 @@ def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
 
     try:
         with fsspec.open(value["path"], "rb") as file:
-            return bytes(file.read()), ""
+            data = bytes(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         return b"", f"the dataset has no file {value['path'].rpartition('/')[2]}"
+    return (data, "") if len(data) <= MOST_BYTES else (b"", f"a file of more than {MOST_BYTES} bytes")
 
 
 def _belongs_to(path: str, dataset: str) -> bool:
@@ -163,7 +186,3 @@ def _described(features: Any) -> str:
 
 def _kind(held: Any) -> str:
     return str(getattr(held, "dtype", "")) or type(held).__name__
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")

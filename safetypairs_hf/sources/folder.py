@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from safetypairs_hf.core.decoding import UnusableError, read, walk
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.file_names import find_seen, name_in
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Candidate, Input, Origin, Reject
 from safetypairs_hf.sources.admission import Admission, Raw
@@ -59,7 +60,7 @@ class FolderSource:
         judged: a judge that gives the category.
         metadata: a CSV or JSON Lines file, relative to the folder, with a row an image (see `columns`). An image that
             it doesn't name is rejected. With neither this nor a category nor a judge, the label of an image is the name
-            of the subfolder of `path` that it is in.
+            of the subfolder of `path` that it is in. Names are compared as people see them (see `core.file_names`).
         labels: label -> category, where labels are not categories already; as text `gun=O6, fire=disasters`.
         columns: the names of the metadata's columns: file, label, license.
         name: what the images' origin is called; None = the folder's name.
@@ -182,14 +183,23 @@ class FolderSource:
         It is in the order of the names.
         """
         about = self._about()
-        paths = [path for path in walk(Path(self.path)) if path != self._metadata_path]
+        names: dict[str, Path] = {}
+        metadata = self._metadata_path
+        for path in walk(Path(self.path)):
+            first = path if path == metadata else names.setdefault(name_in(Path(self.path), path), path)
+            if first != path:
+                raise RecipeError(
+                    f"the source {self.path!r} holds two files of one name, {str(first.relative_to(self.path))!a} "
+                    f"and {str(path.relative_to(self.path))!a}: people see no difference between them; rename one"
+                )
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            looked = dict(pool.map(lambda path: self._look(path, about), paths))
+            found = pool.map(lambda name: self._look(name, names[name], about), names)
+            looked = dict(zip(names, found, strict=True))
         return {**looked, **dict(_missing(about, looked))}
 
     @property
     def _metadata_path(self) -> Path | None:
-        return None if self.metadata is None else Path(self.path, self.metadata)
+        return None if self.metadata is None else find_seen(Path(self.path, self.metadata))
 
     def _about(self) -> dict[str, About] | None:
         if self._metadata_path is None:
@@ -197,25 +207,22 @@ class FolderSource:
         whole = self.category is not None or self.judged is not None
         return read_metadata(self._metadata_path, self.columns, needs_label=not whole)
 
-    def _look(self, path: Path, about: dict[str, About] | None) -> tuple[str, _File | Reject]:
-        """One file: its name in the folder, and what it is or why it is not used."""
-        relative = path.relative_to(self.path)
-        # A name that isn't UTF-8 could be written to no report.
-        name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+    def _look(self, name: str, path: Path, about: dict[str, About] | None) -> _File | Reject:
+        """What a file is, whose name in the folder is `name`, or why it is not used."""
         try:
             data = read(path)
             image = self.frame.open(data)
         except UnusableError as error:
-            return name, Reject("source", *error.args)
+            return Reject("source", *error.args)
         if about is not None and name not in about:
-            return name, Reject("source", "not_in_metadata", f"{self.metadata} has no row of it")
+            return Reject("source", "not_in_metadata", f"{self.metadata} has no row of it")
         said = about[name] if about is not None else About(None, None)
-        label = said.label if about is not None else _subfolder(relative)
+        label = said.label if about is not None else _subfolder(name)
         slug = self._category(label)
         if isinstance(slug, Reject):
-            return name, slug
+            return slug
         pixels = sha256(repr(image.size).encode() + image.tobytes())
-        return name, _File(os.fspath(path), name, sha256(data), pixels, slug, label, said.license or self.license)
+        return _File(os.fspath(path), name, sha256(data), pixels, slug, label, said.license or self.license)
 
     def _category(self, label: str | None) -> str | Reject:
         if self.judged is not None:
@@ -225,8 +232,9 @@ class FolderSource:
         return category_of(label, read_labels(self.labels, self.taxonomy), self.taxonomy)
 
 
-def _subfolder(relative: Path) -> str | None:
-    return relative.parts[0] if len(relative.parts) > 1 else None
+def _subfolder(name: str) -> str | None:
+    first, slash, _ = name.partition("/")
+    return first if slash else None
 
 
 def _digest(file: _File) -> str:

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.file_names import as_seen
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision
 from safetypairs_hf.core.records import Candidate, Origin, Reject
 from safetypairs_hf.core.target_name import is_hub_id
@@ -163,7 +165,8 @@ class HubSource:
         names = Names(self.image_column, self.label_column, self.id_column, self.license_column)
         table = open_table(self.dataset, self.config, self.split, self._commit, self.streaming, names)
         given = read_labels(self.labels, self.taxonomy)
-        unknown = [label for label in given if table.labels and label not in table.labels]
+        held = [as_seen(label) for label in table.labels]
+        unknown = [label for label in given if held and label not in held]
         if unknown:
             raise RecipeError(
                 f"labels: the column {self.label_column!r} of {self.dataset} has no label {unknown[0]!r}; "
@@ -178,7 +181,7 @@ class HubSource:
         mapping = read_labels(self.labels, self.taxonomy)
         found = []
         try:
-            with explained(self.dataset):
+            with reading(f"{self.dataset}, split {self.split!r},", "", RecipeError), explained(self.dataset):
                 for row in itertools.islice(cursor.rows, max(0, stop - cursor.position)):
                     numbered = self._number(row, cursor, mapping)
                     if numbered.number >= start:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.records import Judge, Picture, Reject
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
@@ -26,7 +27,7 @@ def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
             raise RecipeError(f"labels = {labels!r}: {wrong[0]!r} is no label=category; write gun=O6, fire=disasters")
         labels = {label.strip(): slug.strip() for label, _, slug in pairs}
     try:
-        return {label: taxonomy.find(text).slug for label, text in labels.items()}
+        return {as_seen(label): taxonomy.find(text).slug for label, text in labels.items()}
     except SafetyPairsError as error:
         raise RecipeError(f"labels: {error}") from None
 
@@ -35,8 +36,8 @@ def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy
     """The slug of a source's label: as `labels` has it, else as the taxonomy does (a code, a slug, a name)."""
     if label is None or not label.strip():
         return Reject("source", "no_label", "the source says nothing of its category")
-    if label in labels:
-        return labels[label]
+    if as_seen(label) in labels:
+        return labels[as_seen(label)]
     try:
         return taxonomy.find(label).slug
     except SafetyPairsError:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError
-
-Row = Mapping[str, Any]
+from safetypairs_hf.core.errors import RecipeError, printable
+from safetypairs_hf.core.file_names import as_seen, find_seen
+from safetypairs_hf.core.foreign_text import ForeignTextError, csv_rows, json_lines, read_text, reading
 
 
 class Columns(NamedTuple):
@@ -36,20 +33,20 @@ def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, 
     Raises:
         RecipeError: the file cannot be read, lacks a column that is needed, or names an image twice.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise RecipeError(f"the metadata {str(path)!r} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"the metadata {str(path)!r} is not UTF-8 (at byte {error.start}); save it as that") from None
+    rows = {".csv": csv_rows, ".jsonl": json_lines}.get(path.suffix.lower())
+    if rows is None:
+        raise RecipeError(f"the metadata {str(path)!r} is neither .csv nor .jsonl; give one of these")
     found: dict[str, About] = {}
-    for number, row in _rows(path, text):
-        for column in (columns.file, *((columns.label,) if needs_label else ())):
-            check_column(column, row, f"{path}, line {number}")
-        name = str(row[columns.file]).strip()
-        if name in found:
-            raise RecipeError(f"{path}, line {number}: {name!r} was named before; name each image once")
-        found[name] = About(_text(row, columns.label), _text(row, columns.license))
+    with reading(f"the metadata {str(path)!r}", "expected a row for each image", RecipeError):
+        for number, row in rows(read_text(find_seen(path))):
+            for column in (columns.file, *((columns.label,) if needs_label else ())):
+                check_column(column, row, f"{path}, line {number}")
+            name = as_seen(_text(row, columns.file, number) or "")
+            if not name:
+                raise ForeignTextError(f"has nothing as {columns.file!r}", number)
+            if name in found:
+                raise RecipeError(f"{path}, line {number}: {printable(name)!r} was named before; name each image once")
+            found[name] = About(_text(row, columns.label, number), _text(row, columns.license, number))
     return found
 
 
@@ -59,35 +56,13 @@ def check_column(column: str, columns: Iterable[str], where: str) -> None:
     if column not in there:
         near = difflib.get_close_matches(column, there, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"{where}: there is no column {column!r}{hint} (the columns are {', '.join(there)})")
+        raise RecipeError(
+            f"{where}: there is no column {column!r}{hint} (the columns are {printable(', '.join(there))})"
+        )
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
-    """Each row, and the line that it stands in."""
-    if path.suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        for row in reader:
-            if None in row or None in row.values():
-                raise RecipeError(f"{path}, line {reader.line_num}: not as many fields as the head has")
-            yield reader.line_num, row
-    elif path.suffix == ".jsonl":
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield number, _object(path, number, line)
-    else:
-        raise RecipeError(f"the metadata {str(path)!r} is neither .csv nor .jsonl; give one of these")
-
-
-def _object(path: Path, number: int, line: str) -> Row:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise RecipeError(f"{path}, line {number}: no JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise RecipeError(f'{path}, line {number}: expected a JSON object, such as {{"file_name": "a.jpg"}}')
-    return row
-
-
-def _text(row: Row, column: str) -> str | None:
+def _text(row: Mapping[str, Any], column: str, number: int) -> str | None:
     value = row.get(column)
+    if isinstance(value, dict | list):
+        raise ForeignTextError(f"has {printable(value)} as {column!r}, where a text was expected", number)
     return None if value is None or str(value).strip() == "" else str(value).strip()

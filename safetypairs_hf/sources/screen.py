@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError, printable
+from safetypairs_hf.core.file_names import find_seen
+from safetypairs_hf.core.foreign_text import lines, read_bytes, reading
 from safetypairs_hf.core.near_duplicates import NearIndex
 from safetypairs_hf.core.pictures import pdq, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture, Pixels, Reject
@@ -61,24 +63,22 @@ class HashFile:
 
     @cached_property
     def _data(self) -> bytes:
-        try:
-            return Path(self.path).read_bytes()
-        except OSError as error:
-            raise RecipeError(f"the hash list {self.path!r} can't be read: {error.strerror}") from None
+        with reading(f"the hash list {self.path!r}", "give a text file with a hash a line", RecipeError):
+            return read_bytes(find_seen(Path(self.path)))
 
     @cached_property
     def _read(self) -> tuple[NearIndex, list[str], dict[str, str]]:
         """The PDQ hashes and the reason of each; and the file hashes with theirs."""
         hashes, reasons, files = [], [], {}
-        for number, line in enumerate(self._data.decode("utf-8", "replace").splitlines(), 1):
+        for number, line in lines(self._data.decode("utf-8-sig", "replace")):
             text = line.partition("#")[0].strip()
             if not text:
                 continue
             found = _LINE.fullmatch(text)
             if not found:
                 raise RecipeError(
-                    f"{self.path}, line {number}: {text[:40]!r} is no hash; expected 64 hex digits of a PDQ hash (or "
-                    "sha256: and those of a file), then perhaps a comma and the reason"
+                    f"{self.path}, line {number}: {printable(text[:40])!r} is no hash; expected 64 hex digits of a PDQ "
+                    "hash (or sha256: and those of a file), then perhaps a comma and the reason"
                 )
             kind, value, reason = found[1], found[2].lower(), found[3] or ""
             if kind == "sha256":

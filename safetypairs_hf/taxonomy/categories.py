@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.file_names import as_seen
 
 VARIANTS: Final = ("default", "not_violating", "sensitive")
 PACKAGED: Final = "safetypairs"  # the id of the taxonomy that this package brings
@@ -194,7 +195,7 @@ class Taxonomy:
 
 def plain(text: str) -> str:
     """Return the words of a text in lower case: two names that are plainly equal mean the same category."""
-    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+    return " ".join(re.findall(r"[^\W_]+", as_seen(text).lower()))
 
 
 def _leads(code: str, text: str) -> bool:

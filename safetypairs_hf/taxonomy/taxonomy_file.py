@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, fault, read_text
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE, PUBLISHED
-from safetypairs_hf.taxonomy.taxonomy_yaml import LONGEST_FILE, Parsed, dump, from_values, parse
+from safetypairs_hf.taxonomy.taxonomy_yaml import Parsed, dump, from_values, parse
 
 NAME: Final = "taxonomy.yaml"  # what it is called in a run and in a version
 _SHOWN: Final = 2
@@ -109,13 +110,10 @@ def _checked(file: str | Path) -> Parsed:
 def _parsed(file: str | Path) -> Parsed:
     if str(file) in PUBLISHED and not Path(file).exists():
         return Parsed(PUBLISHED[str(file)], [])
-    path = Path(file)
     try:
-        if path.stat().st_size > LONGEST_FILE:
-            return Parsed(None, [f"it has over {LONGEST_FILE >> 20} MB; a taxonomy is a few pages of text"])
-        return parse(path.read_text("utf-8-sig"), NINE)
-    except UnicodeDecodeError as error:
-        return Parsed(None, [f"it is no UTF-8 text: {error}"])
+        return parse(read_text(file, MOST_SETTING_BYTES), NINE)
+    except (ForeignTextError, UnicodeDecodeError) as error:
+        return Parsed(None, [fault("it", error)])
     except OSError as error:
         near = difflib.get_close_matches(str(file), PUBLISHED, n=1)
         hint = f" (or {near[0]}, which this package brings)" if near else ""

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import fault, parse_yaml
 from safetypairs_hf.taxonomy.categories import Category, Taxonomy, plain
 
-LONGEST_FILE: Final = 1 << 20  # bytes
 _LONGEST: Final = {"id": 64, "version": 32, "slug": 64, "code": 16, "name": 120}
 _LONGEST_LINE: Final = 600
 _TOP: Final = ("id", "version", "categories")
@@ -47,18 +47,11 @@ def parse(text: str, nine: Taxonomy | None) -> Parsed:
         text: the content of the file.
         nine: what `maps_to` names a category of; None where the text is that taxonomy itself.
     """
-    import yaml
-
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
-            return Parsed(None, ["it uses an alias (*name); write the lines out"])
-        node = yaml.compose(text, loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        return Parsed(None, [f"it is no YAML: {' '.join(str(error).split())[:200]}"])
-    twice: list[str] = []
-    value = _value(node, twice)
-    return Parsed(None, twice) if twice else from_values(value, nine)
+        value = parse_yaml(text)
+    except Exception as error:
+        return Parsed(None, [fault("it", error)])
+    return from_values(value, nine)
 
 
 def from_values(value: Any, nine: Taxonomy | None) -> Parsed:
@@ -91,23 +84,6 @@ def dump(taxonomy: Taxonomy) -> str:
     import yaml
 
     return yaml.safe_dump(taxonomy.to_dict(), sort_keys=False, allow_unicode=True, width=1 << 16)
-
-
-def _value(node: Any, twice: list[str]) -> Any:
-    """Return what a node of YAML holds, as texts, lists and dicts; keys that are there twice go to `twice`."""
-    import yaml
-
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
-        for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            if name in found:
-                twice.append(f"line {key.start_mark.line + 1}: the key {name!r} is there twice")
-            found[name] = _value(value, twice)
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(each, twice) for each in node.value]
-    return "" if node is None else str(node.value)
 
 
 def _keys(row: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], where: str) -> Iterator[str]:

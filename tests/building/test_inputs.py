@@ -276,7 +276,7 @@ def test_a_record_that_is_lost_or_damaged(folder: Path, tmp_path: Path, text: st
         path.unlink()
     else:
         path.write_text(text)
-    with pytest.raises(RunError, match=r"run/source/inputs\.json is (missing|damaged).*; put it back, or name another"):
+    with pytest.raises(RunError, match=r"inputs\.json (is missing|can't be read).*; put it back, or name another"):
         make(folder, tmp_path / "run")
 
 

@@ -159,5 +159,5 @@ def test_other_results_in_the_file_stay() -> None:
     text = merged(None, [ours], "x")
     assert merged(text, [ours], "x") == text
     for damaged in ("- [", "dataset: 1", "- value: 1", "- error: no\n  filename: x", "3"):
-        with pytest.raises(PublishError, match=r"pairs.yaml is no list of results; mend it or remove it"):
+        with pytest.raises(PublishError, match=r"pairs.yaml.* a list of results; mend it or remove it"):
             merged(damaged, [ours], "pairs.yaml")

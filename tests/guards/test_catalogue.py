@@ -84,7 +84,11 @@ def test_the_two_of_one_answer_agree() -> None:
         ("chat-vlm", {}, "guard 'chat-vlm' needs model; give model=..."),
         ("server", {"url": "http://localhost/v1"}, "guard 'server' needs model; give model=..."),
         ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give labels=..."),
-        ("classifier", {"model": "x", "labels": "nowhere"}, "labels = 'nowhere': .*expected YAML such as"),
+        (
+            "classifier",
+            {"model": "x", "labels": "nowhere"},
+            "labels = 'nowhere' can't .*expected YAML such as",
+        ),
         ("llavaguard", {"fidelity": "trained"}, "needs the prompt that it was trained on"),
     ],
 )

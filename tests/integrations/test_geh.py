@@ -82,6 +82,11 @@ def test_the_figures_are_those_of_score(tmp_path: Path) -> None:
     assert score_run(finished) == expected
     assert len(list(rows_of_run(finished))) == 2 * PAIRS
     assert expected.abstention_rate > 0
+    file = finished / "datasets" / "safetypairs" / "predictions.jsonl"
+    lines = file.read_text(encoding="utf-8").split("\n")
+    noted = [line and json.dumps(json.loads(line) | {"note": "a\u2028b\u0085c"}, ensure_ascii=False) for line in lines]
+    file.write_text("\n".join(noted), encoding="utf-8")
+    assert score_run(finished) == expected
     summary = json.loads((finished / "summary.json").read_text())
     assert "pair_accuracy" not in json.dumps(summary)  # which is why `score_run` exists
 
@@ -89,5 +94,9 @@ def test_the_figures_are_those_of_score(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match="holds no geh run"):
         score_run(tmp_path)
+    (tmp_path / "resolved-config.json").write_text("[" * 100_000)
+    with pytest.raises(SafetyPairsError, match=r"resolved-config\.json is nested more than 100 deep; name the run_dir"):
+        score_run(tmp_path)
+    (tmp_path / "resolved-config.json").unlink()
     with pytest.raises(SafetyPairsError, match="says no data"):
         run(tmp_path, "")

@@ -588,6 +588,12 @@ read(
     file("p.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in dicts(SEPARATED))),
     SEPARATED,
 )
+read("CSV with U+2028, U+2029 and U+0085", file("p.csv", csv(columns=SEPARATED)), SEPARATED)
+read(
+    "CSV with CR, and U+2028 in the head",
+    file("p.csv", csv(columns={"a\u2028b": [1] * 12, **SEPARATED}, lineterminator="\r")),
+    SEPARATED,
+)
 read("JSON Lines, one row a pair", file("p.jsonl", json_lines(WIDE)))
 read("Parquet with dictionaries", file("p.parquet", lambda: parquet(dictionaries())))
 read("Parquet of datasets, labels unsafe and safe", lambda folder: saved_parquet(folder))
@@ -1106,6 +1112,7 @@ refused("an Excel file", file("p.xlsx", b"PK\x03\x04 and more"), "p.xlsx: cannot
 refused(
     "a zip of a CSV", lambda folder: zipped(folder).partition("::")[2], "give a file in it as zip://MEMBER::ARCHIVE"
 )
+refused("a device", lambda folder: "/dev/zero", "/dev/zero: a device, whose content has no end; give a file")
 refused("a picture", file("p.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "p.png: bytes that are no text")
 refused(
     "a page of HTML",

@@ -55,7 +55,18 @@ Dataset.from_dict(both, two).push_to_hub("lab/two", "extra", split="test")
 raw = Features({{"blob": Value("binary"), "kind": Value("string")}})
 Dataset.from_dict({{"blob": files[:2], "kind": ["O1", "O2"]}}, raw).push_to_hub("lab/blobs")
 
+Dataset.from_dict({{"blob": files[:5], "kind": ["O1"] * 5}}, raw).push_to_hub("lab/card")
 api = HfApi()
+card = open(api.hf_hub_download("lab/card", "README.md", repo_type="dataset")).read()
+assert "num_examples: 5" in card
+card = card.replace("num_examples: 5", "num_examples: 3")
+api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id="lab/card", repo_type="dataset")
+api.create_repo("lab/cast", repo_type="dataset")
+for number in range(2):
+    more = {{"blob": files[:2], "kind": ["O1", "O2"], **({{"more": [1, 2]}} if number else {{}})}}
+    Dataset.from_dict(more).to_parquet(f"{{number}}.parquet")
+    api.upload_file(path_or_fileobj=f"{{number}}.parquet", path_in_repo=f"data/train-{{number:05}}-of-00002.parquet",
+                    repo_id="lab/cast", repo_type="dataset")
 api.create_repo("lab/loose", repo_type="dataset")
 for number in range(3):
     api.upload_file(path_or_fileobj=files[number], path_in_repo=f"train/{{number}}.png", repo_id="lab/loose",
@@ -143,8 +154,10 @@ loose = source("lab/loose", label_column="kind", rows=3)
 fixed = source("lab/blobs", image_column="blob", category="hate")
 answers["shapes"] = [told(each.take(0, 9)) for each in (two, blobs, loose, fixed)]
 answers["all"] = blobs.categories
+wrong = [source("lab/card", image_column="blob", category="hate", streaming=streaming) for streaming in (True, False)]
+answers["card"] = [[each.size, len(each.take(0, 9))] for each in wrong]
 
-answers["mistakes"] = [line(lambda: each.take(0, 1)) for each in (
+answers["mistakes"] = [line(lambda: each.take(0, 9)) for each in (
     scenes(label_column="kinds"),
     scenes(id_column="nothing-like-it"),
     scenes(labels="gun=O6,fires=O9"),
@@ -156,6 +169,8 @@ answers["mistakes"] = [line(lambda: each.take(0, 1)) for each in (
     scenes(revision="v9"),
     source("lab/none", category="hate"),
     source("lab/loose", category="hate"),
+    source("lab/cast", image_column="blob", category="hate", streaming=True),
+    source("lab/cast", image_column="blob", category="hate", streaming=False),
 )]
 answer = answers
 """
@@ -206,9 +221,14 @@ def test_other_shapes_of_datasets(answers: dict[str, Any]) -> None:
     assert answers["all"] == list(SLUGS)
 
 
+def test_a_card_that_is_wrong_is_not_believed(answers: dict[str, Any]) -> None:
+    """It says 3 rows, and the files hold 5."""
+    assert answers["card"] == [[5, 5], [5, 5]]
+
+
 def test_each_mistake_is_one_line(answers: dict[str, Any]) -> None:
     answer = answers["mistakes"]
-    assert [kind for kind, _ in answer] == ["RecipeError"] * 9 + ["HubUnavailable", "RecipeError"]
+    assert [kind for kind, _ in answer] == ["RecipeError"] * 9 + ["HubUnavailable"] + ["RecipeError"] * 3
     said = [text for _, text in answer]
     assert not [text for text in said if "\n" in text]
     columns = "(the columns are photo, kind, key, terms, words)"
@@ -222,6 +242,7 @@ def test_each_mistake_is_one_line(answers: dict[str, Any]) -> None:
     assert "'fine'" in said[7]
     assert said[8] == "lab/scenes has no revision 'v9'; give a branch or a tag"
     assert said[9].startswith("no dataset lab/none at http://127.0.0.1")
+    assert all(each.startswith("lab/cast, split 'train', can't be read: ") for each in said[11:])
     assert said[10] == "lab/loose does not say how many rows train has; give rows = how many to use"
 
 

@@ -82,9 +82,9 @@ FAULTS = {
     ("- a vehicle on fire", "- [a, b]"): "fires: should_not holds ['a', 'b']; expected a text",
     ("- a vehicle on fire", "- x\n      - x"): "fires: should_not holds 'x' twice",
     ("[plastic bag, crisp packet]", "[Плёнка]"): "litter: never_add holds 'Плёнка'; expected English words",
-    ("  - slug: fires\n", "  - slug: fires\n    slug: fire\n"): "line 6: the key 'slug' is there twice",
-    ("never: []", "never: &a []\n    can: *a"): "it uses an alias (*name); write the lines out",
-    ("categories:", "categories: {"): "it is no YAML: ",
+    ("  - slug: fires\n", "  - slug: fires\n    slug: fire\n"): "it, line 6, has the key 'slug' a second time",
+    ("never: []", "never: &a []\n    can: *a"): "it uses an alias (*a); write the lines out",
+    ("categories:", "categories: {"): "it, line 5, is no YAML: ",
 }
 
 
@@ -124,7 +124,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         SafetyPairsError, match=r"cannot read the taxonomy '.*x\.yaml': No such file or directory; give a"
     ):
         taxonomy.read(str(tmp_path / "x.yaml"))
-    with pytest.raises(SafetyPairsError, match="Is a directory"):
-        taxonomy.check(tmp_path)
+    assert taxonomy.check(tmp_path) == ["it is a folder; give a file"]
     (tmp_path / "latin.yaml").write_bytes("name: é".encode("latin-1"))
-    assert "it is no UTF-8 text" in taxonomy.check(tmp_path / "latin.yaml")[0]
+    assert "it is not UTF-8" in taxonomy.check(tmp_path / "latin.yaml")[0]

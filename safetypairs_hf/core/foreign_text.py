@@ -1,0 +1,321 @@
+"""Read text that others wrote: JSON, JSON Lines, CSV and YAML in UTF-8, within bounds, every fault in one line.
+
+The parsers here raise ForeignTextError, or whatever their library raises. `reading` stands around them and around any
+other call that takes foreign content apart: it catches all of that, and names the file and what was expected of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line, printable
+
+MOST_BYTES: Final = 1 << 28  # of a file of text: a table of some million images
+MOST_SETTING_BYTES: Final = 1 << 20  # of a file of settings, a few pages: YAML, a prompt
+MOST_YAML_NODES: Final = 100_000
+DEEPEST: Final = 100  # lists and objects in one another
+LONGEST_NUMBER: Final = 1000  # characters in YAML; reading a number takes time that grows with their square
+MOST_OBJECTS: Final = 1000  # places in a text where a JSON object is looked for
+_LONG_NUMBER: Final = re.compile(rf"[0-9_:.+-]{{{LONGEST_NUMBER},}}")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class ForeignTextError(ValueError):
+    """A text is not what it should be.
+
+    The message is the rest of a sentence that begins with the name of what was read; `line` is where, 0 for not known.
+    """
+
+    def __init__(self, fault: str, line: int = 0) -> None:
+        super().__init__(fault)
+        self.line = line
+
+
+@contextmanager
+def reading(what: str, expected: str = "", error_class: type[SafetyPairsError] = SafetyPairsError) -> Iterator[None]:
+    """Turn whatever is raised while foreign content is read into one line.
+
+    Args:
+        what: what is read, as the message begins, such as "the metadata 'm.csv'".
+        expected: what the content should be, or what to do; the message ends with it.
+        error_class: what is raised.
+
+    Raises:
+        SafetyPairsError: of the class that was asked for. One that the block raises itself passes through.
+    """
+    try:
+        yield
+    except SafetyPairsError:
+        raise
+    except Exception as error:
+        raise error_class(f"{fault(what, error)}{f'; {expected}' if expected else ''}") from error
+
+
+def fault(what: str, error: Exception) -> str:
+    """Return what is wrong with what was read, as one sentence whose subject is `what`."""
+    if isinstance(error, ForeignTextError) and error.line:
+        what = f"{what}, line {error.line},"
+    return f"{what} {_predicate(error)}"
+
+
+def _predicate(error: Exception) -> str:
+    if isinstance(error, ForeignTextError):
+        return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not UTF-8 (at byte {error.start}); save it as that"
+    if isinstance(error, OSError):
+        return f"can't be read: {error.strerror or printable(error)}"
+    if isinstance(error, RecursionError):
+        return "is nested too deep"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    because = f" ({in_a_line(error.__cause__)})" if error.__cause__ else ""
+    return f"can't be read: {printable(in_a_line(error) + because)}"
+
+
+def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
+    """Read a file. Raises OSError, or ForeignTextError for what is no file or holds more than `most` bytes."""
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ForeignTextError(f"is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no ordinary file'}; give a file")
+    if found.st_size > most:
+        raise ForeignTextError(f"has over {most >> 20} MB, more than is read")
+    return Path(path).read_bytes()
+
+
+def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
+    """Read a file of UTF-8, with or without a byte order mark. Raises UnicodeDecodeError, and as `read_bytes` does."""
+    return read_bytes(path, most).decode("utf-8-sig")
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    r"""Give each line and its number, from 1. A line ends at \n or \r\n.
+
+    `str.splitlines` also cuts at U+2028, U+2029 and U+0085, which JSON and people have inside of texts.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        yield number, line.removesuffix("\r")
+
+
+def parse_json(text: str, *, strict: bool = True) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: all of it.
+        strict: refuse what other parsers read otherwise or not at all: a key that is there twice, NaN and Infinity, and
+            half of a surrogate pair, which no file can hold.
+
+    Raises:
+        ForeignTextError: it is no JSON, or nested more than DEEPEST deep.
+    """
+    try:
+        value = _STRICT.decode(text) if strict else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ForeignTextError(f"is no JSON: {error}") from None
+    except RecursionError:
+        raise ForeignTextError(f"is nested more than {DEEPEST} deep") from None
+    except ForeignTextError:
+        raise
+    except ValueError:  # of int, for a number of more than 4300 digits
+        raise ForeignTextError("holds a number that is too long to be read") from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(value)
+    if strict and _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ForeignTextError("holds half of a surrogate pair, which is no letter") from None
+    return value
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Parse JSON that is one object, as `parse_json` does."""
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise ForeignTextError(f"holds {_kind(value)}, and a JSON object was expected")
+    return value
+
+
+def json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Parse JSON Lines: an object a line, with the number of its line. Raises ForeignTextError, naming the line."""
+    for number, line in lines(text):
+        if line.strip():
+            try:
+                value = parse_object(line)
+            except ForeignTextError as error:
+                raise ForeignTextError(str(error), number) from None
+            yield number, value
+
+
+def objects_in(text: str) -> dict[int, dict[str, Any]]:
+    """Find the JSON objects in a text of anything, by where they begin, at no more than MOST_OBJECTS places."""
+    decoder, found, start = json.JSONDecoder(strict=False), {}, text.find("{")
+    for _ in range(MOST_OBJECTS):
+        if start < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, start)
+            _check_depth(value)
+            found[start] = value
+        except (ValueError, RecursionError):
+            end = start + 1
+        start = text.find("{", end)
+    return found
+
+
+def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Parse CSV with a head: each row by the names of the head, and the number of its last line.
+
+    Raises:
+        ForeignTextError: a name is there twice, a row has not as many fields as the head, a quote is not closed, a NUL
+            is in it, or a field has more characters than the csv module takes (131072).
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names: list[str] = []
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise ForeignTextError(f"is no CSV: {error}", reader.line_num) from None
+        if fields is None:
+            return
+        if "\0" in "".join(fields):
+            raise ForeignTextError("holds a NUL; save it as UTF-8 text", reader.line_num)
+        if not names:
+            names = [name.strip() for name in fields]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ForeignTextError(f"has the column {printable(twice[0])!r} twice; keep one")
+        elif len(fields) == len(names):
+            yield reader.line_num, dict(zip(names, fields, strict=True))
+        elif fields:
+            raise ForeignTextError(f"has {len(fields)} fields, and the head {len(names)}", reader.line_num)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file as texts, lists and dicts; see `parse_yaml`."""
+    return parse_yaml(read_text(path, MOST_SETTING_BYTES))
+
+
+def parse_yaml(text: str, *, typed: bool = False) -> Any:
+    """Parse YAML as texts, lists and dicts: every value is the text that stands there, so that a label `no` is a text.
+
+    Args:
+        text: all of it.
+        typed: read numbers, dates and so on as YAML's rules for values have them.
+
+    Raises:
+        ForeignTextError: it is no YAML, it uses an alias (a few lines of which can stand for a billion), a key is there
+            twice, or it is longer or deeper than the bounds of this module.
+    """
+    import yaml
+
+    if len(text) > MOST_SETTING_BYTES:
+        raise ForeignTextError(f"has over {MOST_SETTING_BYTES >> 20} MB; a few pages of text were expected")
+    plain, values = (getattr(yaml, f"C{name}", getattr(yaml, name)) for name in ("BaseLoader", "SafeLoader"))
+    try:
+        _check_events(yaml.parse(text, plain))
+        loader = (values if typed else plain)(text)
+        node = loader.get_single_node()
+        _check_keys(node)
+        return "" if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        said = printable(" ".join(filter(None, (error.context, error.problem))))
+        raise ForeignTextError(
+            f"is no YAML: {said}", error.problem_mark.line + 1 if error.problem_mark else 0
+        ) from None
+    except yaml.YAMLError as error:
+        raise ForeignTextError(f"is no YAML: {printable(' '.join(str(error).split()))}") from None
+
+
+def are_texts(value: Any) -> bool:
+    """Whether a value is a list of texts, one or more."""
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+
+
+def _check_events(events: Iterator[Any]) -> None:
+    import yaml
+
+    deep = 0
+    for number, event in enumerate(events):
+        if number > MOST_YAML_NODES:
+            raise ForeignTextError(f"holds more than {MOST_YAML_NODES} values; a few pages of text were expected")
+        if isinstance(event, yaml.AliasEvent):
+            raise ForeignTextError(f"uses an alias (*{printable(event.anchor)}); write the lines out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            deep += 1
+            if deep > DEEPEST:
+                raise ForeignTextError(f"is nested more than {DEEPEST} deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            deep -= 1
+        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):
+            raise ForeignTextError("holds a number that is too long to be read")
+
+
+def _check_keys(document: Any) -> None:
+    """Raise ForeignTextError where a mapping of a YAML document has a key twice, or one that is no text."""
+    import yaml
+
+    left = [document]
+    while left:
+        node = left.pop()
+        if isinstance(node, yaml.SequenceNode):
+            left += reversed(node.value)
+        if isinstance(node, yaml.MappingNode):
+            seen = set()
+            for key, _ in node.value:
+                line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    raise ForeignTextError("has a key that is no text", line)
+                if key.value in seen:
+                    raise ForeignTextError(f"has the key {printable(key.value)!r} a second time", line)
+                seen.add(key.value)
+            left += reversed([value for _, value in node.value])
+
+
+def whole(text: str) -> str:
+    """Return a text that can be written: half of a surrogate pair, which JSON can hold, becomes "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ForeignTextError(f"has the key {printable(name)!r} twice in one object")
+        found[name] = value
+    return found
+
+
+def _constant(name: str) -> None:
+    raise ForeignTextError(f"is no JSON: {name} is no number there")
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def _check_depth(value: Any) -> None:
+    level, deep = [value], 0
+    while level:
+        deep += 1
+        if deep > DEEPEST + 1:
+            raise ForeignTextError(f"is nested more than {DEEPEST} deep")
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each.values()
+            elif isinstance(each, list):
+                inner += each
+        level = inner
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
