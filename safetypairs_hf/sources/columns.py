@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from safetypairs_hf.core.decoding import MOST_BYTES
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.sources.metadata import check_column
-
-# Of so many Parquet files the ends are read to count their rows, a request or two each.
-MOST_COUNTED: Final = 200
-_END: Final = 1 << 16  # bytes that are fetched at once of an end
+from safetypairs_hf.sources.row_count import count_rows
 
 
 class Names(NamedTuple):
@@ -41,7 +38,8 @@ class Row(NamedTuple):
 class Table:
     """Rows in the order of the split; each iteration begins at the first.
 
-    `rows`: how many there are, None where the dataset doesn't say. `labels`: the names of a column of class labels.
+    `rows`: how many there are, None where the dataset doesn't say; `counted`: whether more than its card says so.
+    `labels`: the names of a column of class labels.
     """
 
     data: Any
@@ -49,6 +47,7 @@ class Table:
     rows: int | None
     labels: tuple[str, ...]
     dataset: str
+    counted: bool = True
 
     def __iter__(self) -> Iterator[Row]:
         for row in self.data:
@@ -63,8 +62,10 @@ class Table:
         return self.labels[number] if 0 <= number < len(self.labels) else None  # -1 is how datasets says "none"
 
 
-def open_table(dataset: str, config: str | None, split: str, commit: str, streaming: bool, names: Names) -> Table:
-    """Open a split at a commit.
+def open_table(
+    dataset: str, config: str | None, split: str, commit: str, streaming: bool, names: Names, most: int | None = None
+) -> Table:
+    """Open a split at a commit; no more than `most` rows will be used.
 
     Raises:
         RecipeError: no such config, split or column, no column of images, or several of which none is named.
@@ -72,7 +73,7 @@ def open_table(dataset: str, config: str | None, split: str, commit: str, stream
     """
     from datasets import ClassLabel, Image
 
-    data, rows = _data(dataset, config, split, commit, streaming)
+    data, rows, counted = _data(dataset, config, split, commit, streaming, most)
     features = data.features
     for column in filter(None, names):
         check_column(column, features, f"{dataset}, split {split!r}")
@@ -86,11 +87,13 @@ def open_table(dataset: str, config: str | None, split: str, commit: str, stream
         )
     data = data.select_columns(list(dict.fromkeys(filter(None, names))))
     label = features[names.label] if names.label else None
-    return Table(data, names, rows, tuple(label.names) if isinstance(label, ClassLabel) else (), dataset)
+    return Table(data, names, rows, tuple(label.names) if isinstance(label, ClassLabel) else (), dataset, counted)
 
 
-def _data(dataset: str, config: str | None, split: str, commit: str, streaming: bool) -> tuple[Any, int | None]:
-    """The split as `datasets` gives it, its features known; and how many rows it has, None where nothing says."""
+def _data(
+    dataset: str, config: str | None, split: str, commit: str, streaming: bool, most: int | None
+) -> tuple[Any, int | None, bool]:
+    """The split as `datasets` gives it, its features known; and its rows as `count_rows` has them."""
     from datasets import load_dataset_builder
 
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
@@ -99,35 +102,15 @@ def _data(dataset: str, config: str | None, split: str, commit: str, streaming: 
         if builder.hash != commit:
             raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
         if not streaming:
-            # The sizes on a card may be wrong; what the files hold is what is read.
+            # What the card says of the files is not checked: they are counted.
             retried(lambda: builder.download_and_prepare(verification_mode="no_checks"))
             data = builder.as_dataset(split)
-            return data, len(data)
+            return data, len(data), True
         if hasattr(builder.config, "decode_num_threads"):
             builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
         data = builder.as_streaming_dataset(split)
         data = data if data.features else data._resolve_features()
-        return data, _count(builder, split)
-
-
-def _count(builder: Any, split: str) -> int | None:
-    """How many rows a split has: by the ends of its Parquet files, else as its card says it; None where nothing says.
-
-    A card may be wrong, as it is written by hand or was not written again.
-    """
-    import pyarrow.parquet as pq
-    from fsspec.core import url_to_fs
-
-    files = list((builder.config.data_files or {}).get(split, ()))
-    if 0 < len(files) <= MOST_COUNTED and all(str(file).endswith(".parquet") for file in files):
-        rows = 0
-        for file in files:
-            system, path = url_to_fs(str(file))
-            with system.open(path, "rb", block_size=_END, cache_type="readahead") as opened:
-                rows += pq.ParquetFile(opened).metadata.num_rows
-        return rows
-    said = (builder.info.splits or {}).get(split)
-    return (said.num_examples if said else None) or None
+        return data, *count_rows(builder, split, most)
 
 
 def _only_image(dataset: str, features: Any) -> str:

@@ -47,6 +47,9 @@ class HubSource:
     The rows are read in one process, one after another, so that nothing is fetched twice; a build that is resumed
     reads those before its place again, to know the duplicates among them. Of rows with the same file the first is used.
 
+    What the card says of the number of rows is not believed: Parquet files are counted by their ends, and a split of
+    other files that turns out to be longer or shorter than its card says is an error.
+
     Args:
         dataset: `org/name`; HF_ENDPOINT and the usual token are used.
         revision: a branch, a tag or a commit; the run is bound to the commit that it stands for when the build begins.
@@ -163,7 +166,7 @@ class HubSource:
     @cached_property
     def _table(self) -> Table:
         names = Names(self.image_column, self.label_column, self.id_column, self.license_column)
-        table = open_table(self.dataset, self.config, self.split, self._commit, self.streaming, names)
+        table = open_table(self.dataset, self.config, self.split, self._commit, self.streaming, names, self.rows)
         given = read_labels(self.labels, self.taxonomy)
         held = [as_seen(label) for label in table.labels]
         unknown = [label for label in given if held and label not in held]
@@ -186,10 +189,24 @@ class HubSource:
                     numbered = self._number(row, cursor, mapping)
                     if numbered.number >= start:
                         found.append(numbered)
+                self._check_end(cursor, stop)
         except BaseException:
             self.__dict__.pop("_cursor", None)  # a stream that broke does not go on
             raise
         return found
+
+    def _check_end(self, cursor: _Cursor, stop: int) -> None:
+        """Raise RecipeError where the rows that only the card counts end sooner, or go on."""
+        said = self._table.rows
+        if self._table.counted or said is None or (self.rows or said) < said:
+            return
+        more = cursor.position == said and next(cursor.rows, None) is not None
+        if more or cursor.position < min(stop, said):
+            held = "more" if more else f"only {cursor.position}"
+            raise RecipeError(
+                f"the card of {self.dataset} says that {self.split} has {said} rows, and its files hold {held}; give "
+                "streaming = False, which counts them"
+            )
 
     def _number(self, row: Row, cursor: _Cursor, mapping: dict[str, str]) -> _Numbered:
         number, slug = cursor.position, self._category(row, mapping)
