@@ -80,8 +80,9 @@ def command(
 
 
 def _show(out: Path, threshold: float | None, as_json: bool) -> None:
+    from safetypairs_hf.evaluating.abstentions import abstentions
     from safetypairs_hf.evaluating.evaluate import score_run
-    from safetypairs_hf.evaluating.prediction_file import abstentions, read_run
+    from safetypairs_hf.evaluating.prediction_file import read_run
 
     score, without, run = score_run(out, threshold), abstentions(out), read_run(out)
     if as_json:

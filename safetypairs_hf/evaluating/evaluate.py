@@ -55,6 +55,7 @@ def evaluate(
     limit: int | None = None,
     unit: int | None = None,
     fresh: bool = False,
+    retry: str | None = None,
     threshold: float | None = None,
     check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
@@ -64,7 +65,9 @@ def evaluate(
 
     Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
     a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
-    by default, in whole batches. `fresh`: forget what is there. `check`: see `load`; the data's name in the signature
+    by default, in whole batches. `fresh`: forget what is there. `retry`: "failed" asks again what failed, in `out` or
+    in a run that is not finished (notes "server_error", "broken_output" and "broken_image"), and keeps the rest.
+    `check`: see `load`; the data's name in the signature
     ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
     share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
     dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
@@ -77,7 +80,7 @@ def evaluate(
         SafetyPairsError: as `open_data` and the guard do.
     """
     opened = open_data(data, split, configs, limit, check, taxonomy)
-    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, progress=progress)
+    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, progress=progress)
     return score_run(Path(out), threshold)
 
 
@@ -88,35 +91,50 @@ def judge_data(
     *,
     unit: int | None = None,
     fresh: bool = False,
+    retry: str | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Work:
     """Judge every image of opened data into the file `out`; see `evaluate`.
 
     Returns:
         How many images were judged, and how long it took; nothing where the file was there already.
+
+    Raises:
+        KeyboardInterrupt: as it came; its text says what is kept, and how to go on.
     """
     share, guard = _share(), bind(guard, data.taxonomy)
-    if fresh and share.processes > 1:
-        raise RunError(f"fresh with {share.processes} processes: each would remove what others did; delete {out} first")
+    if retry not in (None, "failed"):
+        raise RunError(f"retry = {retry!r}: expected 'failed'")
+    if fresh and retry:
+        raise RunError("fresh starts over, and retry keeps what did not fail; give one of them")
+    for asked, name in ((fresh, "fresh"), (retry, "retry")):
+        if asked and share.processes > 1:
+            raise RunError(
+                f"{name} with {share.processes} processes: each would remove what others did; "
+                + (f"delete {out} first" if fresh else "unset WORLD_SIZE")
+            )
     _take_gpu(guard, share)
     size = _whole_batches(guard, unit or UNIT)
     units = data.units(size)
-    parts = Parts(out, identity_of(guard, data, size), fresh=fresh)
+    images = [[data.images[row] for row in rows] for rows in units]
+    parts = Parts(out, identity_of(guard, data, size), images, fresh=fresh, retry=bool(retry))
     if parts.joined:
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
     try:
         work = judge_units(guard, data, parts, units, mine, progress)
-    except BaseException:
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(parts.standing()) from error
+    finally:
         if share.processes == 1:
             parts.give_up()
-        raise
-    if not join(parts, data, len(units)):
+    if not join(parts, data):
         left = sum(not parts.has(n) for n in range(len(units)))
         raise UnfinishedError(
             f"{left} of {len(units)} units are left to other processes; the last one to end joins them in {out}, "
             "or the same command run again"
         )
+    work.retried, work.mended = len(parts.failed), parts.mended
     return work
 
 

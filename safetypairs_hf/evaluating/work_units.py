@@ -1,4 +1,4 @@
-"""The parts of a run on disk: `OUT.parts/run.json` and a part for each work unit, whole or not there."""
+"""The parts of a run on disk: `OUT.parts/run.json`, and for each work unit a part, whole or not there, or a journal."""
 
 from __future__ import annotations
 
@@ -11,42 +11,96 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.evaluating.abstentions import FAILED
 from safetypairs_hf.evaluating.data import Data, Image
+from safetypairs_hf.evaluating.journal import Journal
 from safetypairs_hf.evaluating.prediction_file import metadata_of, read_run
 from safetypairs_hf.evaluating.run_identity import check_same
 
 _RUN = "run.json"
+_PART, _JOURNAL = ".parquet", ".jsonl"
 
 
 class Parts:
     """What is done of a run into `out`; a path that ends in .parquet.
 
-    Raises RunError where `out`, or its parts, are of another run, or something else lies there.
+    `joined`: whether `out` is there, and nothing is left to do.
+
+    Args:
+        units: the images of each work unit.
+        fresh: forget what is there.
+        retry: do again what failed, in `out` or in the parts. `failed` has these images. What else is there stays, and
+            so does `out` until the new one takes its place;
+            `mended` counts those of the images that did not fail again, once all is joined.
+
+    Raises:
+        RunError: `out`, or its parts, are of another run; something else lies there; or there is nothing to retry.
     """
 
-    def __init__(self, out: Path, identity: Mapping[str, Any], *, fresh: bool = False) -> None:
-        self.out, self.identity = out, identity
-        self.path = out.with_name(f"{out.name}.parts")
+    def __init__(
+        self,
+        out: Path,
+        identity: Mapping[str, Any],
+        units: Sequence[Sequence[Image]],
+        *,
+        fresh: bool = False,
+        retry: bool = False,
+    ) -> None:
+        self.out, self.identity, self.units = out, identity, units
+        self.failed: set[Image] = set()
+        self.mended = 0
+        self._kept: dict[Image, Verdict] = {}  # of `out`, while what failed in it is done again
+        self._journals: dict[int, Journal] = {}
+        parts, again = (out.with_name(f"{out.name}.{each}") for each in ("parts", "retry"))
         if out.suffix != ".parquet":
             raise RunError(f"--out {out}: predictions are a .parquet file, such as {out.with_suffix('.parquet')}")
         if fresh:
             out.unlink(missing_ok=True)
-            self.clear()
+            for folder in (parts, again):
+                shutil.rmtree(folder, ignore_errors=True)
+        finished = self._is_finished()
+        self._replaces = finished and retry
+        self.path = again if self._replaces else parts
         self._folder = RunFolder(str(self.path))
-        self.joined = self._is_joined()
+        if retry and not finished and not self._folder.has(_RUN):
+            raise RunError(f"--retry failed: there is no {out}, nor a run into it that is unfinished; leave --retry out")
+        self._whose = json.loads(json.dumps(self.identity))  # as it is read back: JSON knows no tuples
+        if self._replaces:
+            self._find_failed()
+        self.joined = finished and not self.failed
         if not self.joined:
             self._begin()
+            if retry:
+                self._reopen()
 
     def has(self, unit: int) -> bool:
-        return self._folder.has(self._name(unit))
+        """Whether a unit is done."""
+        return self._folder.has(self._name(unit)) or (self._replaces and self.failed.isdisjoint(self.units[unit]))
 
-    def write(self, unit: int, images: Sequence[Image], verdicts: Sequence[Verdict]) -> None:
+    def begun(self, unit: int) -> dict[Image, Verdict]:
+        """The answers that are kept of a unit that is not done."""
+        return self._journal(unit).read()
+
+    def keep(self, unit: int, image: Image, verdict: Verdict) -> None:
+        """Keep an answer of a unit that is not done; one that failed is not, and the unit's next try asks again."""
+        if verdict.note not in FAILED:
+            if not self._folder.has(_RUN):
+                self._begin()
+            self._journal(unit).add(image, verdict)
+
+    def discard(self, unit: int) -> None:
+        """Forget the answers of a unit that is not done."""
+        self._journal(unit).remove()
+
+    def write(self, unit: int, verdicts: Sequence[Verdict]) -> None:
         """Keep a unit; from then on it is done."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        images = self.units[unit]
         table = pa.table(
             {
                 "sha256": pa.array([image.sha256 for image in images], pa.string()),
@@ -65,6 +119,7 @@ class Parts:
         except RunError:
             if not self.out.exists():  # else the same run at the same time was faster, and removed the folder
                 raise
+        self._journal(unit).remove()
 
     def read(self, unit: int) -> dict[Image, Verdict]:
         """What a unit came to. Raises RunError where its file is damaged."""
@@ -72,13 +127,34 @@ class Parts:
         import pyarrow.parquet as pq
 
         name = self._name(unit)
+        if self._replaces and not self._folder.has(name):
+            return {image: self._kept[image] for image in self.units[unit]}
         try:
-            rows = pq.read_table(io.BytesIO(self._folder.read(name))).to_pylist()
-            return {
-                Image(row["sha256"], row["category"]): Verdict(row["score"], row["note"], row["raw"]) for row in rows
-            }
+            return _verdicts(pq.read_table(io.BytesIO(self._folder.read(name))))
         except (pa.ArrowException, KeyError) as error:
             raise RunError(f"{self.path / name} is damaged; delete it and run the same command again") from error
+
+    def count(self) -> int:
+        """How many images are judged and kept; of a retry, how many of those that failed."""
+        of = self.failed if self._replaces else None
+        done = 0
+        for unit, images in enumerate(self.units):
+            kept = set(images) if self._folder.has(self._name(unit)) else self.begun(unit).keys() & set(images)
+            done += len(kept if of is None else kept & of)
+        return done
+
+    def standing(self) -> str:
+        """What is kept, and how to go on, for somebody who has stopped the run."""
+        kept = self.count()
+        if self._replaces:
+            return (
+                f"{kept:,} of {len(self.failed):,} failed images are judged again and kept, and {self.out} is as it "
+                "was; the same command goes on from there"
+            )
+        if not kept:
+            return "no image was judged yet, and nothing is kept"
+        total = sum(map(len, self.units))
+        return f"{kept:,} of {total:,} images are judged and kept in {self.path}; the same command goes on from there"
 
     def finish(self, data: bytes) -> None:
         """Put the predictions in their place, whole, and remove the parts."""
@@ -87,12 +163,23 @@ class Parts:
 
     def clear(self) -> None:
         """Remove the parts, where the predictions are in their place."""
+        self.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the journals."""
+        for journal in self._journals.values():
+            journal.close()
 
     def give_up(self) -> None:
         """Remove what says whose the parts are, where there are none: a mistake that was mended is another run."""
-        if self.path.is_dir() and not any(name.endswith(".parquet") for name in self._folder.files()):
+        self.close()
+        if self.path.is_dir() and not self._replaces and not self._holds_answers():
             self.clear()
+
+    def is_there(self) -> bool:
+        """Whether the predictions are in their place, and no others are to take it."""
+        return not self._replaces and self.out.exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -110,7 +197,7 @@ class Parts:
         finally:
             lock.release()
 
-    def _is_joined(self) -> bool:
+    def _is_finished(self) -> bool:
         if not self.out.exists():
             return False
         run = read_run(self.out)
@@ -121,36 +208,79 @@ class Parts:
 
     def _begin(self) -> None:
         if self._folder.has(_RUN):
-            check_same(self._folder.read_json(_RUN), self.identity, str(self.path))
-        elif any(name.endswith(".parquet") for name in self._folder.files()):
+            check_same(self._folder.read_json(_RUN), self._whose, str(self.path))
+        elif self._holds_answers():
             raise RunError(f"{self.path} has parts and no {_RUN}; name another --out, or start over with --fresh")
         else:
-            # As it is read back: JSON knows no tuples.
-            self._folder.write_json(_RUN, json.loads(json.dumps(self.identity)))
+            self._folder.write_json(_RUN, self._whose)
+
+    def _find_failed(self) -> None:
+        """Read `out`, and forget the retry of an earlier one."""
+        import pyarrow.parquet as pq
+
+        self._kept = _verdicts(pq.read_table(self.out))
+        self.failed = {image for image, verdict in self._kept.items() if verdict.note in FAILED}
+        self._whose["retry_of"] = file_sha256(self.out)
+        if self._folder.has(_RUN) and self._folder.read_json(_RUN).get("retry_of") != self._whose["retry_of"]:
+            self.clear()
+
+    def _reopen(self) -> None:
+        """Make units with what failed undone: their journals have their other answers."""
+        for unit, images in enumerate(self.units):
+            if self._replaces:
+                if not self.has(unit) and not self._journal(unit).path.exists():
+                    self._journal(unit).replace(_without_failed(self._kept, images))
+            elif self.has(unit):
+                found = self.read(unit)
+                failed = {image for image in images if found[image].note in FAILED}
+                if failed:
+                    self._journal(unit).replace(_without_failed(found, images))
+                    self._folder.remove(self._name(unit))
+                    self.failed |= failed
+
+    def _holds_answers(self) -> bool:
+        return any(name.endswith((_PART, _JOURNAL)) for name in self._folder.files())
+
+    def _journal(self, unit: int) -> Journal:
+        if unit not in self._journals:
+            self._journals[unit] = Journal(self.path / f"part-{unit:05d}{_JOURNAL}")
+        return self._journals[unit]
 
     def _name(self, unit: int) -> str:
-        return f"part-{unit:05d}.parquet"
+        return f"part-{unit:05d}{_PART}"
 
 
-def join(parts: Parts, data: Data, units: int) -> bool:
+def join(parts: Parts, data: Data) -> bool:
     """Write the file where all units are done, and remove the parts; whether the file is there now.
 
     Several processes may call it at once: one of them joins.
     """
-    if parts.out.exists():
+    if parts.is_there():
         parts.clear()
         return True
-    if not all(parts.has(unit) for unit in range(units)):
-        return parts.out.exists()  # another process may have joined, and removed the parts, just now
+    if not all(map(parts.has, range(len(parts.units)))):
+        return parts.is_there()  # another process may have joined, and removed the parts, just now
     with parts.lock():
-        if parts.out.exists():
+        if parts.is_there():
             parts.clear()
             return True
         found: dict[Image, Verdict] = {}
-        for unit in range(units):
+        for unit in range(len(parts.units)):
             found |= parts.read(unit)
+        parts.mended = sum(found[image].note not in FAILED for image in parts.failed)
         parts.finish(_bytes(_table(data, found, parts.identity)))
     return True
+
+
+def _without_failed(found: Mapping[Image, Verdict], images: Sequence[Image]) -> dict[Image, Verdict]:
+    return {image: found[image] for image in images if found[image].note not in FAILED}
+
+
+def _verdicts(table: Any) -> dict[Image, Verdict]:
+    return {
+        Image(row["sha256"], row["category"]): Verdict(row["score"], row["note"], row["raw"])
+        for row in table.to_pylist()
+    }
 
 
 def _table(data: Data, found: dict[Image, Verdict], identity: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
@@ -22,6 +22,8 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 # Images, and the category that each is judged under.
 Unit: TypeAlias = tuple[Sequence[Picture], Sequence[str]]
+# The place of an image and its verdict, one after another.
+Singly: TypeAlias = Generator[tuple[int, Verdict], None, None]
 # What a guard loads, such as a Chat.
 Model = TypeVar("Model")
 
@@ -58,6 +60,16 @@ class Guard(AsksByTaxonomy, ABC):
         return False
 
     @property
+    def costly(self) -> bool:
+        """Whether an answer costs money or much time, so that a run keeps each one as it comes; see `judge_singly`."""
+        return False
+
+    @property
+    def expects(self) -> str:
+        """What an answer has to be, for the message where none of a guard's answers can be read."""
+        return "a number from 0 to 1, P(unsafe)"
+
+    @property
     def dtype(self) -> str | None:
         """The type that weights of PyTorch are loaded as; None where there are none."""
         return None
@@ -81,6 +93,14 @@ class Guard(AsksByTaxonomy, ABC):
         Returns:
             One Verdict an image, in order.
         """
+
+    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+        """Judge images as `judge` does; yield the place of each and its verdict as soon as it is there, in any order.
+
+        A run asks a guard that is `costly` in this way.
+        """
+        for place, (image, category) in enumerate(zip(images, categories, strict=True)):
+            yield place, self.judge([image], [category], [None])[0]
 
     def asked(self, slug: str) -> str:
         """Return the text that it is asked under a category; "" where its own policies are asked."""
@@ -169,13 +189,32 @@ class Loaded(NamedTuple):
 
 
 class ServedGuard(Guard):
-    """A guard whose model is behind a server; a subclass is a dataclass with the field `server`."""
+    """A guard whose model is behind a server.
+
+    A subclass is a dataclass with the field `server`, and implements `judge_singly`.
+    """
 
     server: ChatServer
+    costly: ClassVar[bool] = True
 
     @property
     def seed(self) -> int:
         return self.server.seed
+
+    @abstractmethod
+    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+        """See `Guard.judge_singly`.
+
+        Raises:
+            SafetyPairsError: see `ChatServer.ask_each`.
+        """
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """Judge images; regions are not used. Raises as `judge_singly` does."""
+        found = dict(self.judge_singly(images, categories))
+        return [found[place] for place in range(len(images))]
 
 
 class ModelGuard(HoldsWeights, Guard, Generic[Model]):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards import verdicts
-from safetypairs_hf.guards.base import ModelGuard, Question, ServedGuard
+from safetypairs_hf.guards.base import ModelGuard, Question, ServedGuard, Singly
 from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
 from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
 
@@ -25,6 +25,10 @@ class ChatGuard(ModelGuard[Chat]):
     holds: ClassVar[tuple[str, ...]] = ("loaded", "_yes_and_no")
     # The model classes that it may be; any chat model that sees images where there are none.
     classes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def expects(self) -> str:
+        return verdicts.YES_OR_NO
 
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
@@ -132,6 +136,7 @@ class ServerVLM(ServedGuard):
     log_probabilities: bool = True
     family: str = "chat-vlm"
     fidelity: ClassVar[str] = "common"
+    expects: ClassVar[str] = verdicts.YES_OR_NO
 
     @property
     def name(self) -> str:
@@ -140,16 +145,11 @@ class ServerVLM(ServedGuard):
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """Judge images; regions are not used. Abstains with "refused", "server_error" or "no_verdict".
-
-        Raises:
-            SafetyPairsError: see ChatServer.ask.
-        """
-        replies = self.server.ask([self._body(*each) for each in zip(images, categories, strict=True)])
-        return [self._verdict(reply) for reply in replies]
+    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+        """See `ServedGuard.judge_singly`. Abstains with "refused", "server_error" or "no_verdict"."""
+        bodies = [self._body(*each) for each in zip(images, categories, strict=True)]
+        for place, reply in self.server.ask_each(bodies):
+            yield place, self._verdict(reply)
 
     def _body(self, image: Picture, category: str) -> Mapping[str, Any]:
         body: dict[str, Any] = {

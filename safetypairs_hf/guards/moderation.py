@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from safetypairs_hf.core.errors import SafetyPairsError, cut, printable
 from safetypairs_hf.core.foreign_text import whole
-from safetypairs_hf.core.records import Box, Picture, Verdict
-from safetypairs_hf.guards.base import ServedGuard
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.base import ServedGuard, Singly
 from safetypairs_hf.models.chat_server import LONGEST_KEPT, ChatServer, Reply, image_url
 from safetypairs_hf.models.wire import Response, post, waiting
 from safetypairs_hf.taxonomy import crosswalk
@@ -67,6 +67,7 @@ class Moderation(ServedGuard):
     server: ModerationServer = field(default_factory=ModerationServer)
     family: str = _GUARD
     fidelity: ClassVar[str] = "trained"
+    expects: ClassVar[str] = "a score from 0 to 1 for the category, taken from the image"
 
     @property
     def name(self) -> str:
@@ -76,20 +77,20 @@ class Moderation(ServedGuard):
     def revision(self) -> str:
         return self.server.model
 
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """Judge images; regions are not used. `raw` has the scores that were read.
+    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+        """See `ServedGuard.judge_singly`. `raw` has the scores that were read.
 
         Abstains with "not_covered", "no_verdict" (no score looked at the image) or "server_error".
-
-        Raises:
-            SafetyPairsError: see ChatServer.ask.
         """
         codes = [crosswalk.match(_GUARD, category, self.taxonomy).codes for category in categories]
-        sent = [image for image, several in zip(images, codes, strict=True) if several]
-        replies = iter(self.server.ask([_body(image) for image in sent]))
-        return [_verdict(next(replies), several) if several else Verdict(None, "not_covered") for several in codes]
+        sent = []
+        for place, several in enumerate(codes):
+            if several:
+                sent.append(place)
+            else:
+                yield place, Verdict(None, "not_covered")
+        for number, reply in self.server.ask_each([_body(images[place]) for place in sent]):
+            yield sent[number], _verdict(reply, codes[sent[number]])
 
 
 def _body(image: Picture) -> dict[str, Any]:

@@ -82,6 +82,12 @@ class TrainedGuard(ChatGuard):
         category = self.taxonomy.find(slug)
         return self._file.replace("{policy}", category.policy()).replace("{category}", category.name)
 
+    @property
+    def expects(self) -> str:
+        if self.fidelity == "common":
+            return verdicts.YES_OR_NO
+        return f"the word {self.unsafe!r} or {self.safe!r} where the answers of its training have it"
+
     def covers(self, slug: str) -> bool:
         """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
         any_policy = self.takes_policies and "{policy}" in self._file

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # With less probability than this on yes and no together, the model is about to answer something else.
 LEAST_MASS: Final = 0.1
+# What an answer to our own question has to be, see `Guard.expects`.
+YES_OR_NO: Final = "an answer that starts with Yes or No"
 _QUESTION: Final = """The policy:
 
 {policy}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, cut, printable
@@ -81,28 +83,29 @@ class ChatServer:
             raise RecipeError(f"url = {self.url!r}: expected the base of a server, such as 'http://localhost:8000/v1'")
 
     def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """One Reply a body, in order; model and seed are added to each.
+        """One Reply a body, in order; model and seed are added to each. Raises as `ask_each` does."""
+        replies = dict(self.ask_each(bodies))
+        return [replies[place] for place in range(len(bodies))]
+
+    def ask_each(self, bodies: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Reply]]:
+        """The place of each body and its Reply, as they come; model and seed are added to each body.
 
         Raises:
             SafetyPairsError: nothing can work: no server there, key refused, no such model, or none of four
                 requests or more was answered.
         """
         if not bodies:
-            return []
-        headers = self._headers()
-        with ThreadPoolExecutor(min(self.concurrency, len(bodies))) as pool:
-            try:
-                replies = list(pool.map(lambda body: self._one(body, headers), bodies))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # what is wrong for one is wrong for the rest
-                raise
-        failed = [reply for reply in replies if reply.problem == "server_error"]
+            return
+        headers, failed = self._headers(), []
+        for place, reply in _as_they_come(lambda body: self._one(body, headers), bodies, self.concurrency):
+            if reply.problem == "server_error":
+                failed.append(reply)
+            yield place, reply
         if len(failed) == len(bodies) and (len(bodies) >= _TELLING or not self._alive(headers)):
             raise SafetyPairsError(
                 f"{self.url} answered none of {len(bodies)} requests; the last said: {_line(failed[-1].raw)}; check "
                 "that the server runs and is fast enough (timeout, concurrency), then run the same command again"
             )
-        return replies
 
     def _headers(self) -> dict[str, str]:
         if not self.api_key_env:
@@ -157,6 +160,40 @@ class ChatServer:
         listed = found if isinstance(found, list) else []
         names = [str(each["id"]) for each in listed if isinstance(each, dict) and "id" in each]
         return f"; it has {printable(', '.join(names))}" if names else "; give its url up to and with /v1"
+
+
+def _as_they_come(
+    ask: Callable[[Mapping[str, Any]], Reply], bodies: Sequence[Mapping[str, Any]], threads: int
+) -> Iterator[tuple[int, Reply]]:
+    """The place of each body and what `ask` returns for it, in the order of the answers.
+
+    An error of one ends all, and so does an interrupt: neither waits for requests in flight, whose threads end with the
+    process.
+    """
+    left = deque(enumerate(bodies))
+    came: SimpleQueue[tuple[int, Reply | BaseException]] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            try:
+                place, body = left.popleft()
+            except IndexError:
+                return
+            try:
+                came.put((place, ask(body)))
+            except BaseException as error:
+                came.put((place, error))
+
+    for _ in range(min(threads, len(bodies))):
+        threading.Thread(target=work, name="ask", daemon=True).start()
+    try:
+        for _ in bodies:
+            place, reply = came.get()
+            if isinstance(reply, BaseException):
+                raise reply
+            yield place, reply
+    finally:
+        left.clear()
 
 
 def image_url(picture: Picture) -> str:

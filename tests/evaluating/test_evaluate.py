@@ -19,9 +19,10 @@ from loading.published import publish, square
 import safetypairs_hf as sp
 from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.evaluating.abstentions import abstentions
 from safetypairs_hf.evaluating.data import open_data
 from safetypairs_hf.evaluating.evaluate import evaluate
-from safetypairs_hf.evaluating.prediction_file import abstentions, read_run
+from safetypairs_hf.evaluating.prediction_file import read_run
 from safetypairs_hf.guards.user_guard import OwnFunction
 from safetypairs_hf.report.guard_files import read_guards
 

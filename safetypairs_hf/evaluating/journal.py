@@ -1,0 +1,84 @@
+"""The journal of a work unit that is not done: its answers as they come, a JSON line each, on disk at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.evaluating.data import Image
+
+
+class Journal:
+    """A file that lines are appended to, and that any kill leaves readable: a line that is torn is no answer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def read(self) -> dict[Image, Verdict]:
+        """What is in it, by image; {} where there is no file. Of two answers to one question the later one counts."""
+        if not self.path.exists():
+            return {}
+        lines = self.path.read_bytes().split(b"\n")
+        return dict(found for line in lines if (found := _read(line)) is not None)
+
+    def add(self, image: Image, verdict: Verdict) -> None:
+        """Append an answer; from then on it is kept.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        try:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+                self._write(_end_of_line(self._file))
+            self._write(_line(image, verdict))
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}; what came before is kept") from error
+
+    def replace(self, answers: Mapping[Image, Verdict]) -> None:
+        """Make the file hold these answers and no others, by a temporary name and a rename."""
+        self.close()
+        temporary = self.path.with_name(f"{self.path.name}.tmp-{os.getpid()}")
+        temporary.write_bytes(b"".join(_line(*answer) for answer in answers.items()))
+        temporary.replace(self.path)
+
+    def remove(self) -> None:
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
+        while data:
+            data = data[os.write(self._file, data) :]
+
+
+def _line(image: Image, verdict: Verdict) -> bytes:
+    score = None if verdict.p_unsafe is None else float(verdict.p_unsafe)
+    return f"{json.dumps([*image, score, verdict.note, verdict.raw])}\n".encode()
+
+
+def _read(line: bytes) -> tuple[Image, Verdict] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):  # torn, or empty; the beginning of a list is no JSON
+        return None
+    match found:
+        case [str(sha256), str(category), (float() | int() | None) as score, str(note), str(raw)]:
+            return Image(sha256, category), Verdict(None if score is None else float(score), note, raw)
+    return None
+
+
+def _end_of_line(file: int) -> bytes:
+    """What ends the last line, which a kill may have torn, so that the next one is read apart from it."""
+    size = os.fstat(file).st_size
+    return b"\n" if size and os.pread(file, 1, size - 1) != b"\n" else b""
