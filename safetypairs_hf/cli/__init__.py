@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from safetypairs_hf.cli import interrupts
 from safetypairs_hf.core.errors import SafetyPairsError
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
@@ -44,6 +45,14 @@ class LazyGroup(click.Group):
             return None
         return importlib.import_module(f"safetypairs_hf.cli.{cmd_name}").command  # type: ignore[no-any-return]
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort) as error:
+            if not interrupts.is_interrupt(error):
+                raise
+            interrupts.leave(ctx, error)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -60,7 +69,7 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command and exit: 0 done, 1 the work failed (one line on stderr), 2 wrong usage."""
+    """Run the command and exit: 0 done, 1 the work failed (one line on stderr), 2 wrong usage, 130 interrupted."""
     try:
         group.main(args=arguments, prog_name="safetypairs", standalone_mode=True)
     except SafetyPairsError as error:

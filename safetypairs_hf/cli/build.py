@@ -39,21 +39,20 @@ def command(
     """
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
-    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.cli.interrupts import when_stopped
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder
     from safetypairs_hf.taxonomy.taxonomy_file import read
 
     quiet_hub()
-    if not RunFolder(out).shared:
+    run = RunFolder(out)
+    if not run.shared:
         raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
     loaded = load_recipe(
         recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
     )
-    try:
-        with unit_bars() as progress:
-            built = build(loaded, out, workers, progress, engine)
-    except KeyboardInterrupt:
-        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
+    with when_stopped(run.standing), reported("build") as progress:
+        built = build(loaded, out, workers, progress, engine)
     if built.pairs < built.asked:
         click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
     click.echo(f"{built.pairs:,} pairs in {built.url}")

@@ -17,11 +17,13 @@ def command(out: Path, pairs: int, more: int) -> None:
     \b
     Example:  safetypairs demo --out safetypairs-demo
     """
-    from safetypairs_hf.cli.progress import unit_bars
+    from safetypairs_hf.cli.interrupts import when_stopped
+    from safetypairs_hf.cli.progress import reported
     from safetypairs_hf.core.tables import table
     from safetypairs_hf.demo.road import demo
 
-    with unit_bars() as progress:
+    kept = f"what is done is kept in {out}, and the same command goes on from there"
+    with when_stopped(lambda: kept), reported("demo") as progress:
         outcome = demo(out, pairs, more, click.echo, progress)
     columns = ("guard", "pair accuracy (95%)", "image acc.", "over-blocked", "missed")
     rows = []

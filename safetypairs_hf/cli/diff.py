@@ -29,12 +29,13 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
     Examples:  safetypairs diff my-org/safetypairs 1.0.0 1.1.0
                safetypairs diff my-org/safetypairs@1.0.0 ./safetypairs
     """
-    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.versions.diff import diff
 
     quiet_hub()
-    old, new = _editions(words)
-    found = diff(old, new)
+    with reported("diff"):
+        old, new = _editions(words)
+        found = diff(old, new)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else _told(found, old, new))
     if sheet:
         from safetypairs_hf.versions.diff import draw

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
-from safetypairs_hf.core.errors import RunError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.evaluating.judging import Work
 
 
 @click.command("evaluate")
@@ -23,6 +26,7 @@ from safetypairs_hf.core.errors import RunError
 @settings_option("guard")
 @threshold_option
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
+@click.option("--retry", type=click.Choice(["failed"]), help="Ask again only what failed, and keep all else.")
 @choice_option(
     "--check",
     ("error", "warn"),
@@ -40,6 +44,7 @@ def command(
     settings: dict[str, str],
     threshold: float | None,
     fresh: bool,
+    retry: str | None,
     check: str,
     as_json: bool,
 ) -> None:
@@ -53,11 +58,13 @@ def command(
     safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
         --set model=./my-model --limit 50
     """
-    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.evaluating.evaluate import UnfinishedError, judge_data
     from safetypairs_hf.guards.catalogue import make_guard
 
+    if fresh and retry:
+        raise click.UsageError("--fresh starts over, and --retry keeps what did not fail; give one of them")
     judge = make_guard(guard, settings | ({"batch_size": str(batch_size)} if batch_size else {}))
     quiet_hub()
     if not sys.stderr.isatty():
@@ -65,18 +72,26 @@ def command(
 
         datasets.disable_progress_bars()
     try:
-        with unit_bars() as progress:
+        with reported("evaluate") as progress:
             opened = open_data(data, split, configs, limit, check)
-            work = judge_data(judge, opened, out, fresh=fresh, progress=progress)
-    except KeyboardInterrupt:
-        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
+            work = judge_data(judge, opened, out, fresh=fresh, retry=retry, progress=progress)
     except UnfinishedError as left:  # this process did all of its share
         click.echo(f"safetypairs: {left}", err=True)
         return
     if work.images:
         done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
         click.echo(f"safetypairs: judged {done}", err=True)
+    if retry:
+        click.echo(f"safetypairs: {_retried(work)}", err=True)
     _show(out, threshold, as_json)
+
+
+def _retried(work: Work) -> str:
+    if not work.retried:
+        return "nothing had failed, so nothing was asked again"
+    again = work.retried - work.mended
+    rest = f", and {again:,} failed again" if again else ""
+    return f"asked {work.retried:,} images again that had failed: {work.mended:,} mended{rest}"
 
 
 def _show(out: Path, threshold: float | None, as_json: bool) -> None:
@@ -85,6 +100,8 @@ def _show(out: Path, threshold: float | None, as_json: bool) -> None:
     from safetypairs_hf.evaluating.prediction_file import read_run
 
     score, without, run = score_run(out, threshold), abstentions(out), read_run(out)
+    if warning := without.warning(out):
+        click.echo(f"safetypairs: warning: {warning}", err=True)
     if as_json:
         told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
         click.echo(json.dumps({**score.to_dict(), **told}, indent=2))

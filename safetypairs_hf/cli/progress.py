@@ -1,15 +1,22 @@
-"""Progress bars with rate and time left, on a terminal only."""
+"""How far a command is, with rate and time left, on stderr: bars on a terminal, a line a minute where there is none."""
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Report: TypeAlias = Callable[[str, int, int], None]
+
+EVERY = 60.0  # seconds between two lines
 
 
 def quiet_hub() -> None:
     """Switch the bars of `huggingface_hub` off where stderr is no terminal, as ours are."""
-    import sys
-
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -17,25 +24,113 @@ def quiet_hub() -> None:
 
 
 @contextmanager
-def unit_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each name that is reported: the yielded function takes (name, done, total), in units."""
+def reported(command: str) -> Iterator[Report]:
+    """Show how far a command is while the context lasts; the yielded function takes (stage, done, total)."""
+    with _bars() if sys.stderr.isatty() else _lines(command) as report:
+        yield report
+
+
+@contextmanager
+def _lines(command: str) -> Iterator[Report]:
+    import click
+
+    lines, over = Lines(command), threading.Event()
+
+    def tick() -> None:
+        while not over.wait(EVERY):
+            click.echo(lines.line(), err=True)
+
+    ticking = threading.Thread(target=tick, name="progress", daemon=True)
+    ticking.start()
+    try:
+        yield lines.report
+    finally:
+        over.set()
+        ticking.join()
+
+
+@dataclass
+class _Stage:
+    """A stage: how much was done when it began, at which time that was, and where it stands."""
+
+    began: float
+    at_first: int
+    done: int
+    total: int
+
+
+class Lines:
+    """What a line says: the stage that went on last, what is done of it, its rate and the time that is left.
+
+    Args:
+        command: the command that works.
+        clock: seconds, from any start.
+    """
+
+    def __init__(self, command: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._command, self._clock = command, clock
+        self._began = clock()
+        self._stages: dict[str, _Stage] = {}
+        self._current = ""
+
+    def report(self, name: str, done: int, total: int) -> None:
+        """Take (stage, done, total). A stage that falls back begins anew."""
+        stage = self._stages.get(name)
+        if stage is None or done < stage.done:
+            self._stages[name] = _Stage(self._clock(), done, done, total)
+            self._current = self._current or name
+            return
+        if done > stage.done:
+            self._current = name
+        stage.done, stage.total = done, total
+
+    def line(self) -> str:
+        """How far the command is now."""
+        now, start = self._clock(), f"safetypairs: {self._command}"
+        stage = self._stages.get(self._current)
+        if stage is None:
+            return f"{start}: at work for {_span(now - self._began)}"
+        share = f" ({stage.done / stage.total:.0%})" if stage.total else ""
+        text = f"{start}, {self._current}: {stage.done:,} of {stage.total:,}{share}"
+        rate = (stage.done - stage.at_first) / (now - stage.began) if now > stage.began else 0.0
+        if not rate:
+            return f"{text}, at work for {_span(now - self._began)}"
+        left = (stage.total - stage.done) / rate
+        return f"{text}, {_rate(rate)}, " + (f"{_span(left)} left" if left > 0 else "the end of it")
+
+
+def _rate(rate: float) -> str:
+    """A rate in the largest unit of time that gives a number to read: it is a second's."""
+    for factor, unit in ((1, "s"), (60, "min")):
+        if rate * factor >= 1:
+            return f"{rate * factor:,.1f}/{unit}"
+    return f"{rate * 3600:,.1f}/h"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def _bars() -> Iterator[Report]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f} units/s" if task.speed else "")
+            return Text(_rate(task.speed) if task.speed else "")
 
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, object] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
 
         def report(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+            bars.update(tasks[name], completed=done, total=total)
 
         yield report

@@ -44,7 +44,8 @@ def command(
     \b
     Example:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
     """
-    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.cli.interrupts import when_stopped
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import open_run
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.publishing.open_target import parse_target
@@ -53,7 +54,7 @@ def command(
     wanted = parse(version)
     quiet_hub()
     to = parse_target(target, private=private, gated=gated, create_pr=create_pr)
-    with unit_bars() as progress:
+    with when_stopped(to.standing), reported("publish") as progress:
         options = {
             "replace": replace,
             "require_review": require_review,

@@ -40,17 +40,18 @@ def command(
     safetypairs report a.parquet b.csv --out report.html --markdown table.md
     safetypairs report runs/icons --out run.html
     """
-    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.report.report import make_report
 
     quiet_hub()
-    made = make_report(
-        what,
-        out,
-        data=data,
-        markdown=markdown,
-        names=names,
-        failures=failures,
-        **reading,
-    )
+    with reported("report"):
+        made = make_report(
+            what,
+            out,
+            data=data,
+            markdown=markdown,
+            names=names,
+            failures=failures,
+            **reading,
+        )
     click.echo(made)

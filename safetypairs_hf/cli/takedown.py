@@ -34,23 +34,29 @@ def command(
     Example:  safetypairs takedown my-org/safetypairs 0123456789abcdef
                 --reason "asked for by the person in it" --version 2.0.0
     """
-    from safetypairs_hf.cli.progress import quiet_hub
+    from safetypairs_hf.cli.interrupts import when_stopped
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.publishing.local_target import LocalTarget
     from safetypairs_hf.publishing.open_target import parse_target
     from safetypairs_hf.publishing.takedown import images_of, takedown
+    from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED
 
     quiet_hub()
     place = parse_target(target)
     target, on_hub = place.name, not isinstance(place, LocalTarget)
-    before = images_of(place, pair_ids) if rewrite_history else None
+    rewriting = f"the history may be rewritten in part: to finish, safetypairs takedown {target} {' '.join(pair_ids)}"
+    with reported("takedown"):
+        before = images_of(place, pair_ids) if rewrite_history else None
     if before is None:
         if not reason or not version:
             raise click.UsageError("--reason and --version are needed, but for pairs that were taken down before")
         wanted = parse(version)
         if rewrite_history and not dry_run:
             _ask(target, yes or not on_hub)
-        done = takedown(parse_target(target), pair_ids, reason, wanted, dry_run=dry_run)
+        to = parse_target(target)
+        with when_stopped(to.standing), reported("takedown"):
+            done = takedown(to, pair_ids, reason, wanted, dry_run=dry_run)
         _say(target, pair_ids, done)
         images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in done.plan.removed}
     else:
@@ -60,9 +66,12 @@ def command(
     if not on_hub:
         click.echo("a folder holds one version only: no older one is left")
     elif rewrite_history and not dry_run:
-        _rewrite(target, images)
+        with when_stopped(lambda: f"{rewriting} --rewrite-history"), reported("takedown"):
+            _rewrite(target, images)
     else:
-        _say_older(target, pair_ids, images)
+        standing = UNCHANGED if dry_run or before is not None else PUBLISHED
+        with when_stopped(lambda: standing), reported("takedown"):
+            _say_older(target, pair_ids, images)
 
 
 def _ask(target: str, yes: bool) -> None:

@@ -21,7 +21,7 @@ def command(target: str, version: str | None, as_json: bool) -> None:
     \b
     Example:  safetypairs verify my-org/safetypairs --version 1.1.0
     """
-    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.target_name import parse_target_name
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.dataset.store.open_store import store_of
@@ -29,7 +29,7 @@ def command(target: str, version: str | None, as_json: bool) -> None:
 
     quiet_hub()
     name = parse_target_name(target, parse(version) if version else None)
-    with unit_bars() as progress:
+    with reported("verify") as progress:
         report = verify(store_of(name), name.version, progress)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))

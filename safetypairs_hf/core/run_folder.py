@@ -112,6 +112,13 @@ class RunFolder:
         found = self.fs.find(self.root) if self.fs.isdir(self.root) else []
         return sorted(path.removeprefix(self.root).lstrip("/") for path in found)
 
+    def standing(self) -> str:
+        """What is kept of a run that was stopped, and how to go on, for the user."""
+        parts = sum(name.endswith(".parquet") for name in self.files())
+        if not parts:
+            return "no part is made yet; the same command begins again"
+        return f"{parts:,} parts are whole and kept in {self.url}; the same command goes on from there"
+
     def sweep(self) -> None:
         """Remove what killed writes left behind. Safe beside a second builder: it finds its own file whole or gone."""
         for name in self.files():

@@ -66,7 +66,9 @@ class Parts:
         self.path = again if self._replaces else parts
         self._folder = RunFolder(str(self.path))
         if retry and not finished and not self._folder.has(_RUN):
-            raise RunError(f"--retry failed: there is no {out}, nor a run into it that is unfinished; leave --retry out")
+            raise RunError(
+                f"--retry failed: there is no {out}, nor a run into it that is unfinished; leave --retry out"
+            )
         self._whose = json.loads(json.dumps(self.identity))  # as it is read back: JSON knows no tuples
         if self._replaces:
             self._find_failed()

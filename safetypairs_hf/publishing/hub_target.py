@@ -24,15 +24,15 @@ from safetypairs_hf.core.hub import (
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED, Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 _CARD = "README.md"
 _HEADER = re.compile(r"\s*(---\n((?!---\n).*\n)*---\s*)?")
-# How the target stands when a publish ends early, for the user.
-UNCHANGED = "no version was changed, and the same command goes on from here"
+# See `target.UNCHANGED`.
 UNSURE = "whether the new version arrived is not known; the same command finds out and goes on from there"
 UNTAGGED = "the new version is there, but not its tag; the same command sets it"
+PROPOSED = "whether the pull request was opened is not known; see the dataset's page before you run the command again"
 
 
 class HubTarget:
@@ -91,6 +91,10 @@ class HubTarget:
         self._last = found.version
         return found
 
+    def standing(self) -> str:
+        """See `Target.standing`."""
+        return self._standing
+
     def fetch(self, name: str) -> Path:
         with self._explained():
             return self._fetch(name, self._head)
@@ -125,6 +129,7 @@ class HubTarget:
             self._head = retried(lambda: self._commit(change))
             self._standing = UNTAGGED
             self.tag(change.version)
+        self._standing = PUBLISHED
         return f"{self._api.endpoint}/datasets/{self.name} (tag {change.version.tag})"
 
     def settle(self) -> None:
@@ -161,15 +166,19 @@ class HubTarget:
 
     def _propose(self, change: Change) -> str:
         """Open a pull request; not repeated where it fails, as there could be two then."""
-        with self._explained():
-            made = self._api.create_commit(
-                self.name,
-                self._operations(change),
-                commit_message=change.summary,
-                repo_type="dataset",
-                parent_commit=self._head,
-                create_pr=True,
-            )
+        try:
+            with self._explained():
+                made = self._api.create_commit(
+                    self.name,
+                    self._operations(change),
+                    commit_message=change.summary,
+                    repo_type="dataset",
+                    parent_commit=self._head,
+                    create_pr=True,
+                )
+        except KeyboardInterrupt:
+            self._standing = PROPOSED
+            raise
         return f"{made.pr_url} (a pull request; once it is merged, this command run by its maintainers sets the tag)"
 
     def _operations(self, change: Change) -> list[CommitOperationAdd | CommitOperationDelete]:
@@ -189,6 +198,9 @@ class HubTarget:
                 repo_type="dataset",
                 parent_commit=self._head,
             ).oid
+        except KeyboardInterrupt:
+            self._standing = UNSURE
+            raise
         except Exception as error:
             conflict = isinstance(error, errors.HfHubHTTPError) and error.response.status_code == 412
             if not conflict and not passing(error):

@@ -16,7 +16,7 @@ from safetypairs_hf.core.file_digests import digests, keep_digests
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.publishing.target import Change, refuse_changed, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED, Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 
@@ -63,6 +63,10 @@ class LocalTarget:
         assert found.version
         refuse_changed(self.name, found.version, before, self._known)
 
+    def standing(self) -> str:
+        """See `Target.standing`."""
+        return UNCHANGED if self._manifest() == self._seen else PUBLISHED
+
     def fetch(self, name: str) -> Path:
         return self.path / name
 
@@ -90,6 +94,9 @@ class LocalTarget:
             except OSError as error:
                 self._recover()
                 raise self._unwritable(error) from error
+            except KeyboardInterrupt:
+                self._recover()
+                raise
             shutil.rmtree(self._aside, ignore_errors=True)
             stayed = self._known.keys() - change.write.keys() - set(change.delete)
             keep_digests({name: self.path / name for name in stayed}, str(self.path), self._known)

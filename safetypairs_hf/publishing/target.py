@@ -17,6 +17,9 @@ from safetypairs_hf.publishing.uploader import Ready
 
 # What a repo or a folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
+# How a target stands when a release ends early, for the user.
+UNCHANGED = "no version was changed, and the same command goes on from here"
+PUBLISHED = "the new version is there"
 
 
 class Change(NamedTuple):
@@ -53,6 +56,10 @@ class Target(Protocol):
         Raises:
             PublishError: the target holds files that are not ours.
         """
+        ...
+
+    def standing(self) -> str:
+        """How the target stands where a release was stopped, and how to go on, for the user."""
         ...
 
     def fetch(self, name: str) -> Path:

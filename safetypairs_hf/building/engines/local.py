@@ -5,6 +5,7 @@ The parts of the next unit are read and decoded, and those of the last written, 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -80,7 +81,8 @@ def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int
         try:
             while True:
                 for unit in itertools.islice(waiting, 2 * workers - len(running)):
-                    running[pool.submit(_work_in_pool, unit)] = unit
+                    with _interrupts_held():  # a new process would say a traceback before it can be told to ignore them
+                        running[pool.submit(_work_in_pool, unit)] = unit
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -97,6 +99,19 @@ def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int
                 if child not in others:
                     child.terminate()
             raise
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back; processes that are started meanwhile never get one."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: Opened
