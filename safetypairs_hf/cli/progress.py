@@ -93,10 +93,9 @@ class Lines:
         share = f" ({stage.done / stage.total:.0%})" if stage.total else ""
         text = f"{start}, {self._current}: {stage.done:,} of {stage.total:,}{share}"
         rate = (stage.done - stage.at_first) / (now - stage.began) if now > stage.began else 0.0
-        if not rate:
+        if not rate or stage.done >= stage.total:
             return f"{text}, at work for {_span(now - self._began)}"
-        left = (stage.total - stage.done) / rate
-        return f"{text}, {_rate(rate)}, " + (f"{_span(left)} left" if left > 0 else "the end of it")
+        return f"{text}, {_rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
 
 
 def _rate(rate: float) -> str:

@@ -66,9 +66,7 @@ class Parts:
         self.path = again if self._replaces else parts
         self._folder = RunFolder(str(self.path))
         if retry and not finished and not self._folder.has(_RUN):
-            raise RunError(
-                f"--retry failed: there is no {out}, nor a run into it that is unfinished; leave --retry out"
-            )
+            raise RunError(f"--retry failed: there is no {out}, nor a run that goes there; leave --retry out")
         self._whose = json.loads(json.dumps(self.identity))  # as it is read back: JSON knows no tuples
         if self._replaces:
             self._find_failed()
@@ -89,9 +87,13 @@ class Parts:
     def keep(self, unit: int, image: Image, verdict: Verdict) -> None:
         """Keep an answer of a unit that is not done; one that failed is not, and the unit's next try asks again."""
         if verdict.note not in FAILED:
-            if not self._folder.has(_RUN):
-                self._begin()
-            self._journal(unit).add(image, verdict)
+            try:
+                if not self._folder.has(_RUN):  # the same run at the same time may have given up with nothing done
+                    self._begin()
+                self._journal(unit).add(image, verdict)
+            except RunError:
+                if not self.is_there():  # else the same run at the same time was faster, and removed the folder
+                    raise
 
     def discard(self, unit: int) -> None:
         """Forget the answers of a unit that is not done."""
@@ -115,11 +117,11 @@ class Parts:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         try:
-            if not self._folder.has(_RUN):  # the same run at the same time may have given up with nothing done
+            if not self._folder.has(_RUN):  # as in `keep`
                 self._begin()
             self._folder.write(self._name(unit), buffer.getvalue())
         except RunError:
-            if not self.out.exists():  # else the same run at the same time was faster, and removed the folder
+            if not self.is_there():
                 raise
         self._journal(unit).remove()
 

@@ -182,6 +182,7 @@ def _as_they_come(
             try:
                 came.put((place, ask(body)))
             except BaseException as error:
+                left.clear()  # what is wrong for one is wrong for the rest
                 came.put((place, error))
 
     for _ in range(min(threads, len(bodies))):
