@@ -100,8 +100,12 @@ def test_an_interrupt_is_one_line_and_the_build_goes_on_after(tmp_path: Path) ->
     wait_for(lambda: len(list(tmp_path.glob("run/judge/*"))) > 3, "the build does not begin")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, said = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert said == "safetypairs: stopped; what is done is kept, and the same command goes on from there\n"
+    assert process.returncode == 130
+    parts = len(list(tmp_path.glob("run/**/*.parquet")))
+    assert (
+        said
+        == f"safetypairs: stopped; {parts:,} parts are whole and kept in run; the same command goes on from there\n"
+    )
     wait_for(lambda: not processes_in(tmp_path), "workers of a stopped build are left")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 

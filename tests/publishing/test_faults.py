@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fault_proxy import ONCE
 from fault_table import REPO, Bench, Release, Said, Scenario, bench, run_cases, scenarios
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.publishing.hub_target import HubTarget
+from safetypairs_hf.publishing.hub_target import UNSURE, UNTAGGED, HubTarget
+from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.purge import History
+from safetypairs_hf.publishing.target import UNCHANGED
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,47 @@ def test_a_hub_that_stalls_for_ever_is_left(second: Bench) -> None:
     second.proxy.arm("")
     assert second.state() == second.before
     assert (second.publish(second.scenario.release), second.state()) == (Said(0, ""), second.want)
+
+
+class Interrupted(HfApi):
+    """A client that Ctrl-C reaches in one request, before it is sent or before its answer is read."""
+
+    def __init__(self, endpoint: str, request: str, arrives: bool) -> None:
+        super().__init__(endpoint, token="hf_alice")
+        self.request, self.arrives = request, arrives
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_") or name in ("request", "arrives") or name != self.request:
+            return found
+
+        def ask(*arguments: Any, **named: Any) -> Any:
+            if self.arrives:
+                found(*arguments, **named)
+            raise KeyboardInterrupt
+
+        return ask
+
+
+def test_a_release_that_is_interrupted_says_how_it_stands(second: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # it would remember what an earlier hub had
+    release = second.scenario.release
+    for request, arrives, standing in (
+        ("whoami", True, UNCHANGED),
+        ("create_commit", False, UNSURE),
+        ("create_commit", True, UNSURE),
+        ("create_tag", False, UNTAGGED),
+    ):
+        second.restore()
+        target = HubTarget(REPO, api=Interrupted(second.server.endpoint, request, arrives))
+        with pytest.raises(KeyboardInterrupt):
+            publish(open_run(release.run), target, parse(release.version), replace=release.replace)
+        assert target.standing() == standing, request
+        state = second.state()
+        landed = request == "create_tag" or (request, arrives) == ("create_commit", True)
+        assert len(state.commits) - len(second.before.commits) == landed, request
+        assert state.tags == second.before.tags, request
+        assert (second.publish(release), second.state()) == (Said(0, ""), second.want), request
 
 
 def test_of_two_publishers_one_wins(both: list[Scenario], second: Bench) -> None:
