@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,12 @@ from serving import served
 class Reaction:
     """The answer to one request: a status, headers and a body (a string is sent unchanged, anything else as JSON).
 
-    `slow`: seconds before the answer; `drop`: close the connection after this many bytes of the body.
+    `drop`: close the connection after this many bytes of the body.
     """
 
     body: Any = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    slow: float = 0.0
     drop: int | None = None
 
 
@@ -55,9 +53,7 @@ class ChatAPI:
                 return Reaction({"error": {"message": "Incorrect API key provided"}}, 401)
             if body["model"] not in self.models:
                 return Reaction({"error": {"message": f"The model `{body['model']}` does not exist."}}, 404)
-            found = self.react(body, times)
-            time.sleep(found.slow)
-            return found
+            return self.react(body, times)
         finally:
             with self._lock:
                 self._at_once -= 1

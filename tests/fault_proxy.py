@@ -124,7 +124,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             there = urlsplit(proxy.upstream)
             headers = {k: v for k, v in self.headers.items() if k.lower() not in _OURS}
             headers |= {"Host": there.netloc, "Content-Length": str(len(body)), "Accept-Encoding": "identity"}
-            connection = http.client.HTTPConnection(there.netloc, timeout=60)
+            connection = http.client.HTTPConnection(there.netloc)
             try:
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()

@@ -31,7 +31,8 @@ from safetypairs_hf.testing.localhub.server import Server, serve
 
 REPO = "lab/safetypairs"
 TOKEN = "hf_alice"
-ANSWER_SECONDS = 2.0  # a publisher's patience; a proxy that stalls has more
+ANSWER_SECONDS = 2.0  # a publisher's patience where the proxy stalls, which has more
+PATIENT = 120.0  # and where it does not
 FULL = 3_000  # bytes that a file may have on the "full disk"; the smallest shard has more
 
 _FORK = multiprocessing.get_context("forkserver")
@@ -180,10 +181,10 @@ class Bench:
         files = {tag: dict(_files(git, git[commit].tree)) for tag, commit in tags.items()}
         return State(titles, {tag: commits.index(commit) for tag, commit in tags.items()}, files)
 
-    def publish(self, release: Release, full: bool = False, patience: float = ANSWER_SECONDS) -> Said:
+    def publish(self, release: Release, full: bool = False, patience: float = PATIENT) -> Said:
         return self._run(self.proxy.endpoint, release, full, patience)
 
-    def _run(self, endpoint: str, release: Release, full: bool, patience: float = ANSWER_SECONDS) -> Said:
+    def _run(self, endpoint: str, release: Release, full: bool, patience: float = PATIENT) -> Said:
         ours, theirs = _FORK.Pipe()
         child = _FORK.Process(
             target=_publish, args=(endpoint, release, str(self.home), self.xet, full, patience, theirs)
@@ -195,14 +196,14 @@ class Bench:
             code, text = ours.recv()
         except EOFError:
             code, text = -9, "killed"
-        child.join(60)
+        child.join()
         child.close()
         return Said(code, text)
 
     def _disturbed(self, fault: str, request: int) -> Said:
         full = fault == "full disk"
         self.proxy.arm("" if full else fault, request, lambda: os.kill(self.pid, signal.SIGKILL))
-        return self.publish(self.scenario.release, full)
+        return self.publish(self.scenario.release, full, ANSWER_SECONDS if fault == "stall" else PATIENT)
 
     def _judge(self, first: Said, between: State, second: Said) -> tuple[str, str]:
         untagged = State(self.want.commits, self.before.tags, self.before.files)

@@ -69,7 +69,7 @@ class Hub:
         """What `code` prints, run in a process of its own. Raises AssertionError with its stderr where it fails."""
         command = [sys.executable, "-c", code]
         env = self.env(user, xet)
-        done = subprocess.run(command, env=env, cwd=cwd or self.home, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=env, cwd=cwd or self.home, capture_output=True, text=True)
         assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -186,8 +186,8 @@ def test_the_repo_that_it_names_is_fetched_at_its_version(hub: Hub, runs: Path, 
     instead = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_VALUE_0": "https://huggingface.co/"}
     env = {**os.environ, **instead, "GIT_CONFIG_KEY_0": f"url.{hub.endpoint}/.insteadOf", "GIT_LFS_SKIP_SMUDGE": "1"}
     for command in (["clone", "-q", url, "repo"], ["-C", "repo", "fetch", "-q", "origin", f"{ref}:mine"]):
-        subprocess.run(["git", *command], cwd=tmp_path, env=env, check=True, timeout=60)
-    subprocess.run(["git", "-C", "repo", "checkout", "-q", "mine"], cwd=tmp_path, env=env, check=True, timeout=60)
+        subprocess.run(["git", *command], cwd=tmp_path, env=env, check=True)
+    subprocess.run(["git", "-C", "repo", "checkout", "-q", "mine"], cwd=tmp_path, env=env, check=True)
     assert json.loads((tmp_path / "repo" / "croissant.json").read_text())["version"] == "1.0.0"
 
 

@@ -18,7 +18,7 @@ from safetypairs_hf.taxonomy.nine import SLUGS
 
 def ask(reaction: Reaction, categories: Any = "violence", count: int = 1, **settings: Any) -> list[Verdict]:
     with moderation_api(lambda body, times: reaction) as api:
-        server = ModerationServer(url=api.url, api_key_env="", timeout=5, retries=1, first_wait=0.01, **settings)
+        server = ModerationServer(url=api.url, api_key_env="", retries=1, first_wait=0.01, **settings)
         return judge(Moderation(server), pictures(count), categories)
 
 
@@ -76,7 +76,7 @@ def test_answers_that_cannot_be_read(body: dict[str, Any], note: str) -> None:
 )
 def test_what_passes_is_tried_again(reaction: Reaction) -> None:
     with moderation_api(lambda body, times: Reaction(moderated(violence=0.4)) if times else reaction) as api:
-        server = ModerationServer(url=api.url, api_key_env="", timeout=5, retries=2, first_wait=0.01)
+        server = ModerationServer(url=api.url, api_key_env="", retries=2, first_wait=0.01)
         assert judge(Moderation(server), pictures(1))[0].p_unsafe == 0.4
     assert len(api.requests) == 2
 
@@ -85,7 +85,7 @@ def test_one_image_that_it_refuses() -> None:
     with moderation_api(
         lambda body, times: Reaction("too large", 413) if len(str(body)) > 500 else Reaction(moderated())
     ) as api:
-        server = ModerationServer(url=api.url, api_key_env="", timeout=5, retries=0)
+        server = ModerationServer(url=api.url, api_key_env="", retries=0)
         images = pictures(6)
         found = judge(Moderation(server), images)
     large = [len(image.data) > 300 for image in images]

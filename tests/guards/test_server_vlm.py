@@ -24,7 +24,7 @@ def judge(reaction: Reaction, count: int = 2, **settings: Any) -> list[Verdict]:
         return reaction if text == question("hate") else Reaction(completion("No"))
 
     with chat_api(react) as api:
-        server = ChatServer("small-vlm", api.url, timeout=5, retries=1, first_wait=0.01)
+        server = ChatServer("small-vlm", api.url, retries=1, first_wait=0.01)
         images = [encode(np.full((16, 16, 3), number, np.uint8)) for number in range(count)]
         return ServerVLM(server, **settings).judge(images, ["hate", "violence"][:count], [None] * count)
 

@@ -33,7 +33,6 @@ def started(folder: Path, api: ChatAPI, words: tuple[str, ...], env: dict[str, s
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
     )
 
 

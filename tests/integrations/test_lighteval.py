@@ -56,7 +56,6 @@ def command(folder: Path, data: str, *words: str) -> dict[str, float]:
         env={**os.environ, **own},
         capture_output=True,
         text=True,
-        timeout=250,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (written,) = (folder / "out").rglob("results_*.json")

@@ -113,7 +113,6 @@ def test_by_its_command_over_http(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=250,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     (written,) = (tmp_path / "out").rglob("*_results.json")

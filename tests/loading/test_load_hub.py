@@ -66,7 +66,7 @@ class Lab:
         env = self.hub.env(None) | {"HF_HOME": str(home), "SAFETYPAIRS_CONFIG": str(home / "none.json"), **environment}
         command = [sys.executable, "-c", PRELUDE, json.dumps(calls)]
         env["PYTHONPATH"] = os.pathsep.join(sys.path)
-        done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         found: list[Any] = json.loads(done.stdout.splitlines()[-1])
         return found

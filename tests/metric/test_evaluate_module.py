@@ -90,7 +90,7 @@ def start(code: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def result(process: subprocess.Popen[str]) -> Any:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     return json.loads(out.split("RESULT")[1])
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
+from processes import LIMIT
 
 pytest.importorskip("torch")
 
@@ -16,7 +17,6 @@ from safetypairs_hf.models.ahead import THREADS, Ahead
 
 TOO_MUCH = 2**46  # numbers, four bytes each: no machine has that
 GROUPS = [[1, 2, 3, 4, 5], [], [11, 12], [103]]
-LONGEST = 30.0  # seconds until a test gives up waiting for a thread
 
 
 def tenfold(batch: Sequence[int]) -> list[int]:
@@ -53,7 +53,7 @@ def test_the_next_batch_is_prepared_while_the_model_is_at_one_and_be_it_of_the_n
     def work(prepared: tuple[int, ...]) -> list[int]:
         assert threading.current_thread() is here
         if prepared in after:
-            assert ready[after[prepared]].wait(LONGEST)
+            assert ready[after[prepared]].wait(LIMIT)
         return tenfold(prepared)
 
     found = Ahead(2, nothing, prepare, work).run([[1, 2, 3], [4, 5]])
@@ -65,7 +65,7 @@ def test_a_group_that_is_slow_to_come_does_not_stop_the_model() -> None:
 
     def groups() -> Iterator[list[int]]:
         yield [1]
-        assert worked.wait(LONGEST)  # the second is not there before the first is through
+        assert worked.wait(LIMIT)  # the second is not there before the first is through
         yield [2]
 
     def work(prepared: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fault_proxy import ONCE
-from fault_table import REPO, Bench, Release, Said, Scenario, bench, run_cases, scenarios
+from fault_table import ANSWER_SECONDS, REPO, Bench, Release, Said, Scenario, bench, run_cases, scenarios
 from huggingface_hub import HfApi, constants
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError
@@ -92,7 +92,7 @@ def test_harm_to_uploads_by_xet(both: list[Scenario], tmp_path: Path) -> None:
 
 def test_a_hub_that_stalls_for_ever_is_left(second: Bench) -> None:
     second.proxy.arm("stalled", place(second.requests, "/commit/"))
-    said = second.publish(second.scenario.release)
+    said = second.publish(second.scenario.release, patience=ANSWER_SECONDS)
     assert said == Said(
         1,
         f"{second.proxy.endpoint} gave no answer about {REPO} in 2 seconds; try again later; whether the new version "
@@ -149,7 +149,7 @@ def test_of_two_publishers_one_wins(both: list[Scenario], second: Bench) -> None
     other = Release(both[0].release.run, "1.0.1")
     second.proxy.arm("hold", place(second.requests, "/commit/"), lambda: won.append(second.direct(other)))
     won: list[Said] = []
-    late = second.publish(second.scenario.release, patience=60)  # longer than the other one takes
+    late = second.publish(second.scenario.release)
     assert won == [Said(0, "")]
     assert late == Said(1, f"somebody else published to {REPO} meanwhile; nothing was changed: run again")
     state = second.state()

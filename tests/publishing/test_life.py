@@ -15,7 +15,7 @@ REPO = "lab/safetypairs"
 
 def safetypairs(hub: Hub, cwd: Path, *words: str) -> str:  # noqa: F811
     command = [sys.executable, "-m", "safetypairs_hf", *words]
-    done = subprocess.run(command, cwd=cwd, env=hub.env(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, env=hub.env(), capture_output=True, text=True)
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

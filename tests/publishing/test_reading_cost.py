@@ -40,7 +40,7 @@ def release(hub: Hub, runs: Path, run: str, version: str, xet: bool = False) -> 
     command = [sys.executable, "-m", "safetypairs_hf", "publish", run, REPO, "--version", version]
     # A home of its own, so that the reader's cache holds only what the reader asked for.
     env = {**hub.env(xet=xet), "HF_HOME": str(hub.home.with_name("publisher"))}
-    subprocess.run(command, cwd=runs, env=env, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=runs, env=env, check=True, capture_output=True)
 
 
 def data_reads(hub: Hub, since: int) -> list[Logged]:  # noqa: F811

@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from builds import make_run
+from processes import wait_for
 
 pytest.importorskip("matplotlib")
 
@@ -49,7 +49,7 @@ class Browser:
         data = None if method != "POST" else json.dumps(body or {}).encode()
         request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.read().decode()[:300]}") from error
@@ -62,6 +62,11 @@ class Browser:
         self.ask("POST", f"/element/{next(iter(found.values()))}/click")
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as there:
+        return there.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     with socket.socket() as free:
@@ -69,11 +74,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         port = free.getsockname()[1]
     assert DRIVER is not None
     with subprocess.Popen([DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
-        for _ in range(100):
-            with socket.socket() as there:
-                if not there.connect_ex(("127.0.0.1", port)):
-                    break
-            time.sleep(0.1)
+        wait_for(lambda: listens(port), "the driver does not start")
         made = Browser(port, tmp_path / "profile")
         yield made
         made.ask("DELETE", "")

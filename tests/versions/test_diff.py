@@ -139,7 +139,7 @@ def editions(work: Path) -> tuple[Edition, Edition]:
 
 def safetypairs(cwd: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "safetypairs_hf", *words]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 def test_two_folders(work: Path) -> None:

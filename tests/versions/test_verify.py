@@ -329,7 +329,7 @@ def test_a_pair_that_was_taken_down_is_back(copy: Path) -> None:
 def safetypairs(hub: Hub | None, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
     command = [sys.executable, "-m", "safetypairs_hf", *words]
     env = hub.env() if hub else None
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 def test_the_command(copy: Path) -> None:

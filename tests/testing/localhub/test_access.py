@@ -66,7 +66,7 @@ def test_a_private_repo_is_there_for_its_members_only(hub: Hub, tmp_path: Path) 
 def clone(url: str, target: Path) -> subprocess.CompletedProcess[str]:
     command = ["git", "-c", "credential.helper=", "clone", "-q", url, str(target)]
     env = {"GIT_TERMINAL_PROMPT": "0", "PATH": "/usr/bin:/bin", "HOME": str(target.parent), "GIT_LFS_SKIP_SMUDGE": "1"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=env, capture_output=True, text=True)
 
 
 def test_git_clone(hub: Hub, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_git_clone(hub: Hub, tmp_path: Path) -> None:
     assert clone(url.replace("://", "://bob:hf_bob@"), tmp_path / "bob").returncode != 0
     assert clone(url.replace("://", "://alice:hf_alice@"), tmp_path / "alice").returncode == 0
     push = ["git", "-C", str(tmp_path / "alice"), "push", "-q", "origin", "HEAD:new"]
-    refused = subprocess.run(push, capture_output=True, text=True, timeout=300)
+    refused = subprocess.run(push, capture_output=True, text=True)
     assert refused.returncode != 0 and "403" in refused.stderr
 
 

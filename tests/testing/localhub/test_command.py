@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "safetypairs_hf", "localhub"]
 
 
 def failed(*arguments: str) -> tuple[int, str]:
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
     assert not done.stdout
     return done.returncode, done.stderr
 
@@ -41,7 +41,7 @@ def test_starts_serves_and_stops(tmp_path: Path, number: signal.Signals) -> None
             who = HfApi(found[1], token=token).whoami()
             assert (who["name"], who["orgs"][0]["name"]) == (name, "team")
         process.send_signal(number)
-        assert process.wait(300) == 0
+        assert process.wait() == 0
         assert process.stderr.read() == "Local Hub stopped.\n"
 
 
@@ -84,7 +84,7 @@ def test_a_kill_leaves_no_half_commit(tmp_path: Path) -> None:
         assert files == {f"{number}-{part}.txt" for number in range(len(found) - 1) for part in range(20)}
         assert commit(api, "after") == api.model_info("alice/a").sha
     check = ["git", "-C", str(tmp_path / "hub/repos/models/alice/a/git"), "fsck", "--strict"]
-    done = subprocess.run(check, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -108,5 +108,5 @@ def commit_until_killed(api: HfApi, process: subprocess.Popen[str]) -> list[str]
             answered.append(commit(api, str(number)))
         except httpx2.TransportError:
             break
-    assert answered and process.wait(300) == -signal.SIGKILL
+    assert answered and process.wait() == -signal.SIGKILL
     return answered

@@ -34,7 +34,7 @@ def test_an_answer_carries_the_id_of_its_request(hub: Hub) -> None:
 def declare(hub: Hub, path: str, size: int, headers: dict[str, str]) -> tuple[int, str]:
     """Declare a body of `size` bytes, send none of it, and return the status and the text of the answer."""
     host, port = hub.endpoint.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(host, int(port))
     connection.putrequest("POST", path)
     for name, value in {"Content-Length": str(size), "Content-Type": "application/json", **headers}.items():
         connection.putheader(name, value)
@@ -57,7 +57,7 @@ def test_a_large_body_of_unknown_size_is_not_read_to_its_end(hub: Hub) -> None:
     """The sender's own count shows it: a hub that read to the end would have taken all 300 MB."""
     host, port = hub.endpoint.removeprefix("http://").split(":")
     sent = 0
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port))) as connection:
         head = f"POST {COMMIT} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head.encode())
         try:
