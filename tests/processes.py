@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+
+def interruptible() -> None:
+    """Take Ctrl-C as a command at a terminal does: a `preexec_fn`, as tests that run in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def processes_in(folder: Path) -> list[str]:

@@ -126,6 +126,7 @@ def judge_data(
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(parts.standing()) from error
     finally:
+        parts.close()
         if share.processes == 1:
             parts.give_up()
     if not join(parts, data):

@@ -177,7 +177,6 @@ class Parts:
 
     def give_up(self) -> None:
         """Remove what says whose the parts are, where there are none: a mistake that was mended is another run."""
-        self.close()
         if self.path.is_dir() and not self._replaces and not self._holds_answers():
             self.clear()
 

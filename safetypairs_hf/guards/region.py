@@ -53,6 +53,7 @@ class OnRegion(Guard):
     holds_model = _of_inner("holds_model")
     dtype = _of_inner("dtype")
     seed = _of_inner("seed")
+    expects = _of_inner("expects")
 
     @property
     def fidelity(self) -> str:

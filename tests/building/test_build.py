@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from builds import SQUARES, make_run, tree
-from processes import processes_in, wait_for
+from processes import interruptible, processes_in, wait_for
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import build
@@ -95,7 +95,13 @@ def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
 def test_an_interrupt_is_one_line_and_the_build_goes_on_after(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "safetypairs_hf", "build", SQUARES, "--out", "run", "--pairs", "900"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=interruptible,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     wait_for(lambda: len(list(tmp_path.glob("run/judge/*"))) > 3, "the build does not begin")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too

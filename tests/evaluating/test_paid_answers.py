@@ -17,7 +17,7 @@ from chat_api import ChatAPI, Reaction, chat_api, completion
 from click.testing import CliRunner, Result
 from loading.published import publish
 from moderation_api import moderated, moderation_api
-from processes import wait_for
+from processes import interruptible, wait_for
 
 from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
@@ -91,6 +91,7 @@ def started(words: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=interruptible,
     )
 
 
