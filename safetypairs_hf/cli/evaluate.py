@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @threshold_option
 @click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
 @click.option("--retry", type=click.Choice(["failed"]), help="Ask again only what failed, and keep all else.")
+@choice_option("--unreadable", ("error", "warn"), "What to do where nothing of the guard's first unit can be read.")
 @choice_option(
     "--check",
     ("error", "warn"),
@@ -45,6 +46,7 @@ def command(
     threshold: float | None,
     fresh: bool,
     retry: str | None,
+    unreadable: str,
     check: str,
     as_json: bool,
 ) -> None:
@@ -74,7 +76,7 @@ def command(
     try:
         with reported("evaluate") as progress:
             opened = open_data(data, split, configs, limit, check)
-            work = judge_data(judge, opened, out, fresh=fresh, retry=retry, progress=progress)
+            work = judge_data(judge, opened, out, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
     except UnfinishedError as left:  # this process did all of its share
         click.echo(f"safetypairs: {left}", err=True)
         return

@@ -85,8 +85,8 @@ def refuse_unreadable(verdicts: Sequence[Verdict], guard: str, expects: str) -> 
         came = next((each.raw for each in answers if each.raw), "")
         raise SafetyPairsError(
             f"{guard} gave nothing that can be read for the first {len(answers)} images ({_counted(counts)}); what "
-            f"came was {_shown(came) if came else 'empty'}, expected {expects}; mend that and run the command again: "
-            "nothing of this was kept"
+            f"came was {_shown(came) if came else 'empty'}, expected {expects}; mend that and run the command again "
+            "(nothing of this was kept), or go on with --unreadable warn"
         )
     return bool(answers)
 

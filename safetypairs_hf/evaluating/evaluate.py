@@ -56,6 +56,7 @@ def evaluate(
     unit: int | None = None,
     fresh: bool = False,
     retry: str | None = None,
+    unreadable: str = "error",
     threshold: float | None = None,
     check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
@@ -67,20 +68,20 @@ def evaluate(
     a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
     by default, in whole batches. `fresh`: forget what is there. `retry`: "failed" asks again what failed, in `out` or
     in a run that is not finished (notes "server_error", "broken_output" and "broken_image"), and keeps the rest.
-    `check`: see `load`; the data's name in the signature
-    ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
-    share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
-    dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
-    guard is asked. Columns of `out`: those of docs/metric.md but `prediction`, as guards give scores, and `note` (why
-    it abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those
-    of both_regenerated.
+    `unreadable`: "error" ends the run where nothing that the guard gives for its first unit can be read, "warn" goes
+    on. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was given. With RANK and
+    WORLD_SIZE in the environment, this process does its share of the units, and the last one to end joins them.
+    `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other categories than
+    the nine; a version has its own, by whose policies the guard is asked. Columns of `out`: those of docs/metric.md but
+    `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and of the
+    config `controls` `control`; its figures are those of both_regenerated.
 
     Raises:
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
     opened = open_data(data, split, configs, limit, check, taxonomy)
-    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, progress=progress)
+    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
     return score_run(Path(out), threshold)
 
 
@@ -92,6 +93,7 @@ def judge_data(
     unit: int | None = None,
     fresh: bool = False,
     retry: str | None = None,
+    unreadable: str = "error",
     progress: Progress = lambda name, done, total: None,
 ) -> Work:
     """Judge every image of opened data into the file `out`; see `evaluate`.
@@ -105,6 +107,8 @@ def judge_data(
     share, guard = _share(), bind(guard, data.taxonomy)
     if retry not in (None, "failed"):
         raise RunError(f"retry = {retry!r}: expected 'failed'")
+    if unreadable not in ("error", "warn"):
+        raise RunError(f"unreadable = {unreadable!r}: expected 'error' or 'warn'")
     if fresh and retry:
         raise RunError("fresh starts over, and retry keeps what did not fail; give one of them")
     for asked, name in ((fresh, "fresh"), (retry, "retry")):
@@ -122,7 +126,7 @@ def judge_data(
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
     try:
-        work = judge_units(guard, data, parts, units, mine, progress)
+        work = judge_units(guard, data, parts, units, mine, progress, stop_unreadable=unreadable == "error")
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(parts.standing()) from error
     finally:

@@ -55,7 +55,13 @@ class _Asked:
 
 
 def judge_units(
-    guard: Judge, data: Data, parts: Parts, units: Sequence[Sequence[int]], mine: Sequence[int], progress: Progress
+    guard: Judge,
+    data: Data,
+    parts: Parts,
+    units: Sequence[Sequence[int]],
+    mine: Sequence[int],
+    progress: Progress,
+    stop_unreadable: bool = True,
 ) -> Work:
     """Judge the units numbered in `mine`, and keep each as soon as it is done; of a `costly` guard, each answer.
 
@@ -63,8 +69,8 @@ def judge_units(
     for what it does beside its model (see `ModelGuard.judge_each`). `progress` is called with images.
 
     Raises:
-        SafetyPairsError: as the guard does, and what was done before stays; or nothing was done before, and nothing
-            that the guard gives for its first images can be read.
+        SafetyPairsError: as the guard does, and what was done before stays; or, with `stop_unreadable`, nothing was
+            done before, and nothing that the guard gives for its first images can be read.
     """
     work, started = Work(), time.perf_counter()
     readers = ThreadPoolExecutor(min(_READERS, (os.cpu_count() or 1) + 1), "read")
@@ -72,7 +78,7 @@ def judge_units(
     written: Future[None] | None = None
     begun: deque[_Asked] = deque()
     decode = getattr(guard, "holds_model", True)  # what is sent to a server is sent as it is encoded
-    heard = bool(parts.failed) or any(parts.has(number) for number in range(len(units)))
+    heard = not stop_unreadable or bool(parts.failed) or any(map(parts.has, range(len(units))))
     done, total = 0, sum(len(units[number]) for number in mine)
 
     def asked() -> Iterator[Unit]:

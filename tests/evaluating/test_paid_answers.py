@@ -163,9 +163,12 @@ def test_a_guard_of_which_nothing_can_be_read_stops(served: Served, data: str) -
     assert str(done.exception) == (
         "server-vlm:small-vlm gave nothing that can be read for the first 14 images (14 no_verdict); what came was "
         "'Well, \\x1b[31mit depends', expected an answer that starts with Yes or No; mend that and run the command "
-        "again: nothing of this was kept"
+        "again (nothing of this was kept), or go on with --unreadable warn"
     )
     assert not OUT.exists() and not PARTS.exists()
+    went_on = invoked(served.words(data, "--unreadable", "warn"))
+    assert went_on.exit_code == 0 and "warning: 14 of 14 images have no verdict" in went_on.stderr
+    OUT.unlink()
     served.fails = {}
     assert invoked(served.words(data)).stderr.startswith("safetypairs: judged 14 images in ")
 
@@ -294,6 +297,7 @@ def test_the_retry_of_another_file_is_forgotten(served: Served, data: str) -> No
     [
         ({"retry": "failed"}, {}, r"^--retry failed: there is no served.parquet, nor a run that goes there; leave"),
         ({"retry": "all"}, {}, r"^retry = 'all': expected 'failed'$"),
+        ({"unreadable": "go"}, {}, r"^unreadable = 'go': expected 'error' or 'warn'$"),
         ({"retry": "failed", "fresh": True}, {}, r"^fresh starts over, and retry keeps what did not fail; give one"),
         ({"retry": "failed"}, {"WORLD_SIZE": "2"}, r"^retry with 2 processes: .*; unset WORLD_SIZE$"),
     ],

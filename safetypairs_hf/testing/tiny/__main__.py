@@ -34,7 +34,7 @@ def commands(folder: Path, data: str) -> list[str]:
     for name, settings in chosen.items():
         words = ["safetypairs", "evaluate", name, "--data", data, "--out", str(folder / f"{name}.parquet")]
         words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        lines.append(shlex.join(words))
+        lines.append(shlex.join([*words, "--unreadable", "warn"]))  # chance may write nothing else
     return lines
 
 
