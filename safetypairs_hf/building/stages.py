@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from safetypairs_hf.building.function_parts import as_editor
 from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
@@ -49,6 +50,7 @@ class ByRound:
     def __post_init__(self) -> None:
         if not self.editors:
             raise RecipeError("ByRound(()): give at least one editor")
+        object.__setattr__(self, "editors", tuple(as_editor(editor) for editor in self.editors))
 
     @property
     def holds_model(self) -> bool:

@@ -118,7 +118,7 @@ GUARDS: dict[str, Entry] = {
     ),
     "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
     "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
-    "command": Entry("a command of yours", "user_guard:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
+    "command": Entry("a command of yours", "user_command:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
     "knows-some-items": Entry(
         "of the demo: reads the icons, and knows some of them",
         "safetypairs_hf.icons.scene_guards:KnowsSomeItems",

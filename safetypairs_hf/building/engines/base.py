@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import stage_files
-from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, import_recipe
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.core.user_code import load_file, telling
 
 Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
 
@@ -150,7 +151,7 @@ class Sent(NamedTuple):
             ) from error
 
     def open(self) -> Opened:
-        import_recipe(self.path)
+        load_file(self.path)
         recipe, job = pickle.loads(self.pickled)
         return Opened(recipe, RunFolder(self.url), job)
 
@@ -191,15 +192,23 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
 
 def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
-        taken = recipe.source.take(unit * recipe.unit_size, (unit + 1) * recipe.unit_size)
+        start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
+        with telling(about=f"the sources {start} to {stop - 1}"):
+            taken = recipe.source.take(start, stop)
         _refuse_strange(recipe, taken)
         return taken
+    for candidate in candidates:  # what an error calls them
+        candidate.unsafe.name = f"the image {candidate.origin.id}"
+        if candidate.safe is not None:
+            candidate.safe.name = f"the edit of {candidate.origin.id}"
     work: dict[str, Callable[[Sequence[Candidate]], Sequence[Candidate]]] = {
         "instruct": recipe.instruct,
         "edit": recipe.edit,
         "judge": recipe.judging,
     }
-    return work[step.stage](candidates) if candidates else []
+    first = f"{candidates[0].unsafe.name} the first" if candidates else ""
+    with telling(about=f"{len(candidates)} images in the step {step.name}, {first}"):
+        return work[step.stage](candidates) if candidates else []
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from safetypairs_hf.building.moved_modules import MOVED
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.moved_modules import MOVED
 
 FACE = "recipes import from safetypairs_hf.recipes now"
 
