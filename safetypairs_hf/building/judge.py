@@ -9,7 +9,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
-from safetypairs_hf.guards.user_guard import as_judge
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,9 @@ class Judging:
     def _ask(self, judge: Judge, batch: Sequence[Candidate]) -> None:
         categories = [candidate.category for candidate in batch]
         regions = [region(candidate) for candidate in batch]
-        before = judge.judge([candidate.unsafe for candidate in batch], categories, regions)
-        after = judge.judge([_safe(candidate) for candidate in batch], categories, regions)
+        guard = as_guard(judge)
+        before = guard.judge([candidate.unsafe for candidate in batch], categories, regions)
+        after = guard.judge([_safe(candidate) for candidate in batch], categories, regions)
         for candidate, unsafe, safe in zip(batch, before, after, strict=True):
             candidate.judgements.append(Judgement(judge.name, unsafe.p_unsafe, safe.p_unsafe))
             if candidate.reject is None:

@@ -138,7 +138,7 @@ class LoadedRecipe:
             RecipeError: a part has no description that is the same in every process (see `core.description`), or a
                 package that the recipe names is not installed.
         """
-        with telling(about="the fingerprint of the source"):
+        with telling(about="it was asked for the fingerprint of the source"):
             inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
         described = describe(self.recipe)
         pairs = described.pop("pairs")
@@ -193,7 +193,7 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
         )
     check_names(given, takes, f"recipe {path.stem!r}")
     arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
-    with telling(f"recipe {path.stem!r}", f"the settings {arguments}" if arguments else ""):
+    with telling(f"recipe {path.stem!r}", f"its settings were {arguments}"):
         recipe = function(**arguments, **({"taxonomy": taxonomy} if taxonomy and takes_taxonomy else {}))
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: its function recipe() returned {kind_of(recipe)}; expected a Recipe")

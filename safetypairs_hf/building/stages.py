@@ -15,7 +15,18 @@ from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Candidate, Edited, Editor, Generator, Instruction, Instructor, Pixels, Reject
+from safetypairs_hf.core.records import (
+    Answer,
+    Candidate,
+    Edited,
+    Editor,
+    Generator,
+    Instruction,
+    Instructor,
+    Pixels,
+    Reject,
+)
+from safetypairs_hf.core.user_function import one_of, place_of, read_each
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,10 @@ class Instruct:
     instructor: Instructor
 
     def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
-        for candidate, answer in zip(batch, self.instructor.write(batch), strict=True):
+        names = [candidate.unsafe.name for candidate in batch]
+        write = self.instructor.write
+        answers = read_each(write(batch), names, place_of(write), one_of(Answer), "an Answer")
+        for candidate, answer in zip(batch, answers, strict=True):
             candidate.answer = answer
             if isinstance(answer.outcome, Reject):
                 candidate.reject = answer.outcome
@@ -114,7 +128,9 @@ class Edit:
         tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
-        answers = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        edited = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        names, read = [item.unsafe.name for item in tries], one_of(Edited, Reject)
+        answers = read_each(edited, names, place_of(editor.edit), read, "an Edited or a Reject")
         baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
             generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)

@@ -102,7 +102,7 @@ def telling(code: str | None = None, about: str = "") -> Iterator[None]:
     Args:
         code: what to name where no line of the user's is known. None: an error that comes from no line of the user's
             is not theirs, and passes as it is.
-        about: what the code was asked about, such as an image.
+        about: a clause that ends the line, such as "it was asked about an image".
 
     Raises:
         UserCodeError: the code raised something.
@@ -115,7 +115,7 @@ def telling(code: str | None = None, about: str = "") -> Iterator[None]:
         where = place_of(error) or code
         if where is None:
             raise
-        raise UserCodeError(f"{where}: {_said(error)}" + (f"; it was asked about {about}" if about else "")) from error
+        raise UserCodeError(f"{where}: {_said(error)}" + (f"; {about}" if about else "")) from error
 
 
 def place_of(error: BaseException) -> str | None:

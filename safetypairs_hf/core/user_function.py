@@ -68,47 +68,19 @@ class UserFunction:
         if not names:
             return []
         if self.batched:
-            about = names[0] if len(names) == 1 else f"{len(names)} images, {names[0]} the first"
-            answers = self._several(self._call(offers, range(len(names)), about), len(names), about)
+            answers = self._call(offers, range(len(names)), names)
         else:
-            answers = [self._call(offers, number, name) for number, name in enumerate(names)]
-        return [self._read(answer, name, read, expected) for answer, name in zip(answers, names, strict=True)]
+            answers = [self._call(offers, number, [name]) for number, name in enumerate(names)]
+        return read_each(answers, names, place_of(self.call), read, expected)
 
-    def _call(self, offers: Offers, which: int | range, about: str) -> Any:
+    def _call(self, offers: Offers, which: int | range, names: Sequence[str]) -> Any:
         values = {
             parameter: offers[offer](which) if isinstance(which, int) else [offers[offer](number) for number in which]
             for parameter, offer in self.given.items()
         }
         first = values.pop(next(iter(self.given)))
-        with telling(self._place, about):
+        with telling(place_of(self.call), asked_about(names)):
             return self.call(first, **values)
-
-    def _several(self, answer: Any, count: int, about: str) -> list[Any]:
-        if isinstance(answer, str | bytes | Mapping) or not isinstance(answer, Iterable):
-            raise UserCodeError(
-                f"{self._place}: it returned {kind_of(answer)}; it was asked about {about}; expected a list with "
-                "one answer an image"
-            )
-        with telling(self._place, about):
-            answers = list(answer)
-        if len(answers) != count:
-            raise UserCodeError(
-                f"{self._place}: it returned {len(answers)} answers for {about}; expected one an image, in order"
-            )
-        return answers
-
-    def _read(self, answer: Any, name: str, read: Callable[[Any], Read], expected: str) -> Read:
-        with telling(self._place, name):
-            try:
-                return read(answer)
-            except TypeError as error:
-                raise UserCodeError(
-                    f"{self._place}: it returned {kind_of(answer)}; it was asked about {name}; expected {expected}"
-                ) from error
-
-    @property
-    def _place(self) -> str:
-        return _place(self.call)
 
 
 def user_function(function: Callable[..., Any], offers: Sequence[str], batched: bool | None = None) -> UserFunction:
@@ -126,7 +98,7 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
     Raises:
         RecipeError: it is a class or async, or its parameters do not say how it is to be called.
     """
-    place = _place(function)
+    place = place_of(function)
     several = [_SEVERAL[offer] for offer in offers]
     wanted = f"expected (image), (image, {offers[1]}), or with more of {', '.join(offers[1:])}; in lists ({several[0]})"
     if isinstance(function, type):
@@ -167,6 +139,59 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
     return UserFunction(function, given, lists)
 
 
+def read_each(answers: Any, names: Sequence[str], place: str, read: Callable[[Any], Read], expected: str) -> list[Read]:
+    """Return what `read` makes of each answer that user code gave for some items.
+
+    Args:
+        answers: what it returned.
+        names: what messages call each item.
+        place: where the code is, as messages begin.
+        read: reads an answer; raises TypeError where it is of a wrong kind.
+        expected: what an answer is, for messages.
+
+    Raises:
+        UserCodeError: it is no list of one answer an item, or one of them cannot be read.
+    """
+    if isinstance(answers, str | bytes | Mapping) or not isinstance(answers, Iterable):
+        raise UserCodeError(
+            f"{place}: it returned {kind_of(answers)}; {asked_about(names)}; expected a list of one answer an image"
+        )
+    with telling(place, asked_about(names)):
+        given = list(answers)
+    if len(given) != len(names):
+        raise UserCodeError(
+            f"{place}: it returned {len(given)} answers for {len(names)} images; {asked_about(names)}; expected one "
+            "an image, in order"
+        )
+    return [_read(answer, name, place, read, expected) for answer, name in zip(given, names, strict=True)]
+
+
+def _read(answer: Any, name: str, place: str, read: Callable[[Any], Read], expected: str) -> Read:
+    about = asked_about([name])
+    with telling(place, about):
+        try:
+            return read(answer)
+        except TypeError as error:
+            raise UserCodeError(f"{place}: it returned {kind_of(answer)}; {about}; expected {expected}") from error
+
+
+def one_of(*kinds: type) -> Callable[[Any], Any]:
+    """Return a reader that takes an answer of these types as it is, for `read_each`."""
+
+    def read(answer: Any) -> Any:
+        if not isinstance(answer, kinds):
+            raise TypeError("of another type")
+        return answer
+
+    return read
+
+
+def asked_about(names: Sequence[str]) -> str:
+    """Return the clause of a message that says what user code was asked about: one item, or how many and the first."""
+    several = f"{len(names)} images, the first of them " if len(names) > 1 else ""
+    return f"it was asked about {several}{names[0] if names else 'no image'}"
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """Return what a function is called in rows: its own `name` where it has one."""
     named = getattr(function, "name", None) or getattr(_defined(function), "__name__", None)
@@ -199,8 +224,8 @@ def _article(kind: str) -> str:
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
 
-def _place(function: Callable[..., Any]) -> str:
-    """Return where a function is defined, as messages begin: "mine.py, line 3, guard"."""
+def place_of(function: Callable[..., Any]) -> str:
+    """Return where a function or a method is defined, as messages begin: "mine.py, line 3, guard"."""
     defined = _defined(function)
     called = defined if inspect.isroutine(defined) else vars(type(defined)).get("__call__")
     code = getattr(called, "__code__", None)

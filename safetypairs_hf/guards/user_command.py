@@ -112,7 +112,10 @@ class OwnCommand(Guard):
         question = {"id": number, "image": base64.b64encode(image.data).decode(), "category": slug}
         try:
             line = running.ask(json.dumps(question).encode() + b"\n", about, last=self.per_image)
-            verdict = self._read(line, number, about)
+            try:
+                verdict = self._read(line, number, about)
+            except UserCodeError as error:
+                raise UserCodeError(f"{error}{running.last_words()}") from error
         except BaseException:  # an interrupt too: the next answer would be that of this question
             del self.__dict__["_running"]
             running.kill()
@@ -175,7 +178,8 @@ class _Running:
         """Write a line and return the line that it answers; where it is the `last`, its input ends here."""
         self._move(b"", lambda: False, 0.0)
         if self._out:
-            raise self._fault(f"wrote more than one line for {self._before}: {_short(bytes(self._out))}")
+            too_much = f"more than one line for {self._before}" if self._before else "before it was asked anything"
+            raise self._fault(f"wrote {too_much}: {_short(bytes(self._out))}")
         self._before = about
         deadline = time.monotonic() + self._timeout
         answered = self._move(question, lambda: b"\n" in self._out, deadline - time.monotonic(), close=last)
@@ -285,17 +289,20 @@ class _Running:
             return self._fault(f"was ended by {signal.Signals(-code).name}{why}, and was asked about {about}")
         if code == 0 and self.asked:
             return self._fault(
-                f"ended after {self.asked} answers, and was asked about {about}; read lines until there are no more, "
-                "or give per_image=true to start it for each image"
+                f"ended after {self.asked} answer{'s' * (self.asked > 1)}, and was asked about {about}; read lines "
+                "until there are no more, or give per_image=true to start it for each image"
             )
         return self._fault(f"ended with exit code {code} and no answer, and was asked about {about}")
 
-    def _fault(self, said: str) -> UserCodeError:
+    def last_words(self) -> str:
+        """Return the last line of its stderr, as the end of a message; "" where there is none."""
         self._move(b"", lambda: False, 0.0)
         lines = self._errors.decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")
-        told = f"; the last line of its stderr: {_plain(last)[-160:]}" if last else "; its stderr is empty"
-        return UserCodeError(f"{self._command!r} {said}{told}")
+        return f"; the last line of its stderr: {_plain(last)[-160:]}" if last else ""
+
+    def _fault(self, said: str) -> UserCodeError:
+        return UserCodeError(f"{self._command!r} {said}{self.last_words() or '; its stderr is empty'}")
 
 
 def _end(process: subprocess.Popen[bytes], grace: float) -> None:

@@ -19,7 +19,16 @@ from safetypairs_hf.core.description import describe, source_hash
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.core.user_code import functions_of, load_code, telling
-from safetypairs_hf.core.user_function import UserFunction, kind_of, name_of, revision_of, user_function
+from safetypairs_hf.core.user_function import (
+    UserFunction,
+    asked_about,
+    kind_of,
+    name_of,
+    place_of,
+    read_each,
+    revision_of,
+    user_function,
+)
 from safetypairs_hf.guards.base import Guard, dtype_on
 from safetypairs_hf.guards.verdicts import from_number
 from safetypairs_hf.models.chat import as_pil
@@ -99,24 +108,10 @@ class OwnObject(Guard):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        kind = type(self.inner).__qualname__
-        about = f"{len(images)} images, {images[0].name} the first" if images else "no image"
-        with telling(f"{kind}.judge", about):
-            found = list(self.inner.judge(images, categories, regions))
-        if len(found) != len(images):
-            raise UserCodeError(
-                f"{self.name} gave {len(found)} verdicts for {len(images)} images; it owes one an image"
-            )
-        return [self._checked(answer, image) for answer, image in zip(found, images, strict=True)]
-
-    def _checked(self, answer: Any, image: Picture) -> Verdict:
-        try:
-            return _as_verdict(answer)
-        except TypeError as error:
-            raise UserCodeError(
-                f"{self.name}: {type(self.inner).__qualname__}.judge gave {kind_of(answer)}; it was asked about "
-                f"{image.name}; expected a Verdict, or {_EXPECTED}"
-            ) from error
+        place, names = place_of(self.inner.judge), [image.name for image in images]
+        with telling(place, asked_about(names)):
+            found = self.inner.judge(images, categories, regions)
+        return read_each(found, names, place, _as_verdict, f"a Verdict, or {_EXPECTED}")
 
     def under(self, taxonomy: Taxonomy) -> Self:
         bound = super().under(taxonomy)
@@ -318,7 +313,7 @@ def _as_verdict(answer: Any) -> Verdict:
     if not isinstance(answer, Verdict):
         return from_number(answer)
     found = from_number(answer.p_unsafe, answer.raw)
-    return found._replace(note=str(answer.note or found.note))
+    return answer if answer.p_unsafe is None else found._replace(note=answer.note or found.note)
 
 
 def _defining_file(function: Callable[..., Any], module: ModuleType) -> dict[str, str]:

@@ -20,6 +20,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import load_file, telling
+from safetypairs_hf.core.user_function import asked_about
 
 Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
 
@@ -193,7 +194,7 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
 def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
-        with telling(about=f"the sources {start} to {stop - 1}"):
+        with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
             taken = recipe.source.take(start, stop)
         _refuse_strange(recipe, taken)
         return taken
@@ -206,8 +207,7 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
         "edit": recipe.edit,
         "judge": recipe.judging,
     }
-    first = f"{candidates[0].unsafe.name} the first" if candidates else ""
-    with telling(about=f"{len(candidates)} images in the step {step.name}, {first}"):
+    with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
         return work[step.stage](candidates) if candidates else []
 
 
