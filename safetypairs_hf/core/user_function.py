@@ -160,8 +160,8 @@ def read_each(answers: Any, names: Sequence[str], place: str, read: Callable[[An
         given = list(answers)
     if len(given) != len(names):
         raise UserCodeError(
-            f"{place}: it returned {len(given)} answers for {len(names)} images; {asked_about(names)}; expected one "
-            "an image, in order"
+            f"{place}: it returned {len(given)} answer{'s' * (len(given) != 1)}; {asked_about(names)}; expected one an "
+            "image, in order"
         )
     return [_read(answer, name, place, read, expected) for answer, name in zip(given, names, strict=True)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
+from safetypairs_hf.guards.user_guard import as_judge
 from safetypairs_hf.taxonomy.binding import bind
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Share:
 
 
 def evaluate(
-    guard: Judge,
+    guard: Judge | Callable[..., Any],
     data: str | Dataset,
     out: str | os.PathLike[str],
     *,
@@ -62,14 +63,15 @@ def evaluate(
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
 
-    Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
-    a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
-    by default, in whole batches. `fresh`: forget what is there. `check`: see `load`; the data's name in the signature
-    ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
-    share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
-    dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
-    guard is asked. Columns of `out`: those of docs/metric.md but `prediction`, as guards give scores, and `note` (why
-    it abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those
+    `guard`: any judge, or a plain function as `evaluate function` takes it. Started again after a kill it goes on, to
+    the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or a dataset that `load` gave. `limit`: so
+    many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT by default, in whole batches. `fresh`:
+    forget what is there. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was
+    given. With RANK and WORLD_SIZE in the environment, this process does its share of the units, and the last one to
+    end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other
+    categories than the nine; a version has its own, by whose policies the guard is asked. Columns of `out`: those of
+    docs/metric.md but `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`,
+    `sha256`, and of the config `controls` `control`; its figures are those
     of both_regenerated.
 
     Raises:
@@ -82,7 +84,7 @@ def evaluate(
 
 
 def judge_data(
-    guard: Judge,
+    guard: Judge | Callable[..., Any],
     data: Data,
     out: Path,
     *,
@@ -95,7 +97,7 @@ def judge_data(
     Returns:
         How many images were judged, and how long it took; nothing where the file was there already.
     """
-    share, guard = _share(), bind(guard, data.taxonomy)
+    share, guard = _share(), bind(as_judge(guard), data.taxonomy)
     if fresh and share.processes > 1:
         raise RunError(f"fresh with {share.processes} processes: each would remove what others did; delete {out} first")
     _take_gpu(guard, share)

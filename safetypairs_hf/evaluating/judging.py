@@ -15,6 +15,7 @@ from safetypairs_hf.core.records import Judge, Picture, Verdict
 from safetypairs_hf.evaluating.data import Data
 from safetypairs_hf.evaluating.work_units import Parts
 from safetypairs_hf.guards.base import Judged, ModelGuard, Unit
+from safetypairs_hf.guards.user_guard import as_guard
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 _READERS = 8
@@ -103,7 +104,7 @@ def _pictures(
 
 
 def _picture(data: Data, row: int, decode: bool) -> Picture | Verdict:
-    picture = Picture(data.read(row))
+    picture = Picture(data.read(row), data.name_of(row))
     if decode:
         try:
             _ = picture.pixels
@@ -120,7 +121,7 @@ def _judged(guard: Judge, units: Iterable[Unit]) -> Generator[Judged, None, None
             return
         for images, categories in units:
             begin = time.perf_counter()
-            verdicts = guard.judge(images, categories, [None] * len(images))
+            verdicts = as_guard(guard).judge(images, categories, [None] * len(images))
             yield Judged(verdicts, time.perf_counter() - begin)
     except ModuleNotFoundError as error:
         raise SafetyPairsError(

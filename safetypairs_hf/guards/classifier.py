@@ -74,7 +74,7 @@ class Classifier(ModelGuard[Loaded]):
         _ = _activation(self.model, model.config, self.activation)  # before any image is asked about
         return Loaded(processor, model.to(where).eval())
 
-    def _check(self, labels: Mapping[str, Sequence[int]]) -> None:
+    def _check(self, labels: Mapping[str, list[int]]) -> None:
         mapped = {label for several in self.unsafe.values() for label in several}
         unknown, missed = (mapped | set(self.safe)) - set(labels), set(labels) - mapped - set(self.safe)
         both = mapped & set(self.safe)
@@ -159,7 +159,7 @@ def _activation(model: str, config: Any, wanted: str) -> str:
     if wanted == "auto" and kind == "multi_label_classification":
         return "sigmoid"
     softmax_of_one = outputs == 1 and wanted in ("auto", "softmax")  # which is 1.0 whatever the image
-    if softmax_of_one or (wanted == "auto" and kind == "regression"):
+    if softmax_of_one or (wanted == "auto" and kind not in (None, "single_label_classification")):
         told = f"problem_type {kind}" if kind else "no problem_type"
         raise SafetyPairsError(
             f"{model} has {outputs} output{'s' * (outputs > 1)} and {told}, so its config does not say what is a "
