@@ -119,6 +119,7 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
     if known.get(first.name, offers[0]) != offers[0]:
         raise RecipeError(f"{place}: its first parameter is {first.name!r}; {wanted}")
     given = {first.name: offers[0]}
+    asks_second = any(known.get(parameter.name) == offers[1] for parameter in parameters)
     bound = function.keywords if isinstance(function, functools.partial) else {}
     for parameter in parameters:
         if parameter is first or parameter.name in bound or parameter.kind in _COLLECTS:
@@ -131,7 +132,7 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
         if parameter.name in known:
             given[parameter.name] = known[parameter.name]
         elif parameter.default is parameter.empty:
-            if len(taken) < 2 or parameter is not taken[1] or offers[1] in given.values():
+            if asks_second or len(taken) < 2 or parameter is not taken[1]:
                 raise RecipeError(f"{place}: it needs {parameter.name!r}, which it is not given; {wanted}")
             given[parameter.name] = offers[1]
     if any(each.kind is each.POSITIONAL_ONLY and each.name in given for each in taken[1:]):

@@ -111,7 +111,7 @@ class OwnObject(Guard):
         place, names = place_of(self.inner.judge), [image.name for image in images]
         with telling(place, asked_about(names)):
             found = self.inner.judge(images, categories, regions)
-        return read_each(found, names, place, _as_verdict, f"a Verdict, or {_EXPECTED}")
+        return read_each(found, names, place, _as_verdict, _EXPECTED)
 
     def under(self, taxonomy: Taxonomy) -> Self:
         bound = super().under(taxonomy)

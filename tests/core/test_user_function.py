@@ -20,7 +20,7 @@ ITEMS: dict[str, Callable[[int], Any]] = {
 }
 
 
-class Callable_:
+class Called:
     def __call__(self, image: str, policy: str) -> str:
         return f"{image} {policy}"
 
@@ -52,8 +52,8 @@ def wrapped(*args: Any, **kwargs: Any) -> str:
         (both, ["i0 c0", "i1 c1"]),
         (wrapped, ["i0 c0", "i1 c1"]),
         (functools.partial(both, category="bound"), ["i0 bound", "i1 bound"]),
-        (Callable_(), ["i0 p0", "i1 p1"]),
-        (Callable_().__call__, ["i0 p0", "i1 p1"]),
+        (Called(), ["i0 p0", "i1 p1"]),
+        (Called().__call__, ["i0 p0", "i1 p1"]),
         (str.upper, ["I0", "I1"]),
     ],
 )
@@ -78,13 +78,14 @@ async def later(image: str) -> float:
         (lambda *args, **kwargs: 1, r"its parameters are \(\*args, \*\*kwargs\); expected \(image\), "),
         (lambda image, category, model: 1, "it needs 'model', which it is not given"),
         (lambda image, *, model: 1, "it needs 'model', which it is not given"),
+        (lambda image, x, category: 1, "it needs 'x', which it is not given"),
         (lambda image, policy, x: 1, "it needs 'x', which it is not given"),
         (lambda category, image: 1, "its first parameter is 'category'"),
         (lambda image, categories: 1, "do not say whether it takes one image or lists"),
         (lambda images, category: 1, "do not say whether it takes one image or lists"),
         (lambda image, category, /: 1, "leave out the /"),
         (later, "it is async; expected a plain function"),
-        (Callable_, "Callable_ is a class; expected a function, or an object that can be called"),
+        (Called, "Called is a class; expected a function, or an object that can be called"),
     ],
 )
 def test_functions_that_are_refused(function: Callable[..., Any], said: str) -> None:
@@ -114,15 +115,14 @@ def test_what_goes_wrong_in_one(function: Callable[..., Any], said: str) -> None
 
 
 def test_names_revisions_and_kinds() -> None:
-    assert [name_of(each) for each in (both, wrapped, functools.partial(both), Callable_())] == [
+    assert [name_of(each) for each in (both, wrapped, functools.partial(both), Called())] == [
         "both",
         "both",
         "both",
-        "Callable_",
+        "Called",
     ]
     assert revision_of(both) == revision_of(both) != revision_of(wrapped) and len(revision_of(both)) == 16
-    assert (
-        kind_of(None) == "None" and kind_of("x" * 99).startswith("a str, 'xxxxx") and kind_of(object()) == "an object"
-    )
+    assert [kind_of(None), kind_of(object()), kind_of([0.5])] == ["None", "an object", "a list, [0.5]"]
+    assert kind_of("x" * 999).startswith("a str, 'xxxxx") and len(kind_of("x" * 999)) < 60
     with pytest.raises(RecipeError, match="no description that is the same in every process"):
         revision_of(functools.partial(both, object()))

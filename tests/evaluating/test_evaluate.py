@@ -184,7 +184,7 @@ class Lazy:
 def test_a_guard_that_owes_verdicts(squares: str) -> None:
     with pytest.raises(
         SafetyPairsError,
-        match=r"Lazy\.judge: it returned 1 answer; it was asked about 14 images, .*; expected one an image",
+        match=r"Lazy\.judge: it returned 1 answer; it was asked about 14 images, ",
     ):
         evaluate(Lazy(), squares, OUT)
 

@@ -104,11 +104,11 @@ IMAGE = r"the image with SHA-256 \w{16}\.\.\. under violence"
         ("print('x' * (1 << 21))", f"wrote a line of over 1,048,576 bytes about {IMAGE}"),
         (
             "sys.stderr.write('a\\nno \\x1b[1m weights\\n\\n'), sys.exit(3)",
-            f"ended with exit code 3 .* {IMAGE}; .*: no",
+            f"exit code 3 .* {IMAGE}; .*: no",
         ),
         ("os.kill(os.getpid(), 9)", rf"was ended by SIGKILL \(out of memory\?\), and was asked about {IMAGE}"),
         ("sys.exit()", f"ended with exit code 0 and no answer, and was asked about {IMAGE}; its stderr is empty"),
-        ("os.close(1); time.sleep(9)", ""),
+        ("os.close(1); sys.stdin.read()", f"closed its output, and was asked about {IMAGE}; its stderr is empty"),
     ],
 )
 def test_commands_that_fail(do: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,16 +135,14 @@ def test_more_lines_than_images(tmp_path: Path) -> None:
 
 
 def test_a_command_that_ends_after_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(UserCodeError, match="ended after 1 answer, .*, or give per_image=true to start it for each"):
+    with pytest.raises(UserCodeError, match=r"ended after 1 answer, .*, or give per_image=true to start it for each"):
         judge(program(tmp_path, "print('{\"p_unsafe\": 0.5}'); break"), pictures(2))
 
 
 @pytest.mark.parametrize("command", ["sleep 1000", "sh -c 'sleep 1000; echo'", "cat /dev/zero", "yes"])
 def test_commands_that_do_not_answer(command: str) -> None:
     """They are ended, with what they started, and their output takes no memory."""
-    with pytest.raises(
-        UserCodeError, match=r"took over 0\.2 s about |wrote a line of over|answered 'y'|wrote before it"
-    ):
+    with pytest.raises(UserCodeError, match=r"took over 0\.2 s|wrote a line of over|answered 'y'|wrote before it"):
         judge(OwnCommand(command, timeout=0.2), pictures(1))
 
 
