@@ -249,6 +249,8 @@ def _find(name: str) -> Path:
         return path
     near = difflib.get_close_matches(name, _names(), n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if Path(f"{name}.py").is_file():
+        hint = f"the file here is ./{name}.py; "
     raise RecipeError(f"no recipe {name!r}; {hint}there are: {', '.join(_names())}; or give a path that ends in .py")
 
 

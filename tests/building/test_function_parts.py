@@ -78,7 +78,8 @@ def test_the_example_of_the_documentation(example: Callable[..., str], folder: P
         expected[box.y0 : box.y1, box.x0 : box.x1] = 0
         assert np.array_equal(candidate.safe.pixels, expected)
         (judgement,) = candidate.judgements
-        assert judgement.name == "function:redness" and judgement.p_unsafe_before == pytest.approx(220 / 255)
+        assert judgement.name == "function:redness"
+        assert (judgement.p_unsafe_before or 0) > 0.6 > 0.2 > (judgement.p_unsafe_after or 0)
         assert candidate.generator is not None
         assert candidate.generator[:2] == ("where_it_is_red", "cover")
         assert re.fullmatch(r"[0-9a-f]{16}", candidate.generator.revision)
@@ -97,7 +98,7 @@ def test_a_killed_build_goes_on_and_a_changed_function_is_told(example: Callable
     ours = {"DIES": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     killed = subprocess.run([*command, "--set", f"folder={folder}"], env=os.environ | ours, capture_output=True)
     assert killed.returncode == -9
-    begun = tree(Path("run"))
+    begun = {name: data for name, data in tree(Path("run")).items() if ".tmp-" not in name}
     assert "funnel.json" not in begun and any(name.startswith("instruct/") for name in begun)
     assert build(load_recipe(path, settings), "run").pairs == build(load_recipe(path, settings), "whole").pairs == 3
     assert tree(Path("run")) == tree(Path("whole")) and tree(Path("run")).items() >= begun.items()

@@ -107,6 +107,44 @@ def test_a_label_map(tmp_path: Path) -> None:
         judge(make_guard("classifier", {"model": str(folder_of("classifier")), "labels": str(labels)}), pictures(1))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unsafe: {violence: red}\nsafe: other\n", None),  # one label needs no list
+        ("unsafe: {violence: [red]}\nsafe: [other]\n", None),
+        ("unsafe: {violence: [red, other]}\nsafe:\n", None),
+        (
+            "unsafe: {violence: [1]}\nsafe: [other]\n",
+            r"labels of violence are \[1\]; expected a list of texts, .*quotation",
+        ),
+        ("unsafe: {violence: yes}\nsafe: [other]\n", "labels of violence are True; expected a list of texts"),
+        (
+            "unsafe: {violence: {red: 1}}\nsafe: [other]\n",
+            r"labels of violence are {'red': 1}; expected a list of texts",
+        ),
+        ("unsafe: {violence: [[red]]}\nsafe: [other]\n", r"labels of violence are \[\['red'\]\]; expected a list"),
+        ("unsafe: {violence: []}\nsafe: [red, other]\n", r"unsafe has 'violence': \[\]; expected a category, and one"),
+        ("unsafe: {violence: }\nsafe: [red, other]\n", "unsafe has 'violence': None; expected a category, and one"),
+        ("unsafe: {no: [red]}\nsafe: [other]\n", r"unsafe has False: \['red'\]; expected a category"),
+        ("unsafe: {violence: [red]}\nsafe: 5\n", "labels that are safe are 5; expected a list of texts"),
+        ("unsafe: {violence: [red]}\n", "expected YAML such as 'unsafe: "),
+        ("unsafe: {violence: [red]}\nsafe: []\nother: 1\n", "expected YAML such as 'unsafe: "),
+        ("unsafe: [\n", "expected YAML such as 'unsafe: "),
+        ("", "expected YAML such as 'unsafe: "),
+    ],
+)
+def test_label_files(tmp_path: Path, text: str, said: str | None) -> None:
+    (tmp_path / "labels.yaml").write_text(text)
+    settings = {"model": "m", "labels": str(tmp_path / "labels.yaml")}
+    if said is None:
+        guard: Any = make_guard("classifier", settings)
+        assert guard.unsafe["violence"][0] == "red" and guard.safe in (("other",), ())
+        return
+    with pytest.raises(SafetyPairsError, match=said) as caught:
+        make_guard("classifier", settings)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_server_and_its_settings() -> None:
     guard = make_guard("server", {"model": "m", "url": "http://h/v1", "retries": "2", "least_mass": "0.3"})
     assert guard.server == ChatServer("m") and (guard.server.url, guard.server.retries) == ("http://h/v1", 2)  # type: ignore[attr-defined]
