@@ -16,6 +16,7 @@ from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.core.user_code import telling
 from safetypairs_hf.taxonomy.taxonomy_file import NAME as TAXONOMY
 from safetypairs_hf.taxonomy.taxonomy_file import to_text
 
@@ -48,11 +49,12 @@ def build(
         engine: "local", or "ray"; it changes no byte.
 
     Raises:
-        RecipeError: the recipe needs a GPU that is not there.
+        RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
+            raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
     run = RunFolder(url)
-    with _engine(engine, workers) as working:
+    with telling(), _engine(engine, workers) as working:
         working.check(loaded)
         loaded = claim(run, loaded)
         if not run.has(TAXONOMY):

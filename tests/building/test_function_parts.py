@@ -243,6 +243,7 @@ def test_where_functions_are_taken() -> None:
     edit.holds_model = False  # type: ignore[attr-defined]
     assert not rounds.holds_model
     assert isinstance(OnRegion(edit).inner, FunctionGuard)  # type: ignore[arg-type]
+    assert isinstance(sp.Judged(edit).judge, FunctionGuard)  # type: ignore[arg-type]
     assert isinstance(sp.Judging(edit).judges[0], FunctionGuard)  # type: ignore[arg-type]
     image, told = sp.encode(np.zeros((8, 8, 3), np.uint8)), sp.Instruction("a", "b", None)
     candidate = sp.Candidate("0" * 16, "hate", sp.Origin("d", "i", "l"), image, {"what": "it"})

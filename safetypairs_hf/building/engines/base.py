@@ -167,7 +167,8 @@ class Opened(NamedTuple):
     def make(self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None) -> list[str]:
         """Do the job to a unit; the parts written. `busy` is held while the models work, not to read and to write."""
         found = self.job.read(self.recipe, self.run, number)
-        with busy or contextlib.nullcontext():
+        # It is told here, as a traceback does not go to another process.
+        with busy or contextlib.nullcontext(), telling(about=f"in the work unit {number}"):
             made = self.job.work(self.recipe, self.run, number, found)
         for name, data in made:
             self.run.write(name, data)
