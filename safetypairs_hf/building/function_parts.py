@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import (
     Answer,
+    Box,
     Candidate,
     Edited,
     Editor,
@@ -22,6 +24,9 @@ from safetypairs_hf.core.user_function import UserFunction, kind_of, name_of, re
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
+# What the answers are, for messages.
+INSTRUCTED: Final = "the text of the edit, an Instruction (texts, and a region of four whole numbers) or a Reject"
+EDITED: Final = "an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited or a Reject"
 _TOLD: Final = ("image", "category", "policy", "hint", "feedback")
 _SHOWN: Final = ("image", "instruction", "region", "seed")
 
@@ -71,7 +76,7 @@ class FunctionInstructor(_OfFunction, AsksByTaxonomy):
             "feedback": lambda number: batch[number].feedback,
         }
         names = [f"{candidate.unsafe.name} under {candidate.category}" for candidate in batch]
-        return self._asked.ask(offers, names, _as_answer, "the text of the edit, an Instruction, an Answer or a Reject")
+        return self._asked.ask(offers, names, read_answer, INSTRUCTED)
 
     @cached_property
     def _asked(self) -> UserFunction:
@@ -106,8 +111,7 @@ class FunctionEditor(_OfFunction):
             "seed": seeds.__getitem__,
         }
         names = [image.name for image in images]
-        expected = "an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited or a Reject"
-        return self._asked.ask(offers, names, _as_edited, expected)
+        return self._asked.ask(offers, names, read_edited, EDITED)
 
     @cached_property
     def _asked(self) -> UserFunction:
@@ -135,26 +139,53 @@ def _as_part(part: Any, role: str, method: str, wrap: Callable[[Any], Any], call
     return part if hasattr(part, method) else wrap(part)
 
 
-def _as_answer(value: Any) -> Answer:
+def read_answer(value: Any) -> Answer:
+    """Read what an instructor gives for one image. Raises TypeError where it is nothing of INSTRUCTED."""
     if isinstance(value, Answer):
-        return value
-    if isinstance(value, Instruction | Reject):
-        return Answer(value)
-    if not isinstance(value, str) or not value.strip():
+        return value._replace(outcome=_outcome(value.outcome))
+    if isinstance(value, str) and value.strip():
+        return Answer(_outcome(Instruction("", value, None)), value)
+    return Answer(_outcome(value))
+
+
+def _outcome(value: Any) -> Instruction | Reject:
+    if isinstance(value, Reject):
+        return _reject(value, "instruct")
+    if not isinstance(value, Instruction):
         raise TypeError("no instruction")
-    return Answer(Instruction("", value, None), value)
+    feature, text, region, *captions = value
+    for each in (feature, text, *captions):
+        _check_text(each)
+    box = None if region is None else Box(*(operator.index(side) for side in region))
+    return value._replace(region=box)
 
 
-def _as_edited(value: Any) -> Edited | Reject:
+def read_edited(value: Any) -> Edited | Reject:
+    """Read what an editor gives for one image. Raises TypeError where it is nothing of EDITED."""
     import numpy as np
     from PIL import Image
 
-    if isinstance(value, Edited | Reject):
-        return value
-    if isinstance(value, Image.Image):
-        return Edited(np.asarray(value.convert("RGB")))
-    if isinstance(value, Picture):
-        return Edited(value.pixels)
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3:
-        return Edited(np.ascontiguousarray(value))
-    raise TypeError("no image")
+    if isinstance(value, Reject):
+        return _reject(value, "edit")
+    edited = value if isinstance(value, Edited) else Edited(value)
+    pixels: Any = edited.pixels
+    if isinstance(pixels, Image.Image):
+        pixels = np.asarray(pixels.convert("RGB"))
+    elif isinstance(pixels, Picture):
+        pixels = pixels.pixels
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise TypeError("no image")
+    return edited._replace(pixels=np.ascontiguousarray(pixels))
+
+
+def _reject(value: Reject, stage: str) -> Reject:
+    for text in value[:3]:
+        _check_text(text)
+    return value._replace(stage=stage)
+
+
+def _check_text(value: Any) -> None:
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError) as error:  # half a surrogate pair cannot be stored
+        raise TypeError("no text") from error

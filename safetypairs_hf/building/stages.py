@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from safetypairs_hf.building.function_parts import as_editor
+from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
 from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import (
-    Answer,
     Candidate,
     Edited,
     Editor,
@@ -26,7 +25,7 @@ from safetypairs_hf.core.records import (
     Pixels,
     Reject,
 )
-from safetypairs_hf.core.user_function import one_of, place_of, read_each
+from safetypairs_hf.core.user_function import place_of, read_each
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Instruct:
     def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
         names = [candidate.unsafe.name for candidate in batch]
         write = self.instructor.write
-        answers = read_each(write(batch), names, place_of(write), one_of(Answer), "an Answer")
+        answers = read_each(write(batch), names, place_of(write), read_answer, INSTRUCTED)
         for candidate, answer in zip(batch, answers, strict=True):
             candidate.answer = answer
             if isinstance(answer.outcome, Reject):
@@ -129,8 +128,8 @@ class Edit:
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
         edited = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
-        names, read = [item.unsafe.name for item in tries], one_of(Edited, Reject)
-        answers = read_each(edited, names, place_of(editor.edit), read, "an Edited or a Reject")
+        names = [item.unsafe.name for item in tries]
+        answers = read_each(edited, names, place_of(editor.edit), read_edited, EDITED)
         baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
             generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)

@@ -176,17 +176,6 @@ def _read(answer: Any, name: str, place: str, read: Callable[[Any], Read], expec
             raise UserCodeError(f"{place}: it returned {kind_of(answer)}; {about}; expected {expected}") from error
 
 
-def one_of(*kinds: type) -> Callable[[Any], Any]:
-    """Return a reader that takes an answer of these types as it is, for `read_each`."""
-
-    def read(answer: Any) -> Any:
-        if not isinstance(answer, kinds):
-            raise TypeError("of another type")
-        return answer
-
-    return read
-
-
 def asked_about(names: Sequence[str]) -> str:
     """Return the clause of a message that says what user code was asked about: one item, or how many and the first."""
     several = f"{len(names)} images, the first of them " if len(names) > 1 else ""

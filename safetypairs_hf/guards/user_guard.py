@@ -312,8 +312,10 @@ def _as_verdict(answer: Any) -> Verdict:
     """Read what user code says of an image. Raises TypeError where it is nothing of the kind."""
     if not isinstance(answer, Verdict):
         return from_number(answer)
+    if not isinstance(answer.note, str) or not isinstance(answer.raw, str):
+        raise TypeError("a verdict without texts")
     found = from_number(answer.p_unsafe, answer.raw)
-    return answer if answer.p_unsafe is None else found._replace(note=answer.note or found.note)
+    return found._replace(note=answer.note if answer.p_unsafe is None else answer.note or found.note)
 
 
 def _defining_file(function: Callable[..., Any], module: ModuleType) -> dict[str, str]:

@@ -144,6 +144,7 @@ def from_number(value: Any, raw: str = "") -> Verdict:
     Raises:
         TypeError: it is none of these.
     """
+    raw = raw.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair cannot be stored
     if value is None:
         return Verdict(None, "abstained", raw)
     try:

@@ -200,14 +200,26 @@ class Parts:
 @pytest.mark.parametrize(
     ("wrong", "answer", "said"),
     [
-        ("write", ["text"], r"Parts\.write: it returned a str, 'text'; .* the image \d\.png; expected an Answer"),
+        ("write", [7], r"Parts\.write: it returned an int, 7; .* the image \d\.png; expected the text"),
         ("write", [], r"Parts\.write: it returned 0 answers; it was asked about the image \d\.png; expected one"),
         ("write", lambda: 1 / 0, r"line \d+: ZeroDivisionError: .*; in the step instruct it was asked about the image"),
         (
             "edit",
             [np.zeros((2, 2))],
-            r"Parts\.edit: it returned a ndarray of float64 .*; expected an Edited or a Reject",
+            r"Parts\.edit: it returned a ndarray of float64 .*; expected an image of PIL",
         ),
+        (
+            "write",
+            [sp.Instruction("a", "b", (1, 2))],
+            r"Parts\.write: it returned an Instruction.*; expected the text",
+        ),
+        (
+            "write",
+            [sp.Instruction("a", None, None)],
+            r"Parts\.write: it returned an Instruction.*; expected the text",
+        ),
+        ("edit", [sp.Edited(np.zeros((64, 64, 3)))], r"Parts\.edit: it returned an Edited.*; expected an image of PIL"),
+        ("take", [7], r"Parts\.take: it returned an int, 7 among its sources; expected a Candidate"),
         ("edit", None, r"Parts\.edit: it returned None; "),
         ("judge", ["high"], r"Parts\.judge: it returned a str, 'high'; .*the image \d\.png; expected P\(unsafe\)"),
         ("take", lambda: 1 / 0, r"ZeroDivisionError: division by zero; it was asked for the sources 0 to 0$"),
@@ -250,7 +262,9 @@ def test_where_functions_are_taken() -> None:
     instructor = as_instructor(lambda image, hint: "Do " + hint["what"])
     assert isinstance(instructor, FunctionInstructor)
     assert instructor.write([candidate]) == [sp.Answer(sp.Instruction("", "Do it", None), "Do it")]
-    rejects = as_editor(lambda images, seeds, regions: [sp.Reject("edit", "no", str(seed)) for seed in seeds])
+    boxed = as_instructor(lambda image: sp.Instruction("a", "b", [0, 1, 2, np.int64(3)]))  # type: ignore[arg-type]
+    assert boxed.write([candidate])[0].outcome == sp.Instruction("a", "b", sp.Box(0, 1, 2, 3))
+    rejects = as_editor(lambda images, seeds, regions: [sp.Reject("mine", "no", str(seed)) for seed in seeds])
     assert rejects.edit([image], [told], [7]) == [sp.Reject("edit", "no", "7")]
     (grey,) = as_editor(lambda image, text: image.convert("L")).edit([image], [told], [7])
     assert isinstance(grey, sp.Edited) and grey.pixels.shape == (8, 8, 3)

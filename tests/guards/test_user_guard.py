@@ -166,10 +166,18 @@ def test_an_object_that_answers_wrongly_is_one_line(answers: Any, said: str) -> 
 
 
 def test_an_object_may_give_numbers() -> None:
-    given = [0.25, None, Verdict(0.5, "", "raw"), Verdict(None, "unsure"), Verdict(7.0)]
-    assert judge(as_guard(Own(given)), pictures(5)) == [
+    given = [
+        0.25,
+        None,
+        Verdict(0.5, "", "half \ud800"),
+        Verdict(0.5, "", "raw"),
+        Verdict(None, "unsure"),
+        Verdict(7.0),
+    ]
+    assert judge(as_guard(Own(given)), pictures(6)) == [
         Verdict(0.25),
         Verdict(None, "abstained"),
+        Verdict(0.5, "", "half \\ud800"),
         Verdict(0.5, "", "raw"),
         Verdict(None, "unsure"),
         Verdict(None, "broken_output", "7.0"),

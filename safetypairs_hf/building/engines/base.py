@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, Protocol, Self
 from safetypairs_hf.building import stage_files
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import load_file, telling
-from safetypairs_hf.core.user_function import asked_about
+from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
 
 Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
 
@@ -196,7 +196,7 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
         with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
-            taken = recipe.source.take(start, stop)
+            taken = list(recipe.source.take(start, stop))
         _refuse_strange(recipe, taken)
         return taken
     for candidate in candidates:  # what an error calls them
@@ -216,6 +216,9 @@ def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:
     """Raise RecipeError where a source gives a category that the recipe's taxonomy has not."""
     slugs = recipe.taxonomy.slugs
     for candidate in taken:
+        if not isinstance(candidate, Candidate):
+            given, place = kind_of(candidate), place_of(recipe.source.take)
+            raise UserCodeError(f"{place}: it returned {given} among its sources; expected a Candidate")
         if candidate.reject is None and candidate.category not in slugs:
             raise RecipeError(
                 f"the source gave {candidate.origin.id} the category {candidate.category!r}; "
