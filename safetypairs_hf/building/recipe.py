@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.metadata
+import inspect
 import json
 import types
 import typing
@@ -25,7 +26,7 @@ from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 from safetypairs_hf.core.user_code import load_file, telling
-from safetypairs_hf.core.user_function import kind_of
+from safetypairs_hf.core.user_function import COLLECTS, kind_of
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -193,11 +194,19 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
         )
     check_names(given, takes, f"recipe {path.stem!r}")
     arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
+    if missing := [name for name in _needed(function) if name not in ("taxonomy", *arguments)]:
+        raise RecipeError(f"recipe {path.stem!r} needs {', '.join(missing)}; give --set {missing[0]}=...")
     with telling(f"recipe {path.stem!r}", f"its settings were {arguments}"):
         recipe = function(**arguments, **({"taxonomy": taxonomy} if taxonomy and takes_taxonomy else {}))
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: its function recipe() returned {kind_of(recipe)}; expected a Recipe")
     return LoadedRecipe(path.stem, str(path), arguments, recipe)
+
+
+def _needed(function: Callable[..., Recipe]) -> list[str]:
+    """The parameters that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in COLLECTS]
 
 
 def versions(recipe: Recipe) -> dict[str, str]:

@@ -30,7 +30,8 @@ _SEVERAL: Final = {
     "hint": "hints",
     "feedback": "feedbacks",
 }
-_COLLECTS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# The kinds of parameters that take whatever is left.
+COLLECTS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
     asks_second = any(known.get(parameter.name) == offers[1] for parameter in parameters)
     bound = function.keywords if isinstance(function, functools.partial) else {}
     for parameter in parameters:
-        if parameter is first or parameter.name in bound or parameter.kind in _COLLECTS:
+        if parameter is first or parameter.name in bound or parameter.kind in COLLECTS:
             continue
         if batched is None and parameter.name in others:
             raise RecipeError(

@@ -172,6 +172,11 @@ def test_what_goes_wrong_is_one_line(example: Callable[..., str], folder: Path, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_setting_without_a_default_is_asked_for(example: Callable[..., str]) -> None:
+    with pytest.raises(RecipeError, match=r"recipe 'mine' needs folder; give --set folder=\.\.\.$"):
+        load_recipe(example(), {"pairs": "3"})
+
+
 class Parts:
     """An instructor, an editor and a judge of the user's own, of which one answers wrongly."""
 
