@@ -54,13 +54,15 @@ def build(
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
     run = RunFolder(url)
-    with telling(), _engine(engine, workers) as working:
+    with _engine(engine, workers) as working:
         working.check(loaded)
         loaded = claim(run, loaded)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
-        run_reader.write_rejected_inputs(run, recipe.source.rejected_inputs())
+        with telling(about="it was asked for the rejected inputs of the source"):
+            rejected = recipe.source.rejected_inputs()
+        run_reader.write_rejected_inputs(run, rejected)
         units, draw = _make(working, loaded, run, progress)
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:

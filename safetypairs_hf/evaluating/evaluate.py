@@ -63,15 +63,16 @@ def evaluate(
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
 
-    `guard`: any judge, or a plain function as `evaluate function` takes it. Started again after a kill it goes on, to
-    the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or a dataset that `load` gave. `limit`: so
-    many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT by default, in whole batches. `fresh`:
-    forget what is there. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was
-    given. With RANK and WORLD_SIZE in the environment, this process does its share of the units, and the last one to
-    end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other
-    categories than the nine; a version has its own, by whose policies the guard is asked. Columns of `out`: those of
-    docs/metric.md but `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`,
-    `sha256`, and of the config `controls` `control`; its figures are those
+    `guard` may be a plain function, as `evaluate function` takes it.
+
+    Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
+    a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
+    by default, in whole batches. `fresh`: forget what is there. `check`: see `load`; the data's name in the signature
+    ends in "(check=warn)" where that was given. With RANK and WORLD_SIZE in the environment, this process does its
+    share of the units, and the last one to end joins them. `taxonomy`: a file, or what `taxonomy.read` gives, for a
+    dataset that names no version and has other categories than the nine; a version has its own, by whose policies the
+    guard is asked. Columns of `out`: those of docs/metric.md but `prediction`, as guards give scores, and `note` (why
+    it abstained, "" where it did not), `raw`, `sha256`, and of the config `controls` `control`; its figures are those
     of both_regenerated.
 
     Raises:
