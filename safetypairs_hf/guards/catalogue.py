@@ -8,8 +8,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
-from safetypairs_hf.core.foreign_text import read_yaml, reading
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, printable
+from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.records import Judge
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 
@@ -209,7 +209,10 @@ def _read_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
         found = read_yaml(path)
     if not isinstance(found, dict) or set(found) != set(names) or not isinstance(found["unsafe"], dict):
         raise RecipeError(f"labels = {path!r}: {wanted}")
-    return found | {"safe": [] if found["safe"] is None else found["safe"]}
+    for texts in (*found["unsafe"].values(), *(found[name] for name in names if name != "unsafe")):
+        if texts and not are_texts(texts):
+            raise RecipeError(f"labels = {path!r}: {printable(texts)} is no list of labels; {wanted}")
+    return found | {"safe": found["safe"] or []}
 
 
 def _made(kind: Any, values: Mapping[str, Any], name: str) -> Any:

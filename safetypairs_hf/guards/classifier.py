@@ -118,10 +118,7 @@ def _texts(given: Any, which: str) -> tuple[str, ...]:
     """Return labels as they were given: some texts, or one."""
     several = (given,) if isinstance(given, str) else given
     if not isinstance(several, Sequence) or not all(isinstance(label, str) for label in several):
-        raise RecipeError(
-            f"the labels {which} are {given!r}; expected a list of texts, such as [nsfw]; in YAML put quotation marks "
-            "around numbers and around yes, no, on and off"
-        )
+        raise RecipeError(f"the labels {which} are {given!r}; expected a list of texts, such as ['nsfw']")
     return tuple(several)
 
 

@@ -4,13 +4,14 @@ import json
 import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from safetypairs_hf.building.judge import family
 from safetypairs_hf.core.description import describe
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.classifier import Classifier
@@ -212,3 +213,19 @@ def test_settings_and_state(red_classifier: Path, random_chat: Path) -> None:
     first = judge(copy, pictures(2))
     copy.release()
     assert copy == guard and judge(copy, pictures(2)) == first
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "safe", "said"),
+    [
+        ({"violence": [1]}, ("other",), r"labels of violence are \[1\]; expected a list of texts"),
+        ({"violence": True}, ("other",), "labels of violence are True; expected a list of texts"),
+        ({"violence": {"red": 1}}, ("other",), "labels of violence are {'red': 1}; expected a list of texts"),
+        ({5: ["red"]}, ("other",), r"unsafe has 5: \['red'\]; expected a category"),
+        ({"violence": ["red"]}, 5, "labels that are safe are 5; expected a list of texts"),
+    ],
+)
+def test_label_maps_of_other_kinds(unsafe: Any, safe: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Classifier("m", unsafe, safe)
+    assert Classifier("m", {"violence": "red"}, "other") == Classifier("m", {"violence": ("red",)}, ("other",))  # type: ignore[dict-item]
