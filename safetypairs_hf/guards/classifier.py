@@ -50,7 +50,8 @@ class Classifier(ModelGuard[Loaded]):
                 raise RecipeError(f"unsafe has {key!r}: {labels!r}; expected a category, and one label of it or more")
         unsafe = {normal(key): _texts(self.unsafe[key], f"of {key}") for key in self.unsafe}
         object.__setattr__(self, "unsafe", unsafe)
-        object.__setattr__(self, "safe", _texts(self.safe, "that are safe"))
+        safe = _texts(self.safe, "that are safe")
+        object.__setattr__(self, "safe", safe if isinstance(self.safe, str) else self.safe)
         object.__setattr__(self, "family", self.family or self.name)
 
     def covers(self, slug: str) -> bool:
