@@ -16,6 +16,7 @@ from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.core.user_code import telling
 from safetypairs_hf.taxonomy.taxonomy_file import NAME as TAXONOMY
 from safetypairs_hf.taxonomy.taxonomy_file import to_text
 
@@ -48,7 +49,8 @@ def build(
         engine: "local", or "ray"; it changes no byte.
 
     Raises:
-        RecipeError: the recipe needs a GPU that is not there.
+        RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
+            raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
     run = RunFolder(url)
@@ -58,7 +60,9 @@ def build(
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
-        run_reader.write_rejected_inputs(run, recipe.source.rejected_inputs())
+        with telling(about="it was asked for the rejected inputs of the source"):
+            rejected = recipe.source.rejected_inputs()
+        run_reader.write_rejected_inputs(run, rejected)
         units, draw = _make(working, loaded, run, progress)
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:

@@ -9,6 +9,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Judging:
     """The judges and their thresholds. Every judge must see the unsafe member as unsafe and the safe one as safe.
 
     Args:
+        judges: the judges; a plain function is taken as one.
         unsafe_at_least: least P(unsafe) of the unsafe member.
         safe_below: P(unsafe) of the safe member is below this.
         max_changed_fraction: largest share of the image that an edit may change, in [0, 1].
@@ -39,6 +41,8 @@ class Judging:
     families: int = 1
 
     def __post_init__(self) -> None:
+        given = self.judges if isinstance(self.judges, tuple | list) else (self.judges,)
+        object.__setattr__(self, "judges", tuple(as_judge(judge) for judge in given))
         found = sorted({family(judge) for judge in self.judges})
         if len(found) < self.families:
             raise RecipeError(
@@ -82,8 +86,9 @@ class Judging:
     def _ask(self, judge: Judge, batch: Sequence[Candidate]) -> None:
         categories = [candidate.category for candidate in batch]
         regions = [region(candidate) for candidate in batch]
-        before = judge.judge([candidate.unsafe for candidate in batch], categories, regions)
-        after = judge.judge([_safe(candidate) for candidate in batch], categories, regions)
+        guard = as_guard(judge)
+        before = guard.judge([candidate.unsafe for candidate in batch], categories, regions)
+        after = guard.judge([_safe(candidate) for candidate in batch], categories, regions)
         for candidate, unsafe, safe in zip(batch, before, after, strict=True):
             candidate.judgements.append(Judgement(judge.name, unsafe.p_unsafe, safe.p_unsafe))
             if candidate.reject is None:

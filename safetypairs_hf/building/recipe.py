@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.metadata
-import importlib.util
+import inspect
 import json
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.building import moved_modules
 from safetypairs_hf.building.controls import Controls
+from safetypairs_hf.building.function_parts import as_editor, as_instructor
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
@@ -26,6 +25,8 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
+from safetypairs_hf.core.user_code import load_file, telling
+from safetypairs_hf.core.user_function import COLLECTS, kind_of
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -53,7 +54,8 @@ class Recipe:
     included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
     the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
     drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
-    memory that the largest of them needs, in GB; 0 = no GPU.
+    memory that the largest of them needs, in GB; 0 = no GPU. The instructor, the editor and the judges may be plain
+    functions, see `function_parts` and `guards.user_guard.FunctionGuard`.
     """
 
     source: Source
@@ -80,6 +82,9 @@ class Recipe:
         for name in ("pairs", "unit_size", "rounds", "attempts"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
+        object.__setattr__(self, "instructor", as_instructor(self.instructor))
+        if not isinstance(self.editor, ByRound):
+            object.__setattr__(self, "editor", as_editor(self.editor))
         if self.controls is not None:
             self.controls.check(self.editor)
         self._bind()
@@ -134,7 +139,8 @@ class LoadedRecipe:
             RecipeError: a part has no description that is the same in every process (see `core.description`), or a
                 package that the recipe names is not installed.
         """
-        inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
+        with telling(about="it was asked for the fingerprint of the source"):
+            inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
         described = describe(self.recipe)
         pairs = described.pop("pairs")
         content = {
@@ -178,7 +184,7 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
         RecipeError: no such recipe, a file that does not load, or a setting that it does not take.
     """
     path = _find(name)
-    function = _function(import_recipe(str(path)), path)
+    function = _function(load_file(path).module, path)
     takes, given = parameters_of(function), settings or {}
     takes_taxonomy = takes.pop("taxonomy", None) is not None
     if not takes_taxonomy and taxonomy not in (None, NINE):
@@ -188,11 +194,19 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
         )
     check_names(given, takes, f"recipe {path.stem!r}")
     arguments = {key: read_setting(key, text, takes[key]) for key, text in given.items()}
-    try:
+    if missing := [name for name in _needed(function) if name not in ("taxonomy", *arguments)]:
+        raise RecipeError(f"recipe {path.stem!r} needs {', '.join(missing)}; give --set {missing[0]}=...")
+    with telling(f"recipe {path.stem!r}", f"its settings were {arguments}"):
         recipe = function(**arguments, **({"taxonomy": taxonomy} if taxonomy and takes_taxonomy else {}))
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"recipe {path.stem!r} refused its settings {arguments}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{path}: its function recipe() returned {kind_of(recipe)}; expected a Recipe")
     return LoadedRecipe(path.stem, str(path), arguments, recipe)
+
+
+def _needed(function: Callable[..., Recipe]) -> list[str]:
+    """The parameters that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in COLLECTS]
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
@@ -233,26 +247,6 @@ def check_gpu(name: str, needs: float) -> None:
         )
 
 
-def import_recipe(path: str) -> types.ModuleType:
-    """Import a recipe's file under a name made of its path, so that another process can unpickle what it defines."""
-    name = "safetypairs_recipe_" + hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"{path} is not a Python file; a recipe is one, with a function recipe()")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ImportError as error:
-        moved = moved_modules.explain(error, path)
-        if moved is None and isinstance(error, ModuleNotFoundError):
-            moved = f"recipe {path} needs the module {error.name!r}; install it and try again"
-        raise RecipeError(moved or f"recipe {path} does not load: {type(error).__name__}: {error}") from error
-    except Exception as error:
-        raise RecipeError(f"recipe {path} does not load: {type(error).__name__}: {error}") from error
-    return module
-
-
 def _find(name: str) -> Path:
     if name.endswith(".py") or "/" in name:
         path = Path(name)
@@ -264,6 +258,8 @@ def _find(name: str) -> Path:
         return path
     near = difflib.get_close_matches(name, _names(), n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if Path(f"{name}.py").is_file():
+        hint = f"the file here is ./{name}.py; "
     raise RecipeError(f"no recipe {name!r}; {hint}there are: {', '.join(_names())}; or give a path that ends in .py")
 
 

@@ -10,11 +10,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
 from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Candidate, Edited, Editor, Generator, Instruction, Instructor, Pixels, Reject
+from safetypairs_hf.core.records import (
+    Candidate,
+    Edited,
+    Editor,
+    Generator,
+    Instruction,
+    Instructor,
+    Pixels,
+    Reject,
+)
+from safetypairs_hf.core.user_function import place_of, read_each
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,10 @@ class Instruct:
     instructor: Instructor
 
     def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
-        for candidate, answer in zip(batch, self.instructor.write(batch), strict=True):
+        names = [candidate.unsafe.name for candidate in batch]
+        write = self.instructor.write
+        answers = read_each(write(batch), names, place_of(write), read_answer, INSTRUCTED)
+        for candidate, answer in zip(batch, answers, strict=True):
             candidate.answer = answer
             if isinstance(answer.outcome, Reject):
                 candidate.reject = answer.outcome
@@ -49,6 +63,7 @@ class ByRound:
     def __post_init__(self) -> None:
         if not self.editors:
             raise RecipeError("ByRound(()): give at least one editor")
+        object.__setattr__(self, "editors", tuple(as_editor(editor) for editor in self.editors))
 
     @property
     def holds_model(self) -> bool:
@@ -112,7 +127,9 @@ class Edit:
         tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
-        answers = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        edited = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
+        names = [item.unsafe.name for item in tries]
+        answers = read_each(edited, names, place_of(editor.edit), read_edited, EDITED)
         baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
             generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)

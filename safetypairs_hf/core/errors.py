@@ -18,6 +18,10 @@ class RecipeError(SafetyPairsError):
     """A recipe that does not exist, does not load, or takes no such setting."""
 
 
+class UserCodeError(RecipeError):
+    """Code of the user's own that does not load, raises something, or returns what cannot be used."""
+
+
 class RunError(SafetyPairsError):
     """A run folder that is not one, belongs to another recipe, or cannot be written."""
 

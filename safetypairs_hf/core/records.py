@@ -5,6 +5,7 @@ This module imports nothing of ours: every other module may import it.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,10 +34,20 @@ class Picture:
     """An encoded image and its pixels; whichever is missing is made when first asked for.
 
     `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB.
+    `name`: what messages call it; by default it is called by the SHA-256 of its file.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, name: str = "") -> None:
         self.data = data
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name or f"the image with SHA-256 {hashlib.sha256(self.data).hexdigest()[:16]}..."
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
 
     @cached_property
     def pixels(self) -> Pixels:

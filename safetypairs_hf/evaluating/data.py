@@ -75,6 +75,10 @@ class Data:
         rows = sorted(first.values(), key=lambda row: (order.get(self.images[row].category, len(order)), row))
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
+    def name_of(self, row: int) -> str:
+        """What messages call the image of a row."""
+        return f"the {'unsafe' if self.references[row] else 'safe'} image of pair {self.pair_ids[row]}"
+
     def read(self, row: int) -> bytes:
         """The encoded file that a row shows. May be called from any thread."""
         part, index = self._places[row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
+from safetypairs_hf.guards.user_guard import as_judge
 from safetypairs_hf.taxonomy.binding import bind
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Share:
 
 
 def evaluate(
-    guard: Judge,
+    guard: Judge | Callable[..., Any],
     data: str | Dataset,
     out: str | os.PathLike[str],
     *,
@@ -63,6 +64,8 @@ def evaluate(
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
+
+    `guard` may be a plain function, as `evaluate function` takes it.
 
     Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
     a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
@@ -86,7 +89,7 @@ def evaluate(
 
 
 def judge_data(
-    guard: Judge,
+    guard: Judge | Callable[..., Any],
     data: Data,
     out: Path,
     *,
@@ -104,7 +107,7 @@ def judge_data(
     Raises:
         KeyboardInterrupt: as it came; its text says what is kept, and how to go on.
     """
-    share, guard = _share(), bind(guard, data.taxonomy)
+    share, guard = _share(), bind(as_judge(guard), data.taxonomy)
     if retry not in (None, "failed"):
         raise RunError(f"retry = {retry!r}: expected 'failed'")
     if unreadable not in ("error", "warn"):

@@ -145,7 +145,7 @@ def _pictures(
 
 
 def _picture(data: Data, row: int, decode: bool) -> Picture | Verdict:
-    picture = Picture(data.read(row))
+    picture = Picture(data.read(row), data.name_of(row))
     if decode:
         try:
             _ = picture.pixels
@@ -169,7 +169,7 @@ def _judged(guard: Judge, units: Iterable[Unit], came: Came) -> Generator[Judged
             if not images:
                 verdicts = []
             elif singly is None:
-                verdicts = guard.judge(images, categories, [None] * len(images))
+                verdicts = as_guard(guard).judge(images, categories, [None] * len(images))
             else:
                 found: dict[int, Verdict] = {}
                 with closing(singly(images, categories)) as answers:

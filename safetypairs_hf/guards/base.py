@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 from safetypairs_hf.core.description import describe
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.models.ahead import Ahead
 from safetypairs_hf.models.chat import Refused, basename, taken
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.loading import HoldsWeights, pick_device, pick_dtype
+from safetypairs_hf.models.memory import out_of_memory
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
@@ -246,7 +247,16 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     @cached_property
     def loaded(self) -> Model:
         """The model with its processor, loaded on first use."""
-        return self.load() if self.unbound is self else self.unbound.loaded
+        if self.unbound is not self:
+            return self.unbound.loaded
+        try:
+            return self.load()
+        except (SafetyPairsError, ImportError):
+            raise
+        except Exception as error:  # a config or weights that are damaged
+            if out_of_memory(error):
+                raise
+            raise SafetyPairsError(f"{self.model} does not load: {in_a_line(error)}") from error
 
     def release(self) -> None:
         super().release()

@@ -118,7 +118,7 @@ GUARDS: dict[str, Entry] = {
     ),
     "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
     "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
-    "command": Entry("a command of yours", "user_guard:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
+    "command": Entry("a command of yours", "user_command:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
     "knows-some-items": Entry(
         "of the demo: reads the icons, and knows some of them",
         "safetypairs_hf.icons.scene_guards:KnowsSomeItems",
@@ -212,7 +212,7 @@ def _read_labels(path: str, names: tuple[str, ...]) -> dict[str, Any]:
     for texts in (*found["unsafe"].values(), *(found[name] for name in names if name != "unsafe")):
         if texts and not are_texts(texts):
             raise RecipeError(f"labels = {path!r}: {printable(texts)} is no list of labels; {wanted}")
-    return found
+    return found | {"safe": found["safe"] or []}
 
 
 def _made(kind: Any, values: Mapping[str, Any], name: str) -> Any:

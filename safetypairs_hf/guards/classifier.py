@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
 from safetypairs_hf.guards.by_category import by_slug, normal
@@ -17,14 +17,18 @@ from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_
 
 @dataclass(frozen=True)
 class Classifier(ModelGuard[Loaded]):
-    """P(unsafe) of a category: the probability of all its labels (softmax), or of its likeliest label (multi-label).
+    """P(unsafe) of a category: the probability of all its labels (softmax), or of its likeliest label (sigmoid).
 
-    `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError.
+    `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError, and so
+    is one whose config does not say how its outputs become probabilities: `activation` says it then.
 
     Args (see `ModelGuard` for the others):
         unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it, and
             that maps to none in it, is not covered.
         safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
+        activation: "softmax" (one label is true), "sigmoid" (each label for itself), or "none" (its outputs are
+            probabilities already). "auto" goes by `problem_type` of the model's config: softmax of two outputs or more,
+            sigmoid for multi_label_classification; a regression, or one output without a type, is refused.
         family: judges that share weights or training share one; "" takes the model's name.
     """
 
@@ -35,12 +39,19 @@ class Classifier(ModelGuard[Loaded]):
     batch_size: int = 32
     device: str = "auto"
     family: str = field(default="")
+    activation: Literal["auto", "softmax", "sigmoid", "none"] = "auto"
     kind: ClassVar[str] = "classifier"
     fidelity: ClassVar[str] = "trained"
     by_taxonomy: ClassVar[tuple[str, ...]] = ("_labels",)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unsafe", {normal(key): tuple(self.unsafe[key]) for key in self.unsafe})
+        for key, labels in self.unsafe.items():
+            if not isinstance(key, str) or not labels:
+                raise RecipeError(f"unsafe has {key!r}: {labels!r}; expected a category, and one label of it or more")
+        unsafe = {normal(key): _texts(self.unsafe[key], f"of {key}") for key in self.unsafe}
+        object.__setattr__(self, "unsafe", unsafe)
+        safe = _texts(self.safe, "that are safe")
+        object.__setattr__(self, "safe", safe if isinstance(self.safe, str) else self.safe)
         object.__setattr__(self, "family", self.family or self.name)
 
     def covers(self, slug: str) -> bool:
@@ -60,10 +71,11 @@ class Classifier(ModelGuard[Loaded]):
         model = AutoModelForImageClassification.from_pretrained(
             self.model, revision=self.commit, dtype=pick_dtype(where)
         )
-        self._check(model.config.label2id)
+        self._check(_places(self.model, model.config))
+        _ = _activation(self.model, model.config, self.activation)  # before any image is asked about
         return Loaded(processor, model.to(where).eval())
 
-    def _check(self, labels: Mapping[str, int]) -> None:
+    def _check(self, labels: Mapping[str, list[int]]) -> None:
         mapped = {label for several in self.unsafe.values() for label in several}
         unknown, missed = (mapped | set(self.safe)) - set(labels), set(labels) - mapped - set(self.safe)
         both = mapped & set(self.safe)
@@ -84,26 +96,86 @@ class Classifier(ModelGuard[Loaded]):
 
     def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
         model = self.loaded.model
-        shares = _shares(model, inputs.to(model.device))
+        places = _places(self.model, model.config)
+        activation = _activation(self.model, model.config, self.activation)
+        shares = _shares(model, inputs.to(model.device), activation)
         return [
-            self._verdict(each, question.slug, model.config) for each, question in zip(shares, questions, strict=True)
+            self._verdict(each, places, [*self._labels[question.slug]], activation)
+            for each, question in zip(shares, questions, strict=True)
         ]
 
-    def _verdict(self, found: list[float], slug: str, config: Any) -> Verdict:
-        if any(share != share for share in found):
-            return Verdict(None, "broken_output")
-        ours = [found[config.label2id[label]] for label in self._labels[slug]]
+    def _verdict(
+        self, found: list[float], places: Mapping[str, Sequence[int]], labels: Sequence[str], activation: str
+    ) -> Verdict:
         top = max(range(len(found)), key=found.__getitem__)
-        share = max(ours) if config.problem_type == "multi_label_classification" else min(sum(ours), 1.0)
-        return Verdict(share, "", f"{config.id2label[top]}:{found[top]:.4f}")
+        raw = f"{next(label for label, at in places.items() if top in at)}:{found[top]:.4f}"
+        if not all(0 <= share <= 1 for share in found):  # nor where one is not a number
+            return Verdict(None, "broken_output", raw)
+        ours = [found[place] for label in labels for place in places[label]]
+        return Verdict(min(sum(ours), 1.0) if activation == "softmax" else max(ours), "", raw)
 
 
-def _shares(model: Any, inputs: Any) -> list[list[float]]:
+def _texts(given: Any, which: str) -> tuple[str, ...]:
+    """Return labels as they were given: some texts, or one."""
+    several = (given,) if isinstance(given, str) else given
+    if not isinstance(several, Sequence) or not all(isinstance(label, str) for label in several):
+        raise RecipeError(f"the labels {which} are {given!r}; expected a list of texts, such as ['nsfw']")
+    return tuple(several)
+
+
+def _places(model: str, config: Any) -> dict[str, list[int]]:
+    """Return the outputs that each label of a model's config has.
+
+    Raises:
+        SafetyPairsError: its `id2label` does not number the labels, or its `label2id` says something else.
+    """
+    names = {int(place): str(label) for place, label in config.id2label.items()}
+    if sorted(names) != list(range(len(names))):
+        raise SafetyPairsError(
+            f"id2label in the config of {model} numbers its labels {', '.join(map(str, sorted(names)))}; expected 0 to "
+            f"{len(names) - 1}; mend {model}/config.json"
+        )
+    for label, place in (config.label2id or {}).items():
+        if str(names.get(int(place) if str(place).isdecimal() else -1)) != str(label):
+            raise SafetyPairsError(
+                f"the config of {model} contradicts itself: label2id has {label!r} at {place!r}, and id2label has "
+                f"{', '.join(f'{name!r} at {at}' for at, name in sorted(names.items())[:9])}; mend {model}/config.json"
+            )
+    places: dict[str, list[int]] = {}
+    for place, label in sorted(names.items()):
+        places.setdefault(label, []).append(place)
+    return places
+
+
+def _activation(model: str, config: Any, wanted: str) -> str:
+    """Return how a model's outputs become probabilities: "softmax", "sigmoid" or "none".
+
+    Raises:
+        SafetyPairsError: its config does not say, or it has one output and is to be a softmax.
+    """
+    outputs, kind = len(config.id2label), config.problem_type
+    if wanted == "auto" and kind == "multi_label_classification":
+        return "sigmoid"
+    softmax_of_one = outputs == 1 and wanted in ("auto", "softmax")  # which is 1.0 whatever the image
+    if softmax_of_one or (wanted == "auto" and kind not in (None, "single_label_classification")):
+        told = f"problem_type {kind}" if kind else "no problem_type"
+        raise SafetyPairsError(
+            f"{model} has {outputs} output{'s' * (outputs > 1)} and {told}, so its config does not say what is a "
+            "probability; set activation=sigmoid where the outputs are logits, or activation=none where they are "
+            "probabilities already"
+        )
+    return "softmax" if wanted == "auto" else wanted
+
+
+def _shares(model: Any, inputs: Any, activation: str) -> list[list[float]]:
     """Return the probabilities of all labels, for each image."""
     import torch
 
     with torch.inference_mode():
         logits = model(**inputs).logits.double()
-    many = model.config.problem_type == "multi_label_classification"
-    shares: list[list[float]] = (logits.sigmoid() if many else logits.softmax(dim=-1)).tolist()
+    if activation == "softmax":
+        logits = logits.softmax(dim=-1)
+    elif activation == "sigmoid":
+        logits = logits.sigmoid()
+    shares: list[list[float]] = logits.tolist()
     return shares

@@ -13,7 +13,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.guards.base import Guard
-from safetypairs_hf.guards.user_guard import as_guard
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -43,6 +43,7 @@ class OnRegion(Guard):
     def __post_init__(self) -> None:
         if self.margin < 0 or self.least < 1:
             raise RecipeError(f"margin = {self.margin}, least = {self.least}: expected at least 0 and at least 1")
+        object.__setattr__(self, "inner", as_judge(self.inner))
 
     @property
     def name(self) -> str:
@@ -91,6 +92,7 @@ class OnRegion(Guard):
         x0, x1 = self._grown(region.x0, region.x1, width)
         y0, y1 = self._grown(region.y0, region.y1, height)
         crop = encode(np.ascontiguousarray(image.pixels[y0:y1, x0:x1]))
+        crop.name = image.name
         return crop, Box(region.x0 - x0, region.y0 - y0, region.x1 - x0, region.y1 - y0)
 
     def _grown(self, start: int, stop: int, size: int) -> tuple[int, int]:

@@ -1,40 +1,64 @@
-"""Guards of the user's own: a Python object, a function, or a command that reads and writes JSON Lines.
+"""Guards of the user's own: a Python object, or a function.
 
 Each has the content of what it runs in its identity, so that an edited file is another guard.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import difflib
 import functools
-import importlib
-import importlib.util
 import inspect
-import json
-import math
-import shlex
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
-from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
-from safetypairs_hf.core.description import content_hash, describe, file_hash, source_hash
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, in_a_line
+from safetypairs_hf.core.description import describe, source_hash
+from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
+from safetypairs_hf.core.user_code import functions_of, load_code, telling
+from safetypairs_hf.core.user_function import (
+    UserFunction,
+    asked_about,
+    kind_of,
+    name_of,
+    place_of,
+    read_each,
+    revision_of,
+    user_function,
+)
 from safetypairs_hf.guards.base import Guard, dtype_on
+from safetypairs_hf.guards.verdicts import from_number
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
+_OFFERS: Final = ("image", "category", "policy", "region")
+_EXPECTED: Final = "P(unsafe), a number in [0, 1], or None, or a Verdict"
 
-def as_guard(judge: Judge) -> Guard:
-    """Return a guard for any judge: the judge itself where it is a Guard, else one that wraps it."""
+
+def as_guard(judge: Judge | Callable[..., Any]) -> Guard:
+    """Return a guard for any judge: itself where it is a Guard, else one that wraps an object or a function."""
+    judge = as_judge(judge)
     return judge if isinstance(judge, Guard) else OwnObject(judge)
+
+
+def as_judge(judge: Judge | Callable[..., Any]) -> Judge:
+    """Return a judge as it is, and a function as a FunctionGuard.
+
+    Raises:
+        RecipeError: it is neither.
+    """
+    if hasattr(judge, "judge") and not isinstance(judge, type):
+        return judge  # type: ignore[return-value]
+    if isinstance(judge, type) or not callable(judge):
+        raise RecipeError(
+            f"the judge is {kind_of(judge)}; expected a function (image, category), or an object with `name` and "
+            "`judge`; one by its name: make_guard"
+        )
+    return FunctionGuard(judge)
 
 
 @dataclass(frozen=True)
@@ -84,7 +108,10 @@ class OwnObject(Guard):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        return self.inner.judge(images, categories, regions)
+        place, names = place_of(self.inner.judge), [image.name for image in images]
+        with telling(place, asked_about(names)):
+            found = self.inner.judge(images, categories, regions)
+        return read_each(found, names, place, _as_verdict, _EXPECTED)
 
     def under(self, taxonomy: Taxonomy) -> Self:
         bound = super().under(taxonomy)
@@ -136,29 +163,83 @@ def _source_of(kind: type) -> dict[str, Any]:
     )
 
 
-class _Function(NamedTuple):
+@dataclass(frozen=True)
+class FunctionGuard(Guard):
+    """A function as a guard, or as a judge of a recipe: see `OwnFunction` for how it is called.
+
+    Its description has the hash of the file that defines it. It is taken to hold a model, so that a build calls it in
+    one process alone; set `function.holds_model = False` for one that may be called in several.
+
+    Args:
+        function: the function.
+    """
+
+    function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        _ = self._asked  # what cannot be called is refused when it is given
+
+    @property
+    def name(self) -> str:
+        return f"function:{name_of(self.function)}"
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.function)
+
+    @property
+    def holds_model(self) -> bool:
+        return bool(getattr(self.function, "holds_model", True))
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """Judge images. Abstains with "abstained" or "broken_output".
+
+        Raises:
+            UserCodeError: the function raises something, or returns something else.
+        """
+        return _ask(self._asked, images, categories, regions, self.taxonomy)
+
+    @cached_property
+    def _asked(self) -> UserFunction:
+        return user_function(self.function, _OFFERS)
+
+
+class _Loaded(NamedTuple):
     """A function as it was loaded, and the hashes of the files that it was loaded from."""
 
-    call: Callable[[Any, str], Any]
+    asked: UserFunction
     hashes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class OwnFunction(Guard):
-    """P(unsafe) = `function(image, category)`, of an image of PIL and a slug; None abstains.
+    """P(unsafe) = `function(image)`, or `function(image, category)`: of an image of PIL, and a slug; None abstains.
+
+    Further parameters are given what they are named after: `policy` (the category's text), `region` (where the image
+    was edited, in a build). One whose first parameter is `images` gets lists, `batch_size` at once, and returns a list.
 
     Its identity has the hash of the file that is named, and of the file that defines the function where that is another
     one. Other files that these import are not in it: give a `revision`.
 
     Args:
-        function: "package.module:name", or "path/to/file.py:name".
+        function: "mine.py:name", or "mine:name", where mine is a file of the current folder or a module.
         revision: what to call this version of it.
+        batched: whether it takes lists; None goes by the name of its first parameter.
+        batch_size: of how many images the lists are, at most.
     """
 
     function: str
     revision: str = "own"
     fidelity: str = "trained"
+    batched: bool | None = None
+    batch_size: int = 32
     holds_model: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise RecipeError(f"batch_size = {self.batch_size}: give at least 1")
 
     @property
     def name(self) -> str:
@@ -172,60 +253,69 @@ class OwnFunction(Guard):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """Judge images; regions are not used. Abstains with "abstained" or "broken_output"."""
-        slugs = [self.taxonomy.find(category).slug for category in categories]
-        return [_checked(self._loaded.call(as_pil(image), slug)) for image, slug in zip(images, slugs, strict=True)]
+        """Judge images. Abstains with "abstained" or "broken_output".
+
+        Raises:
+            RecipeError: there is no such function, or it cannot be called.
+            UserCodeError: its file does not load, it raises something, or returns something else.
+        """
+        asked, size = self._loaded.asked, self.batch_size
+        found: list[Verdict] = []
+        for start in range(0, len(images), size):
+            part = slice(start, start + size)
+            found += _ask(asked, images[part], categories[part], regions[part], self.taxonomy)
+        return found
 
     def release(self) -> None:
         """Forget the function; it is imported again on the next call of `judge`."""
         self.__dict__.pop("_loaded", None)
 
     @cached_property
-    def _loaded(self) -> _Function:
+    def _loaded(self) -> _Loaded:
         where, _, attribute = self.function.rpartition(":")
-        wrong = f"function = {self.function!r}: expected 'package.module:name' or 'path/to/file.py:name'"
+        wrong = f"function = {self.function!r}: expected 'mine.py:name' or 'package.module:name'"
         if not where:
             raise RecipeError(wrong)
         try:
-            module, hashes = _run_file(where) if where.endswith(".py") else _import(where)
-        except (ImportError, OSError) as error:
-            raise RecipeError(f"{wrong}; it does not load: {error}") from error
-        except Exception as error:  # the user's code may raise anything
-            raise RecipeError(f"function = {self.function!r}: {where} does not load: {in_a_line(error)}") from error
+            module, digest = load_code(where)
+        except UserCodeError as error:
+            raise UserCodeError(f"function = {self.function!r}: {error}") from error
         found = getattr(module, attribute, None)
         if not callable(found):
-            raise RecipeError(f"{wrong}; {where} has no function {attribute!r}")
-        with contextlib.suppress(ValueError):  # what is written in C may have no signature
-            try:
-                inspect.signature(found).bind(None, "")
-            except TypeError as error:
-                raise RecipeError(
-                    f"function = {self.function!r}: it is called as {attribute}(image, category), "
-                    f"which does not fit its parameters: {error}"
-                ) from error
-        return _Function(found, hashes | _defining_file(found, module))
+            has = functions_of(module)
+            near = difflib.get_close_matches(attribute, has, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(has[:9])}" if has else ""
+            raise RecipeError(f"{wrong}; {where} has no function {attribute!r}{hint}")
+        asked = user_function(found, _OFFERS, self.batched)
+        return _Loaded(asked, {where: digest} | _defining_file(found, module))
 
 
-def _run_file(path: str) -> tuple[ModuleType, dict[str, str]]:
-    """Run a Python file as a module; return it with the file's hash.
+def _ask(
+    asked: UserFunction,
+    images: Sequence[Picture],
+    categories: Sequence[str],
+    regions: Sequence[Box | None],
+    taxonomy: Taxonomy,
+) -> list[Verdict]:
+    slugs = [taxonomy.find(category).slug for category in categories]
+    offers: dict[str, Callable[[int], Any]] = {
+        "image": lambda number: as_pil(images[number]),
+        "category": slugs.__getitem__,
+        "policy": lambda number: taxonomy.policy(slugs[number]),
+        "region": regions.__getitem__,
+    }
+    names = [f"{image.name} under {slug}" for image, slug in zip(images, slugs, strict=True)]
+    return asked.ask(offers, names, _as_verdict, _EXPECTED)
 
-    The bytes that are hashed are the bytes that run: Python's own cache of compiled files would take a file that was
-    edited within the same second, and kept its size, for the old one.
-    """
-    spec = importlib.util.spec_from_file_location("safetypairs_own_guard", path)
-    assert spec is not None
-    module, data = importlib.util.module_from_spec(spec), Path(path).read_bytes()
-    exec(compile(data, path, "exec", dont_inherit=True), module.__dict__)
-    return module, {path: content_hash(data)}
 
-
-def _import(name: str) -> tuple[ModuleType, dict[str, str]]:
-    """Import a module by name; return it with the hash of its file."""
-    module = importlib.import_module(name)
-    file = getattr(module, "__file__", None)
-    if file is None:
-        raise ImportError(f"{name} has no file, so that nobody can tell when it changes")
-    return module, {name: file_hash(file)}
+def _as_verdict(answer: Any) -> Verdict:
+    """Read what user code says of an image. Raises TypeError where it is nothing of the kind."""
+    if not isinstance(answer, Verdict):
+        return from_number(answer)
+    if not isinstance(answer.note, str) or not isinstance(answer.raw, str):
+        raise TypeError("a verdict without texts")
+    found = from_number(answer.p_unsafe, answer.raw)
+    return found._replace(note=answer.note if answer.p_unsafe is None else answer.note or found.note)
 
 
 def _defining_file(function: Callable[..., Any], module: ModuleType) -> dict[str, str]:
@@ -240,109 +330,3 @@ def _defining_file(function: Callable[..., Any], module: ModuleType) -> dict[str
     with contextlib.suppress(OSError, TypeError):  # it is compiled
         return {defined.__module__: source_hash(defined)}
     return {}
-
-
-@dataclass(frozen=True)
-class OwnCommand(Guard):
-    """A program: a line {"image": base64 of the file, "category": slug} in, a line {"p_unsafe": number or null} out.
-
-    Its identity has the hash of the program and of each file that is named in the command. Other files that these read
-    are not in it: give a `revision`.
-
-    Args:
-        command: as in a shell, such as "python my_guard.py --fast"; it runs once a call, and reads to the end of input.
-        timeout: seconds for one run.
-        revision: what to call this version of it.
-
-    Raises:
-        RecipeError: the command names no program, or a quotation in it has no end.
-    """
-
-    command: str
-    timeout: float = 3600.0
-    revision: str = "own"
-    fidelity: str = "trained"
-    holds_model: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        try:
-            empty = not shlex.split(self.command)
-        except ValueError as error:
-            raise RecipeError(f"command = {self.command!r}: {error}; write it as in a shell") from error
-        if empty:
-            raise RecipeError(f"command = {self.command!r}: expected a program, such as 'python my_guard.py'")
-
-    @property
-    def name(self) -> str:
-        return f"command:{shlex.split(self.command)[0].rsplit('/', 1)[-1]}"
-
-    @property
-    def content_hashes(self) -> Mapping[str, str]:
-        """The hashes of the program and of the files among its arguments, see `core.description.describe`."""
-        program, *arguments = shlex.split(self.command)
-        found = {program: shutil.which(program)}
-        for argument in arguments:
-            found |= {named: named for named in (argument, argument.partition("=")[2]) if _is_file(named)}
-        return {named: file_hash(path) for named, path in found.items() if path is not None}
-
-    def judge(
-        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]:
-        """Judge images; regions are not used. Abstains with "abstained" or "broken_output".
-
-        Raises:
-            SafetyPairsError: the program does not start, fails, takes too long, or answers another number of lines.
-        """
-        if not images:
-            return []
-        lines = [
-            json.dumps({"image": base64.b64encode(image.data).decode(), "category": self.taxonomy.find(category).slug})
-            for image, category in zip(images, categories, strict=True)
-        ]
-        answers = self._run("\n".join(lines) + "\n").splitlines()
-        if len(answers) != len(lines):
-            raise SafetyPairsError(
-                f"{self.command!r} wrote {len(answers)} lines for {len(lines)} images; write one JSON line an image"
-            )
-        return [_from_line(line) for line in answers]
-
-    def _run(self, lines: str) -> str:
-        try:
-            done = subprocess.run(
-                shlex.split(self.command), input=lines, capture_output=True, text=True, timeout=self.timeout
-            )
-        except subprocess.TimeoutExpired as error:
-            raise SafetyPairsError(f"{self.command!r} took over {self.timeout:g} s; give more timeout") from error
-        except OSError as error:
-            raise SafetyPairsError(f"{self.command!r} does not start: {error}; check the command") from error
-        if done.returncode:
-            said = " ".join(done.stderr.split())[-160:]
-            raise SafetyPairsError(f"{self.command!r} failed with exit code {done.returncode}: {said or 'no message'}")
-        return done.stdout
-
-
-def _is_file(argument: str) -> bool:
-    try:
-        return Path(argument).is_file()
-    except OSError:  # too long to be a path, as a program after `python -c`
-        return False
-
-
-def _from_line(line: str) -> Verdict:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return Verdict(None, "broken_output", line)
-    if not isinstance(found, dict) or "p_unsafe" not in found:
-        return Verdict(None, "broken_output", line)
-    return _checked(found["p_unsafe"], str(found.get("raw", "")))
-
-
-def _checked(value: Any, raw: str = "") -> Verdict:
-    if value is None:
-        return Verdict(None, "abstained", raw)
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        return Verdict(None, "broken_output", repr(value))
-    return Verdict(share, "", raw) if math.isfinite(share) and 0 <= share <= 1 else Verdict(None, "broken_output", raw)

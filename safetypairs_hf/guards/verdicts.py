@@ -134,6 +134,31 @@ def from_log_probabilities(top: Iterable[tuple[str, float]], least_mass: float) 
     return weigh(yes, no, least_mass, likeliest(shares[:5]))
 
 
+def from_number(value: Any, raw: str = "") -> Verdict:
+    """Return the verdict of P(unsafe) as user code gives it.
+
+    None is an abstention, "abstained". A number that is not in [0, 1], or not finite, is one too, "broken_output".
+
+    Args:
+        value: a number of Python, numpy or PyTorch, an array of one number, or a text that is a number.
+        raw: the raw answer, for the verdict; by default the value of a broken output.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    raw = raw.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair cannot be stored
+    if value is None:
+        return Verdict(None, "abstained", raw)
+    try:
+        share = float(value.item() if hasattr(value, "item") else value)
+    except OverflowError:
+        share = math.inf
+    except Exception as error:  # libraries of tensors raise what they like
+        raise TypeError("no number") from error
+    whole = math.isfinite(share) and 0 <= share <= 1
+    return Verdict(share, "", raw) if whole else Verdict(None, "broken_output", raw or repr(value)[:200])
+
+
 def from_text(text: str) -> Verdict:
     """Return a verdict from a written answer: 1.0 or 0.0 by its first word, else an abstention, "no_verdict"."""
     words = text.split()

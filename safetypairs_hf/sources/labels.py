@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.records import Judge, Picture, Reject
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -71,7 +72,7 @@ class Judged:
         if unknown or not self.chosen:
             given = ", ".join(map(repr, unknown)) or "none"
             raise RecipeError(f"categories of the judge: {given}; expected some of {', '.join(slugs)}")
-        object.__setattr__(self, "judge", bind(self.judge, self.taxonomy))
+        object.__setattr__(self, "judge", bind(as_judge(self.judge), self.taxonomy))
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -86,7 +87,7 @@ class Judged:
         return [self._decide(list(answers)) for answers in zip(*asked, strict=True)]
 
     def _ask(self, slug: str, pictures: Sequence[Picture]) -> list[float | None]:
-        verdicts = self.judge.judge(pictures, [slug] * len(pictures), [None] * len(pictures))
+        verdicts = as_guard(self.judge).judge(pictures, [slug] * len(pictures), [None] * len(pictures))
         return [verdict.p_unsafe for verdict in verdicts]
 
     def _decide(self, answers: Sequence[float | None]) -> str | Reject:

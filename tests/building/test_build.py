@@ -201,7 +201,7 @@ def test_wrong_recipes_and_settings(name: str, settings: dict[str, str], message
     ("text", "message"),
     [
         ("x = 1\n", "has no function recipe()"),
-        ("def recipe(:\n", "does not load: SyntaxError"),
+        ("def recipe(:\n", "mine.py, line 1: SyntaxError: "),
         ("import no_such_module\n", "needs the module 'no_such_module'"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_last_editor_takes_all_rounds_that_are_left() -> None:
 
 def test_editors_that_cannot_be_used() -> None:
     class NoWayBack:
-        name, revision = "no-way-back", "1"
+        name, revision, edit = "no-way-back", "1", Painter.edit
 
     with pytest.raises(RecipeError, match="give at least one editor"):
         ByRound(())

@@ -100,9 +100,9 @@ def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
     ("words", "message"),
     [
         (["lama-guard4"], "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llama-guard-4, "),
-        (["function", "--batch-size", "4", "--set", "function=green.py:judge"], "has no setting 'batch_size'"),
+        (["command", "--batch-size", "4", "--set", "command=cat"], "has no setting 'batch_size'"),
         (["function"], "guard 'function' needs function; give function=..."),
-        (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': expected"),
+        (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': gone.py cannot be read"),
         (["command", "--set", "command="], "command = '': expected a program, such as 'python my_guard.py'"),
         (["command", "--set", "command='mine.py"], "No closing quotation; write it as in a shell"),
         (["colour-and-clutter", "--split", "dev"], "no split 'dev'; there are"),

@@ -58,6 +58,8 @@ def test_the_file_and_its_figures(squares: str, green: OwnFunction, judged: Judg
             "function": green.function,
             "revision": "own",
             "fidelity": "trained",
+            "batched": None,
+            "batch_size": 32,
             "content_hashes": {file: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]},
         },
         "prompt_hash": "",
@@ -181,7 +183,10 @@ class Lazy:
 
 
 def test_a_guard_that_owes_verdicts(squares: str) -> None:
-    with pytest.raises(SafetyPairsError, match="lazy gave 1 verdicts for 14 images; it owes one an image"):
+    with pytest.raises(
+        SafetyPairsError,
+        match=r"Lazy\.judge: it returned 1 answer; it was asked about 14 images, ",
+    ):
         evaluate(Lazy(), squares, OUT)
 
 

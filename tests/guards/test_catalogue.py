@@ -107,6 +107,36 @@ def test_a_label_map(tmp_path: Path) -> None:
         judge(make_guard("classifier", {"model": str(folder_of("classifier")), "labels": str(labels)}), pictures(1))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unsafe: {violence: [red]}\nsafe: [other]\n", ("red",)),
+        ("unsafe: {violence: [red, other]}\nsafe:\n", ("red", "other")),
+        ("unsafe: {violence: [1, yes]}\nsafe: [no]\n", ("1", "yes")),  # as the texts that stand there
+        ("unsafe: {violence: red}\nsafe: [other]\n", "red is no list of labels"),
+        ("unsafe: {violence: {red: 1}}\nsafe: [other]\n", "{'red': '1'} is no list of labels"),
+        ("unsafe: {violence: [[red]]}\nsafe: [other]\n", r"\[\['red'\]\] is no list of labels"),
+        ("unsafe: {violence: []}\nsafe: [red, other]\n", r"unsafe has 'violence': \[\]; expected a category, and one"),
+        ("unsafe: {violence: }\nsafe: [red, other]\n", "unsafe has 'violence': ''; expected a category, and one"),
+        ("unsafe: {violence: [red]}\nsafe: 5\n", "5 is no list of labels"),
+        ("unsafe: {violence: [red]}\n", "expected YAML such as 'unsafe: "),
+        ("unsafe: {violence: [red]}\nsafe: []\nother: 1\n", "expected YAML such as 'unsafe: "),
+        ("unsafe: [\n", "expected YAML such as 'unsafe: "),
+        ("", "expected YAML such as 'unsafe: "),
+    ],
+)
+def test_label_files(tmp_path: Path, text: str, said: str | tuple[str, ...]) -> None:
+    (tmp_path / "labels.yaml").write_text(text)
+    settings = {"model": "m", "labels": str(tmp_path / "labels.yaml")}
+    if isinstance(said, tuple):
+        guard: Any = make_guard("classifier", settings)
+        assert guard.unsafe["violence"] == said and len(guard.safe) == text.count("safe: [")
+        return
+    with pytest.raises(SafetyPairsError, match=said) as caught:
+        make_guard("classifier", settings)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_server_and_its_settings() -> None:
     guard = make_guard("server", {"model": "m", "url": "http://h/v1", "retries": "2", "least_mass": "0.3"})
     assert guard.server == ChatServer("m") and (guard.server.url, guard.server.retries) == ("http://h/v1", 2)  # type: ignore[attr-defined]

@@ -1,35 +1,34 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from small_guards import judge, pictures, shares
 
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, UserCodeError
+from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.guards.user_guard import OwnCommand, OwnFunction
+from safetypairs_hf.guards.user_guard import FunctionGuard, OwnFunction, as_guard
+from safetypairs_hf.guards.verdicts import from_number
+from safetypairs_hf.taxonomy.nine import NINE
 
 FUNCTIONS = """
 def redness(image, category):
     return None if category == "hate" else image.resize((1, 1)).getpixel((0, 0))[0] / 255
 
-def wrong(image, category):
-    return "very unsafe" if category == "hate" else 2.0
-"""
-PROGRAM = """
-import base64, json, sys
-for line in sys.stdin:
-    asked = json.loads(line)
-    size = len(base64.b64decode(asked["image"]))
-    print({answer})
-"""
+def too_much(image):
+    return 2.0 if FIRST.pop() else float("nan")
 
+def batched(images, categories):
+    SIZES.append(len(images))
+    return [len(category) / 100 for category in categories]
 
-def program(folder: Path, answer: str) -> OwnCommand:
-    (folder / "guard.py").write_text(PROGRAM.replace("{answer}", answer))
-    return OwnCommand(f"{sys.executable} {folder / 'guard.py'}")
+SIZES, FIRST = [], [False, True]
+"""
 
 
 def test_a_function_of_a_file(tmp_path: Path) -> None:
@@ -39,8 +38,8 @@ def test_a_function_of_a_file(tmp_path: Path) -> None:
     found = judge(guard, images, ["violence", "hate"])
     assert found[0].p_unsafe == pytest.approx(images[0].pixels[..., 0].mean() / 255, abs=0.02)
     assert found[1] == (None, "abstained", "") and guard.name == "function:mine.py:redness"
-    wrong = judge(OwnFunction(f"{tmp_path / 'mine.py'}:wrong"), images, ["violence", "hate"])
-    assert [verdict.note for verdict in wrong] == ["broken_output"] * 2
+    wrong = judge(OwnFunction(f"{tmp_path / 'mine.py'}:too_much"), images)
+    assert [(verdict.note, verdict.raw) for verdict in wrong] == [("broken_output", "2.0"), ("broken_output", "nan")]
 
 
 def test_a_function_that_its_file_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,63 +67,168 @@ def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
     assert guard.identity() == other.identity() != before
 
 
-def test_a_function_of_other_parameters_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("def judge(image):\n    return 0.5\n")
-    message = r"called as judge\(image, category\), which does not fit its parameters: too many positional"
-    with pytest.raises(RecipeError, match=message):
-        judge(OwnFunction(f"{tmp_path / 'mine.py'}:judge"), pictures(1))
+def test_a_function_of_the_image_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function of the README, as it stands, found by the name of its file in the current folder."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    found = re.search(r"^def guard\(image\).*?(?=^\S)", readme, re.MULTILINE | re.DOTALL)
+    assert found
+    (tmp_path / "mine.py").write_text(found[0])
+    monkeypatch.chdir(tmp_path)
+    images = pictures(2)
+    shown = [
+        judge(OwnFunction(where), images) for where in ("mine:guard", "mine.py:guard", f"{tmp_path}/mine.py:guard")
+    ]
+    means = [image.pixels.reshape(-1, 3).mean(axis=0) for image in images]
+    assert shares(shown[0]) == pytest.approx([red / (red + green + blue + 1) for red, green, blue in means], abs=0.02)
+    assert shown[0] == shown[1] == shown[2]
 
 
-@pytest.mark.parametrize("text", ["def judge(:", "1 / 0"])
-def test_a_file_that_does_not_load(text: str, tmp_path: Path) -> None:
+def test_a_batched_function_gets_lists_of_a_size(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FUNCTIONS)
+    guard = make_guard("function", {"function": f"{tmp_path / 'mine.py'}:batched", "batch_size": "2"})
+    assert isinstance(guard, OwnFunction)
+    found = judge(guard, pictures(5), ["hate", "hate", "violence", "hate", "nudity"])
+    assert shares(found) == [0.04, 0.04, 0.08, 0.04, 0.06]
+    assert guard._loaded.asked.call.__globals__["SIZES"] == [2, 2, 1]
+    with pytest.raises(RecipeError, match="batch_size = 0: give at least 1"):
+        OwnFunction("x:y", batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def judge(:\n", r"mine\.py, line 1: SyntaxError: "),
+        ("1 / 0\n", r"mine\.py, line 1: ZeroDivisionError: division by zero$"),
+        ("def judge(image):\n    return [][0]\n", r"mine\.py, line 2: IndexError: .* about the image with SHA-256 \w+"),
+        ("def judge(image):\n    return 'x'\n", r"line 1, judge: it returned a str, 'x'; it was asked about the image"),
+        ("def judge(image):\n    return [0.5]\n", r"it returned a list, \[0.5\]; .* expected P\(unsafe\), a number in"),
+        ("def judge(image, threshold):\n    return threshold + 1\n", r"mine\.py, line 2: TypeError: can only concat"),
+        ("def judge():\n    pass\n", r"its parameters are \(\); expected \(image\), \(image, category\)"),
+        ("def juge(image):\n    pass\n", r"mine\.py has no function 'judge'; did you mean 'juge'\?"),
+        ("def other(image):\n    pass\n", r"mine\.py has no function 'judge'; it has other$"),
+        ("judge = 5\n", r"mine\.py has no function 'judge'$"),
+    ],
+)
+def test_what_goes_wrong_in_a_function_is_one_line(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(text)
-    with pytest.raises(RecipeError, match=r"mine\.py does not load: (SyntaxError|ZeroDivisionError): ") as caught:
+    with pytest.raises(RecipeError, match=said) as caught:
         judge(OwnFunction(f"{tmp_path / 'mine.py'}:judge"), pictures(1))
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_as_it_is(tmp_path: Path) -> None:
+    def always(image: Any, policy: str) -> float:
+        return float(policy == NINE.policy("hate"))
+
+    guard = as_guard(always)
+    assert isinstance(guard, FunctionGuard) and guard.name == "function:always" and guard.holds_model
+    assert shares(judge(guard, pictures(2), ["hate", "violence"])) == [1.0, 0.0]
+    identity = guard.identity()
+    source = {"function": always.__qualname__, "source": hash_of(Path(__file__))}
+    assert identity["settings"]["function"] == source and identity["revision"] == guard.revision
+    for wrong in ("klein", FunctionGuard, 5):
+        with pytest.raises(
+            RecipeError, match=r"the judge is .*; expected a function \(image, category\), or an object"
+        ):
+            as_guard(wrong)  # type: ignore[arg-type]
+
+
+class Own:
+    """A guard of the user's whose answers are those that it is made with."""
+
+    name, revision = "own", "1"
+
+    def __init__(self, answers: Any) -> None:
+        self._answers = answers
+
+    def judge(self, images: Any, categories: Any, regions: Any) -> Any:
+        return self._answers() if callable(self._answers) else self._answers
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            [Verdict(0.5)],
+            r"it returned 1 answer; it was asked about 2 images, the first of them the image with SHA-256",
+        ),
+        (None, r"it returned None; it was asked about 2 images, .*; expected a list of one answer an image"),
+        (0.5, r"it returned a float, 0.5; "),
+        ([Verdict(0.5), "no"], r"it returned a str, 'no'; .*; expected P\(unsafe\), a number"),
+        ([Verdict("no"), 0.5], r"it returned a Verdict, Verdict\(p_uns.*; expected P\(unsafe\), a number"),  # type: ignore[arg-type]
+        (lambda: 1 / 0, r"test_user_guard\.py, line \d+: ZeroDivisionError: division by zero; it was asked about 2"),
+    ],
+)
+def test_an_object_that_answers_wrongly_is_one_line(answers: Any, said: str) -> None:
+    with pytest.raises(UserCodeError, match=said) as caught:
+        judge(as_guard(Own(answers)), pictures(2))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_object_may_give_numbers() -> None:
+    given = [
+        0.25,
+        None,
+        Verdict(0.5, "", "half \ud800"),
+        Verdict(0.5, "", "raw"),
+        Verdict(None, "unsure"),
+        Verdict(7.0),
+    ]
+    assert judge(as_guard(Own(given)), pictures(6)) == [
+        Verdict(0.25),
+        Verdict(None, "abstained"),
+        Verdict(0.5, "", "half \\ud800"),
+        Verdict(0.5, "", "raw"),
+        Verdict(None, "unsure"),
+        Verdict(None, "broken_output", "7.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (0, Verdict(0.0)),
+        (True, Verdict(1.0)),
+        ("0.5", Verdict(0.5)),
+        (np.float32(0.25), Verdict(0.25)),
+        (np.array(0.5), Verdict(0.5)),
+        (np.array([[0.5]]), Verdict(0.5)),
+        (None, Verdict(None, "abstained")),
+        (-0.1, Verdict(None, "broken_output", "-0.1")),
+        (float("inf"), Verdict(None, "broken_output", "inf")),
+        (10**400, Verdict(None, "broken_output", str(10**400)[:200])),
+        ("safe", None),
+        ([0.5], None),
+        (np.array([0.5, 0.6]), None),
+        (object(), None),
+    ],
+)
+def test_numbers(value: Any, found: Verdict | None) -> None:
+    if found is None:
+        with pytest.raises(TypeError):
+            from_number(value)
+    else:
+        assert from_number(value) == found
 
 
 def hash_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", ["no_colon", "nowhere.py:f", "json:nothing", "no_such_module:f", "sys:intern"])
-def test_functions_that_are_not_there(name: str) -> None:
-    with pytest.raises(RecipeError, match=r"expected 'package\.module:name' or 'path/to/file\.py:name'"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_colon", "expected 'mine.py:name' or 'package.module:name'"),
+        ("json:nothing", "expected 'mine.py:name' or 'package.module:name'; json has no function 'nothing'; it has "),
+        ("nowhere.py:f", "function = 'nowhere.py:f': nowhere.py cannot be read: No such file or directory"),
+        (
+            "no_such_module:f",
+            "there is no module 'no_such_module': no file no_such_module.py here, nor is it installed",
+        ),
+        ("sys:intern", "sys has no file, so that nobody can tell when it changes"),
+    ],
+)
+def test_functions_that_are_not_there(name: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
         judge(OwnFunction(name), pictures(1))
-
-
-def test_a_command(tmp_path: Path) -> None:
-    guard = program(tmp_path, 'json.dumps({"p_unsafe": None if asked["category"] == "hate" else size / 1e6})')
-    images = pictures(2)
-    found = judge(guard, images, ["violence", "hate"])
-    assert found == [(len(images[0].data) / 1e6, "", ""), (None, "abstained", "")]
-    assert judge(guard, []) == []
-
-
-def test_the_files_of_a_command(tmp_path: Path) -> None:
-    script, weights = tmp_path / "run me.sh", tmp_path / "weights"
-    script.write_text("#!/bin/sh\n")
-    script.chmod(0o755)
-    weights.write_text("1")
-    guard = OwnCommand(f"'{script}' --weights={weights} --fast {'x' * 5000}")
-    assert guard.content_hashes == {str(script): hash_of(script), str(weights): hash_of(weights)}
-    before = guard.identity()
-    weights.write_text("2")
-    assert guard.identity() != before
-    assert list(OwnCommand("sh -c 'cat'").content_hashes) == ["sh"]
-
-
-@pytest.mark.parametrize("answer", ['"not json"', '"[1]"', '"{}"', "json.dumps({'p_unsafe': 7})"])
-def test_lines_that_are_no_answer(answer: str, tmp_path: Path) -> None:
-    assert judge(program(tmp_path, answer), pictures(1))[0].note == "broken_output"
-
-
-def test_commands_that_fail(tmp_path: Path) -> None:
-    with pytest.raises(SafetyPairsError, match="wrote 2 lines for 1 images; write one JSON line an image"):
-        judge(program(tmp_path, "'one', end='\\n\\n'"), pictures(1))
-    with pytest.raises(SafetyPairsError, match="failed with exit code 3: no weights here"):
-        judge(program(tmp_path, "sys.stderr.write('no weights here'), sys.exit(3)"), pictures(1))
-    with pytest.raises(SafetyPairsError, match="does not start: "):
-        judge(OwnCommand("/no/such/program"), pictures(1))
-    with pytest.raises(SafetyPairsError, match=r"took over 0\.2 s"):
-        judge(OwnCommand("sleep 5", timeout=0.2), pictures(1))
+    assert said in str(caught.value) and "\n" not in str(caught.value)

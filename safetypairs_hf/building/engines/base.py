@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import stage_files
-from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, import_recipe
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.core.user_code import load_file, telling
+from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
 
 Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
 
@@ -150,7 +152,7 @@ class Sent(NamedTuple):
             ) from error
 
     def open(self) -> Opened:
-        import_recipe(self.path)
+        load_file(self.path)
         recipe, job = pickle.loads(self.pickled)
         return Opened(recipe, RunFolder(self.url), job)
 
@@ -165,7 +167,8 @@ class Opened(NamedTuple):
     def make(self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None) -> list[str]:
         """Do the job to a unit; the parts written. `busy` is held while the models work, not to read and to write."""
         found = self.job.read(self.recipe, self.run, number)
-        with busy or contextlib.nullcontext():
+        # It is told here, as a traceback does not go to another process.
+        with busy or contextlib.nullcontext(), telling(about=f"in the work unit {number}"):
             made = self.job.work(self.recipe, self.run, number, found)
         for name, data in made:
             self.run.write(name, data)
@@ -191,21 +194,31 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
 
 def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
-        taken = recipe.source.take(unit * recipe.unit_size, (unit + 1) * recipe.unit_size)
+        start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
+        with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
+            taken = list(recipe.source.take(start, stop))
         _refuse_strange(recipe, taken)
         return taken
+    for candidate in candidates:  # what an error calls them
+        candidate.unsafe.name = f"the image {candidate.origin.id}"
+        if candidate.safe is not None:
+            candidate.safe.name = f"the edit of {candidate.origin.id}"
     work: dict[str, Callable[[Sequence[Candidate]], Sequence[Candidate]]] = {
         "instruct": recipe.instruct,
         "edit": recipe.edit,
         "judge": recipe.judging,
     }
-    return work[step.stage](candidates) if candidates else []
+    with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
+        return work[step.stage](candidates) if candidates else []
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:
     """Raise RecipeError where a source gives a category that the recipe's taxonomy has not."""
     slugs = recipe.taxonomy.slugs
     for candidate in taken:
+        if not isinstance(candidate, Candidate):
+            given, place = kind_of(candidate), place_of(recipe.source.take)
+            raise UserCodeError(f"{place}: it returned {given} among its sources; expected a Candidate")
         if candidate.reject is None and candidate.category not in slugs:
             raise RecipeError(
                 f"the source gave {candidate.origin.id} the category {candidate.category!r}; "

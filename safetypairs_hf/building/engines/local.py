@@ -20,6 +20,7 @@ from safetypairs_hf.building.engines.base import Job, Opened, Parts, Sent, holds
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, check_machine
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.core.user_code import telling
 
 
 class LocalEngine:
@@ -61,7 +62,8 @@ def _run_here(recipe: Recipe, run: RunFolder, job: Job, units: Sequence[int]) ->
             assert reading is not None
             found = reading.result()
             reading = reader.submit(job.read, recipe, run, units[index + 1]) if index + 1 < len(units) else None
-            made = job.work(recipe, run, number, found)
+            with telling(about=f"in the work unit {number}"):
+                made = job.work(recipe, run, number, found)
             if written is not None:
                 written.result()
                 yield units[index - 1]

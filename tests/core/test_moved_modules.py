@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from safetypairs_hf.building.moved_modules import MOVED
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.moved_modules import MOVED
 
-FACE = "recipes import from safetypairs_hf.recipes now"
+FACE = "import from safetypairs_hf.recipes now"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ FACE = "recipes import from safetypairs_hf.recipes now"
             "from safetypairs_hf.nowhere import thing",
             f"imports thing from safetypairs_hf.nowhere, which does not exist: {FACE}",
         ),
-        ("from json import nothing", "does not load: ImportError: cannot import name 'nothing' from 'json'"),
-        ("import no_such_module", "needs the module 'no_such_module'; install it and try again"),
+        ("from json import nothing", "ImportError: cannot import name 'nothing' from 'json'"),
+        ("import no_such_module", "it needs the module 'no_such_module'; install it and try again"),
     ],
 )
 def test_an_import_that_is_not_there(tmp_path: Path, line: str, said: str) -> None:
@@ -65,7 +65,7 @@ def test_an_import_that_is_not_there(tmp_path: Path, line: str, said: str) -> No
     mine.write_text(f"{line}\n\ndef recipe():\n    pass\n")
     with pytest.raises(RecipeError) as caught:
         load_recipe(str(mine))
-    assert str(caught.value).startswith(f"recipe {mine} {said}") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{mine}, line 1: {said}") and "\n" not in str(caught.value)
 
 
 def test_every_new_place_is_there() -> None:

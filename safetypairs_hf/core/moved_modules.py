@@ -1,4 +1,4 @@
-"""Say where a recipe's import from an old place of the library has gone."""
+"""Say where an import of user code from an old place of the library has gone."""
 
 from __future__ import annotations
 
@@ -66,21 +66,21 @@ MOVED: Final[dict[str, str]] = {
 }
 
 
-def explain(error: ImportError, recipe: str) -> str | None:
+def explain(error: ImportError, file: str) -> str | None:
     """Explain an import of something that the library does not have, or has elsewhere.
 
     Args:
         error: what the import raised.
-        recipe: the path of the recipe's file.
+        file: the path of the file that imports it.
 
     Returns:
-        One line: what is imported, where recipes import from, and where it is now, if that is known. None where the
-        import is of another package.
+        One clause: what is imported, where user code imports from, and where it is now, if that is known. None where
+        the import is of another package.
     """
     old = error.name or ""
     if old != _LIBRARY and not old.startswith(f"{_LIBRARY}."):
         return None
-    module, names = _imported(old, recipe)
+    module, names = _imported(old, file)
     said = f"{', '.join(names)} from {module}" if names else module
     new = _new_module(module)
     known = [name for name in names if new is not None and _has(new, name)]
@@ -88,12 +88,12 @@ def explain(error: ImportError, recipe: str) -> str | None:
     if new is not None and not names:
         where = f", and what was there is in {new}"
     what = "was moved" if where else "does not exist"
-    return f"recipe {recipe} imports {said}, which {what}: recipes import from {FACE} now{where}"
+    return f"imports {said}, which {what}: import from {FACE} now{where}"
 
 
-def _imported(old: str, recipe: str) -> tuple[str, list[str]]:
-    """Return the module that the recipe's file names in its import, and the names that it does not find there."""
-    for node in ast.walk(ast.parse(Path(recipe).read_bytes())):
+def _imported(old: str, file: str) -> tuple[str, list[str]]:
+    """Return the module that the file names in its import, and the names that it does not find there."""
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
         module = node.module if isinstance(node, ast.ImportFrom) and not node.level else None
         if isinstance(node, ast.ImportFrom) and module is not None and (module == old or module.startswith(f"{old}.")):
             names = [each.name for each in node.names if not hasattr(sys.modules.get(module), each.name)]

@@ -1,0 +1,191 @@
+"""Plain functions as the instructor and the editor of a recipe. A function as a judge is a `FunctionGuard`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import (
+    Answer,
+    Box,
+    Candidate,
+    Edited,
+    Editor,
+    Instruction,
+    Instructor,
+    Picture,
+    Reject,
+)
+from safetypairs_hf.core.user_function import UserFunction, kind_of, name_of, revision_of, user_function
+from safetypairs_hf.models.chat import as_pil
+from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
+
+# What the answers are, for messages.
+INSTRUCTED: Final = "the text of the edit, an Instruction (texts, and a region of four whole numbers) or a Reject"
+EDITED: Final = "an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited or a Reject"
+_TOLD: Final = ("image", "category", "policy", "hint", "feedback")
+_SHOWN: Final = ("image", "instruction", "region", "seed")
+
+
+class _OfFunction:
+    """What both parts are known by. They are taken to hold a model, unless the function says `holds_model = False`."""
+
+    function: Callable[..., Any]
+
+    @property
+    def name(self) -> str:
+        return name_of(self.function)
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.function)
+
+    @property
+    def holds_model(self) -> bool:
+        return bool(getattr(self.function, "holds_model", True))
+
+
+@dataclass(frozen=True)
+class FunctionInstructor(_OfFunction, AsksByTaxonomy):
+    """Instructions by `function(image)` or `function(image, category)`: of an image of PIL and a slug.
+
+    It may also take `policy` (the category's text), `hint` (what the source's labels say) and `feedback` (why earlier
+    attempts failed); one that takes `images` gets lists. It returns the text of the edit, an Instruction, or a Reject.
+    """
+
+    function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        _ = self._asked  # what cannot be called is refused when it is given
+
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+        """Ask for an instruction for each candidate.
+
+        Raises:
+            UserCodeError: the function raises something, or returns something else.
+        """
+        offers: dict[str, Callable[[int], Any]] = {
+            "image": lambda number: as_pil(batch[number].unsafe),
+            "category": lambda number: batch[number].category,
+            "policy": lambda number: self.taxonomy.policy(batch[number].category),
+            "hint": lambda number: dict(batch[number].hint),
+            "feedback": lambda number: batch[number].feedback,
+        }
+        names = [f"{candidate.unsafe.name} under {candidate.category}" for candidate in batch]
+        return self._asked.ask(offers, names, read_answer, INSTRUCTED)
+
+    @cached_property
+    def _asked(self) -> UserFunction:
+        return user_function(self.function, _TOLD)
+
+
+@dataclass(frozen=True)
+class FunctionEditor(_OfFunction):
+    """Edits by `function(image, instruction)`: of an image of PIL and a text.
+
+    It may also take `region` (where the instructor wants the edit, or None) and `seed`; one that takes `images` gets
+    lists. It returns an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited, or a Reject.
+    """
+
+    function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        _ = self._asked
+
+    def edit(
+        self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
+    ) -> list[Edited | Reject]:
+        """Edit each image.
+
+        Raises:
+            UserCodeError: the function raises something, or returns something else.
+        """
+        offers: dict[str, Callable[[int], Any]] = {
+            "image": lambda number: as_pil(images[number]),
+            "instruction": lambda number: instructions[number].text,
+            "region": lambda number: instructions[number].region,
+            "seed": seeds.__getitem__,
+        }
+        names = [image.name for image in images]
+        return self._asked.ask(offers, names, read_edited, EDITED)
+
+    @cached_property
+    def _asked(self) -> UserFunction:
+        return user_function(self.function, _SHOWN)
+
+
+def as_instructor(part: Instructor | Callable[..., Any]) -> Instructor:
+    """Return an instructor as it is, and a function as a FunctionInstructor. Raises RecipeError where it is neither."""
+    found: Instructor = _as_part(part, "instructor", "write", FunctionInstructor, "(image, category)")
+    return found
+
+
+def as_editor(part: Editor | Callable[..., Any]) -> Editor:
+    """Return an editor as it is, and a function as a FunctionEditor. Raises RecipeError where it is neither."""
+    found: Editor = _as_part(part, "editor", "edit", FunctionEditor, "(image, instruction)")
+    return found
+
+
+def _as_part(part: Any, role: str, method: str, wrap: Callable[[Any], Any], called: str) -> Any:
+    if isinstance(part, type) or not (hasattr(part, method) or callable(part)):
+        raise RecipeError(
+            f"the {role} is {part.__name__ + ', a class' if isinstance(part, type) else kind_of(part)}; expected a "
+            f"function {called}, or an object with `name` and `{method}`"
+        )
+    return part if hasattr(part, method) else wrap(part)
+
+
+def read_answer(value: Any) -> Answer:
+    """Read what an instructor gives for one image. Raises TypeError where it is nothing of INSTRUCTED."""
+    if isinstance(value, Answer):
+        return value._replace(outcome=_outcome(value.outcome))
+    if isinstance(value, str) and value.strip():
+        return Answer(_outcome(Instruction("", value, None)), value)
+    return Answer(_outcome(value))
+
+
+def _outcome(value: Any) -> Instruction | Reject:
+    if isinstance(value, Reject):
+        return _reject(value, "instruct")
+    if not isinstance(value, Instruction):
+        raise TypeError("no instruction")
+    feature, text, region, *captions = value
+    for each in (feature, text, *captions):
+        _check_text(each)
+    box = None if region is None else Box(*(operator.index(side) for side in region))
+    return value._replace(region=box)
+
+
+def read_edited(value: Any) -> Edited | Reject:
+    """Read what an editor gives for one image. Raises TypeError where it is nothing of EDITED."""
+    import numpy as np
+    from PIL import Image
+
+    if isinstance(value, Reject):
+        return _reject(value, "edit")
+    edited = value if isinstance(value, Edited) else Edited(value)
+    pixels: Any = edited.pixels
+    if isinstance(pixels, Image.Image):
+        pixels = np.asarray(pixels.convert("RGB"))
+    elif isinstance(pixels, Picture):
+        pixels = pixels.pixels
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise TypeError("no image")
+    return edited._replace(pixels=np.ascontiguousarray(pixels))
+
+
+def _reject(value: Reject, stage: str) -> Reject:
+    for text in value[:3]:
+        _check_text(text)
+    return value._replace(stage=stage)
+
+
+def _check_text(value: Any) -> None:
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError) as error:  # half a surrogate pair cannot be stored
+        raise TypeError("no text") from error
