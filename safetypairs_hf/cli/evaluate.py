@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -74,7 +75,8 @@ def command(
 
         datasets.disable_progress_bars()
     try:
-        with reported("evaluate") as progress:
+        # What a user's own function prints is no part of the result.
+        with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):
             opened = open_data(data, split, configs, limit, check)
             work = judge_data(judge, opened, out, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
     except UnfinishedError as left:  # this process did all of its share

@@ -189,6 +189,7 @@ def _take_gpu(guard: Any, share: Share) -> None:
 
 
 def _whole_batches(guard: Any, unit: int) -> int:
-    sizes = (getattr(each, "batch_size", None) for each in (guard, getattr(guard, "inner", None)))
+    asked = (guard, getattr(guard, "inner", None))
+    sizes = (getattr(each, "batch_size", None) for each in asked if getattr(each, "in_batches", True))
     batch = next((int(size) for size in sizes if size), 1)
     return -(-unit // batch) * batch

@@ -246,6 +246,11 @@ class OwnFunction(Guard):
         return f"function:{self.function.rsplit('/', 1)[-1]}"
 
     @property
+    def in_batches(self) -> bool:
+        """Whether it is given lists of images, so that `batch_size` says which are judged together."""
+        return self._loaded.asked.batched
+
+    @property
     def content_hashes(self) -> Mapping[str, str]:
         """The hashes of the files that it was loaded from, see `core.description.describe`."""
         return self._loaded.hashes

@@ -79,6 +79,13 @@ def test_json_with_a_limit_a_config_and_a_threshold() -> None:
     assert told["abstentions"] == {"notes": {}, "not_covered": {}}
 
 
+def test_what_a_function_prints_is_no_part_of_the_json() -> None:
+    Path("loud.py").write_text(GREEN.replace("    return", "    print('seen')\n    return"))
+    done = evaluated("function", "--set", "function=loud.py:judge", "--json")
+    assert json.loads(done.stdout)["n_pairs"] == 7
+    assert done.stderr.count("seen\n") == 14
+
+
 def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
     from chat_api import Reaction
 
