@@ -31,7 +31,7 @@ def main(kind: str, folder: str) -> None:
     torch.backends.mkldnn.set_flags(False)  # it says of any failure that it "could not create a primitive"
     editor, images, seeds = KINDS[kind][1](folder), pictures(*[(256, 256)] * 4), [1, 2, 3, 4]
     whole = edit(editor, images, seeds)
-    made, fits, does_not = whole, 512 * MB, 0
+    made, fits, does_not = whole, 2048 * MB, 0
     while fits - does_not > 4 * MB:
         room = (fits + does_not) // 2
         try:
