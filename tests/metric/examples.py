@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# `evaluate` imports transformers, and that torch, for its evaluators alone: seconds that a process can do without.
+IMPORT_EVALUATE = """
+import sys
+sys.modules["transformers"] = None
+import evaluate
+del sys.modules["transformers"]
+"""
+
 # pair: P(unsafe) of its unsafe image, of its safe image
 SCORES: dict[str, tuple[float | None, float | None]] = {
     "a": (0.9, 0.2),

@@ -13,11 +13,10 @@ import pytest
 
 from safetypairs_hf.metric import metric_path, score
 
-from .examples import SCORES, rows_of
+from .examples import IMPORT_EVALUATE, SCORES, rows_of
 
 LOAD = """
 import json, sys
-import evaluate
 from safetypairs_hf.metric import metric_path
 """
 
@@ -85,7 +84,7 @@ print("RESULT" + json.dumps(metric.compute()))
 def start(code: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", LOAD + code, *arguments]
+    command = [sys.executable, "-c", IMPORT_EVALUATE + LOAD + code, *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
