@@ -168,8 +168,11 @@ def _unsafe(probability: float | None) -> bool:
 
 
 def tally(controls: Path, pairs: Path) -> Tally:
-    """What a file of controls holds, a row group at a time; `pairs` is the data file of their pairs."""
-    judges = pq.read_table(pairs, columns=["pair_id", "judges"]).to_pydict()
+    """What a file of controls holds, a row group at a time; `pairs` is the data file of their pairs.
+
+    Raises what pyarrow, or a value that is missing, raises where one of them is damaged: call it within `reading`.
+    """
+    judges = pq.read_table(pairs, columns=["pair_id", "judges"], partitioning=None).to_pydict()
     of_pair = dict(zip(judges["pair_id"], judges["judges"], strict=True))
     found = Tally()
     with pq.ParquetFile(controls) as file:
