@@ -23,6 +23,7 @@ KEY: Final = b"safetypairs"  # the Parquet key-value metadata that makes a repo 
 MORE: Final = b"safetypairs.more"
 FORMAT: Final = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
 MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has 28 MB
+MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
 LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
@@ -169,6 +170,8 @@ def _rest(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
         raise ForeignTextError(f"has metadata that do not unpack: {error}") from None
     if len(text) > MOST_BYTES:
         raise ForeignTextError(f"has metadata of over {MOST_BYTES >> 20} MB, more than is read")
+    if sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ForeignTextError(f"has metadata of over {MOST_VALUES:,} values, more than is read")
     if not inflating.eof:
         raise ForeignTextError("has metadata that end too early")
     found = parse_json(text.decode())

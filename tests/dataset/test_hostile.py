@@ -363,6 +363,11 @@ hostile(
     bomb,
     **dict.fromkeys(("versions", "verify", "load", "diff"), "has metadata of over 32 MB, more than is read"),
 )
+hostile(
+    "head: three million empty lists",
+    packed(zlib.compress(b'{"releases": [' + b"[]," * 3_000_000 + b"[]]}")),
+    versions="has metadata of over 2,097,152 values, more than is read",
+)
 hostile("head: missing", headless, versions="lacks half of its metadata")
 for key, (kind, expected) in KINDS.items():
     optional = key in ("beside", "sidecars", "taxonomy")
