@@ -33,7 +33,7 @@ def check_card(edition: Edition) -> Iterator[Problem]:
         with reading(_CARD):
             header = card_header.read(path)
     except SafetyPairsError as error:
-        yield Problem(_CARD, "", str(error).removeprefix(f"{_CARD} "))
+        yield Problem(_CARD, "", str(error).removeprefix(_CARD).lstrip(", "))
     else:
         yield from _header(edition, header)
 

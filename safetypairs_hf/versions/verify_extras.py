@@ -15,7 +15,7 @@ from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import CONTROL_KINDS, Picture
 from safetypairs_hf.dataset import failure_rows
 from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
-from safetypairs_hf.dataset.control_rows import control_schema, data_file, tally
+from safetypairs_hf.dataset.control_rows import control_schema, data_file, judges_in, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.versions.verify_pairs import Problem, other_encoding, row_groups
@@ -93,9 +93,9 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
         yield from ((pair_id, what) for what in _decode(row, ("unsafe_image", "safe_image")))
     if strange:
         return
-    with reading("the data file beside it, or a judge of a row,"):
-        counted = tally(path, edition.fetch(data_file(name))).to_dict()
-    if counted != said:
+    with reading("the data file beside it"):
+        judges = judges_in(edition.fetch(data_file(name)))
+    if tally(path, judges).to_dict() != said:
         yield "", "its rows are not those that the manifest counts"
 
 

@@ -633,7 +633,7 @@ for what, (content, told) in {
     "a header that is a list": (b"---\n- a\n---\n", NONE_OF_OURS),
     "a header that is a text": (b"---\nabc\n---\n", NONE_OF_OURS),
     "an empty header": (b"---\n---\n", NONE_OF_OURS),
-    "no YAML": (b"---\na: [\n---\n", "README.md: is no YAML"),
+    "no YAML": (b"---\na: [\n---\n", "README.md: line 2, is no YAML"),
     "NUL": (b"---\na: \x00\n---\n", "README.md: is no YAML"),
     "a tag that runs code": (b"---\na: !!python/object/apply:os.getpid []\n---\n", NONE_OF_OURS),
     "nested 20,000 deep": (b"---\na: " + deep(20_000) + b"\n---\n", "README.md: is nested more than 100 deep"),
@@ -710,7 +710,7 @@ for key, value, told in (
     ("unsafe_image", None, "controls"),
     ("unsafe_image", {"bytes": b"x", "path": None}, "its unsafe_image does not decode"),
     ("unsafe_image", {"bytes": png(13_000, 13_000), "path": None}, "13000 x 13000 pixels"),
-    ("judges", None, "or a judge of a row, can't be read"),
+    ("judges", None, "a value of a row is missing or broken"),
 ):
     hostile(
         f"controls: {key} is {shown(value)}", data(lambda r, k=key, v=value: r[0].update({k: v}), CONTROLS), verify=told
