@@ -174,7 +174,7 @@ def judges_in(pairs: Path) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def tally(controls: Path, of_pair: Mapping[str, Iterable[Mapping[str, Any]]]) -> Tally:
-    """What a file of controls holds, a row group at a time; `of_pair` is the `judges_in` the data file of their pairs."""
+    """What a file of controls holds, a row group at a time; `of_pair`: `judges_in` the file of their pairs."""
     found = Tally()
     with pq.ParquetFile(controls) as file:
         for index in range(file.num_row_groups):
