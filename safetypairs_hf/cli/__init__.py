@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
-from typing import Any
+import warnings
+from typing import Any, TextIO
 
 import click
 
 from safetypairs_hf.cli import interrupts
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, visible
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
 COMMANDS = {
@@ -58,7 +60,8 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+# Nothing is printed in colour. With "color", click leaves the control sequences of others in, for `Visible` to show.
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="safetypairs-hf", prog_name="safetypairs")
 def group() -> None:
     """Counterfactual image pairs for safety: build, publish, load, score.
@@ -68,10 +71,26 @@ def group() -> None:
     """
 
 
+class Visible:
+    """A stream that shows control characters as escapes: what commands print may hold what others wrote."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(visible(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command and exit: 0 done, 1 the work failed (one line on stderr), 2 wrong usage, 130 interrupted."""
+    # Of Pillow, for what is refused by our own limit, in one line.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit of")
     try:
-        group.main(args=arguments, prog_name="safetypairs", standalone_mode=True)
+        with contextlib.redirect_stdout(Visible(sys.stdout)):
+            group.main(args=arguments, prog_name="safetypairs", standalone_mode=True)
     except SafetyPairsError as error:
         click.echo(f"safetypairs: {error}", err=True)
         sys.exit(1)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from safetypairs_hf.core.errors import visible
+
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Box
 
@@ -52,6 +54,7 @@ def _framed(image: Image.Image, box: Box, side: int, colour: str) -> Image.Image
 
 def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: str, width: int) -> None:
     font = ImageFont.load_default(size)
+    text = visible(text[:width], lines=False)  # a letter has a pixel and more
     while text and draw.textlength(text, font) > width:
         text = text[:-2].rstrip() + "…"
     draw.text(at, text, fill=colour, font=font)

@@ -19,14 +19,11 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from safetypairs_hf.core.file_names import as_seen
+from safetypairs_hf.core.records import FORMATS, MOST_PIXELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Formats that Pillow decodes by itself: no EPS or WMF, which it hands to another program.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM", "JPEG2000")
-# Pillow's own default, for where it was switched off.
-MOST_PIXELS = 89_478_485
 # What a file of so many pixels has where it is not compressed, with 16 bits for each of three channels.
 MOST_BYTES = MOST_PIXELS * 6 + (1 << 20)
 # How lcms says that it may not put a coarse table in place of a curve, by which dark greys are up to 9 levels off.
@@ -100,9 +97,9 @@ def decode(data: bytes, least_side: int, draft: int | None = None) -> Image.Imag
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that the installed Pillow reads; `Image.open` fails on a name that it doesn't know."""
+    """Those of `FORMATS` that the installed Pillow reads; `Image.open` fails on a name that it doesn't know."""
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_header(image: Image.Image, least_side: int) -> None:

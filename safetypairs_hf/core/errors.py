@@ -7,7 +7,13 @@ from typing import Any
 
 
 class SafetyPairsError(Exception):
-    """Anything that went wrong in a way that the message can explain; the command prints it and exits 1."""
+    """Anything that went wrong in a way that the message can explain; the command prints it and exits 1.
+
+    As text it is one line without control characters: a message may quote what others wrote.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), lines=False)
 
 
 class PairError(SafetyPairsError, ValueError):
@@ -36,6 +42,25 @@ class VersionMismatch(SafetyPairsError):  # noqa: N818 - the name that the docum
 
 class HubUnavailable(SafetyPairsError):  # noqa: N818 - a state, not a mistake
     """The Hub did not answer, refused the token, or has no such repo."""
+
+
+# What moves the cursor, changes how a terminal shows what follows, or is no character: control codes (a tab and a line
+# feed aside), the marks that turn the direction of text, invisible ones, line ends of Unicode's own, and surrogates.
+_UNSEEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
+    "\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+)
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    r"""Return a text with every control character as an escape such as \x1b; `lines`: line feeds stay as they are."""
+    shown = _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+    return shown if lines else shown.replace("\n", "\\n")
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, or what it is."""
+    return cut((str(error).strip() or type(error).__name__).split("\n")[0], 200)
 
 
 def in_a_line(error: BaseException) -> str:

@@ -220,10 +220,15 @@ def passing(error: BaseException) -> bool:
     from huggingface_hub import errors
 
     root = _root(error)
-    if isinstance(root, errors.OfflineModeIsEnabled):
+    if isinstance(root, errors.OfflineModeIsEnabled) or _is_bad_token(root):
         return False
     status = _status(root)
     return status in _PASSING if status else isinstance(root, (*_transport_errors(), json.JSONDecodeError))
+
+
+def _is_bad_token(error: BaseException) -> bool:
+    """Whether the token could not be sent: a header is ASCII on one line. The error's own text would show it."""
+    return isinstance(error, UnicodeEncodeError) or "Illegal header value" in str(error)
 
 
 def _client() -> HfApi:
@@ -295,6 +300,8 @@ def _line(error: BaseException, repo: str, where: str) -> str | None:
 
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, repo, where)
+    if _is_bad_token(error):
+        return "the Hub token holds characters that no token has; set HF_TOKEN to a valid one, or log in: hf auth login"
     if (status := _status(error)) in (401, 403):
         return _refused(status, repo, where, "said by its file storage")
     if isinstance(error, errors.LocalTokenNotFoundError):

@@ -21,6 +21,11 @@ else:
     Pixels = Any  # numpy is not imported for a name that only a type checker needs
 
 
+# Formats that Pillow decodes by itself: no EPS or WMF, which it hands to another program.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM", "JPEG2000")
+MOST_PIXELS = 89_478_485  # of an image that is decoded: 268 MB; Pillow's own limit, at which it only warns
+
+
 class Box(NamedTuple):
     """A rectangle in pixels; `x1` and `y1` are exclusive, so `x1 - x0` is the width."""
 
@@ -33,7 +38,8 @@ class Box(NamedTuple):
 class Picture:
     """An encoded image and its pixels; whichever is missing is made when first asked for.
 
-    `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB.
+    `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB;
+    bytes that are no image make Pillow raise anything, and more than MOST_PIXELS of them are a ValueError.
     `name`: what messages call it; by default it is called by the SHA-256 of its file.
     """
 
@@ -54,7 +60,11 @@ class Picture:
         import numpy as np
         from PIL import Image
 
-        with Image.open(io.BytesIO(self.data)) as image:
+        Image.init()
+        with Image.open(io.BytesIO(self.data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise ValueError(f"it has {width} x {height} pixels; at most {MOST_PIXELS} in all are decoded")
             return np.asarray(image.convert("RGB"))
 
 

@@ -6,6 +6,7 @@ command, option, integration and function reads such a name here, so that one te
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -156,9 +157,14 @@ def _read(text: str) -> TargetName:
     if _is_spelt_as_folder(place) or _is_folder(place):
         name = TargetName(place, version, True)
         try:
-            _ = name.path
+            name.path.stat()
         except RuntimeError as error:
             raise SafetyPairsError(f"{text!r} is no target: {place.partition('/')[0]} is nobody's home here") from error
+        except ValueError as error:
+            raise SafetyPairsError(f"{text!r} is no target: {error}") from error
+        except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise SafetyPairsError(f"{text[:200]!r} is no target: {error.strerror}") from error
         return name
     raise _no_target(text, whole, place)
 

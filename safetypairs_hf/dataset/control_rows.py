@@ -167,10 +167,14 @@ def _unsafe(probability: float | None) -> bool:
     return probability is not None and probability >= THRESHOLD
 
 
-def tally(controls: Path, pairs: Path) -> Tally:
-    """What a file of controls holds, a row group at a time; `pairs` is the data file of their pairs."""
-    judges = pq.read_table(pairs, columns=["pair_id", "judges"]).to_pydict()
-    of_pair = dict(zip(judges["pair_id"], judges["judges"], strict=True))
+def judges_in(pairs: Path) -> dict[str, list[Mapping[str, Any]]]:
+    """Pair id -> its column `judges`, of a data file. Raises what pyarrow raises where that is damaged."""
+    held = pq.read_table(pairs, columns=["pair_id", "judges"], partitioning=None).to_pydict()
+    return dict(zip(held["pair_id"], held["judges"], strict=True))
+
+
+def tally(controls: Path, of_pair: Mapping[str, Iterable[Mapping[str, Any]]]) -> Tally:
+    """What a file of controls holds, a row group at a time; `of_pair`: `judges_in` the file of their pairs."""
     found = Tally()
     with pq.ParquetFile(controls) as file:
         for index in range(file.num_row_groups):

@@ -7,13 +7,15 @@ release that adds some, or takes a source's down, need not read the images of th
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.dataset.manifest_rows import check_columns, checked_batches, open_rows
 from safetypairs_hf.dataset.schema import BOX, COLUMNS, GENERATOR, JUDGES, SOURCE, features, schema_of
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -115,7 +117,10 @@ def dump(held: Sequence[Failed]) -> bytes:
 
 
 def load(data: bytes) -> list[Failed]:
-    """The other way; raises what pyarrow raises where it is damaged, and KeyError where columns lack."""
-    table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-    columns: Mapping[str, list[Any]] = table.select(list(Failed._fields)).to_pydict()
-    return [Failed(*values) for values in zip(*columns.values(), strict=True)]
+    """The other way. Raises ForeignTextError, or what pyarrow raises, where it is damaged: call it within `reading`."""
+    with open_rows(data) as file:
+        check_columns(file, _SCHEMA, len(data))
+        if len(file.schema_arrow) != len(_SCHEMA):
+            raise ForeignTextError("lacks columns")
+        found = pa.Table.from_batches(checked_batches(file, _SCHEMA, 1 << 16), _SCHEMA).to_pydict()
+    return [Failed(*values) for values in zip(*found.values(), strict=True)]

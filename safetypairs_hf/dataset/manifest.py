@@ -5,22 +5,21 @@ All that a release needs to know of the last one, and all that a check of a publ
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
-import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset import manifest_head
+from safetypairs_hf.dataset.manifest_rows import check_columns, checked_batches, open_rows
 from safetypairs_hf.dataset.shards import BOUNDARY
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -28,13 +27,8 @@ from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
 FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
-KEY = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
-# The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
-MORE = b"safetypairs.more"
-FORMAT = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
 UNREVIEWED = "unreviewed"
-# What reading a damaged manifest may raise.
-DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, zlib.error)
+RESTORE = "restore the version that it was published with"
 
 _SCHEMA = pa.schema(
     {
@@ -172,8 +166,9 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
     of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
     more than its own rows.
     """
-    head = {"format": FORMAT, "version": str(manifest.version)}
-    more = {
+    head = {
+        "format": manifest_head.FORMAT,
+        "version": str(manifest.version),
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,
         "files": manifest.files,
@@ -182,7 +177,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         **({"sidecars": manifest.sidecars} if manifest.sidecars else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
-        writer.add_key_value_metadata({KEY: _json(head), MORE: base64.b85encode(zlib.compress(_json(more), 9))})
+        writer.add_key_value_metadata(manifest_head.pack(head))
         for _, released in itertools.groupby(entries, key=lambda entry: entry.introduced):
             while rows := list(itertools.islice(released, _ROWS)):
                 writer.write_table(_table(rows))
@@ -195,77 +190,102 @@ def load(data: bytes) -> Manifest | None:
     Raises:
         PublishError: it is damaged, or a newer safetypairs-hf wrote it.
     """
-    try:
-        found = open_file(io.BytesIO(data))
-        if found is None:
-            return None
-        file, head = found
-        files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
-        beside, taxonomy = head.get("beside", {}), taxonomy_in(head)
-        entries = list(_entries(file))
-        return Manifest(entries, head["releases"], head["takedowns"], files, beside, taxonomy, sidecars)
-    except DAMAGE as error:
-        said = " ".join(str(error).split())
-        raise PublishError(f"{NAME} is damaged ({said}); restore the version that it was published with") from error
+    found = _open(data)
+    if found is None:
+        return None
+    file, head = found
+    entries = [entry for batch in batches(file) for entry in _entries(batch)]
+    files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
+    return Manifest(
+        entries, head["releases"], head["takedowns"], files, head.get("beside", {}), taxonomy_in(head), sidecars
+    )
 
 
-def open_file(source: IO[bytes] | Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
-    """The manifest in `source` as an open Parquet file, and its head, JSON values. None as in `load`.
+def open_file(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
+    """The manifest in a file as an open Parquet file, and its head, JSON values. None as in `load`.
 
-    The file has a row a pair, its columns named as Entry's fields. The head has `format`, `version`, `releases`,
-    `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files, `beside`; and
-    `taxonomy`, unless this package brings the one that the release names.
+    The file has a row a pair, its columns named as Entry's fields; `batches` reads them. The head has `format`,
+    `version`, `releases`, `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files,
+    `beside`; and `taxonomy`, unless this package brings the one that the release names. See `manifest_head`.
 
     Raises:
-        PublishError: a newer safetypairs-hf wrote it.
-        one of DAMAGE: it is damaged.
+        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
     """
-    try:
-        file = pq.ParquetFile(source, page_checksum_verification=True)
-    except pa.ArrowInvalid:
+    return _open(path)
+
+
+def _open(source: Path | bytes) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
+    if isinstance(source, Path) and not source.is_file():
         return None
-    metadata = file.schema_arrow.metadata or {}
-    if KEY not in metadata:
-        return None
-    head: dict[str, Any] = json.loads(metadata[KEY])
-    if head["format"] > FORMAT:
-        raise PublishError(
-            f"a newer safetypairs-hf wrote this manifest.parquet (format {head['format']}, this one knows {FORMAT}); "
-            "upgrade: pip install -U safetypairs-hf"
-        )
-    if file.schema_arrow.names not in (_SCHEMA.names, _NAMES_1):
-        return None
-    return file, head | _more(metadata[MORE])
+    with reading(NAME, RESTORE, PublishError):
+        size = source.stat().st_size if isinstance(source, Path) else len(source)
+        try:
+            file = open_rows(source)
+        except pa.ArrowInvalid:
+            return None
+        metadata = file.metadata.metadata or {}
+        if manifest_head.KEY not in metadata:
+            return None
+        head = manifest_head.unpack(metadata)
+        if file.schema_arrow.names not in (_SCHEMA.names, _NAMES_1):
+            return None
+        check_columns(file, _SCHEMA, size)
+    return file, head
+
+
+def batches(file: pq.ParquetFile, rows: int = _ROWS, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of an open manifest, some columns of them, so many at a time; every value is what it should be.
+
+    Raises:
+        PublishError: it is damaged.
+    """
+    found = checked_batches(file, _SCHEMA, rows, names)
+    while True:
+        with reading(NAME, RESTORE, PublishError):
+            batch = next(found, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def schema_of(names: Sequence[str]) -> pa.Schema:
+    """The schema of some columns of a manifest."""
+    return pa.schema([_SCHEMA.field(name) for name in names])
 
 
 def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
     """The taxonomy of a version by the head of its manifest. A version that names none has the nine.
 
     Raises:
-        one of DAMAGE: it is damaged, or this package does not know it.
+        PublishError: it is damaged, or this package does not know it.
     """
-    named = [release["taxonomy"] for release in head["releases"][-1:] if "taxonomy" in release]
-    return from_record(named[0] if named else None, head.get("taxonomy"))
+    named = head["releases"][-1].get("taxonomy")
+    with reading(NAME, RESTORE, PublishError):
+        try:
+            return from_record(named, head.get("taxonomy"))
+        except ValueError as error:
+            raise ForeignTextError(f"does not say what its categories are of: {error}") from None
 
 
 def taxonomy_at(path: Path) -> Taxonomy:
     """The taxonomy of the version whose manifest is at `path`; only the file's metadata are read.
 
     Raises:
-        one of DAMAGE: see `taxonomy_in`.
+        PublishError: see `taxonomy_in`.
     """
-    metadata = pq.read_metadata(path).metadata or {}
-    return taxonomy_in(_more(metadata[MORE])) if MORE in metadata else NINE
-
-
-def _more(packed: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(packed)))
-    return found
+    with reading(NAME, RESTORE, PublishError):
+        metadata = pq.read_metadata(path).metadata or {}
+        if manifest_head.MORE not in metadata:
+            return NINE
+        head = manifest_head.unpack_taxonomy(metadata)
+    return taxonomy_in(head)
 
 
 def is_pointer(file: Path) -> bool:
     """Whether a file is what a git clone without LFS has in place of the data."""
     try:
+        if not file.is_file():
+            return False
         with file.open("rb") as opened:
             return opened.read(len(_POINTER)) == _POINTER
     except OSError:
@@ -273,26 +293,22 @@ def is_pointer(file: Path) -> bool:
 
 
 def version_in(file: Path) -> Version | None:
-    """The version that a manifest says it is; None where it is none of ours, or damaged."""
-    try:
-        found = open_file(file)
-        return None if found is None else parse(found[1]["version"])
-    except (PublishError, *DAMAGE):
-        return None
+    """The version that a manifest says it is; None where it is none of ours.
+
+    Raises:
+        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+    """
+    found = open_file(file)
+    return None if found is None else parse(found[1]["version"])
 
 
-def hashes(head: dict[str, Any], key: str) -> dict[str, FileHash]:
+def hashes(head: Mapping[str, Any], key: str) -> dict[str, FileHash]:
     """The files that a manifest's head names under `files` or `sidecars`, by name."""
     return {name: FileHash(*values) for name, values in head.get(key, {}).items()}
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _entries(file: pq.ParquetFile) -> Iterator[Entry]:
-    for batch in file.iter_batches(_ROWS):
-        yield from itertools.starmap(Entry, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
+def _entries(batch: pa.RecordBatch) -> Iterator[Entry]:
+    return itertools.starmap(Entry, zip(*map(_values, batch.schema.names, batch.columns), strict=True))
 
 
 def _values(name: str, column: pa.Array) -> list[Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import parse_json, read_text, reading
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset.manifest import Entry, Manifest
@@ -32,6 +35,16 @@ def identity_of(takedown: Mapping[str, Any]) -> Identity:
     unsafe_phash, safe_phash = (bytes.fromhex(takedown[name]) for name in ("unsafe_phash", "safe_phash"))
     files = takedown["unsafe_sha256"], takedown["safe_sha256"]
     return Identity(takedown["pair_id"], *files, unsafe_phash, safe_phash, "")
+
+
+def lists_any(file: Path) -> bool:
+    """Whether a takedowns.json lists a pair; one that does not read as a list of them lists none."""
+    try:
+        with reading(NAME):
+            found = parse_json(read_text(file))
+    except SafetyPairsError:
+        return False
+    return isinstance(found, list) and bool(found) and all(isinstance(each, dict) for each in found)
 
 
 def render(manifest: Manifest) -> dict[str, str]:

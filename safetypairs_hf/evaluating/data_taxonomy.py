@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError
+from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_file import read
@@ -66,5 +66,5 @@ def _of_version(name: str, labels: Sequence[str] | None, check: str) -> Taxonomy
         if labels is not None and tuple(labels) == NINE.slugs:
             return NINE  # it was loaded before versions had taxonomies, and now the Hub is out of reach
         raise
-    except manifest.DAMAGE as error:
-        raise SafetyPairsError(f"{manifest.NAME} of {name} is damaged: {error}; see: safetypairs verify") from error
+    except PublishError as error:
+        raise SafetyPairsError(f"{name}: {error}") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.packaged_modules.parquet.parquet import Parquet
+from datasets.table import CastError
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
 from safetypairs_hf.loading.content import Content
 
+_LOGGER = logging.getLogger(Parquet.__module__)
 _IMAGE = {"bytes", "path"}
 _CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
 _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
@@ -48,18 +54,41 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
 
     def _split_generators(self, dl_manager: Any) -> Any:
         self._rows_come_unchecked = dl_manager.is_streaming and not self._content.folder
+        data_files = self.config.data_files or {}
+        here = {file: file for files in data_files.values() for file in files}
         if not (self._content.folder or dl_manager.is_streaming):
-            here = dl_manager.download(self.config.data_files)
-            for split, files in self.config.data_files.items():
-                self._check_bytes(dict(zip(files, here[split], strict=True)))
+            downloaded = dl_manager.download(self.config.data_files)
+            here = {}
+            for split, files in data_files.items():
+                here |= dict(zip(files, downloaded[split], strict=True))
+            self._check_bytes(here)
+        if not self._rows_come_unchecked:
+            for address, path in here.items():
+                with self._reading(self._content.local_name(address)):
+                    open_rows_file(Path(path)).close()
         return super()._split_generators(dl_manager)
 
     def _generate_tables(self, *args: Any, **options: Any) -> Iterator[tuple[Any, pa.Table]]:
-        for key, table in super()._generate_tables(*args, **options):
+        read = super()._generate_tables(*args, **options)
+        while True:
+            with self._reading("one of its data files"):
+                try:
+                    _LOGGER.disabled = True  # it would print the same in forty lines
+                    found = next(read, None)
+                except CastError as error:
+                    raise ForeignTextError("has other columns than the others, or than the card says") from error
+                finally:
+                    _LOGGER.disabled = False
+            if found is None:
+                return
+            key, table = found
             self._refuse_paths(table)
             if self._rows_come_unchecked and self._named is not None and set(table.column_names) >= _CHECKED:
                 self._content.refuse(list(self._other_rows(table)))
             yield key, table
+
+    def _reading(self, what: str) -> AbstractContextManager[None]:
+        return reading(f"{self._content.name}: {what}", f"see: safetypairs verify {self._content.name}")
 
     def _refuse_paths(self, table: pa.Table) -> None:
         """A path would have the reader's machine open whatever file it names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch, in_a_line
 from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.core.target_name import default_target, parse_target_name
 from safetypairs_hf.loading import bare_name, resolve
@@ -84,11 +84,17 @@ def load(
         raise _wrong_name(place, config, options, error) from error
     except datasets.exceptions.DatasetNotFoundError as error:
         raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
-    except datasets.exceptions.DatasetGenerationError as error:
-        cause = error.__cause__ or error
+    except SafetyPairsError:
+        raise
+    except Exception as error:  # whatever `datasets`, and what it reads with, raise for content that others wrote
+        cause = error
+        if isinstance(error, datasets.exceptions.DatasetGenerationError) and isinstance(error.__cause__, Exception):
+            cause = error.__cause__
         if isinstance(cause, SafetyPairsError):
             raise cause from error
-        raise SafetyPairsError(f"{place} {wanted} could not be prepared: {type(cause).__name__}: {cause}") from error
+        raise SafetyPairsError(
+            f"{place} {wanted} could not be prepared: {_said(cause)}; see: safetypairs verify {place}"
+        ) from error
     if check == "error":
         _check_came(data, place, wanted)
     return cast("Data", data)
@@ -108,12 +114,16 @@ def _wrong_name(repo: str, config: str, options: dict[str, Any], error: ValueErr
     """The error for a config or split that is not there; any other ValueError is answered as it is."""
     import datasets
 
+    fault = SafetyPairsError(f"{repo} {config} could not be loaded: {_said(error)}; see: safetypairs verify {repo}")
     keys = ("revision", "token", "download_config", "download_mode")
     where = {key: options[key] for key in keys if key in options}
     if isinstance(error, SafetyPairsError):
         return error
-    with explained(repo):
-        configs = retried(lambda: datasets.get_dataset_config_names(repo, **where))
+    try:
+        with explained(repo):
+            configs = retried(lambda: datasets.get_dataset_config_names(repo, **where))
+    except ValueError:  # not even the configs can be had, so it is not their name
+        return fault
     if config not in configs and not getattr(options.get("revision"), "reachable", True):
         here = ", ".join(configs)
         return HubUnavailable(f"{repo} {config}: the Hub cannot be reached; prepared on this machine: {here}")
@@ -124,4 +134,16 @@ def _wrong_name(repo: str, config: str, options: dict[str, Any], error: ValueErr
     asked = re.sub(r"\[.*?\]", "", str(options["split"])).split("+")
     if any(name.strip() not in (*splits, "all", "None") for name in asked):
         return SafetyPairsError(f"{repo} {config} has no split {options['split']!r}; there are {', '.join(splits)}")
-    return error
+    return fault
+
+
+def _said(error: BaseException) -> str:
+    """What an error of `datasets` says, in a line; those that say it in a class of their own, in words."""
+    import datasets
+    from datasets.table import CastError
+
+    if isinstance(error, CastError):
+        return "its files do not have the same columns (" + in_a_line(error).partition(": ")[2] + ")"
+    if isinstance(error, datasets.exceptions.DatasetsError) and "splits" in type(error).__name__.lower():
+        return "its files do not hold as many rows as its card says"
+    return in_a_line(error)

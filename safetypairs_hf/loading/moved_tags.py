@@ -41,6 +41,6 @@ def _manifest_digest(repo: str, commit: str, api: HfApi) -> str:
 
 def _has_takedowns(repo: str, api: HfApi) -> bool:
     try:
-        return bool(fetch(repo, takedowns.NAME, "main", api))
+        return takedowns.lists_any(fetch(repo, takedowns.NAME, "main", api))
     except FileNotFoundError:
         return False

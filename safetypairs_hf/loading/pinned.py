@@ -11,14 +11,16 @@ from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
 
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, fetch, is_out_of_reach, list_files, retried
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset import card_header, manifest
 from safetypairs_hf.loading import cached, content, resolve
 from safetypairs_hf.loading.content import Content
 from safetypairs_hf.loading.resolve import Pinned
 
+_CARD = "README.md"
 Factory = Callable[..., DatasetModule]
 
 
@@ -63,15 +65,20 @@ def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str
     roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
     name = f"{parse_target_name(folder).place}@{pinned.asked.removeprefix('v')}"  # as a command takes it
     held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
+    if (whole / _CARD).exists():
+        _check_card(whole / _CARD, name)
     found = factory(str(folder), **options)
     key = f"checked-{held.digest()}" if held.strict else content.as_it_is(folder)
     return _checked(found, held, key)
 
 
 def _of_hub(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]) -> DatasetModule:
+    from huggingface_hub import HfApi
+
     refused: HubUnavailable | None = None
     if commit.reachable:
         try:
+            _check_card(fetch(repo, _CARD, str(commit), HfApi(token=_token(options))), f"{repo}@{commit.asked}")
             with explained(repo):
                 found = retried(lambda: factory(repo, revision=str(commit), **options))
             # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
@@ -92,6 +99,12 @@ def _of_hub(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]
     if here is None:
         raise _nothing_here(repo, commit, options.get("cache_dir"))
     return here
+
+
+def _check_card(path: Path, name: str) -> None:
+    """Raise SafetyPairsError for a card that `datasets`, which takes any, would read without end."""
+    with reading(f"{name}: {_CARD}", f"see: safetypairs verify {name}"):
+        card_header.check(path)
 
 
 def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:

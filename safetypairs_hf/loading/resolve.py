@@ -156,7 +156,10 @@ def held_version(name: TargetName) -> Version:
 def _version_in(folder: Path) -> Version | None:
     from safetypairs_hf.dataset import manifest
 
-    return manifest.version_in(folder / manifest.NAME)
+    try:
+        return manifest.version_in(folder / manifest.NAME)
+    except PublishError as error:
+        raise SafetyPairsError(f"{folder}: {error}") from error
 
 
 def _refuse_pointer(folder: Path) -> None:

@@ -16,16 +16,22 @@ from safetypairs_hf.core.file_digests import digests, keep_digests
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED, Change, refuse_changed, refuse_foreign, refuse_strays
 from safetypairs_hf.publishing.uploader import Ready
 
 
 class LocalTarget:
-    """A folder that `load_dataset("./safetypairs")` reads. It holds one version: the newest."""
+    """A folder that `load_dataset("./safetypairs")` reads. It holds one version: the newest.
+
+    Raises PublishError where `name` is the root of the file system.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.path = Path(name).expanduser().resolve()
+        if not self.path.name:
+            raise PublishError(f"{name} is the root of the file system, and a release is a folder; name one: ./pairs")
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
         self._known: dict[str, str] = {}  # the SHA-256 of the files that `head` saw
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
@@ -39,8 +45,11 @@ class LocalTarget:
 
     def head(self) -> Manifest:
         """See `Target.head`."""
-        if self.path.is_file():
-            raise PublishError(f"{self.name} is a file; a target is a folder")
+        for path in (self.path, *self.path.parents):
+            if path.exists():
+                if not path.is_dir():
+                    raise PublishError(f"{self.name if path == self.path else path} is a file; a target is a folder")
+                break
         with self._locked(reading=True):
             self._recover()
             self._seen = self._manifest()
@@ -56,8 +65,9 @@ class LocalTarget:
     def _refuse_changed(self, here: Mapping[str, Path], found: Manifest) -> None:
         """Raise PublishError where a file is not as the last release wrote it. A file is read for that once."""
         before = {name: file.sha256 for name, file in {**found.files, **found.sidecars}.items()}
+        ours = before.keys() | (SIDECARS - {manifest.NAME} if found.sidecars else set())
         try:
-            self._known = digests({name: path for name, path in here.items() if name in before}, str(self.path))
+            self._known = digests({name: path for name, path in here.items() if name in ours}, str(self.path))
         except OSError as error:
             raise PublishError(f"{self.name}: {error.filename} does not read: {error.strerror}") from error
         assert found.version

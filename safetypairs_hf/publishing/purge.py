@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from huggingface_hub import GitRefs, HfApi, errors
 
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, fetch, list_refs, retried
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.control_rows import control_file
@@ -162,7 +164,8 @@ class History:
             names |= {control_file(name) for name in names} & found.files.keys()
             if failure_rows.NAME in found.files:
                 unsafe = {image for image, _ in gone}
-                failed = failure_rows.load(self._download(failure_rows.NAME, commit))
+                with reading(f"{failure_rows.NAME} of {self.repo} at commit {commit[:8]}", "", PublishError):
+                    failed = failure_rows.load(self._download(failure_rows.NAME, commit))
                 names |= {each.file for each in failed if each.unsafe_sha256 in unsafe}
             self._held[commit] = {found.files[name].sha256 for name in names}
             if not names:

@@ -22,7 +22,7 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.pictures import encoding, sha256
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset import failure_rows, manifest, sidecars
-from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, tally
+from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, judges_in, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
 from safetypairs_hf.dataset.row_hash import row_hash
@@ -142,7 +142,7 @@ def _controls_without(plan: Plan, files: _Files, file: str, pair_ids: set[str]) 
         files.delete_controls(name)
     elif plan.renumbered or not there.isdisjoint(pair_ids):
         files.rewrite(target.fetch(name), name, pair_ids)
-        files.tallies[name] = tally(files.scratch / name, target.fetch(file)).to_dict()
+        files.tallies[name] = tally(files.scratch / name, judges_in(target.fetch(file))).to_dict()
 
 
 def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Uploader, progress: Progress) -> None:

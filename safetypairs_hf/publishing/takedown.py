@@ -10,6 +10,7 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.near_duplicates import Groups
 from safetypairs_hf.core.version import Version, check, least
 from safetypairs_hf.dataset.manifest import Entry
+from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.takedowns import listed
 from safetypairs_hf.publishing.plan import Plan, placed_groups
 from safetypairs_hf.publishing.plan_failures import plan_failures
@@ -64,6 +65,7 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     head, name = opened.manifest, opened.target.name
     if head.version is None:
         raise PublishError(f"{name} has no version yet; there is nothing to take down")
+    refuse_lacking(head.releases, card=True)
     here = {entry.pair_id: entry for entry in head.entries}
     before = {item["pair_id"]: item["version"] for item in head.takedowns}
     for pair_id in pair_ids:

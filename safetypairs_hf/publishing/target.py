@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import failure_rows
 from safetypairs_hf.dataset.failure_rows import Failed
-from safetypairs_hf.dataset.manifest import DAMAGE, FOLDERS, Manifest
+from safetypairs_hf.dataset.manifest import FOLDERS, RESTORE, Manifest
+from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.uploader import Ready
 
@@ -99,15 +101,12 @@ def open_head(target: Target) -> Head:
         HubUnavailable: the Hub did not answer, or refused this token.
     """
     held = target.head()
+    refuse_lacking(held.releases)
     if failure_rows.NAME not in held.files:
         return Head(target, held)
-    try:
-        return Head(target, held, failure_rows.load(target.fetch(failure_rows.NAME).read_bytes()))
-    except DAMAGE as error:
-        raise PublishError(
-            f"{failure_rows.NAME} of {target.name} is damaged ({' '.join(str(error).split())}); restore the version "
-            "that it was published with"
-        ) from error
+    with reading(f"{failure_rows.NAME} of {target.name}", RESTORE, PublishError):
+        failed = failure_rows.load(target.fetch(failure_rows.NAME).read_bytes())
+    return Head(target, held, failed)
 
 
 def refuse_foreign(name: str, files: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.report.outcomes import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def shown(edition: Edition, failures: Iterable[Failure]) -> dict[str, Shown]:
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     wanted = sorted({failure.pair_id for failure in failures})
     places = edition.table.select(["pair_id", "file"])
@@ -103,11 +103,9 @@ def shown(edition: Edition, failures: Iterable[Failure]) -> dict[str, Shown]:
         by_file[place["file"]].append(place["pair_id"])
     found: dict[str, Shown] = {}
     for file, ids in by_file.items():
-        try:
-            table = pq.read_table(edition.fetch(file), columns=_COLUMNS, filters=[("pair_id", "in", ids)])
-            found.update({row["pair_id"]: _shown(row) for row in table.to_pylist()})
-        except (pa.ArrowException, OSError) as error:
-            raise SafetyPairsError(f"{edition.name}: {file} does not read; see: safetypairs verify") from error
+        for row in edition.rows(file, ids, _COLUMNS):
+            with reading(f"{edition.name}: pair {row['pair_id']}", "see: safetypairs verify"):
+                found[row["pair_id"]] = _shown(row)
     return found
 
 
@@ -120,7 +118,7 @@ def _shown(row: dict[str, Any]) -> Shown:
 def _thumbnail(data: bytes) -> tuple[str, int, int]:
     from PIL import Image
 
-    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image = Image.fromarray(Picture(data).pixels)
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image, ImageFilter
 
 from safetypairs_hf.core.contact_sheet import Shown, contact_sheet
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.core.records import Box
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.records import Box, Picture
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.taxonomy import taxonomy_changes
@@ -228,6 +227,7 @@ def _without(table: pa.Table, indices: Sequence[int]) -> pa.Table:
 
 
 MOST = 60  # pairs on a sheet
+_SIDE = 880  # pixels; larger images are made smaller before they wait for the others
 
 _COLUMNS = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction"]
 
@@ -279,11 +279,7 @@ def _load(edition: Edition, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
         wanted[row.file].append(row.pair_id)
     found: dict[str, dict[str, Any]] = {}
     for file, ids in wanted.items():
-        try:
-            table = pq.read_table(edition.fetch(file), columns=_COLUMNS, filters=[("pair_id", "in", ids)])
-        except (pa.ArrowException, OSError) as error:
-            raise SafetyPairsError(f"{edition.name}: {file} does not read; see: safetypairs verify") from error
-        found.update({row["pair_id"]: row for row in table.to_pylist()})
+        found.update({row["pair_id"]: row for row in edition.rows(file, ids, _COLUMNS)})
     missing = sorted({pair_id for ids in wanted.values() for pair_id in ids} - found.keys())
     if missing:
         raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
@@ -291,9 +287,14 @@ def _load(edition: Edition, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
 
 
 def _shown(title: str, row: dict[str, Any], show_unsafe: bool) -> Shown:
-    unsafe, safe = (
-        Image.open(io.BytesIO(row[name]["bytes"])).convert("RGB") for name in ("unsafe_image", "safe_image")
-    )
+    with reading(f"pair {row['pair_id']}: an image or the edit box", "see: safetypairs verify"):
+        unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
+        scale = min(1.0, _SIDE / max(unsafe.size))
+        box = Box(*(round(edge * scale) for edge in row["edit_box"]))
+    small = [
+        image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))
+        for image in (unsafe, safe)
+    ]
     if not show_unsafe:
-        unsafe = unsafe.filter(ImageFilter.GaussianBlur(max(unsafe.size) / 10))
-    return Shown(unsafe, safe, Box(*row["edit_box"]), title, f"{row['pair_id']}  {row['instruction']}")
+        small[0] = small[0].filter(ImageFilter.GaussianBlur(max(small[0].size) / 10))
+    return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {row['instruction'] or ''}")

@@ -6,14 +6,16 @@ import io
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from importlib.metadata import version as installed
-from typing import Any
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
-from safetypairs_hf.core.pictures import sha256
-from safetypairs_hf.dataset import manifest, sidecars
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.file_digests import file_sha256
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.dataset import card_header, manifest, manifest_head, sidecars
+from safetypairs_hf.dataset.card_header import CardHeader
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.versions.verify_pairs import Problem
 
@@ -23,19 +25,17 @@ _CARD = "README.md"
 def check_card(edition: Edition) -> Iterator[Problem]:
     """The card's figures against the manifest, whatever code wrote it."""
     try:
-        text = edition.fetch(_CARD).read_bytes().decode()
+        path = edition.fetch(_CARD)
     except FileNotFoundError:
         yield Problem(_CARD, "", "is missing")
         return
-    except ValueError as error:
-        yield Problem(_CARD, "", f"is no UTF-8 text: {error}")
-        return
     try:
-        header = yaml.safe_load(text.split("---\n")[1])
+        with reading(_CARD):
+            header = card_header.read(path)
+    except SafetyPairsError as error:
+        yield Problem(_CARD, "", str(error).removeprefix(_CARD).lstrip(", "))
+    else:
         yield from _header(edition, header)
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        yield Problem(_CARD, "", f"its YAML header does not read as a card of ours: {reason}")
 
 
 def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
@@ -55,39 +55,37 @@ def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
     yield from problems
     for name, expected in named.items():
         try:
-            found = edition.fetch(name).read_bytes()
+            path = edition.fetch(name)
         except FileNotFoundError:
             yield Problem(name, "", "is missing")
             continue
-        if sha256(found) != expected.sha256:
-            where = f": {_first(made[name], found.decode(errors='replace'))}" if name in made else ""
+        if path.stat().st_size != expected.size or file_sha256(path) != expected.sha256:
+            where = f": {_first(made[name], path)}" if name in made else ""
             yield Problem(name, "", f"was changed since it was published{where}")
 
 
-def _header(edition: Edition, header: dict[str, Any]) -> Iterator[Problem]:
+def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
     files = _by_file(edition.table)
     data = set(files)
     files |= {name: (said["rows"], said["size"]) for name, said in edition.head.get("beside", {}).items()}
     shown = set[str]()
-    sizes = {info["config_name"]: {split["name"]: split for split in info["splits"]} for info in header["dataset_info"]}
-    for config in header["configs"]:
-        name = config["config_name"]
-        if config["version"] != str(edition.version):
-            yield Problem(_CARD, "", f"config {name} is of version {config['version']}, not {edition.version}")
+    for config in header.configs:
+        if config.version != str(edition.version):
+            yield Problem(_CARD, "", f"config {config.name} is of version {config.version}, not {edition.version}")
         matched: set[str] = set()
-        for view in config["data_files"]:
-            mine = {file for file in files if fnmatchcase(file, view["path"])}
+        for split, path in config.paths:
+            mine = {file for file in files if fnmatchcase(file, path)}
             matched |= mine
             shown |= mine
             pairs, size = (sum(files[file][index] for file in mine) for index in (0, 1))
-            said = sizes[name][view["split"]]
-            if (said["num_examples"], said["num_bytes"]) != (pairs, size):
-                what = f"{said['num_examples']} pairs of {said['num_bytes']} bytes"
-                yield Problem(_CARD, "", f"{name}/{view['split']} is said to be {what}; it is {pairs} of {size}")
-        if name == "default" and data - matched:
+            said = header.sizes.get((config.name, split))
+            if said != (pairs, size):
+                what = f"{said[0]} pairs of {said[1]} bytes" if said else "of no size"
+                yield Problem(_CARD, "", f"{config.name}/{split} is said to be {what}; it is {pairs} of {size}")
+        if config.name == "default" and data - matched:
             yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")
-        if name not in ("controls", "failures") and matched - data:
-            yield Problem(_CARD, "", f"the config {name} holds {min(matched - data)}, which is no file of pairs")
+        if config.name not in ("controls", "failures") and matched - data:
+            yield Problem(_CARD, "", f"the config {config.name} holds {min(matched - data)}, which is no file of pairs")
     if left := files.keys() - data - shown:
         yield Problem(_CARD, "", f"no config shows {min(left)}")
 
@@ -108,8 +106,11 @@ def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
         data = edition.fetch(manifest.NAME).read_bytes()
         loaded = manifest.load(data)
         assert loaded, "it was read before"
+        manifest_head.refuse_lacking(loaded.releases, card=True)
         same_bytes = manifest.dump(loaded) == data
         files = sidecars.render(loaded, last["target"])
+    except PublishError as error:
+        return [Problem(manifest.NAME, "", str(error).removeprefix(f"{manifest.NAME} "))], {}
     except Exception as error:  # whatever a template raises for figures that a damaged manifest lacks
         return [Problem(manifest.NAME, "", f"the card cannot be made from it: {type(error).__name__}: {error}")], {}
     if same_bytes or pq.ParquetFile(io.BytesIO(data)).metadata.created_by != _writer():
@@ -124,7 +125,10 @@ def _writer() -> str:
     return str(pq.ParquetFile(buffer).metadata.created_by)
 
 
-def _first(expected: str, found: str) -> str:
+def _first(expected: str, path: Path) -> str:
+    """Where a text differs. What is much longer than it should be is read no further."""
+    with path.open("rb") as file:
+        found = file.read(2 * len(expected.encode()) + 1024).decode(errors="replace")
     lines = zip([*expected.split("\n"), ""], [*found.split("\n"), ""], strict=False)
     number = next((number for number, (one, two) in enumerate(lines, 1) if one != two), 0)
     return f"line {number} differs"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from safetypairs_hf.core.errors import SafetyPairsError, reason
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import CONTROL_KINDS, Picture
 from safetypairs_hf.dataset import failure_rows
 from safetypairs_hf.dataset.control_rows import ROOT as CONTROLS
-from safetypairs_hf.dataset.control_rows import control_schema, data_file, tally
+from safetypairs_hf.dataset.control_rows import control_schema, data_file, judges_in, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_schema
 from safetypairs_hf.dataset.store.base import Edition
-from safetypairs_hf.versions.verify_pairs import DAMAGE, Problem, line, other_encoding
+from safetypairs_hf.versions.verify_pairs import Problem, other_encoding, row_groups
 
 Rows = Iterator[dict[str, Any]]
 
@@ -40,19 +40,20 @@ def check_extras(edition: Edition, present: Callable[[str], bool]) -> Iterator[P
         check = _controls if name.startswith(CONTROLS) else _failures
         try:
             yield from (Problem(name, which, what) for which, what in check(edition, name, said, failed))
-        except DAMAGE as error:
-            yield Problem(name, "", f"does not read: {line(error)}")
-        except (TypeError, LookupError, AttributeError) as error:  # a value that is missing, or null
-            yield Problem(name, "", f"a value of a row is missing or broken: {line(error)}")
+        except SafetyPairsError as error:
+            yield Problem(name, "", str(error))
+        except (TypeError, LookupError) as error:  # a value that is missing, or null
+            yield Problem(name, "", f"a value of a row is missing or broken: {reason(error)}")
 
 
 def _failed(edition: Edition, present: Callable[[str], bool]) -> list[Failed] | Problem:
     if not present(failure_rows.NAME):
         return []
     try:
-        return failure_rows.load(edition.fetch(failure_rows.NAME).read_bytes())
-    except (*DAMAGE, LookupError, TypeError) as error:
-        return Problem(failure_rows.NAME, "", f"does not read: {line(error)}")
+        with reading("it"):
+            return failure_rows.load(edition.fetch(failure_rows.NAME).read_bytes())
+    except SafetyPairsError as error:
+        return Problem(failure_rows.NAME, "", str(error))
 
 
 def _agreement(extras: Mapping[str, dict[str, Any]], failed: list[Failed]) -> Iterator[Problem]:
@@ -66,11 +67,9 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
     path, table = edition.fetch(name), edition.table
     here = table.filter(pc.equal(table["file"], data_file(name))).to_pylist()
     entries = {entry["pair_id"]: entry for entry in here}
-    with pq.ParquetFile(path) as file:
-        yield from _columns(file, control_schema(edition.taxonomy))
     seen: set[tuple[str, int]] = set()
     strange = False
-    for row in _rows(path):
+    for row in _rows(path, control_schema(edition.taxonomy)):
         pair_id, kind = row["pair_id"], row["control"]
         entry = entries.get(pair_id)
         if entry is None or (pair_id, kind) in seen or kind not in range(len(CONTROL_KINDS)):
@@ -92,7 +91,11 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
         if (row["safe_image"] is None) != (CONTROL_KINDS[kind] == "null_edit"):
             yield pair_id, f"a control {CONTROL_KINDS[kind]} has the wrong members"
         yield from ((pair_id, what) for what in _decode(row, ("unsafe_image", "safe_image")))
-    if not strange and tally(path, edition.fetch(data_file(name))).to_dict() != said:
+    if strange:
+        return
+    with reading("the data file beside it"):
+        judges = judges_in(edition.fetch(data_file(name)))
+    if tally(path, judges).to_dict() != said:
         yield "", "its rows are not those that the manifest counts"
 
 
@@ -100,9 +103,7 @@ def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list
     """(failure id, what is wrong)."""
     path = edition.fetch(name)
     waiting = {each.failure_id: each for each in failed if each.file == name}
-    with pq.ParquetFile(path) as file:
-        yield from _columns(file, failure_schema(edition.taxonomy))
-    for row in _rows(path):
+    for row in _rows(path, failure_schema(edition.taxonomy)):
         each = waiting.pop(row["failure_id"], None)
         if each is None:
             yield row["failure_id"], f"is in no row of {failure_rows.NAME}, or twice here"
@@ -121,19 +122,9 @@ def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list
         yield failure_id, f"is in {failure_rows.NAME}, and not in the file"
 
 
-def _rows(path: Path) -> Rows:
-    with pq.ParquetFile(path) as file:
-        for index in range(file.num_row_groups):
-            yield from file.read_row_group(index).to_pylist()
-
-
-def _columns(file: pq.ParquetFile, expected: pa.Schema) -> Iterator[tuple[str, str]]:
-    found = file.schema_arrow
-    if not found.equals(expected):
-        yield "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}, of other types"
-    declared = [json.loads((each.metadata or {}).get(b"huggingface", b"null")) for each in (found, expected)]
-    if declared[0] != declared[1]:
-        yield "", "its features for `datasets` are not those of the published columns"
+def _rows(path: Path, expected: pa.Schema) -> Rows:
+    for rows in row_groups(path, expected):
+        yield from rows
 
 
 def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
@@ -145,7 +136,7 @@ def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
         try:
             assert pictures[-1].pixels is not None
         except Exception as error:  # whatever a decoder raises for bytes that are no image
-            yield f"its {column} does not decode: {line(error)}"
+            yield f"its {column} does not decode: {reason(error)}"
             return
     if len(pictures) == 2:
         yield from other_encoding(*pictures)

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from safetypairs_hf.core.errors import SafetyPairsError, reason
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture
+from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.row_hash import row_hash
-from safetypairs_hf.dataset.schema import arrow_schema, features
+from safetypairs_hf.dataset.schema import arrow_schema
 from safetypairs_hf.taxonomy.categories import Taxonomy
-
-# What a damaged Parquet file makes pyarrow raise: its own errors, bad UTF-8, and lengths that are far too large.
-DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 
 
 class Problem(NamedTuple):
@@ -47,47 +46,66 @@ def check_file(
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
     try:
-        with pq.ParquetFile(path) as file:
-            yield from _schema(file, name, taxonomy)
-            for index in range(file.num_row_groups):
-                rows, known = file.read_row_group(index).to_pylist(), []
-                for row in rows:
-                    entry = waiting.pop(row.get("pair_id"), None)
-                    if entry:
-                        known.append((row, entry))
-                    else:
-                        yield Problem(name, str(row.get("pair_id")), "is in no row of the manifest, or twice here")
-                for problems in pool.map(
-                    _check_pair, [name] * len(known), [taxonomy] * len(known), *zip(*known, strict=True)
-                ):
-                    yield from problems
-                checked(len(known))
-    except DAMAGE as error:
-        what = f"does not read after {len(entries) - len(waiting)} of {len(entries)} pairs: {line(error)}"
-        yield Problem(name, "", what)
+        for rows in row_groups(path, arrow_schema(taxonomy)):
+            known = []
+            for row in rows:
+                entry = waiting.pop(row["pair_id"], None)
+                if entry:
+                    known.append((row, entry))
+                else:
+                    yield Problem(name, str(row["pair_id"]), "is in no row of the manifest, or twice here")
+            for problems in pool.map(
+                _check_pair, [name] * len(known), [taxonomy] * len(known), *zip(*known, strict=True)
+            ):
+                yield from problems
+            checked(len(known))
+    except OtherColumnsError as error:
+        yield Problem(name, "", str(error))
+        return
+    except SafetyPairsError as error:
+        yield Problem(name, "", f"{error}; {len(entries) - len(waiting)} of {len(entries)} pairs were read")
         return
     for pair_id in waiting:
         yield Problem(name, pair_id, "is in the manifest, and not in the file")
 
 
-def _schema(file: pq.ParquetFile, name: str, taxonomy: Taxonomy) -> Iterator[Problem]:
-    expected, found = arrow_schema(taxonomy), file.schema_arrow
-    if found.names != expected.names:
-        yield Problem(name, "", f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}")
-        return
-    for field in expected:
-        if found.field(field.name).type != field.type:
-            yield Problem(name, "", f"column {field.name} is {found.field(field.name).type}; expected {field.type}")
-    declared = json.loads((found.metadata or {}).get(b"huggingface", b"null"))
-    if declared != {"info": {"features": features(taxonomy)}}:
-        yield Problem(name, "", "its features for `datasets` are not those of the published columns")
+class OtherColumnsError(SafetyPairsError):
+    """A file of rows that has other columns than it should have."""
+
+
+def row_groups(path: Path, expected: pa.Schema) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a file, a row group at a time.
+
+    Raises:
+        OtherColumnsError: its columns, or what it declares of them for `datasets`, are not those expected.
+        SafetyPairsError: it does not read; the message is the rest of a sentence that begins with the file's name.
+    """
+    with reading("it"):
+        file = open_rows_file(path)
+        declared = [
+            json.loads((each.metadata or {}).get(b"huggingface", b"null")) for each in (file.schema_arrow, expected)
+        ]
+    with file:
+        found = file.schema_arrow
+        if found.names != expected.names:
+            raise OtherColumnsError(f"its columns are {', '.join(found.names)}; expected {', '.join(expected.names)}")
+        for field in expected:
+            if found.field(field.name).type != field.type:
+                kind = found.field(field.name).type
+                raise OtherColumnsError(f"column {field.name} is {kind}; expected {field.type}")
+        if declared[0] != declared[1]:
+            raise OtherColumnsError("its features for `datasets` are not those of the published columns")
+        for index in range(file.num_row_groups):
+            with reading("it"):
+                rows = file.read_row_group(index).to_pylist()
+            yield rows
 
 
 def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
     try:
         found = [*_against_manifest(row, entry, taxonomy), *_images(row, entry)]
     except (TypeError, LookupError) as error:  # a value that is missing, or null
-        found = [f"a value of its row is missing or broken: {line(error)}"]
+        found = [f"a value of its row is missing or broken: {reason(error)}"]
     return [Problem(name, entry["pair_id"], what) for what in found]
 
 
@@ -111,7 +129,7 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
         try:
             assert picture.pixels is not None
         except Exception as error:  # whatever a decoder raises for bytes that are no image
-            yield f"its {member} image does not decode: {line(error)}"
+            yield f"its {member} image does not decode: {reason(error)}"
             continue
         pictures.append(picture)
         if perceptual_hash(picture) != entry[f"{member}_phash"]:
@@ -145,8 +163,3 @@ def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[s
         yield f"edit_box is {row['edit_box']}, and the pixels that differ fill {list(box)}"
     if row["preservation"]["changed_fraction"] != share:
         yield f"changed_fraction is {row['preservation']['changed_fraction']}, and {share} of the pixels differ"
-
-
-def line(error: Exception) -> str:
-    """The first line of what an error says."""
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -42,7 +42,7 @@ def versions(dataset: Published) -> list[Line]:
 def _note(dataset: Published, version: Version) -> str:
     """What the manifest on the tag's commit says against the tag."""
     try:
-        held = version_of(dataset.open(version).head, dataset.name)
+        held = version_of(dataset.open(version).head)
     except HubUnavailable:
         raise
     except SafetyPairsError:

@@ -19,6 +19,7 @@ from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.config_files import config_files
 from safetypairs_hf.dataset.manifest import FOLDERS, Manifest
+from safetypairs_hf.dataset.manifest_head import KEY
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.store.open_store import open_published
 from safetypairs_hf.loading.load import load
@@ -95,8 +96,8 @@ def as_format_1(folder: Path) -> None:
     assert found
     file.write_bytes(manifest.dump(dataclasses.replace(found, sidecars={})))
     table = pq.read_table(file).drop_columns(["row_hash"])
-    head = json.loads(table.schema.metadata[manifest.KEY]) | {"format": 1}
-    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, manifest.KEY: json.dumps(head)}), file)
+    head = json.loads(table.schema.metadata[KEY]) | {"format": 1}
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, KEY: json.dumps(head)}), file)
 
 
 def entries(target: str) -> list[manifest.Entry]:

@@ -501,7 +501,7 @@ def test_a_damaged_manifest_is_one_line(runs: tuple[RunFolder, RunFolder], tmp_p
     data = bytearray(path.read_bytes())
     data[len(data) // 4] ^= 1
     path.write_bytes(data)
-    with pytest.raises(PublishError, match=r"^manifest\.parquet is damaged \(.*\); restore the version") as caught:
+    with pytest.raises(PublishError, match=r"^manifest\.parquet can't be read: .*; restore the version") as caught:
         release(runs[1], tmp_path / "out", "1.1.0")
     assert "\n" not in str(caught.value)
 

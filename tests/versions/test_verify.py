@@ -27,6 +27,7 @@ from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 from safetypairs_hf.dataset.store.open_store import open_published
+from safetypairs_hf.dataset.takedowns import listed
 from safetypairs_hf.publishing import staging
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
@@ -267,7 +268,7 @@ def test_files_that_are_missing_or_too_many(copy: Path) -> None:
         ("description: manifest ", "description: manifest 0", "was changed since it was published: line "),
         ("data/test/*/*.parquet", "data/test/hate/*.parquet", "the config default leaves out data/test/"),
         ("\n# ", "\n# Not ", "was changed since it was published: line "),
-        ("---\n", "", "its YAML header does not read"),
+        ("---\n", "", "has no YAML header: its first line is not ---"),
     ],
 )
 def test_a_wrong_card(copy: Path, old: str, new: str, message: str) -> None:
@@ -321,7 +322,7 @@ def test_a_group_in_two_splits_and_a_pair_twice(copy: Path) -> None:
 
 def test_a_pair_that_was_taken_down_is_back(copy: Path) -> None:
     pair_id = entries(copy)[0].pair_id
-    takedown = {"pair_id": pair_id, "reason": "asked", "version": "1.1.0"}
+    takedown = listed(entries(copy)[0], "asked", Version(1, 1, 0))
     told = with_manifest(copy, lambda found: Manifest(found.entries, found.releases, [takedown], found.files))
     assert f"manifest.parquet, pair {pair_id}: it was taken down, and is there again" in told
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.manifest_table import Columns
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -49,8 +52,8 @@ class Edition:
         """
         try:
             return manifest.taxonomy_in(self.head)
-        except manifest.DAMAGE as error:
-            raise SafetyPairsError(f"{self.name}: {manifest.NAME} is damaged: {error}") from error
+        except PublishError as error:
+            raise SafetyPairsError(f"{self.name}: {error}") from error
 
     @cached_property
     def table(self) -> pa.Table:
@@ -59,6 +62,18 @@ class Edition:
     @property
     def releases(self) -> list[dict[str, Any]]:
         return list(self.head["releases"])
+
+    def rows(self, file: str, pair_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Some columns of some pairs of a data file.
+
+        Raises:
+            SafetyPairsError: the file does not read, or lacks a column.
+        """
+        with reading(f"{self.name}: {file}", "see: safetypairs verify"):
+            path = self.fetch(file)
+            open_rows_file(path).close()
+            chosen = pq.read_table(path, columns=columns, filters=[("pair_id", "in", pair_ids)], partitioning=None)
+            return list(chosen.select(columns).to_pylist())
 
     @cached_property
     def stored(self) -> Mapping[str, Stored | None]:
@@ -89,12 +104,9 @@ class Published(Protocol):
         ...
 
 
-def version_of(head: dict[str, Any], name: str) -> Version:
-    """The version that a manifest's head names last. Raises SafetyPairsError where it names none."""
-    try:
-        return [parse(release["version"]) for release in head["releases"]][-1]
-    except (LookupError, TypeError, PublishError) as error:
-        raise SafetyPairsError(f"{name}: {manifest.NAME} is damaged, it names no version") from error
+def version_of(head: dict[str, Any]) -> Version:
+    """The version that a manifest's head names last."""
+    return parse(head["releases"][-1]["version"])
 
 
 def no_version(name: str) -> VersionMismatch:

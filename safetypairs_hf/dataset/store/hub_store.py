@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetypairs_hf.core.errors import VersionMismatch
+from safetypairs_hf.core.errors import PublishError, VersionMismatch
 from safetypairs_hf.core.hub import dataset_info, fetch, list_files, list_tags
 from safetypairs_hf.core.version import Version, by_version, parse
 from safetypairs_hf.dataset import manifest
@@ -38,10 +38,10 @@ def newest_release(repo: str, tags: Mapping[Version, str], api: HfApi | None = N
 
 
 def released_at(repo: str, commit: str, api: HfApi | None = None) -> Version | None:
-    """The version that a commit's manifest says it is; None where it has none of ours."""
+    """The version that a commit's manifest says it is; None where it has none of ours that can be read."""
     try:
         return manifest.version_in(fetch(repo, manifest.NAME, commit, api))
-    except FileNotFoundError:
+    except (FileNotFoundError, PublishError):
         return None
 
 
@@ -84,5 +84,5 @@ class HubStore:
             columns = Columns(get(manifest.NAME), f"{self.name} {called}")
         except FileNotFoundError as error:
             raise not_ours(f"{self.name} at {called}") from error
-        version = parse(called) if called != "main" else version_of(columns.head, self.name)
+        version = parse(called) if called != "main" else version_of(columns.head)
         return Edition(self.name, version, columns, get, lambda: list_files(self.name, commit))

@@ -32,7 +32,7 @@ class LocalStore:
         if not file.is_file():
             raise not_ours(self.name)
         columns = Columns(file, self.name)
-        return Edition(self.name, version_of(columns.head, self.name), columns, self._path.joinpath, self._list)
+        return Edition(self.name, version_of(columns.head), columns, self._fetch, self._list)
 
     def open(self, version: Version | None) -> Edition:
         edition = self.newest()
@@ -43,6 +43,13 @@ class LocalStore:
                 f"the folder {self.name} holds {edition.version} alone, not {version}; a folder keeps no other version"
             )
         return edition
+
+    def _fetch(self, name: str) -> Path:
+        """A file of the folder; a folder, a pipe or a device in its place is none."""
+        path = self._path / name
+        if not path.is_file():
+            raise FileNotFoundError(name)
+        return path
 
     def _list(self) -> dict[str, Stored | None]:
         files = (path for path in sorted(self._path.rglob("*")) if path.is_file())

@@ -1,0 +1,247 @@
+"""The head of a manifest: what its Parquet metadata say of a version, packed, and read with every field checked.
+
+Whoever publishes a dataset writes its manifest, so it may say anything. All that readers rely on is checked here, once:
+kinds of values, hashes, and names of files, which must not lead out of the dataset. What comes from here can be trusted
+to have the form that is documented; whether it is true is what `verify` finds out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import PublishError, printable
+from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, parse_object
+from safetypairs_hf.core.version import parse
+
+KEY: Final = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
+# The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
+MORE: Final = b"safetypairs.more"
+FORMAT: Final = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
+MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has 28 MB
+MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
+LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+_PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
+
+# What each value is: a type, [what a list holds], or {key: value}; "?" behind a key: it may be missing, or null.
+_COUNTS: Final = {"in": int, "out": int, "rejected": {"*": int}}
+_RELEASE: Final = {
+    "version": str,
+    "pairs?": int,
+    "added?": int,
+    "removed?": int,
+    "relabelled?": int,
+    "summary?": str,
+    "schema?": str,
+    "recipe?": str,
+    "recipe_hash?": str,
+    "code?": str,
+    "target?": str,
+    "taxonomy?": str,
+    "license?": str,
+    "attribution?": str,
+    "neutral?": str,
+    "test_fraction?": float,
+    "near_duplicate_bits?": int,
+    "restricted?": [{"model": str, "license": str}],
+    "judging?": {
+        "judges": [{"class": str}],
+        "unsafe_at_least": float,
+        "safe_below": float,
+        "max_changed_fraction": float,
+    },
+    "funnel?": [{"stage": str, **_COUNTS, "by_category": {"*": _COUNTS}}],
+}
+_TAKEDOWN: Final = {
+    "pair_id": str,
+    "category": str,
+    "reason": str,
+    "version": str,
+    "unsafe_sha256": str,
+    "safe_sha256": str,
+    "unsafe_phash": str,
+    "safe_phash": str,
+}
+_EXTRA: Final = {"rows": int, "size": int, "confirmed?": int, "kinds?": {"*": int}, "judges?": {"*": [int]}}
+_HEAD: Final = {
+    "version": str,
+    "releases": [_RELEASE],
+    "takedowns": [_TAKEDOWN],
+    "files": {"*": list},
+    "beside?": {"*": _EXTRA},
+    "sidecars?": {"*": list},
+    "taxonomy?": dict,
+}
+# What a later release needs of every earlier one: the card and the changelog list them all.
+_NEEDED: Final = ("pairs", "added", "removed", "relabelled", "summary", "license", "attribution", "restricted")
+_NEEDED_OF_LAST: Final = (*_NEEDED, "recipe", "recipe_hash", "code", "target", "judging", "funnel")
+
+
+def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """Write a head as Parquet metadata. Raises PublishError where it is larger than readers take."""
+    first = {name: head[name] for name in ("format", "version")}
+    rest = json.dumps({name: value for name, value in head.items() if name not in first}, **_PLAIN).encode()
+    if len(rest) > MOST_BYTES:
+        raise PublishError(
+            f"the releases, files and takedowns of the dataset take {len(rest) >> 20} MB in its manifest, and readers "
+            f"take {MOST_BYTES >> 20} MB; publish to a new target"
+        )
+    return {KEY: json.dumps(first, **_PLAIN).encode(), MORE: base64.b85encode(zlib.compress(rest, 9))}
+
+
+def unpack(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Read the head in some Parquet metadata that hold KEY.
+
+    Raises:
+        PublishError: a newer safetypairs-hf wrote it.
+        ForeignTextError: it is damaged, or too large.
+    """
+    first = parse_object(metadata[KEY].decode())
+    written = first.get("format")
+    if not isinstance(written, int) or isinstance(written, bool) or written < 1:
+        raise ForeignTextError(f"says that its format is {_short(written)}, and a number was expected")
+    if written > FORMAT:
+        raise PublishError(
+            f"a newer safetypairs-hf wrote this manifest.parquet (format {written}, this one knows {FORMAT}); "
+            "upgrade: pip install -U safetypairs-hf"
+        )
+    head = {**first, **_rest(metadata)}
+    _check(head, _HEAD, "")
+    _check_versions(head)
+    for name, values in [*head["files"].items(), *(head.get("sidecars") or {}).items()]:
+        check_name(name)
+        _check_hash(name, values)
+    for name in head.get("beside") or {}:
+        check_name(name)
+    for takedown in head["takedowns"]:
+        _check_takedown(takedown)
+    return {name: value for name, value in head.items() if value is not None}
+
+
+def unpack_taxonomy(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Read no more of the head than says what the categories are of: `releases` and `taxonomy`.
+
+    Raises:
+        ForeignTextError: as `unpack`.
+    """
+    head = _rest(metadata)
+    _check(head, {"releases": [_RELEASE], "taxonomy?": dict}, "")
+    return head
+
+
+def check_name(name: str) -> None:
+    """Raise ForeignTextError where a file's name does not stay in the dataset's folder, or no file can have it."""
+    parts = name.split("/")
+    if (
+        not name.isprintable()
+        or len(name) > LONGEST_NAME
+        or any(part in ("", ".", "..") or len(part.encode()) > 200 for part in parts)
+        or "\\" in name
+    ):
+        raise ForeignTextError(f"names a file {_short(name)}, which is no name of a file in the dataset")
+
+
+def refuse_lacking(releases: Sequence[Mapping[str, Any]], *, card: bool = False) -> None:
+    """Raise PublishError where releases do not say what the card of a later one lists of each.
+
+    `card`: all that the card of the last one itself shows is needed too.
+    """
+    for release in releases:
+        needed = _NEEDED_OF_LAST if card and release is releases[-1] else _NEEDED
+        if lacking := [name for name in needed if release.get(name) is None]:
+            raise PublishError(
+                f"manifest.parquet does not say what {lacking[0]} of its release {release['version']} is, which a card "
+                "shows; restore the version that it was published with"
+            )
+
+
+def _rest(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    if MORE not in metadata:
+        raise ForeignTextError("lacks half of its metadata")
+    inflating = zlib.decompressobj()
+    try:
+        text = inflating.decompress(base64.b85decode(metadata[MORE]), MOST_BYTES + 1)
+    except (ValueError, zlib.error) as error:
+        raise ForeignTextError(f"has metadata that do not unpack: {error}") from None
+    if len(text) > MOST_BYTES:
+        raise ForeignTextError(f"has metadata of over {MOST_BYTES >> 20} MB, more than is read")
+    if sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ForeignTextError(f"has metadata of over {MOST_VALUES:,} values, more than is read")
+    if not inflating.eof:
+        raise ForeignTextError("has metadata that end too early")
+    found = parse_json(text.decode())
+    if not isinstance(found, dict):
+        raise ForeignTextError("has metadata that are no object")
+    return found
+
+
+def _check(value: Any, expected: Any, where: str) -> None:
+    """Raise ForeignTextError where a value is not of the kind that is expected at this place."""
+    kind = expected if isinstance(expected, type) else type(expected)
+    if not _is_kind(value, kind):
+        raise ForeignTextError(f"says that {where or 'its head'} is {_short(value)}, and {_KINDS[kind]} was expected")
+    if isinstance(expected, list):
+        for number, each in enumerate(value):
+            _check(each, expected[0], f"{where}[{number}]")
+    elif isinstance(expected, dict):
+        for key, inner in expected.items():
+            name = key.rstrip("?")
+            if key == "*":
+                for own, each in value.items():
+                    _check(each, inner, f"{where}.{printable(own)}")
+            elif value.get(name) is not None:
+                _check(value[name], inner, f"{where}.{name}".lstrip("."))
+            elif not key.endswith("?"):
+                raise ForeignTextError(f"does not say what {f'{where}.{name}'.lstrip('.')} is")
+
+
+_KINDS: Final = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _is_kind(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    if kind is int:
+        return isinstance(value, int) and 0 <= value < 1 << 63
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _check_versions(head: Mapping[str, Any]) -> None:
+    if not head["releases"]:
+        raise ForeignTextError("names no release, so no version")
+    for text in (head["version"], *(each["version"] for each in (*head["releases"], *head["takedowns"]))):
+        try:
+            parse(text)
+        except PublishError as error:
+            raise ForeignTextError(f"names a version wrongly: {error}") from None
+
+
+def _check_hash(name: str, values: list[Any]) -> None:
+    right = len(values) == 2 and isinstance(values[0], str) and _SHA256.fullmatch(values[0])
+    if not right or not _is_kind(values[1], int):
+        raise ForeignTextError(f"says {_short(values)} of {name}, and a SHA-256 and a size were expected")
+
+
+def _check_takedown(takedown: Mapping[str, str]) -> None:
+    for key in ("unsafe_sha256", "safe_sha256", "unsafe_phash", "safe_phash"):
+        if not _SHA256.fullmatch(takedown[key]):
+            raise ForeignTextError(
+                f"says that {key} of the takedown of {printable(takedown['pair_id'])} is {_short(takedown[key])}, and "
+                "64 hex digits were expected"
+            )
+
+
+def _short(value: Any) -> str:
+    text = printable(repr(value)[:100])
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,110 @@
+"""Read the rows of a manifest, of pairs or of failures: every value checked, in memory in proportion to the file.
+
+Parquet can say in a few bytes that one long text stands in a billion rows. But each row of a manifest holds hashes,
+which no compression makes smaller: so the size of a file bounds its rows. And a text that stands in many rows comes as
+a dictionary, which is looked at once.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.foreign_text import ForeignTextError
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.manifest_head import check_name
+
+LEAST_ROW_BYTES: Final = 32  # of the file; the hashes of a row alone have 128 and more
+MOST_ROW_BYTES: Final = 4096  # of the values, before they were compressed
+LONGEST_TEXT: Final = 1024  # bytes
+
+
+def open_rows(source: Path | bytes) -> pq.ParquetFile:
+    """Open a Parquet file; texts that it holds as a dictionary come as one. Raises what pyarrow raises."""
+    held = pq.read_metadata(_opened(source))
+    repeating = {
+        part.path_in_schema
+        for part in _parts(held)
+        if part.physical_type == "BYTE_ARRAY" and any("DICTIONARY" in kind for kind in part.encodings)
+    }
+    return pq.ParquetFile(
+        _opened(source), metadata=held, page_checksum_verification=True, read_dictionary=sorted(repeating)
+    )
+
+
+def check_columns(file: pq.ParquetFile, schema: pa.Schema, size: int) -> None:
+    """Check what a file says of its columns, before any is read.
+
+    Args:
+        file: from `open_rows`.
+        schema: what its columns should be; the last ones may be missing.
+        size: the bytes of the file.
+
+    Raises:
+        ForeignTextError: the columns are others, or would take far more memory than the file has bytes.
+    """
+    found = file.schema.to_arrow_schema()
+    if found.names != schema.names[: len(found.names)]:
+        raise ForeignTextError(f"has the columns {', '.join(found.names)[:300]}; expected {', '.join(schema.names)}")
+    for field in found:
+        if field.type != schema.field(field.name).type:
+            raise ForeignTextError(f"has {field.name} of type {field.type}; expected {schema.field(field.name).type}")
+    rows, whole = file.metadata.num_rows, sum(part.total_uncompressed_size for part in _parts(file.metadata))
+    if rows * LEAST_ROW_BYTES > size or whole > rows * MOST_ROW_BYTES + size:
+        raise ForeignTextError(f"is a bomb: in {size} bytes it says that it holds {rows} rows of {whole} bytes")
+
+
+def checked_batches(
+    file: pq.ParquetFile, schema: pa.Schema, rows: int, names: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read the rows of a file whose columns were checked, so many at a time, and some of the columns.
+
+    Raises:
+        ForeignTextError: a value is missing or too long, is no name of a file or no version. Or what pyarrow raises.
+    """
+    for batch in file.iter_batches(rows, columns=names):
+        batch.validate(full=True)
+        wanted = names or batch.schema.names
+        columns = [_checked(name, batch.column(name)).cast(schema.field(name).type) for name in wanted]
+        yield pa.RecordBatch.from_arrays(columns, schema=pa.schema([schema.field(name) for name in wanted]))
+
+
+def _opened(source: Path | bytes) -> Any:
+    return source if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _parts(held: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
+    return [
+        held.row_group(group).column(place) for group in range(held.num_row_groups) for place in range(held.num_columns)
+    ]
+
+
+def _checked(name: str, column: pa.Array) -> pa.Array:
+    values = column.dictionary if isinstance(column, pa.DictionaryArray) else column
+    if column.null_count and name != "row_hash":
+        raise ForeignTextError(f"has a row without {name}")
+    if pa.types.is_string(values.type) and (pc.max(pc.binary_length(values)).as_py() or 0) > LONGEST_TEXT:
+        raise ForeignTextError(f"has a {name} of more than {LONGEST_TEXT} bytes")
+    if name == "size" and (pc.min(values).as_py() or 0) < 0:
+        raise ForeignTextError("has a size below 0")
+    if name == "file":
+        for text in values.unique().to_pylist():
+            check_name(text)
+    if name == "introduced":
+        for text in values.unique().to_pylist():
+            _check_version(text)
+    return column
+
+
+def _check_version(text: str) -> None:
+    try:
+        parse(text)
+    except PublishError as error:
+        raise ForeignTextError(f"names a version wrongly: {error}") from None
