@@ -119,6 +119,8 @@ class LocalTarget:
             yield  # nothing to read, and so nothing to keep others out of
             return
         try:
+            # FileLock waits for ever where the file can't be made, as in /proc.
+            Path(self._lock.lock_file).touch(mode=0o666)
             self._lock.acquire()
         except OSError as error:
             if not reading:

@@ -69,9 +69,16 @@ def render(page: Page) -> str:
 
 
 def write(text: str, path: Path) -> None:
-    """Write a file of the report by a temporary name and a rename. Raises SafetyPairsError if it cannot be written."""
+    """Write a file of the report by a temporary name and a rename; what is no file, as /dev/stdout, is written into.
+
+    Raises:
+        SafetyPairsError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
