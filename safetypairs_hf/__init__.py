@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.errors import SafetyPairsError as SafetyPairsError
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
+    from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.loading.load import load as load
     from safetypairs_hf.metric import ManyComparison as ManyComparison
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "evaluate": "safetypairs_hf.evaluating.evaluate",
+    "import_pairs": "safetypairs_hf.importing.import_pairs",
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",

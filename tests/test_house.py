@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "instructors": {"core", "taxonomy", "guards", "models"},
     "sources": {"core", "taxonomy", "guards", "models", "dataset"},
     "building": {"core", "taxonomy", "guards", "models"},
+    "importing": {"core", "taxonomy", "guards", "models", "building", "sources"},
     "publishing": {"core", "taxonomy", "dataset", "building.run_reader"},
     "loading": {"core", "taxonomy", "dataset", "versions"},
     "evaluating": {"core", "taxonomy", "dataset", "versions", "loading", "guards", "models", "metric"},

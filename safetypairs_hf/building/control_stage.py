@@ -34,6 +34,7 @@ class ControlJob:
     def work(self, recipe: Recipe, run: RunFolder, number: int, found: list[Candidate]) -> Parts:
         if self.folder == MADE:
             assert recipe.controls is not None
+            assert recipe.editor is not None  # a recipe with controls has one
             made = recipe.controls.make(recipe.editor, found)
         else:
             made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)

@@ -56,11 +56,13 @@ class Recipe:
     drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
     memory that the largest of them needs, in GB; 0 = no GPU. The instructor, the editor and the judges may be plain
     functions, see `function_parts` and `guards.user_guard.FunctionGuard`.
+
+    A source that gives finished pairs takes neither `instructor` nor `editor`, and then `rounds` is 0.
     """
 
     source: Source
-    instructor: Instructor
-    editor: Editor | ByRound
+    instructor: Instructor | None
+    editor: Editor | ByRound | None
     judging: Judging
     selection: Selection
     pairs: int
@@ -79,13 +81,19 @@ class Recipe:
     taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "unit_size", "rounds", "attempts"):
+        finished = self.instructor is None and self.editor is None
+        for name in ("pairs", "unit_size", "attempts", *(() if finished else ("rounds",))):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
-        object.__setattr__(self, "instructor", as_instructor(self.instructor))
-        if not isinstance(self.editor, ByRound):
+        if finished and self.rounds:
+            raise RecipeError(f"rounds = {self.rounds} without an instructor and an editor: give both, or 0")
+        if self.instructor is not None:
+            object.__setattr__(self, "instructor", as_instructor(self.instructor))
+        if self.editor is not None and not isinstance(self.editor, ByRound):
             object.__setattr__(self, "editor", as_editor(self.editor))
         if self.controls is not None:
+            if self.editor is None:
+                raise RecipeError("controls are given and no editor that could make them; give both, or neither")
             self.controls.check(self.editor)
         self._bind()
 
@@ -113,16 +121,18 @@ class Recipe:
 
     @property
     def instruct(self) -> Instruct:
+        assert self.instructor is not None
         return Instruct(self.instructor)
 
     @property
     def edit(self) -> Edit:
+        assert self.editor is not None and self.instructor is not None
         return Edit(self.editor, self.instructor.name, self.preservation, self.attempts)
 
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe with where it came from. `settings` are those given, by name; `path` is the file."""
+    """A recipe with where it came from. `settings` are those given, by name; `path` is the file, "" without one."""
 
     name: str
     path: str
@@ -145,7 +155,7 @@ class LoadedRecipe:
         pairs = described.pop("pairs")
         content = {
             "recipe": self.name,
-            "file_sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest(),
+            **({"file_sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest()} if self.path else {}),
             "inputs": inputs,
             "parts": described,
             "versions": versions(self.recipe),

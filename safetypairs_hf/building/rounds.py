@@ -5,6 +5,8 @@
 A source whose edits all failed goes back to the instructor with the reasons, until a round succeeds, the failure is
 final, or there are no more rounds. Within a round an editor may make several candidates of a source; the best that the
 judges let pass is the pair.
+
+A recipe of no rounds has a source that gives finished pairs: source -> judge.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class Step(NamedTuple):
 
 
 def steps(rounds: int) -> tuple[Step, ...]:
-    """Every step of a recipe of so many rounds, in order."""
+    """Every step of a recipe of so many rounds, in order; of no rounds, those of finished pairs."""
+    if rounds == 0:
+        return Step("source"), Step("judge")
     return (Step("source"), *(Step(stage, number) for number in range(rounds) for stage in STAGES[1:]))
 
 

@@ -23,7 +23,7 @@ from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.funnel import rows as table_rows
 from safetypairs_hf.core.ids import failure_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
-from safetypairs_hf.core.records import Candidate, Control, Identity, Reject
+from safetypairs_hf.core.records import Candidate, Control, Identity, Judgement, Reject
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -35,6 +35,7 @@ INPUTS = "source/rejected_inputs.json"
 
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
+_STATED = "stated_split"  # a column that is there where a source states splits
 
 
 class FailedAttempt(NamedTuple):
@@ -173,9 +174,11 @@ def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
         for row in run.rows(run.part(step.name, unit), ["source_id", "identity", "reject"])
         if row["reject"] is None
     }
-    for row in run.rows(run.part("source", unit), ["source_id", "category"]):
+    columns = ["source_id", "category", *(["finished"] if passed and rounds(run) == 0 else [])]
+    for row in run.rows(run.part("source", unit), columns):
         if row["source_id"] in passed:
-            yield Entrant(row["source_id"], row["category"], passed[row["source_id"]])
+            finished = row.get("finished") or {"split": ""}
+            yield Entrant(row["source_id"], row["category"], passed[row["source_id"]], finished["split"])
 
 
 def rounds(run: RunFolder) -> int:
@@ -196,11 +199,14 @@ def write_draw(run: RunFolder, draw: Draw) -> None:
             "group": item.group,
             "split": item.split,
             "reject": item.reject and item.reject._asdict(),
+            _STATED: item.entrant.split,
         }
         for item in draw.decided
     ]
+    stated = any(row[_STATED] for row in rows)
+    schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), buffer)
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
     run.write(SELECT, buffer.getvalue())
 
 
@@ -212,11 +218,11 @@ def selected(run: RunFolder) -> list[Selected]:
     """
     if not run.has(FUNNEL):
         raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
-    return [
-        Selected(Entrant(row["source_id"], row["category"], Identity(**row["identity"])), row["group"], row["split"])
-        for row in run.rows(SELECT)
-        if row["reject"] is None
-    ]
+    return [Selected(_entrant(row), row["group"], row["split"]) for row in run.rows(SELECT) if row["reject"] is None]
+
+
+def _entrant(row: Mapping[str, Any]) -> Entrant:
+    return Entrant(row["source_id"], row["category"], Identity(**row["identity"]), row.get(_STATED) or "")
 
 
 def pairs(run: RunFolder) -> Iterator[Candidate]:
@@ -224,6 +230,15 @@ def pairs(run: RunFolder) -> Iterator[Candidate]:
     number = rounds(run)
     for unit in _finished(run, steps(number)[-1]):
         yield from replay(run, unit, number).passed
+
+
+def judgements(run: RunFolder) -> Iterator[list[Judgement]]:
+    """What the judges said of each candidate that they were asked about. No picture is read."""
+    for step in steps(rounds(run)):
+        for unit in _finished(run, step) if step.stage == "judge" else ():
+            for row in run.rows(run.part(step.name, unit), ["judgements"]):
+                if row["judgements"]:
+                    yield [Judgement(**said) for said in row["judgements"]]
 
 
 def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
@@ -246,7 +261,7 @@ def _failures_of(run: RunFolder, unit: int, every: Sequence[Step]) -> Iterator[C
         name = run.part(step.name, unit)
         with run.checked(name):
             candidates = stage_files.load(step.stage, run.read(name), found.entering)
-        yield from (each for each in candidates if each.reject is not None and each.safe is not None)
+        yield from (each for each in candidates if each.reject and each.safe and not each.finished)
         found.after(step, candidates)
 
 
@@ -257,7 +272,7 @@ def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
     every = steps(rounds(run))
     for unit in _finished(run, every[-1]):
         for number, candidate in enumerate(_failures_of(run, unit, every)):
-            assert candidate.safe and candidate.generator
+            assert candidate.safe and candidate.generator and candidate.generator.attempt is not None
             files = sha256(candidate.unsafe.data), sha256(candidate.safe.data)
             name = failure_id(*files, candidate.category, candidate.generator.attempt)
             if name in seen:

@@ -17,11 +17,15 @@ from safetypairs_hf.core.records import Identity, Reject
 
 
 class Entrant(NamedTuple):
-    """A pair that the judges let pass: all that selection needs to know of it."""
+    """A pair that the judges let pass: all that selection needs to know of it.
+
+    `split` is the one that the source states; "" where it states none.
+    """
 
     source_id: str
     category: str
     identity: Identity
+    split: str = ""
 
 
 class Selected(NamedTuple):
@@ -80,7 +84,7 @@ def _take(queue: deque[Entrant], groups: Groups, decided: list[Selected]) -> boo
     """Place the queue's next pair that can be placed; False where none is left."""
     while queue:
         entrant = queue.popleft()
-        place = groups.place(entrant.identity)
+        place = groups.place(entrant.identity, entrant.split)
         if not isinstance(place, Reject):
             decided.append(Selected(entrant, *place))
             return True

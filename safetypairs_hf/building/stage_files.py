@@ -19,6 +19,7 @@ from safetypairs_hf.core.records import (
     Box,
     Candidate,
     Distance,
+    Finished,
     Generator,
     Identity,
     Instruction,
@@ -70,6 +71,7 @@ INSTRUCTION = pa.struct(
         "caption_safe": pa.string(),
     }
 )
+FINISHED = pa.struct({name: pa.string() for name in Finished._fields})
 ANSWER = pa.struct({"raw": pa.string(), "prompt_tokens": pa.int32(), "answer_tokens": pa.int32()})
 
 
@@ -103,6 +105,13 @@ def _write_answer(answer: Answer) -> dict[str, Any]:
     return {name: value for name, value in answer._asdict().items() if name != "outcome"}
 
 
+_EDITED = (
+    _picture("safe"),
+    _struct("generator", GENERATOR, Generator),
+    Column("edit_box", BOX, list, lambda box: Box(*box)),
+    Column("preservation", PRESERVATION, Preservation.to_dict, _read_preservation),
+)
+_INSTRUCTION = Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "source": (
         Column("category", pa.string(), str, str),
@@ -112,16 +121,10 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("family", pa.string(), str, str),
     ),
     "instruct": (
-        Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction),
+        _INSTRUCTION,
         Column("answer", ANSWER, _write_answer, lambda row: row),
     ),
-    "edit": (
-        _picture("safe"),
-        _struct("generator", GENERATOR, Generator),
-        Column("batch", pa.int32(), int, int),
-        Column("edit_box", BOX, list, lambda box: Box(*box)),
-        Column("preservation", PRESERVATION, Preservation.to_dict, _read_preservation),
-    ),
+    "edit": (*_EDITED[:2], Column("batch", pa.int32(), int, int), *_EDITED[2:]),
     "judge": (
         Column(
             "judgements",
@@ -133,12 +136,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 _REJECT = _struct("reject", REJECT, Reject)
+# What the source stage has, too, where it gives finished pairs.
+_OF_FINISHED = (*_EDITED, _INSTRUCTION, _struct("finished", FINISHED, Finished))
 
 
 def dump(stage: str, candidates: Sequence[Candidate]) -> bytes:
     """The part of `stage` for these candidates, as Parquet bytes that depend on nothing else."""
     columns: dict[str, Any] = {"source_id": pa.array([c.source_id for c in candidates], pa.string())}
-    for column in (*COLUMNS[stage], _REJECT):
+    finished = stage == "source" and any(candidate.finished for candidate in candidates)
+    for column in (*COLUMNS[stage], *(_OF_FINISHED if finished else ()), _REJECT):
         values = (getattr(candidate, column.name) for candidate in candidates)
         columns[column.name] = pa.array([v if v is None else column.write(v) for v in values], column.type)
     buffer = io.BytesIO()
@@ -167,7 +173,8 @@ def _new(row: dict[str, Any]) -> Candidate:
 
 
 def _apply(candidate: Candidate, stage: str, row: dict[str, Any]) -> Candidate:
-    for column in (*COLUMNS[stage], _REJECT):
+    finished = stage == "source" and "finished" in row
+    for column in (*COLUMNS[stage], *(_OF_FINISHED if finished else ()), _REJECT):
         value = row[column.name]
         setattr(candidate, column.name, value if value is None else column.read(value))
     if stage == "instruct" and row["answer"] is not None:

@@ -14,9 +14,12 @@ from safetypairs_hf.cli import interrupts
 from safetypairs_hf.core.errors import SafetyPairsError, visible
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
+# `import` is a word of Python, so its module is called as the function is.
+_MODULES = {"import": "import_pairs"}
 COMMANDS = {
     "demo": "The whole road, offline, in about a minute.",
     "build": "Build pairs by a recipe, into a run folder; resumable.",
+    "import": "Import finished pairs, whoever made them, into a run folder.",
     "status": "The funnel of a run, as a table.",
     "publish": "Publish a run as a version of a dataset.",
     "versions": "The versions that a dataset has.",
@@ -45,7 +48,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"safetypairs_hf.cli.{cmd_name}").command  # type: ignore[no-any-return]
+        module = importlib.import_module(f"safetypairs_hf.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        return module.command  # type: ignore[no-any-return]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

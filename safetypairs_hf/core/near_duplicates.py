@@ -166,8 +166,12 @@ class Groups:
         near = (self._groups[number] for number in self._hashes.near(phash))
         return any(group is None or self._splits[group] == "test" for group in near)
 
-    def place(self, identity: Identity) -> tuple[str, str] | Reject:
-        """Place a new pair: its (group, split), or a Reject, and then it is not placed."""
+    def place(self, identity: Identity, split: str = "") -> tuple[str, str] | Reject:
+        """Place a new pair: its (group, split), or a Reject, and then it is not placed.
+
+        `split` is the one that its source states, if any: a group that the pair founds lies in it. A group that is
+        there already stays where it is, and the pair goes there.
+        """
         if identity.pair_id in self:
             return Reject("select", "duplicate", f"pair {identity.pair_id} is there already")
         near = self._near(identity)
@@ -178,7 +182,7 @@ class Groups:
         if len({self._splits[group] for group in close}) > 1:
             return Reject("select", "bridges_two_splits", f"close to groups {', '.join(close[:5])}")
         group = close[0] if close else identity.pair_id
-        split = self._splits.get(group) or split_of(group, self.test_fraction)
+        split = self._splits.get(group) or split or split_of(group, self.test_fraction)
         self.add(identity, group, split)
         return group, split
 

@@ -145,13 +145,29 @@ class Preservation(NamedTuple):
 
 
 class Generator(NamedTuple):
-    """What made the safe member: names with versions, the seed of the edit, and which attempt it was (from 0)."""
+    """What made the safe member: names with versions, the seed of the edit, and which attempt it was (from 0).
+
+    Of imported pairs mostly the name of the editor alone is known; the rest is "" or None.
+    """
 
     instructor: str
     editor: str
     revision: str
-    seed: int
-    attempt: int
+    seed: int | None
+    attempt: int | None
+
+
+class Finished(NamedTuple):
+    """What is known of a pair that came finished, and that a build would know itself.
+
+    `direction`: one of `dataset.schema.DIRECTIONS`. `split`: the split that the source states, "" where it states none.
+    `unsafe_file` and `safe_file`: the SHA-256 (hex) of the two files as they came.
+    """
+
+    direction: str
+    split: str
+    unsafe_file: str
+    safe_file: str
 
 
 class Reject(NamedTuple):
@@ -189,7 +205,8 @@ class Candidate:
     (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
     `round` counts from 0; `feedback` has why each earlier attempt failed, oldest first, for the instructor.
     `answer` is what the instructor said; `batch` how many images were edited together with this one. `edit_box` is the
-    smallest box around what changed, None where nothing did.
+    smallest box around what changed, None where nothing did. `finished` is of a pair that came finished, and then its
+    source has filled in all but `judgements` and `identity`.
     """
 
     source_id: str
@@ -209,6 +226,7 @@ class Candidate:
     judgements: list[Judgement] = field(default_factory=list)
     preservation: Preservation | None = None
     identity: Identity | None = None
+    finished: Finished | None = None
     reject: Reject | None = None
 
 

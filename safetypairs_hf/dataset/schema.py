@@ -15,7 +15,7 @@ import pyarrow as pa
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
-DIRECTIONS = ("unsafe_to_safe", "both_regenerated")
+DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")  # the last two: of imported pairs
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 BOX = pa.list_(pa.int32())  # x0, y0, x1, y1 in pixels; x1 and y1 are exclusive
@@ -88,8 +88,8 @@ def digest(taxonomy: Taxonomy) -> str:
 
 def row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
     """The published row of a pair. Images carry no path: a file name could tell which member it is."""
-    assert candidate.safe and candidate.instruction and candidate.identity and candidate.generator
-    assert candidate.edit_box and candidate.preservation
+    assert candidate.safe and candidate.instruction and candidate.identity
+    assert candidate.edit_box and candidate.preservation and (candidate.generator or candidate.finished)
     return {
         "pair_id": candidate.identity.pair_id,
         "category": taxonomy.number(candidate.category),
@@ -97,12 +97,12 @@ def row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> d
         "safe_image": {"bytes": candidate.safe.data, "path": None},
         "critical_feature": candidate.instruction.critical_feature,
         "instruction": candidate.instruction.text,
-        "direction": DIRECTIONS.index("unsafe_to_safe"),
+        "direction": DIRECTIONS.index(candidate.finished.direction if candidate.finished else "unsafe_to_safe"),
         "edit_box": list(candidate.edit_box),
         "policy": taxonomy.policy_id(candidate.category),
         "source": candidate.origin._asdict(),
         "group": group,
-        "generator": candidate.generator._asdict(),
+        "generator": candidate.generator and candidate.generator._asdict(),
         "judges": [judgement._asdict() for judgement in candidate.judgements],
         "preservation": candidate.preservation.to_dict(),
         "review": {"status": "unreviewed", "reviewers": 0, "agreement": None},

@@ -169,7 +169,7 @@ def _place(
         identity = entrant.identity
         if identity.pair_id in groups:
             continue
-        place = groups.place(identity)
+        place = groups.place(identity, entrant.split)
         if isinstance(place, Reject):
             rejected[place.reason] += 1
         else:

@@ -24,7 +24,7 @@ _LISTS: Final = ("never", "should_not", "default_only", "can", "never_add", "unl
 _NEEDED: Final = ("slug", "name", "scope", "should_not", "can")
 # A slug is the name of a config, of a split and of a folder.
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_]*")
-_RESERVED: Final = ("all", "by_category", "controls", "default", "failures", "reviews", "test", "train", "validation")
+RESERVED: Final = ("all", "by_category", "controls", "default", "failures", "reviews", "test", "train", "validation")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # What an edit may not add is matched against instructions word by word, in lower case.
@@ -124,8 +124,8 @@ def _category_faults(row: Any, number: int, nine: Taxonomy | None) -> Iterator[s
     for key in _LISTS:
         if key in row:
             yield from _list_faults(row[key], f"{where}: {key}", empty=key not in _NEEDED)
-    if isinstance(slug, str) and slug and (not _SLUG.fullmatch(slug) or slug in _RESERVED):
-        taken = ", a name that configs and splits have" if slug in _RESERVED else ""
+    if isinstance(slug, str) and slug and (not _SLUG.fullmatch(slug) or slug in RESERVED):
+        taken = ", a name that configs and splits have" if slug in RESERVED else ""
         yield f"{where}: slug is {_short(slug)}{taken}; expected lower-case letters, digits and '_'"
     code, maps_to = row.get("code"), row.get("maps_to")
     if isinstance(code, str) and code and not _CODE.fullmatch(code):

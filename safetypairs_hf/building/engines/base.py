@@ -152,7 +152,8 @@ class Sent(NamedTuple):
             ) from error
 
     def open(self) -> Opened:
-        load_file(self.path)
+        if self.path:
+            load_file(self.path)
         recipe, job = pickle.loads(self.pickled)
         return Opened(recipe, RunFolder(self.url), job)
 
@@ -199,17 +200,19 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
             taken = list(recipe.source.take(start, stop))
         _refuse_strange(recipe, taken)
         return taken
+    if not candidates:
+        return []
     for candidate in candidates:  # what an error calls them
         candidate.unsafe.name = f"the image {candidate.origin.id}"
         if candidate.safe is not None:
             candidate.safe.name = f"the edit of {candidate.origin.id}"
-    work: dict[str, Callable[[Sequence[Candidate]], Sequence[Candidate]]] = {
-        "instruct": recipe.instruct,
-        "edit": recipe.edit,
-        "judge": recipe.judging,
+    work: dict[str, Callable[[], Callable[[Sequence[Candidate]], Sequence[Candidate]]]] = {
+        "instruct": lambda: recipe.instruct,
+        "edit": lambda: recipe.edit,
+        "judge": lambda: recipe.judging,
     }
     with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
-        return work[step.stage](candidates) if candidates else []
+        return work[step.stage]()(candidates)
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:

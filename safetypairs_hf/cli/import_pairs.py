@@ -1,0 +1,218 @@
+"""`safetypairs import`: somebody's finished pairs into a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from safetypairs_hf.cli.options import choice_option
+from safetypairs_hf.core.errors import RunError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Judge
+    from safetypairs_hf.importing.import_pairs import Imported, Opened
+    from safetypairs_hf.importing.reading_plan import Said
+
+# Option -> the role of the column that it names.
+_COLUMNS = {
+    "unsafe": "The column of the unsafe member, where a row is a pair.",
+    "safe": "The column of the safe member.",
+    "image": "The column of the image, where a row is an image.",
+    "label": "The column that says unsafe or safe.",
+    "pair": "The column that is equal for both members of a pair, or holds their path.",
+    "category": "The column of the category.",
+    "policy": "The column of the policy's text: the categories are made of the distinct texts.",
+    "policy_name": "The column of the policy's name.",
+}
+_OPTIONS = {
+    "category": "--category-column",
+    "policy": "--policy-column",
+    "policy_name": "--policy-name-column",
+}
+
+
+def _column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each role that is often named; the command gets them as `column_ROLE`."""
+    for role, text in reversed(_COLUMNS.items()):
+        command = click.option(_OPTIONS.get(role, f"--{role}"), f"column_{role}", metavar="COLUMN", help=text)(command)
+    return command
+
+
+def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Callable[..., Any]:
+    """An option that takes A=B, C=D, repeatable; the command gets a dict."""
+
+    def read(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for each in (part for text in given for part in text.split(",") if part.strip()):
+            key, equals, value = each.rpartition("=")
+            if not equals or not key.strip():
+                raise click.UsageError(f"{name} {each.strip()}: expected {metavar}")
+            found[key.strip()] = value.strip()
+        return found
+
+    return click.option(name, parameter, multiple=True, metavar=metavar, callback=read, help=help)
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--out", metavar="RUN", help="The run folder: a path or an fsspec URL.")
+@_column_options
+@click.option("--pair-from", metavar="COLUMN", help="The same as --pair.")
+@click.option("--pair-pattern", metavar="REGEX", help="The pair and the label in that column: '(.+)_(safe|unsafe)'.")
+@_mapping_option(
+    "--column", "more", "ROLE=COLUMN", "Another: critical_feature, instruction, id, group, split, license..."
+)
+@_mapping_option("--label-map", "labels", "VALUE=LABEL", "What a label means: 1=unsafe,0=safe.")
+@click.option("--category", metavar="SLUG", help="The category of every pair.")
+@_mapping_option("--category-map", "category_map", "VALUE=SLUG", "What a value of the category's column means.")
+@click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
+@_mapping_option("--split-map", "split_map", "SPLIT=SPLIT", "The source's splits: dev=test; validation becomes train.")
+@click.option(
+    "--direction", metavar="WORD", help="unsafe_to_safe, safe_to_unsafe, both_regenerated; unknown by default."
+)
+@click.option("--generator", metavar="NAME", help="What made the other members; unknown by default.")
+@click.option("--license", metavar="ID", help="The SPDX id of the pairs' licence.")
+@click.option("--subset", metavar="NAME", help="The configuration of a Hub dataset.")
+@click.option("--split", "splits", multiple=True, metavar="NAME", help="Read these splits alone; repeatable.")
+@click.option(
+    "--repeats", type=click.Choice(("reject", "first")), help="Several images for one member: reject the pair."
+)
+@choice_option("--fit", ("none", "resize", "pad", "crop"), "Members of other sizes: reject them, or how to mend that.")
+@click.option("--judge", "judges", multiple=True, metavar="GUARD", help="Ask a guard about every pair; repeatable.")
+@_mapping_option("--set", "settings", "KEY=VALUE", "A setting of the judge; of several, GUARD.KEY=VALUE.")
+@choice_option(
+    "--judging", ("reject", "record"), "A pair that a judge does not confirm: reject it, or only record that."
+)
+@click.option(
+    "--test-fraction", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Share of test groups."
+)
+@click.option(
+    "--hash-list", "hash_lists", multiple=True, metavar="FILE", help="Images that may not be used; repeatable."
+)
+@click.option("--against", metavar="TARGET", help="A published dataset whose images are not used again.")
+@click.option("--name", default="", metavar="TEXT", help="What the pairs' origin is called.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+@click.option("--dry-run", is_flag=True, help="Say what is understood, draw ten pairs, and write nothing else.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), default="import.png", show_default=True)
+@click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(source: str, out: str | None, **given: Any) -> None:
+    """Import finished pairs, whoever made them, into a run folder.
+
+    SOURCE is a folder (unsafe/NAME and safe/NAME, or NAME_unsafe and NAME_safe), a Parquet, CSV or JSON Lines file or
+    WebDataset tar or a folder of them, what save_to_disk wrote, or org/name[@REVISION] on the Hub. What is not said is
+    recognised, and shown. Started again, an import goes on where it was stopped, to the same bytes.
+
+    \b
+    safetypairs import my-pairs/ --category weapons_substances --out runs/mine
+    safetypairs import pairs.csv --unsafe before --safe after --category O6 --dry-run
+    safetypairs publish runs/mine ./safetypairs --version 1.0.0
+    """
+    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.core.run_folder import RunFolder
+    from safetypairs_hf.importing.import_pairs import import_pairs
+
+    quiet_hub()
+    said = _said(given)
+    arguments = {
+        "taxonomy": given["taxonomy"],
+        "fit": "" if given["fit"] == "none" else given["fit"],
+        "judges": _judges(given["judges"], given["settings"]),
+        "judging": given["judging"],
+        "test_fraction": given["test_fraction"],
+        "hash_lists": given["hash_lists"],
+        "against": given["against"],
+        "name": given["name"],
+    }
+    if given["dry_run"]:
+        _dry_run(source, said, arguments, given)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out': the run folder, such as --out runs/mine; or give --dry-run")
+    if not RunFolder(out).shared:
+        raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
+    show = _say_nothing if given["as_json"] else _show
+    try:
+        with unit_bars() as progress:
+            workers = given["workers"]
+            done = import_pairs(source, out, said=said, workers=workers, progress=progress, show=show, **arguments)
+    except KeyboardInterrupt:
+        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
+    if given["as_json"]:
+        click.echo(json.dumps(done.to_dict(), indent=2))
+    else:
+        _report(done)
+
+
+def _said(given: Mapping[str, Any]) -> Said:
+    from safetypairs_hf.importing.reading_plan import Said
+
+    columns = {role: given[f"column_{role}"] for role in _COLUMNS if given[f"column_{role}"] is not None}
+    if given["pair_from"] is not None:
+        if "pair" in columns:
+            raise click.UsageError("--pair and --pair-from are the same; give one of them")
+        columns["pair"] = given["pair_from"]
+    names = ("pair_pattern", "labels", "repeats", "category", "category_map", "split_map")
+    others = ("direction", "generator", "license", "subset", "splits")
+    return Said(columns={**given["more"], **columns}, **{name: given[name] for name in (*names, *others)})
+
+
+def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, ...]:
+    """The judges, each with its settings: those of its name, or all where it is the only one."""
+    from safetypairs_hf.guards.catalogue import make_guard
+
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for key, value in settings.items():
+        guard, dot, own = key.partition(".")
+        if dot and guard in found:
+            found[guard][own] = value
+        elif len(found) == 1:
+            found[names[0]][key] = value
+        else:
+            which = "GUARD.KEY=VALUE with the name of one of the judges" if found else "--judge GUARD, too"
+            raise click.UsageError(f"--set {key}: give {which}")
+    return tuple(make_guard(name, of) for name, of in found.items())
+
+
+def _say_nothing(opened: Opened) -> None:
+    """With --json what was understood is a part of that."""
+
+
+def _show(opened: Opened) -> None:
+    for line in opened.understood:
+        click.echo(line)
+
+
+def _dry_run(source: str, said: Said, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    from safetypairs_hf.importing.import_pairs import preview
+
+    opened, drawn, rejected = preview(source, given["sheet"], said, show_unsafe=given["show_unsafe"], **arguments)
+    left_out = [(name, reject) for name, reject in [*opened.rejects, *rejected]]
+    if given["as_json"]:
+        rows = [{"input": name, "reason": reject.reason, "detail": reject.detail} for name, reject in left_out]
+        click.echo(json.dumps({**opened.to_dict(), "rejected": rows, "drawn": drawn}, indent=2))
+        return
+    _show(opened)
+    for name, reject in left_out[:10]:
+        click.echo(f"left out: {name}: {reject.reason} ({reject.detail})")
+    if len(left_out) > 10:
+        click.echo(f"left out: {len(left_out) - 10:,} more")
+    click.echo(
+        f"{drawn} pairs are drawn in {given['sheet']}; nothing was imported" if drawn else "nothing was imported"
+    )
+
+
+def _report(done: Imported) -> None:
+    click.echo(str(done))
+    if done.rejected:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.rejected.items())
+        click.echo(f"left out: {reasons}")
+    for hint in done.hints:
+        click.echo(f"safetypairs: {hint}", err=True)
+    click.echo(f"Look at the funnel:  safetypairs status {done.url}")
+    if done.pairs:
+        click.echo(f"Publish it:          safetypairs publish {done.url} ./safetypairs --version 1.0.0")

@@ -1,0 +1,346 @@
+"""`import_pairs`: somebody's finished pairs into a run folder, as `build` leaves one."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.build import Progress, build
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.records import Judge, Reject
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+from safetypairs_hf.importing.fitting import FITS
+from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
+from safetypairs_hf.importing.import_selection import EveryPair
+from safetypairs_hf.importing.open_source import open_source
+from safetypairs_hf.importing.pair_source import UNKNOWN_LICENSE, ListedPairs, PairSource
+from safetypairs_hf.importing.pairing import FoundPair, find_pairs
+from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
+from safetypairs_hf.importing.recognition import recognise, understood
+from safetypairs_hf.importing.source_policies import category_key, taxonomy_of
+from safetypairs_hf.importing.source_rows import Rows
+from safetypairs_hf.sources.labels import category_of
+from safetypairs_hf.sources.screen import HashList, Screen
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_file import read
+
+NAME: Final = "import"  # what `recipe.json` calls the recipe
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source with the way it is read, and its pairs; nothing is written yet.
+
+    `understood`: what was understood of it, in lines.
+    """
+
+    rows: Rows
+    plan: ReadingPlan
+    taxonomy: Taxonomy
+    pairs: tuple[FoundPair, ...]
+    rejects: tuple[tuple[str, Reject], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its plan and its counts, as JSON values."""
+        counts = Counter(pair.texts["category"] for pair in self.pairs)
+        return {
+            "source": self.rows.origin,
+            "rows": len(self.rows),
+            "plan": self.plan.to_dict(),
+            "license": self.plan.license or self.rows.license,
+            "taxonomy": self.taxonomy.name,
+            "categories": {slug: counts[slug] for slug in self.taxonomy.present(counts)},
+            "pairs": len(self.pairs),
+            "left_out": len(self.rejects),
+        }
+
+    @property
+    def understood(self) -> list[str]:
+        counts = Counter(pair.texts["category"] for pair in self.pairs)
+        named = ", ".join(f"{slug} {counts[slug]:,}" for slug in self.taxonomy.present(counts))
+        categories = f"categories of {self.taxonomy.name}: {named}"
+        license = self.plan.license or self.rows.license or "unknown"
+        licenses = [] if self.plan.column("license") else [f"licence: {license}"]
+        count = f"{len(self.pairs):,} pairs; {len(self.rejects):,} rows and pairs are left out"
+        return [*understood(self.plan, self.rows), *licenses, categories, count]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import came to.
+
+    `splits`: pairs by split. `rejected`: how much of the source is no pair of the run, by reason. `moved`: pairs whose
+    source states another split than their group has. `inverted`: pairs that most judges call the wrong way round, of
+    `judged` that they were asked about.
+    """
+
+    opened: Opened
+    url: str
+    pairs: int
+    splits: Mapping[str, int]
+    rejected: Mapping[str, int]
+    moved: int
+    judged: int
+    inverted: int
+
+    @property
+    def hints(self) -> list[str]:
+        """What one should know, or could have said otherwise, in lines."""
+        found = []
+        if self.moved:
+            found.append(f"{self.moved:,} pairs lie in another split than the source has them in, as their group does")
+        if 2 * self.inverted > self.judged:
+            found.append(
+                f"the judges call {self.inverted:,} of {self.judged:,} pairs inverted (the safe member more unsafe "
+                "than the unsafe one): are the columns, or the labels, swapped?"
+            )
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its figures, with what was understood of the source, as JSON values."""
+        named = ("url", "pairs", "splits", "rejected", "moved", "judged", "inverted", "hints")
+        return {"understood": self.opened.to_dict()} | {name: getattr(self, name) for name in named}
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{count:,} {split}" for split, count in sorted(self.splits.items()))
+        return f"{self.pairs:,} pairs in {self.url}" + (f" ({splits})" if splits else "")
+
+
+def open_pairs(
+    source: Any,
+    said: Said | None = None,
+    *,
+    taxonomy: str | Path | Taxonomy | None = None,
+    name: str = "",
+    commit: str = "",
+) -> Opened:
+    """Open a source and find its pairs; see `import_pairs`. No image is decoded, and nothing is written.
+
+    Raises:
+        RecipeError: as `import_pairs`.
+        HubUnavailable: no network, no such dataset, no access.
+    """
+    said = said or Said()
+    rows = open_source(source, subset=said.subset or "", splits=said.splits, name=name, commit=commit)
+    plan = recognise(rows, said)
+    found = find_pairs(rows, plan)
+    pairs, rejects, categories = _categorised(found.pairs, plan, rows, read(taxonomy) if taxonomy else None)
+    rejects = [*found.rejects, *rejects]
+    if not pairs:
+        why = "; ".join(f"{each}: {reject.reason} ({reject.detail})" for each, reject in rejects[:3])
+        raise RecipeError(f"{rows.origin} gives no pair: {why}")
+    return Opened(rows, plan, categories, tuple(pairs), tuple(rejects))
+
+
+def import_pairs(
+    source: Any,
+    out: str | os.PathLike[str],
+    *,
+    unsafe: str | None = None,
+    safe: str | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    pair: str | None = None,
+    said: Said | None = None,
+    taxonomy: str | Path | Taxonomy | None = None,
+    category: str | None = None,
+    license: str | None = None,
+    fit: str = "",
+    judges: Sequence[Judge] = (),
+    judging: str = "reject",
+    test_fraction: float = 0.8,
+    hash_lists: Sequence[str | HashList] = (),
+    against: str | None = None,
+    name: str = "",
+    workers: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+    show: Callable[[Opened], None] = lambda opened: None,
+) -> Imported:
+    """Import finished pairs into the run folder `out`; `publish`, `report` and `status` take it as they take a build's.
+
+    Started again after a kill it goes on, to the same bytes; where a source on this machine has gained pairs, these are
+    added. What no one says is recognised; see `recognition`.
+
+    Args:
+        source: a folder (`unsafe/NAME` and `safe/NAME`, or `NAME_unsafe`, `NAME_safe`), a Parquet, CSV or JSON Lines
+            file or WebDataset tar or a folder of them, what `save_to_disk` wrote, `org/name[@REVISION]` on the Hub, a
+            `datasets.Dataset`, or an iterable of dicts with PIL images, bytes or paths.
+        unsafe, safe: the columns of the two members, where a row is a pair.
+        image, label, pair: the columns of these, where a row is an image.
+        said: all else that is said of how the source is read; the arguments here go first.
+        taxonomy: a file or a Taxonomy that the categories are of; by default the nine, or with a column `policy` one
+            that is made of the source's own policies.
+        category: that of every pair.
+        license: the SPDX id of the licence of all pairs that no column gives one for.
+        fit: "resize", "pad" or "crop" bring members of other sizes to one; "" rejects them.
+        judges: guards that are asked about both members.
+        judging: "reject": a pair that a judge does not confirm is rejected; "record": what they say is only recorded.
+        test_fraction: the share of groups that lie in the split test, where the source states no split.
+        hash_lists, against: see `sources.Screen`.
+        name: what the origin of the pairs is called; "" = the name of the file or folder, or the id with its commit.
+        workers: processes; None = one a core.
+        progress: called as (step, units done, units planned).
+        show: called with what was understood, before anything is written.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        RecipeError: the source cannot be read, a column is not there, or it gives no pair.
+        RunError: `out` is of another run, or cannot be written.
+        HubUnavailable: no network, no such dataset, no access.
+    """
+    given = {"unsafe": unsafe, "safe": safe, "image": image, "label": label, "pair": pair}
+    columns = {role: column for role, column in given.items() if column is not None}
+    said = Said(columns=columns, category=category, license=license).over(said or Said())
+    check_word("judging", judging, MODES)
+    if fit:
+        check_word("fit", fit, tuple(FITS))
+    run = RunFolder(os.fspath(out))
+    opened = open_pairs(source, said, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
+    show(opened)
+    pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
+    loaded = _loaded(opened, pairs, tuple(judges), judging, test_fraction)
+    built = build(loaded, run.url, workers, progress)
+    return _imported(run, opened, built.pairs, bool(judges))
+
+
+def preview(
+    source: Any,
+    sheet: Path,
+    said: Said | None = None,
+    *,
+    taxonomy: str | Path | Taxonomy | None = None,
+    fit: str = "",
+    hash_lists: Sequence[str | HashList] = (),
+    against: str | None = None,
+    name: str = "",
+    show_unsafe: bool = False,
+    **others: Any,
+) -> tuple[Opened, int, list[tuple[str, Reject]]]:
+    """Open a source and draw ten of its pairs as a PNG; nothing else is written. The arguments are `import_pairs`'.
+
+    Returns:
+        What was opened, how many pairs were drawn, and those that were tried and are rejected.
+
+    Raises:
+        RecipeError, HubUnavailable: as `import_pairs`.
+    """
+    from safetypairs_hf.importing.preview import draw
+
+    opened = open_pairs(source, said, taxonomy=taxonomy, name=name)
+    drawn, rejected = draw(_source(opened, fit, Screen(against, tuple(hash_lists))), sheet, show_unsafe)
+    return opened, drawn, [(each.origin.id, each.reject) for each in rejected if each.reject]
+
+
+def _categorised(
+    found: Sequence[FoundPair], plan: ReadingPlan, rows: Rows, taxonomy: Taxonomy | None
+) -> tuple[list[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+    """The pairs with the slug of each, those that have none, and the taxonomy."""
+    policies = plan.column("policy") or plan.column("policy_name")
+    if plan.category or plan.column("category") or (taxonomy is not None and not policies):
+        return _by_category(found, plan, taxonomy or NINE)
+    if not policies:
+        raise RecipeError(
+            f"{rows.origin}: nothing says the category; give --category SLUG for all, --category-column COLUMN, or "
+            "--policy-column COLUMN where the source has policies of its own"
+        )
+    known = [(pair, key) for pair in found if (key := category_key(pair.texts)) is not None]
+    rejects = [
+        (pair.name, Reject("source", "no_policy", "the row has no policy"))
+        for pair in found
+        if not category_key(pair.texts)
+    ]
+    if taxonomy is not None:
+        named = [
+            pair._replace(texts={**pair.texts, "category": pair.texts.get("policy_name", key)}) for pair, key in known
+        ]
+        pairs, others, _ = _by_category(named, plan, taxonomy)
+        return pairs, [*rejects, *others], taxonomy
+    made, slugs = taxonomy_of(((key, pair.texts.get("policy_name")) for pair, key in known), rows.origin.split("@")[0])
+    return [pair._replace(texts={**pair.texts, "category": slugs[key]}) for pair, key in known], rejects, made
+
+
+def _by_category(
+    found: Sequence[FoundPair], plan: ReadingPlan, taxonomy: Taxonomy
+) -> tuple[list[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+    try:
+        mapping = {value: taxonomy.find(slug).slug for value, slug in plan.category_map.items()}
+        constant = taxonomy.find(plan.category).slug if plan.category else None
+        if constant is None and len(taxonomy.slugs) == 1 and not plan.column("category"):
+            constant = taxonomy.slugs[0]
+    except SafetyPairsError as error:
+        raise RecipeError(f"the category: {error}") from None
+    pairs, rejects = [], []
+    for pair in found:
+        slug = constant or category_of(pair.texts.get("category"), mapping, taxonomy)
+        if isinstance(slug, Reject):
+            rejects.append((pair.name, slug))
+        else:
+            pairs.append(pair._replace(texts={**pair.texts, "category": slug}))
+    return pairs, rejects, taxonomy
+
+
+def _source(opened: Opened, fit: str, screen: Screen) -> PairSource:
+    rows, plan = opened.rows, opened.plan
+    kind = PairSource if rows.fingerprint else ListedPairs
+    settings = {"origin": rows.origin, **plan.to_dict()}
+    license = plan.license or rows.license
+    return kind(
+        rows, opened.pairs, opened.rejects, settings, fit, plan.generator, license, screen, taxonomy=opened.taxonomy
+    )
+
+
+def _loaded(
+    opened: Opened, source: PairSource, judges: tuple[Judge, ...], judging: str, test_fraction: float
+) -> LoadedRecipe:
+    recipe = Recipe(
+        source=source,
+        instructor=None,
+        editor=None,
+        judging=judging_of(judges, judging),
+        selection=EveryPair(test_fraction),
+        pairs=len(opened.pairs),
+        license=_license_of_all(opened, source.license),
+        attribution=f"Imported from {opened.rows.origin}",
+        expected_yield=1.0,
+        categories=source.categories,
+        rounds=0,
+        taxonomy=opened.taxonomy,
+    )
+    return LoadedRecipe(NAME, "", {}, recipe)
+
+
+def _license_of_all(opened: Opened, license: str) -> str:
+    """The licences of all pairs, as a text; UNKNOWN_LICENSE where that of one is not known."""
+    found = {pair.texts.get("license") or license for pair in opened.pairs}
+    return UNKNOWN_LICENSE if "" in found else ", ".join(sorted(found))
+
+
+def _commit_of(run: RunFolder, source: Any) -> str:
+    """The commit that a run of the same Hub dataset was begun with, as a branch may have moved since; else ""."""
+    if not isinstance(source, str) or not run.has(RECIPE):
+        return ""
+    origin = str(run.read_json(RECIPE)["parts"]["source"].get("settings", {}).get("origin", ""))
+    dataset, _, commit = origin.partition("@")
+    asked, _, revision = source.removeprefix("hf://datasets/").rstrip("/").partition("@")
+    fixed = len(revision) == 40 and set(revision) <= set("0123456789abcdef")
+    return commit if dataset == asked and not fixed else ""
+
+
+def _imported(run: RunFolder, opened: Opened, pairs: int, judged: bool) -> Imported:
+    drawn = run_reader.selected(run)
+    splits = Counter(each.split for each in drawn)
+    moved = sum(bool(each.entrant.split) and each.entrant.split != each.split for each in drawn)
+    rejected: Counter[str] = Counter()
+    for stage in run_reader.funnel(run)["stages"]:
+        rejected.update(stage["rejected"])
+    said = [is_inverted(each) for each in run_reader.judgements(run)] if judged else []
+    return Imported(opened, run.url, pairs, splits, rejected, moved, len(said), sum(said))

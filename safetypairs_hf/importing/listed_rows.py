@@ -1,0 +1,143 @@
+"""The images of a folder, and the samples of WebDataset tars, as rows that are kept in memory; the images are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.core.decoding import walk
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.image_cells import Files, Slice
+from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
+from safetypairs_hf.importing.split_names import split_in
+
+IMAGE_COLUMN, PATH_COLUMN = "image", "image_path"
+# The endings of the formats that `core.decoding` reads.
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff"),
+        *(".gif", ".bmp", ".avif", ".ppm", ".jp2", ".j2k", ".mpo"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class ListedRows:
+    """Rows that were listed; the cells of images say where to read them. `root` is what no cell leads out of."""
+
+    origin: str
+    rows: tuple[Mapping[str, Any], ...]
+    names: tuple[str, ...]
+    root: str = ""
+    license: str = ""
+    fingerprint: str = ""
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        found: dict[str, Column] = {}
+        for row in self.rows:
+            for name, value in row.items():
+                kind = IMAGE if isinstance(value, Slice) or name == IMAGE_COLUMN else TEXT
+                if name not in found or found[name].kind == TEXT:
+                    found[name] = Column(kind)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, number: int) -> str:
+        return self.names[number]
+
+    def texts(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for row in self.rows:
+            yield {name: row.get(name) for name in columns}
+
+    def take(self, number: int, columns: Sequence[str], lane: str) -> dict[str, Any]:
+        return {name: value_at(self.rows[number], name) for name in columns}
+
+    def files(self, number: int) -> Files:
+        return Files(self.root, self.root)
+
+
+def folder_rows(folder: Path, origin: str) -> ListedRows:
+    """A row a file below a folder, but hidden ones; the columns are `image`, `image_path`, and the split by its name.
+
+    Raises:
+        RecipeError: there is no file.
+    """
+    rows, names = [], []
+    for path in walk(folder):
+        relative = path.relative_to(folder)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        # A name that isn't UTF-8 could be written to no report.
+        name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+        rows.append(_with_split({IMAGE_COLUMN: os.fspath(relative), PATH_COLUMN: name}, relative.parts[:-1]))
+        names.append(name)
+    if not rows:
+        raise RecipeError(f"the source {str(folder)!r} is an empty folder; give one that holds pairs of images")
+    return ListedRows(origin, tuple(rows), tuple(names), os.fspath(folder))
+
+
+def _with_split(row: dict[str, Any], parts: Iterable[str]) -> dict[str, Any]:
+    split = split_in(parts)
+    return {**row, SPLIT: split} if split else row
+
+
+def tar_rows(paths: Sequence[Path], origin: str, several: bool) -> ListedRows:
+    """A row a sample of WebDataset tars: files of one stem, a column an ending; JSON objects are spread over columns.
+
+    Where each sample is one image alone, it is called `image`. `image_path` is the name of the sample in the tar.
+
+    Raises:
+        RecipeError: a file is no tar, is compressed, or holds no file.
+    """
+    samples: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        for key, ending, member in _members(path):
+            name = f"{path.name}/{key}" if several else key
+            sample = samples.setdefault(name, _with_split({PATH_COLUMN: key}, [*Path(key).parts[:-1], path.name]))
+            sample.update(_columns_of(path, ending, member))
+    images = [{name for name, value in each.items() if isinstance(value, Slice)} for each in samples.values()]
+    if images and all(len(found) == 1 for found in images):
+        for sample, (name,) in zip(samples.values(), images, strict=True):
+            sample[IMAGE_COLUMN] = sample.pop(name)
+    if not samples:
+        raise RecipeError(f"the tar {origin!r} holds no file; give one that holds pairs of images")
+    return ListedRows(origin, tuple(samples.values()), tuple(samples))
+
+
+def _members(path: Path) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+    """The key and the ending of each file of a tar, as WebDataset has them: the name is cut at its first dot."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                folder, _, file = member.name.removeprefix("./").rpartition("/")
+                if member.isfile() and not file.startswith("."):
+                    stem, _, ending = file.partition(".")
+                    yield (f"{folder}/{stem}" if folder else stem), ending, member
+    except (tarfile.TarError, OSError) as error:
+        raise RecipeError(f"{path} is no tar that can be read ({error}); unpack what is compressed") from None
+
+
+def _columns_of(path: Path, ending: str, member: tarfile.TarInfo) -> dict[str, Any]:
+    place = Slice(os.fspath(path), member.offset_data, member.size)
+    suffix = f".{ending.rpartition('.')[2].lower()}"
+    if suffix in IMAGE_SUFFIXES:
+        return {ending.rpartition(".")[0] or ending: place}
+    with path.open("rb") as file:
+        file.seek(place.offset)
+        text = file.read(place.size).decode("utf-8", "replace")
+    if suffix == ".json":
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {"json": found}
+    return {ending: text} if suffix in (".txt", ".cls") else {}

@@ -1,0 +1,220 @@
+"""The source of an import: finished pairs as candidates, both members through one decode and encode path."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from safetypairs_hf.building.preservation import Preserving
+from safetypairs_hf.core.decoding import UnusableError, decode
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import encode, sha256
+from safetypairs_hf.core.records import (
+    Candidate,
+    Finished,
+    Generator,
+    Input,
+    Instruction,
+    Origin,
+    Picture,
+    Reject,
+)
+from safetypairs_hf.importing.fitting import fit
+from safetypairs_hf.importing.image_cells import read_cell
+from safetypairs_hf.importing.measuring import AsItIs
+from safetypairs_hf.importing.pairing import FoundPair, Half
+from safetypairs_hf.importing.source_rows import Rows, value_at
+from safetypairs_hf.sources.screen import Screen
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+
+LEAST_SIDE = 32  # pixels; below it neither the hash nor the similarity says anything
+UNKNOWN_LICENSE = "NOASSERTION"  # as SPDX has it
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """The pairs of some rows, in order.
+
+    Args:
+        rows: the source.
+        pairs: its pairs; in their texts `category` is a slug of the taxonomy.
+        rejects: what of it is no pair, by name.
+        settings: all that decides what is made of a pair, as plain values, for the recipe.
+        fit: see `fitting.fit`.
+        generator: what made the other member, where no column says it; "" = unknown.
+        license: that of every pair whose texts have none; "" = unknown.
+        screen: what may not become a pair.
+        measuring: what tells the edit box and how well the rest was preserved.
+        taxonomy: what the categories are of.
+    """
+
+    rows: Rows = field(compare=False, repr=False)
+    pairs: tuple[FoundPair, ...] = field(compare=False, repr=False)
+    rejects: tuple[tuple[str, Reject], ...] = field(compare=False, repr=False)
+    settings: dict[str, Any] = field(default_factory=dict)
+    fit: str = ""
+    generator: str = ""
+    license: str = ""
+    screen: Screen = field(default_factory=Screen)
+    measuring: Preserving = field(default_factory=AsItIs)
+    taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        return len(self._placed)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of the pairs, in the order of the taxonomy."""
+        return tuple(self.taxonomy.present({pair.texts["category"] for pair in self.pairs}))
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """What of the source is no pair: (name, why)."""
+        return list(self.rejects)
+
+    def fingerprint(self) -> str:
+        """What the rows are known by together, and the screen's fingerprint."""
+        return f"{self.rows.fingerprint} {self.screen.fingerprint()}".strip()
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        return [self._candidate(pair) for pair in self._placed[start:stop] if pair is not None]
+
+    @cached_property
+    def _placed(self) -> Sequence[FoundPair | None]:
+        return self.pairs
+
+    def _candidate(self, pair: FoundPair) -> Candidate:
+        license = pair.texts.get("license") or self.license or UNKNOWN_LICENSE
+        origin = Origin(self.rows.origin, pair.texts.get("id", pair.name), license)
+        candidate = Candidate("", pair.texts["category"], origin, Picture(b""), family=pair.texts.get("group", ""))
+        try:
+            files = tuple(self._read(half, lane) for lane, half in _lanes(pair.unsafe, pair.safe))
+            self._check(pair, files)
+            candidate.source_id = content_id(pair.name, *files)
+            self._make(candidate, pair, *files)
+        except UnusableError as error:
+            candidate.source_id = candidate.source_id or content_id(pair.name)
+            candidate.reject = Reject("source", *error.args)
+        return candidate
+
+    def _read(self, half: Half, lane: str) -> bytes:
+        row = self.rows.take(half.row, (half.column,), lane)
+        with _of(lane):
+            return read_cell(value_at(row, half.column), self.rows.files(half.row))
+
+    def _check(self, pair: FoundPair, files: Sequence[bytes]) -> None:
+        """Nothing is known of the files of a source that is known by its commit."""
+
+    def _make(self, candidate: Candidate, pair: FoundPair, unsafe_file: bytes, safe_file: bytes) -> None:
+        """Fill in what a build would make. Raises UnusableError where a member cannot be used."""
+        with _of("unsafe"):
+            unsafe_image = decode(unsafe_file, LEAST_SIDE)
+        with _of("safe"):
+            safe_image = decode(safe_file, LEAST_SIDE)
+        unsafe, safe = (np.asarray(image) for image in fit(unsafe_image, safe_image, self.fit))
+        box, preservation = self.measuring.measure(unsafe, safe, None)
+        if box is None or preservation is None:
+            raise UnusableError("unchanged", "the members are equal, pixel by pixel")
+        pictures = encode(unsafe), encode(safe)
+        for (lane, data), picture in zip(_lanes(unsafe_file, safe_file), pictures, strict=True):
+            if (reject := self.screen.reject(picture, sha256(data))) is not None:
+                raise UnusableError(reject.reason, f"the {lane} member: {reject.detail}")
+        texts = pair.texts
+        candidate.unsafe, candidate.safe = pictures
+        candidate.edit_box, candidate.preservation = box, preservation
+        candidate.instruction = Instruction(
+            texts.get("critical_feature", ""),
+            texts.get("instruction", ""),
+            None,
+            texts.get("caption_unsafe", ""),
+            texts.get("caption_safe", ""),
+        )
+        if made_by := texts.get("generator") or self.generator:
+            candidate.generator = Generator("", made_by, "", None, None)
+        hashes = sha256(unsafe_file), sha256(safe_file)
+        candidate.finished = Finished(texts["direction"], texts.get("split", ""), *hashes)
+
+
+@dataclass(frozen=True)
+class ListedPairs(PairSource):
+    """Pairs whose files are on this machine: each is known by its content, so that a source may gain pairs."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that gets a copy of this source must not read every file again.
+        _ = self._looked
+        return self.__dict__
+
+    def rejected_inputs(self) -> list[tuple[str, Reject]]:
+        """As of any source; then the pairs whose files cannot be read."""
+        looked = [(name, found) for name, found in self._looked.items() if isinstance(found, Reject)]
+        return [*self.rejects, *looked]
+
+    def inputs(self) -> list[Input]:
+        """The pairs whose files can be read, each with a hash over both files and all that is said of it."""
+        usable, looked = self._usable, self._looked
+        order = dict.fromkeys([*(name for name in self.__dict__.get("_places", ()) if name in usable), *usable])
+        return [Input(name, str(looked[name]), usable[name].texts["category"]) for name in order]
+
+    def in_places(self, names: Sequence[str | None]) -> Self:
+        """This source with these pairs alone at these places; what was read is not read again."""
+        _ = self._looked
+        placed = copy.copy(self)
+        placed.__dict__.pop("_placed", None)
+        placed.__dict__["_places"] = tuple(names)
+        return placed
+
+    @cached_property
+    def _placed(self) -> Sequence[FoundPair | None]:
+        names: tuple[str | None, ...] | None = self.__dict__.get("_places")
+        return list(self._usable.values()) if names is None else [self._usable.get(name or "") for name in names]
+
+    @cached_property
+    def _usable(self) -> dict[str, FoundPair]:
+        """By name, the pairs whose files can be read."""
+        return {pair.name: pair for pair in self.pairs if not isinstance(self._looked[pair.name], Reject)}
+
+    @cached_property
+    def _looked(self) -> dict[str, str | Reject]:
+        """By name, the hash of each pair, or why its files cannot be read."""
+        return {pair.name: self._look(pair) for pair in self.pairs}
+
+    def _look(self, pair: FoundPair) -> str | Reject:
+        try:
+            return _digest(pair, [self._read(half, lane) for lane, half in _lanes(pair.unsafe, pair.safe)])
+        except UnusableError as error:
+            return Reject("source", *error.args)
+
+    def _check(self, pair: FoundPair, files: Sequence[bytes]) -> None:
+        if _digest(pair, files) != self._looked[pair.name]:
+            raise RecipeError(
+                f"the pair {pair.name} of {self.rows.origin} changed since the import began; put it back, or run the "
+                "same command again, which takes the source as it is then"
+            )
+
+
+def _lanes(unsafe: Any, safe: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
+    return ("unsafe", unsafe), ("safe", safe)
+
+
+def _digest(pair: FoundPair, files: Sequence[bytes]) -> str:
+    said = repr(sorted(pair.texts.items())).encode()
+    return sha256(said + b"".join(hashlib.sha256(data).digest() for data in files))[:16]
+
+
+@contextlib.contextmanager
+def _of(lane: str) -> Iterator[None]:
+    """An error says of which member it is."""
+    try:
+        yield
+    except UnusableError as error:
+        reason, detail = error.args
+        raise UnusableError(reason, f"the {lane} member: {detail}") from None

@@ -1,0 +1,191 @@
+"""Rows to pairs: the two members of each, what is said of it, and why the other rows are none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Reject
+from safetypairs_hf.importing.reading_plan import DIRECTIONS, LABELS, TEXT_ROLES, ReadingPlan
+from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
+from safetypairs_hf.importing.split_names import split_of_source
+
+_NAMED = 3  # how many names a message has
+
+
+class Half(NamedTuple):
+    """A member of a pair: its row, and the column that its image is in."""
+
+    row: int
+    column: str
+
+
+class FoundPair(NamedTuple):
+    """A pair of a source. `name` is its own in the source; `texts` are by role, without those that are empty.
+
+    The split in `texts` is "train" or "test".
+    """
+
+    name: str
+    unsafe: Half
+    safe: Half
+    texts: Mapping[str, str]
+
+
+@dataclass
+class Found:
+    """The pairs of a source, in the order of their first rows; and what is none, by name, with the reason."""
+
+    pairs: list[FoundPair] = field(default_factory=list)
+    rejects: list[tuple[str, Reject]] = field(default_factory=list)
+
+    def reject(self, name: str, reason: str, detail: str) -> None:
+        self.rejects.append((name, Reject("source", reason, detail)))
+
+
+def find_pairs(rows: Rows, plan: ReadingPlan) -> Found:
+    """Every pair of the rows. No image is read.
+
+    Raises:
+        RecipeError: there is none; the message has the first reasons, or names that the pattern did not match.
+    """
+    found = Found()
+    if plan.kind == "pairs":
+        _from_pairs(rows, plan, found)
+    else:
+        _from_images(rows, plan, found)
+    if not found.pairs:
+        raise RecipeError(_no_pair(rows, plan, found))
+    return found
+
+
+def _from_pairs(rows: Rows, plan: ReadingPlan, found: Found) -> None:
+    unsafe, safe = plan.columns["unsafe"], plan.columns["safe"]
+    names: dict[str, int] = {}
+    for number, texts in enumerate(_texts(rows, plan, TEXT_ROLES)):
+        name = texts.get("id") or rows.name(number)
+        if name in names:
+            found.reject(f"{name} ({rows.name(number)})", "same_id", f"the id of {rows.name(names[name])}")
+            continue
+        names[name] = number
+        _add(found, plan, FoundPair(name, Half(number, unsafe), Half(number, safe), texts))
+
+
+def _from_images(rows: Rows, plan: ReadingPlan, found: Found) -> None:
+    members: dict[str, dict[str, list[int]]] = {}  # pair -> label -> rows
+    said: dict[int, dict[str, str]] = {}
+    for number, texts in enumerate(_texts(rows, plan, ("label", "pair", "partner", *TEXT_ROLES))):
+        place = _place(texts, plan)
+        if isinstance(place, Reject):
+            found.rejects.append((rows.name(number), place))
+            continue
+        pair, label = place
+        members.setdefault(pair, {}).setdefault(label, []).append(number)
+        said[number] = {role: text for role, text in texts.items() if role in TEXT_ROLES}
+    for pair, by_label in members.items():
+        fault = _fault(by_label, plan)
+        if fault is not None:
+            listed = ", ".join(rows.name(number) for numbers in by_label.values() for number in numbers[:_NAMED])
+            found.reject(pair, fault[0], f"{fault[1]} ({listed})")
+            continue
+        unsafe, safe = (by_label[label][0] for label in ("unsafe", "safe"))
+        image = plan.columns["image"]
+        texts = {**said[safe], **said[unsafe]}
+        _add(found, plan, FoundPair(pair, Half(unsafe, image), Half(safe, image), texts))
+
+
+def _fault(by_label: Mapping[str, Sequence[int]], plan: ReadingPlan) -> tuple[str, str] | None:
+    for label, other in (("unsafe", "safe"), ("safe", "unsafe")):
+        if label not in by_label:
+            also = f"; {len(by_label[other])} {other} ones" if len(by_label[other]) > 1 else ""
+            return "missing_half", f"there is no {label} member{also}"
+        if len(by_label[label]) > 1 and plan.repeats == "reject":
+            return f"two_{label}_members", f"{len(by_label[label])} images are its {label} member"
+    return None
+
+
+def _place(texts: Mapping[str, str], plan: ReadingPlan) -> tuple[str, str] | Reject:
+    """The pair and the label of a row."""
+    label, text = texts.get("label"), texts.get("pair", "")
+    if plan.column("partner"):
+        ends = texts.get("id"), texts.get("partner")
+        if ends[0] is None or ends[1] is None:
+            return Reject("source", "no_pair", "the row has no id, or none of the other member")
+        pair = " & ".join(sorted(map(str, ends)))
+    elif not text:
+        return Reject("source", "no_pair", "the row says no pair")
+    elif plan.pair_pattern:
+        match = re.search(plan.pair_pattern, text)
+        if match is None:
+            return Reject("source", "no_match", f"{text!r} does not match the pair pattern")
+        pair, matched = _groups(match)
+        label = matched if plan.column("label") is None else label
+    else:
+        pair = text
+    if label is None:
+        return Reject("source", "no_label", "the row has no label")
+    known = _label(label, plan)
+    if known is None:
+        return Reject("source", "unknown_label", f"{label[:80]!r} is no label: expected unsafe or safe, or map it")
+    return pair, known
+
+
+def _groups(match: re.Match[str]) -> tuple[str, str | None]:
+    """The pair and the label that a pattern found: by the names of its groups, else by their order."""
+    named = match.groupdict()
+    pairs = [text for name, text in named.items() if name.startswith("pair") and text is not None]
+    others = [text for number, text in enumerate(match.groups(), 1) if number not in match.re.groupindex.values()]
+    pair = "/".join(pairs) if pairs else others.pop(0) if others else ""
+    label = named.get("label") if "label" in named else (others[0] if others else None)
+    return pair or "", label
+
+
+def _label(text: str, plan: ReadingPlan) -> str | None:
+    for value, label in {**LABELS, **plan.labels}.items():
+        if value.lower() == text.lower():
+            return label
+    return None
+
+
+def _texts(rows: Rows, plan: ReadingPlan, roles: Sequence[str]) -> Iterator[dict[str, str]]:
+    """What each row has in the columns of some roles, without what is empty."""
+    columns = {role: column for role in roles if (column := plan.column(role)) is not None}
+    for row in rows.texts(list(dict.fromkeys(columns.values()))):
+        found: dict[str, str] = {}
+        for role, column in columns.items():
+            value: Any = value_at(row, column)
+            if (text := as_text(value)) is not None:
+                found[role] = text
+        yield found
+
+
+def _add(found: Found, plan: ReadingPlan, pair: FoundPair) -> None:
+    """Add a pair, unless what is said of it cannot be taken."""
+    texts = dict(pair.texts)
+    split = split_of_source(texts.pop("split", None), plan.split_map)
+    if split is None:
+        found.reject(pair.name, "unknown_split", f"{pair.texts['split'][:80]!r}; map it to train or test: --split-map")
+        return
+    direction = texts.get("direction") or plan.direction or "unknown"
+    if direction not in DIRECTIONS:
+        found.reject(pair.name, "unknown_direction", f"{direction[:80]!r}; expected one of {', '.join(DIRECTIONS)}")
+        return
+    found.pairs.append(pair._replace(texts={**texts, "direction": direction, **({"split": split} if split else {})}))
+
+
+def _no_pair(rows: Rows, plan: ReadingPlan, found: Found) -> str:
+    unmatched = [name for name, reject in found.rejects if reject.reason == "no_match"]
+    if plan.pair_pattern and len(unmatched) == len(rows):
+        column = plan.columns["pair"]
+        values = [
+            as_text(value_at(row, column)) or "" for row, _ in zip(rows.texts([column]), range(_NAMED), strict=False)
+        ]
+        return (
+            f"{rows.origin}: the pair pattern {plan.pair_pattern!r} matches no value of {column!r}; it did not match "
+            f"{', '.join(map(repr, values))}; give another: --pair-pattern '(.+)_(safe|unsafe)'"
+        )
+    why = "; ".join(f"{name}: {reject.reason} ({reject.detail})" for name, reject in found.rejects[:_NAMED])
+    return f"{rows.origin} gives no pair: {why or 'it has no rows'}"

@@ -1,0 +1,201 @@
+"""Parquet files as rows, one after another and again, without holding more than a few rows in memory."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.image_cells import Files
+from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
+
+_BATCH = 16  # rows that are decoded together, where they hold images
+
+
+class ParquetFile(NamedTuple):
+    """A file: where it is read, what it is called, its split ("" where that is not known), and where its images are."""
+
+    path: str
+    name: str
+    split: str
+    files: Files
+
+
+class _Reader:
+    """The rows of the files, from one on; kept while rows are asked for in rising order."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]], first: int) -> None:
+        self.rows, self.next = rows, first
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """The rows of some Parquet files with the same columns, in the order of the files. See `Rows`.
+
+    Raises:
+        RecipeError: a file is no Parquet file, or has other columns than the first.
+    """
+
+    origin: str
+    parts: tuple[ParquetFile, ...]
+    fingerprint: str = ""
+    license: str = ""
+    kept: Any = field(default=None, compare=False, repr=False)  # what has to live as long, such as a temporary folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_readers", "_open", "kept")}
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        schemas = [self._file(number).schema_arrow for number in range(len(self.parts))]
+        for part, schema in zip(self.parts, schemas, strict=True):
+            if set(schema.names) != set(schemas[0].names):
+                other = sorted(set(schema.names) ^ set(schemas[0].names))
+                raise RecipeError(
+                    f"{part.name} has other columns than {self.parts[0].name} ({', '.join(other[:5])}); import them "
+                    "one by one, each into a run of its own"
+                )
+        features = _features(schemas[0])
+        found = {name: _column(schemas[0].field(name).type, features.get(name)) for name in schemas[0].names}
+        return found | ({SPLIT: Column(TEXT)} if any(part.split for part in self.parts) else {})
+
+    def name(self, number: int) -> str:
+        part, row = self._place(number)
+        return f"{self.parts[part].name}:{row}" if len(self.parts) > 1 else f"row {row}"
+
+    def texts(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        yield from self._rows(columns, 0, batch=1024)
+
+    def take(self, number: int, columns: Sequence[str], lane: str) -> dict[str, Any]:
+        readers: dict[Any, _Reader] = self.__dict__.setdefault("_readers", {})
+        key = (lane, *columns)
+        reader = readers.get(key)
+        if reader is None or not reader.next <= number < self._group_end(reader.next):
+            reader = readers[key] = _Reader(self._rows(columns, first := self._group_start(number)), first)
+        row: dict[str, Any] = {}
+        while reader.next <= number:
+            row = next(reader.rows)
+            reader.next += 1
+        return row
+
+    def files(self, number: int) -> Files:
+        return self.parts[self._place(number)[0]].files
+
+    def _rows(self, columns: Sequence[str], first: int, batch: int = _BATCH) -> Iterator[dict[str, Any]]:
+        """The rows from one on, which begins a row group."""
+        wanted = list(dict.fromkeys(top(path, self.columns) for path in columns))
+        names = {name: self.columns[name].labels for name in wanted if self.columns[name].labels}
+        for part, group in self._groups[bisect_right(self._starts, first) - 1 :]:
+            stored = [_leaf(name, columns) for name in wanted if name != SPLIT]
+            file = self._file(part)
+            if not stored:
+                yield from ({SPLIT: self.parts[part].split} for _ in range(file.metadata.row_group(group).num_rows))
+                continue
+            for found in file.iter_batches(batch, row_groups=[group], columns=stored, use_threads=False):
+                for row in found.to_pylist():
+                    if SPLIT in wanted:
+                        row[SPLIT] = self.parts[part].split
+                    for name, labels in names.items():
+                        row[name] = _label(row[name], labels)
+                    yield row
+
+    def _file(self, number: int) -> pq.ParquetFile:
+        files: dict[int, pq.ParquetFile] = self.__dict__.setdefault("_open", {})
+        if number not in files:
+            files[number] = _open(self.parts[number])
+        return files[number]
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[int, int], ...]:
+        """Every row group that holds rows: (file, group)."""
+        metas = [self._file(number).metadata for number in range(len(self.parts))]
+        return tuple(
+            (part, group)
+            for part, meta in enumerate(metas)
+            for group in range(meta.num_row_groups)
+            if meta.row_group(group).num_rows
+        )
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The first row of each group."""
+        sizes = [self._file(part).metadata.row_group(group).num_rows for part, group in self._groups]
+        return list(accumulate(sizes, initial=0))[:-1]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The row after the last of each file, all files counted through; 0 first."""
+        sizes = [self._file(number).metadata.num_rows for number in range(len(self.parts))]
+        return list(accumulate(sizes, initial=0))
+
+    def _place(self, number: int) -> tuple[int, int]:
+        part = bisect_right(self._ends, number) - 1
+        return part, number - self._ends[part]
+
+    def _group_start(self, number: int) -> int:
+        return self._starts[bisect_right(self._starts, number) - 1]
+
+    def _group_end(self, number: int) -> int:
+        place = bisect_right(self._starts, number)
+        return self._starts[place] if place < len(self._starts) else len(self)
+
+
+def _leaf(column: str, paths: Sequence[str]) -> str:
+    """What is read of a column: of an image the path alone, where no more is asked for."""
+    asked = {path for path in paths if path.startswith(column)}
+    return f"{column}.path" if asked == {f"{column}.path"} else column
+
+
+def _open(part: ParquetFile) -> pq.ParquetFile:
+    try:
+        if "://" not in part.path:
+            return pq.ParquetFile(part.path, memory_map=True)
+        import fsspec
+
+        return pq.ParquetFile(fsspec.open(part.path, "rb").open())
+    except (pa.ArrowException, OSError) as error:
+        raise RecipeError(f"{part.name} can't be read as Parquet: {' '.join(str(error).split())[:200]}") from None
+
+
+def _features(schema: pa.Schema) -> Mapping[str, Any]:
+    """What `datasets` wrote of the columns."""
+    try:
+        found = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _column(kind: pa.DataType, feature: Any) -> Column:
+    said = feature.get("_type") if isinstance(feature, dict) else None
+    if said == "ClassLabel" and isinstance(feature.get("names"), list):
+        return Column(TEXT, tuple(map(str, feature["names"])))
+    if said == "Image" or _is_image(kind):
+        return Column(IMAGE)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = _column(kind.value_type, None)
+        return Column(IMAGES if inner.kind == IMAGE else OTHER)
+    return Column(OTHER if pa.types.is_nested(kind) else TEXT)
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return {"bytes", "path"} <= {kind.field(number).name for number in range(kind.num_fields)}
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _label(value: Any, labels: Sequence[str]) -> Any:
+    if isinstance(value, int):
+        return labels[value] if 0 <= value < len(labels) else None  # -1 is how datasets says "none"
+    return value

@@ -1,0 +1,203 @@
+"""How a source of finished pairs is read: which column holds what. Options and layout files both make this object."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetypairs_hf.core.errors import RecipeError
+
+KINDS = ("pairs", "images")  # what a row is
+REPEATS = ("reject", "first")
+SPLITS = ("train", "test")
+
+# What a column can hold, by the kind of the rows, and of both kinds.
+PAIR_ROLES = ("unsafe", "safe")
+IMAGE_ROLES = ("image", "label", "pair", "partner")
+TEXT_ROLES = (
+    "category",
+    "policy",
+    "policy_name",
+    "critical_feature",
+    "instruction",
+    "caption_unsafe",
+    "caption_safe",
+    "license",
+    "id",
+    "split",
+    "group",
+    "direction",
+    "generator",
+)
+# The directions, as `dataset.schema` has them.
+DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")
+# What a label says without a mapping, in lower case.
+LABELS = {"unsafe": "unsafe", "safe": "safe"}
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """How the rows of a source become pairs.
+
+    A column is named as the source names it; `a.b` and `a[0]` reach into a struct and a list.
+
+    Args:
+        kind: "pairs": a row is a pair, with the columns `unsafe` and `safe`. "images": a row is an image, with the
+            columns `image`, `label` and `pair`. A folder and a tar of single images are rows of images, whose columns
+            are `image` and `image_path` (without the folder's own name).
+        columns: role -> column; see PAIR_ROLES, IMAGE_ROLES and TEXT_ROLES. `pair` holds the same text for both
+            members; `partner`, with `id`, holds the id of the other member.
+        pair_pattern: a regular expression that is matched with the whole value of the column `pair`. The pair is its
+            group `pair`, or its first one; the label is its group `label`, or the other one, where there is no column
+            `label`.
+        labels: value of a label -> "unsafe" or "safe", beside these two words themselves; case does not matter.
+        repeats: what happens where several rows are the same member of a pair: "reject" the pair, or take the "first".
+        category: that of every pair: a slug, a code or a name.
+        category_map: value of the column `category` -> category, where it is none itself.
+        split_map: split of the source -> "train" or "test"; "validation" becomes "train" unless it is here.
+        direction: that of every pair, one of DIRECTIONS; "" where nobody says it.
+        generator: what made the other member, of every pair; "" where nobody says it.
+        license: the SPDX id of the licence of every pair that the column `license` gives none for; "" where unknown.
+        subset: the configuration of a Hub dataset; "" where it has one alone.
+        splits: the splits of a dataset that are read, in order; none are all.
+
+    Raises:
+        RecipeError: a role, a kind or a word that there is not, or a pattern that is no regular expression.
+    """
+
+    kind: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    pair_pattern: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    repeats: str = "reject"
+    category: str = ""
+    category_map: Mapping[str, str] = field(default_factory=dict)
+    split_map: Mapping[str, str] = field(default_factory=dict)
+    direction: str = ""
+    generator: str = ""
+    license: str = ""
+    subset: str = ""
+    splits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_word("kind", self.kind, KINDS)
+        check_word("repeats", self.repeats, REPEATS)
+        if self.direction:
+            check_word("direction", self.direction, DIRECTIONS)
+        for role in self.columns:
+            check_word("columns", role, (*(PAIR_ROLES if self.kind == "pairs" else IMAGE_ROLES), *TEXT_ROLES))
+        for value, label in self.labels.items():
+            check_word(f"labels: {value}", label, ("unsafe", "safe"))
+        for value, split in self.split_map.items():
+            check_word(f"split_map: {value}", split, SPLITS)
+        self._check_pattern()
+
+    def _check_pattern(self) -> None:
+        try:
+            groups = re.compile(self.pair_pattern).groups
+        except re.error as error:
+            raise RecipeError(
+                f"pair_pattern = {self.pair_pattern!r} is no regular expression ({error}); such as '(.+)_(safe|unsafe)'"
+            ) from error
+        if self.pair_pattern and groups < 1 + ("label" not in self.columns):
+            raise RecipeError(
+                f"pair_pattern = {self.pair_pattern!r} has {groups} groups in parentheses; the first is the pair, and "
+                "without a label column the second is the label: '(.+)_(safe|unsafe)'"
+            )
+
+    def column(self, role: str) -> str | None:
+        """The column of a role; None where there is none."""
+        return self.columns.get(role)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as JSON values, without those that have their default."""
+        defaults = {each.name: _default(each) for each in dataclasses.fields(self)}
+        values = {name: getattr(self, name) for name in defaults}
+        return {
+            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+            if value != defaults[name]
+        }
+
+
+@dataclass(frozen=True)
+class Said:
+    """What somebody said of how a source is read, by options, in Python or in a layout file; the rest is recognised.
+
+    The fields are those of ReadingPlan; None and an empty mapping say nothing.
+    """
+
+    kind: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    pair_pattern: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    repeats: str | None = None
+    category: str | None = None
+    category_map: Mapping[str, str] = field(default_factory=dict)
+    split_map: Mapping[str, str] = field(default_factory=dict)
+    direction: str | None = None
+    generator: str | None = None
+    license: str | None = None
+    subset: str | None = None
+    splits: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Said:
+        """Read what a layout file says under the names of the fields; `where` is what a message calls the file.
+
+        Raises:
+            RecipeError: an unknown name, or a value of another type. The message has the nearest name.
+        """
+        names = [each.name for each in dataclasses.fields(cls)]
+        for name, value in values.items():
+            check_word(where, name, names)
+            mapping = name in ("columns", "labels", "category_map", "split_map")
+            expected = Mapping if mapping else list if name == "splits" else str
+            if not isinstance(value, expected):
+                said = "a mapping" if mapping else "a list" if name == "splits" else "a text"
+                raise RecipeError(f"{where}: {name} is {value!r}; expected {said}")
+        texts: dict[str, Any] = {
+            name: {str(key): str(each) for key, each in value.items()}
+            if isinstance(value, Mapping)
+            else tuple(map(str, value))
+            if isinstance(value, list)
+            else value
+            for name, value in values.items()
+        }
+        return cls(**texts)
+
+    def over(self, other: Said) -> Said:
+        """This, and what the other says where this says nothing: options over a layout. Mappings are joined."""
+        found: dict[str, Any] = {}
+        for each in dataclasses.fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            joined = {**theirs, **mine} if isinstance(mine, Mapping) else (theirs if mine in (None, ()) else mine)
+            found[each.name] = joined
+        return Said(**found)
+
+    def plan(self, kind: str, columns: Mapping[str, str], pair_pattern: str = "") -> ReadingPlan:
+        """The plan of this, with what was recognised."""
+        said = {
+            each.name: value
+            for each in dataclasses.fields(self)
+            if (value := getattr(self, each.name)) not in (None, (), {})
+        }
+        return ReadingPlan(
+            **{"pair_pattern": pair_pattern, **said, "kind": kind, "columns": {**columns, **self.columns}}
+        )
+
+
+def check_word(where: str, given: str, known: Sequence[str]) -> None:
+    """Raise RecipeError where a word is none of those that there are; the message has the nearest."""
+    if given not in known:
+        near = difflib.get_close_matches(str(given), known, n=1)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise RecipeError(f"{where}: there is no {given!r}{hint}; there are {', '.join(known)}")
+
+
+def _default(each: dataclasses.Field[Any]) -> Any:
+    return each.default_factory() if each.default_factory is not dataclasses.MISSING else each.default

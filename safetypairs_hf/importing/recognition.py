@@ -1,0 +1,276 @@
+"""Recognise what the columns of a source hold, where nobody says it, and say what was understood."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.listed_rows import IMAGE_SUFFIXES
+from safetypairs_hf.importing.reading_plan import DIRECTIONS, LABELS, TEXT_ROLES, ReadingPlan, Said
+from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of
+
+_SAMPLE = 200  # rows that are looked at
+
+# Role -> what columns that hold it are called; a role whose name a column has is found without standing here.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "category": ("categories", "unsafe_category", "harm_category"),
+    "policy_name": ("policy_title",),
+    "instruction": ("edit_instruction", "edit_prompt", "edit"),
+    "caption_unsafe": ("unsafe_caption",),
+    "caption_safe": ("safe_caption",),
+    "license": ("licence",),
+    "id": ("pair_id", "uid", "uuid", "key"),
+    "split": (SPLIT,),
+    "group": ("group_id", "family"),
+    "generator": ("editor", "edit_model"),
+}
+_PAIR_NAMES = ("pair", "pair_id", "pair_key", "pair_name", "pair_idx")
+_PATH_NAMES = ("image_path", "file_name", "filename", "path", "file", "__key__", "key", "name", "id")
+_WORD = r"(?P<label>(?i:unsafe|safe))"
+_ENDING = r"(?:\.[^./]+)?$"
+# The forms of a path that say the pair and the label: folders, ends and beginnings of names.
+PATTERNS = (
+    rf"^(?:(?P<pair>.+)/)?{_WORD}/(?P<pair_2>.+?){_ENDING}",
+    rf"^(?P<pair>.+)[-_. ]{_WORD}{_ENDING}",
+    rf"^(?:(?P<pair>.+)/)?{_WORD}[-_. ](?P<pair_2>[^/]+?){_ENDING}",
+)
+
+
+def recognise(rows: Rows, said: Said) -> ReadingPlan:
+    """The plan by which rows are read: what was said, and what their columns show.
+
+    Raises:
+        RecipeError: a column that was named is not there, or it does not show what a row is, which columns hold the
+            images, or what the label or the pair is.
+    """
+    for path in said.columns.values():
+        check_path(path, rows, rows.origin)
+    sample = _Sample(rows)
+    given = set(said.columns)
+    if said.kind is None and given & {"unsafe", "safe"} and (given & {"image", "label", "pair"} or said.pair_pattern):
+        raise RecipeError(
+            "columns of both forms are named: give unsafe and safe (a row is a pair), or image, label, pair"
+        )
+    kind = said.kind or _kind(sample, said)
+    if kind == "pairs":
+        columns, pattern = _pair_columns(sample, said), ""
+    else:
+        columns, pattern = _image_columns(sample, said)
+    texts = _text_columns(sample, {*columns.values(), *said.columns.values()}, said)
+    plan = said.plan(kind, {**texts, **columns}, pattern)
+    if plan.category or plan.column("category"):
+        return _without(plan, said, "policy", "policy_name")
+    return plan
+
+
+def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
+    """What is read, in lines."""
+    yield f"source: {rows.origin}, {len(rows):,} rows"
+    yield "a row is a pair" if plan.kind == "pairs" else "a row is an image"
+    for role, column in plan.columns.items():
+        named = "the name of the split" if column == SPLIT else f"column {column}"
+        yield f"{role.replace('_', ' ')}: {named}"
+    if plan.pair_pattern:
+        yield f"pair pattern: {plan.pair_pattern}"
+    fixed = {"category": plan.category, "direction": plan.direction, "generator": plan.generator}
+    for name, value in fixed.items():
+        if value:
+            yield f"{name}: {value}, of every pair"
+    for name in ("direction", "generator"):
+        if not fixed[name] and plan.column(name) is None:
+            yield f"{name}: unknown"
+
+
+class _Sample:
+    """The first rows, without their images."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.texts = [name for name, column in rows.columns.items() if column.kind == TEXT]
+        self._rows = list(itertools.islice(rows.texts(self.texts), _SAMPLE))
+
+    def values(self, column: str) -> list[str]:
+        """What the rows have in a column of texts, without what is empty."""
+        return [text for row in self._rows if (text := as_text(row.get(column))) is not None]
+
+    def holds_images(self, column: str) -> bool:
+        """Whether a column holds images, or texts most of which name them."""
+        if kind_of(column, self.rows).kind == IMAGE:
+            return True
+        values = self.values(column) if column in self.texts else []
+        return 2 * sum(map(_names_image, values)) > len(values)
+
+    @property
+    def images(self) -> list[str]:
+        """The columns of images; those that name files where there is none of images themselves."""
+        found = [name for name, column in self.rows.columns.items() if column.kind == IMAGE]
+        return found or [name for name in self.texts if self.holds_images(name)]
+
+
+def _names_image(text: str) -> bool:
+    return text[:11].lower() == "data:image/" or PurePosixPath(text).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _kind(sample: _Sample, said: Said) -> str:
+    if {"unsafe", "safe"} & said.columns.keys():
+        return "pairs"
+    if {"image", "label", "pair", "partner"} & said.columns.keys() or said.pair_pattern:
+        return "images"
+    return "pairs" if _member_columns(sample) else "images"
+
+
+def _member_columns(sample: _Sample) -> list[tuple[str, str]]:
+    """Two columns of images each whose names differ in "unsafe" and "safe" alone."""
+    columns = {name.lower(): name for name in (*sample.images, *filter(sample.holds_images, sample.texts))}
+    return [
+        (name, columns[other])
+        for lower, name in columns.items()
+        if "unsafe" in lower and (other := lower.replace("unsafe", "safe", 1)) in columns
+    ]
+
+
+def _pair_columns(sample: _Sample, said: Said) -> dict[str, str]:
+    given = {role: said.columns[role] for role in ("unsafe", "safe") if role in said.columns}
+    if len(given) == 2:
+        if given["unsafe"] == given["safe"]:
+            raise RecipeError(f"unsafe and safe are both the column {given['safe']!r}; name two")
+        return given
+    found = _member_columns(sample)
+    if given:
+        (role, column), other = next(iter(given.items())), "safe" if "unsafe" in given else "unsafe"
+        found = [each for each in found if each[role == "safe"] == column]
+        if not found:
+            raise RecipeError(f"{sample.rows.origin}: {role} is the column {column!r}; name the column of {other}, too")
+    if len(found) != 1:
+        named = ", ".join(f"{unsafe} and {safe}" for unsafe, safe in found)
+        what = f"several columns could be the two members ({named})" if found else "no columns are the two members"
+        raise RecipeError(f"{sample.rows.origin}: {what}; say which: --unsafe COLUMN --safe COLUMN{_there(sample)}")
+    return dict(zip(("unsafe", "safe"), found[0], strict=True))
+
+
+def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
+    """The columns of image, label and pair; and the pattern of the pair, where one is needed."""
+    columns = {role: said.columns[role] for role in ("image", "label", "pair", "partner") if role in said.columns}
+    columns.setdefault("image", _only_image(sample))
+    if "label" not in columns and (label := _label_column(sample, said)):
+        columns["label"] = label
+    if "partner" in columns or said.pair_pattern is not None:
+        pattern = said.pair_pattern or ""
+        if "pair" not in columns and "partner" not in columns:
+            columns["pair"] = _path_column(sample, pattern)
+    elif "pair" in columns:
+        pattern = "" if "label" in columns else _pattern(sample, columns["pair"])
+    else:
+        columns["pair"], pattern = _pair_column(sample, columns)
+    if "label" not in columns and not pattern:
+        raise RecipeError(
+            f"{sample.rows.origin}: no column holds the labels unsafe and safe; name it: --label COLUMN{_there(sample)}"
+        )
+    if pattern and "label" in columns and said.columns.get("label") is None and "(?P<label>" in pattern:
+        del columns["label"]  # the path says both
+    return columns, pattern
+
+
+def _only_image(sample: _Sample) -> str:
+    found = sample.images
+    if len(found) == 1:
+        return found[0]
+    what = f"several columns hold images ({', '.join(found)})" if found else "no column holds images"
+    raise RecipeError(f"{sample.rows.origin}: {what}; say which: --image COLUMN{_there(sample)}")
+
+
+def _label_column(sample: _Sample, said: Said) -> str | None:
+    words = LABELS.keys() | {value.lower() for value in said.labels}
+    named = [name for name in sample.texts if "label" in name.lower() or "safe" in name.lower()]
+    for name in (*named, *sample.texts):
+        known = sample.rows.columns[name].labels or sample.values(name)
+        if known and {each.lower() for each in known} <= words:
+            return name
+    return None
+
+
+def _pair_column(sample: _Sample, columns: Mapping[str, str]) -> tuple[str, str]:
+    """The column that says the pair, and the pattern by which it does, "" where its whole value does."""
+    if "label" in columns:
+        named = next((name for name in _PAIR_NAMES if name in sample.texts), None)
+        if named is not None:
+            return named, ""
+    paths = _path_columns(sample)
+    for name in paths:
+        if (pattern := _matching(sample, name)) is not None:
+            return name, pattern
+    shown = next((f"; the first are {', '.join(sample.values(name)[:3])}" for name in paths if sample.values(name)), "")
+    raise RecipeError(
+        f"{sample.rows.origin}: nothing says which two images are a pair{shown}; lay them as unsafe/NAME and safe/NAME "
+        f"or NAME_unsafe and NAME_safe, or name the column: --pair COLUMN{_there(sample)}"
+    )
+
+
+def _path_columns(sample: _Sample) -> list[str]:
+    return sorted(
+        (name for name in sample.texts if name in _PATH_NAMES or sample.holds_images(name)),
+        key=lambda name: _PATH_NAMES.index(name) if name in _PATH_NAMES else len(_PATH_NAMES),
+    )
+
+
+def _path_column(sample: _Sample, pattern: str) -> str:
+    paths = _path_columns(sample)
+    for name in paths:
+        if any(re.search(pattern, value) for value in sample.values(name)):
+            return name
+    if not paths:
+        raise RecipeError(
+            f"{sample.rows.origin}: a pair pattern is given, and no column of paths is found; name it: --pair COLUMN"
+        )
+    return paths[0]
+
+
+def _matching(sample: _Sample, column: str) -> str | None:
+    """The first of PATTERNS that most values match and that gives both labels."""
+    values = sample.values(column)
+    for pattern in PATTERNS:
+        found = [match for value in values if (match := re.search(pattern, value))]
+        if 2 * len(found) > len(values) and len({match["label"].lower() for match in found}) == 2:
+            return pattern
+    return None
+
+
+def _pattern(sample: _Sample, column: str) -> str:
+    return _matching(sample, column) or ""
+
+
+def _text_columns(sample: _Sample, taken: set[str], said: Said) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for role in TEXT_ROLES:
+        names = [name for name in (role, *_NAMES.get(role, ())) if name in sample.texts and name not in taken]
+        if names and not _said_otherwise(role, said) and _plausible(role, sample.values(names[0])):
+            found[role] = names[0]
+    return found
+
+
+def _said_otherwise(role: str, said: Said) -> bool:
+    """Whether somebody said what a column need not say then."""
+    return bool(role in ("category", "direction", "generator") and getattr(said, role))
+
+
+def _plausible(role: str, values: Sequence[str]) -> bool:
+    return role != "direction" or {*values} <= {*DIRECTIONS}
+
+
+def _without(plan: ReadingPlan, said: Said, *roles: str) -> ReadingPlan:
+    """A plan without roles that were recognised, and that nobody named."""
+    import dataclasses
+
+    kept: dict[str, Any] = {
+        role: column for role, column in plan.columns.items() if role not in roles or role in said.columns
+    }
+    return dataclasses.replace(plan, columns=kept)
+
+
+def _there(sample: _Sample) -> str:
+    named = [f"{name} ({column.kind})" for name, column in sample.rows.columns.items() if name != SPLIT]
+    return f" (the columns are {', '.join(named)})"

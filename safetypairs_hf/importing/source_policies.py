@@ -1,0 +1,111 @@
+"""A taxonomy of a source's own policies: a category for each distinct text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.taxonomy.categories import Taxonomy
+from safetypairs_hf.taxonomy.nine import NINE
+from safetypairs_hf.taxonomy.taxonomy_yaml import RESERVED, from_values
+
+MOST: Final = 50  # policies; with more the column holds something else
+_LONGEST: Final = 600  # characters of a line, as a taxonomy takes them
+_CAN: Final = "What the policy does not name."
+
+
+def category_key(texts: Mapping[str, str]) -> str | None:
+    """What a pair's policy is known by: its text, else its name alone; None where it has neither."""
+    return texts.get("policy") or texts.get("policy_name")
+
+
+def taxonomy_of(policies: Iterable[tuple[str, str | None]], name: str) -> tuple[Taxonomy, dict[str, str]]:
+    """A taxonomy of distinct policies, and the slug of each text.
+
+    Args:
+        policies: (text, name or None) of each pair.
+        name: the name of the source, which the taxonomy is called after.
+
+    Raises:
+        RecipeError: there are more than 50 texts, or the taxonomy that they make has a fault.
+    """
+    names: dict[str, set[str]] = {}
+    for text, named in policies:
+        names.setdefault(text, set()).update([named] if named else [])
+    if len(names) > MOST:
+        raise RecipeError(
+            f"the policy column holds {len(names):,} distinct texts, and at most {MOST} become categories; name "
+            "another column, or give --taxonomy FILE and --category-column"
+        )
+    if not names:
+        raise RecipeError("the policy column is empty; name another: --policy-column COLUMN")
+    titles = {text: sorted(found)[0] if len(found) == 1 else "" for text, found in names.items()}
+    slugs = _slugs(titles)
+    rows = [_category(text, titles[text], slugs[text]) for text in sorted(names, key=lambda text: slugs[text])]
+    identity = "-".join([*re.findall(r"[A-Za-z0-9]+", name), "policies"])[-64:].lstrip("-")
+    made, faults = from_values({"id": identity, "version": "1.0", "categories": rows}, NINE)
+    if made is None:
+        raise RecipeError(f"the policies of the source make no taxonomy: {'; '.join(faults[:2])}")
+    return made, slugs
+
+
+def _slugs(titles: Mapping[str, str]) -> dict[str, str]:
+    """A slug for each text: of its name where that is its own, else `policy_` and eight hex digits of the text."""
+    plain = {text: _slug(title) for text, title in titles.items()}
+    counts: dict[str, int] = {}
+    for slug in plain.values():
+        counts[slug] = counts.get(slug, 0) + 1
+    return {
+        text: slug if slug and counts[slug] == 1 else f"policy_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        for text, slug in plain.items()
+    }
+
+
+def _slug(title: str) -> str:
+    ascii_text = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:64].rstrip("_")
+    if not slug:
+        return ""
+    return f"policy_{slug}" if not slug[0].isalpha() or slug in RESERVED else slug
+
+
+def _category(text: str, title: str, slug: str) -> dict[str, object]:
+    """A category whose policy is the text: its first line is the scope, the others what an image should not show."""
+    first, *others = _lines(text)
+    return {
+        "slug": slug,
+        "name": _title(title, slug),
+        "scope": first,
+        "should_not": list(dict.fromkeys(others)) or [first],
+        "can": [_CAN],
+    }
+
+
+def _title(title: str, slug: str) -> str:
+    """What people call a policy: its name, with the digits of its slug where another policy has that name too."""
+    name, digits = " ".join(title.split())[:100], slug.removeprefix("policy_")
+    if not name:
+        return f"Policy {digits}"
+    return name if _slug(title) == slug else f"{name} ({digits})"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a policy, without marks of lists, cut where one is longer than a taxonomy takes."""
+    found: list[str] = []
+    for line in text.splitlines() or [text]:
+        plain = "".join(each if each.isprintable() else " " for each in re.sub(r"^\s*(?:[-*•#]+|\d+[.)])\s+", "", line))
+        plain = " ".join(plain.split())
+        while len(plain) > _LONGEST:
+            cut = max(
+                plain.rfind(". ", 0, _LONGEST) + 1, plain.rfind(" ", 0, _LONGEST) if ". " not in plain[:_LONGEST] else 0
+            )
+            cut = cut or _LONGEST
+            found.append(plain[:cut].strip())
+            plain = plain[cut:].strip()
+        if plain:
+            found.append(plain)
+    return found or ["A policy."]
