@@ -80,11 +80,12 @@ class Hub:
 
 # Each line of arguments is a command of its own; what it prints, and its exit code, is one line of JSON.
 _COMMANDS = """
-import importlib, json
+import json
 from click.testing import CliRunner
+from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import SafetyPairsError
 for words in {lines!r}:
-    command = importlib.import_module("safetypairs_hf.cli." + words[0]).command
+    command = group.get_command(None, words[0])
     done = CliRunner().invoke(command, words[1:])
     if done.exception and not isinstance(done.exception, (SafetyPairsError, SystemExit)):
         raise done.exception

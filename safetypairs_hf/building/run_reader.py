@@ -232,6 +232,20 @@ def pairs(run: RunFolder) -> Iterator[Candidate]:
         yield from replay(run, unit, number).passed
 
 
+def rejected_pairs(run: RunFolder) -> Iterator[tuple[str, Reject]]:
+    """Of a finished run of finished pairs, the id that each rejected one has at its origin, and why it was rejected.
+
+    They are in source order. No picture is read.
+    """
+    why = {row["source_id"]: row["reject"] for row in run.rows(SELECT, ["source_id", "reject"])}
+    for unit in _finished(run, Step("judge")):
+        judged = run.rows(run.part("judge", unit), ["source_id", "reject"])
+        why |= {row["source_id"]: row["reject"] for row in judged if row["reject"]}
+        for row in run.rows(run.part("source", unit), ["source_id", "origin", "reject"]):
+            if reject := row["reject"] or why.get(row["source_id"]):
+                yield row["origin"]["id"], Reject(**reject)
+
+
 def judgements(run: RunFolder) -> Iterator[list[Judgement]]:
     """What the judges said of each candidate that they were asked about. No picture is read."""
     for step in steps(rounds(run)):

@@ -13,7 +13,7 @@ from safetypairs_hf.cli.options import choice_option
 from safetypairs_hf.core.errors import RunError
 
 if TYPE_CHECKING:
-    from safetypairs_hf.core.records import Judge
+    from safetypairs_hf.core.records import Judge, Reject
     from safetypairs_hf.importing.import_pairs import Imported, Opened
     from safetypairs_hf.importing.reading_plan import Said
 
@@ -28,6 +28,7 @@ _COLUMNS = {
     "policy": "The column of the policy's text: the categories are made of the distinct texts.",
     "policy_name": "The column of the policy's name.",
 }
+_NAMED = 10  # so many of what was left out are named
 _OPTIONS = {
     "category": "--category-column",
     "policy": "--policy-column",
@@ -191,22 +192,29 @@ def _dry_run(source: str, said: Said, arguments: Mapping[str, Any], given: Mappi
     from safetypairs_hf.importing.import_pairs import preview
 
     opened, drawn, rejected = preview(source, given["sheet"], said, show_unsafe=given["show_unsafe"], **arguments)
-    left_out = [(name, reject) for name, reject in [*opened.rejects, *rejected]]
+    left_out = [*opened.rejects, *rejected]
     if given["as_json"]:
         rows = [{"input": name, "reason": reject.reason, "detail": reject.detail} for name, reject in left_out]
         click.echo(json.dumps({**opened.to_dict(), "rejected": rows, "drawn": drawn}, indent=2))
         return
     _show(opened)
-    for name, reject in left_out[:10]:
-        click.echo(f"left out: {name}: {reject.reason} ({reject.detail})")
-    if len(left_out) > 10:
-        click.echo(f"left out: {len(left_out) - 10:,} more")
+    _name_left_out(left_out, len(left_out))
     click.echo(
         f"{drawn} pairs are drawn in {given['sheet']}; nothing was imported" if drawn else "nothing was imported"
     )
 
 
+def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
+    """Name the first of what was left out, of so many in all."""
+    shown = left_out[:_NAMED]
+    for name, reject in shown:
+        click.echo(f"left out: {name}: {reject.reason} ({reject.detail})")
+    if shown and count > len(shown):
+        click.echo(f"left out: {count - len(shown):,} more")
+
+
 def _report(done: Imported) -> None:
+    _name_left_out(done.left_out, sum(done.rejected.values()))
     click.echo(str(done))
     if done.rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.rejected.items())

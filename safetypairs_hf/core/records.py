@@ -68,6 +68,9 @@ class Picture:
             return np.asarray(image.convert("RGB"))
 
 
+UNKNOWN_LICENSE = "NOASSERTION"  # as SPDX has it
+
+
 class Origin(NamedTuple):
     """Where a source image came from: `dataset` and `id` find it again, `license` is an SPDX id."""
 
@@ -157,10 +160,14 @@ class Generator(NamedTuple):
     attempt: int | None
 
 
+# Which member of a pair was made from which; the last two are of pairs that came finished alone.
+DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")
+
+
 class Finished(NamedTuple):
     """What is known of a pair that came finished, and that a build would know itself.
 
-    `direction`: one of `dataset.schema.DIRECTIONS`. `split`: the split that the source states, "" where it states none.
+    `direction`: one of DIRECTIONS. `split`: the split that the source states, "" where it states none.
     `unsafe_file` and `safe_file`: the SHA-256 (hex) of the two files as they came.
     """
 

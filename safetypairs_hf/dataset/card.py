@@ -163,6 +163,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         columns=resource("columns.yaml"),
         extras=resource("extras.yaml"),
         release=release,
+        imported=release.get("imported", False),
         judging=release["judging"],
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
         funnel=list(funnel.rows({"stages": stages})),

@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.records import CONTROL_KINDS, Control, Picture
-from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, GENERATOR, JUDGES, features, schema_of
+from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS, Control, Picture
+from safetypairs_hf.dataset.schema import COLUMNS, GENERATOR, JUDGES, features, schema_of
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 ROOT = "controls/"

@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from safetypairs_hf.core.records import CONTROL_KINDS
+from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.dataset import card, licenses, markdown
 from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.dataset.schema import COLUMNS, DIRECTIONS, IMAGE
+from safetypairs_hf.dataset.schema import COLUMNS, IMAGE
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 

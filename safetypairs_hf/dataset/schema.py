@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.core.records import DIRECTIONS, Candidate
 from safetypairs_hf.taxonomy.categories import Taxonomy
-
-DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")  # the last two: of imported pairs
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 BOX = pa.list_(pa.int32())  # x0, y0, x1, y1 in pixels; x1 and y1 are exclusive
@@ -67,6 +66,11 @@ def features(taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
         "safe_image": {"_type": "Image"},
         "direction": {"names": list(DIRECTIONS), "_type": "ClassLabel"},
     }
+
+
+def is_perceptual(preservation: Mapping[str, Any]) -> bool:
+    """Whether a pair's figures are of what is seen to differ; else every pixel outside its edit box is equal."""
+    return any(each["name"] == "rmse_outside" for each in preservation["distances"])
 
 
 def arrow_schema(taxonomy: Taxonomy) -> pa.Schema:

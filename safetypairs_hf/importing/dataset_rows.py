@@ -10,8 +10,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from safetypairs_hf.core.errors import RecipeError, in_a_line
 from safetypairs_hf.importing.image_cells import Files
+from safetypairs_hf.importing.split_names import states_splits
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ class DatasetRows:
                     f"the split {split} of {self.origin} has other columns than the first; name one split"
                 )
         found = {name: _column(feature) for name, feature in first.features.items()}
-        return found | ({SPLIT: Column(TEXT)} if any(split for split, _ in self.parts) else {})
+        return found | ({SPLIT: Column(TEXT)} if states_splits(split for split, _ in self.parts) else {})
 
     def name(self, number: int) -> str:
         part = bisect_right(self._ends, number) - 1
@@ -78,6 +82,10 @@ class DatasetRows:
         wanted = list(dict.fromkeys(top(path, self.columns) for path in columns))
         split, data = self._stored[part]
         table = data[first:stop].select([name for name in wanted if name != SPLIT])
+        for number, name in enumerate(table.column_names):
+            if {path for path in columns if top(path, self.columns) == name} == {f"{name}.path"}:
+                paths = [{"path": path} for path in pc.struct_field(table[name], "path").to_pylist()]
+                table = table.set_column(number, name, pa.array(paths, pa.struct({"path": pa.string()})))
         names = {name: self.columns[name].labels for name in wanted if self.columns[name].labels}
         for row in table.to_pylist() or [{} for _ in range(stop - first)]:
             if SPLIT in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +15,7 @@ from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.importing.spooled_rows import stream_rows
 
 
-def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str]) -> Rows:
+def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], name: str = "") -> Rows:
     """The rows of a dataset on the Hub.
 
     Args:
@@ -22,19 +23,20 @@ def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str]) ->
         revision: a branch, a tag or a commit; "" is main. What is read is of the commit that it stands for now.
         subset: its configuration; "" where it has one alone.
         splits: the splits that are read, in order; none are all.
+        name: what the origin of the rows is called; "" = the id with the commit.
 
     Raises:
         RecipeError: no such revision, subset or split, or no data that `datasets` can read.
         HubUnavailable: no network, no such dataset, no access.
     """
-    commit, license = _look_up(dataset, revision)
+    commit, license = look_up(dataset, revision)
     builder = _builder(dataset, subset, commit)
     files = builder.config.data_files or {}
     known = [str(split) for split in files]
     for split in splits:
         if split not in known:
             raise RecipeError(f"{dataset} has no split {split!r}; it has {', '.join(known)}")
-    origin, place = f"{dataset}@{commit}", f"hf://datasets/{dataset}@{commit}"
+    origin, place = name or f"{dataset}@{commit}", f"hf://datasets/{dataset}@{commit}"
     chosen = list(splits or known)
     if type(builder).__module__.endswith(".parquet.parquet"):
         parts = []
@@ -46,12 +48,17 @@ def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str]) ->
         return ParquetRows(origin, tuple(parts), commit, license)
     if hasattr(builder.config, "decode_num_threads"):
         builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
-    streams = ((split, _stream(builder, dataset, split)) for split in chosen)
+    streams = ((split, _stream(builder, dataset, split, place)) for split in chosen)
     return stream_rows(streams, origin, Files(place, place), commit, license)
 
 
-def _look_up(dataset: str, revision: str) -> tuple[str, str]:
-    """The commit that a revision stands for, and the licence that the dataset's card says."""
+def look_up(dataset: str, revision: str) -> tuple[str, str]:
+    """The commit that a revision stands for ("": main), and the licence that the dataset's card says, or "".
+
+    Raises:
+        RecipeError: there is no such revision.
+        HubUnavailable: no network, no such dataset, no access.
+    """
     try:
         info = dataset_info(dataset, revision=revision or "main")
     except HubUnavailable as error:
@@ -74,15 +81,27 @@ def _builder(dataset: str, subset: str, commit: str) -> Any:
         with explained(dataset):
             builder = retried(lambda: load_dataset_builder(dataset, subset or None, revision=commit))
     except (ValueError, RuntimeError, FileNotFoundError, DatasetsError) as error:
-        raise RecipeError(f"{dataset} can't be read: {' '.join(str(error).split())[:300].rstrip('.')}") from error
+        raise RecipeError(_explain(dataset, subset, " ".join(str(error).split()))) from error
     # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
     if builder.hash != commit:
         raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
     return builder
 
 
-def _stream(builder: Any, dataset: str, split: str) -> Any:
-    """The rows of a split, its images not decoded."""
+def _explain(dataset: str, subset: str, text: str) -> str:
+    """What to type, where `datasets` cannot open a dataset."""
+    known = re.search(r"available configs: \[(.*?)\]|Available: \[(.*?)\]", text)
+    if known:
+        asked = f"has no subset {subset!r}; it has" if subset else "has several subsets:"
+        names = (known[1] or known[2]).replace("'", "")
+        return f"{dataset} {asked} {names}; name one: --subset {names.partition(',')[0]}"
+    if "gated" in text:
+        return f"{dataset} is gated, and this token has no access; ask for it on its page, and log in: hf auth login"
+    return f"{dataset} can't be read: {text[:300].rstrip('.')}"
+
+
+def _stream(builder: Any, dataset: str, split: str, place: str) -> Any:
+    """The rows of a split, its images not decoded; their paths are those in the dataset, which is at `place`."""
     from datasets import Image
 
     with explained(dataset):
@@ -93,6 +112,9 @@ def _stream(builder: Any, dataset: str, split: str) -> Any:
                 data = data.cast_column(name, Image(decode=False))
         labels = {name: feature for name, feature in data.features.items() if hasattr(feature, "int2str")}
         for row in data:
+            for name, value in row.items():
+                if isinstance(value, dict) and str(value.get("path")).startswith(f"{place}/"):
+                    row[name] = {**value, "path": value["path"].removeprefix(f"{place}/")}
             for name, feature in labels.items():
                 row[name] = feature.int2str(row[name]) if row[name] is not None and row[name] >= 0 else None
             yield row

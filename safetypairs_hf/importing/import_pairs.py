@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +15,14 @@ from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import Progress, build
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
-from safetypairs_hf.core.records import Judge, Reject
+from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
 from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
 from safetypairs_hf.importing.import_selection import EveryPair
-from safetypairs_hf.importing.open_source import open_source
-from safetypairs_hf.importing.pair_source import UNKNOWN_LICENSE, ListedPairs, PairSource
+from safetypairs_hf.importing.hub_rows import look_up
+from safetypairs_hf.importing.open_source import dataset_of, open_source
+from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
 from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
 from safetypairs_hf.importing.recognition import recognise, understood
@@ -32,13 +35,15 @@ from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_file import read
 
 NAME: Final = "import"  # what `recipe.json` calls the recipe
+NAMED: Final = 10  # so many of what was left out are named
 
 
 @dataclass(frozen=True)
 class Opened:
     """A source with the way it is read, and its pairs; nothing is written yet.
 
-    `understood`: what was understood of it, in lines.
+    `understood`: what was understood of it, in lines. `dataset`: the id of one on the Hub, else "". `moved_to`: the commit that the source's revision stands for now,
+    where an import goes on that was begun at another; else "".
     """
 
     rows: Rows
@@ -46,6 +51,8 @@ class Opened:
     taxonomy: Taxonomy
     pairs: tuple[FoundPair, ...]
     rejects: tuple[tuple[str, Reject], ...]
+    dataset: str = ""
+    moved_to: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Its plan and its counts, as JSON values."""
@@ -68,15 +75,17 @@ class Opened:
         categories = f"categories of {self.taxonomy.name}: {named}"
         license = self.plan.license or self.rows.license or "unknown"
         licenses = [] if self.plan.column("license") else [f"licence: {license}"]
+        moved = [f"its revision stands for {self.moved_to} now; this run goes on with {self.rows.fingerprint}"]
         count = f"{len(self.pairs):,} pairs; {len(self.rejects):,} rows and pairs are left out"
-        return [*understood(self.plan, self.rows), *licenses, categories, count]
+        return [*understood(self.plan, self.rows), *(moved if self.moved_to else []), *licenses, categories, count]
 
 
 @dataclass(frozen=True)
 class Imported:
     """What an import came to.
 
-    `splits`: pairs by split. `rejected`: how much of the source is no pair of the run, by reason. `moved`: pairs whose
+    `splits`: pairs by split. `rejected`: how much of the source is no pair of the run, by reason; `left_out` names the
+    first of it. `moved`: pairs whose
     source states another split than their group has. `inverted`: pairs that most judges call the wrong way round, of
     `judged` that they were asked about.
     """
@@ -86,6 +95,7 @@ class Imported:
     pairs: int
     splits: Mapping[str, int]
     rejected: Mapping[str, int]
+    left_out: Sequence[tuple[str, Reject]]
     moved: int
     judged: int
     inverted: int
@@ -106,7 +116,9 @@ class Imported:
     def to_dict(self) -> dict[str, Any]:
         """Its figures, with what was understood of the source, as JSON values."""
         named = ("url", "pairs", "splits", "rejected", "moved", "judged", "inverted", "hints")
-        return {"understood": self.opened.to_dict()} | {name: getattr(self, name) for name in named}
+        rows = [{"input": name, "reason": each.reason, "detail": each.detail} for name, each in self.left_out]
+        figures = {name: getattr(self, name) for name in named}
+        return {"understood": self.opened.to_dict(), **figures, "left_out": rows}
 
     def __str__(self) -> str:
         splits = ", ".join(f"{count:,} {split}" for split, count in sorted(self.splits.items()))
@@ -136,7 +148,10 @@ def open_pairs(
     if not pairs:
         why = "; ".join(f"{each}: {reject.reason} ({reject.detail})" for each, reject in rejects[:3])
         raise RecipeError(f"{rows.origin} gives no pair: {why}")
-    return Opened(rows, plan, categories, tuple(pairs), tuple(rejects))
+    named = dataset_of(source)
+    now = look_up(*named)[0] if named and commit else ""
+    dataset = named[0] if named else ""
+    return Opened(rows, plan, categories, tuple(pairs), tuple(rejects), dataset, now if now != commit else "")
 
 
 def import_pairs(
@@ -291,7 +306,7 @@ def _by_category(
 def _source(opened: Opened, fit: str, screen: Screen) -> PairSource:
     rows, plan = opened.rows, opened.plan
     kind = PairSource if rows.fingerprint else ListedPairs
-    settings = {"origin": rows.origin, **plan.to_dict()}
+    settings = {"origin": rows.origin, "dataset": opened.dataset, **plan.to_dict()}
     license = plan.license or rows.license
     return kind(
         rows, opened.pairs, opened.rejects, settings, fit, plan.generator, license, screen, taxonomy=opened.taxonomy
@@ -328,19 +343,20 @@ def _commit_of(run: RunFolder, source: Any) -> str:
     """The commit that a run of the same Hub dataset was begun with, as a branch may have moved since; else ""."""
     if not isinstance(source, str) or not run.has(RECIPE):
         return ""
-    origin = str(run.read_json(RECIPE)["parts"]["source"].get("settings", {}).get("origin", ""))
-    dataset, _, commit = origin.partition("@")
-    asked, _, revision = source.removeprefix("hf://datasets/").rstrip("/").partition("@")
-    fixed = len(revision) == 40 and set(revision) <= set("0123456789abcdef")
-    return commit if dataset == asked and not fixed else ""
+    begun = run.read_json(RECIPE)
+    dataset, revision = dataset_of(source) or ("", "")
+    same = dataset and begun["parts"]["source"].get("settings", {}).get("dataset") == dataset
+    return str(begun["inputs"]).partition(" ")[0] if same and not re.fullmatch("[0-9a-f]{40}", revision) else ""
 
 
 def _imported(run: RunFolder, opened: Opened, pairs: int, judged: bool) -> Imported:
     drawn = run_reader.selected(run)
     splits = Counter(each.split for each in drawn)
     moved = sum(bool(each.entrant.split) and each.entrant.split != each.split for each in drawn)
+    inputs = ((row["input"], Reject("source", row["reason"], row["detail"])) for row in run_reader.rejected_inputs(run))
+    left_out = list(itertools.islice(itertools.chain(inputs, run_reader.rejected_pairs(run)), NAMED))
     rejected: Counter[str] = Counter()
     for stage in run_reader.funnel(run)["stages"]:
         rejected.update(stage["rejected"])
     said = [is_inverted(each) for each in run_reader.judgements(run)] if judged else []
-    return Imported(opened, run.url, pairs, splits, rejected, moved, len(said), sum(said))
+    return Imported(opened, run.url, pairs, splits, rejected, left_out, moved, len(said), sum(said))

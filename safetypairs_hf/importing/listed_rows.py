@@ -15,7 +15,7 @@ from safetypairs_hf.core.decoding import walk
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files, Slice
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
-from safetypairs_hf.importing.split_names import split_in
+from safetypairs_hf.importing.split_names import split_in, states_splits
 
 IMAGE_COLUMN, PATH_COLUMN = "image", "image_path"
 # The endings of the formats that `core.decoding` reads.
@@ -41,8 +41,11 @@ class ListedRows:
     @cached_property
     def columns(self) -> dict[str, Column]:
         found: dict[str, Column] = {}
+        divided = states_splits(str(row.get(SPLIT, "")) for row in self.rows)
         for row in self.rows:
             for name, value in row.items():
+                if name == SPLIT and not divided:
+                    continue
                 kind = IMAGE if isinstance(value, Slice) or name == IMAGE_COLUMN else TEXT
                 if name not in found or found[name].kind == TEXT:
                     found[name] = Column(kind)

@@ -41,20 +41,27 @@ def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), na
     if not isinstance(source, str | os.PathLike):
         return _from_objects(source, name, splits)
     text = os.fspath(source)
-    dataset, _, revision = text.removeprefix("hf://datasets/").rstrip("/").partition("@")
-    path = Path(text).expanduser()
+    named, path = dataset_of(source), Path(text).expanduser()
     if path.exists():
-        if isinstance(source, str) and is_hub_id(dataset):
+        if named is not None and not text.startswith("hf://"):
             raise SafetyPairsError(
                 f"{text} is a folder here and could be a Hub id too; for the folder write ./{text}; for the dataset on "
                 "the Hub run this in another folder"
             )
         return _from_disk(path, name or path.resolve().name, subset, splits)
-    if isinstance(source, str) and is_hub_id(dataset) and not text.startswith((".", "/", "~")):
-        return hub_rows(dataset, commit or revision, subset, splits)
+    if named is not None:
+        return hub_rows(named[0], commit or named[1], subset, splits, name)
     raise RecipeError(
         f"there is no source {text!r}; give a folder, a .parquet, .csv, .jsonl or .tar file, or org/name on the Hub"
     )
+
+
+def dataset_of(source: Any) -> tuple[str, str] | None:
+    """The id and the revision ("" where none is named) of a dataset on the Hub; None for a text that names none."""
+    if not isinstance(source, str):
+        return None
+    dataset, _, revision = source.removeprefix("hf://datasets/").rstrip("/").partition("@")
+    return (dataset, revision) if is_hub_id(dataset) else None
 
 
 def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str]) -> Rows:

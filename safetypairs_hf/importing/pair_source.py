@@ -18,6 +18,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import encode, sha256
 from safetypairs_hf.core.records import (
+    UNKNOWN_LICENSE,
     Candidate,
     Finished,
     Generator,
@@ -37,7 +38,6 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
 LEAST_SIDE = 32  # pixels; below it neither the hash nor the similarity says anything
-UNKNOWN_LICENSE = "NOASSERTION"  # as SPDX has it
 
 
 @dataclass(frozen=True)

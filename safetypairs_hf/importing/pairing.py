@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.records import Reject
-from safetypairs_hf.importing.reading_plan import DIRECTIONS, LABELS, TEXT_ROLES, ReadingPlan
+from safetypairs_hf.core.records import DIRECTIONS, Reject
+from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files
+from safetypairs_hf.importing.split_names import states_splits
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
 
 _BATCH = 16  # rows that are decoded together, where they hold images
@@ -68,7 +69,7 @@ class ParquetRows:
                 )
         features = _features(schemas[0])
         found = {name: _column(schemas[0].field(name).type, features.get(name)) for name in schemas[0].names}
-        return found | ({SPLIT: Column(TEXT)} if any(part.split for part in self.parts) else {})
+        return found | ({SPLIT: Column(TEXT)} if states_splits(part.split for part in self.parts) else {})
 
     def name(self, number: int) -> str:
         part, row = self._place(number)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import DIRECTIONS
 
 KINDS = ("pairs", "images")  # what a row is
 REPEATS = ("reject", "first")
@@ -33,8 +34,6 @@ TEXT_ROLES = (
     "direction",
     "generator",
 )
-# The directions, as `dataset.schema` has them.
-DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")
 # What a label says without a mapping, in lower case.
 LABELS = {"unsafe": "unsafe", "safe": "safe"}
 
@@ -66,7 +65,7 @@ class ReadingPlan:
         splits: the splits of a dataset that are read, in order; none are all.
 
     Raises:
-        RecipeError: a role, a kind or a word that there is not, or a pattern that is no regular expression.
+        RecipeError: a role that rows of this kind have not, or a pattern with too few groups.
     """
 
     kind: str
@@ -84,28 +83,12 @@ class ReadingPlan:
     splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_word("kind", self.kind, KINDS)
-        check_word("repeats", self.repeats, REPEATS)
-        if self.direction:
-            check_word("direction", self.direction, DIRECTIONS)
         for role in self.columns:
             check_word("columns", role, (*(PAIR_ROLES if self.kind == "pairs" else IMAGE_ROLES), *TEXT_ROLES))
-        for value, label in self.labels.items():
-            check_word(f"labels: {value}", label, ("unsafe", "safe"))
-        for value, split in self.split_map.items():
-            check_word(f"split_map: {value}", split, SPLITS)
-        self._check_pattern()
-
-    def _check_pattern(self) -> None:
-        try:
-            groups = re.compile(self.pair_pattern).groups
-        except re.error as error:
-            raise RecipeError(
-                f"pair_pattern = {self.pair_pattern!r} is no regular expression ({error}); such as '(.+)_(safe|unsafe)'"
-            ) from error
+        groups = _pattern(self.pair_pattern).groups
         if self.pair_pattern and groups < 1 + ("label" not in self.columns):
             raise RecipeError(
-                f"pair_pattern = {self.pair_pattern!r} has {groups} groups in parentheses; the first is the pair, and "
+                f"the pair pattern {self.pair_pattern!r} has {groups} groups in parentheses: the first is the pair, "
                 "without a label column the second is the label: '(.+)_(safe|unsafe)'"
             )
 
@@ -129,6 +112,9 @@ class Said:
     """What somebody said of how a source is read, by options, in Python or in a layout file; the rest is recognised.
 
     The fields are those of ReadingPlan; None and an empty mapping say nothing.
+
+    Raises:
+        RecipeError: a role, a kind or a word that there is not, or a pattern that is no regular expression.
     """
 
     kind: str | None = None
@@ -144,6 +130,19 @@ class Said:
     license: str | None = None
     subset: str | None = None
     splits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        words = {"kind": KINDS, "repeats": REPEATS, "direction": DIRECTIONS}
+        for name, known in words.items():
+            if getattr(self, name) is not None:
+                check_word(name, getattr(self, name), known)
+        for role in self.columns:
+            check_word("columns", role, (*PAIR_ROLES, *IMAGE_ROLES, *TEXT_ROLES))
+        for value, label in self.labels.items():
+            check_word(f"labels: {value}", label, ("unsafe", "safe"))
+        for value, split in self.split_map.items():
+            check_word(f"split_map: {value}", split, SPLITS)
+        _pattern(self.pair_pattern or "")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> Said:
@@ -197,6 +196,15 @@ def check_word(where: str, given: str, known: Sequence[str]) -> None:
         near = difflib.get_close_matches(str(given), known, n=1)
         hint = f"; the nearest is {near[0]!r}" if near else ""
         raise RecipeError(f"{where}: there is no {given!r}{hint}; there are {', '.join(known)}")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise RecipeError(
+            f"the pair pattern {text!r} is no regular expression ({error}); write one such as '(.+)_(safe|unsafe)'"
+        ) from error
 
 
 def _default(each: dataclasses.Field[Any]) -> Any:

@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import DIRECTIONS
 from safetypairs_hf.importing.listed_rows import IMAGE_SUFFIXES
-from safetypairs_hf.importing.reading_plan import DIRECTIONS, LABELS, TEXT_ROLES, ReadingPlan, Said
-from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of
+from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan, Said
+from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of, value_at
 
 _SAMPLE = 200  # rows that are looked at
 
@@ -94,8 +95,9 @@ class _Sample:
         self._rows = list(itertools.islice(rows.texts(self.texts), _SAMPLE))
 
     def values(self, column: str) -> list[str]:
-        """What the rows have in a column of texts, without what is empty."""
-        return [text for row in self._rows if (text := as_text(row.get(column))) is not None]
+        """What the rows have in a column of texts, or at a path in any, without what is empty."""
+        rows = self._rows if column in self.texts else itertools.islice(self.rows.texts([column]), _SAMPLE)
+        return [text for row in rows if (text := as_text(value_at(row, column))) is not None]
 
     def holds_images(self, column: str) -> bool:
         """Whether a column holds images, or texts most of which name them."""
@@ -199,7 +201,7 @@ def _pair_column(sample: _Sample, columns: Mapping[str, str]) -> tuple[str, str]
         named = next((name for name in _PAIR_NAMES if name in sample.texts), None)
         if named is not None:
             return named, ""
-    paths = _path_columns(sample)
+    paths = [*_path_columns(sample), f"{columns['image']}.path"]
     for name in paths:
         if (pattern := _matching(sample, name)) is not None:
             return name, pattern

@@ -29,6 +29,11 @@ def split_in(parts: Iterable[str]) -> str:
     return ""
 
 
+def states_splits(splits: Iterable[str]) -> bool:
+    """Whether the names of a source's parts divide it; a lone `train` is what is called so that nobody divided."""
+    return bool({*splits} - {"", "train"})
+
+
 def split_of_source(text: str | None, split_map: Mapping[str, str]) -> str | None:
     """The split, "train" or "test", that a source's own split becomes; "" where it states none, None where unknown.
 

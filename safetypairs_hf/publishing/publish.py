@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from safetypairs_hf.building.run_reader import FinishedRun, open_finished
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.records import UNKNOWN_LICENSE
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import Version, check
 from safetypairs_hf.dataset.manifest import UNREVIEWED
@@ -42,7 +45,8 @@ def publish(
     Args:
         replace: make the target hold exactly the run's pairs; else its new pairs are added to what is there.
         require_review: refuse new pairs that nobody has reviewed.
-        accept_license: publish on the Hub what models made whose licences forbid some uses; the card then says so.
+        accept_license: publish on the Hub what models made whose licences forbid some uses; the card then says so. And
+            imported pairs whose licence nobody said.
         with_failures: publish the run's failed edits too, as the config `failures`.
         dry_run: work everything out, and change nothing.
         progress: called as ("pairs", written, to write), then with "failures" where there are any.
@@ -75,14 +79,24 @@ def publish(
 
 
 def _refuse_licenses(finished: FinishedRun, target: Target) -> None:
-    """Raise PublishError where the target is public and a model's licence stands in the way."""
+    """Raise PublishError where the target is public and a licence stands in the way, or none is known."""
     found = restricted(finished.recipe)
+    if _is_unlicensed(finished.recipe) and target.public:
+        raise PublishError(
+            f"nobody has said the licence of the pairs in {finished.url}, which were imported, and {target.name} is "
+            "public; import them with --license ID, or publish with --private, or with --accept-license if you may"
+        )
     if found and target.public:
         named = ", ".join(f"{model['model']} ({model['license']})" for model in found)
         raise PublishError(
             f"the run was made with {named}, whose licence restricts what may be published of its output, and "
             f"{target.name} is public; read the licence, then publish with --accept-license or --private"
         )
+
+
+def _is_unlicensed(recipe: Mapping[str, Any]) -> bool:
+    """Whether a run was imported, and the licence of some of its pairs is not known."""
+    return bool(recipe["parts"]["rounds"] == 0 and recipe["parts"]["license"] == UNKNOWN_LICENSE)
 
 
 def _refuse_other_columns(plan: Plan) -> None:

@@ -17,7 +17,7 @@ from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash,
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.row_hash import row_hash
-from safetypairs_hf.dataset.schema import arrow_schema
+from safetypairs_hf.dataset.schema import arrow_schema, is_perceptual
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
@@ -159,7 +159,17 @@ def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[s
     box, share = changed_box(unsafe.pixels, safe.pixels)
     if box is None:
         yield "its two images are equal"
+    elif is_perceptual(row["preservation"]):
+        yield from _outside_image(row["edit_box"], unsafe)
+        return
     elif tuple(row["edit_box"]) != tuple(box):
         yield f"edit_box is {row['edit_box']}, and the pixels that differ fill {list(box)}"
     if row["preservation"]["changed_fraction"] != share:
         yield f"changed_fraction is {row['preservation']['changed_fraction']}, and {share} of the pixels differ"
+
+
+def _outside_image(box: list[int], picture: Picture) -> Iterator[str]:
+    """What is wrong with a box around what is seen to differ; what differs by noise alone may lie outside it."""
+    height, width = picture.pixels.shape[:2]
+    if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+        yield f"edit_box is {box}, and the image has {width} x {height} pixels"
