@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from safetypairs_hf.core.errors import RecipeError, in_a_line
 from safetypairs_hf.importing.image_cells import Files
-from safetypairs_hf.importing.split_names import states_splits
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
+from safetypairs_hf.importing.split_names import states_splits
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -18,9 +18,9 @@ from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
+from safetypairs_hf.importing.hub_rows import look_up
 from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
 from safetypairs_hf.importing.import_selection import EveryPair
-from safetypairs_hf.importing.hub_rows import look_up
 from safetypairs_hf.importing.open_source import dataset_of, open_source
 from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
@@ -42,8 +42,8 @@ NAMED: Final = 10  # so many of what was left out are named
 class Opened:
     """A source with the way it is read, and its pairs; nothing is written yet.
 
-    `understood`: what was understood of it, in lines. `dataset`: the id of one on the Hub, else "". `moved_to`: the commit that the source's revision stands for now,
-    where an import goes on that was begun at another; else "".
+    `understood`: what was understood of it, in lines. `dataset`: the id of one on the Hub, else "". `moved_to`: the
+    commit that the source's revision stands for now, where an import goes on that was begun at another; else "".
     """
 
     rows: Rows
@@ -325,6 +325,7 @@ def _loaded(
         pairs=len(opened.pairs),
         license=_license_of_all(opened, source.license),
         attribution=f"Imported from {opened.rows.origin}",
+        unit_size=16,  # both members of each are in memory together
         expected_yield=1.0,
         categories=source.categories,
         rounds=0,

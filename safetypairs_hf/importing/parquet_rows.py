@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files
-from safetypairs_hf.importing.split_names import states_splits
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
+from safetypairs_hf.importing.split_names import states_splits
 
 _BATCH = 16  # rows that are decoded together, where they hold images
 
