@@ -26,7 +26,7 @@ from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
 from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
 from safetypairs_hf.importing.recognition import recognise, understood
-from safetypairs_hf.importing.source_policies import category_key, taxonomy_of
+from safetypairs_hf.importing.source_policies import taxonomy_of
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.sources.labels import category_of
 from safetypairs_hf.sources.screen import HashList, Screen
@@ -267,11 +267,10 @@ def _categorised(
             f"{rows.origin}: nothing says the category; give --category SLUG for all, --category-column COLUMN, or "
             "--policy-column COLUMN where the source has policies of its own"
         )
-    known = [(pair, key) for pair in found if (key := category_key(pair.texts)) is not None]
+    role = "policy" if plan.column("policy") else "policy_name"  # what a policy is known by: its text, else its name
+    known = [(pair, key) for pair in found if (key := pair.texts.get(role)) is not None]
     rejects = [
-        (pair.name, Reject("source", "no_policy", "the row has no policy"))
-        for pair in found
-        if not category_key(pair.texts)
+        (pair.name, Reject("source", "no_policy", "the row has no policy")) for pair in found if role not in pair.texts
     ]
     if taxonomy is not None:
         named = [

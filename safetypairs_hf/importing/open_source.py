@@ -126,6 +126,6 @@ def _from_objects(source: Any, name: str, splits: Sequence[str]) -> Rows:
         return stream_rows(((str(split), each) for split, each in source.items()), name or "dataset", place)
     if not isinstance(source, Iterable) or isinstance(source, bytes | dict):
         raise RecipeError(
-            f"the source is a {type(source).__name__}; give a path, org/name, a Dataset or an iterable of dicts"
+            f"the source is of type {type(source).__name__}; give a path, org/name, a Dataset or an iterable of dicts"
         )
     return stream_rows([("", source)], name or "objects", place)

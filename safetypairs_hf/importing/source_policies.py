@@ -18,11 +18,6 @@ _LONGEST: Final = 600  # characters of a line, as a taxonomy takes them
 _CAN: Final = "What the policy does not name."
 
 
-def category_key(texts: Mapping[str, str]) -> str | None:
-    """What a pair's policy is known by: its text, else its name alone; None where it has neither."""
-    return texts.get("policy") or texts.get("policy_name")
-
-
 def taxonomy_of(policies: Iterable[tuple[str, str | None]], name: str) -> tuple[Taxonomy, dict[str, str]]:
     """A taxonomy of distinct policies, and the slug of each text.
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
+from safetypairs_hf.importing.source_rows import as_text
 from safetypairs_hf.importing.split_names import split_in
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 32 << 20  # of a row group
@@ -169,7 +170,9 @@ def _cell(value: Any) -> Any:
         return {"bytes": _encoded(value), "path": None}
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, str | int | float):
+        return as_text(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _encoded(image: Any) -> bytes:
