@@ -157,7 +157,8 @@ def _pair_columns(sample: _Sample, said: Said) -> dict[str, str]:
 def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
     """The columns of image, label and pair; and the pattern of the pair, where one is needed."""
     columns = {role: said.columns[role] for role in ("image", "label", "pair", "partner") if role in said.columns}
-    columns.setdefault("image", _only_image(sample))
+    if "image" not in columns:
+        columns["image"] = _only_image(sample)
     if "label" not in columns and (label := _label_column(sample, said)):
         columns["label"] = label
     if "partner" in columns or said.pair_pattern is not None:

@@ -1,0 +1,223 @@
+"""What is recognised of a source by its columns, and what the command says of it before it writes anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from own_pairs import files, lay
+from PIL import Image
+
+from safetypairs_hf.cli import group
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.open_source import open_source
+from safetypairs_hf.importing.reading_plan import ReadingPlan, Said
+from safetypairs_hf.importing.recognition import PATTERNS, recognise
+
+PICTURE = {"bytes": b"x", "path": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "kind", "columns", "pattern"),
+    [
+        (
+            [{"safe_image": PICTURE, "unsafe_image": PICTURE}],
+            {},
+            "pairs",
+            {"unsafe": "unsafe_image", "safe": "safe_image"},
+            "",
+        ),
+        ([{"Unsafe": "a.png", "Safe": "b.png"}], {}, "pairs", {"unsafe": "Unsafe", "safe": "Safe"}, ""),
+        (
+            [{"unsafe": PICTURE, "safe": PICTURE, "split": "dev", "edit_prompt": "x", "safe_caption": "y"}],
+            {},
+            "pairs",
+            {
+                "unsafe": "unsafe",
+                "safe": "safe",
+                "split": "split",
+                "instruction": "edit_prompt",
+                "caption_safe": "safe_caption",
+            },
+            "",
+        ),
+        (
+            [{"before": PICTURE, "after": PICTURE}],
+            {"columns": {"unsafe": "before", "safe": "after"}},
+            "pairs",
+            {"unsafe": "before", "safe": "after"},
+            "",
+        ),
+        (
+            [{"image": PICTURE, "pair_id": "1", "label": word} for word in ("safe", "unsafe")],
+            {},
+            "images",
+            {"image": "image", "label": "label", "pair": "pair_id"},
+            "",
+        ),
+        (
+            [{"image": PICTURE, "image_path": f"a/{n}_{word}.png"} for n in "12" for word in ("safe", "Unsafe")],
+            {},
+            "images",
+            {"image": "image", "pair": "image_path"},
+            PATTERNS[1],
+        ),
+        (
+            [{"image": PICTURE, "file_name": f"{word}/{n}.jpg"} for n in "12" for word in ("safe", "unsafe")],
+            {},
+            "images",
+            {"image": "image", "pair": "file_name"},
+            PATTERNS[0],
+        ),
+        (
+            [{"images": PICTURE, "id": n, "twin": 1 - n, "risk": word} for n, word in enumerate(("No", "Yes"))],
+            {"columns": {"partner": "twin"}, "labels": {"yes": "unsafe", "no": "safe"}},
+            "images",
+            {"image": "images", "id": "id", "partner": "twin", "label": "risk"},
+            "",
+        ),
+    ],
+)
+def test_common_columns_are_recognised(
+    rows: list[dict[str, Any]], said: dict[str, Any], kind: str, columns: dict[str, str], pattern: str
+) -> None:
+    plan = recognise(open_source(rows), Said(**said))
+    assert (plan.kind, dict(plan.columns), plan.pair_pattern) == (kind, columns, pattern)
+
+
+def test_what_could_be_two_things_is_asked_for() -> None:
+    rows = [dict.fromkeys(("unsafe_a", "safe_a", "unsafe_b", "safe_b"), PICTURE)]
+    with pytest.raises(RecipeError, match=r"several columns could be the two members \(unsafe_a and safe_a, unsafe_b"):
+        recognise(open_source(rows), Said())
+    with pytest.raises(RecipeError, match=r"several columns hold images \(one, two\); say which: --image COLUMN"):
+        recognise(open_source([{"one": PICTURE, "two": PICTURE}]), Said())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"column": {}}, r"layout x: there is no 'column'; the nearest is 'columns'"),
+        ({"columns": {"imge": "a"}}, r"columns: there is no 'imge'; the nearest is 'image'"),
+        ({"columns": "image"}, r"layout x: columns is 'image'; expected a mapping"),
+        ({"labels": {"Yes": "bad"}}, r"labels: Yes: there is no 'bad'; there are unsafe, safe"),
+        ({"split_map": {"dev": "validation"}}, r"split_map: dev: there is no 'validation'"),
+        ({"pair_pattern": "(.+"}, r"the pair pattern '\(\.\+' is no regular expression"),
+    ],
+)
+def test_a_wrong_word_of_a_layout_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Said.from_dict(values, "layout x")
+
+
+def test_options_go_before_a_layout() -> None:
+    layout = Said.from_dict({"kind": "images", "columns": {"image": "a", "label": "b"}, "license": "MIT"}, "layout x")
+    said = Said(columns={"label": "c"}, category="O6").over(layout)
+    assert said == Said(kind="images", columns={"image": "a", "label": "c"}, license="MIT", category="O6")
+    assert said.plan("images", {"pair": "d"}) == ReadingPlan(
+        "images", {"pair": "d", "image": "a", "label": "c"}, license="MIT", category="O6"
+    )
+
+
+def test_a_pattern_needs_a_group_for_the_pair_and_one_for_the_label() -> None:
+    with pytest.raises(RecipeError, match="has 1 groups in parentheses"):
+        ReadingPlan("images", {"image": "a", "pair": "b"}, "(.+)_safe")
+
+
+def test_paths_reach_into_columns(tmp_path: Path) -> None:
+    import safetypairs_hf as sp
+
+    picture = [dict(zip(("bytes", "path"), (data, None), strict=True)) for data in files(1)]
+    rows = [{"images": [picture[0]], "meta": {"is": "Yes"}}, {"images": [picture[1]], "meta": {"is": "No"}}]
+    import datasets
+
+    image, text = datasets.Image(), datasets.Value("string")
+    features = datasets.Features({"images": datasets.List(image), "meta": {"is": text}, "key": text})
+    data = datasets.Dataset.from_list([{**each, "key": "k"} for each in rows], features=features)
+    said = Said(
+        columns={"image": "images[0]", "label": "meta.is", "pair": "key"}, labels={"yes": "unsafe", "no": "safe"}
+    )
+    for source in (data, tmp_path / "rows.parquet"):
+        data.to_parquet(tmp_path / "rows.parquet")
+        assert sp.import_pairs(source, tmp_path / f"run{source is data}", category="O6", said=said).pairs == 1
+
+
+def run(*words: str) -> tuple[int, str]:
+    command = group.get_command(None, words[0])  # type: ignore[arg-type]
+    assert command is not None
+    done = CliRunner().invoke(command, words[1:], catch_exceptions=False)
+    return done.exit_code, done.output
+
+
+def test_a_dry_run_shows_ten_pairs_and_writes_nothing_else(tmp_path: Path) -> None:
+    lay(tmp_path / "mine", range(14))
+    (tmp_path / "mine" / "safe" / "p000.png").unlink()
+    sheet, out = tmp_path / "sheet.png", tmp_path / "run"
+    words = [
+        "import",
+        str(tmp_path / "mine"),
+        "--category",
+        "O6",
+        "--out",
+        str(out),
+        "--sheet",
+        str(sheet),
+        "--dry-run",
+    ]
+    code, text = run(*words)
+    assert code == 0
+    assert text.splitlines()[-2:] == [
+        "left out: p000: missing_half (there is no safe member (unsafe/p000.png))",
+        f"10 pairs are drawn in {sheet}; nothing was imported",
+    ]
+    assert "licence: unknown" in text and "13 pairs; 1 rows and pairs are left out" in text
+    assert not out.exists()
+    with Image.open(sheet) as drawn:
+        blurred = drawn.convert("RGB")
+    said = json.loads(run(*words, "--show-unsafe", "--json")[1])
+    assert (said["pairs"], said["categories"], said["drawn"]) == (13, {"weapons_substances": 13}, 10)
+    assert said["rejected"][0]["reason"] == "missing_half"
+    with Image.open(sheet) as drawn:
+        assert drawn.size == blurred.size and drawn.convert("RGB").tobytes() != blurred.tobytes()
+
+
+def test_the_command_takes_what_the_function_takes(tmp_path: Path) -> None:
+    for number in range(2):
+        for word, data in zip(("bad", "good"), files(number), strict=True):
+            (tmp_path / "in").mkdir(exist_ok=True)
+            (tmp_path / "in" / f"{number}-{word}.png").write_bytes(data)
+    code, text = run(
+        *("import", str(tmp_path / "in"), "--out", str(tmp_path / "run"), "--category", "O6", "--workers", "1"),
+        *("--pair-pattern", "(.+)-(good|bad)", "--label-map", "bad=unsafe,good=safe", "--license", "MIT"),
+        *(
+            "--direction",
+            "safe_to_unsafe",
+            "--generator",
+            "klein",
+            "--judge",
+            "colour-and-clutter",
+            "--judging",
+            "record",
+        ),
+        "--json",
+    )
+    said = json.loads(text)
+    assert code == 0
+    assert (said["pairs"], said["judged"], said["understood"]["license"]) == (2, 2, "MIT")
+    assert said["understood"]["plan"]["labels"] == {"bad": "unsafe", "good": "safe"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--category", "O6"], "Missing option '--out'"),
+        (["--out", "x", "--pair", "a", "--pair-from", "b"], "--pair and --pair-from are the same"),
+        (["--out", "x", "--label-map", "bad"], "--label-map bad: expected VALUE=LABEL"),
+        (["--out", "x", "--set", "model=x"], "--set model: give --judge GUARD, too"),
+    ],
+)
+def test_wrong_usage_is_told(words: list[str], message: str, tmp_path: Path) -> None:
+    code, text = run("import", str(tmp_path), *words)
+    assert (code, message in text) == (2, True)
