@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from environments import Environment
+from own_pairs import lay
 
 from safetypairs_hf.testing.localhub.server import serve
 
@@ -22,6 +23,7 @@ def test_every_block_runs_as_written(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "env")
     work = tmp_path / "work"
     work.mkdir()
+    lay(work / "photos", range(12))
     said = []
     with serve(tmp_path / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"]}) as server:
         env = {
@@ -41,6 +43,7 @@ def test_every_block_runs_as_written(tmp_path: Path) -> None:
     out = "\n".join(said)
     assert "would publish 1.0.0 (last: none): 36 pairs added" in out
     assert "published 1.1.0: 18 pairs added, 0 removed, 54 in all" in out
+    assert "12 pairs in runs/mine" in out
     assert "\n0.5\n" in out  # the evaluate metric
     assert '"difference": 0.6666666666666666' in out
     assert (work / "my-pairs" / "manifest.parquet").is_file()

@@ -14,8 +14,6 @@ from safetypairs_hf.cli import interrupts
 from safetypairs_hf.core.errors import SafetyPairsError, visible
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
-# `import` is a word of Python, so its module is called as the function is.
-_MODULES = {"import": "import_pairs"}
 COMMANDS = {
     "demo": "The whole road, offline, in about a minute.",
     "build": "Build pairs by a recipe, into a run folder; resumable.",
@@ -37,6 +35,8 @@ COMMANDS = {
     "autoload": "Make load_dataset('safetypairs') work with no import.",
     "localhub": "A Hub server on this machine, for tests and rehearsals.",
 }
+# The modules that are called otherwise: `import` is a word of Python.
+MODULES = {"import": "import_pairs"}
 
 
 class LazyGroup(click.Group):
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"safetypairs_hf.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        module = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(cmd_name, cmd_name)}")
         return module.command  # type: ignore[no-any-return]
 
     def invoke(self, ctx: click.Context) -> Any:

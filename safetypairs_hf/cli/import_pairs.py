@@ -110,7 +110,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
 
     \b
     safetypairs import my-pairs/ --category weapons_substances --out runs/mine
-    safetypairs import pairs.csv --unsafe before --safe after --category O6 --dry-run
+    safetypairs import pairs.csv --unsafe before --safe after --dry-run
     safetypairs publish runs/mine ./safetypairs --version 1.0.0
     """
     from safetypairs_hf.cli.progress import quiet_hub, unit_bars

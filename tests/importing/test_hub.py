@@ -11,7 +11,7 @@ from own_pairs import pairs_of
 
 from safetypairs_hf.core.run_folder import open_run
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 PUSH = f"""
 import sys; sys.path.insert(0, {str(HERE)!r})
