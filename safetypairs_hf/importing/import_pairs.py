@@ -14,7 +14,7 @@ from typing import Any, Final
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import Progress, build
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
@@ -219,6 +219,7 @@ def import_pairs(
     if fit:
         check_word("fit", fit, tuple(FITS))
     run = RunFolder(os.fspath(out))
+    _refuse_inside(source, run)
     opened = open_pairs(source, said, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
     show(opened)
     pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
@@ -337,6 +338,14 @@ def _license_of_all(opened: Opened, license: str) -> str:
     """The licences of all pairs, as a text; UNKNOWN_LICENSE where that of one is not known."""
     found = {pair.texts.get("license") or license for pair in opened.pairs}
     return UNKNOWN_LICENSE if "" in found else ", ".join(sorted(found))
+
+
+def _refuse_inside(source: Any, run: RunFolder) -> None:
+    """Raise RunError where the run would lie in the source, and be a part of it when it is gone on with."""
+    if isinstance(source, str | os.PathLike) and "file" in run.fs.protocol:
+        folder = Path(source).expanduser()
+        if folder.is_dir() and Path(run.root).resolve().is_relative_to(folder.resolve()):
+            raise RunError(f"{run.url} lies in the source {os.fspath(source)}; name a folder beside it: --out")
 
 
 def _commit_of(run: RunFolder, source: Any) -> str:

@@ -19,6 +19,7 @@ from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TE
 from safetypairs_hf.importing.split_names import states_splits
 
 _BATCH = 16  # rows that are decoded together, where they hold images
+_READ = 1 << 20  # bytes that are read at once
 
 
 class ParquetFile(NamedTuple):
@@ -160,11 +161,12 @@ def _leaf(column: str, paths: Sequence[str]) -> str:
 
 def _open(part: ParquetFile) -> pq.ParquetFile:
     try:
+        # With a buffer a row group is read bit by bit; without one it would be in memory as a whole.
         if "://" not in part.path:
-            return pq.ParquetFile(part.path, memory_map=True)
+            return pq.ParquetFile(part.path, buffer_size=_READ)
         import fsspec
 
-        return pq.ParquetFile(fsspec.open(part.path, "rb").open())
+        return pq.ParquetFile(fsspec.open(part.path, "rb").open(), buffer_size=_READ)
     except (pa.ArrowException, OSError) as error:
         raise RecipeError(f"{part.name} can't be read as Parquet: {' '.join(str(error).split())[:200]}") from None
 

@@ -93,6 +93,11 @@ def test_a_source_that_gained_pairs_keeps_its_run(whole: Path, tmp_path: Path) -
         sp.import_pairs(tmp_path / "mine", tmp_path / "run", category="O6", workers=1)
 
 
+def test_a_run_does_not_lie_in_its_source(whole: Path) -> None:
+    with pytest.raises(RunError, match=r"lies in the source .*; name a folder beside it: --out"):
+        sp.import_pairs(whole / "mine", whole / "mine" / "run", category="O6")
+
+
 def test_another_import_does_not_go_on_with_a_run(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "run", tmp_path / "run")
     with pytest.raises(RunError, match=r"parts.source.settings.category: O6 -> O7"):
