@@ -163,7 +163,7 @@ def import_pairs(
     image: str | None = None,
     label: str | None = None,
     pair: str | None = None,
-    said: Said | None = None,
+    said: Said | Mapping[str, Any] | None = None,
     taxonomy: str | Path | Taxonomy | None = None,
     category: str | None = None,
     license: str | None = None,
@@ -189,7 +189,8 @@ def import_pairs(
             `datasets.Dataset`, or an iterable of dicts with PIL images, bytes or paths.
         unsafe, safe: the columns of the two members, where a row is a pair.
         image, label, pair: the columns of these, where a row is an image.
-        said: all else that is said of how the source is read; the arguments here go first.
+        said: all else that is said of how the source is read, as a `Said` or under the names of its fields:
+            {"columns": {"critical_feature": "what"}, "split_map": {"dev": "test"}}. The arguments here go first.
         taxonomy: a file or a Taxonomy that the categories are of; by default the nine, or with a column `policy` one
             that is made of the source's own policies.
         category: that of every pair.
@@ -214,7 +215,8 @@ def import_pairs(
     """
     given = {"unsafe": unsafe, "safe": safe, "image": image, "label": label, "pair": pair}
     columns = {role: column for role, column in given.items() if column is not None}
-    said = Said(columns=columns, category=category, license=license).over(said or Said())
+    more = Said.from_dict(said, "said") if isinstance(said, Mapping) else said or Said()
+    said = Said(columns=columns, category=category, license=license).over(more)
     check_word("judging", judging, MODES)
     if fit:
         check_word("fit", fit, tuple(FITS))

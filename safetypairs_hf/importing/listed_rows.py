@@ -14,10 +14,11 @@ from typing import Any
 from safetypairs_hf.core.decoding import walk
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files, Slice
+from safetypairs_hf.importing.reading_plan import LABELS
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
 from safetypairs_hf.importing.split_names import split_in, states_splits
 
-IMAGE_COLUMN, PATH_COLUMN = "image", "image_path"
+IMAGE_COLUMN, PATH_COLUMN, FOLDER_COLUMN = "image", "image_path", "folder"
 # The endings of the formats that `core.decoding` reads.
 IMAGE_SUFFIXES = frozenset(
     (
@@ -69,7 +70,10 @@ class ListedRows:
 
 
 def folder_rows(folder: Path, origin: str) -> ListedRows:
-    """A row a file below a folder, but hidden ones; the columns are `image`, `image_path`, and the split by its name.
+    """A row a file below a folder, but hidden ones.
+
+    The columns are `image`, `image_path`, `folder` (the first folder in the path that is called neither unsafe or safe
+    nor as a split), and the split by its name.
 
     Raises:
         RecipeError: there is no file.
@@ -81,7 +85,11 @@ def folder_rows(folder: Path, origin: str) -> ListedRows:
             continue
         # A name that isn't UTF-8 could be written to no report.
         name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
-        rows.append(_with_split({IMAGE_COLUMN: os.fspath(relative), PATH_COLUMN: name}, relative.parts[:-1]))
+        row = {IMAGE_COLUMN: os.fspath(relative), PATH_COLUMN: name}
+        others = (part for part in relative.parts[:-1] if part.lower() not in LABELS and not split_in([part]))
+        if inner := next(others, None):
+            row[FOLDER_COLUMN] = inner
+        rows.append(_with_split(row, relative.parts[:-1]))
         names.append(name)
     if not rows:
         raise RecipeError(f"the source {str(folder)!r} is an empty folder; give one that holds pairs of images")

@@ -28,8 +28,8 @@ def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), na
 
     Args:
         source: a folder, a file or a folder of files (Parquet, CSV, JSON Lines, WebDataset tar), what `save_to_disk`
-            wrote, `org/name` or `org/name@REVISION` on the Hub; a `datasets.Dataset`, a `DatasetDict`, or an iterable
-            of dicts, whose images are PIL images, bytes or paths.
+            wrote, `org/name` or `org/name@REVISION` on the Hub; a `datasets.Dataset`, a `DatasetDict`, a table of
+            pandas, or an iterable of dicts, whose images are PIL images, bytes or paths.
         subset, splits: see ReadingPlan.
         name: what the origin of its pairs is called; "" = the id with its commit, or the name of the file or folder.
         commit: of a dataset on the Hub, the commit that is read whatever its revision stands for now; "" = that.
@@ -124,6 +124,8 @@ def _from_objects(source: Any, name: str, splits: Sequence[str]) -> Rows:
         if all(hasattr(each, "__len__") for each in source.values()):
             return dataset_rows(source, name or "dataset", splits, place)
         return stream_rows(((str(split), each) for split, each in source.items()), name or "dataset", place)
+    if hasattr(source, "columns") and hasattr(source, "to_dict"):
+        source = source.to_dict("records")  # a table of pandas
     if not isinstance(source, Iterable) or isinstance(source, bytes | dict):
         raise RecipeError(
             f"the source is of type {type(source).__name__}; give a path, org/name, a Dataset or an iterable of dicts"

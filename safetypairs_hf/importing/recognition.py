@@ -18,7 +18,7 @@ _SAMPLE = 200  # rows that are looked at
 
 # Role -> what columns that hold it are called; a role whose name a column has is found without standing here.
 _NAMES: dict[str, tuple[str, ...]] = {
-    "category": ("categories", "unsafe_category", "harm_category"),
+    "category": ("categories", "unsafe_category", "harm_category", "folder"),
     "policy_name": ("policy_title",),
     "instruction": ("edit_instruction", "edit_prompt", "edit"),
     "caption_unsafe": ("unsafe_caption",),

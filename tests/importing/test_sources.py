@@ -174,6 +174,26 @@ def _said(**values: Any) -> Any:
     return Said(**values)
 
 
+def test_subfolders_that_are_called_as_categories_say_the_category(tmp_path: Path) -> None:
+    for number, name in enumerate(("O6", "disasters", "kittens")):
+        lay(tmp_path / "in" / name / "train", [number])
+    done = sp.import_pairs(tmp_path / "in", tmp_path / "run", workers=1)
+    pairs = pairs_of(tmp_path / "run")
+    assert {name: pair.category for name, pair in pairs.items()} == {
+        "O6/train/p000": "weapons_substances",
+        "disasters/train/p001": "disasters",
+    }
+    assert done.rejected == {"unknown_label": 1}
+
+
+def test_a_table_of_pandas(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = [dict(zip(("unsafe", "safe"), files(number), strict=True), group=float("nan")) for number in range(2)]
+    done = sp.import_pairs(pandas.DataFrame(rows), tmp_path / "run", said={"category": "O6"})
+    assert done.pairs == 2
+    assert {pair.family for pair in pairs_of(tmp_path / "run").values()} == {""}
+
+
 def test_images_are_turned_upright_before_sizes_are_compared(tmp_path: Path) -> None:
     unsafe, safe = members(3, 80, 48)
     turned = Image.fromarray(safe).transpose(Image.Transpose.ROTATE_90)  # as a camera on its side stores it
