@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,13 +154,23 @@ def _label(text: str, plan: ReadingPlan) -> str | None:
 def _texts(rows: Rows, plan: ReadingPlan, roles: Sequence[str]) -> Iterator[dict[str, str]]:
     """What each row has in the columns of some roles, without what is empty."""
     columns = {role: column for role in roles if (column := plan.column(role)) is not None}
+    folder = _common_folder(rows, columns["pair"]) if "pair" in columns else ""
     for row in rows.texts(list(dict.fromkeys(columns.values()))):
         found: dict[str, str] = {}
         for role, column in columns.items():
             value: Any = value_at(row, column)
             if (text := as_text(value)) is not None:
-                found[role] = text
+                found[role] = text.removeprefix(folder) if role == "pair" else text
         yield found
+
+
+def _common_folder(rows: Rows, column: str) -> str:
+    """The folder of this machine that all paths in a column lie in: it is no part of a name that is published."""
+    paths = [path for row in rows.texts([column]) if (path := as_text(value_at(row, column)))]
+    if not paths or not all(map(os.path.isabs, paths)):
+        return ""
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return f"{common.rstrip('/')}/"
 
 
 def _add(found: Found, plan: ReadingPlan, pair: FoundPair) -> None:
