@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
@@ -169,7 +170,7 @@ def _common_folder(rows: Rows, column: str) -> str:
     paths = [path for row in rows.texts([column]) if (path := as_text(value_at(row, column)))]
     if not paths or not all(map(os.path.isabs, paths)):
         return ""
-    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    common = os.path.commonpath([Path(path).parent for path in paths])
     return f"{common.rstrip('/')}/"
 
 

@@ -189,7 +189,7 @@ def test_subfolders_that_are_called_as_categories_say_the_category(tmp_path: Pat
 def test_no_path_of_this_machine_is_in_a_name(tmp_path: Path) -> None:
     lay(tmp_path / "in", NUMBERS)
     rows = [{"image": str(path), "path": str(path)} for path in sorted((tmp_path / "in").rglob("*.png"))]
-    sp.import_pairs(rows, tmp_path / "run", category="O6")
+    sp.import_pairs(rows, tmp_path / "run", category="O6", image="image")
     assert sorted(pairs_of(tmp_path / "run")) == [f"p{number:03}" for number in NUMBERS]
 
 
