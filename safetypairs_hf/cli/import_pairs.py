@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safetypairs_hf.cli.options import choice_option
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RunError, printable
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Judge, Reject
@@ -208,7 +208,7 @@ def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
     """Name the first of what was left out, of so many in all."""
     shown = left_out[:_NAMED]
     for name, reject in shown:
-        click.echo(f"left out: {name}: {reject.reason} ({reject.detail})")
+        click.echo(f"left out: {printable(name)}: {reject.reason} ({printable(reject.detail)})")
     if shown and count > len(shown):
         click.echo(f"left out: {count - len(shown):,} more")
 

@@ -11,7 +11,7 @@ import io
 import json
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -96,13 +96,14 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     return read_bytes(path, most).decode("utf-8-sig")
 
 
-def lines(text: str) -> Iterator[tuple[int, str]]:
+def lines(text: str | Iterable[str]) -> Iterator[tuple[int, str]]:
     r"""Give each line and its number, from 1. A line ends at \n or \r\n.
 
+    The text may come line by line, from a file that was opened with newline="\n".
     `str.splitlines` also cuts at U+2028, U+2029 and U+0085, which JSON and people have inside of texts.
     """
-    for number, line in enumerate(text.split("\n"), 1):
-        yield number, line.removesuffix("\r")
+    for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
+        yield number, line.removesuffix("\n").removesuffix("\r")
 
 
 def parse_json(text: str, *, strict: bool = True) -> Any:
@@ -144,8 +145,12 @@ def parse_object(text: str) -> dict[str, Any]:
     return value
 
 
-def json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Parse JSON Lines: an object a line, with the number of its line. Raises ForeignTextError, naming the line."""
+def json_lines(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Parse JSON Lines: an object a line, with the number of its line; the text as `lines` takes it.
+
+    Raises:
+        ForeignTextError: as `parse_object`; it names the line.
+    """
     for number, line in lines(text):
         if line.strip():
             try:
@@ -171,14 +176,16 @@ def objects_in(text: str) -> dict[int, dict[str, Any]]:
     return found
 
 
-def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Parse CSV with a head: each row by the names of the head, and the number of its last line.
+
+    The text may come line by line, from a file that was opened with newline="".
 
     Raises:
         ForeignTextError: a name is there twice, a row has not as many fields as the head, a quote is not closed, a NUL
-            is in it, or a field has more characters than the csv module takes (131072).
+            is in it, or a field has more characters than the csv module takes (131072, unless it was told otherwise).
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline="") if isinstance(text, str) else text, strict=True)
     names: list[str] = []
     while True:
         try:

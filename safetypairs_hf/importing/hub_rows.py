@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError, SafetyPairsError, printable
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision, retried
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
@@ -75,13 +76,14 @@ def look_up(dataset: str, revision: str) -> tuple[str, str]:
 
 def _builder(dataset: str, subset: str, commit: str) -> Any:
     from datasets import load_dataset_builder
-    from datasets.exceptions import DatasetsError
 
     try:
         with explained(dataset):
             builder = retried(lambda: load_dataset_builder(dataset, subset or None, revision=commit))
-    except (ValueError, RuntimeError, FileNotFoundError, DatasetsError) as error:
-        raise RecipeError(_explain(dataset, subset, " ".join(str(error).split()))) from error
+    except SafetyPairsError:
+        raise
+    except Exception as error:  # what its card and files hold may make `datasets` raise anything
+        raise RecipeError(_explain(dataset, subset, printable(error))) from error
     # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
     if builder.hash != commit:
         raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
@@ -104,7 +106,7 @@ def _stream(builder: Any, dataset: str, split: str, place: str) -> Any:
     """The rows of a split, its images not decoded; their paths are those in the dataset, which is at `place`."""
     from datasets import Image
 
-    with explained(dataset):
+    with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
         data = builder.as_streaming_dataset(split)
         data = data if data.features else data._resolve_features()
         for name, feature in data.features.items():

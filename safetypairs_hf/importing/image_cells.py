@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from safetypairs_hf.core.decoding import UnusableError, read
+from safetypairs_hf.core.decoding import MOST_BYTES, UnusableError, read
+from safetypairs_hf.core.file_names import find_seen
 
 _DATA = "data:"
 
@@ -60,6 +61,8 @@ def read_cell(cell: Any, files: Files) -> bytes:
 
 
 def _read_slice(cell: Slice) -> bytes:
+    if cell.size > MOST_BYTES:
+        raise UnusableError("oversized", f"a file of {cell.size} bytes; at most {MOST_BYTES} are read")
     with Path(cell.path).open("rb") as file:
         file.seek(cell.offset)
         return file.read(cell.size)
@@ -84,13 +87,14 @@ def _read_file(name: str, files: Files) -> bytes:
     if "://" in files.root:
         return _read_there(name, files)
     path = Path(files.base, name)
-    if "://" in name or not path.resolve().is_relative_to(Path(files.root).resolve()):
+    if "://" in name or "\0" in name or not path.resolve().is_relative_to(Path(files.root).resolve()):
         raise UnusableError("outside_source", f"the row names {name[:200]!r}, which is outside the source")
     return _read_here(path, name)
 
 
 def _read_here(path: Path, name: str) -> bytes:
     try:
+        path = find_seen(path)
         there = path.exists()
     except (OSError, ValueError):  # too long a name, or a zero byte in it
         there = False
@@ -109,6 +113,9 @@ def _read_there(name: str, files: Files) -> bytes:
         raise UnusableError("outside_source", f"the row names {name[:200]!r}, which is outside the source")
     try:
         with fsspec.open(address, "rb") as file:
-            return bytes(file.read())
+            data = bytes(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise UnusableError("missing_file", f"the dataset has no file {name[:200]!r}") from None
+    if len(data) > MOST_BYTES:
+        raise UnusableError("oversized", f"a file of more than {MOST_BYTES} bytes")
+    return data

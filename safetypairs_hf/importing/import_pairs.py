@@ -28,7 +28,7 @@ from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
 from safetypairs_hf.importing.recognition import recognise, understood
 from safetypairs_hf.importing.source_policies import taxonomy_of
 from safetypairs_hf.importing.source_rows import Rows
-from safetypairs_hf.sources.labels import category_of
+from safetypairs_hf.sources.labels import category_of, read_labels
 from safetypairs_hf.sources.screen import HashList, Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -289,7 +289,7 @@ def _by_category(
     found: Sequence[FoundPair], plan: ReadingPlan, taxonomy: Taxonomy
 ) -> tuple[list[FoundPair], list[tuple[str, Reject]], Taxonomy]:
     try:
-        mapping = {value: taxonomy.find(slug).slug for value, slug in plan.category_map.items()}
+        mapping = read_labels(plan.category_map, taxonomy)
         constant = taxonomy.find(plan.category).slug if plan.category else None
         if constant is None and len(taxonomy.slugs) == 1 and not plan.column("category"):
             constant = taxonomy.slugs[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from typing import Any
 
 from safetypairs_hf.core.decoding import walk
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.file_names import name_in
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_json, reading, whole
 from safetypairs_hf.importing.image_cells import Files, Slice
 from safetypairs_hf.importing.reading_plan import LABELS
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
@@ -83,8 +84,7 @@ def folder_rows(folder: Path, origin: str) -> ListedRows:
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts):
             continue
-        # A name that isn't UTF-8 could be written to no report.
-        name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+        name = name_in(folder, path)
         row = {IMAGE_COLUMN: os.fspath(relative), PATH_COLUMN: name}
         others = (part for part in relative.parts[:-1] if part.lower() not in LABELS and not split_in([part]))
         if inner := next(others, None):
@@ -126,15 +126,12 @@ def tar_rows(paths: Sequence[Path], origin: str, several: bool) -> ListedRows:
 
 def _members(path: Path) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
     """The key and the ending of each file of a tar, as WebDataset has them: the name is cut at its first dot."""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                folder, _, file = member.name.removeprefix("./").rpartition("/")
-                if member.isfile() and not file.startswith("."):
-                    stem, _, ending = file.partition(".")
-                    yield (f"{folder}/{stem}" if folder else stem), ending, member
-    except (tarfile.TarError, OSError) as error:
-        raise RecipeError(f"{path} is no tar that can be read ({error}); unpack what is compressed") from None
+    with reading(f"the tar {str(path)!r}", "unpack what is compressed", RecipeError), tarfile.open(path, "r:") as tar:
+        for member in tar:
+            folder, _, file = member.name.removeprefix("./").rpartition("/")
+            if member.isfile() and not file.startswith("."):
+                stem, _, ending = file.partition(".")
+                yield whole(f"{folder}/{stem}" if folder else stem), whole(ending), member
 
 
 def _columns_of(path: Path, ending: str, member: tarfile.TarInfo) -> dict[str, Any]:
@@ -142,13 +139,15 @@ def _columns_of(path: Path, ending: str, member: tarfile.TarInfo) -> dict[str, A
     suffix = f".{ending.rpartition('.')[2].lower()}"
     if suffix in IMAGE_SUFFIXES:
         return {ending.rpartition(".")[0] or ending: place}
+    if suffix not in (".json", ".txt", ".cls"):
+        return {}
     with path.open("rb") as file:
         file.seek(place.offset)
-        text = file.read(place.size).decode("utf-8", "replace")
+        text = file.read(min(place.size, MOST_SETTING_BYTES)).decode("utf-8", "replace")
     if suffix == ".json":
         try:
-            found = json.loads(text)
-        except ValueError:
+            found = parse_json(text)
+        except ForeignTextError:
             return {}
         return found if isinstance(found, dict) else {"json": found}
-    return {ending: text} if suffix in (".txt", ".cls") else {}
+    return {ending: text}

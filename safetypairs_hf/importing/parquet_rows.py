@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
 from safetypairs_hf.importing.split_names import states_splits
@@ -104,8 +105,13 @@ class ParquetRows:
             if not stored:
                 yield from ({SPLIT: self.parts[part].split} for _ in range(file.metadata.row_group(group).num_rows))
                 continue
-            for found in file.iter_batches(batch, row_groups=[group], columns=stored, use_threads=False):
-                for row in found.to_pylist():
+            batches = file.iter_batches(batch, row_groups=[group], columns=stored, use_threads=False)
+            while True:
+                with reading(self.parts[part].name, "", RecipeError):
+                    rows = found.to_pylist() if (found := next(batches, None)) is not None else None
+                if rows is None:
+                    break
+                for row in rows:
                     if SPLIT in wanted:
                         row[SPLIT] = self.parts[part].split
                     for name, labels in names.items():
@@ -160,15 +166,13 @@ def _leaf(column: str, paths: Sequence[str]) -> str:
 
 
 def _open(part: ParquetFile) -> pq.ParquetFile:
-    try:
+    with reading(part.name, "", RecipeError):
         # With a buffer a row group is read bit by bit; without one it would be in memory as a whole.
         if "://" not in part.path:
             return pq.ParquetFile(part.path, buffer_size=_READ)
         import fsspec
 
         return pq.ParquetFile(fsspec.open(part.path, "rb").open(), buffer_size=_READ)
-    except (pa.ArrowException, OSError) as error:
-        raise RecipeError(f"{part.name} can't be read as Parquet: {' '.join(str(error).split())[:200]}") from None
 
 
 def _features(schema: pa.Schema) -> Mapping[str, Any]:

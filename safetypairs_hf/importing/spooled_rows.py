@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.foreign_text import csv_rows, json_lines, reading
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
 from safetypairs_hf.importing.source_rows import as_text
 from safetypairs_hf.importing.split_names import split_in
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 32 << 20  # of a row group
+_LONGEST_FIELD = 1 << 30  # characters of a field of CSV: a data URI is long
 _CELL = pa.struct({"bytes": pa.large_binary(), "path": pa.string()})
 
 
@@ -35,7 +37,7 @@ def table_rows(paths: list[tuple[Path, str]], origin: str, root: Path) -> Parque
     parts = []
     for number, (path, name) in enumerate(paths):
         spool = Path(folder.name, f"{number}.parquet")
-        _write(spool, _read_csv(path) if path.suffix.lower() == ".csv" else _read_jsonl(path), name)
+        _write(spool, _read_table(path), name)
         files = Files(os.fspath(root), os.fspath(path.parent))
         parts.append(ParquetFile(os.fspath(spool), name, split_in(Path(name).parts), files))
     return ParquetRows(origin, tuple(parts), kept=folder)
@@ -62,40 +64,19 @@ def stream_rows(
     return ParquetRows(origin, tuple(parts), fingerprint, license, folder)
 
 
-def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(1 << 30)  # a data URI is long
-    with _opened(path) as file:
-        reader = csv.DictReader(file)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise RecipeError(f"{path}, line {reader.line_num}: not as many fields as the head has")
-                yield {name: value if value.strip() else None for name, value in row.items()}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}, line {reader.line_num + 1}, can't be read as CSV in UTF-8: {error}") from None
-
-
-def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with _opened(path) as file:
-        number = 0
-        try:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise RecipeError(f'{path}, line {number}: expected a JSON object, such as {{"safe": "a.png"}}')
-                    yield row
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{path}, line {number + 1}, is not UTF-8: {error.reason}; save it as that") from None
-        except ValueError as error:
-            raise RecipeError(f"{path}, line {number}: no JSON ({error})") from None
-
-
-def _opened(path: Path) -> io.TextIOWrapper:
+def _read_table(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or JSON Lines file; a cell of CSV without any letter holds nothing."""
+    is_csv = path.suffix.lower() == ".csv"
+    usual = csv.field_size_limit(_LONGEST_FIELD)
     try:
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise RecipeError(f"{path} can't be read: {error.strerror}") from None
+        with (
+            reading(str(path), "", RecipeError),
+            path.open(encoding="utf-8-sig", newline="" if is_csv else "\n") as file,
+        ):
+            for _, row in csv_rows(file) if is_csv else json_lines(file):
+                yield {name: value if value.strip() else None for name, value in row.items()} if is_csv else row
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]], name: str) -> None:
