@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import HubUnavailable, RecipeError, SafetyPairsError, printable
+from safetypairs_hf.core.decoding import MOST_BYTES
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, printable
 from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision, retried
+from safetypairs_hf.core.hub import explained
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.importing.spooled_rows import stream_rows
+from safetypairs_hf.sources.pinned_dataset import look_up, open_builder, stream
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetInfo
 
 
 def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], name: str = "") -> Rows:
@@ -30,7 +35,7 @@ def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], na
         RecipeError: no such revision, subset or split, or no data that `datasets` can read.
         HubUnavailable: no network, no such dataset, no access.
     """
-    commit, license = look_up(dataset, revision)
+    commit, info = look_up(dataset, revision or "main")
     builder = _builder(dataset, subset, commit)
     files = builder.config.data_files or {}
     known = [str(split) for split in files]
@@ -46,48 +51,26 @@ def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], na
                 name = path.removeprefix(f"{place}/")
                 base = f"{place}/{PurePosixPath(name).parent}".removesuffix("/.")
                 parts.append(ParquetFile(path, name, split, Files(place, base)))
-        return ParquetRows(origin, tuple(parts), commit, license)
-    if hasattr(builder.config, "decode_num_threads"):
-        builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
+        return ParquetRows(origin, tuple(parts), commit, _license(info))
     streams = ((split, _stream(builder, dataset, split, place)) for split in chosen)
-    return stream_rows(streams, origin, Files(place, place), commit, license)
+    return stream_rows(streams, origin, Files(place, place), commit, _license(info))
 
 
-def look_up(dataset: str, revision: str) -> tuple[str, str]:
-    """The commit that a revision stands for ("": main), and the licence that the dataset's card says, or "".
-
-    Raises:
-        RecipeError: there is no such revision.
-        HubUnavailable: no network, no such dataset, no access.
-    """
-    try:
-        info = dataset_info(dataset, revision=revision or "main")
-    except HubUnavailable as error:
-        if not is_unknown_revision(error):
-            raise
-        raise RecipeError(f"{dataset} has no revision {revision!r}; give a branch, a tag or a commit") from None
-    if info.sha is None:
-        raise HubUnavailable(f"the Hub names no commit of {dataset} at {revision or 'main'}; try again later")
+def _license(info: DatasetInfo) -> str:
+    """The licence that the card of a dataset says; "" where it says none, or none by name."""
     card: Any = info.card_data
     said = card.get("license") if card is not None else None
     said = said[0] if isinstance(said, list) and len(said) == 1 else said
-    return info.sha, said if isinstance(said, str) and said not in ("other", "unknown") else ""
+    return said if isinstance(said, str) and said not in ("other", "unknown") else ""
 
 
 def _builder(dataset: str, subset: str, commit: str) -> Any:
-    from datasets import load_dataset_builder
-
     try:
-        with explained(dataset):
-            builder = retried(lambda: load_dataset_builder(dataset, subset or None, revision=commit))
+        return open_builder(dataset, subset or None, commit)
     except SafetyPairsError:
         raise
     except Exception as error:  # what its card and files hold may make `datasets` raise anything
         raise RecipeError(_explain(dataset, subset, printable(error))) from error
-    # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
-    if builder.hash != commit:
-        raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
-    return builder
 
 
 def _explain(dataset: str, subset: str, text: str) -> str:
@@ -102,21 +85,40 @@ def _explain(dataset: str, subset: str, text: str) -> str:
     return f"{dataset} can't be read: {text[:300].rstrip('.')}"
 
 
-def _stream(builder: Any, dataset: str, split: str, place: str) -> Any:
+def _stream(builder: Any, dataset: str, split: str, place: str) -> Iterator[dict[str, Any]]:
     """The rows of a split, its images not decoded; their paths are those in the dataset, which is at `place`."""
     from datasets import Image
 
+    if hasattr(builder.config, "drop_labels") and any(
+        str(path).endswith(".zip") for path in builder.config.data_files[split]
+    ):
+        builder.config.drop_labels = True  # it takes the folder of the archive for a label, and stumbles; paths say it
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
-        data = builder.as_streaming_dataset(split)
-        data = data if data.features else data._resolve_features()
+        data = stream(builder, split)
         for name, feature in data.features.items():
             if isinstance(feature, Image):
                 data = data.cast_column(name, Image(decode=False))
         labels = {name: feature for name, feature in data.features.items() if hasattr(feature, "int2str")}
         for row in data:
             for name, value in row.items():
-                if isinstance(value, dict) and str(value.get("path")).startswith(f"{place}/"):
-                    row[name] = {**value, "path": value["path"].removeprefix(f"{place}/")}
+                if isinstance(value, dict) and isinstance(value.get("path"), str):
+                    row[name] = _image(value, place)
             for name, feature in labels.items():
                 row[name] = feature.int2str(row[name]) if row[name] is not None and row[name] >= 0 else None
             yield row
+
+
+def _image(cell: dict[str, Any], place: str) -> dict[str, Any]:
+    """An image with its path in the dataset; one that lies in an archive of it is read now."""
+    inner, _, outer = cell["path"].rpartition("::")
+    name = outer.removeprefix(f"{place}/")
+    if name == outer or not re.fullmatch("(?:zip|tar)://[^:]*", inner):
+        return {**cell, "path": name if not inner else cell["path"]}
+    if cell.get("bytes"):
+        data = cell["bytes"]
+    else:
+        import fsspec
+
+        with fsspec.open(cell["path"], "rb") as file:
+            data = file.read(MOST_BYTES)
+    return {"bytes": data, "path": f"{name}/{inner.partition('://')[2]}"}

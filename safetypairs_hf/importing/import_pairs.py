@@ -18,7 +18,6 @@ from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
-from safetypairs_hf.importing.hub_rows import look_up
 from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
 from safetypairs_hf.importing.import_selection import EveryPair
 from safetypairs_hf.importing.open_source import dataset_of, open_source
@@ -29,6 +28,7 @@ from safetypairs_hf.importing.recognition import recognise, understood
 from safetypairs_hf.importing.source_policies import taxonomy_of
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.sources.labels import category_of, read_labels
+from safetypairs_hf.sources.pinned_dataset import look_up
 from safetypairs_hf.sources.screen import HashList, Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -149,7 +149,7 @@ def open_pairs(
         why = "; ".join(f"{each}: {reject.reason} ({reject.detail})" for each, reject in rejects[:3])
         raise RecipeError(f"{rows.origin} gives no pair: {why}")
     named = dataset_of(source)
-    now = look_up(*named)[0] if named and commit else ""
+    now = look_up(named[0], named[1] or "main")[0] if named and commit else ""
     dataset = named[0] if named else ""
     return Opened(rows, plan, categories, tuple(pairs), tuple(rejects), dataset, now if now != commit else "")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.decoding import MOST_BYTES
-from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, retried
 from safetypairs_hf.sources.metadata import check_column
+from safetypairs_hf.sources.pinned_dataset import open_builder, stream
 from safetypairs_hf.sources.row_count import count_rows
 
 
@@ -94,23 +95,14 @@ def _data(
     dataset: str, config: str | None, split: str, commit: str, streaming: bool, most: int | None
 ) -> tuple[Any, int | None, bool]:
     """The split as `datasets` gives it, its features known; and its rows as `count_rows` has them."""
-    from datasets import load_dataset_builder
-
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
-        builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
-        # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
-        if builder.hash != commit:
-            raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
+        builder = open_builder(dataset, config, commit)
         if not streaming:
             # What the card says of the files is not checked: they are counted.
             retried(lambda: builder.download_and_prepare(verification_mode="no_checks"))
             data = builder.as_dataset(split)
             return data, len(data), True
-        if hasattr(builder.config, "decode_num_threads"):
-            builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
-        data = builder.as_streaming_dataset(split)
-        data = data if data.features else data._resolve_features()
-        return data, *count_rows(builder, split, most)
+        return stream(builder, split), *count_rows(builder, split, most)
 
 
 def _only_image(dataset: str, features: Any) -> str:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision
+from safetypairs_hf.core.hub import explained
 from safetypairs_hf.core.records import Candidate, Origin, Reject
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.sources.admission import Admission, Raw
 from safetypairs_hf.sources.columns import Names, Row, Table, open_table
 from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged, Labels, category_of, check_one, read_labels
+from safetypairs_hf.sources.pinned_dataset import look_up
 from safetypairs_hf.sources.screen import Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -153,15 +154,7 @@ class HubSource:
 
     @cached_property
     def _commit(self) -> str:
-        try:
-            info = dataset_info(self.dataset, revision=self.revision)
-        except HubUnavailable as error:
-            if not is_unknown_revision(error):
-                raise
-            raise RecipeError(f"{self.dataset} has no revision {self.revision!r}; give a branch or a tag") from None
-        if info.sha is None:
-            raise HubUnavailable(f"the Hub names no commit of {self.dataset} at {self.revision}; try again later")
-        return info.sha
+        return look_up(self.dataset, self.revision)[0]
 
     @cached_property
     def _table(self) -> Table:

@@ -15,6 +15,7 @@ HERE = Path(__file__).parents[1]
 
 PUSH = f"""
 import sys; sys.path.insert(0, {str(HERE)!r})
+import shutil
 from pathlib import Path
 import datasets
 from huggingface_hub import HfApi
@@ -38,6 +39,9 @@ api.update_repo_settings("lab/gated", repo_type="dataset", gated="manual")
 api.create_repo("lab/files", repo_type="dataset", private=True)
 mine = lay(Path("mine"), range(6))
 api.upload_folder(folder_path=mine, path_in_repo="train", repo_id="lab/files", repo_type="dataset")
+shutil.make_archive("train", "zip", mine)
+api.create_repo("lab/zipped", repo_type="dataset")
+api.upload_file(path_or_fileobj="train.zip", path_in_repo="train.zip", repo_id="lab/zipped", repo_type="dataset")
 card = b"---\\nlicense: cc-by-4.0\\n---\\n"
 api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id="lab/files", repo_type="dataset")
 """
@@ -71,10 +75,11 @@ def test_pairs_come_from_the_hub_at_one_commit(hub: Hub, tmp_path: Path) -> None
         importing("lab/several", "none", "--subset", "one", "--split", "dev"),
         importing("lab/gated@v9", "none"),
         importing("lab/files", "files"),
+        importing("lab/zipped", "zipped"),
         ["publish", "gated", "lab/out", "--version", "1.0.0"],
         ["publish", "files", "lab/out", "--version", "1.0.0"],
     )
-    assert [code for code, _ in said] == [0, 1, 0, 1, 1, 1, 0, 1, 0], said
+    assert [code for code, _ in said] == [0, 1, 0, 1, 1, 1, 0, 0, 1, 0], said
     lines = [text.splitlines() for _, text in said]
     assert "6 pairs in gated (6 test)" in lines[0]
     assert lines[1] == ["lab/several has several subsets: one, two; name one: --subset one"]
@@ -82,9 +87,10 @@ def test_pairs_come_from_the_hub_at_one_commit(hub: Hub, tmp_path: Path) -> None
     assert lines[3][0].startswith("lab/several")
     assert "three" in lines[3][0]
     assert lines[4] == ["lab/several has no split 'dev'; it has train, validation"]
-    assert lines[5] == ["lab/gated has no revision 'v9'; give a branch, a tag or a commit"]
+    assert lines[5] == ["lab/gated has no revision 'v9'; give a branch or a tag"]
     assert "licence: cc-by-4.0" in lines[6]
-    assert lines[7][0].startswith("nobody has said the licence of the pairs in gated")
+    assert "6 pairs in zipped (" in "".join(lines[7])
+    assert lines[8][0].startswith("nobody has said the licence of the pairs in gated")
     commit = json.loads((work / "files" / "recipe.json").read_text())["inputs"]
     pairs = pairs_of(work / "files")
     assert {pair.origin.dataset for pair in pairs.values()} == {f"lab/files@{commit}"}

@@ -1,0 +1,54 @@
+"""A dataset on the Hub at one commit: which commit a revision stands for, and what `datasets` opens there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.core.errors import HubUnavailable, RecipeError
+from safetypairs_hf.core.hub import dataset_info, explained, is_unknown_revision, retried
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetInfo
+
+
+def look_up(dataset: str, revision: str) -> tuple[str, DatasetInfo]:
+    """The commit that a revision stands for now, and what the Hub says of the dataset there.
+
+    Raises:
+        RecipeError: there is no such revision.
+        HubUnavailable: no network, no such dataset, no access.
+    """
+    try:
+        info = dataset_info(dataset, revision=revision)
+    except HubUnavailable as error:
+        if not is_unknown_revision(error):
+            raise
+        raise RecipeError(f"{dataset} has no revision {revision!r}; give a branch or a tag") from None
+    if info.sha is None:
+        raise HubUnavailable(f"the Hub names no commit of {dataset} at {revision}; try again later")
+    return info.sha, info
+
+
+def open_builder(dataset: str, config: str | None, commit: str) -> Any:
+    """What `datasets` makes a dataset of, at a commit; its images come as the files held them.
+
+    Raises:
+        HubUnavailable: no network, no such dataset, no access.
+        Exception: whatever else `datasets` raises for what the dataset holds.
+    """
+    from datasets import load_dataset_builder
+
+    with explained(dataset):
+        builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
+    # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+    if builder.hash != commit:
+        raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
+    if hasattr(builder.config, "decode_num_threads"):
+        builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
+    return builder
+
+
+def stream(builder: Any, split: str) -> Any:
+    """A split of what was opened as a stream, its features known."""
+    data = builder.as_streaming_dataset(split)
+    return data if data.features else data._resolve_features()
