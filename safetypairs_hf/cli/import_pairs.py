@@ -113,7 +113,8 @@ def command(source: str, out: str | None, **given: Any) -> None:
     safetypairs import pairs.csv --unsafe before --safe after --dry-run
     safetypairs publish runs/mine ./safetypairs --version 1.0.0
     """
-    from safetypairs_hf.cli.progress import quiet_hub, unit_bars
+    from safetypairs_hf.cli.interrupts import when_stopped
+    from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder
     from safetypairs_hf.importing.import_pairs import import_pairs
 
@@ -134,15 +135,13 @@ def command(source: str, out: str | None, **given: Any) -> None:
         return
     if out is None:
         raise click.UsageError("Missing option '--out': the run folder, such as --out runs/mine; or give --dry-run")
-    if not RunFolder(out).shared:
+    run = RunFolder(out)
+    if not run.shared:
         raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
     show = _say_nothing if given["as_json"] else _show
-    try:
-        with unit_bars() as progress:
-            workers = given["workers"]
-            done = import_pairs(source, out, said=said, workers=workers, progress=progress, show=show, **arguments)
-    except KeyboardInterrupt:
-        raise RunError("stopped; what is done is kept, and the same command goes on from there") from None
+    with when_stopped(run.standing), reported("import") as progress:
+        workers = given["workers"]
+        done = import_pairs(source, out, said=said, workers=workers, progress=progress, show=show, **arguments)
     if given["as_json"]:
         click.echo(json.dumps(done.to_dict(), indent=2))
     else:
