@@ -81,7 +81,9 @@ class Recipe:
     taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        finished = self.instructor is None and self.editor is None
+        if (self.instructor is None) != (self.editor is None):
+            raise RecipeError("an instructor without an editor, or an editor without one: give both, or neither")
+        finished = self.editor is None
         for name in ("pairs", "unit_size", "attempts", *(() if finished else ("rounds",))):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")

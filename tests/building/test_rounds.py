@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builds import make_run, tree
+from builds import SQUARES, make_run, tree
 
 from safetypairs_hf.building import run_reader
+from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.engines.base import replay
+from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
+from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Candidate, Instruction, Origin, Picture, Reject
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -23,6 +27,21 @@ def stages(run: RunFolder) -> dict[str, Any]:
 def test_steps_are_named_by_round() -> None:
     names = "source instruct edit judge instruct-2 edit-2 judge-2 instruct-3 edit-3 judge-3"
     assert [step.name for step in steps(3)] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"instructor": None}, "an instructor without an editor, or an editor without one"),
+        ({"instructor": None, "editor": None}, "rounds = 1 without an instructor and an editor: give both, or 0"),
+        ({"instructor": None, "editor": None, "rounds": 0, "controls": Controls()}, "no editor that could make them"),
+        ({"rounds": 0}, "rounds = 0: give at least 1"),
+    ],
+)
+def test_only_a_recipe_of_finished_pairs_has_no_rounds(parts: dict[str, Any], message: str) -> None:
+    assert [step.name for step in steps(0)] == ["source", "judge"]
+    with pytest.raises(RecipeError, match=message):
+        dataclasses.replace(load_recipe(SQUARES).recipe, **parts)
 
 
 def test_what_failed_goes_back_and_what_cannot_be_mended_does_not(tmp_path: Path) -> None:
