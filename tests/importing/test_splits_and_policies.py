@@ -16,7 +16,12 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.near_duplicates import split_of
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.core.target_name import parse_place
+from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.store.open_store import store_of
 from safetypairs_hf.importing.reading_plan import Said
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.publish import publish
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -52,6 +57,28 @@ def test_the_sources_split_is_kept_where_the_groups_allow_it(tmp_path: Path) -> 
     assert done.moved == 1
     assert done.hints == ["1 pairs lie in another split than the source has them in, as their group does"]
     assert done.splits == {"train": 3, "test": 4} if found["5"] == "test" else {"train": 4, "test": 3}
+
+
+def test_the_sources_split_is_kept_in_a_version(tmp_path: Path) -> None:
+    rows = [row(number, split="test" if number % 2 else "train") for number in range(4)]
+    sp.import_pairs(rows, tmp_path / "run", category="O6")
+    publish(open_run(str(tmp_path / "run")), parse_target(str(tmp_path / "set")), parse("1.0.0"))
+    # Pair 2 is there in train; a source that has it in test adds the others of its own.
+    more = [row(2, split="test"), row(8, split="test"), row(9, split="train")]
+    sp.import_pairs(more, tmp_path / "more", category="O6")
+    publish(open_run(str(tmp_path / "more")), parse_target(str(tmp_path / "set")), parse("1.1.0"))
+    ids = {**pairs_of(tmp_path / "run"), **pairs_of(tmp_path / "more")}
+    names = {pair.identity.pair_id: name for name, pair in ids.items() if pair.identity}
+    edition = store_of(parse_place(str(tmp_path / "set"))).newest()
+    assert edition is not None
+    assert {names[each["pair_id"]]: each["split"] for each in edition.table.to_pylist()} == {
+        "0": "train",
+        "1": "test",
+        "2": "train",
+        "3": "test",
+        "8": "test",
+        "9": "train",
+    }
 
 
 def test_a_group_of_the_source_lies_in_one_split(tmp_path: Path) -> None:
