@@ -102,9 +102,10 @@ def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str]) -> Row
 
 
 def _tables_in(folder: Path) -> dict[str, list[tuple[Path, str]]]:
-    """The tables below a folder, by their kind; each with its name in the folder."""
+    """The tables below a folder, by their kind; each with its name in the folder. Of a version, its pairs alone."""
     found: dict[str, list[tuple[Path, str]]] = {}
-    for path in walk(folder):
+    is_version = (folder / "manifest.parquet").is_file() and (folder / "data").is_dir()
+    for path in walk(folder / "data" if is_version else folder):
         relative = path.relative_to(folder)
         if _suffix(path) in TABLES and not any(part.startswith(".") for part in relative.parts):
             found.setdefault(_suffix(path), []).append((path, relative.as_posix()))

@@ -122,6 +122,9 @@ def test_a_run_is_published_and_a_second_import_adds_what_is_new(whole: Path, tm
     assert new and old and places[new.pair_id] == places[old.pair_id]
     row = sp.load(str(tmp_path / "set"), split="test")[0]
     assert (row["direction"], row["generator"]) == (3, None)
+    again = sp.import_pairs(tmp_path / "set", tmp_path / "again", workers=1)  # a version is a source, too
+    assert again.pairs == 41
+    assert {pair.identity.pair_id for pair in pairs_of(tmp_path / "again").values() if pair.identity} == set(places)
     card = (tmp_path / "set" / "README.md").read_text()
     assert "The pairs came finished" in card and "No judge was asked." in card
 
