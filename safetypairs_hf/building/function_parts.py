@@ -118,13 +118,13 @@ class FunctionEditor(_OfFunction):
         return user_function(self.function, _SHOWN)
 
 
-def as_instructor(part: Instructor | Callable[..., Any]) -> Instructor:
+def as_instructor(part: Instructor | Callable[..., Any] | None) -> Instructor:
     """Return an instructor as it is, and a function as a FunctionInstructor. Raises RecipeError where it is neither."""
     found: Instructor = _as_part(part, "instructor", "write", FunctionInstructor, "(image, category)")
     return found
 
 
-def as_editor(part: Editor | Callable[..., Any]) -> Editor:
+def as_editor(part: Editor | Callable[..., Any] | None) -> Editor:
     """Return an editor as it is, and a function as a FunctionEditor. Raises RecipeError where it is neither."""
     found: Editor = _as_part(part, "editor", "edit", FunctionEditor, "(image, instruction)")
     return found

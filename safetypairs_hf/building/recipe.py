@@ -81,18 +81,16 @@ class Recipe:
     taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if (self.instructor is None) != (self.editor is None):
-            raise RecipeError("an instructor without an editor, or an editor without one: give both, or neither")
-        finished = self.editor is None
+        finished = self.instructor is None and self.editor is None
         for name in ("pairs", "unit_size", "attempts", *(() if finished else ("rounds",))):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
         if finished and self.rounds:
             raise RecipeError(f"rounds = {self.rounds} without an instructor and an editor: give both, or 0")
-        if self.instructor is not None:
+        if not finished:
             object.__setattr__(self, "instructor", as_instructor(self.instructor))
-        if self.editor is not None and not isinstance(self.editor, ByRound):
-            object.__setattr__(self, "editor", as_editor(self.editor))
+            if not isinstance(self.editor, ByRound):
+                object.__setattr__(self, "editor", as_editor(self.editor))
         if self.controls is not None:
             if self.editor is None:
                 raise RecipeError("controls are given and no editor that could make them; give both, or neither")
