@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.core.records import Judge, Judgement, Reject, Verdict
+from safetypairs_hf.core.records import Judgement, Reject, Verdict
 
 MODES = ("reject", "record")
 
@@ -19,8 +20,8 @@ class Recording(Judging):
         return None
 
 
-def judging_of(judges: tuple[Judge, ...], mode: str) -> Judging:
-    """The judging of an import; `mode` is one of MODES. Of how much differs, nothing is rejected."""
+def judging_of(judges: tuple[Any, ...], mode: str) -> Judging:
+    """The judging of an import: guards or functions, and one of MODES. For how much differs, nothing is rejected."""
     kind = Recording if mode == "record" or not judges else Judging
     return kind(judges, max_changed_fraction=1.0, region_slack=None, families=0)
 

@@ -168,7 +168,7 @@ def import_pairs(
     category: str | None = None,
     license: str | None = None,
     fit: str = "",
-    judges: Sequence[Judge] = (),
+    judges: Sequence[Judge | Callable[..., Any]] = (),
     judging: str = "reject",
     test_fraction: float = 0.8,
     hash_lists: Sequence[str | HashList] = (),
@@ -196,7 +196,7 @@ def import_pairs(
         category: that of every pair.
         license: the SPDX id of the licence of all pairs that no column gives one for.
         fit: "resize", "pad" or "crop" bring members of other sizes to one; "" rejects them.
-        judges: guards that are asked about both members.
+        judges: guards that are asked about both members, or functions of an image and a category.
         judging: "reject": a pair that a judge does not confirm is rejected; "record": what they say is only recorded.
         test_fraction: the share of groups that lie in the split test, where the source states no split.
         hash_lists, against: see `sources.Screen`.
@@ -316,7 +316,7 @@ def _source(opened: Opened, fit: str, screen: Screen) -> PairSource:
 
 
 def _loaded(
-    opened: Opened, source: PairSource, judges: tuple[Judge, ...], judging: str, test_fraction: float
+    opened: Opened, source: PairSource, judges: tuple[Any, ...], judging: str, test_fraction: float
 ) -> LoadedRecipe:
     recipe = Recipe(
         source=source,
