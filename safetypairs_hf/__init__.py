@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
+    from safetypairs_hf.importing.layout import layout as layout
+    from safetypairs_hf.importing.layout import layouts as layouts
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.loading.load import load as load
     from safetypairs_hf.metric import ManyComparison as ManyComparison
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _WHERE = {
     "evaluate": "safetypairs_hf.evaluating.evaluate",
     "import_pairs": "safetypairs_hf.importing.import_pairs",
+    "layout": "safetypairs_hf.importing.layout",
+    "layouts": "safetypairs_hf.importing.layout",
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "The whole road, offline, in about a minute.",
     "build": "Build pairs by a recipe, into a run folder; resumable.",
     "import": "Import finished pairs, whoever made them, into a run folder.",
+    "layouts": "The sets of pairs whose layout import knows by name.",
     "status": "The funnel of a run, as a table.",
     "publish": "Publish a run as a version of a dataset.",
     "versions": "The versions that a dataset has.",

@@ -61,6 +61,7 @@ def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Calla
 @click.command("import")
 @click.argument("source")
 @click.option("--out", metavar="RUN", help="The run folder: a path or an fsspec URL.")
+@click.option("--layout", metavar="NAME", help="A known set: safetypairs layouts lists them; or a YAML file like these.")
 @_column_options
 @click.option("--pair-from", metavar="COLUMN", help="The same as --pair.")
 @click.option("--pair-pattern", metavar="REGEX", help="The pair and the label in that column: '(.+)_(safe|unsafe)'.")
@@ -120,7 +121,9 @@ def command(source: str, out: str | None, **given: Any) -> None:
 
     quiet_hub()
     said = _said(given)
+    _name_layout(source, given["layout"])
     arguments = {
+        "layout": given["layout"],
         "taxonomy": given["taxonomy"],
         "fit": "" if given["fit"] == "none" else given["fit"],
         "judges": _judges(given["judges"], given["settings"]),
@@ -159,6 +162,14 @@ def _said(given: Mapping[str, Any]) -> Said:
     names = ("pair_pattern", "labels", "repeats", "category", "category_map", "split_map")
     others = ("direction", "generator", "license", "subset", "splits")
     return Said(columns={**given["more"], **columns}, **{name: given[name] for name in (*names, *others)})
+
+
+def _name_layout(source: str, given: str | None) -> None:
+    """Say that there is a layout of this very dataset, where none was given."""
+    from safetypairs_hf.importing.layout import layout_of
+
+    if given is None and (found := layout_of(source)) is not None:
+        click.echo(f"safetypairs: there is a layout of {source}: --layout {found.name}", err=True)
 
 
 def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, ...]:

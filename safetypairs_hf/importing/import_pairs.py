@@ -20,6 +20,8 @@ from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
 from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
 from safetypairs_hf.importing.import_selection import EveryPair
+from safetypairs_hf.importing.layout import Layout
+from safetypairs_hf.importing.layout import layout as find_layout
 from safetypairs_hf.importing.open_source import dataset_of, open_source
 from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
@@ -129,6 +131,7 @@ def open_pairs(
     source: Any,
     said: Said | None = None,
     *,
+    layout: str | Path | Layout | None = None,
     taxonomy: str | Path | Taxonomy | None = None,
     name: str = "",
     commit: str = "",
@@ -139,9 +142,11 @@ def open_pairs(
         RecipeError: as `import_pairs`.
         HubUnavailable: no network, no such dataset, no access.
     """
+    laid = find_layout(layout) if layout is not None else Layout("", Said())
     said = said or Said()
-    rows = open_source(source, subset=said.subset or "", splits=said.splits, name=name, commit=commit)
-    plan = recognise(rows, said)
+    place = said.over(laid.said)
+    rows = open_source(source, subset=place.subset or "", splits=place.splits, name=name, commit=commit)
+    plan = recognise(rows, said.over(laid.for_source(rows.license)))
     found = find_pairs(rows, plan)
     pairs, rejects, categories = _categorised(found.pairs, plan, rows, read(taxonomy) if taxonomy else None)
     rejects = [*found.rejects, *rejects]
@@ -164,6 +169,7 @@ def import_pairs(
     label: str | None = None,
     pair: str | None = None,
     said: Said | Mapping[str, Any] | None = None,
+    layout: str | Path | Layout | None = None,
     taxonomy: str | Path | Taxonomy | None = None,
     category: str | None = None,
     license: str | None = None,
@@ -189,8 +195,14 @@ def import_pairs(
             `datasets.Dataset`, or an iterable of dicts with PIL images, bytes or paths.
         unsafe, safe: the columns of the two members, where a row is a pair.
         image, label, pair: the columns of these, where a row is an image.
+<<<<<<< HEAD
         said: all else that is said of how the source is read, as a `Said` or under the names of its fields:
             {"columns": {"critical_feature": "what"}, "split_map": {"dev": "test"}}. The arguments here go first.
+=======
+        said: all else that is said of how the source is read; the arguments here go first.
+        layout: how the source is laid out, where the arguments do not say otherwise: the name of a layout, or a YAML
+            file of one's own; see `layouts`.
+>>>>>>> b5a298a (Named layouts: import --layout NAME or FILE, safetypairs layouts)
         taxonomy: a file or a Taxonomy that the categories are of; by default the nine, or with a column `policy` one
             that is made of the source's own policies.
         category: that of every pair.
@@ -222,7 +234,9 @@ def import_pairs(
         check_word("fit", fit, tuple(FITS))
     run = RunFolder(os.fspath(out))
     _refuse_inside(source, run)
-    opened = open_pairs(source, said, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
+    opened = open_pairs(
+        source, said, layout=layout, taxonomy=taxonomy, name=name, commit=_commit_of(run, source)
+    )
     show(opened)
     pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
     loaded = _loaded(opened, pairs, tuple(judges), judging, test_fraction)
@@ -235,6 +249,7 @@ def preview(
     sheet: Path,
     said: Said | None = None,
     *,
+    layout: str | Path | Layout | None = None,
     taxonomy: str | Path | Taxonomy | None = None,
     fit: str = "",
     hash_lists: Sequence[str | HashList] = (),
@@ -253,7 +268,7 @@ def preview(
     """
     from safetypairs_hf.importing.preview import draw
 
-    opened = open_pairs(source, said, taxonomy=taxonomy, name=name)
+    opened = open_pairs(source, said, layout=layout, taxonomy=taxonomy, name=name)
     drawn, rejected = draw(_source(opened, fit, Screen(against, tuple(hash_lists))), sheet, show_unsafe)
     return opened, drawn, [(each.origin.id, each.reject) for each in rejected if each.reject]
 

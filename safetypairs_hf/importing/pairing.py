@@ -16,6 +16,7 @@ from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
 
 _NAMED = 3  # how many names a message has
+_NOT = ("false", "no", "0", "")  # a cell of the column `edited` that says no
 
 
 class Half(NamedTuple):
@@ -76,32 +77,60 @@ def _from_pairs(rows: Rows, plan: ReadingPlan, found: Found) -> None:
         _add(found, plan, FoundPair(name, Half(number, unsafe), Half(number, safe), texts))
 
 
+class _Image(NamedTuple):
+    """A row of images: the pair that it says, its label, whether it was edited (None: not said), and its texts."""
+
+    row: int
+    pair: str
+    label: str
+    edited: bool | None
+    texts: Mapping[str, str]
+
+
 def _from_images(rows: Rows, plan: ReadingPlan, found: Found) -> None:
-    members: dict[str, dict[str, list[int]]] = {}  # pair -> label -> rows
-    said: dict[int, dict[str, str]] = {}
-    for number, texts in enumerate(_texts(rows, plan, ("label", "pair", "partner", *TEXT_ROLES))):
-        place = _place(texts, plan)
-        if isinstance(place, Reject):
-            found.rejects.append((rows.name(number), place))
-            continue
-        pair, label = place
-        members.setdefault(pair, {}).setdefault(label, []).append(number)
-        said[number] = {role: text for role, text in texts.items() if role in TEXT_ROLES}
-    for pair, by_label in members.items():
-        fault = _fault(by_label, plan)
-        if fault is not None:
-            listed = ", ".join(rows.name(number) for numbers in by_label.values() for number in numbers[:_NAMED])
+    images = []
+    for number, texts in enumerate(_texts(rows, plan, (*IMAGE_ROLES[1:], *TEXT_ROLES))):
+        image = _image(number, texts, plan)
+        if isinstance(image, Reject):
+            found.rejects.append((rows.name(number), image))
+        else:
+            images.append(image)
+    members = _by_partner(rows, images, found) if plan.column("partner") else _by_pair(images)
+    for pair, each in members.items():
+        by_label = {label: [image for image in each if image.label == label] for label in ("unsafe", "safe")}
+        if (fault := _fault(by_label, plan)) is not None:
+            listed = ", ".join(rows.name(image.row) for some in by_label.values() for image in some[:_NAMED])
             found.reject(pair, fault[0], f"{fault[1]} ({listed})")
             continue
-        unsafe, safe = (by_label[label][0] for label in ("unsafe", "safe"))
-        image = plan.columns["image"]
-        texts = {**said[safe], **said[unsafe]}
-        _add(found, plan, FoundPair(pair, Half(unsafe, image), Half(safe, image), texts))
+        unsafe, safe = by_label["unsafe"][0], by_label["safe"][0]
+        column = plan.columns["image"]
+        texts = {**_direction(unsafe, safe), **safe.texts, **unsafe.texts}
+        _add(found, plan, FoundPair(pair, Half(unsafe.row, column), Half(safe.row, column), texts))
 
 
-def _fault(by_label: Mapping[str, Sequence[int]], plan: ReadingPlan) -> tuple[str, str] | None:
+def _by_pair(images: Sequence[_Image]) -> dict[str, list[_Image]]:
+    members: dict[str, list[_Image]] = {}
+    for image in images:
+        members.setdefault(image.pair, []).append(image)
+    return members
+
+
+def _by_partner(rows: Rows, images: Sequence[_Image], found: Found) -> dict[str, list[_Image]]:
+    """Two rows are a pair where one names the id of the other; the other may name it, another row, or none."""
+    by_id: dict[str, list[_Image]] = {}
+    for image in images:
+        by_id.setdefault(image.texts["id"], []).append(image)
+    ends = [tuple(sorted({image.texts["id"], image.pair})) for image in images if image.pair]
+    named = {name for each in ends for name in each}
+    for image in images:
+        if image.texts["id"] not in named:
+            found.reject(rows.name(image.row), "no_pair", "the row names no other member, and none names it")
+    return {" & ".join(each): [image for name in each for image in by_id.get(name, ())] for each in ends}
+
+
+def _fault(by_label: Mapping[str, Sequence[_Image]], plan: ReadingPlan) -> tuple[str, str] | None:
     for label, other in (("unsafe", "safe"), ("safe", "unsafe")):
-        if label not in by_label:
+        if not by_label[label]:
             also = f"; {len(by_label[other])} {other} ones" if len(by_label[other]) > 1 else ""
             return "missing_half", f"there is no {label} member{also}"
         if len(by_label[label]) > 1 and plan.repeats == "reject":
@@ -109,14 +138,13 @@ def _fault(by_label: Mapping[str, Sequence[int]], plan: ReadingPlan) -> tuple[st
     return None
 
 
-def _place(texts: Mapping[str, str], plan: ReadingPlan) -> tuple[str, str] | Reject:
-    """The pair and the label of a row."""
-    label, text = texts.get("label"), texts.get("pair", "")
+def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image | Reject:
+    """What a row says of its image."""
+    label, text, edited = texts.get("label"), texts.get("pair", ""), texts.get("edited")
     if plan.column("partner"):
-        ends = texts.get("id"), texts.get("partner")
-        if ends[0] is None or ends[1] is None:
-            return Reject("source", "no_pair", "the row has no id, or none of the other member")
-        pair = " & ".join(sorted(map(str, ends)))
+        if "id" not in texts:
+            return Reject("source", "no_pair", "the row has no id")
+        pair = texts.get("partner", "")
     elif not text:
         return Reject("source", "no_pair", "the row says no pair")
     elif plan.pair_pattern:
@@ -125,6 +153,7 @@ def _place(texts: Mapping[str, str], plan: ReadingPlan) -> tuple[str, str] | Rej
             return Reject("source", "no_match", f"{text!r} does not match the pair pattern")
         pair, matched = _groups(match)
         label = matched if plan.column("label") is None else label
+        edited = match.groupdict().get("edited") or edited
     else:
         pair = text
     if label is None:
@@ -132,7 +161,19 @@ def _place(texts: Mapping[str, str], plan: ReadingPlan) -> tuple[str, str] | Rej
     known = _label(label, plan)
     if known is None:
         return Reject("source", "unknown_label", f"{label[:80]!r} is no label: expected unsafe or safe, or map it")
-    return pair, known
+    if "within" in texts:
+        pair = f"{texts['within']}/{pair}"
+    said = {role: each for role, each in texts.items() if role in TEXT_ROLES}
+    return _Image(number, pair, known, None if edited is None else edited.lower() not in _NOT, said)
+
+
+def _direction(unsafe: _Image, safe: _Image) -> dict[str, str]:
+    """The direction, by which of the two members was edited; nothing where none was, or where that is not said."""
+    if unsafe.edited and safe.edited:
+        return {"direction": "both_regenerated"}
+    if unsafe.edited or safe.edited:
+        return {"direction": "unsafe_to_safe" if safe.edited else "safe_to_unsafe"}
+    return {}
 
 
 def _groups(match: re.Match[str]) -> tuple[str, str | None]:

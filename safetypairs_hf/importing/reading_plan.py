@@ -18,7 +18,7 @@ SPLITS = ("train", "test")
 
 # What a column can hold, by the kind of the rows, and of both kinds.
 PAIR_ROLES = ("unsafe", "safe")
-IMAGE_ROLES = ("image", "label", "pair", "partner")
+IMAGE_ROLES = ("image", "label", "pair", "within", "partner", "edited")
 TEXT_ROLES = (
     "category",
     "policy",
@@ -49,10 +49,12 @@ class ReadingPlan:
             columns `image`, `label` and `pair`. A folder and a tar of single images are rows of images, whose columns
             are `image` and `image_path` (without the folder's own name).
         columns: role -> column; see PAIR_ROLES, IMAGE_ROLES and TEXT_ROLES. `pair` holds the same text for both
-            members; `partner`, with `id`, holds the id of the other member.
+            members, and where `within` is a column, only rows that are equal in that one too are a pair (one image can
+            be in several pairs, each under a policy of its own); `partner`, with `id`, holds the id of the other
+            member. `edited` says of an image whether it was edited, which tells the direction.
         pair_pattern: a regular expression that is matched with the whole value of the column `pair`. The pair is its
             group `pair`, or its first one; the label is its group `label`, or the other one, where there is no column
-            `label`.
+            `label`; an image where its group `edited` has matched was edited.
         labels: value of a label -> "unsafe" or "safe", beside these two words themselves; case does not matter.
         repeats: what happens where several rows are the same member of a pair: "reject" the pair, or take the "first".
         category: that of every pair: a slug, a code or a name.
@@ -98,13 +100,7 @@ class ReadingPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields as JSON values, without those that have their default."""
-        defaults = {each.name: _default(each) for each in dataclasses.fields(self)}
-        values = {name: getattr(self, name) for name in defaults}
-        return {
-            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-            for name, value in values.items()
-            if value != defaults[name]
-        }
+        return _values(self)
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,14 @@ class Said:
             else value
             for name, value in values.items()
         }
-        return cls(**texts)
+        try:
+            return cls(**texts)
+        except RecipeError as error:
+            raise RecipeError(f"{where}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it says, as JSON values under the names of the fields."""
+        return _values(self)
 
     def over(self, other: Said) -> Said:
         """This, and what the other says where this says nothing: options over a layout. Mappings are joined."""
@@ -205,6 +208,17 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise RecipeError(
             f"the pair pattern {text!r} is no regular expression ({error}); write one such as '(.+)_(safe|unsafe)'"
         ) from error
+
+
+def _values(record: ReadingPlan | Said) -> dict[str, Any]:
+    """The fields of a record as JSON values, without those that have their default."""
+    defaults = {each.name: _default(each) for each in dataclasses.fields(record)}
+    values = {name: getattr(record, name) for name in defaults}
+    return {
+        name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if value != defaults[name]
+    }
 
 
 def _default(each: dataclasses.Field[Any]) -> Any:

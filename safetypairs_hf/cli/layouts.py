@@ -1,0 +1,36 @@
+"""`safetypairs layouts`: the sets of pairs whose layout `import` knows by name."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("layouts")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(name: str | None, as_json: bool) -> None:
+    """The sets of pairs whose layout `safetypairs import` knows by name; with NAME, all that one says.
+
+    NAME can be a YAML file of your own, which is checked. A layout says which column holds what; its keys are the
+    settings that are shown here.
+
+    \b
+    Example:  safetypairs layouts safeeditbench
+              safetypairs import tyodd/SafeEditBench --layout safeeditbench --out RUN
+              safetypairs import my-pairs/ --layout my.yaml --out runs/mine
+    """
+    from safetypairs_hf.importing.layout import layout, layouts
+
+    if name is not None:
+        found = layout(name)
+        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
+        return
+    known = layouts()
+    if as_json:
+        click.echo(json.dumps([each.to_dict() for each in known], indent=2, ensure_ascii=False))
+        return
+    width = max(len(each.name) for each in known)
+    for each in known:
+        click.echo(f"{each.name:<{width}}  {each.about}")

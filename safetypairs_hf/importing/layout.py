@@ -1,0 +1,164 @@
+"""Named layouts: how a known set of pairs is laid out, as a YAML file in `layouts/`; one's own is a file like these.
+
+    about: one line                       (optional, as all of these)
+    datasets: [org/name, org/name@COMMIT] where it is; the commit is the one that the file was written for
+    paper, access, note: texts
+    needs: [category]                     what the set does not say, and its user has to
+    kind, columns, pair_pattern, ...      how it is read: the fields of `reading_plan.Said`
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.reading_plan import Said, check_word
+from safetypairs_hf.taxonomy.taxonomy_yaml import texts_of
+
+SUFFIXES: Final = (".yaml", ".yml")
+_TEXTS: Final = ("about", "paper", "access", "note")
+_LISTS: Final = ("datasets", "needs")
+# What a layout may say that its user has to give -> the option for that.
+_OPTIONS: Final = {"category": "--category SLUG", "license": "--license ID", "taxonomy": "--taxonomy FILE"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a set of pairs is laid out.
+
+    Args:
+        name: what `--layout` takes: a name, or the path of a file.
+        said: how it is read. Its `license` counts where the source itself states none.
+        about: what the set is, in a line.
+        datasets: where it is on the Hub: `org/name`, or `org/name@COMMIT` as it was when this was written.
+        paper: the address of its paper.
+        access: who may have it.
+        note: what one should know of pairs that are read so.
+        needs: what the set does not say, and has to be given: keys of `_OPTIONS`.
+    """
+
+    name: str
+    said: Said
+    about: str = ""
+    datasets: tuple[str, ...] = ()
+    paper: str = ""
+    access: str = ""
+    note: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def example(self) -> str:
+        """The command that imports it."""
+        source = self.datasets[0].partition("@")[0] if self.datasets else "SOURCE"
+        needed = [_OPTIONS[each] for each in self.needs]
+        return " ".join(["safetypairs import", source, "--layout", self.name, *needed, "--out runs/mine"])
+
+    def for_source(self, license: str) -> Said:
+        """How a source is read that states a licence itself, "" where it states none: its own word counts more."""
+        return Said(license=license).over(self.said) if license else self.said
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that it says, as JSON values."""
+        told = {"name": self.name, "about": self.about, "datasets": list(self.datasets)}
+        told |= {"paper": self.paper, "access": self.access, "note": self.note, "needs": list(self.needs)}
+        return {**told, "reading": self.said.to_dict(), "example": self.example}
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        """What it says, in lines of at most 80 characters where the words let that be."""
+        yield f"{self.name}: {self.about}" if self.about else self.name
+        yield from (f"dataset: {each}" for each in self.datasets)
+        for name, value in {"paper": self.paper, "access": self.access, "note": self.note}.items():
+            if value:
+                yield from textwrap.wrap(f"{name}: {value}", 80, subsequent_indent="  ", break_long_words=False)
+        for name, value in self.said.to_dict().items():
+            if isinstance(value, Mapping):
+                yield f"{name.replace('_', ' ')}:"
+                yield from (f"  {key:<15} {each}" for key, each in value.items())
+            else:
+                yield f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}"
+        yield "example:"
+        yield from self._example_lines()
+
+    def _example_lines(self) -> Iterator[str]:
+        command, *options = self.example.split(" --")
+        yield " \\\n      ".join([f"  {command}", *(f"--{each}" for each in options)])
+
+
+def layouts() -> list[Layout]:
+    """Return the named layouts, in the order of their names."""
+    folder = resources.files(__package__) / "layouts"
+    names = sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
+    return [_parsed((folder / f"{name}.yaml").read_text("utf-8"), name) for name in names]
+
+
+def layout(name: str | os.PathLike[str] | Layout) -> Layout:
+    """Return a layout.
+
+    Args:
+        name: the name of one, or the path of a YAML file of one's own. A Layout comes back as it is.
+
+    Raises:
+        RecipeError: there is no such layout or file, or the file has a fault. The message has the nearest name.
+    """
+    if isinstance(name, Layout):
+        return name
+    known = {each.name: each for each in layouts()}
+    text = os.fspath(name)
+    if text.lower() in known and isinstance(name, str):
+        return known[text.lower()]
+    if Path(text).suffix in SUFFIXES or Path(text).is_file():
+        return _read(Path(text).expanduser(), text)
+    near = difflib.get_close_matches(text.lower(), known, n=1)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    raise RecipeError(f"no layout {text!r}{hint}; there are {', '.join(known)}; or give a YAML file of your own")
+
+
+def layout_of(source: Any) -> Layout | None:
+    """Return the layout of a dataset on the Hub that one of them names; None for all else."""
+    if not isinstance(source, str) or Path(source).exists():
+        return None
+    dataset = source.removeprefix("hf://datasets/").partition("@")[0].lower()
+    return next((each for each in layouts() if dataset in [one.partition("@")[0].lower() for one in each.datasets]), None)
+
+
+def _read(path: Path, name: str) -> Layout:
+    try:
+        return _parsed(path.read_text("utf-8-sig"), name)
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the layout {name} is no UTF-8 text: {error.reason}") from None
+    except OSError as error:
+        raise RecipeError(f"the layout {name} can't be read: {error.strerror}") from None
+
+
+def _parsed(text: str, name: str) -> Layout:
+    where = f"the layout {name}"
+    value, faults = texts_of(text)
+    if faults:
+        raise RecipeError(f"{where}: {faults[0]}")
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{where} is no mapping; expected YAML such as 'columns: {{unsafe: before, safe: after}}'")
+    names = (*_TEXTS, *_LISTS, *(each.name for each in dataclasses.fields(Said)))
+    for key in value:
+        check_word(where, key, names)
+    texts, lists = ({key: value[key] for key in keys if key in value} for keys in (_TEXTS, _LISTS))
+    for key, each in texts.items():
+        if not isinstance(each, str):
+            raise RecipeError(f"{where}: {key} is {each!r}; expected a text")
+    for key, each in lists.items():
+        if not isinstance(each, list) or not all(isinstance(one, str) for one in each):
+            raise RecipeError(f"{where}: {key} is {each!r}; expected a list, such as [{key[:-1]}]")
+    for each in lists.get("needs", ()):
+        check_word(f"{where}: needs", each, tuple(_OPTIONS))
+    reading = {key: each for key, each in value.items() if key not in (*_TEXTS, *_LISTS)}
+    return Layout(name, Said.from_dict(reading, where), **texts, **{key: tuple(each) for key, each in lists.items()})
