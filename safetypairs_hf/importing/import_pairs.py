@@ -195,14 +195,10 @@ def import_pairs(
             `datasets.Dataset`, or an iterable of dicts with PIL images, bytes or paths.
         unsafe, safe: the columns of the two members, where a row is a pair.
         image, label, pair: the columns of these, where a row is an image.
-<<<<<<< HEAD
         said: all else that is said of how the source is read, as a `Said` or under the names of its fields:
             {"columns": {"critical_feature": "what"}, "split_map": {"dev": "test"}}. The arguments here go first.
-=======
-        said: all else that is said of how the source is read; the arguments here go first.
         layout: how the source is laid out, where the arguments do not say otherwise: the name of a layout, or a YAML
             file of one's own; see `layouts`.
->>>>>>> b5a298a (Named layouts: import --layout NAME or FILE, safetypairs layouts)
         taxonomy: a file or a Taxonomy that the categories are of; by default the nine, or with a column `policy` one
             that is made of the source's own policies.
         category: that of every pair.
@@ -234,9 +230,7 @@ def import_pairs(
         check_word("fit", fit, tuple(FITS))
     run = RunFolder(os.fspath(out))
     _refuse_inside(source, run)
-    opened = open_pairs(
-        source, said, layout=layout, taxonomy=taxonomy, name=name, commit=_commit_of(run, source)
-    )
+    opened = open_pairs(source, said, layout=layout, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
     show(opened)
     pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
     loaded = _loaded(opened, pairs, tuple(judges), judging, test_fraction)

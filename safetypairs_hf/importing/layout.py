@@ -1,10 +1,10 @@
 """Named layouts: how a known set of pairs is laid out, as a YAML file in `layouts/`; one's own is a file like these.
 
-    about: one line                       (optional, as all of these)
-    datasets: [org/name, org/name@COMMIT] where it is; the commit is the one that the file was written for
-    paper, access, note: texts
-    needs: [category]                     what the set does not say, and its user has to
-    kind, columns, pair_pattern, ...      how it is read: the fields of `reading_plan.Said`
+about: one line                       (optional, as all of these)
+datasets: [org/name, org/name@COMMIT] where it is; the commit is the one that the file was written for
+paper, access, note: texts
+needs: [category]                     what the set does not say, and its user has to
+kind, columns, pair_pattern, ...      how it is read: the fields of `reading_plan.Said`
 """
 
 from __future__ import annotations
@@ -55,11 +55,17 @@ class Layout:
     needs: tuple[str, ...] = ()
 
     @property
+    def names(self) -> list[str]:
+        """The names of its datasets on the Hub, without commits."""
+        return [each.partition("@")[0] for each in self.datasets]
+
+    @property
     def example(self) -> str:
         """The command that imports it."""
-        source = self.datasets[0].partition("@")[0] if self.datasets else "SOURCE"
         needed = [_OPTIONS[each] for each in self.needs]
-        return " ".join(["safetypairs import", source, "--layout", self.name, *needed, "--out runs/mine"])
+        return " ".join(
+            ["safetypairs import", *(self.names or ["SOURCE"])[:1], "--layout", self.name, *needed, "--out runs/mine"]
+        )
 
     def for_source(self, license: str) -> Said:
         """How a source is read that states a licence itself, "" where it states none: its own word counts more."""
@@ -129,7 +135,7 @@ def layout_of(source: Any) -> Layout | None:
     if not isinstance(source, str) or Path(source).exists():
         return None
     dataset = source.removeprefix("hf://datasets/").partition("@")[0].lower()
-    return next((each for each in layouts() if dataset in [one.partition("@")[0].lower() for one in each.datasets]), None)
+    return next((each for each in layouts() if dataset in (name.lower() for name in each.names)), None)
 
 
 def _read(path: Path, name: str) -> Layout:
@@ -161,4 +167,5 @@ def _parsed(text: str, name: str) -> Layout:
     for each in lists.get("needs", ()):
         check_word(f"{where}: needs", each, tuple(_OPTIONS))
     reading = {key: each for key, each in value.items() if key not in (*_TEXTS, *_LISTS)}
-    return Layout(name, Said.from_dict(reading, where), **texts, **{key: tuple(each) for key, each in lists.items()})
+    datasets, needs = (tuple(lists.get(key, ())) for key in _LISTS)
+    return Layout(name, Said.from_dict(reading, where), datasets=datasets, needs=needs, **texts)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import DIRECTIONS, Reject
-from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan
+from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, LABELS, TEXT_ROLES, ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
 
@@ -133,8 +133,9 @@ def _fault(by_label: Mapping[str, Sequence[_Image]], plan: ReadingPlan) -> tuple
         if not by_label[label]:
             also = f"; {len(by_label[other])} {other} ones" if len(by_label[other]) > 1 else ""
             return "missing_half", f"there is no {label} member{also}"
-        if len(by_label[label]) > 1 and plan.repeats == "reject":
-            return f"two_{label}_members", f"{len(by_label[label])} images are its {label} member"
+    for label, images in by_label.items():
+        if len(images) > 1 and plan.repeats == "reject":
+            return f"two_{label}_members", f"{len(images)} images are its {label} member"
     return None
 
 

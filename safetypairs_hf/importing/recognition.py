@@ -75,14 +75,16 @@ def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
     for role, column in plan.columns.items():
         named = "the name of the split" if column == SPLIT else f"column {column}"
         yield f"{role.replace('_', ' ')}: {named}"
-    if plan.pair_pattern:
-        yield f"pair pattern: {plan.pair_pattern}"
+    if pattern := plan.pair_pattern:
+        yield f"pair pattern: {pattern}"
     fixed = {"category": plan.category, "direction": plan.direction, "generator": plan.generator}
     for name, value in fixed.items():
         if value:
-            yield f"{name}: {value}, of every pair"
+            other = plan.column(name) or (name == "direction" and (plan.column("edited") or "(?P<edited>" in pattern))
+            yield f"{name}: {value}, of every pair" + (" that nothing else is said of" if other else "")
     for name in ("direction", "generator"):
-        if not fixed[name] and plan.column(name) is None:
+        told = plan.column(name) or (name == "direction" and plan.column("edited"))
+        if not fixed[name] and not told:
             yield f"{name}: unknown"
 
 
