@@ -12,8 +12,10 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 Result = TypeVar("Result")
@@ -73,6 +75,30 @@ def ratio(longer: Seconds, shorter: Seconds, *, models: bool = True) -> str:
 def timed_command(command: list[str]) -> Seconds:
     """Run a command, whose output goes nowhere: the CPU time is that of the command and of its children."""
     return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))[0]
+
+
+def peak(command: list[str]) -> tuple[float, float]:
+    """VmHWM of the command's main process and of its largest worker, in MB."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    highest = {True: 0, False: 0}
+
+    def watch() -> None:
+        while process.poll() is None:
+            for status in Path("/proc").glob("[0-9]*/status"):
+                try:
+                    fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+                    if process.pid in (int(fields["Pid"]), int(fields["PPid"])):
+                        main = process.pid == int(fields["Pid"])
+                        highest[main] = max(highest[main], int(fields["VmHWM"].split()[0]))
+                except (OSError, KeyError, ValueError):
+                    continue
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    watcher.join()
+    assert process.returncode == 0
+    return highest[True] / 1024, highest[False] / 1024
 
 
 def last_json(command: list[str], **options: Any) -> Any:

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from _timing import least, parsed, parser_of, safetypairs, timed_command
+from _timing import least, parsed, parser_of, peak, safetypairs, timed_command
 
 WORKERS = 2
 CHUNK = 32
@@ -65,30 +62,6 @@ def build(out: str, pairs: int) -> list[str]:
 def scenes_of(run: str) -> int:
     funnel = json.loads((Path(run) / "funnel.json").read_text())
     return int(funnel["stages"][0]["in"])
-
-
-def peak(command: list[str]) -> tuple[float, float]:
-    """VmHWM of the command's main process and of its largest worker, in MB."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    highest = {True: 0, False: 0}
-
-    def watch() -> None:
-        while process.poll() is None:
-            for status in Path("/proc").glob("[0-9]*/status"):
-                try:
-                    fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-                    if process.pid in (int(fields["Pid"]), int(fields["PPid"])):
-                        main = process.pid == int(fields["Pid"])
-                        highest[main] = max(highest[main], int(fields["VmHWM"].split()[0]))
-                except (OSError, KeyError, ValueError):
-                    continue
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    watcher.join()
-    assert process.returncode == 0
-    return highest[True] / 1024, highest[False] / 1024
 
 
 def main() -> None:
