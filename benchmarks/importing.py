@@ -1,6 +1,6 @@
 """What an import costs, beside decoding, encoding and writing the same pairs with datasets' own map.
 
-    python benchmarks/importing.py [--pairs 10000] [--side 256] [--repeats 1] [--everywhere] [--memory]
+    python benchmarks/importing.py [--pairs 10000] [--side 128] [--repeats 1] [--everywhere] [--memory]
 
 Method: pairs of photograph-like images lie in Parquet files, as PNG; the safe member has a patch of other colours. Ours
 is `safetypairs import` of the folder. The peer is `Dataset.map` over the same rows, whose function decodes both images
@@ -70,9 +70,7 @@ def write_file(folder: str, side: int, everywhere: bool, last: int, first: int) 
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     kind = {"_type": "Image"}
     features = {"info": {"features": {"id": {"dtype": "string", "_type": "Value"}, "unsafe": kind, "safe": kind}}}
-    schema = pa.schema(
-        {"id": pa.string(), "unsafe": image, "safe": image}, {"huggingface": json.dumps(features)}
-    )
+    schema = pa.schema({"id": pa.string(), "unsafe": image, "safe": image}, {"huggingface": json.dumps(features)})
     with pq.ParquetWriter(Path(folder) / f"pairs-{first:06}.parquet", schema) as writer:
         for start in range(first, min(first + FILE_PAIRS, last), GROUP_PAIRS):
             rows = []
@@ -135,13 +133,17 @@ def compare(scratch: Path, chosen: argparse.Namespace) -> None:
         theirs.append(timed_command([*mapping, "map"]))
         same.append(timed_command([*mapping, "level"]))
     what = "all pixels differ" if chosen.everywhere else "a patch differs"
-    print(f"{chosen.pairs:,} pairs of {chosen.side} x {chosen.side}, {what}; {WORKERS} processes, least of {chosen.repeats}")
+    print(
+        f"{chosen.pairs:,} pairs of {chosen.side} x {chosen.side}, {what}; {WORKERS} processes, least of {chosen.repeats}"
+    )
     one = least(ours)
     print(f"  safetypairs import   {one}   {chosen.pairs / one.cpu:.1f} pairs a CPU second")
     for name, times in (("datasets' map", theirs), ("  at our level", same)):
         two = least(times)
         share = two.cpu / one.cpu
-        print(f"  {name:<20} {two}   {chosen.pairs / two.cpu:.1f}: import at {share:.0%} of its rate (bound {BOUND:.0%})")
+        print(
+            f"  {name:<20} {two}   {chosen.pairs / two.cpu:.1f}: import at {share:.0%} of its rate (bound {BOUND:.0%})"
+        )
 
 
 def memory(scratch: Path, chosen: argparse.Namespace) -> None:
@@ -158,7 +160,7 @@ def memory(scratch: Path, chosen: argparse.Namespace) -> None:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--everywhere", action="store_true", help="every pixel differs, as after a generative editor")
     parser.add_argument("--memory", action="store_true", help="the peak memory at a tenth of the pairs and at all")

@@ -21,18 +21,24 @@ _TO_XYZ = np.array(
 _TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(axis=1, keepdims=True)).astype(np.float32)
 _LEVELS = np.arange(256) / 255
 _LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
-_BEND = (6 / 29) ** 3  # below it the cube root is replaced by a line (CIE 15:2004)
+_BEND = (6 / 29) ** 3
+_BAND = 64  # rows that stay in the processor's cache through the steps of a filter
 
 
 def lab(pixels: Pixels) -> Planes:
     """L* (0 to 100), a* and b* of (height, width, 3) uint8 sRGB pixels, as (3, height, width); the white is D65's."""
-    xyz = _TO_XYZ @ _LINEAR[pixels].reshape(-1, 3).T
-    f = np.cbrt(xyz)
-    low = xyz < _BEND
-    f[low] = xyz[low] * np.float32(841 / 108) + np.float32(4 / 29)
-    x, y, z = f
-    found = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
-    return np.asarray(found.reshape(3, *pixels.shape[:2]), np.float32)
+    red, green, blue = (_LINEAR[pixels[..., channel]] for channel in range(3))
+    # Not as a product of matrices: the threads of a BLAS cost more than they bring, and it rounds as it likes.
+    x, y, z = (_bent(row[0] * red + row[1] * green + row[2] * blue) for row in _TO_XYZ)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _bent(values: Planes) -> Planes:
+    """The cube root, and near zero, where that is steep, a line (CIE 15:2004)."""
+    found = np.cbrt(values)
+    low = values < _BEND
+    found[low] = values[low] * np.float32(841 / 108) + np.float32(4 / 29)
+    return found
 
 
 def luma(pixels: Pixels) -> Planes:
@@ -56,16 +62,25 @@ def blur(planes: Planes, sigma: float) -> Planes:
 
 def weighted(planes: Planes, half: list[float]) -> Planes:
     """The mean under a symmetric kernel over the last two axes, at the places where the whole kernel is inside."""
-    for axis in (-2, -1):
-        moved = np.moveaxis(planes, axis, -1)
-        radius, width = len(half) - 1, moved.shape[-1] - 2 * (len(half) - 1)
-        total = moved[..., radius : radius + width] * np.float32(half[0])
-        for step in range(1, radius + 1):
-            both = moved[..., radius - step :][..., :width] + moved[..., radius + step :][..., :width]
-            both *= np.float32(half[step])
-            total += both
-        planes = np.moveaxis(total, -1, axis)
-    return planes
+    *others, height, width = planes.shape
+    edge = 2 * (len(half) - 1)
+    found = np.empty((*others, height - edge, width - edge), np.float32)
+    for index in np.ndindex(*others):
+        for first in range(0, height - edge, _BAND):
+            band = planes[index][first : first + _BAND + edge]
+            found[index][first : first + _BAND] = _summed(_summed(band, half).T, half).T
+    return found
+
+
+def _summed(plane: Planes, half: list[float]) -> Planes:
+    """`weighted` along the first axis alone."""
+    radius, size = len(half) - 1, len(plane) - 2 * (len(half) - 1)
+    total = plane[radius : radius + size] * np.float32(half[0])
+    for step in range(1, radius + 1):
+        both = plane[radius - step :][:size] + plane[radius + step :][:size]
+        both *= np.float32(half[step])
+        total += both
+    return total
 
 
 def highest(plane: NDArray[AnyScalar], radius: int) -> NDArray[AnyScalar]:

@@ -8,6 +8,7 @@ explains. The unedited image after that round trip is the baseline.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -203,8 +204,10 @@ def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
 
 def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
     """The root mean squared difference outside the mask, in levels of 0 to 255; 0.0 if nothing is outside."""
-    difference = before[~mask].astype(np.float32) - after[~mask]
-    return float(np.sqrt(np.square(difference).mean(dtype=np.float64))) if difference.size else 0.0
+    pixels = mask.size - int(mask.sum())
+    squares = np.square(before.astype(np.int32) - after)
+    total = int(squares.sum(dtype=np.int64)) - int(squares[mask].sum(dtype=np.int64))
+    return math.sqrt(total / (3 * pixels)) if pixels else 0.0
 
 
 def _closed(mask: Mask, radius: int) -> Mask:

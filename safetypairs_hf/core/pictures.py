@@ -67,9 +67,14 @@ def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
     """The smallest box around the pixels that differ (None where none does) and their share of the image, in [0, 1]."""
     import numpy as np
 
-    mask = (before != after).any(axis=2)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    differs = before != after
+    height, width, _ = differs.shape
+    rows = np.flatnonzero(differs.reshape(height, -1).any(axis=1))
     if rows.size == 0:
         return None, 0.0
+    differs = differs[rows[0] : rows[-1] + 1]
+    columns = np.flatnonzero(differs.any(axis=0).any(axis=1))
     box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    return box, int(mask.sum()) / mask.size
+    inside = differs[:, box.x0 : box.x1]
+    pixels = int(np.count_nonzero(inside[..., 0] | inside[..., 1] | inside[..., 2]))
+    return box, pixels / (height * width)
