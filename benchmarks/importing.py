@@ -133,9 +133,8 @@ def compare(scratch: Path, chosen: argparse.Namespace) -> None:
         theirs.append(timed_command([*mapping, "map"]))
         same.append(timed_command([*mapping, "level"]))
     what = "all pixels differ" if chosen.everywhere else "a patch differs"
-    print(
-        f"{chosen.pairs:,} pairs of {chosen.side} x {chosen.side}, {what}; {WORKERS} processes, least of {chosen.repeats}"
-    )
+    size = f"{chosen.pairs:,} pairs of {chosen.side} x {chosen.side}"
+    print(f"{size}, {what}; {WORKERS} processes, least of {chosen.repeats}")
     one = least(ours)
     print(f"  safetypairs import   {one}   {chosen.pairs / one.cpu:.1f} pairs a CPU second")
     for name, times in (("datasets' map", theirs), ("  at our level", same)):
