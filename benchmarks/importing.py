@@ -1,6 +1,6 @@
 """What an import costs, beside decoding, encoding and writing the same pairs with datasets' own map.
 
-    python benchmarks/importing.py [--pairs 10000] [--side 128] [--repeats 1] [--everywhere] [--memory]
+    python benchmarks/importing.py [--pairs 10000] [--side 96] [--repeats 1] [--everywhere] [--memory]
 
 Method: pairs of photograph-like images lie in Parquet files, as PNG; the safe member has a patch of other colours. Ours
 is `safetypairs import` of the folder. The peer is `Dataset.map` over the same rows, whose function decodes both images
@@ -159,7 +159,7 @@ def memory(scratch: Path, chosen: argparse.Namespace) -> None:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--everywhere", action="store_true", help="every pixel differs, as after a generative editor")
     parser.add_argument("--memory", action="store_true", help="the peak memory at a tenth of the pairs and at all")
