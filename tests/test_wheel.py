@@ -21,6 +21,7 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
         ours = {path.name for path in (ROOT / name).iterdir() if path.is_file()}
         assert {path.name for path in (site / "safetypairs_hf" / "_data" / name).iterdir()} == ours
     assert (site / "safetypairs_hf" / "py.typed").is_file()
+    assert (site / "safetypairs_hf" / "importing" / "layouts" / "safeeditbench.yaml").is_file()
 
     # -S and an explicit path keep the editable installation out of it; the dependencies stay.
     outer = [path for path in sys.path if path.endswith("site-packages")]
