@@ -61,7 +61,7 @@ def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Calla
 @click.command("import")
 @click.argument("source")
 @click.option("--out", metavar="RUN", help="The run folder: a path or an fsspec URL.")
-@click.option("--layout", metavar="NAME", help="A set that safetypairs layouts lists, or a YAML file like these.")
+@click.option("--layout", metavar="NAME", help="A known set (see safetypairs layouts), or a file.")
 @_column_options
 @click.option("--pair-from", metavar="COLUMN", help="The same as --pair.")
 @click.option("--pair-pattern", metavar="REGEX", help="The pair and the label in that column: '(.+)_(safe|unsafe)'.")

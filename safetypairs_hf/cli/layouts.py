@@ -17,9 +17,9 @@ def command(name: str | None, as_json: bool) -> None:
     settings that are shown here.
 
     \b
-    Example:  safetypairs layouts safeeditbench
-              safetypairs import tyodd/SafeEditBench --layout safeeditbench --out RUN
-              safetypairs import my-pairs/ --layout my.yaml --out runs/mine
+    safetypairs layouts safeeditbench
+    safetypairs import tyodd/SafeEditBench --layout safeeditbench --out RUN
+    safetypairs import my-pairs/ --layout my.yaml --out runs/mine
     """
     from safetypairs_hf.importing.layout import layout, layouts
 
