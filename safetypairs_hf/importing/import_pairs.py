@@ -146,6 +146,7 @@ def open_pairs(
     said = said or Said()
     place = said.over(laid.said)
     rows = open_source(source, subset=place.subset or "", splits=place.splits, name=name, commit=commit)
+    laid.check(rows, said)
     plan = recognise(rows, said.over(laid.for_source(rows.license)))
     found = find_pairs(rows, plan)
     pairs, rejects, categories = _categorised(found.pairs, plan, rows, read(taxonomy) if taxonomy else None)

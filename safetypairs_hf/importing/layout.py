@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.reading_plan import Said, check_word
+from safetypairs_hf.importing.source_rows import SPLIT, Rows, top
 from safetypairs_hf.taxonomy.taxonomy_yaml import texts_of
 
 SUFFIXES: Final = (".yaml", ".yml")
@@ -70,6 +71,17 @@ class Layout:
     def for_source(self, license: str) -> Said:
         """How a source is read that states a licence itself, "" where it states none: its own word counts more."""
         return Said(license=license).over(self.said) if license else self.said
+
+    def check(self, rows: Rows, given: Said) -> None:
+        """Raise RecipeError where rows have not the columns of this layout; those that are given go before it."""
+        wanted = (column for role, column in self.said.columns.items() if role not in given.columns)
+        missing = dict.fromkeys(name for each in wanted if (name := top(each, rows.columns)) not in rows.columns)
+        if missing:
+            there = ", ".join(name for name in rows.columns if name != SPLIT)
+            raise RecipeError(
+                f"{rows.origin} is not laid out as {self.name}: it has no column {', '.join(map(repr, missing))} (the "
+                f"columns are {there})"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """All that it says, as JSON values."""

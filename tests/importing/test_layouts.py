@@ -135,6 +135,15 @@ def test_options_go_before_a_layout_of_ones_own(tmp_path: Path) -> None:
     assert sp.layout(file).example == f"safetypairs import SOURCE --layout {file} --license ID --out runs/mine"
 
 
+def test_a_source_that_is_laid_out_otherwise_is_named() -> None:
+    rows = [{"image": BYTES, "image_path": "a_safe.png", "label": "safe"}]
+    said = r"it has no column 'policy_name', 'safety_label', 'policy' \(the columns are image, image_path, label\)"
+    with pytest.raises(RecipeError, match=f"^objects is not laid out as safeeditbench: {said}"):
+        open_pairs(rows, layout="safeeditbench")
+    with pytest.raises(RecipeError, match="it has no column 'policy_name', 'policy' "):
+        open_pairs(rows, Said(columns={"label": "label"}), layout="safeeditbench")
+
+
 def test_the_sources_own_licence_counts_more_than_a_layouts() -> None:
     laid = sp.layout("safeeditbench")
     assert laid.for_source("").license == "cc-by-4.0"
