@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
 from safetypairs_hf.importing.reading_plan import Said, check_word
 from safetypairs_hf.importing.source_rows import SPLIT, Rows, top
-from safetypairs_hf.taxonomy.taxonomy_yaml import texts_of
 
 SUFFIXES: Final = (".yaml", ".yml")
 _TEXTS: Final = ("about", "paper", "access", "note")
 _LISTS: Final = ("datasets", "needs")
+_EXPECTED: Final = "expected YAML such as 'columns: {unsafe: before, safe: after}'"
 # What a layout may say that its user has to give -> the option for that.
 _OPTIONS: Final = {"category": "--category SLUG", "license": "--license ID", "taxonomy": "--taxonomy FILE"}
 
@@ -136,7 +137,9 @@ def layout(name: str | os.PathLike[str] | Layout) -> Layout:
     if text.lower() in known and isinstance(name, str):
         return known[text.lower()]
     if Path(text).suffix in SUFFIXES or Path(text).is_file():
-        return _read(Path(text).expanduser(), text)
+        with reading(f"the layout {text}", _EXPECTED, RecipeError):
+            held = read_text(Path(text).expanduser(), MOST_SETTING_BYTES)
+        return _parsed(held, text)
     near = difflib.get_close_matches(text.lower(), known, n=1)
     hint = f"; the nearest is {near[0]!r}" if near else ""
     raise RecipeError(f"no layout {text!r}{hint}; there are {', '.join(known)}; or give a YAML file of your own")
@@ -150,22 +153,12 @@ def layout_of(source: Any) -> Layout | None:
     return next((each for each in layouts() if dataset in (name.lower() for name in each.names)), None)
 
 
-def _read(path: Path, name: str) -> Layout:
-    try:
-        return _parsed(path.read_text("utf-8-sig"), name)
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"the layout {name} is no UTF-8 text: {error.reason}") from None
-    except OSError as error:
-        raise RecipeError(f"the layout {name} can't be read: {error.strerror}") from None
-
-
 def _parsed(text: str, name: str) -> Layout:
     where = f"the layout {name}"
-    value, faults = texts_of(text)
-    if faults:
-        raise RecipeError(f"{where}: {faults[0]}")
+    with reading(where, _EXPECTED, RecipeError):
+        value = parse_yaml(text)
     if not isinstance(value, Mapping):
-        raise RecipeError(f"{where} is no mapping; expected YAML such as 'columns: {{unsafe: before, safe: after}}'")
+        raise RecipeError(f"{where} is no mapping; {_EXPECTED}")
     names = (*_TEXTS, *_LISTS, *(each.name for each in dataclasses.fields(Said)))
     for key in value:
         check_word(where, key, names)
@@ -178,6 +171,6 @@ def _parsed(text: str, name: str) -> Layout:
             raise RecipeError(f"{where}: {key} is {each!r}; expected a list, such as [{key[:-1]}]")
     for each in lists.get("needs", ()):
         check_word(f"{where}: needs", each, tuple(_OPTIONS))
-    reading = {key: each for key, each in value.items() if key not in (*_TEXTS, *_LISTS)}
+    said = Said.from_dict({key: each for key, each in value.items() if key not in (*_TEXTS, *_LISTS)}, where)
     datasets, needs = (tuple(lists.get(key, ())) for key in _LISTS)
-    return Layout(name, Said.from_dict(reading, where), datasets=datasets, needs=needs, **texts)
+    return Layout(name, said, datasets=datasets, needs=needs, **texts)
