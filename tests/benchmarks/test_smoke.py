@@ -26,6 +26,7 @@ FIGURE = {
     "evaluating": r"^ratio [\d.]+x in (CPU|wall) time, [\d.]+x in wall time",
     "faults": r"^429 +1 +1 +0 +0 +0 +0$",
     "harness": r"^classifier: geh, .* evaluate .* ratio [\d.]+x in (CPU|wall) time",
+    "importing": r"^  datasets' map .* import at \d+% of its rate",
     "judging": r"one forward pass .* generate up to 2 tokens .* ratio [\d.]+x in (CPU|wall) time",
     "loading": r"first load_dataset .* imagefolder .* ratio [\d.]+x in CPU time",
     "manifests": r"diff against the pandas merge: ratio [\d.]+x in CPU time",
