@@ -96,8 +96,10 @@ class NearIndex:
     def _index(self) -> None:
         bands = np.ascontiguousarray(self._words[: self._size]).view(np.uint16).T
         self._numbers = np.concatenate([np.argsort(band, kind="stable").astype(np.uint32) for band in bands])
-        counts = np.concatenate([np.bincount(band, minlength=1 << _WIDTH) for band in bands])
-        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        starts = np.zeros((len(bands) << _WIDTH) + 1, np.int64)
+        for counts, band in zip(starts[1:].reshape(len(bands), -1), bands, strict=True):
+            counts[:] = np.bincount(band, minlength=1 << _WIDTH)
+        self._starts = np.cumsum(starts, out=starts)
         self._indexed = self._size
 
 
