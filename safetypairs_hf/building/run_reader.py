@@ -36,6 +36,7 @@ INPUTS = "source/rejected_inputs.json"
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
 _STATED = "stated_split"  # a column that is there where a source states splits
+_ROWS = 1024  # rows that are Python objects at once
 
 
 class FailedAttempt(NamedTuple):
@@ -191,23 +192,25 @@ def _rounds(recipe: Mapping[str, Any]) -> int:
 
 
 def write_draw(run: RunFolder, draw: Draw) -> None:
-    rows = [
-        {
-            "source_id": item.entrant.source_id,
-            "category": item.entrant.category,
-            "identity": item.entrant.identity._asdict(),
-            "group": item.group,
-            "split": item.split,
-            "reject": item.reject and item.reject._asdict(),
-            _STATED: item.entrant.split,
-        }
-        for item in draw.decided
-    ]
-    stated = any(row[_STATED] for row in rows)
+    stated = any(item.entrant.split for item in draw.decided)
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
+    rows = map(_row, draw.decided)
+    tables = [pa.Table.from_pylist(part, schema) for part in iter(lambda: list(itertools.islice(rows, _ROWS)), [])]
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
+    pq.write_table(pa.concat_tables([schema.empty_table(), *tables]).combine_chunks(), buffer)
     run.write(SELECT, buffer.getvalue())
+
+
+def _row(item: Selected) -> dict[str, Any]:
+    return {
+        "source_id": item.entrant.source_id,
+        "category": item.entrant.category,
+        "identity": item.entrant.identity._asdict(),
+        "group": item.group,
+        "split": item.split,
+        "reject": item.reject and item.reject._asdict(),
+        _STATED: item.entrant.split,
+    }
 
 
 def selected(run: RunFolder) -> list[Selected]:
