@@ -356,6 +356,12 @@ def test_a_lock_that_cannot_be_made_is_one_line(runs: tuple[RunFolder, RunFolder
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_a_folder_where_no_file_can_be_made_is_one_line(runs: tuple[RunFolder, RunFolder]) -> None:
+    with pytest.raises(PublishError, match=r"cannot lock /proc/pairs: .*nothing was changed"):
+        release(runs[0], Path("/proc/pairs"), "1.0.0")
+
+
 def test_a_release_into_the_folder_you_stand_in(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,6 +217,13 @@ def test_pages_of_a_run_and_of_a_dataset(tmp_path: Path) -> None:
     assert "4 pairs in 4 groups of near-duplicates" in (tmp_path / "data.html").read_text()
 
 
+def test_what_is_no_file_is_written_into(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pair_id,reference,score\na,1,.9\na,0,.2\n")
+    (tmp_path / "out.html").symlink_to("/dev/null")
+    make_report([str(tmp_path / "a.csv")], tmp_path / "out.html")
+    assert (tmp_path / "out.html").is_symlink()
+
+
 def test_the_markdown_table(tmp_path: Path) -> None:
     good = tmp_path / "good.csv"
     good.write_text("pair_id,reference,prediction\nx,1,1\nx,0,0\n")
