@@ -119,8 +119,9 @@ class LocalTarget:
             yield  # nothing to read, and so nothing to keep others out of
             return
         try:
-            # FileLock waits for ever where the file can't be made, as in /proc.
-            Path(self._lock.lock_file).touch(mode=0o666)
+            lock = Path(self._lock.lock_file)
+            if not lock.exists():  # FileLock waits for ever where no file can be made, as in /proc
+                tempfile.TemporaryFile(dir=lock.parent).close()
             self._lock.acquire()
         except OSError as error:
             if not reading:
