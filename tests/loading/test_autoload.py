@@ -114,7 +114,10 @@ def test_settings_by_environment_then_saved_then_default(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("content", ["{", "[]", '{"repo": 1, "version": null}', '{"repo": "a/b"}'])
 def test_broken_saved_settings(content: str) -> None:
     default_dataset.config_file().write_text(content)
-    with pytest.raises(SafetyPairsError, match="does not read as saved settings"):
+    with pytest.raises(
+        SafetyPairsError,
+        match=r"the saved settings .*config\.json .*; run `safetypairs autoload on` again, or delete it",
+    ):
         default_dataset.current()
 
 

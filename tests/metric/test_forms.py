@@ -731,19 +731,21 @@ def inspect_log(samples: Any = None) -> dict[str, Any]:
 
 def inspect_archive(*, packed: bool) -> bytes:
     """A log in the .eval format; Python's own zipfile writes no zstd, so its entries are marked so by hand."""
-    sink = io.BytesIO()
+    sink, sizes = io.BytesIO(), [2]
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", "{}")
         for number, row in enumerate(dicts()):
             content = json.dumps(inspect_sample(row)).encode()
+            sizes.append(len(content))
             archive.writestr(f"samples/{number}_epoch_1.json", zstd_stream(content) if packed else content)
     content = sink.getvalue()
     if packed:
-        zstd_method = (93).to_bytes(2, "little")
-        for signature, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-            for piece in range(content.count(signature)):
+        # Where the method and the unpacked size stand in the header of an entry, and in that of the directory.
+        for signature, method, size in ((b"PK\x03\x04", 8, 22), (b"PK\x01\x02", 10, 24)):
+            for piece, unpacked in enumerate(sizes):
                 start = find(content, signature, piece)
-                content = content[: start + at] + zstd_method + content[start + at + 2 :]
+                for at, value in ((method, (93).to_bytes(2, "little")), (size, unpacked.to_bytes(4, "little"))):
+                    content = content[: start + at] + value + content[start + at + len(value) :]
     return content
 
 
