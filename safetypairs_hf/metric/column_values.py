@@ -145,8 +145,9 @@ def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return (n,) scores, NaN for None, and (n,) which of them are no numbers in [0, 1]."""
     value, null, bad = _numbers(values, _score_of_text)
     bad |= ~(null | ((value >= 0) & (value <= 1)))
-    score = value.astype(np.float64)
-    if null.any():
+    hidden = bool(null.any())
+    score = value.astype(np.float64, copy=hidden)
+    if hidden:
         score[null] = np.nan
     return score, bad
 

@@ -370,13 +370,18 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
     )
 
 
-def _seen(values: NDArray[Any], at: At) -> NDArray[Any]:
+def seen(values: NDArray[Any], at: At) -> NDArray[Any]:
     """Return the rows `at` of `values`, without a copy where these are every other row."""
     return values[at] if isinstance(at, slice) else values.take(at, axis=0)
 
 
+def _rows_of(at: At, pairs: Numbers) -> Numbers:
+    """Return the rows `at` of some pairs."""
+    return at.start + at.step * pairs if isinstance(at, slice) else at.take(pairs)
+
+
 def _taken(values: NDArray[Any], at: At) -> NDArray[Any]:
-    return np.ascontiguousarray(_seen(values, at))
+    return np.ascontiguousarray(seen(values, at))
 
 
 def _numbers(at: At, images: Images) -> Numbers:
@@ -395,8 +400,8 @@ def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
         n_halves = 0
     else:
         one, other, n_halves = _sorted_pairs(images, equal_runs(words), drop=drop)
-    is_unsafe = _seen(images.reference, one) == 1
-    equal = is_unsafe == _seen(images.reference, other)
+    is_unsafe = seen(images.reference, one) == 1
+    equal = is_unsafe == seen(images.reference, other)
     if equal.any():
         advice = "a pair has one unsafe and one safe image"
         raise PairError(broken("two images with one reference", images.pair_id, _numbers(one, images)[equal], advice))
@@ -432,10 +437,10 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
 def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
-    of_unsafe = _seen(words, unsafe)
-    _refuse_unequal("group", images, equal_rows(of_unsafe, _seen(words, safe)), unsafe)
-    starts = _side_by_side(of_unsafe)
-    if starts is None:
+    of_unsafe = seen(words, unsafe)
+    _refuse_unequal("group", images, equal_rows(of_unsafe, seen(words, safe)), unsafe)
+    starts = _starts(of_unsafe) if _is_likely_sorted(of_unsafe) else None
+    if starts is None or not are_distinct(words.take(_rows_of(unsafe, starts), axis=0)):
         order, starts = equal_runs(of_unsafe)
         unsafe, safe = (_numbers(at, images).take(order) for at in (unsafe, safe))
     group = np.zeros(len(of_unsafe), dtype=np.int64)
@@ -448,8 +453,8 @@ def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | No
     if images.category is None:
         return None, ()
     codes, names = _codes(images.category)
-    of_pairs = _seen(codes, unsafe)
-    _refuse_unequal("category", images, of_pairs == _seen(codes, safe), unsafe)
+    of_pairs = seen(codes, unsafe)
+    _refuse_unequal("category", images, of_pairs == seen(codes, safe), unsafe)
     held = np.zeros(len(names), dtype=np.bool_)
     held[of_pairs] = True
     present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
@@ -561,13 +566,10 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
     return equal
 
 
-def _side_by_side(words: Words) -> Numbers | None:
-    """Return where the runs of equal rows begin; None where a value has several runs, or where this is likely."""
+def _is_likely_sorted(words: Words) -> bool:
+    """Tell whether equal rows may lie side by side; rows in random order hardly ever follow an equal one."""
     first = words[:BLOCK]
-    if len(_starts(first)) >= 0.99 * len(first):  # rows in random order hardly ever follow an equal one
-        return None
-    starts = _starts(words)
-    return starts if are_distinct(words.take(starts, axis=0)) else None
+    return len(_starts(first)) < 0.99 * len(first)
 
 
 def equal_runs(words: Words) -> Runs:

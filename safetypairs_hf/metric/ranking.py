@@ -122,12 +122,13 @@ def _mean(value: Whole, groups: Groups) -> _Mean:
     the variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others
     (1988, Biometrics 44), summed over the images of a group.
     """
-    n, total, sizes = len(value), int(value.sum()), groups.sizes
+    n, sizes, summed = len(value), groups.sizes, groups.sums(value)
+    total = int(summed.sum())
     if len(sizes) == 1:
         return _Mean(total, 0.0)
     near = round(total / n)  # deviations from a whole number are whole
     rest = total - near * n
-    sums = groups.sums(value) - near * sizes
+    sums = summed - near * sizes
     by_size = rest if groups.ends is None else _dot(sums, sizes)
     squares = _dot(sums, sums) - 2 * rest / n * by_size + (rest / n) ** 2 * groups.size_squares
     return _Mean(total, max(0.0, len(sizes) / (len(sizes) - 1) * squares / n**2))
@@ -227,17 +228,22 @@ def _sorted(unsafe: Scores, safe: Scores) -> tuple[Numbers, NDArray[np.bool_]]:
     """
     n = len(unsafe)
     low = np.uint64((2 << (2 * n - 1).bit_length()) - 1)
-    marks = np.arange(0, 2 * n, 2, dtype=np.uint64)
-    marks |= unsafe > safe
     packed = np.empty(2 * n, dtype=np.uint64)
-    for half, score in ((packed[:n], unsafe), (packed[n:], safe)):
-        np.left_shift(score.view(np.uint64), np.uint64(2), out=half)  # the sign of -0.0 falls off
-        half &= ~low
-        half |= marks
-        marks += np.uint64(2 * n)
+    for start in range(0, n, BLOCK):
+        of_unsafe, of_safe = unsafe[start : start + BLOCK], safe[start : start + BLOCK]
+        marks = np.arange(2 * start, 2 * (start + len(of_safe)), 2, dtype=np.uint64)
+        marks |= of_unsafe > of_safe
+        for first, score in ((start, of_unsafe), (n + start, of_safe)):
+            half = packed[first : first + len(score)]
+            np.left_shift(score.view(np.uint64), np.uint64(2), out=half)  # the sign of -0.0 falls off
+            half &= ~low
+            half |= marks
+            marks += np.uint64(2 * n)
     packed.sort()
     same = np.zeros(2 * n, dtype=np.bool_)
-    np.less_equal(packed[1:] ^ packed[:-1], low, out=same[1:])
+    for start in range(1, 2 * n, BLOCK):
+        here = packed[start : start + BLOCK]
+        np.less_equal(here ^ packed[start - 1 : start - 1 + len(here)], low, out=same[start : start + BLOCK])
     packed &= low
     key = packed.view(np.int64)
     near = _with_neighbours(same)

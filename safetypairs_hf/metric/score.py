@@ -24,7 +24,7 @@ from safetypairs_hf.metric.inference import (
     weighted_mean,
     wilson,
 )
-from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, pairs_of, repeats_of
+from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, pairs_of, repeats_of, seen
 from safetypairs_hf.metric.ranking import Ranking, Ranks
 from safetypairs_hf.metric.table_text import (
     FEW_GROUPS,
@@ -239,8 +239,8 @@ def figures_of(samples: Sequence[Pairs], rows: NDArray[np.int64] | None = None) 
     """Compute the figures of the pairs at `rows`, or of all pairs; there must be at least one."""
     at: Any = slice(None) if rows is None else rows
     pairs = samples[0]
-    cells = _stacked([sample.cells[at] for sample in samples])
-    group = None if pairs.group is None else pairs.group[at]
+    cells = _stacked([seen(sample.cells, at) for sample in samples])
+    group = None if pairs.group is None else seen(pairs.group, at)
     groups = Groups.of(group, cells.shape[1])
     clusters = Clusters.of(cells, 9, groups)
     shares = {name: clusters.moments(weights, units) for name, (units, weights) in SHARES.items()}
@@ -281,8 +281,8 @@ def scored(samples: Sequence[Pairs]) -> NDArray[np.bool_] | None:
 
 def ranks_of(samples: Sequence[Pairs], at: Any) -> Ranks:
     """Rank the scores of the pairs `at`, which have two in every sample."""
-    unsafe = [sample.unsafe_score[at] for sample in samples if sample.unsafe_score is not None]
-    safe = [sample.safe_score[at] for sample in samples if sample.safe_score is not None]
+    unsafe = [seen(sample.unsafe_score, at) for sample in samples if sample.unsafe_score is not None]
+    safe = [seen(sample.safe_score, at) for sample in samples if sample.safe_score is not None]
     return Ranks.of(_stacked(unsafe), _stacked(safe))
 
 
@@ -295,7 +295,7 @@ def _threshold_free(
     samples: Sequence[Pairs], at: Any, group: NDArray[np.int64] | None, groups: Groups
 ) -> dict[str, Any]:
     whole = scored(samples)
-    kept = None if whole is None else whole[at]
+    kept = None if whole is None else seen(whole, at)
     if kept is None or not kept.any():
         return dict.fromkeys(Ranking._fields)
     if not kept.all():
