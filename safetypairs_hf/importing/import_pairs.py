@@ -337,7 +337,6 @@ def _loaded(
         pairs=len(opened.pairs),
         license=_license_of_all(opened, source.license),
         attribution=f"Imported from {opened.rows.origin}",
-        unit_size=16,  # both members of each are in memory together
         expected_yield=1.0,
         categories=source.categories,
         rounds=0,
