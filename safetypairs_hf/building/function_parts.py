@@ -20,7 +20,7 @@ from safetypairs_hf.core.records import (
     Picture,
     Reject,
 )
-from safetypairs_hf.core.user_function import UserFunction, kind_of, name_of, revision_of, user_function
+from safetypairs_hf.core.user_function import OfFunction, UserFunction, kind_of, user_function
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
@@ -31,26 +31,8 @@ _TOLD: Final = ("image", "category", "policy", "hint", "feedback")
 _SHOWN: Final = ("image", "instruction", "region", "seed")
 
 
-class _OfFunction:
-    """What both parts are known by. They are taken to hold a model, unless the function says `holds_model = False`."""
-
-    function: Callable[..., Any]
-
-    @property
-    def name(self) -> str:
-        return name_of(self.function)
-
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.function)
-
-    @property
-    def holds_model(self) -> bool:
-        return bool(getattr(self.function, "holds_model", True))
-
-
 @dataclass(frozen=True)
-class FunctionInstructor(_OfFunction, AsksByTaxonomy):
+class FunctionInstructor(OfFunction, AsksByTaxonomy):
     """Instructions by `function(image)` or `function(image, category)`: of an image of PIL and a slug.
 
     It may also take `policy` (the category's text), `hint` (what the source's labels say) and `feedback` (why earlier
@@ -84,7 +66,7 @@ class FunctionInstructor(_OfFunction, AsksByTaxonomy):
 
 
 @dataclass(frozen=True)
-class FunctionEditor(_OfFunction):
+class FunctionEditor(OfFunction):
     """Edits by `function(image, instruction)`: of an image of PIL and a text.
 
     It may also take `region` (where the instructor wants the edit, or None) and `seed`; one that takes `images` gets

@@ -9,6 +9,7 @@ import json
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias, TypeVar
 
 from safetypairs_hf.core.description import describe
@@ -82,6 +83,27 @@ class UserFunction:
         first = values.pop(next(iter(self.given)))
         with telling(place_of(self.call), asked_about(names)):
             return self.call(first, **values)
+
+
+class OfFunction:
+    """What a part that is a function is known by; it is taken to hold a model, unless `function.holds_model` is False.
+
+    `function`: the function.
+    """
+
+    function: Callable[..., Any]
+
+    @property
+    def name(self) -> str:
+        return name_of(self.function)
+
+    @cached_property
+    def revision(self) -> str:
+        return revision_of(self.function)
+
+    @property
+    def holds_model(self) -> bool:
+        return bool(getattr(self.function, "holds_model", True))
 
 
 def user_function(function: Callable[..., Any], offers: Sequence[str], batched: bool | None = None) -> UserFunction:

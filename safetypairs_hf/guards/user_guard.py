@@ -20,13 +20,12 @@ from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.core.user_code import functions_of, load_code, telling
 from safetypairs_hf.core.user_function import (
+    OfFunction,
     UserFunction,
     asked_about,
     kind_of,
-    name_of,
     place_of,
     read_each,
-    revision_of,
     user_function,
 )
 from safetypairs_hf.guards.base import Guard, dtype_on
@@ -164,7 +163,7 @@ def _source_of(kind: type) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class FunctionGuard(Guard):
+class FunctionGuard(OfFunction, Guard):
     """A function as a guard, or as a judge of a recipe: see `OwnFunction` for how it is called.
 
     Its description has the hash of the file that defines it. It is taken to hold a model, so that a build calls it in
@@ -181,15 +180,7 @@ class FunctionGuard(Guard):
 
     @property
     def name(self) -> str:
-        return f"function:{name_of(self.function)}"
-
-    @cached_property
-    def revision(self) -> str:
-        return revision_of(self.function)
-
-    @property
-    def holds_model(self) -> bool:
-        return bool(getattr(self.function, "holds_model", True))
+        return f"function:{super().name}"
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
