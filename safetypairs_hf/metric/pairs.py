@@ -371,7 +371,7 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
 
 
 def seen(values: NDArray[Any], at: At) -> NDArray[Any]:
-    """Return the rows `at` of `values`, without a copy where these are every other row."""
+    """Return the rows `at` of `values`, without a copy where a slice says which."""
     return values[at] if isinstance(at, slice) else values.take(at, axis=0)
 
 
@@ -404,7 +404,8 @@ def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
     equal = is_unsafe == seen(images.reference, other)
     if equal.any():
         advice = "a pair has one unsafe and one safe image"
-        raise PairError(broken("two images with one reference", images.pair_id, _numbers(one, images)[equal], advice))
+        rows = _rows_of(one, np.flatnonzero(equal))
+        raise PairError(broken("two images with one reference", images.pair_id, rows, advice))
     if is_unsafe.all():
         return one, other, n_halves
     first_rows, second_rows = _numbers(one, images), _numbers(other, images)
@@ -442,7 +443,7 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     starts = _starts(of_unsafe) if _is_likely_sorted(of_unsafe) else None
     if starts is None or not are_distinct(words.take(_rows_of(unsafe, starts), axis=0)):
         order, starts = equal_runs(of_unsafe)
-        unsafe, safe = (_numbers(at, images).take(order) for at in (unsafe, safe))
+        unsafe, safe = (_rows_of(at, order) for at in (unsafe, safe))
     group = np.zeros(len(of_unsafe), dtype=np.int64)
     group[starts[1:]] = 1
     return unsafe, safe, np.cumsum(group, out=group)
@@ -480,7 +481,7 @@ def _codes(values: Any) -> tuple[NDArray[np.int32], list[str]]:
 def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe: At) -> None:
     if not equal.all():
         rule = f"the two images of a pair in different {'categories' if name == 'category' else 'groups'}"
-        rows = _numbers(unsafe, images)[~equal]
+        rows = _rows_of(unsafe, np.flatnonzero(~equal))
         raise PairError(broken(rule, images.pair_id, rows, f"give both images the same {name}"))
 
 
