@@ -87,13 +87,8 @@ class Parts:
     def keep(self, unit: int, image: Image, verdict: Verdict) -> None:
         """Keep an answer of a unit that is not done; one that failed is not, and the unit's next try asks again."""
         if verdict.note not in FAILED:
-            try:
-                if not self._folder.has(_RUN):  # the same run at the same time may have given up with nothing done
-                    self._begin()
+            with self._folder_there():
                 self._journal(unit).add(image, verdict)
-            except RunError:
-                if not self.is_there():  # else the same run at the same time was faster, and removed the folder
-                    raise
 
     def discard(self, unit: int) -> None:
         """Forget the answers of a unit that is not done."""
@@ -116,14 +111,20 @@ class Parts:
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        try:
-            if not self._folder.has(_RUN):  # as in `keep`
-                self._begin()
+        with self._folder_there():
             self._folder.write(self._name(unit), buffer.getvalue())
-        except RunError:
-            if not self.is_there():
-                raise
         self._journal(unit).remove()
+
+    @contextmanager
+    def _folder_there(self) -> Iterator[None]:
+        """Write into the folder, which the same run at the same time may have removed."""
+        try:
+            if not self._folder.has(_RUN):  # it may have given up with nothing done
+                self._begin()
+            yield
+        except RunError:
+            if not self.is_there():  # else it was faster
+                raise
 
     def read(self, unit: int) -> dict[Image, Verdict]:
         """What a unit came to. Raises RunError where its file is damaged."""
