@@ -195,8 +195,10 @@ def write_draw(run: RunFolder, draw: Draw) -> None:
     stated = any(item.entrant.split for item in draw.decided)
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
     rows = map(_row, draw.decided)
-    tables = [pa.Table.from_pylist(part, schema) for part in iter(lambda: list(itertools.islice(rows, _ROWS)), [])]
+    parts = iter(lambda: list(itertools.islice(rows, _ROWS)), [])
+    tables = (pa.Table.from_pylist(part, schema) for part in parts)
     buffer = io.BytesIO()
+    # In one piece, as the bytes of a long file depend on where its pieces end.
     pq.write_table(pa.concat_tables([schema.empty_table(), *tables]).combine_chunks(), buffer)
     run.write(SELECT, buffer.getvalue())
 
@@ -214,6 +216,11 @@ def _row(item: Selected) -> dict[str, Any]:
 
 
 def selected(run: RunFolder) -> list[Selected]:
+    """`each_selected`, as a list."""
+    return list(each_selected(run))
+
+
+def each_selected(run: RunFolder) -> Iterator[Selected]:
     """The pairs that the run's draw took, in the order of the draw.
 
     Raises:
@@ -221,7 +228,9 @@ def selected(run: RunFolder) -> list[Selected]:
     """
     if not run.has(FUNNEL):
         raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
-    return [Selected(_entrant(row), row["group"], row["split"]) for row in run.rows(SELECT) if row["reject"] is None]
+    for row in run.each_row(SELECT):
+        if row["reject"] is None:
+            yield Selected(_entrant(row), row["group"], row["split"])
 
 
 def _entrant(row: Mapping[str, Any]) -> Entrant:
@@ -240,7 +249,8 @@ def rejected_pairs(run: RunFolder) -> Iterator[tuple[str, Reject]]:
 
     They are in source order. No picture is read.
     """
-    why = {row["source_id"]: row["reject"] for row in run.rows(SELECT, ["source_id", "reject"])}
+    drawn = run.each_row(SELECT, ["source_id", "reject"])
+    why = {row["source_id"]: row["reject"] for row in drawn if row["reject"]}
     for unit in _finished(run, Step("judge")):
         judged = run.rows(run.part("judge", unit), ["source_id", "reject"])
         why |= {row["source_id"]: row["reject"] for row in judged if row["reject"]}
@@ -342,29 +352,35 @@ def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any
     counts = Funnel([*(step.name for step in every), "select"])
     for row in rejected_inputs(run):
         counts.count("source", "-", Reject("source", row["reason"]))
-    category_of: dict[str, str] = {}
-    for step in every:
-        for unit in _finished(run, step) if units is None else range(units):
-            columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
-            for row in run.rows(run.part(step.name, unit), columns):
-                category = category_of.setdefault(row["source_id"], row.get("category", ""))
-                counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
-                if row.get("answer"):
-                    counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
+    made = {step: sum(1 for _ in _finished(run, step)) if units is None else units for step in every}
+    for unit in range(max(made.values())):
+        _count_unit(run, unit, [step for step in every if unit < made[step]], counts)
+        if units is not None:
+            _count_controls(run, unit, counts)
     for item in draw.decided if draw else ():
         counts.count("select", item.entrant.category, item.reject)
-        category_of[item.entrant.identity.pair_id] = item.entrant.category
-    for row in _controls(run, units or 0):
-        counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
     return counts.to_dict()
 
 
-def _controls(run: RunFolder, units: int) -> Iterator[dict[str, Any]]:
-    """The controls of a finished run as the judges left them; no picture is read."""
-    for unit in range(units):
-        name = run.part(JUDGED, unit)
-        if run.has(name):
-            yield from run.rows(name, ["pair_id", "reject"])
+def _count_unit(run: RunFolder, unit: int, done: Sequence[Step], counts: Funnel) -> None:
+    """Count what became of the sources of a unit in the steps that are done."""
+    category_of: dict[str, str] = {}
+    for step in done:
+        columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
+        for row in run.rows(run.part(step.name, unit), columns):
+            category = category_of.setdefault(row["source_id"], row.get("category", ""))
+            counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
+            if row.get("answer"):
+                counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
+
+
+def _count_controls(run: RunFolder, unit: int, counts: Funnel) -> None:
+    """Count the controls of a unit as the judges left them; no picture is read."""
+    name = run.part(JUDGED, unit)
+    if run.has(name):
+        category_of = {entrant.identity.pair_id: entrant.category for entrant in entrants_of(run, unit)}
+        for row in run.rows(name, ["pair_id", "reject"]):
+            counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
 
 
 # What the funnel reads of a stage's parts beside the reject. Pictures are never read.

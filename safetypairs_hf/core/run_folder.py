@@ -18,6 +18,8 @@ from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, readi
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
 
+_ROWS = 1024  # rows that are Python objects at once
+
 
 class RunFolder:
     """Reads and writes the files of a run.
@@ -61,6 +63,12 @@ class RunFolder:
         with self.checked(name), self.fs.open(f"{self.root}/{name}", "rb") as file:
             rows: list[dict[str, Any]] = pq.ParquetFile(file).read(columns, use_threads=False).to_pylist()
             return rows
+
+    def each_row(self, name: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """`rows`, one by one: for a file that has a row for each pair of a run."""
+        with self.checked(name), self.fs.open(f"{self.root}/{name}", "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(_ROWS, columns=columns, use_threads=False):
+                yield from batch.to_pylist()
 
     @contextlib.contextmanager
     def checked(self, name: str) -> Iterator[None]:
