@@ -17,6 +17,7 @@ from safetypairs_hf.building.engines.base import replay
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.selection import Draw, Entrant
 from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
+from safetypairs_hf.core.arrow_memory import small_memory
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.funnel import Funnel
@@ -196,10 +197,12 @@ def write_draw(run: RunFolder, draw: Draw) -> None:
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
     rows = map(_row, draw.decided)
     parts = iter(lambda: list(itertools.islice(rows, _ROWS)), [])
-    tables = (pa.Table.from_pylist(part, schema) for part in parts)
     buffer = io.BytesIO()
-    # In one piece, as the bytes of a long file depend on where its pieces end.
-    pq.write_table(pa.concat_tables([schema.empty_table(), *tables]).combine_chunks(), buffer)
+    with small_memory():
+        tables = (pa.Table.from_pylist(part, schema) for part in parts)
+        # In one piece, as the bytes of a long file depend on where its pieces end.
+        table = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
+        pq.write_table(table, buffer)
     run.write(SELECT, buffer.getvalue())
 
 
@@ -216,11 +219,6 @@ def _row(item: Selected) -> dict[str, Any]:
 
 
 def selected(run: RunFolder) -> list[Selected]:
-    """`each_selected`, as a list."""
-    return list(each_selected(run))
-
-
-def each_selected(run: RunFolder) -> Iterator[Selected]:
     """The pairs that the run's draw took, in the order of the draw.
 
     Raises:
@@ -228,9 +226,15 @@ def each_selected(run: RunFolder) -> Iterator[Selected]:
     """
     if not run.has(FUNNEL):
         raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
-    for row in run.each_row(SELECT):
+    rows = (row for row in run.each_row(SELECT) if row["reject"] is None)
+    return [Selected(_entrant(row), row["group"], row["split"]) for row in rows]
+
+
+def drawn_splits(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """Of each pair that the draw of a finished run took, its split and the one that its source states, or ""."""
+    for row in run.each_row(SELECT, ["split", _STATED, "reject"]):
         if row["reject"] is None:
-            yield Selected(_entrant(row), row["group"], row["split"])
+            yield row["split"], row.get(_STATED) or ""
 
 
 def _entrant(row: Mapping[str, Any]) -> Entrant:

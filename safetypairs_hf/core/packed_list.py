@@ -9,20 +9,21 @@ from typing import Any, Generic, TypeVar, overload
 
 Record = TypeVar("Record")
 
-_BLOCK = 256  # records that are Python objects at once
+_BLOCK = 256  # records that are packed together
+_KEPT = 2  # blocks that are kept as Python objects: two readers may go through a list in turn
 
 
 class PackedList(Sequence[Record], Generic[Record]):
     """A list that one adds to, of records that are not changed afterwards. It costs time to index at random.
 
     A record of some names and hashes takes a kilobyte as Python objects, and a tenth of that here. Reading in order
-    unpacks each block once; reading one record unpacks its block, and the last one read is kept.
+    unpacks each block once; reading one record unpacks its block, and the last two are kept.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._blocks: list[bytes] = []
         self._last: list[Record] = []  # the end of the list, fewer than a block
-        self._read: tuple[int, list[Record]] = (-1, [])  # the block that was unpacked last, with its number
+        self._read: dict[int, list[Record]] = {}  # by number, the blocks that were unpacked last
         self.extend(records)
 
     def append(self, record: Record) -> None:
@@ -60,10 +61,11 @@ class PackedList(Sequence[Record], Generic[Record]):
         number, within = divmod(place, _BLOCK)
         if number == len(self._blocks):
             return self._last[within]
-        read = self._read  # once: another thread may read another block
-        if read[0] != number:
-            read = self._read = (number, _unpack(self._blocks[number]))
-        return read[1][within]
+        block = self._read.get(number)
+        if block is None:
+            block = _unpack(self._blocks[number])
+            self._read = dict([*self._read.items(), (number, block)][-_KEPT:])  # anew: another thread may read, too
+        return block[within]
 
 
 def _unpack(block: bytes) -> list[Any]:

@@ -377,9 +377,9 @@ def _commit_of(run: RunFolder, source: Any) -> str:
 
 def _imported(run: RunFolder, opened: Opened, pairs: int, judged: bool) -> Imported:
     splits, moved = Counter[str](), 0
-    for each in run_reader.each_selected(run):
-        splits[each.split] += 1
-        moved += each.entrant.split not in ("", each.split)
+    for split, stated in run_reader.drawn_splits(run):
+        splits[split] += 1
+        moved += stated not in ("", split)
     inputs = ((row["input"], Reject("source", row["reason"], row["detail"])) for row in run_reader.rejected_inputs(run))
     left_out = list(itertools.islice(itertools.chain(inputs, run_reader.rejected_pairs(run)), NAMED))
     rejected: Counter[str] = Counter()
