@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from safetypairs_hf.building.engines.base import replay
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.selection import Draw, Entrant
 from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
-from safetypairs_hf.core.arrow_memory import small_memory
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.funnel import Funnel
@@ -37,7 +36,6 @@ INPUTS = "source/rejected_inputs.json"
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
 _STATED = "stated_split"  # a column that is there where a source states splits
-_ROWS = 1024  # rows that are Python objects at once
 
 
 class FailedAttempt(NamedTuple):
@@ -195,27 +193,35 @@ def _rounds(recipe: Mapping[str, Any]) -> int:
 def write_draw(run: RunFolder, draw: Draw) -> None:
     stated = any(item.entrant.split for item in draw.decided)
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
-    rows = map(_row, draw.decided)
-    parts = iter(lambda: list(itertools.islice(rows, _ROWS)), [])
+    # A column in one piece, as the bytes of a long file depend on where its pieces end.
+    columns = [pa.array(_Cells(draw.decided, _CELLS[field.name]), field.type) for field in schema]
     buffer = io.BytesIO()
-    with small_memory():
-        tables = (pa.Table.from_pylist(part, schema) for part in parts)
-        # In one piece, as the bytes of a long file depend on where its pieces end.
-        table = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
-        pq.write_table(table, buffer)
+    pq.write_table(pa.table(columns, schema), buffer)
     run.write(SELECT, buffer.getvalue())
 
 
-def _row(item: Selected) -> dict[str, Any]:
-    return {
-        "source_id": item.entrant.source_id,
-        "category": item.entrant.category,
-        "identity": item.entrant.identity._asdict(),
-        "group": item.group,
-        "split": item.split,
-        "reject": item.reject and item.reject._asdict(),
-        _STATED: item.entrant.split,
-    }
+_CELLS: dict[str, Callable[[Selected], Any]] = {
+    "source_id": lambda item: item.entrant.source_id,
+    "category": lambda item: item.entrant.category,
+    "identity": lambda item: item.entrant.identity._asdict(),
+    "group": lambda item: item.group,
+    "split": lambda item: item.split,
+    "reject": lambda item: item.reject and item.reject._asdict(),
+    _STATED: lambda item: item.entrant.split,
+}
+
+
+class _Cells(Sequence[Any]):
+    """A column of a draw, whose cells are made one by one: as a list they would take more memory than the draw."""
+
+    def __init__(self, decided: Sequence[Selected], cell: Callable[[Selected], Any]) -> None:
+        self._decided, self._cell = decided, cell
+
+    def __len__(self) -> int:
+        return len(self._decided)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._cell(self._decided[place])
 
 
 def selected(run: RunFolder) -> list[Selected]:

@@ -163,11 +163,11 @@ class ListedPairs(PairSource):
         looked = zip(self.pairs, self._looked, strict=True)
         return [*self.rejects, *((pair.name, found) for pair, found in looked if isinstance(found, Reject))]
 
-    def inputs(self) -> list[Input]:
+    def inputs(self) -> Sequence[Input]:
         """The pairs whose files can be read, each with a hash over both files and all that is said of it."""
         order = dict.fromkeys([*(number for number in self._places if number != EMPTY), *self._usable])
         found = ((self.pairs[number], self._looked[number]) for number in order)
-        return [Input(pair.name, str(looked), pair.texts["category"]) for pair, looked in found]
+        return PackedList(Input(pair.name, str(looked), pair.texts["category"]) for pair, looked in found)
 
     def in_places(self, names: Sequence[str | None]) -> Self:
         """This source with these pairs alone at these places; what was read is not read again."""

@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building.run_reader import FinishedRun
-from safetypairs_hf.core.arrow_memory import large_buffers
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.pictures import encoding, sha256
 from safetypairs_hf.core.records import Candidate
@@ -28,7 +27,7 @@ from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
-from safetypairs_hf.dataset.shards import Shards, rewrite_without
+from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
 from safetypairs_hf.publishing.plan import Plan
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
