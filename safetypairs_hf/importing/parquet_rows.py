@@ -21,7 +21,7 @@ from safetypairs_hf.importing.split_names import states_splits
 
 _BATCH = 16  # rows that are decoded together, where they hold images
 _READ = 1 << 20  # bytes that are read at once
-_MOST_OPEN = 4  # files that are open at once: each keeps buffers, and a system lets one open a thousand
+_MOST_OPEN = 2  # files that are open at once, one for each member of a pair: each keeps buffers of megabytes
 
 
 class ParquetFile(NamedTuple):
