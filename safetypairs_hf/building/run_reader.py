@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,9 +194,8 @@ def write_draw(run: RunFolder, draw: Draw) -> None:
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
     # A column in one piece, as the bytes of a long file depend on where its pieces end.
     columns = [pa.array(_Cells(draw.decided, _CELLS[field.name]), field.type) for field in schema]
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema), buffer)
-    run.write(SELECT, buffer.getvalue())
+    with run.writing(SELECT) as file:
+        pq.write_table(pa.table(columns, schema), file)
 
 
 _CELLS: dict[str, Callable[[Selected], Any]] = {

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import pyarrow.parquet as pq
@@ -89,12 +88,18 @@ class RunFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file by a temporary name and a rename, so that a kill leaves either all of it or none."""
+        with self.writing(name) as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """`write`, bit by bit: what is written to the file has its name when the block ends."""
         final = f"{self.root}/{name}"
         temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
         try:
             self.fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
             with self.fs.open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 if "file" in self.fs.protocol:
                     os.fsync(file.fileno())
@@ -117,13 +122,13 @@ class RunFolder:
 
     def write_json_list(self, name: str, values: Iterable[Any]) -> None:
         """`write_json` of a list: each value is made into text by itself, as all at once take ten times the memory."""
-        text = io.BytesIO(b"[")
-        text.seek(1)
-        for number, value in enumerate(values):
-            item = _json(value).replace("\n", "\n  ")
-            text.write(f"{',' if number else ''}\n  {item}".encode())
-        text.write(b"\n]\n" if text.tell() > 1 else b"]\n")
-        self.write(name, text.getvalue())
+        with self.writing(name) as file:
+            before = "["
+            for value in values:
+                item = _json(value).replace("\n", "\n  ")
+                file.write(f"{before}\n  {item}".encode())
+                before = ","
+            file.write(b"[]\n" if before == "[" else b"\n]\n")
 
     def files(self) -> list[str]:
         """Every file in the folder, relative, sorted; [] where there is no folder."""
