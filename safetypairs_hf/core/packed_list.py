@@ -16,6 +16,8 @@ _KEPT = 2  # blocks that are kept as Python objects: two readers may go through 
 class PackedList(Sequence[Record], Generic[Record]):
     """A list that one adds to, of records that are not changed afterwards. It costs time to index at random.
 
+    While it is iterated over, nothing may be added.
+
     A record of some names and hashes takes a kilobyte as Python objects, and a tenth of that here. Reading in order
     unpacks each block once; reading one record unpacks its block, and the last two are kept.
     """

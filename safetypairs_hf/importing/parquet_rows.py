@@ -134,7 +134,7 @@ class ParquetRows:
     @cached_property
     def _shape(self) -> _Shape:
         schema = self._file(0).schema_arrow
-        groups, sizes, ends = [], [], [0]
+        groups, sizes, ends = [], list[int](), [0]
         for part, named in enumerate(self.parts):
             file = self._file(part)
             if other := sorted(set(file.schema_arrow.names) ^ set(schema.names)):
