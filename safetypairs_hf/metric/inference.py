@@ -49,12 +49,12 @@ class Groups(NamedTuple):
         """The sum over groups of the squared size."""
         return int(self.sizes @ self.sizes)
 
-    def sums(self, value: NDArray[Any]) -> NDArray[np.int64]:
-        """Sum (n,) integers or booleans over each group, to (g,)."""
+    def sums(self, value: NDArray[Any], dtype: type[np.signedinteger[Any]] = np.int64) -> NDArray[Any]:
+        """Sum (n,) integers or booleans over each group, to (g,), in a type that holds the sums of groups."""
         if self.ends is None:
-            return value.astype(np.int64)
-        # A running sum is three times as quick as add.reduceat.
-        sums = np.cumsum(value, dtype=np.int64).take(self.ends - 1)
+            return value.astype(dtype)
+        # A running sum is three times as quick as add.reduceat. Where it wraps around, its differences do too.
+        sums = np.cumsum(value, dtype=dtype).take(self.ends - 1)
         sums[1:] -= sums[:-1].copy()
         return sums
 
@@ -118,10 +118,12 @@ class Clusters(NamedTuple):
         bits = int(samples * sizes.max()).bit_length()
         for start in range(0, len(seen), 63 // bits):
             shifts = {int(kind): bits * place for place, kind in enumerate(seen[start : start + 63 // bits])}
-            ones = np.array([1 << shifts[kind] if kind in shifts else 0 for kind in range(kinds)])
-            of_samples = [groups.sums(ones.take(of_sample)) for of_sample in outcome]
+            small = np.min_scalar_type(-1 << bits * len(shifts))  # there is less of it to move
+            ones = np.array([1 << shifts[kind] if kind in shifts else 0 for kind in range(kinds)], dtype=small)
+            of_samples = [groups.sums(ones.take(of_sample), small) for of_sample in outcome]
+            small_sizes = sizes.astype(small)
             for kind, shift in shifts.items():
-                uniform[kind] = sum(np.count_nonzero(sums == sizes << shift) for sums in of_samples)
+                uniform[kind] = sum(np.count_nonzero(sums == small_sizes << shift) for sums in of_samples)
             sums = of_samples[0] if samples == 1 else np.add.reduce(of_samples)
             if len(shifts) == len(seen):  # few groups are unlike all others
                 sums, times = np.unique(sums, return_counts=True)
