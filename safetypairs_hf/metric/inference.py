@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     Ratio = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -37,7 +37,7 @@ class Groups(NamedTuple):
     sizes: NDArray[np.int64]
 
     @classmethod
-    def of(cls, group: NDArray[np.int64] | None, n: int) -> Groups:
+    def of(cls, group: NDArray[np.signedinteger[Any]] | None, n: int) -> Groups:
         """Read (n,) numbers of the pairs' groups, never falling; None where each pair is its own group."""
         ends = None if group is None else np.append(np.flatnonzero(group[1:] != group[:-1]) + 1, n)
         if ends is None or len(ends) == n:
@@ -49,7 +49,7 @@ class Groups(NamedTuple):
         """The sum over groups of the squared size."""
         return int(self.sizes @ self.sizes)
 
-    def sums(self, value: NDArray[Any], dtype: type[np.signedinteger[Any]] = np.int64) -> NDArray[Any]:
+    def sums(self, value: NDArray[Any], dtype: DTypeLike = np.int64) -> NDArray[Any]:
         """Sum (n,) integers or booleans over each group, to (g,), in a type that holds the sums of groups."""
         if self.ends is None:
             return value.astype(dtype)

@@ -87,7 +87,7 @@ class Pairs:
     safe_score: NDArray[np.float64] | None
     category: NDArray[np.unsignedinteger[Any]] | None
     categories: tuple[str, ...]
-    group: Numbers | None
+    group: Offsets | None
     n_incomplete: int
     images: Images | None
     rows: Numbers
@@ -435,7 +435,7 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
         raise PairError(broken(rule, images.pair_id, runs.order[at], advice))
 
 
-def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
+def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Offsets]:
     """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
     of_unsafe = seen(words, unsafe)
@@ -444,9 +444,9 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Numbers]:
     if starts is None or not are_distinct(words.take(_rows_of(unsafe, starts), axis=0)):
         order, starts = equal_runs(of_unsafe)
         unsafe, safe = (_rows_of(at, order) for at in (unsafe, safe))
-    group = np.zeros(len(of_unsafe), dtype=np.int64)
+    group: Offsets = np.zeros(len(of_unsafe), dtype=np.int32 if len(of_unsafe) < 2**31 else np.int64)
     group[starts[1:]] = 1
-    return unsafe, safe, np.cumsum(group, out=group)
+    return unsafe, safe, group.cumsum(out=group)
 
 
 def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
