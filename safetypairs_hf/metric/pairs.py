@@ -454,10 +454,10 @@ def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | No
     if images.category is None:
         return None, ()
     codes, names = _codes(images.category)
+    codes = codes.astype(np.min_scalar_type(len(names)))  # smaller ones are picked more quickly
     of_pairs = seen(codes, unsafe)
     _refuse_unequal("category", images, of_pairs == seen(codes, safe), unsafe)
-    held = np.zeros(len(names), dtype=np.bool_)
-    held[of_pairs] = True
+    held = np.bincount(of_pairs, minlength=len(names))
     present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
     if len(present) > MOST_CATEGORIES:
         raise PairError(f"{len(present)} categories: more than {MOST_CATEGORIES} are no categories; was an id meant?")
@@ -584,15 +584,13 @@ def equal_runs(words: Words) -> Runs:
     close = (packed[1:] ^ packed[:-1]) <= low
     packed &= low
     order = packed.view(np.int64)
-    ordered = words.take(order, axis=0)
-    starts = _starts(ordered)
+    starts = _starts(words, order)
     if len(starts) + np.count_nonzero(close) > n:
         # Different rows may have one hash, as some do among ten million: these few runs are sorted by value.
         run = np.cumsum(np.concatenate(([True], ~close)))
         at = np.flatnonzero(np.isin(run, run[starts[1:]][close[starts[1:] - 1]]))
-        sort = at[np.lexsort((*ordered[at].T, run[at]))]
-        order[at], ordered[at] = order[sort], ordered[sort]
-        starts = _starts(ordered)
+        order[at] = order[at[np.lexsort((*words[order[at]].T, run[at]))]]
+        starts = _starts(words, order)
     return Runs(order, starts)
 
 
@@ -603,10 +601,13 @@ def are_distinct(words: Words) -> bool:
     return bool((hashed[1:] != hashed[:-1]).all())
 
 
-def _starts(words: Words) -> Numbers:
-    """Return the rows that differ from the row before them."""
+def _starts(words: Words, order: Numbers | None = None) -> Numbers:
+    """Return where in `order`, or in row order, a row differs from the one before."""
     differs = np.ones(len(words), dtype=np.bool_)
-    np.logical_not(equal_rows(words[1:], words[:-1]), out=differs[1:])
+    for start in range(1, len(words), BLOCK):
+        here = slice(start - 1, start + BLOCK)
+        block = words[here] if order is None else words.take(order[here], axis=0)
+        np.logical_not(equal_rows(block[1:], block[:-1]), out=differs[start : start + BLOCK])
     return np.flatnonzero(differs)
 
 
