@@ -133,10 +133,10 @@ def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
         values = _as_texts(values)
     value, null, bad = _numbers(values, lambda text: verdict_of_text(text, codes))
     unsafe: NDArray[np.bool_] = value == 1
-    wrong = bad | ~(unsafe | (value == 0))
+    safe = value == 0
     verdicts: NDArray[np.int8] = unsafe.view(np.int8)
-    if null.any() or wrong.any():
-        verdicts[wrong] = OTHER
+    if np.count_nonzero(unsafe) + np.count_nonzero(safe) < len(value) or null.any() or bad.any():
+        verdicts[bad | ~(unsafe | safe)] = OTHER
         verdicts[null] = ABSTAINED
     return verdicts
 
@@ -144,7 +144,8 @@ def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
 def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return (n,) scores, NaN for None, and (n,) which of them are no numbers in [0, 1]."""
     value, null, bad = _numbers(values, _score_of_text)
-    bad |= ~(null | ((value >= 0) & (value <= 1)))
+    if not 0 <= value.min(initial=0) <= value.max(initial=0) <= 1:  # one of them may be NaN
+        bad |= ~(null | ((value >= 0) & (value <= 1)))
     hidden = bool(null.any())
     score = value.astype(np.float64, copy=hidden)
     if hidden:
