@@ -193,7 +193,7 @@ def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
 
 def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
     """Return the pairs at the (n,) positions `at`, without the input, to save memory."""
-    return replace(pairs.taken(at), images=None, rows=at)
+    return replace(pairs.taken(at), images=None, at=at)
 
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:

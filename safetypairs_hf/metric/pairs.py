@@ -76,7 +76,7 @@ class Pairs:
         group: (n,) numbers from 0 that never fall, so that a group's pairs lie side by side.
         n_incomplete: Pairs with one image only, left out.
         images: The input; None where it is not kept.
-        rows: (n,) the rows of the input that hold the unsafe images.
+        at: The rows of the input that hold the unsafe images: their (n,) numbers, or a slice.
         threshold: What made verdicts of scores; None where the verdicts came with the rows.
         notes: What a reader of the figures should know of how the rows were read.
     """
@@ -90,9 +90,14 @@ class Pairs:
     group: Offsets | None
     n_incomplete: int
     images: Images | None
-    rows: Numbers
+    at: At
     threshold: Threshold | None
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def rows(self) -> Numbers:
+        """(n,) the numbers of the rows `at`."""
+        return np.arange(*self.at.indices(2 * len(self.unsafe_verdict))) if isinstance(self.at, slice) else self.at
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -122,13 +127,13 @@ class Pairs:
     def digest(self) -> str:
         """A digest of the ids of the scored pairs, the same in any order; see `digest_of`."""
         assert self.images is not None
-        return digest_of(self.images.pair_id, self.rows)
+        return digest_of(self.images.pair_id, self.at)
 
     def taken(self, at: Numbers) -> Pairs:
         """Return the pairs at the (m,) positions `at`."""
-        columns = ("unsafe_verdict", "safe_verdict", "unsafe_score", "safe_score", "category", "group", "rows")
-        values = {name: getattr(self, name) for name in columns}
-        return replace(self, **{name: value[at] for name, value in values.items() if value is not None})
+        columns = ("unsafe_verdict", "safe_verdict", "unsafe_score", "safe_score", "category", "group")
+        values = {name: value for name in columns if (value := getattr(self, name)) is not None}
+        return replace(self, at=self.rows[at], **{name: value[at] for name, value in values.items()})
 
     def texts(self, name: str) -> Any:
         """Return the (n,) Arrow array of `pair_id`, `category` or `group` by pair, None where it was not given."""
@@ -364,7 +369,7 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
         group=group,
         n_incomplete=n_incomplete,
         images=images,
-        rows=_numbers(unsafe, images),
+        at=unsafe,
         threshold=threshold,
         notes=notes,
     )
@@ -611,17 +616,19 @@ def _starts(words: Words, order: Numbers | None = None) -> Numbers:
     return np.flatnonzero(differs)
 
 
-def hashes_of(words: Words, rows: Numbers | None = None, *, place: int = 0) -> NDArray[np.uint64]:
+def hashes_of(words: Words, rows: At = slice(None), *, place: int = 0) -> NDArray[np.uint64]:
     """Return (n,) hashes of `rows` of `words`, best in their high bits: the sum of a hash of each word at its place.
 
     So columns of zeros add nothing, and the hash of a row is the sum of those of its parts, whose first columns are at
-    `place` in it. Without `rows` all are taken; with them, `words` lies in one piece.
+    `place` in it. Where `rows` are numbers, `words` lies in one piece.
     """
-    hashed = np.zeros(len(words) if rows is None else len(rows), dtype=np.uint64)
+    if isinstance(rows, slice):
+        words = words[rows]
+    hashed = np.zeros(len(words if isinstance(rows, slice) else rows), dtype=np.uint64)
     factors = [np.uint64(pow(MULTIPLIER, 2 * (place + column) + 1, 2**64)) for column in range(words.shape[1])]
     for start in range(0, len(hashed), BLOCK):
         here, total = slice(start, start + BLOCK), hashed[start : start + BLOCK]
-        block = words[here] if rows is None else words.take(rows[here], axis=0)
+        block = words[here] if isinstance(rows, slice) else words.take(rows[here], axis=0)
         for column, factor in enumerate(factors):
             mixed = block[:, column] * factor
             mixed ^= mixed >> np.uint64(32)
@@ -630,7 +637,7 @@ def hashes_of(words: Words, rows: Numbers | None = None, *, place: int = 0) -> N
     return hashed
 
 
-def digest_of(ids: Any, rows: Numbers | None = None) -> str:
+def digest_of(ids: Any, rows: At = slice(None)) -> str:
     """Return a digest of a set of pair ids, as 20 hexadecimal digits, which their order does not change.
 
     A pair has one image of each reference, so the ids tell which images there are. A whole number counts as its decimal
@@ -644,8 +651,7 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
     import pyarrow as pa
 
     if pa.types.is_integer(ids.type):
-        numbers = numpy_of(ids)
-        ids, rows = pa.array(numbers if rows is None else numbers[rows]).cast(pa.string()), None
+        ids, rows = pa.array(numpy_of(ids)[rows]).cast(pa.string()), slice(None)
     text, offsets = _text_of(ids)
     begin, lengths = offsets[:-1], np.diff(offsets)
     alike = _alike(text, offsets, lengths)
@@ -653,8 +659,7 @@ def digest_of(ids: Any, rows: Numbers | None = None) -> str:
         hashed = hashes_of(alike, rows, place=1)
         hashed += hashes_of(np.array([[8 * alike.shape[1]]], dtype=np.uint64))
     else:
-        if rows is not None:
-            begin, lengths = begin[rows], lengths[rows]
+        begin, lengths = begin[rows], lengths[rows]
         hashed = hashes_of(lengths.astype(np.uint64)[:, None])
         for start in range(0, int(lengths.max(initial=0)), LONGEST):
             at = np.flatnonzero(lengths > start)

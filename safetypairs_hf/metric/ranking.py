@@ -249,7 +249,8 @@ def _sorted(unsafe: Scores, safe: Scores) -> tuple[Numbers, NDArray[np.bool_]]:
     near = _with_neighbours(same)
     if len(near):
         image, run = key[near] >> 1, np.cumsum(~same[near])
-        value = np.where(image < n, unsafe[image % n], safe[image % n])
+        pair = np.where(image < n, image, image - n)
+        value = np.where(image < n, unsafe.take(pair), safe.take(pair))
         if ((value[1:] < value[:-1]) & (run[1:] == run[:-1])).any():
             again = np.lexsort((value, run))
             key[near], value = key[near[again]], value[again]

@@ -295,10 +295,12 @@ def _threshold_free(
     samples: Sequence[Pairs], at: Any, group: NDArray[np.int64] | None, groups: Groups
 ) -> dict[str, Any]:
     whole = scored(samples)
-    kept = None if whole is None else seen(whole, at)
-    if kept is None or not kept.any():
+    if whole is None or not whole.any():
         return dict.fromkeys(Ranking._fields)
-    if not kept.all():
+    if not whole.all():
+        kept = seen(whole, at)
+        if not kept.any():
+            return dict.fromkeys(Ranking._fields)
         at = np.flatnonzero(kept) if isinstance(at, slice) else at[kept]
         groups = Groups.of(None if group is None else group[kept], int(np.count_nonzero(kept)))
     return ranks_of(samples, at).figures(groups)._asdict()
