@@ -97,7 +97,7 @@ class Pairs:
     @cached_property
     def rows(self) -> Numbers:
         """(n,) the numbers of the rows `at`."""
-        return np.arange(*self.at.indices(2 * len(self.unsafe_verdict))) if isinstance(self.at, slice) else self.at
+        return _numbers(self.at, 2 * len(self.unsafe_verdict))
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -389,8 +389,9 @@ def _taken(values: NDArray[Any], at: At) -> NDArray[Any]:
     return np.ascontiguousarray(seen(values, at))
 
 
-def _numbers(at: At, images: Images) -> Numbers:
-    return np.arange(*at.indices(len(images.reference))) if isinstance(at, slice) else at
+def _numbers(at: At, n: int) -> Numbers:
+    """Return the numbers of the rows `at`, of n rows."""
+    return np.arange(*at.indices(n)) if isinstance(at, slice) else at
 
 
 def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
@@ -413,7 +414,7 @@ def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
         raise PairError(broken("two images with one reference", images.pair_id, rows, advice))
     if is_unsafe.all():
         return one, other, n_halves
-    first_rows, second_rows = _numbers(one, images), _numbers(other, images)
+    first_rows, second_rows = _numbers(one, n), _numbers(other, n)
     unsafe = second_rows + is_unsafe * (first_rows - second_rows)
     return unsafe, first_rows + second_rows - unsafe, n_halves
 
