@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluating": {"core", "taxonomy", "dataset", "versions", "loading", "guards", "models", "metric"},
     "testing": {"core", "taxonomy", "models"},
     "icons": {"core", "taxonomy"},
+    "signs": {"core", "taxonomy", "icons"},
     "recipes": {"core", "taxonomy", "building", "sources", "instructors", "editors", "guards", "models"},
 }
 EVERYTHING = {"report", "integrations", "cli", "demo"}  # faces: they may import any room

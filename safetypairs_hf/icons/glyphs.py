@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,12 @@ def _font_awesome() -> tuple[ImageFont.FreeTypeFont, dict[str, str]]:
     return ImageFont.truetype(root / "webfonts" / "fa-solid-900.ttf", _ICON_EM), characters
 
 
-def _lines(text: str) -> str:
+def icon_names() -> Collection[str]:
+    """The names of the icons that there are."""
+    return _font_awesome()[1].keys()
+
+
+def two_lines(text: str) -> str:
     """The text broken at the space that keeps its longest line shortest."""
     words = text.split()
     broken = [(" ".join(words[:k]), " ".join(words[k:])) for k in range(1, len(words))]
@@ -53,7 +59,7 @@ def master(item: Item) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     if item.is_placard:
         font = ImageFont.load_default(_TEXT_EM)
-        text = _lines(item.glyph)
+        text = two_lines(item.glyph)
         draw.multiline_text(
             (512, 256), text, font=font, fill=255, anchor="mm", align="center", spacing=12, stroke_width=_TEXT_STROKE
         )

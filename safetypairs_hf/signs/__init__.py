@@ -1,0 +1,1 @@
+"""Scenes of signs whose meaning lies in relation: the parts of the recipe `signs`."""
