@@ -52,7 +52,7 @@ class SignReader(AsksByTaxonomy):
             return (
                 Verdict(None, "nothing_there") if isinstance(found, Reject) else self._region(found.reading, category)
             )
-        verdicts = [self._plate(reading, category) for reading in find(image.pixels)]
+        verdicts = [self._plate(spot.reading, category) for spot in find(image.pixels)]
         seen = [verdict for verdict in verdicts if verdict.p_unsafe is not None]
         return max(seen, key=lambda verdict: verdict.p_unsafe or 0.0, default=Verdict(None, "nothing_there"))
 
