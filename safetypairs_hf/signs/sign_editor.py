@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A plate is taken for a neutral one if its ink stands out by so much (distance in RGB), no more than this share of it is
 # covered, and no composition of the vocabulary looks more like it (1.0 = exactly).
-_PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.7
+_PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 
 
 @dataclass(frozen=True)
