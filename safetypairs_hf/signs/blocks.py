@@ -27,6 +27,7 @@ RELATIONS: Final = (
     "omission",
     "order",
     "place",
+    "praise",
     "quotation",
     "threat",
     "time",
