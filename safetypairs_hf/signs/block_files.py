@@ -147,9 +147,9 @@ def _element_faults(block: Block) -> Iterator[str]:
                 yield f"{each!r} has other than capital letters, digits, spaces and simple punctuation"
         if kinds[-1] == "words" and abs(len(pair[0]) - len(pair[1])) > _LETTERS_APART:
             yield f"{key} {pair[0]!r} and {pair[1]!r} differ by more than {_LETTERS_APART} letters"
-    expected = {"words": ["words", "words"], **dict.fromkeys(TWO_ICONS, ["icons", "icons"])}.get(block.form)
-    if expected and kinds != expected:
-        yield f"{block.form} takes {expected[0]} as items and as contexts"
+    expected = "icons" if block.form in TWO_ICONS else "words"
+    if block.form != "captioned" and kinds != [expected, expected]:
+        yield f"{block.form} takes {expected} as items and as contexts"
     if block.form == "captioned" and kinds[0] == kinds[1]:
         yield "captioned takes icons as items and words as contexts, or the reverse"
     for head in block.heads:
