@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.metadata
 import inspect
@@ -22,6 +21,7 @@ from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.building.stages import ByRound, Edit, Instruct
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
@@ -50,7 +50,8 @@ class Recipe:
     pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
     whose version changes the output. `taxonomy`: what the categories are of, and by whose policies the instructor and
     the judges ask. `categories`: those that the source can give, by default all; the draw is even over them.
-    `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
+    `license` and `attribution` go on the card, and so does `about`, at its head: what the pairs are a test of, and what
+    they cannot show. `rounds`: how often a source whose edits failed is tried, the first
     included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
     the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
     drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
@@ -68,6 +69,7 @@ class Recipe:
     pairs: int
     license: str
     attribution: str
+    about: str = ""
     unit_size: int = 32
     expected_yield: float = 0.5
     packages: tuple[str, ...] = ()
@@ -266,11 +268,8 @@ def _find(name: str) -> Path:
     path = folder("builders") / f"{name}.py"
     if path.is_file():
         return path
-    near = difflib.get_close_matches(name, _names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if Path(f"{name}.py").is_file():
-        hint = f"the file here is ./{name}.py; "
-    raise RecipeError(f"no recipe {name!r}; {hint}there are: {', '.join(_names())}; or give a path that ends in .py")
+    here = f"; the file here is ./{name}.py" if Path(f"{name}.py").is_file() else hint(name, _names())
+    raise RecipeError(f"no recipe {name!r}{here}; there are {', '.join(_names())}; or give a path that ends in .py")
 
 
 def _names() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from safetypairs_hf.core.records import Edited, Instruction, Picture, Reject
 from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase
 from safetypairs_hf.icons.drawing import paint
-from safetypairs_hf.icons.reading import Reading, read
+from safetypairs_hf.icons.reading import Reading, Spot, read
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Box, Pixels
@@ -64,13 +64,6 @@ class IconEditor:
             return found
         rng = np.random.default_rng(seed)
         return Edited(_replace(image.pixels, found, item, rng, self.spread))
-
-
-class Spot(NamedTuple):
-    """A region of an image, and what is read there."""
-
-    region: Box
-    reading: Reading
 
 
 def read_region(pixels: Pixels, region: Box | None) -> Spot | Reject:

@@ -9,8 +9,9 @@ from safetypairs_hf.signs.sign_editor import SignEditor
 from safetypairs_hf.signs.sign_instructor import SignInstructor
 from safetypairs_hf.signs.sign_reader import SignReader
 from safetypairs_hf.signs.sign_scenes import SignScenes
+from safetypairs_hf.signs.wording import NEUTRAL
 
-__all__ = ["Feature", "SignEditor", "SignInstructor", "SignReader", "SignScenes", "features", "signs_taxonomy"]
+__all__ = ["NEUTRAL", "Feature", "SignEditor", "SignInstructor", "SignReader", "SignScenes", "features", "signs_taxonomy"]
 
 
 def features() -> tuple[Feature, ...]:

@@ -174,6 +174,13 @@ def room_for(width: float, height: float) -> tuple[float, float]:
     return width + 2 * border, height + 2 * border
 
 
+def around(ink: Box) -> Box:
+    """The region in which a sign is drawn no larger than this box."""
+    wide, high = room_for(ink.x1 - ink.x0, ink.y1 - ink.y0)
+    x, y = (ink.x0 + ink.x1 - wide) / 2, (ink.y0 + ink.y1 - high) / 2
+    return Box(round(x), round(y), round(x + wide), round(y + high))
+
+
 def mask(sign: Sign, width: int, height: int) -> Pixels:
     """The sign reduced to (height, width), uint8; 255 where the ink covers the pixel."""
     return np.asarray(master(sign).resize((width, height), Image.Resampling.BOX))
