@@ -99,10 +99,11 @@ def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(down & across & up & back)
 
 
-def find(pixels: Pixels) -> list[Spot]:
+def find(pixels: Pixels, longest: float = 0.6) -> list[Spot]:
     """Read whatever may be a plate in a whole image (height, width, 3), largest first; what is none reads as noise.
 
-    What lies outside a plate's outline, but within its box, is read as plate.
+    What lies outside a plate's outline, but within its box, is read as plate. What is longer than `longest` of the
+    image's side is no plate.
     """
     packed = _packed(pixels)
     values, counts = np.unique(packed, return_counts=True)
@@ -115,7 +116,7 @@ def find(pixels: Pixels) -> list[Spot]:
         height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
         if (
             counts[k] < _FILL * height * width
-            or max(height, width) > 0.6 * max(packed.shape)
+            or max(height, width) > longest * max(packed.shape)
             or min(height, width) < 12
         ):
             continue

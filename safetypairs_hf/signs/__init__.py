@@ -11,7 +11,16 @@ from safetypairs_hf.signs.sign_reader import SignReader
 from safetypairs_hf.signs.sign_scenes import SignScenes
 from safetypairs_hf.signs.wording import NEUTRAL
 
-__all__ = ["NEUTRAL", "Feature", "SignEditor", "SignInstructor", "SignReader", "SignScenes", "features", "signs_taxonomy"]
+__all__ = [
+    "NEUTRAL",
+    "Feature",
+    "SignEditor",
+    "SignInstructor",
+    "SignReader",
+    "SignScenes",
+    "features",
+    "signs_taxonomy",
+]
 
 
 def features() -> tuple[Feature, ...]:

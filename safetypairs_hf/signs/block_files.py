@@ -18,7 +18,7 @@ from safetypairs_hf.signs.policies import FOLDER, signs_taxonomy
 from safetypairs_hf.taxonomy.categories import Category, Taxonomy
 
 VOCABULARY: Final = FOLDER / "vocabulary"
-MOST_LETTERS, MOST_LINE = 28, 17  # of a composed text, and of the longer of its two lines
+MOST_LETTERS, MOST_LINE = 28, 16  # of a composed text, and of the longer of its two lines
 _NEEDED: Final = ("name", "form", "relation", "items", "contexts", "breaks", "permits", "heads")
 _OPTIONAL: Final = ("text", "reads")
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -14,19 +14,19 @@ import numpy as np
 from safetypairs_hf.core.records import Box, Edited, Instruction, Picture, Reject
 from safetypairs_hf.icons.drawing import paint
 from safetypairs_hf.icons.editor import crop_of, read_region
-from safetypairs_hf.icons.reading import Spot, find
 from safetypairs_hf.signs.neutral import draw_neutral
 from safetypairs_hf.signs.policies import signs_taxonomy
 from safetypairs_hf.signs.sign_drawing import around, sign_of, stamp
-from safetypairs_hf.signs.sign_reading import likeness, templates
+from safetypairs_hf.signs.sign_reading import likeness, plates_in, templates
 from safetypairs_hf.signs.wording import NEUTRAL, asked_for
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Pixels
+    from safetypairs_hf.icons.reading import Spot
     from safetypairs_hf.signs.sign_drawing import Sign
 
-# A plate is taken for a neutral one if its ink stands out by so much (distance in RGB), no more than this share of it is
-# covered, and no composition of the vocabulary looks more like it (1.0 = exactly).
+# A plate is taken for a neutral one if its ink stands out by so much (distance in RGB), no more than this share of it
+# is covered, and no composition of the vocabulary looks more like it (1.0 = exactly).
 _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 
 
@@ -63,7 +63,7 @@ class SignEditor:
     def _neutral(self, pixels: Pixels, seed: int) -> Edited | Reject:
         """Replace a sign that no policy is about; which one, and by which other, depends on the seed."""
         rng = np.random.default_rng(seed)
-        spots = [spot for spot in find(pixels) if _is_neutral(spot)]
+        spots = [spot for spot in plates_in(pixels) if _is_neutral(spot)]
         if not spots:
             return Reject("edit", "no_neutral_sign", "there is no whole sign that belongs to no block")
         return Edited(_exchanged(pixels, spots[int(rng.integers(len(spots)))], rng))
@@ -90,7 +90,7 @@ def _exchanged(pixels: Pixels, spot: Spot, rng: np.random.Generator) -> Pixels:
 
 def _painted_again(pixels: Pixels) -> Pixels:
     painted = pixels.copy()
-    for region, reading in find(pixels):
+    for region, reading in plates_in(pixels):
         crop, ink = crop_of(painted, region), reading.cover > 0
         crop[ink] = reading.plate.astype(np.uint8)
         paint(crop, np.where(ink, reading.cover, np.float32(0)), 0, 0, reading.glyph.astype(np.uint8))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from safetypairs_hf.core.records import Box, Picture, Reject, Verdict
 from safetypairs_hf.icons.editor import read_region
-from safetypairs_hf.icons.reading import Reading, find
-from safetypairs_hf.signs.sign_reading import likeness, likeness_in, templates
+from safetypairs_hf.icons.reading import Reading
+from safetypairs_hf.signs.sign_reading import likeness, likeness_in, plates_in, templates
 from safetypairs_hf.signs.wording import phrase
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
@@ -54,7 +54,7 @@ class SignReader(AsksByTaxonomy):
             return (
                 Verdict(None, "nothing_there") if isinstance(found, Reject) else self._region(found.reading, category)
             )
-        verdicts = [self._plate(spot.reading, category) for spot in find(image.pixels)]
+        verdicts = [self._plate(spot.reading, category) for spot in plates_in(image.pixels)]
         seen = [verdict for verdict in verdicts if verdict.p_unsafe is not None]
         return max(seen, key=lambda verdict: verdict.p_unsafe or 0.0, default=Verdict(None, "nothing_there"))
 

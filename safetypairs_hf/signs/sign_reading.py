@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from safetypairs_hf.core.records import Box
+from safetypairs_hf.icons.reading import Spot, find
 from safetypairs_hf.signs.block_files import blocks
 from safetypairs_hf.signs.sign_drawing import inner, mask, master, sign_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _WIDE, _HIGH = 64, 32
 # What a mask of another aspect loses, for each unit of the difference in its logarithm.
 _ASPECT_COST = 0.4
+_LONGEST = 0.8  # of the image's side: the longest plate
 _TRIED = 8  # how many of the likeliest are drawn in the region and compared in full
 
 
@@ -60,6 +62,27 @@ def templates(category: str) -> Templates:
 
 def _ink(whole: Image.Image) -> Image.Image:
     return whole.crop(whole.getbbox())
+
+
+def plates_in(pixels: Pixels) -> list[Spot]:
+    """What may be a plate in a whole image (height, width, 3), largest first; neither the ink nor the rim of one is."""
+    spots = [spot for spot in find(pixels, _LONGEST) if _prevails(pixels, spot)]
+    return [spot for spot in spots if not any(_is_ink_of(spot, other) for other in spots)]
+
+
+def _prevails(pixels: Pixels, spot: Spot) -> bool:
+    """Whether there is more of a spot's plate than of its ink."""
+    x0, y0, x1, y1 = spot.region
+    plate, ink = (
+        int((pixels[y0:y1, x0:x1] == colour).all(axis=2).sum()) for colour in (spot.reading.plate, spot.reading.glyph)
+    )
+    return plate > ink
+
+
+def _is_ink_of(spot: Spot, plate: Spot) -> bool:
+    (x0, y0, x1, y1), (left, top, right, bottom) = spot.region, plate.region
+    within = left <= x0 and top <= y0 and x1 <= right and y1 <= bottom
+    return within and float(np.abs(spot.reading.plate - plate.reading.glyph).max()) <= 1
 
 
 def likeness(known: Templates, reading: Reading) -> Floats:

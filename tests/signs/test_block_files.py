@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ ICONS = {"form": "beside", "items": [":fire", ":water"], "contexts": [":house", 
 
 
 def faults(folder: Path, *rows: Any, category: str = "animal_cruelty") -> list[str]:
-    text = yaml.safe_dump({"category": category, "blocks": list(rows)})
+    text = yaml.safe_dump({"category": category, "blocks": [copy.deepcopy(row) for row in rows]})
     (folder / "animal_cruelty.yaml").write_text(text)
     found = read_vocabulary(folder, signs_taxonomy())
     assert len(found.blocks) == len(rows) or found.faults
@@ -57,17 +58,26 @@ def test_good_blocks_are_read(tmp_path: Path) -> None:
         ({"name": "Feed the dog"}, "name is 'Feed the dog'; expected lower-case words joined by hyphens"),
         ({"contexts": ["NEVER", "NEVER"]}, "contexts are twice 'NEVER'; expected two different ones"),
         ({"contexts": [":ban", "NEVER"]}, "contexts are an icon and words; expected two of a kind"),
-        ({**ICONS, "items": [":fier", ":water"]}, "there is no solid icon ':fier' in Font Awesome Free; the nearest is"),
+        (
+            {**ICONS, "items": [":fier", ":water"]},
+            "there is no solid icon ':fier' in Font Awesome Free; the nearest is",
+        ),
         ({"items": ["kick", "feed"]}, "'kick' has other than capital letters, digits, spaces and simple punctuation"),
         ({"contexts": ["ON", "NEVER"]}, "contexts 'ON' and 'NEVER' differ by more than 2 letters"),
         ({**ICONS, "form": "words"}, "words takes words as items and as contexts"),
         ({"form": "stacked"}, "stacked takes icons as items and as contexts"),
         ({"form": "captioned"}, "captioned takes icons as items and words as contexts, or the reverse"),
-        ({"heads": ["Kick!", "feed"]}, "the head 'Kick!' has other than lower-case letters, digits, spaces and hyphens"),
+        (
+            {"heads": ["Kick!", "feed"]},
+            "the head 'Kick!' has other than lower-case letters, digits, spaces and hyphens",
+        ),
         ({"text": "{item}"}, "text '{item}' has no {context}"),
         ({"text": "{context} {item} please"}, "text '{context} {item} please' has other than capital letters"),
         ({"text": "{context} {item} EVERY DAY"}, "'ALWAYS KICK THE DOG EVERY DAY' has 29 characters; at most 28 fit"),
-        ({"text": "{context} ABCDEFGHIJKL{item}", "items": ["KICKS", "FEEDS"]}, "has a line of more than 16 characters"),
+        (
+            {"text": "{context} ABCDEFGHIJKL{item}", "items": ["KICKS", "FEEDS"]},
+            "has a line of more than 16",
+        ),
         ({"breaks": ["can.1", "never.1"]}, "breaks cites 'can.1'; expected a line of never or should_not, such as"),
         ({"permits": ["can.1", "can.99"]}, "permits cites 'can.99', and animal_cruelty has "),
     ],
@@ -76,7 +86,7 @@ def test_a_broken_rule_is_named(change: dict[str, Any], said: str, tmp_path: Pat
     row = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
     [found, *_] = faults(tmp_path, row)
     name = row["name"]
-    assert found.startswith(f"animal_cruelty.yaml: block {name}: {said}")or said in found, found
+    assert found.startswith(f"animal_cruelty.yaml: block {name}: {said}") or said in found, found
     assert "\n" not in found
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import encode
-from safetypairs_hf.core.records import Box, Candidate, Edited, Instruction, Picture, Reject
+from safetypairs_hf.core.records import Box, Candidate, Instruction, Picture, Reject
 from safetypairs_hf.icons.reading import find
 from safetypairs_hf.signs import NEUTRAL, SignEditor, SignInstructor, SignReader, SignScenes, signs_taxonomy
 from safetypairs_hf.signs.block_files import blocks
@@ -245,7 +245,9 @@ def test_the_neutral_signs_are_of_no_block() -> None:
 
 def test_no_pixel_statistic_of_the_plate_tells_which_member_was_edited(confirmed: list[Tried]) -> None:
     """Where the ink stands, how much there is and how sharp it is: their mean differences are no more than chance."""
-    rows = [np.subtract(*(statistics(p, each.region) for p in (each.safe, each.candidate.unsafe))) for each in confirmed]
+    rows = [
+        np.subtract(*(statistics(p, each.region) for p in (each.safe, each.candidate.unsafe))) for each in confirmed
+    ]
     differences = np.array(rows)
     errors = differences.std(axis=0) / np.sqrt(len(differences))
     assert (np.abs(differences.mean(axis=0)) <= 3.5 * errors + 1e-9).all()
