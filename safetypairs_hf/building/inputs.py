@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import ne
 from typing import NamedTuple
 
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import Input, ListedSource, Source
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -49,7 +51,8 @@ class Inputs:
     @property
     def changed(self) -> bool:
         """Whether there is something to record."""
-        return self.before != self.after
+        before, after = self.before, self.after
+        return before is None or len(before) != len(after) or any(map(ne, before, after))
 
     def check(self, run: RunFolder) -> None:
         """Refuse to go on with a run whose inputs are not what they were.
@@ -69,7 +72,7 @@ class Inputs:
 
     def write(self, run: RunFolder) -> None:
         """Record the places."""
-        run.write_json(PLACES, [None if each is None else each._asdict() for each in self.after])
+        run.write_json_list(PLACES, (None if each is None else each._asdict() for each in self.after))
 
 
 def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
@@ -81,32 +84,35 @@ def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
     if not isinstance(source, ListedSource):
         return None
     before = _read(run)
-    known = before or []
+    known = before or PackedList[Input | None]()
     seen = source.in_places([each and each.name for each in known]) if known else source
-    now = {each.name: each for each in seen.inputs()}
+    listed = seen.inputs()
+    now = {each.name: number for number, each in enumerate(listed)}
     unusable = {name for name, reject in seen.rejected_inputs() if reject.reason != "missing_file"}
-    after: list[Input | None] = []
-    lost, moved = [], list[Input]()
+    after = PackedList[Input | None]()
+    lost, moved = [], set[str]()
     for place, old in enumerate(known):
-        new = now.pop(old.name, None) if old else None
+        number = now.pop(old.name, None) if old else None
+        new = None if number is None else listed[number]
         after.append(new)
         if old is not None and new != old:
-            moved += [old] if new is None else [old, new]
+            moved.update({old.category} if new is None else {old.category, new.category})
             if run.has(run.part("source", place // unit_size)):
                 lost.append(_Lost(old.name, "changed" if new or old.name in unusable else "gone"))
     if now and known:
-        after += [None] * (-len(after) % unit_size)
-    after += now.values()
-    moved += now.values()
+        after.extend([None] * (-len(after) % unit_size))
+    for number in now.values():
+        after.append(listed[number])
+        moved.add(listed[number].category)
     placed = seen.in_places([each and each.name for each in after])
-    return Inputs(placed, before, after, tuple(lost), frozenset(each.category for each in moved))
+    return Inputs(placed, before, after, tuple(lost), frozenset(moved))
 
 
-def _read(run: RunFolder) -> list[Input | None] | None:
+def _read(run: RunFolder) -> PackedList[Input | None] | None:
     if not run.has(PLACES):
         return None
     with reading(f"{run.url}/{PLACES}", "put it back, or name another --out", RunError):
-        return list(_inputs(run.read_json(PLACES)))
+        return PackedList(_inputs(run.read_json(PLACES)))
 
 
 def _inputs(recorded: Sequence[dict[str, str] | None]) -> Iterator[Input | None]:

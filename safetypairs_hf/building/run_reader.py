@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,7 +35,6 @@ INPUTS = "source/rejected_inputs.json"
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
 _STATED = "stated_split"  # a column that is there where a source states splits
-_ROWS = 1024  # rows that are Python objects at once
 
 
 class FailedAttempt(NamedTuple):
@@ -194,23 +192,34 @@ def _rounds(recipe: Mapping[str, Any]) -> int:
 def write_draw(run: RunFolder, draw: Draw) -> None:
     stated = any(item.entrant.split for item in draw.decided)
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
-    rows = map(_row, draw.decided)
-    tables = [pa.Table.from_pylist(part, schema) for part in iter(lambda: list(itertools.islice(rows, _ROWS)), [])]
-    buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables([schema.empty_table(), *tables]).combine_chunks(), buffer)
-    run.write(SELECT, buffer.getvalue())
+    # A column in one piece, as the bytes of a long file depend on where its pieces end.
+    columns = [pa.array(_Cells(draw.decided, _CELLS[field.name]), field.type) for field in schema]
+    with run.writing(SELECT) as file:
+        pq.write_table(pa.table(columns, schema), file)
 
 
-def _row(item: Selected) -> dict[str, Any]:
-    return {
-        "source_id": item.entrant.source_id,
-        "category": item.entrant.category,
-        "identity": item.entrant.identity._asdict(),
-        "group": item.group,
-        "split": item.split,
-        "reject": item.reject and item.reject._asdict(),
-        _STATED: item.entrant.split,
-    }
+_CELLS: dict[str, Callable[[Selected], Any]] = {
+    "source_id": lambda item: item.entrant.source_id,
+    "category": lambda item: item.entrant.category,
+    "identity": lambda item: item.entrant.identity._asdict(),
+    "group": lambda item: item.group,
+    "split": lambda item: item.split,
+    "reject": lambda item: item.reject and item.reject._asdict(),
+    _STATED: lambda item: item.entrant.split,
+}
+
+
+class _Cells(Sequence[Any]):
+    """A column of a draw, whose cells are made one by one: as a list they would take more memory than the draw."""
+
+    def __init__(self, decided: Sequence[Selected], cell: Callable[[Selected], Any]) -> None:
+        self._decided, self._cell = decided, cell
+
+    def __len__(self) -> int:
+        return len(self._decided)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._cell(self._decided[place])
 
 
 def selected(run: RunFolder) -> list[Selected]:
@@ -221,7 +230,15 @@ def selected(run: RunFolder) -> list[Selected]:
     """
     if not run.has(FUNNEL):
         raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
-    return [Selected(_entrant(row), row["group"], row["split"]) for row in run.rows(SELECT) if row["reject"] is None]
+    rows = (row for row in run.each_row(SELECT) if row["reject"] is None)
+    return [Selected(_entrant(row), row["group"], row["split"]) for row in rows]
+
+
+def drawn_splits(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """Of each pair that the draw of a finished run took, its split and the one that its source states, or ""."""
+    for row in run.each_row(SELECT, ["split", _STATED, "reject"]):
+        if row["reject"] is None:
+            yield row["split"], row.get(_STATED) or ""
 
 
 def _entrant(row: Mapping[str, Any]) -> Entrant:
@@ -240,7 +257,8 @@ def rejected_pairs(run: RunFolder) -> Iterator[tuple[str, Reject]]:
 
     They are in source order. No picture is read.
     """
-    why = {row["source_id"]: row["reject"] for row in run.rows(SELECT, ["source_id", "reject"])}
+    drawn = run.each_row(SELECT, ["source_id", "reject"])
+    why = {row["source_id"]: row["reject"] for row in drawn if row["reject"]}
     for unit in _finished(run, Step("judge")):
         judged = run.rows(run.part("judge", unit), ["source_id", "reject"])
         why |= {row["source_id"]: row["reject"] for row in judged if row["reject"]}
@@ -342,29 +360,35 @@ def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any
     counts = Funnel([*(step.name for step in every), "select"])
     for row in rejected_inputs(run):
         counts.count("source", "-", Reject("source", row["reason"]))
-    category_of: dict[str, str] = {}
-    for step in every:
-        for unit in _finished(run, step) if units is None else range(units):
-            columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
-            for row in run.rows(run.part(step.name, unit), columns):
-                category = category_of.setdefault(row["source_id"], row.get("category", ""))
-                counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
-                if row.get("answer"):
-                    counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
+    made = {step: sum(1 for _ in _finished(run, step)) if units is None else units for step in every}
+    for unit in range(max(made.values())):
+        _count_unit(run, unit, [step for step in every if unit < made[step]], counts)
+        if units is not None:
+            _count_controls(run, unit, counts)
     for item in draw.decided if draw else ():
         counts.count("select", item.entrant.category, item.reject)
-        category_of[item.entrant.identity.pair_id] = item.entrant.category
-    for row in _controls(run, units or 0):
-        counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
     return counts.to_dict()
 
 
-def _controls(run: RunFolder, units: int) -> Iterator[dict[str, Any]]:
-    """The controls of a finished run as the judges left them; no picture is read."""
-    for unit in range(units):
-        name = run.part(JUDGED, unit)
-        if run.has(name):
-            yield from run.rows(name, ["pair_id", "reject"])
+def _count_unit(run: RunFolder, unit: int, done: Sequence[Step], counts: Funnel) -> None:
+    """Count what became of the sources of a unit in the steps that are done."""
+    category_of: dict[str, str] = {}
+    for step in done:
+        columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
+        for row in run.rows(run.part(step.name, unit), columns):
+            category = category_of.setdefault(row["source_id"], row.get("category", ""))
+            counts.count(step.name, category, row["reject"] and Reject(**row["reject"]))
+            if row.get("answer"):
+                counts.spend(step.name, row["answer"]["prompt_tokens"], row["answer"]["answer_tokens"])
+
+
+def _count_controls(run: RunFolder, unit: int, counts: Funnel) -> None:
+    """Count the controls of a unit as the judges left them; no picture is read."""
+    name = run.part(JUDGED, unit)
+    if run.has(name):
+        category_of = {entrant.identity.pair_id: entrant.category for entrant in entrants_of(run, unit)}
+        for row in run.rows(name, ["pair_id", "reject"]):
+            counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
 
 
 # What the funnel reads of a stage's parts beside the reject. Pictures are never read.

@@ -7,12 +7,12 @@ of a smaller one.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import Identity, Reject
 
 
@@ -40,7 +40,7 @@ class Selected(NamedTuple):
 class Draw(NamedTuple):
     """Every entrant once, the drawn ones in the order of the draw; `even`: all were found and no category ran dry."""
 
-    decided: list[Selected]
+    decided: Sequence[Selected]
     drawn: int
     even: bool
 
@@ -62,28 +62,29 @@ class Selection:
 
     def draw(self, entrants: Iterable[Entrant], pairs: int, categories: Sequence[str]) -> Draw:
         """Draw up to `pairs` of the entrants (given in source order), evenly over `categories`."""
-        queues = {slug: deque[Entrant]() for slug in categories}
+        found = {slug: PackedList[Entrant]() for slug in categories}
         for entrant in entrants:
-            queues[entrant.category].append(entrant)
+            found[entrant.category].append(entrant)
+        count = sum(map(len, found.values()))
+        queues = [iter(each) for each in found.values()]
         groups = Groups(self.near_duplicate_bits, self.test_fraction)
-        decided: list[Selected] = []
+        decided = PackedList[Selected]()
         drawn, dry = 0, False
-        while drawn < pairs and any(queues.values()):
-            for queue in queues.values():
+        while drawn < pairs and len(decided) < count:
+            for queue in queues:
                 if drawn == pairs:
                     break
                 taken = _take(queue, groups, decided)
                 drawn += taken
                 dry = dry or not taken
         surplus = Reject("select", "surplus", f"{pairs} pairs were asked for")
-        decided += [Selected(entrant, reject=surplus) for queue in queues.values() for entrant in queue]
+        decided.extend(Selected(entrant, reject=surplus) for queue in queues for entrant in queue)
         return Draw(decided, drawn, even=drawn == pairs and not dry)
 
 
-def _take(queue: deque[Entrant], groups: Groups, decided: list[Selected]) -> bool:
+def _take(queue: Iterator[Entrant], groups: Groups, decided: PackedList[Selected]) -> bool:
     """Place the queue's next pair that can be placed; False where none is left."""
-    while queue:
-        entrant = queue.popleft()
+    for entrant in queue:
         place = groups.place(entrant.identity, entrant.split)
         if not isinstance(place, Reject):
             decided.append(Selected(entrant, *place))

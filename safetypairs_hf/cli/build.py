@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from safetypairs_hf.cli.arrow_memory import give_back_memory
 from safetypairs_hf.cli.options import choice_option, settings_option
 from safetypairs_hf.core.errors import RunError
 
@@ -37,6 +38,7 @@ def command(
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510
     """
+    give_back_memory()
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
     from safetypairs_hf.cli.interrupts import when_stopped

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from safetypairs_hf.cli.arrow_memory import give_back_memory
 from safetypairs_hf.cli.options import choice_option
 from safetypairs_hf.core.errors import RunError, printable
 
@@ -114,6 +115,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     safetypairs import pairs.csv --unsafe before --safe after --dry-run
     safetypairs publish runs/mine ./safetypairs --version 1.0.0
     """
+    give_back_memory()
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder

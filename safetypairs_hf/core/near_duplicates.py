@@ -43,8 +43,8 @@ class NearIndex:
         free = bits // _BANDS
         self._masks = _masks(free) if 0 <= free <= _MOST_FREE else None
         self._indexed = 0
-        self._numbers = np.zeros(0, np.uint32)
-        self._starts = np.zeros(0, np.int64)  # 8 MB, once there is an index
+        self._numbers = np.zeros((_BANDS, 0), np.uint32)
+        self._starts = np.zeros(0, np.uint32)  # 4 MB, once there is an index
 
     def __len__(self) -> int:
         return self._size
@@ -86,20 +86,23 @@ class NearIndex:
         """The numbers of the indexed hashes that agree with this one in a band, up to the free bits."""
         keys = (np.frombuffer(phash, np.uint16)[:, None] ^ masks).astype(np.int64)
         keys = (keys + (np.arange(_BANDS, dtype=np.int64)[:, None] << _WIDTH)).ravel()
-        starts = self._starts[keys]
+        starts = self._starts[keys].astype(np.int64)
         counts = self._starts[keys + 1] - starts
         ends = counts.cumsum()
         places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)  # the keys' runs, one after another
-        alike: NDArray[np.uint32] = self._numbers[places]
+        alike: NDArray[np.uint32] = self._numbers.ravel()[places]
         return alike
 
     def _index(self) -> None:
         bands = np.ascontiguousarray(self._words[: self._size]).view(np.uint16).T
-        self._numbers = np.concatenate([np.argsort(band, kind="stable").astype(np.uint32) for band in bands])
-        starts = np.zeros((len(bands) << _WIDTH) + 1, np.int64)
-        for counts, band in zip(starts[1:].reshape(len(bands), -1), bands, strict=True):
+        if not self._indexed:
+            self._starts = np.zeros((_BANDS << _WIDTH) + 1, np.uint32)
+        self._numbers = np.empty((_BANDS, self._size), np.uint32)
+        each_band = zip(bands, self._numbers, self._starts[1:].reshape(_BANDS, -1), strict=True)
+        for band, numbers, counts in each_band:
+            numbers[:] = np.argsort(band, kind="stable")
             counts[:] = np.bincount(band, minlength=1 << _WIDTH)
-        self._starts = np.cumsum(starts, out=starts)
+        np.cumsum(self._starts, dtype=np.uint32, out=self._starts)
         self._indexed = self._size
 
 

@@ -289,7 +289,7 @@ class Input(NamedTuple):
 class ListedSource(Protocol):
     """What a finite source has, too, if a run is to go on when the source has gained inputs."""
 
-    def inputs(self) -> list[Input]:
+    def inputs(self) -> Sequence[Input]:
         """Every input that can be used: those that have places, in their order, then the others, in the source's own.
 
         Of inputs that are the same, the one that comes first in this order can be used.

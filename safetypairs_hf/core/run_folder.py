@@ -7,8 +7,8 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
 
 import fsspec
 import pyarrow.parquet as pq
@@ -17,6 +17,8 @@ from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, reading
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
+
+_ROWS = 1024  # rows that are Python objects at once
 
 
 class RunFolder:
@@ -62,6 +64,12 @@ class RunFolder:
             rows: list[dict[str, Any]] = pq.ParquetFile(file).read(columns, use_threads=False).to_pylist()
             return rows
 
+    def each_row(self, name: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """`rows`, one by one: for a file that has a row for each pair of a run."""
+        with self.checked(name), self.fs.open(f"{self.root}/{name}", "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(_ROWS, columns=columns, use_threads=False):
+                yield from batch.to_pylist()
+
     @contextlib.contextmanager
     def checked(self, name: str) -> Iterator[None]:
         """Reading a part: what is damaged is a RunError that says which file, as it was whole when it was written."""
@@ -80,12 +88,18 @@ class RunFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file by a temporary name and a rename, so that a kill leaves either all of it or none."""
+        with self.writing(name) as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """`write`, bit by bit: what is written to the file has its name when the block ends."""
         final = f"{self.root}/{name}"
         temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
         try:
             self.fs.makedirs(final.rsplit("/", 1)[0], exist_ok=True)
             with self.fs.open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 if "file" in self.fs.protocol:
                     os.fsync(file.fileno())
@@ -104,7 +118,17 @@ class RunFolder:
             return value
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write(name, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+        self.write(name, f"{_json(value)}\n".encode())
+
+    def write_json_list(self, name: str, values: Iterable[Any]) -> None:
+        """`write_json` of a list: each value is made into text by itself, as all at once take ten times the memory."""
+        with self.writing(name) as file:
+            before = "["
+            for value in values:
+                item = _json(value).replace("\n", "\n  ")
+                file.write(f"{before}\n  {item}".encode())
+                before = ","
+            file.write(b"[]\n" if before == "[" else b"\n]\n")
 
     def files(self) -> list[str]:
         """Every file in the folder, relative, sorted; [] where there is no folder."""
@@ -136,6 +160,10 @@ def open_run(url: str) -> RunFolder:
     if not run.has(RECIPE):
         raise RunError(f"{url!r} holds no run (no {RECIPE}); make one: safetypairs build icons --out {url}")
     return run
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def _explain(url: str, error: OSError) -> str:

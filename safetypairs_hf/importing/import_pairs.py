@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import Progress, build
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.importing.fitting import FITS
@@ -51,8 +52,8 @@ class Opened:
     rows: Rows
     plan: ReadingPlan
     taxonomy: Taxonomy
-    pairs: tuple[FoundPair, ...]
-    rejects: tuple[tuple[str, Reject], ...]
+    pairs: Sequence[FoundPair]
+    rejects: Sequence[tuple[str, Reject]]
     dataset: str = ""
     moved_to: str = ""
 
@@ -150,14 +151,14 @@ def open_pairs(
     plan = recognise(rows, said.over(laid.for_source(rows.license)))
     found = find_pairs(rows, plan)
     pairs, rejects, categories = _categorised(found.pairs, plan, rows, read(taxonomy) if taxonomy else None)
-    rejects = [*found.rejects, *rejects]
+    found.rejects.extend(rejects)
     if not pairs:
-        why = "; ".join(f"{each}: {reject.reason} ({reject.detail})" for each, reject in rejects[:3])
+        why = "; ".join(f"{each}: {reject.reason} ({reject.detail})" for each, reject in found.rejects[:3])
         raise RecipeError(f"{rows.origin} gives no pair: {why}")
     named = dataset_of(source)
     now = look_up(named[0], named[1] or "main")[0] if named and commit else ""
     dataset = named[0] if named else ""
-    return Opened(rows, plan, categories, tuple(pairs), tuple(rejects), dataset, now if now != commit else "")
+    return Opened(rows, plan, categories, pairs, found.rejects, dataset, now if now != commit else "")
 
 
 def import_pairs(
@@ -270,7 +271,7 @@ def preview(
 
 def _categorised(
     found: Sequence[FoundPair], plan: ReadingPlan, rows: Rows, taxonomy: Taxonomy | None
-) -> tuple[list[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
     """The pairs with the slug of each, those that have none, and the taxonomy."""
     policies = plan.column("policy") or plan.column("policy_name")
     if plan.category or plan.column("category") or (taxonomy is not None and not policies):
@@ -281,23 +282,28 @@ def _categorised(
             "--policy-column COLUMN where the source has policies of its own"
         )
     role = "policy" if plan.column("policy") else "policy_name"  # what a policy is known by: its text, else its name
-    known = [(pair, key) for pair in found if (key := pair.texts.get(role)) is not None]
+
+    def known() -> Iterator[tuple[FoundPair, str]]:
+        return ((pair, key) for pair in found if (key := pair.texts.get(role)) is not None)
+
     rejects = [
         (pair.name, Reject("source", "no_policy", "the row has no policy")) for pair in found if role not in pair.texts
     ]
     if taxonomy is not None:
-        named = [
-            pair._replace(texts={**pair.texts, "category": pair.texts.get("policy_name", key)}) for pair, key in known
-        ]
+        named = (
+            pair._replace(texts={**pair.texts, "category": pair.texts.get("policy_name", key)}) for pair, key in known()
+        )
         pairs, others, _ = _by_category(named, plan, taxonomy)
         return pairs, [*rejects, *others], taxonomy
-    made, slugs = taxonomy_of(((key, pair.texts.get("policy_name")) for pair, key in known), rows.origin.split("@")[0])
-    return [pair._replace(texts={**pair.texts, "category": slugs[key]}) for pair, key in known], rejects, made
+    policies_of = ((key, pair.texts.get("policy_name")) for pair, key in known())
+    made, slugs = taxonomy_of(policies_of, rows.origin.split("@")[0])
+    pairs = PackedList(pair._replace(texts={**pair.texts, "category": slugs[key]}) for pair, key in known())
+    return pairs, rejects, made
 
 
 def _by_category(
-    found: Sequence[FoundPair], plan: ReadingPlan, taxonomy: Taxonomy
-) -> tuple[list[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+    found: Iterable[FoundPair], plan: ReadingPlan, taxonomy: Taxonomy
+) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
     try:
         mapping = read_labels(plan.category_map, taxonomy)
         constant = taxonomy.find(plan.category).slug if plan.category else None
@@ -305,7 +311,7 @@ def _by_category(
             constant = taxonomy.slugs[0]
     except SafetyPairsError as error:
         raise RecipeError(f"the category: {error}") from None
-    pairs, rejects = [], []
+    pairs, rejects = PackedList[FoundPair](), []
     for pair in found:
         slug = constant or category_of(pair.texts.get("category"), mapping, taxonomy)
         if isinstance(slug, Reject):
@@ -370,9 +376,10 @@ def _commit_of(run: RunFolder, source: Any) -> str:
 
 
 def _imported(run: RunFolder, opened: Opened, pairs: int, judged: bool) -> Imported:
-    drawn = run_reader.selected(run)
-    splits = Counter(each.split for each in drawn)
-    moved = sum(bool(each.entrant.split) and each.entrant.split != each.split for each in drawn)
+    splits, moved = Counter[str](), 0
+    for split, stated in run_reader.drawn_splits(run):
+        splits[split] += 1
+        moved += stated not in ("", split)
     inputs = ((row["input"], Reject("source", row["reason"], row["detail"])) for row in run_reader.rejected_inputs(run))
     left_out = list(itertools.islice(itertools.chain(inputs, run_reader.rejected_pairs(run)), NAMED))
     rejected: Counter[str] = Counter()

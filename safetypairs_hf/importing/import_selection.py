@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from safetypairs_hf.building.selection import Draw, Entrant, Selected, Selection
+from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import Reject
 
 
@@ -16,24 +18,28 @@ class EveryPair(Selection):
 
     def draw(self, entrants: Iterable[Entrant], pairs: int, categories: Sequence[str]) -> Draw:
         groups = Groups(self.near_duplicate_bits, self.test_fraction)
-        decided = list(self._decide(entrants, groups))
-        drawn = sum(each.reject is None for each in decided)
-        return Draw(decided, drawn, even=False)  # all units are looked at
-
-    def _decide(self, entrants: Iterable[Entrant], groups: Groups) -> Iterator[Selected]:
-        files: dict[tuple[str, str], str] = {}  # (category, file) -> the pair that it is in
+        decided = PackedList[Selected]()
+        drawn = 0
+        places: dict[int, int] = {}  # of each file in a category: the place in `decided` of the pair that has it
         for entrant in entrants:
             identity = entrant.identity
-            keys = [(entrant.category, name) for name in (identity.unsafe_sha256, identity.safe_sha256)]
-            other = next((files[key] for key in keys if key in files), None)
-            if other is not None and other != identity.pair_id:
-                yield Selected(
-                    entrant, reject=Reject("select", "image_in_two_pairs", f"a member is in pair {other} too")
-                )
+            files = [_number(entrant.category, name) for name in (identity.unsafe_sha256, identity.safe_sha256)]
+            place = next((places[each] for each in files if each in places), None)
+            other = identity.pair_id if place is None else decided[place].entrant.identity.pair_id
+            if other != identity.pair_id:
+                why = Reject("select", "image_in_two_pairs", f"a member is in pair {other} too")
+                decided.append(Selected(entrant, reject=why))
                 continue
-            place = groups.place(identity, entrant.split)
-            if isinstance(place, Reject):
-                yield Selected(entrant, reject=place)
+            group = groups.place(identity, entrant.split)
+            if isinstance(group, Reject):
+                decided.append(Selected(entrant, reject=group))
                 continue
-            files.update(dict.fromkeys(keys, identity.pair_id))
-            yield Selected(entrant, *place)
+            places.update(dict.fromkeys(files, len(decided)))
+            decided.append(Selected(entrant, *group))
+            drawn += 1
+        return Draw(decided, drawn, even=False)  # all units are looked at
+
+
+def _number(category: str, file: str) -> int:
+    """What a file is known by in a category: 64 bits, as all ids have, in less memory than the two texts."""
+    return int(content_id(category, file), 16)

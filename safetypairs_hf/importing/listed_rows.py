@@ -14,6 +14,7 @@ from safetypairs_hf.core.decoding import walk
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.file_names import name_in
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_json, reading, whole
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.importing.image_cells import Files, Slice
 from safetypairs_hf.importing.reading_plan import LABELS
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
@@ -34,8 +35,8 @@ class ListedRows:
     """Rows that were listed; the cells of images say where to read them. `root` is what no cell leads out of."""
 
     origin: str
-    rows: tuple[Mapping[str, Any], ...]
-    names: tuple[str, ...]
+    rows: Sequence[Mapping[str, Any]]
+    names: Sequence[str]
     root: str = ""
     license: str = ""
     fingerprint: str = ""
@@ -79,7 +80,7 @@ def folder_rows(folder: Path, origin: str) -> ListedRows:
     Raises:
         RecipeError: there is no file.
     """
-    rows, names = [], []
+    rows, names = PackedList[dict[str, Any]](), PackedList[str]()
     for path in walk(folder):
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts):
@@ -93,7 +94,7 @@ def folder_rows(folder: Path, origin: str) -> ListedRows:
         names.append(name)
     if not rows:
         raise RecipeError(f"the source {str(folder)!r} is an empty folder; give one that holds pairs of images")
-    return ListedRows(origin, tuple(rows), tuple(names), os.fspath(folder))
+    return ListedRows(origin, rows, names, os.fspath(folder))
 
 
 def _with_split(row: dict[str, Any], parts: Iterable[str]) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def tar_rows(paths: Sequence[Path], origin: str, several: bool) -> ListedRows:
             sample[IMAGE_COLUMN] = sample.pop(name)
     if not samples:
         raise RecipeError(f"the tar {origin!r} holds no file; give one that holds pairs of images")
-    return ListedRows(origin, tuple(samples.values()), tuple(samples))
+    return ListedRows(origin, PackedList(samples.values()), PackedList(samples))
 
 
 def _members(path: Path) -> Iterator[tuple[str, str, tarfile.TarInfo]]:

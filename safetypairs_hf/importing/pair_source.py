@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.decoding import UnusableError, decode
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.pictures import encode, sha256
 from safetypairs_hf.core.records import (
     UNKNOWN_LICENSE,
@@ -38,6 +40,7 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
 LEAST_SIDE = 32  # pixels; below it neither the hash nor the similarity says anything
+EMPTY: Final = -1  # the number of no pair, at a place that has none
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class PairSource:
     """
 
     rows: Rows = field(compare=False, repr=False)
-    pairs: tuple[FoundPair, ...] = field(compare=False, repr=False)
-    rejects: tuple[tuple[str, Reject], ...] = field(compare=False, repr=False)
+    pairs: Sequence[FoundPair] = field(compare=False, repr=False)
+    rejects: Sequence[tuple[str, Reject]] = field(compare=False, repr=False)
     settings: dict[str, Any] = field(default_factory=dict)
     fit: str = ""
     generator: str = ""
@@ -70,7 +73,7 @@ class PairSource:
 
     @property
     def size(self) -> int:
-        return len(self._placed)
+        return len(self._places)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -86,19 +89,21 @@ class PairSource:
         return f"{self.rows.fingerprint} {self.screen.fingerprint()}".strip()
 
     def take(self, start: int, stop: int) -> list[Candidate]:
-        return [self._candidate(pair) for pair in self._placed[start:stop] if pair is not None]
+        return [self._candidate(number) for number in self._places[start:stop] if number != EMPTY]
 
     @cached_property
-    def _placed(self) -> Sequence[FoundPair | None]:
-        return self.pairs
+    def _places(self) -> Sequence[int]:
+        """The number of the pair at each place, or EMPTY."""
+        return range(len(self.pairs))
 
-    def _candidate(self, pair: FoundPair) -> Candidate:
+    def _candidate(self, number: int) -> Candidate:
+        pair = self.pairs[number]
         license = pair.texts.get("license") or self.license or UNKNOWN_LICENSE
         origin = Origin(self.rows.origin, pair.texts.get("id", pair.name), license)
         candidate = Candidate("", pair.texts["category"], origin, Picture(b""), family=pair.texts.get("group", ""))
         try:
             files = tuple(self._read(half, lane) for lane, half in _lanes(pair.unsafe, pair.safe))
-            self._check(pair, files)
+            self._check(number, pair, files)
             candidate.source_id = content_id(pair.name, *files)
             self._make(candidate, pair, *files)
         except UnusableError as error:
@@ -111,7 +116,7 @@ class PairSource:
         with _of(lane):
             return read_cell(value_at(row, half.column), self.rows.files(half.row))
 
-    def _check(self, pair: FoundPair, files: Sequence[bytes]) -> None:
+    def _check(self, number: int, pair: FoundPair, files: Sequence[bytes]) -> None:
         """Nothing is known of the files of a source that is known by its commit."""
 
     def _make(self, candidate: Candidate, pair: FoundPair, unsafe_file: bytes, safe_file: bytes) -> None:
@@ -155,37 +160,35 @@ class ListedPairs(PairSource):
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
         """As of any source; then the pairs whose files cannot be read."""
-        looked = [(name, found) for name, found in self._looked.items() if isinstance(found, Reject)]
-        return [*self.rejects, *looked]
+        looked = zip(self.pairs, self._looked, strict=True)
+        return [*self.rejects, *((pair.name, found) for pair, found in looked if isinstance(found, Reject))]
 
-    def inputs(self) -> list[Input]:
+    def inputs(self) -> Sequence[Input]:
         """The pairs whose files can be read, each with a hash over both files and all that is said of it."""
-        usable, looked = self._usable, self._looked
-        order = dict.fromkeys([*(name for name in self.__dict__.get("_places", ()) if name in usable), *usable])
-        return [Input(name, str(looked[name]), usable[name].texts["category"]) for name in order]
+        order = dict.fromkeys([*(number for number in self._places if number != EMPTY), *self._usable])
+        found = ((self.pairs[number], self._looked[number]) for number in order)
+        return PackedList(Input(pair.name, str(looked), pair.texts["category"]) for pair, looked in found)
 
     def in_places(self, names: Sequence[str | None]) -> Self:
         """This source with these pairs alone at these places; what was read is not read again."""
-        _ = self._looked
+        number_of = {self.pairs[number].name: number for number in self._usable}
         placed = copy.copy(self)
-        placed.__dict__.pop("_placed", None)
-        placed.__dict__["_places"] = tuple(names)
+        placed.__dict__["_places"] = array("q", (number_of.get(name or "", EMPTY) for name in names))
         return placed
 
     @cached_property
-    def _placed(self) -> Sequence[FoundPair | None]:
-        names: tuple[str | None, ...] | None = self.__dict__.get("_places")
-        return list(self._usable.values()) if names is None else [self._usable.get(name or "") for name in names]
+    def _places(self) -> Sequence[int]:
+        return self._usable
 
     @cached_property
-    def _usable(self) -> dict[str, FoundPair]:
-        """By name, the pairs whose files can be read."""
-        return {pair.name: pair for pair in self.pairs if not isinstance(self._looked[pair.name], Reject)}
+    def _usable(self) -> Sequence[int]:
+        """The numbers of the pairs whose files can be read."""
+        return array("q", (number for number, found in enumerate(self._looked) if not isinstance(found, Reject)))
 
     @cached_property
-    def _looked(self) -> dict[str, str | Reject]:
-        """By name, the hash of each pair, or why its files cannot be read."""
-        return {pair.name: self._look(pair) for pair in self.pairs}
+    def _looked(self) -> Sequence[str | Reject]:
+        """The hash of each pair, or why its files cannot be read."""
+        return PackedList(map(self._look, self.pairs))
 
     def _look(self, pair: FoundPair) -> str | Reject:
         try:
@@ -193,8 +196,8 @@ class ListedPairs(PairSource):
         except UnusableError as error:
             return Reject("source", *error.args)
 
-    def _check(self, pair: FoundPair, files: Sequence[bytes]) -> None:
-        if _digest(pair, files) != self._looked[pair.name]:
+    def _check(self, number: int, pair: FoundPair, files: Sequence[bytes]) -> None:
+        if _digest(pair, files) != self._looked[number]:
             raise RecipeError(
                 f"the pair {pair.name} of {self.rows.origin} changed since the import began; put it back, or run the "
                 "same command again, which takes the source as it is then"

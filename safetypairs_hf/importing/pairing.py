@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import DIRECTIONS, Reject
 from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, LABELS, TEXT_ROLES, ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
@@ -42,8 +43,8 @@ class FoundPair(NamedTuple):
 class Found:
     """The pairs of a source, in the order of their first rows; and what is none, by name, with the reason."""
 
-    pairs: list[FoundPair] = field(default_factory=list)
-    rejects: list[tuple[str, Reject]] = field(default_factory=list)
+    pairs: PackedList[FoundPair] = field(default_factory=PackedList)
+    rejects: PackedList[tuple[str, Reject]] = field(default_factory=PackedList)
 
     def reject(self, name: str, reason: str, detail: str) -> None:
         self.rejects.append((name, Reject("source", reason, detail)))

@@ -21,6 +21,7 @@ from safetypairs_hf.importing.split_names import states_splits
 
 _BATCH = 16  # rows that are decoded together, where they hold images
 _READ = 1 << 20  # bytes that are read at once
+_MOST_OPEN = 2  # files that are open at once, one for each member of a pair: each keeps buffers of megabytes
 
 
 class ParquetFile(NamedTuple):
@@ -30,6 +31,18 @@ class ParquetFile(NamedTuple):
     name: str
     split: str
     files: Files
+
+
+class _Shape(NamedTuple):
+    """The schema of the first file; of each row group that holds rows, (file, group) and its first row; and the ends.
+
+    `ends`: the row after the last of each file, all files counted through; 0 first.
+    """
+
+    schema: pa.Schema
+    groups: tuple[tuple[int, int], ...]
+    starts: list[int]
+    ends: list[int]
 
 
 class _Reader:
@@ -57,20 +70,13 @@ class ParquetRows:
         return {name: value for name, value in self.__dict__.items() if name not in ("_readers", "_open", "kept")}
 
     def __len__(self) -> int:
-        return self._ends[-1]
+        return self._shape.ends[-1]
 
     @cached_property
     def columns(self) -> dict[str, Column]:
-        schemas = [self._file(number).schema_arrow for number in range(len(self.parts))]
-        for part, schema in zip(self.parts, schemas, strict=True):
-            if set(schema.names) != set(schemas[0].names):
-                other = sorted(set(schema.names) ^ set(schemas[0].names))
-                raise RecipeError(
-                    f"{part.name} has other columns than {self.parts[0].name} ({', '.join(other[:5])}); import them "
-                    "one by one, each into a run of its own"
-                )
-        features = _features(schemas[0])
-        found = {name: _column(schemas[0].field(name).type, features.get(name)) for name in schemas[0].names}
+        schema = self._shape.schema
+        features = _features(schema)
+        found = {name: _column(schema.field(name).type, features.get(name)) for name in schema.names}
         return found | ({SPLIT: Column(TEXT)} if states_splits(part.split for part in self.parts) else {})
 
     def name(self, number: int) -> str:
@@ -99,7 +105,7 @@ class ParquetRows:
         """The rows from one on, which begins a row group."""
         wanted = list(dict.fromkeys(top(path, self.columns) for path in columns))
         names = {name: self.columns[name].labels for name in wanted if self.columns[name].labels}
-        for part, group in self._groups[bisect_right(self._starts, first) - 1 :]:
+        for part, group in self._shape.groups[bisect_right(self._shape.starts, first) - 1 :]:
             stored = [_leaf(name, columns) for name in wanted if name != SPLIT]
             file = self._file(part)
             if not stored:
@@ -120,43 +126,38 @@ class ParquetRows:
 
     def _file(self, number: int) -> pq.ParquetFile:
         files: dict[int, pq.ParquetFile] = self.__dict__.setdefault("_open", {})
-        if number not in files:
-            files[number] = _open(self.parts[number])
-        return files[number]
+        files[number] = file = files.pop(number, None) or _open(self.parts[number])
+        if len(files) > _MOST_OPEN:
+            del files[next(iter(files))]  # the one that was asked for least lately
+        return file
 
     @cached_property
-    def _groups(self) -> tuple[tuple[int, int], ...]:
-        """Every row group that holds rows: (file, group)."""
-        metas = [self._file(number).metadata for number in range(len(self.parts))]
-        return tuple(
-            (part, group)
-            for part, meta in enumerate(metas)
-            for group in range(meta.num_row_groups)
-            if meta.row_group(group).num_rows
-        )
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        """The first row of each group."""
-        sizes = [self._file(part).metadata.row_group(group).num_rows for part, group in self._groups]
-        return list(accumulate(sizes, initial=0))[:-1]
-
-    @cached_property
-    def _ends(self) -> list[int]:
-        """The row after the last of each file, all files counted through; 0 first."""
-        sizes = [self._file(number).metadata.num_rows for number in range(len(self.parts))]
-        return list(accumulate(sizes, initial=0))
+    def _shape(self) -> _Shape:
+        schema = self._file(0).schema_arrow
+        groups, sizes, ends = [], list[int](), [0]
+        for part, named in enumerate(self.parts):
+            file = self._file(part)
+            if other := sorted(set(file.schema_arrow.names) ^ set(schema.names)):
+                raise RecipeError(
+                    f"{named.name} has other columns than {self.parts[0].name} ({', '.join(other[:5])}); import them "
+                    "one by one, each into a run of its own"
+                )
+            rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+            groups += [(part, group) for group, size in enumerate(rows) if size]
+            sizes += filter(None, rows)
+            ends.append(ends[-1] + sum(rows))
+        return _Shape(schema, tuple(groups), list(accumulate(sizes, initial=0))[:-1], ends)
 
     def _place(self, number: int) -> tuple[int, int]:
-        part = bisect_right(self._ends, number) - 1
-        return part, number - self._ends[part]
+        part = bisect_right(self._shape.ends, number) - 1
+        return part, number - self._shape.ends[part]
 
     def _group_start(self, number: int) -> int:
-        return self._starts[bisect_right(self._starts, number) - 1]
+        return self._shape.starts[bisect_right(self._shape.starts, number) - 1]
 
     def _group_end(self, number: int) -> int:
-        place = bisect_right(self._starts, number)
-        return self._starts[place] if place < len(self._starts) else len(self)
+        place = bisect_right(self._shape.starts, number)
+        return self._shape.starts[place] if place < len(self._shape.starts) else len(self)
 
 
 def _leaf(column: str, paths: Sequence[str]) -> str:
