@@ -51,6 +51,8 @@ dove drum feather gift guitar hat-cowboy headphones holly-berry jar key keyboard
 music newspaper paint-roller paintbrush palette paper-plane pencil pizza-slice radio rainbow ruler shirt snowman socks
 spa suitcase-rolling tree trophy tv umbrella volleyball
 """
+# What a person or a hand does could be read as something that a policy is about.
+_PEOPLE: Final = ("hand", "lungs", "person", "people", "user")
 # How often a neutral sign is of each form.
 _SHARES: Final = {"icon": 0.34, "words": 0.24, "beside": 0.12, "stacked": 0.12, "captioned": 0.18}
 
@@ -61,9 +63,9 @@ def _pool() -> dict[str, tuple[Sign, ...]]:
     used = {name for block in blocks() for each in block.compositions for name in each.icons}
     said = {words for block in blocks() for each in block.compositions for words in (each.words, *each.elements)}
     words = "".join(_WORDS.split("\n")).split("/")
-    icons = [item.glyph for item in neutral() if not item.is_placard and item.glyph not in used]
+    icons = [item.glyph for item in neutral() if not item.is_placard and not item.glyph.startswith(_PEOPLE)]
     return {
-        "icon": tuple(plain_sign("icon", (name,)) for name in icons),
+        "icon": tuple(plain_sign("icon", (name,)) for name in icons if name not in used),
         "words": tuple(plain_sign("words", (), text) for text in words if text not in said),
         "captioned": tuple(
             plain_sign("captioned", (name,), text) for name, text in _CAPTIONED if name not in used and text not in said

@@ -31,7 +31,7 @@ class SignReader(AsksByTaxonomy):
     composition of one label is ahead of the best one of the other: in a region the match is exact.
     """
 
-    faintest: float = 80.0
+    faintest: float = 100.0
     least: float = 0.97
     least_found: float = 0.8
     most_covered: float = 0.002
