@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"core", "taxonomy", "dataset", "loading", "guards", "models", "evaluating", "metric"},
     "testing": {"core", "taxonomy", "models"},
     "icons": {"core", "taxonomy"},
+    "signs": {"core", "taxonomy", "icons"},
     "recipes": {"core", "taxonomy", "building", "sources", "instructors", "editors", "guards", "models"},
 }
 EVERYTHING = {"report", "integrations", "cli", "demo"}  # faces: they may import any room

@@ -50,7 +50,8 @@ class Recipe:
     pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
     whose version changes the output. `taxonomy`: what the categories are of, and by whose policies the instructor and
     the judges ask. `categories`: those that the source can give, by default all; the draw is even over them.
-    `license` and `attribution` go on the card. `rounds`: how often a source whose edits failed is tried, the first
+    `license` and `attribution` go on the card, and so does `about`, at its head: what the pairs are a test of, and what
+    they cannot show. `rounds`: how often a source whose edits failed is tried, the first
     included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
     the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
     drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
@@ -68,6 +69,7 @@ class Recipe:
     pairs: int
     license: str
     attribution: str
+    about: str = ""
     unit_size: int = 32
     expected_yield: float = 0.5
     packages: tuple[str, ...] = ()

@@ -150,6 +150,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         name=name,
         on_hub=is_hub_id(name),
         version=release["version"],
+        about=dict.fromkeys(each["about"] for each in manifest.releases if "about" in each),
         pairs=len(manifest.entries),
         reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),
         groups=len({entry.group for entry in manifest.entries}),

@@ -46,6 +46,7 @@ _RELEASE: Final = {
     "license?": str,
     "attribution?": str,
     "neutral?": str,
+    "about?": str,
     "test_fraction?": float,
     "near_duplicate_bits?": int,
     "restricted?": [{"model": str, "license": str}],

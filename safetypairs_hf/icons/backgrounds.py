@@ -224,6 +224,29 @@ FAMILIES: tuple[Callable[[np.random.Generator, int, Theme], Field], ...] = (
 )
 
 
+def _wall(rng: np.random.Generator, size: int, theme: Theme) -> Field:
+    """A wall that is lighter above, a skirting board and a floor."""
+    _, y = grid(size)
+    a, b, c, d = theme.backdrop(rng, 4)
+    out = ramp(np.broadcast_to(y, (size, size)), np.stack([b, c])).copy()
+    edge = int(size * rng.uniform(0.7, 0.92))
+    out[edge:] = a
+    out[edge : edge + max(int(size * rng.uniform(0.012, 0.04)), 2)] = d
+    return out
+
+
+# Those of which a PNG is small: flat surfaces, and gradients along one axis.
+QUIET: tuple[Callable[[np.random.Generator, int, Theme], Field], ...] = (
+    *(_wall, _hills, _skyline, _brick, _waves, _mosaic),
+)
+
+
+def quiet(rng: np.random.Generator, size: int, theme: Theme) -> Pixels:
+    """A (size, size, 3) uint8 background of one of the families that compress well, under even light."""
+    picture = QUIET[int(rng.integers(len(QUIET)))](rng, size, theme)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
 def background(rng: np.random.Generator, size: int, theme: Theme) -> Pixels:
     """A (size, size, 3) uint8 background: a family drawn at random, under uneven light.
 

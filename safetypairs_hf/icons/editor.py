@@ -13,7 +13,7 @@ from safetypairs_hf.core.records import Edited, Instruction, Picture, Reject
 from safetypairs_hf.icons import glyphs
 from safetypairs_hf.icons.catalogue import Item, by_phrase
 from safetypairs_hf.icons.drawing import paint
-from safetypairs_hf.icons.reading import Reading, read
+from safetypairs_hf.icons.reading import Reading, Spot, read
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Box, Pixels
@@ -59,15 +59,21 @@ class IconEditor:
         item = asked_for(instruction.text)
         if item is None:
             return Reject("edit", "unknown_item", f"no item of the catalogue is asked for in: {instruction.text}")
-        if instruction.region is None:
-            return Reject("edit", "no_region", "the instruction does not say where to edit")
-        reading = read(_crop(image.pixels, instruction.region)) if _whole(image.pixels, instruction.region) else None
-        if reading is None:
-            return Reject(
-                "edit", "nothing_to_replace", f"the region {tuple(instruction.region)} holds one colour or none"
-            )
+        found = read_region(image.pixels, instruction.region)
+        if isinstance(found, Reject):
+            return found
         rng = np.random.default_rng(seed)
-        return Edited(_replace(image.pixels, instruction.region, reading, item, rng, self.spread))
+        return Edited(_replace(image.pixels, found, item, rng, self.spread))
+
+
+def read_region(pixels: Pixels, region: Box | None) -> Spot | Reject:
+    """What is on the plate in a region; a Reject of the edit stage where that cannot be said."""
+    if region is None:
+        return Reject("edit", "no_region", "the instruction does not say where to edit")
+    reading = read(crop_of(pixels, region)) if _whole(pixels, region) else None
+    if reading is None:
+        return Reject("edit", "nothing_to_replace", f"the region {tuple(region)} holds one colour or none")
+    return Spot(region, reading)
 
 
 def _whole(pixels: Pixels, region: Box) -> bool:
@@ -77,15 +83,15 @@ def _whole(pixels: Pixels, region: Box) -> bool:
     return x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height and min(x1 - x0, y1 - y0) >= 4
 
 
-def _crop(pixels: Pixels, region: Box) -> Pixels:
+def crop_of(pixels: Pixels, region: Box) -> Pixels:
+    """The pixels of a region, a view."""
     return pixels[region.y0 : region.y1, region.x0 : region.x1]
 
 
-def _replace(
-    pixels: Pixels, region: Box, reading: Reading, item: Item, rng: np.random.Generator, spread: float
-) -> Pixels:
+def _replace(pixels: Pixels, spot: Spot, item: Item, rng: np.random.Generator, spread: float) -> Pixels:
+    region, reading = spot
     edited = pixels.copy()
-    _crop(edited, region)[reading.on_line] = reading.plate.astype(np.uint8)
+    crop_of(edited, region)[reading.on_line] = reading.plate.astype(np.uint8)
     width, height = _size(reading, item, math.exp(spread * rng.standard_normal()))
     x0, y0, x1, y1 = reading.box
     # Half a pixel left over goes to either side alike: always the same one would tell the members of a pair apart.

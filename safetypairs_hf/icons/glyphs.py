@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +41,12 @@ def _font_awesome() -> tuple[ImageFont.FreeTypeFont, dict[str, str]]:
     return ImageFont.truetype(root / "webfonts" / "fa-solid-900.ttf", _ICON_EM), characters
 
 
-def _lines(text: str) -> str:
+def icon_names() -> Collection[str]:
+    """The names of the icons that there are."""
+    return _font_awesome()[1].keys()
+
+
+def two_lines(text: str) -> str:
     """The text broken at the space that keeps its longest line shortest."""
     words = text.split()
     broken = [(" ".join(words[:k]), " ".join(words[k:])) for k in range(1, len(words))]
@@ -53,7 +60,7 @@ def master(item: Item) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     if item.is_placard:
         font = ImageFont.load_default(_TEXT_EM)
-        text = _lines(item.glyph)
+        text = two_lines(item.glyph)
         draw.multiline_text(
             (512, 256), text, font=font, fill=255, anchor="mm", align="center", spacing=12, stroke_width=_TEXT_STROKE
         )
@@ -79,6 +86,31 @@ def aspect(item: Item) -> float:
 def density(item: Item) -> float:
     """The share of its ink's box that is ink, in (0, 1]."""
     return float(np.asarray(master(item), dtype=np.float32).mean() / 255)
+
+
+def icon_at(item: Item, em: int) -> Image.Image:
+    """The mask of an icon's ink at a size of its font: mode L."""
+    whole = master(item)
+    across, down = (max(round(side * em / _ICON_EM), 1) for side in whole.size)
+    return whole.resize((across, down), Image.Resampling.BOX)
+
+
+@cache
+def _text_font(em: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(em)
+
+
+def line_width(line: str, em: int) -> int:
+    """The width of a line of text, in pixels, as `write_line` draws it."""
+    x0, _, x1, _ = _text_font(em).getbbox(line, stroke_width=_TEXT_STROKE * em / _TEXT_EM)
+    return math.ceil(x1 - x0)
+
+
+def write_line(canvas: Image.Image, line: str, x: float, baseline: float, em: int) -> None:
+    """Draw a line of text on a canvas of mode L, centred about `x`."""
+    ImageDraw.Draw(canvas).text(
+        (x, baseline), line, font=_text_font(em), fill=255, anchor="ms", stroke_width=_TEXT_STROKE * em / _TEXT_EM
+    )
 
 
 def mask(item: Item, width: int, height: int) -> Pixels:

@@ -60,7 +60,7 @@ class IconMatcher(AsksByTaxonomy):
         return Verdict(None, "nothing_there") if reading is None else self._verdict(reading, category)
 
     def _whole(self, image: Picture, category: str) -> Verdict:
-        verdicts = [self._verdict(reading, category) for reading in find(image.pixels)]
+        verdicts = [self._verdict(spot.reading, category) for spot in find(image.pixels)]
         seen = [verdict for verdict in verdicts if verdict.p_unsafe is not None]
         return max(seen, key=lambda verdict: verdict.p_unsafe or 0.0, default=Verdict(None, "nothing_there"))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 # Lengths are for images of this many pixels a side; others are scaled.
 _UNIT = 384
 # How often things go wrong, as they do on real walls: worn paint, a tight fit, a neighbour put over the critical plate.
-_WORN, _TIGHT, _HIDDEN = 0.08, 0.14, 0.10
+WORN, _TIGHT, _HIDDEN = 0.08, 0.14, 0.10
+
+Shown = TypeVar("Shown")  # what stands on a plate
 
 
-class Plate(NamedTuple):
+class Plate(NamedTuple, Generic[Shown]):
     """A plate, in pixels: its centre, half its size, its rim's width, and the glyph's share of the room for it."""
 
-    item: Item
+    item: Shown
     shape: str
     x: int
     y: int
@@ -70,14 +72,20 @@ def style(rng: np.random.Generator, scale: float) -> Style:
     return Style(rims, shapes, bool(rng.random() < 0.25), shade)
 
 
-def _dress(rng: np.random.Generator, item: Item, look: Theme, manner: Style, scale: float) -> Plate:
-    """A plate for the item, not placed yet."""
+def coat(rng: np.random.Generator, look: Theme, manner: Style, scale: float) -> tuple[float, PlateColours]:
+    """The width of a plate's rim, and its colours."""
     rims = str(rng.choice(["sticker", "sign", "none"])) if manner.rims == "mixed" else manner.rims
     rim = 0.0 if rims == "none" else float(rng.uniform(2.5, 5.0) * scale)
     colours = look.plate(rng)
     if rims == "sticker":
         colours = colours._replace(rim=np.array([253, 253, 250], dtype=np.uint8))
-    if rng.random() < _WORN:
+    return rim, colours
+
+
+def _dress(rng: np.random.Generator, item: Item, look: Theme, manner: Style, scale: float) -> Plate[Item]:
+    """A plate for the item, not placed yet."""
+    rim, colours = coat(rng, look, manner, scale)
+    if rng.random() < WORN:
         colours = colours._replace(ink=faded(colours.ink, colours.fill, rng.uniform(0.03, 0.35)))
     fit = rng.uniform(0.92, 1.0) if rng.random() < _TIGHT else rng.uniform(0.72, 0.88)
     if item.is_placard:
@@ -89,7 +97,9 @@ def _dress(rng: np.random.Generator, item: Item, look: Theme, manner: Style, sca
     return Plate(item, shape, 0, 0, half, half, rim, colours, fit)
 
 
-def _place(rng: np.random.Generator, plate: Plate, placed: Sequence[Plate], size: int) -> Plate | None:
+def place(
+    rng: np.random.Generator, plate: Plate[Shown], placed: Sequence[Plate[Any]], size: int
+) -> Plate[Shown] | None:
     """The plate at a free spot, shrunk somewhat where there is none; None where even that does not help."""
     for shrink in (1.0, 0.9, 0.8):
         wide, high = plate.half_width * shrink, plate.half_height * shrink
@@ -105,30 +115,41 @@ def _place(rng: np.random.Generator, plate: Plate, placed: Sequence[Plate], size
     return None
 
 
-def layout(rng: np.random.Generator, size: int, items: Sequence[Item], look: Theme) -> tuple[list[Plate], Style]:
+def layout(rng: np.random.Generator, size: int, items: Sequence[Item], look: Theme) -> tuple[list[Plate[Item]], Style]:
     """Plates for the items, the first of which is the critical one, in the order in which they are drawn."""
     scale = size / _UNIT
     manner = style(rng, scale)
     # Few plates are larger, so that the wall is filled alike.
     large = scale * min(max((6.5 / len(items)) ** 0.5, 0.95), 1.3)
-    placed: list[Plate] = []
+    placed: list[Plate[Item]] = []
     for item in items:
-        plate = _place(rng, _dress(rng, item, look, manner, large), placed, size)
+        plate = place(rng, _dress(rng, item, look, manner, large), placed, size)
         if plate is not None:
             placed.append(plate)
     main, others = placed[0], placed[1:]
     order = [placed[k] for k in rng.permutation(len(placed))]
     if rng.random() < _HIDDEN:
-        over = others[int(rng.integers(len(others)))]
-        angle, near = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.8)
-        x = main.x + round(near * float(np.cos(angle)) * (main.half_width + over.half_width))
-        y = main.y + round(near * float(np.sin(angle)) * (main.half_height + over.half_height))
-        order = [plate for plate in order if plate is not over] + [over._replace(x=x, y=y)]
+        order = hidden(rng, order, main, others[int(rng.integers(len(others)))])
     return order, manner
 
 
-def draw(canvas: Pixels, plates: Sequence[Plate], manner: Style) -> None:
-    """Draw the plates on `canvas` (size, size, 3) in place; all poles and shadows first, so that no plate gets any."""
+def hidden(
+    rng: np.random.Generator, order: Sequence[Plate[Shown]], main: Plate[Shown], over: Plate[Shown]
+) -> list[Plate[Shown]]:
+    """The plates in their order with `over` put on top, and over a part of `main`."""
+    angle, near = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.8)
+    x = main.x + round(near * float(np.cos(angle)) * (main.half_width + over.half_width))
+    y = main.y + round(near * float(np.sin(angle)) * (main.half_height + over.half_height))
+    return [plate for plate in order if plate is not over] + [over._replace(x=x, y=y)]
+
+
+def draw(
+    canvas: Pixels, plates: Sequence[Plate[Shown]], manner: Style, put: Callable[[Pixels, Plate[Shown]], None]
+) -> None:
+    """Draw the plates on `canvas` (size, size, 3) in place; all poles and shadows first, so that no plate gets any.
+
+    `put` draws what stands on a plate, which has been painted.
+    """
     scale = canvas.shape[0] / _UNIT
     fields = []
     for plate in plates:
@@ -152,10 +173,11 @@ def draw(canvas: Pixels, plates: Sequence[Plate], manner: Style) -> None:
         if plate.rim:
             paint(canvas, inside(field), plate.x - reach, plate.y - reach, plate.colours.rim)
         paint(canvas, inside(field, -plate.rim), plate.x - reach, plate.y - reach, plate.colours.fill)
-        _draw_glyph(canvas, plate)
+        put(canvas, plate)
 
 
-def _draw_glyph(canvas: Pixels, plate: Plate) -> None:
+def put_glyph(canvas: Pixels, plate: Plate[Item]) -> None:
+    """Draw the plate's item in the middle of the room for it."""
     x0, y0, x1, y1 = plate.region
     aspect = glyphs.aspect(plate.item)
     width = plate.fit * min(x1 - x0, (y1 - y0) * aspect)

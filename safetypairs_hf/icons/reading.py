@@ -38,6 +38,13 @@ class Reading(NamedTuple):
     contrast: float
 
 
+class Spot(NamedTuple):
+    """A part of an image, and what is read there."""
+
+    region: Box
+    reading: Reading
+
+
 def _packed(pixels: Pixels) -> NDArray[np.uint32]:
     """Each colour as one number."""
     wide = pixels.astype(np.uint32)
@@ -92,12 +99,16 @@ def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(down & across & up & back)
 
 
-def find(pixels: Pixels) -> list[Reading]:
-    """Read whatever may be a plate in a whole image (height, width, 3), largest first; what is none reads as noise."""
+def find(pixels: Pixels, longest: float = 0.6) -> list[Spot]:
+    """Read whatever may be a plate in a whole image (height, width, 3), largest first; what is none reads as noise.
+
+    What lies outside a plate's outline, but within its box, is read as plate. What is longer than `longest` of the
+    image's side is no plate.
+    """
     packed = _packed(pixels)
     values, counts = np.unique(packed, return_counts=True)
     frequent = np.flatnonzero(counts >= _SHARE * packed.size)
-    readings = []
+    spots = []
     for k in frequent[np.argsort(-counts[frequent], kind="stable")]:
         mask = packed == values[k]
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -105,7 +116,7 @@ def find(pixels: Pixels) -> list[Reading]:
         height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
         if (
             counts[k] < _FILL * height * width
-            or max(height, width) > 0.6 * max(packed.shape)
+            or max(height, width) > longest * max(packed.shape)
             or min(height, width) < 12
         ):
             continue
@@ -113,5 +124,5 @@ def find(pixels: Pixels) -> list[Reading]:
         crop[~_hull(mask[spot])] = _unpacked(int(values[k])).astype(np.uint8)
         reading = read(crop, plate=int(values[k]))
         if reading is not None:
-            readings.append(reading)
-    return readings
+            spots.append(Spot(Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1), reading))
+    return spots

@@ -62,7 +62,7 @@ class KnowsSomeItems(_Unasked):
     def _look(self, image: Picture, category: str) -> Verdict:
         if not category:
             return Verdict(None, "not_covered")
-        return Verdict(max((self._plate(reading, category) for reading in find(image.pixels)), default=_UNSURE))
+        return Verdict(max((self._plate(spot.reading, category) for spot in find(image.pixels)), default=_UNSURE))
 
     def _plate(self, reading: Reading, category: str) -> float:
         known, own = _known(self.share), is_critical(category)

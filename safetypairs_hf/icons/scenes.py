@@ -17,7 +17,7 @@ from safetypairs_hf.icons.backgrounds import background
 from safetypairs_hf.icons.catalogue import Item, critical, neutral
 from safetypairs_hf.icons.colours import Theme, theme
 from safetypairs_hf.icons.photos import Scan, crop, pick, scan
-from safetypairs_hf.icons.plates import draw, layout
+from safetypairs_hf.icons.plates import draw, layout, put_glyph
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
@@ -118,7 +118,7 @@ class IconScenes:
         chosen = choices[int(rng.integers(len(choices)))]
         twin = chosen.twins[int(rng.integers(len(chosen.twins)))]
         plates, manner = layout(rng, self.image_size, [chosen.item, *_others(rng, twin)], look)
-        draw(canvas, plates, manner)
+        draw(canvas, plates, manner, put_glyph)
         region = next(plate.region for plate in plates if plate.item == chosen.item)
         return Candidate(
             source_id=hashlib.sha256(str(canvas.shape).encode() + canvas.tobytes()).hexdigest()[:16],

@@ -238,6 +238,7 @@ def _release(finished: FinishedRun, plan: Plan) -> dict[str, Any]:
         "test_fraction": parts["selection"]["test_fraction"],
         "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
         "funnel": finished.state.funnel["stages"],
+        **({"about": parts["about"]} if parts.get("about") else {}),
         **({"imported": True} if parts["rounds"] == 0 else {}),
         **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),
     }

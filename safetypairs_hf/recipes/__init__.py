@@ -2,8 +2,9 @@
 
     from safetypairs_hf.recipes import FolderSource, Judging, Klein, LocalVLM, OnRegion, Recipe, Selection, ShieldGemma
 
-The parts of the embedded recipe are in `safetypairs_hf.icons`, the settings that the recipes for real weights share in
-`safetypairs_hf.recipes.photographs`, and models with small random weights in `safetypairs_hf.testing.tiny`.
+The parts of the recipes `icons` and `signs` are in `safetypairs_hf.icons` and `safetypairs_hf.signs`, the settings that
+the recipes for real weights share in `safetypairs_hf.recipes.photographs`, and models with small random weights in
+`safetypairs_hf.testing.tiny`.
 """
 
 from __future__ import annotations

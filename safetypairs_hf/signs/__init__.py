@@ -1,0 +1,28 @@
+"""Scenes of signs whose meaning lies in relation: the parts of the recipe `signs`, and what its unsafe features are."""
+
+from __future__ import annotations
+
+from safetypairs_hf.signs.block_files import blocks
+from safetypairs_hf.signs.blocks import Feature, features_of
+from safetypairs_hf.signs.policies import signs_taxonomy
+from safetypairs_hf.signs.sign_editor import SignEditor
+from safetypairs_hf.signs.sign_instructor import SignInstructor
+from safetypairs_hf.signs.sign_reader import SignReader
+from safetypairs_hf.signs.sign_scenes import SignScenes
+from safetypairs_hf.signs.wording import NEUTRAL
+
+__all__ = [
+    "NEUTRAL",
+    "Feature",
+    "SignEditor",
+    "SignInstructor",
+    "SignReader",
+    "SignScenes",
+    "features",
+    "signs_taxonomy",
+]
+
+
+def features() -> tuple[Feature, ...]:
+    """Every unsafe feature of the vocabulary, with the policy line that it breaks and those that permit its twins."""
+    return features_of(blocks())
