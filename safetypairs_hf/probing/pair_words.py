@@ -1,8 +1,7 @@
 """The items and words of the members of a pair, from the texts that a row has.
 
-Where both members have a caption, its words are theirs. Else the critical feature names what the unsafe member has, and
-what an instruction such as "Replace a knife with a spoon" asks for is what the safe member has; where it only takes
-something away, the safe member has nothing of its own.
+The critical feature names what the unsafe member has. What an instruction such as "Replace the knife with a spoon" asks
+for is what the safe member has; where it only takes something away, the safe member has nothing of its own.
 """
 
 from __future__ import annotations
@@ -22,19 +21,15 @@ _CHANGES = re.compile(
 )
 
 
-def clue(feature: str, instruction: str, group: str, captions: tuple[str, str] = ("", "")) -> Clue:
+def clue(feature: str, instruction: str, group: str) -> Clue:
     """Read the tokens of a pair's members.
 
     Args:
         feature: What makes the unsafe member unsafe, as the column `critical_feature` has it.
         instruction: The edit, as the column `instruction` has it.
         group: The pair's group.
-        captions: What describes the unsafe and the safe member, where both are described.
     """
-    if all(captions):
-        unsafe, safe = (_words(caption) for caption in captions)
-    else:
-        unsafe, safe = _tokens(feature), _tokens(asked_for(feature, instruction))
+    unsafe, safe = _tokens(feature), _tokens(asked_for(feature, instruction))
     return Clue(unsafe, safe, unsafe - safe, safe - unsafe, group)
 
 
@@ -50,13 +45,5 @@ def asked_for(feature: str, instruction: str) -> str:
 
 def _tokens(phrase: str) -> frozenset[str]:
     """The item as a whole, and its words."""
-    words = [word for word in _split(phrase) if word not in _EMPTY]
+    words = [word for word in re.findall(r"\w+(?:['’]\w+)*", phrase.lower()) if word not in _EMPTY]
     return frozenset([*words, " ".join(words)]) if words else frozenset()
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_split(text)) - _EMPTY
-
-
-def _split(text: str) -> list[str]:
-    return re.findall(r"\w+(?:['’]\w+)*", text.lower())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from safetypairs_hf.probing.backbone import Backbone
     from safetypairs_hf.probing.detectors import Traces
 
     Measured = list[tuple[str, str, NDArray[np.float64]]]
@@ -83,7 +84,7 @@ class _Member(NamedTuple):
 class Probe:
     """Measures pairs one by one, and keeps only numbers of them."""
 
-    def __init__(self, backbone: Any = None) -> None:
+    def __init__(self, backbone: Backbone | None = None) -> None:
         """`backbone`: see `backbone.Backbone`; None does without one."""
         self._backbone = backbone
         self._pairs: list[_Member] = []
@@ -123,7 +124,8 @@ class Probe:
             found += [(_CALLED[name], "image", of_image), (_CALLED[name], "box", of_box)]
         found.append(("placement", "box", placement(view)))
         if self._backbone is not None:
-            found.append(("backbone", "image", self._backbone.texture(view.pixels)))
+            of_image, of_box = self._backbone.texture(view)
+            found += [("frozen network", "image", of_image), ("frozen network", "box", of_box)]
         return found
 
     def result(self, progress: Progress = lambda name, done, total: None) -> Findings:
@@ -179,14 +181,6 @@ def refuse_few(pairs: int, groups: int) -> None:
             f"the {pairs} pairs are of {groups} groups, too few for a probe, which learns on some groups and is asked "
             f"about others: it takes {LEAST_GROUPS}"
         )
-
-
-def probe_pairs(pairs: Iterable[ProbedPair], *, backbone: Any = None) -> Findings:
-    """Probe some pairs; see `Probe`."""
-    found = Probe(backbone)
-    for pair in pairs:
-        found.add(pair)
-    return found.result()
 
 
 def _enough(pairs: Sequence[_Member]) -> bool:
