@@ -147,7 +147,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=1510)
     parser.add_argument("--size", type=int, default=256)
-    options = parsed(parser, pairs=60, size=128)
+    options = parsed(parser, pairs=80, size=128)
     print(f"{options.pairs} pairs of {options.size} x {options.size} pixels; best detectors, AUC with 95% interval\n")
     print(f"{'leak':<15}{'image and file':<22}{'box':<22}{'bound':<18}{'measure':>10}{'learn':>9}  (CPU s)")
     missed = 0

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Name = tuple[str, str, str]  # traces, place, learner
 
 FOLDS = 5
-TREES = 40
+TREES = 30
 WHERE = ("image", "box")  # what a detector may look at: the file with its whole image, or the place of the edit
 
 
@@ -93,12 +94,12 @@ def detect(
     """
     every = list(_with_all(traces))
     made, split = learners(), folds(groups)
-    scores: dict[tuple[str, str, str], Floats] = {}
+    scores: dict[Name, Floats] = {}
     for kind in every:
         for learner, make in made.items():
             scores[kind.name, kind.where, learner] = _ranks(kind, split, make)
             progress(len(scores), len(every) * len(made))
-    found = [Detector(*name, auc(*of, groups), in_order(*of, groups)) for name, of in scores.items()]
+    found = [Detector(*name, auc(of[0], of[1], groups), in_order(of[0], of[1], groups)) for name, of in scores.items()]
     return Verdicts(tuple(found), tuple(_best(where, scores, groups, split) for where in WHERE))
 
 
@@ -138,15 +139,17 @@ def _ranks(kind: Traces, split: Sequence[tuple[Any, Any]], make: Callable[[], An
 
 
 def _best(
-    where: str, scores: Mapping[tuple[str, str, str], Floats], groups: NDArray[np.int64], split: Sequence[tuple[Any, Any]]
+    where: str, scores: Mapping[Name, Floats], groups: NDArray[np.int64], split: Sequence[tuple[Any, Any]]
 ) -> Best:
     import numpy as np
 
     tried = {name: of for name, of in scores.items() if name[1] == where}
     chosen, made = [], np.zeros((2, len(groups)))
     for known, asked in split:
-        name = max(tried, key=lambda name: auc(*tried[name][:, known], groups[known]).value)
+        name = max(tried, key=lambda name: auc(tried[name][0, known], tried[name][1, known], groups[known]).value)
         chosen.append(name)
         made[:, asked] = tried[name][:, asked]
     traces, _, learner = max(dict.fromkeys(chosen), key=chosen.count)
-    return Best(where, len(tried), f"{traces}, {learner}", auc(*made, groups), in_order(*made, groups))
+    return Best(
+        where, len(tried), f"{traces}, {learner}", auc(made[0], made[1], groups), in_order(made[0], made[1], groups)
+    )

@@ -12,7 +12,7 @@ from safetypairs_hf.probing.auc import Share
 from safetypairs_hf.probing.detectors import Best, Detector
 from safetypairs_hf.probing.lookups import NAMES, OVER, Lookup
 
-CLEAN = 0.55  # an AUC up to which the best detector is called no better than a coin
+CLEAN = 0.55  # an AUC above which the pairs are not called clean
 ABOUT = {"image": "of the whole image and its file", "box": "in the box of what changed"}
 QUESTION = {"edited": "which member was edited", "unsafe": "which member is unsafe"}
 
@@ -67,12 +67,12 @@ class Findings:
         top = self.highest
         told = f"The best detector {ABOUT[top.where]} tells {QUESTION[self.question]} in {top.pairs.value:.1%} of pairs"
         auc = f"AUC {top.auc.value:.3f}, 95% interval {top.auc.low:.3f} to {top.auc.high:.3f}"
-        if top.auc.value <= CLEAN:
+        if top.auc.low > 0.5:
+            end = f"{'a little ' if top.auc.value <= CLEAN else ''}better than a coin; what tells most is {top.named}."
+        elif top.auc.value <= CLEAN:
             end = "no better than a coin, as far as these detectors can see."
-        elif top.auc.low <= CLEAN:
-            end = "perhaps better than a coin: more pairs would tell."
         else:
-            end = f"better than a coin: {top.named} gives it away."
+            end = "perhaps better than a coin: more pairs would show it."
         return f"{told} ({auc}): {end}"
 
     def to_dict(self) -> dict[str, Any]:

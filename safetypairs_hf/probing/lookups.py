@@ -64,12 +64,9 @@ def lookups(clues: Iterable[Clue]) -> tuple[Lookup, ...]:
     groups = numbered([clue.group for clue in known])
     if len(set(groups.tolist())) < FOLDS:
         raise ValueError(f"{len(set(groups.tolist()))} groups: it takes {FOLDS}")
-    made = {
-        over: _scores(known, numbers)
-        for over, numbers in (("pairs", np.arange(len(known))), ("groups", groups))
-    }
+    made = {over: _scores(known, numbers) for over, numbers in (("pairs", np.arange(len(known))), ("groups", groups))}
     return tuple(
-        Lookup(name, over, in_order(*made[over][number], groups, tie=0.0))
+        Lookup(name, over, in_order(made[over][number, 0], made[over][number, 1], groups, tie=0.0))
         for number, name in enumerate(NAMES)
         for over in OVER
     )

@@ -49,7 +49,7 @@ def view_of(pixels: Pixels, box: Box) -> View:
     x, y = _start(box.x0, box.x1, width), _start(box.y0, box.y1, height)
     part = pixels[y : y + SIDE, x : x + SIDE]
     high, wide = part.shape[:2]
-    inner = Box(*(int(min(max(at - of, 0), most)) for at, of, most in zip(box, (x, y, x, y), (wide, high) * 2)))
+    inner = Box(*(min(max(at - of, 0), most) for at, of, most in zip(box, (x, y) * 2, (wide, high) * 2, strict=True)))
     margin = max(_BLOCK, min(inner.x1 - inner.x0, inner.y1 - inner.y0) // 3)
     ring = Box(
         max(inner.x0 - margin, 0), max(inner.y0 - margin, 0), min(inner.x1 + margin, wide), min(inner.y1 + margin, high)
@@ -70,7 +70,7 @@ def noise(view: View) -> tuple[Floats, Floats]:
     return _of_maps(view, [_residual(view.luma), _residual(_colour(view.pixels))])
 
 
-def _residual(levels: Levels) -> NDArray[np.int32]:
+def _residual(levels: Levels) -> Any:
     rows = levels[:-2] - 2 * levels[1:-1] + levels[2:]
     return np.abs(rows[:, :-2].astype(np.int32) - 2 * rows[:, 1:-1] + rows[:, 2:])
 
@@ -96,12 +96,12 @@ def _means(pixels: Pixels) -> list[float]:
     return [float(each) for each in pixels.reshape(-1, 3).mean(axis=0)] if pixels.size else [0.0] * 3
 
 
-def _packed(pixels: Pixels) -> NDArray[np.uint32]:
+def _packed(pixels: Pixels) -> Any:
     wide = pixels.astype(np.uint32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 
 
-def _frame(view: View) -> Pixels:
+def _frame(view: View) -> Any:
     """(n, 3) the pixels around the box."""
     part, box, ring = _cut(view.pixels, view.ring), view.box, view.ring
     keep = np.ones(part.shape[:2], dtype=np.bool_)
@@ -190,7 +190,7 @@ def _near_zero(luma: Levels) -> Floats:
 def _cosines() -> NDArray[np.float32]:
     """The (8, 8) matrix of the orthonormal cosine transform."""
     at = np.arange(_BLOCK)
-    matrix = np.sqrt(2 / _BLOCK) * np.cos(np.pi / _BLOCK * (at[None, :] + 0.5) * at[:, None])
+    matrix: Floats = np.sqrt(2 / _BLOCK) * np.cos(np.pi / _BLOCK * (at[None, :] + 0.5) * at[:, None])
     matrix[0] /= np.sqrt(2)
     return matrix.astype(np.float32)
 

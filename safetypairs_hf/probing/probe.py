@@ -1,9 +1,9 @@
 """Probe pairs: can anything tell the edited member without looking at content?
 
-    found = Probe()
-    for pair in pairs:
-        found.add(pair)
-    print(found.result())
+found = Probe()
+for pair in pairs:
+    found.add(pair)
+print(found.result())
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Measured = list[tuple[str, str, NDArray[np.float64]]]
 
-LEAST_PAIRS, LEAST_GROUPS = 60, 10
+LEAST_PAIRS, LEAST_GROUPS = 80, 10
 EDITED = {"unsafe_to_safe": "safe", "safe_to_unsafe": "unsafe"}  # the edited member, by the direction of a pair
 Progress = Callable[[str, int, int], None]
 
@@ -139,6 +139,12 @@ class Probe:
         """
         refuse_without_learners()
         refuse_few(len(self._pairs), len({pair.group for pair in self._pairs}))
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):  # more threads would add up in another order, and take longer on such small tables
+            return self._found(progress)
+
+    def _found(self, progress: Progress) -> Findings:
         known = [pair for pair in self._pairs if pair.edited]
         is_known = _enough(known)
         probed = _sorted(known if is_known else self._pairs)
