@@ -12,8 +12,8 @@ each leak is planted in the edited member:
 * other level: by Pillow at compression level 5, not 4, which has the same header.
 
 Bounds: without a leak the best detector has an AUC of at most 0.55, over the whole image and in the plate; jpeg and
-other library are found with at least 0.95, half a pixel with at least 0.80 in the plate. Other level has no bound: it is
-the smallest trace of a file that we know of.
+other library are found with at least 0.95, half a pixel with at least 0.80 in the plate. Other level has no bound: it
+is the smallest trace of a file that we know of.
 """
 
 from __future__ import annotations

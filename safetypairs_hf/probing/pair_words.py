@@ -39,7 +39,7 @@ def clue(feature: str, instruction: str, group: str) -> Clue:
 def asked_for(feature: str, instruction: str) -> str:
     """What an instruction wants to see in the place of the feature; "" where it takes something away alone."""
     text = " ".join(instruction.split())
-    bare = " ".join(word for word in feature.split() if word.lower() not in ("a", "an", "the", "some"))
+    bare = re.sub(r"^(?:an?|the|some)\s+", "", " ".join(feature.split()), flags=re.IGNORECASE)
     at = text.lower().find(bare.lower()) if bare else -1
     rest = text[at + len(bare) :] if at >= 0 else text
     found = _ASKED.search(rest) if _CHANGES.search(text) else None

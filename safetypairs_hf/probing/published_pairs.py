@@ -62,9 +62,9 @@ def published_pairs(
     for file, pair_ids in chosen.items():
         controls: dict[str, list[dict[str, Any]]] = defaultdict(list)
         if control_file(file) in edition.stored:
-            for row in edition.rows(control_file(file), pair_ids, _CONTROL):
+            for row in edition.rows(control_file(file), pair_ids, list(_CONTROL)):
                 controls[row["pair_id"]].append(row)
-        for row in edition.rows(file, pair_ids, _COLUMNS):
+        for row in edition.rows(file, pair_ids, list(_COLUMNS)):
             yield probed_pair(row, controls[row["pair_id"]])
             done += 1
             progress("pairs", done, total)
