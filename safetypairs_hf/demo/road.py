@@ -100,8 +100,7 @@ def _release(
     say(f"Built {built.pairs} pairs by the recipe icons, in {run}.")
     for target in missing:
         # A probe takes seconds: the second release makes one, and its card is the one that stays.
-        options = {"progress": progress, "probe": version == SECOND}
-        done = publish(RunFolder(run), parse_target(target), parse(version), **options)
+        done = publish(RunFolder(run), parse_target(target), parse(version), probe=version == SECOND, progress=progress)
         say(f"Published {version}, {len(done.plan.added)} pairs added: {done.where}.")
 
 

@@ -199,7 +199,7 @@ def test_look_ups_learn_over_pairs_what_they_cannot_over_groups() -> None:
 
 
 def test_look_ups_of_items_that_stand_on_both_sides_know_nothing() -> None:
-    """Each item is unsafe in one pair and safe in the next: only their order on the sides, which no bag has, decides."""
+    """Each item is unsafe in one pair and safe in the next, so what was learned of it says nothing."""
     clues = []
     for number in range(200):
         items = {f"a{number // 2 % 10}"}, {f"b{number // 2 % 10}"}
