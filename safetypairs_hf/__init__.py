@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
+    from safetypairs_hf.report.probe_report import probe as probe
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
     from safetypairs_hf.training.pair_batches import PairBatchSampler as PairBatchSampler
@@ -49,6 +50,7 @@ _WHERE = {
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",
+    "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
     "compare_many": "safetypairs_hf.metric",
     "metric_path": "safetypairs_hf.metric",

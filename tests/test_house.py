@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"core", "taxonomy", "guards", "models", "dataset"},
     "building": {"core", "taxonomy", "guards", "models"},
     "importing": {"core", "taxonomy", "guards", "models", "building", "sources"},
-    "publishing": {"core", "taxonomy", "dataset", "building.run_reader"},
+    "publishing": {"core", "taxonomy", "dataset", "probing", "building.run_reader"},
+    "probing": {"core", "dataset"},
     "loading": {"core", "taxonomy", "dataset", "versions"},
     "evaluating": {"core", "taxonomy", "dataset", "versions", "loading", "guards", "models", "metric"},
     "training": {"core", "taxonomy", "dataset", "loading", "guards", "models", "evaluating", "metric"},
@@ -53,6 +54,8 @@ HEAVY = (
     "pandas",
     "matplotlib",
     "torchmetrics",
+    "sklearn",
+    "scipy",
 )
 
 

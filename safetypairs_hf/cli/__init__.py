@@ -24,6 +24,7 @@ COMMANDS = {
     "versions": "The versions that a dataset has.",
     "diff": "What changed from one version to another.",
     "verify": "Read a published version again, and check it.",
+    "probe": "Can anything tell the edited member without looking at content?",
     "taxonomy": "Categories and policies as data: check a file, compare two.",
     "takedown": "Remove pairs for good, in a new major version.",
     "evaluate": "Run a guard over the pairs of a version.",

@@ -13,6 +13,7 @@ import click
 @click.option("--require-review", is_flag=True, help="Refuse new pairs that nobody has reviewed.")
 @click.option("--with-failures", is_flag=True, help="Publish the run's failed edits too, as the config `failures`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--no-probe", is_flag=True, help="Leave out the probe whose figures the card has.")
 @click.option("--accept-license", is_flag=True, help="Publish although a model's licence restricts its output.")
 @click.option("--private", is_flag=True, help="Make the Hub repo private.")
 @click.option(
@@ -31,6 +32,7 @@ def command(
     require_review: bool,
     with_failures: bool,
     dry_run: bool,
+    no_probe: bool,
     accept_license: bool,
     private: bool,
     gated: str | None,
@@ -60,6 +62,7 @@ def command(
             "require_review": require_review,
             "with_failures": with_failures,
             "dry_run": dry_run,
+            "probe": not no_probe,
             "accept_license": accept_license,
         }
         published = publish(open_run(run), to, wanted, **options, progress=progress)

@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import fsspec
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, reading
+from safetypairs_hf.core.target_name import is_hub_address
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
 
@@ -148,6 +150,11 @@ class RunFolder:
             if ".tmp-" in name:
                 with contextlib.suppress(OSError):
                     self.fs.rm_file(f"{self.root}/{name}")
+
+
+def is_run(word: str) -> bool:
+    """Whether what a user typed is a run: a URL that is no Hub's address, or a folder that holds a recipe."""
+    return ("://" in word and not is_hub_address(word)) or (Path(word) / RECIPE).is_file()
 
 
 def open_run(url: str) -> RunFolder:

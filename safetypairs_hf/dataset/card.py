@@ -176,6 +176,7 @@ def _prose(manifest: Manifest, name: str) -> str:
             for slug in manifest.taxonomy.slugs
             if (total := _held(manifest, f"{failure_rows.ROOT}{slug}/")).pairs
         },
+        probe=_probe(manifest),
         restricted=_restricted(manifest),
         sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
         takedowns=len(manifest.takedowns),
@@ -213,6 +214,49 @@ def _controls(manifest: Manifest) -> dict[str, Any] | None:
     ]
     neutral = [release["neutral"] for release in manifest.releases if "neutral" in release]
     return {**total, "judges": judges, "neutral": list(dict.fromkeys(neutral))}
+
+
+def _probe(manifest: Manifest) -> dict[str, Any]:
+    """What the newest probe found, with the version whose new pairs it was of, or `not_made`: why there is none."""
+    probed = [(release["version"], release["probe"]) for release in manifest.releases if "probe" in release]
+    made = [(version, found) for version, found in probed if "not_made" not in found]
+    if not made:
+        why = probed[-1][1]["not_made"] if probed else "an earlier safetypairs-hf published it, which made none"
+        return {"not_made": why}
+    version, found = made[-1]
+    detectors: dict[tuple[str, str], list[str]] = {}
+    for each in found["detectors"]:
+        detectors.setdefault((each["traces"], _SEEN[each["where"]]), []).append(_share(each["auc"]))
+    best = [(_SEEN[each["where"]], each["tried"], _share(each["auc"]), _share(each["pairs"])) for each in found["best"]]
+    lookups: dict[str, list[str]] = {}
+    for each in found["lookups"]:
+        lookups.setdefault(each["name"], []).append(_share(each["pairs"]))
+    controls = [
+        (each["kind"], each["pairs"], [_share(best["auc"]) for best in each["best"]]) for each in found["controls"]
+    ]
+    return {
+        **found,
+        "version": version,
+        "detectors": [(*name, *shares) for name, shares in detectors.items()],
+        "best": best,
+        "lookups": [(name, *shares) for name, shares in lookups.items()],
+        "controls": controls,
+    }
+
+
+def probe_verdict(manifest: Manifest) -> list[str]:
+    """What the newest probe found, in words; empty where there is none."""
+    found = _probe(manifest)
+    return (
+        [] if "not_made" in found else [f"Probe of version {found['version']}: {markdown.line(found['verdict'], 600)}"]
+    )
+
+
+_SEEN = {"image": "image and file", "box": "box of the change"}
+
+
+def _share(share: Mapping[str, float]) -> str:
+    return f"{share['value']:.3f} ({share['low']:.3f}–{share['high']:.3f})"
 
 
 def _settings(judge: Mapping[str, Any]) -> str:

@@ -79,8 +79,10 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
 
 def _responsible(manifest: Manifest) -> dict[str, Any]:
     judges = [markdown.line(judge["class"]) for judge in manifest.releases[-1]["judging"]["judges"]]
+    fixed = card.resource("responsible_ai.yaml")
     return {
-        **card.resource("responsible_ai.yaml"),
+        **fixed,
+        "rai:dataLimitations": [*fixed["rai:dataLimitations"], *card.probe_verdict(manifest)],
         "rai:annotationsPerItem": f"{len(judges)} judge{'' if len(judges) == 1 else 's'}",
         "rai:machineAnnotationTools": judges,
         "rai:dataReleaseMaintenancePlan": (

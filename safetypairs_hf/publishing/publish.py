@@ -38,6 +38,7 @@ def publish(
     accept_license: bool = False,
     with_failures: bool = False,
     dry_run: bool = False,
+    probe: bool = True,
     progress: Progress = lambda name, done, total: None,
 ) -> Published:
     """Publish the run's pairs as `version`.
@@ -49,6 +50,7 @@ def publish(
             imported pairs whose licence nobody said.
         with_failures: publish the run's failed edits too, as the config `failures`.
         dry_run: work everything out, and change nothing.
+        probe: probe a sample of the new pairs, so that the card has the figures; else the card says that nobody did.
         progress: called as ("pairs", written, to write), then with "failures" where there are any.
 
     Raises:
@@ -74,7 +76,7 @@ def publish(
         _refuse_unreviewed(plan)
     if dry_run:
         return Published(plan, "")
-    with stage(plan, finished, progress) as staged:
+    with stage(plan, finished, progress, probe=probe) as staged:
         return Published(plan, target.commit(staged))
 
 

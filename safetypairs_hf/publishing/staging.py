@@ -28,6 +28,7 @@ from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
 from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
+from safetypairs_hf.probing.probe_record import ReleaseProbe
 from safetypairs_hf.publishing.plan import Plan
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
@@ -38,7 +39,11 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def stage(
-    plan: Plan, finished: FinishedRun | None = None, progress: Progress = lambda name, done, total: None
+    plan: Plan,
+    finished: FinishedRun | None = None,
+    progress: Progress = lambda name, done, total: None,
+    *,
+    probe: bool = True,
 ) -> Iterator[Change]:
     """Make the files of a planned release; they exist as long as the context is open.
 
@@ -46,6 +51,7 @@ def stage(
         plan: what changes.
         finished: the run that holds the pairs and failures to add; None where the plan adds none.
         progress: called as ("pairs", written, to write), then with "failures" where there are any.
+        probe: probe a sample of the new pairs, for the card.
 
     Raises:
         PublishError: a file cannot be written, for example on a full disk; nothing was published.
@@ -59,6 +65,7 @@ def stage(
                 for name in files.rewritten:
                     uploader.add(name)
                 if finished is not None:
+                    files.probe = ReleaseProbe(plan.added, wanted=probe)
                     _write_pairs(plan, finished, files, uploader, progress)
                     _write_failures(plan, finished, files, uploader, progress)
                 yield _finish(plan, files, uploader)
@@ -75,7 +82,7 @@ class _Files:
 
     `taxonomies`: the last version's and the release's, where they number the categories differently. `rewritten` and
     `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
-    are the new pairs, `failed` all failures of the release.
+    are the new pairs, `failed` all failures of the release; `probe` measures a sample of the new pairs.
     """
 
     scratch: Path
@@ -85,6 +92,7 @@ class _Files:
     tallies: dict[str, dict[str, Any]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    probe: ReleaseProbe = field(default_factory=lambda: ReleaseProbe(()))
 
     def rewrite(self, source: Path, name: str, ids: Iterable[str], column: str = "pair_id") -> None:
         """Write a published file again, without the rows that have one of `ids` in `column`."""
@@ -156,6 +164,7 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
             _refuse_other_encoding(candidate)
             published = row(candidate, place.group, plan.taxonomy, version)
             extra = control_rows(published, controls)
+            files.probe.add(published, extra)
             file = shards.add(published, place.split, place.category, extra)
             for control in extra:
                 tallies[control_file(file)].add(control, published["judges"])
@@ -202,6 +211,7 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
         "target": target.name,
         "taxonomy": plan.taxonomy.name,
+        **files.probe.record(),
     }
     stay = {name: file for name, file in head.files.items() if name not in files.deleted}
     made = Manifest(

@@ -83,12 +83,11 @@ def _of_one(what: Sequence[str], out: Path, *, data: str | None, markdown: Path 
 
 
 def _page(word: str) -> Page:
-    from safetypairs_hf.core.run_folder import RECIPE
-    from safetypairs_hf.core.target_name import is_hub_address
+    from safetypairs_hf.core.run_folder import is_run
     from safetypairs_hf.report.dataset_page import dataset_page
     from safetypairs_hf.report.run_page import run_page
 
-    if ("://" in word and not is_hub_address(word)) or (Path(word).is_dir() and (Path(word) / RECIPE).is_file()):
+    if is_run(word):
         return run_page(word)
     return dataset_page(_edition(word))
 

@@ -31,6 +31,7 @@ FIGURE = {
     "loading": r"first load_dataset .* imagefolder .* ratio [\d.]+x in CPU time",
     "manifests": r"diff against the pandas merge: ratio [\d.]+x in CPU time",
     "power": r"^least power had [\d.]+ +bound 0\.80 (kept|MISSED)",
+    "probing": r"^bounds missed: \d of 4$",
     "scale": r"upload_folder to publish, ratio [\d.]+x in CPU time",
     "scoring": r"score\(\), all figures, Arrow, text ids, shuffled .* ratio [\d.]+x in CPU time",
     "starting": r"^import datasets .* to ours, ratio [\d.]+x in CPU time",
@@ -46,6 +47,7 @@ NEEDS = {
     "harness": ["guard_eval_harness", "transformers"],
     "judging": ["transformers"],
     "loading": ["fontawesomefree"],
+    "probing": ["fontawesomefree", "sklearn"],
     "scoring": ["evaluate"],
     "uploading": ["hf_xet"],
 }

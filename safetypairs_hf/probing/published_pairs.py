@@ -1,0 +1,83 @@
+"""Read pairs as they are published: from rows that are about to be, and from a version that is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS, Box
+from safetypairs_hf.dataset.control_rows import control_file
+from safetypairs_hf.dataset.store.base import Edition
+from safetypairs_hf.probing.pair_words import clue
+from safetypairs_hf.probing.probe import ProbedPair
+
+_COLUMNS = (
+    "pair_id",
+    "unsafe_image",
+    "safe_image",
+    "critical_feature",
+    "instruction",
+    "direction",
+    "edit_box",
+    "group",
+)
+_CONTROL = ("pair_id", "control", "unsafe_image")
+
+
+def probed_pair(row: Mapping[str, Any], controls: Iterable[Mapping[str, Any]] = ()) -> ProbedPair:
+    """Take what a probe needs of the published row of a pair, and of the rows of its controls."""
+    return ProbedPair(
+        pair_id=row["pair_id"],
+        group=row["group"],
+        unsafe=_file(row["unsafe_image"]),
+        safe=_file(row["safe_image"]),
+        box=Box(*row["edit_box"]) if row["edit_box"] else None,
+        direction=DIRECTIONS[row["direction"]],
+        clue=clue(row["critical_feature"] or "", row["instruction"] or "", row["group"]),
+        controls=tuple((CONTROL_KINDS[each["control"]], _file(each["unsafe_image"])) for each in controls),
+    )
+
+
+def _file(image: Mapping[str, Any] | None) -> bytes:
+    return (image or {}).get("bytes") or b""
+
+
+def published_pairs(
+    edition: Edition, sample: int, progress: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> Iterator[ProbedPair]:
+    """Read pairs of a version, `sample` of them at most.
+
+    Whole files are read, in an order that the hash of their names gives, so that of a large version on the Hub few
+    files are downloaded. The same version gives the same pairs.
+
+    Args:
+        edition: The version.
+        sample: How many pairs to read at most.
+        progress: Called as ("pairs", read, to read).
+    """
+    chosen = _chosen(edition, sample)
+    total, done = sum(map(len, chosen.values())), 0
+    for file, pair_ids in chosen.items():
+        controls: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        if control_file(file) in edition.stored:
+            for row in edition.rows(control_file(file), pair_ids, list(_CONTROL)):
+                controls[row["pair_id"]].append(row)
+        for row in edition.rows(file, pair_ids, list(_COLUMNS)):
+            yield probed_pair(row, controls[row["pair_id"]])
+            done += 1
+            progress("pairs", done, total)
+
+
+def _chosen(edition: Edition, sample: int) -> dict[str, Sequence[str]]:
+    """File -> the pairs to read of it."""
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for file, pair_id in zip(*(edition.table[name].to_pylist() for name in ("file", "pair_id")), strict=True):
+        by_file[file].append(pair_id)
+    chosen: dict[str, Sequence[str]] = {}
+    for file in sorted(by_file, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if sample > 0:
+            chosen[file] = sorted(by_file[file])[:sample]
+            sample -= len(chosen[file])
+    return chosen
