@@ -1,0 +1,248 @@
+"""Probe pairs: can anything tell the edited member without looking at content?
+
+    found = Probe()
+    for pair in pairs:
+        found.add(pair)
+    print(found.result())
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.records import Box, Picture
+from safetypairs_hf.probing.findings import ControlFindings, Findings
+from safetypairs_hf.probing.lookups import Clue
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from safetypairs_hf.probing.detectors import Traces
+
+    Measured = list[tuple[str, str, NDArray[np.float64]]]
+
+LEAST_PAIRS, LEAST_GROUPS = 60, 10
+EDITED = {"unsafe_to_safe": "safe", "safe_to_unsafe": "unsafe"}  # the edited member, by the direction of a pair
+Progress = Callable[[str, int, int], None]
+
+
+class ProbeError(SafetyPairsError):
+    """Pairs that cannot be probed: too few of them, or one that is not whole."""
+
+
+class ProbedPair(NamedTuple):
+    """A pair as it is published.
+
+    Attributes:
+        pair_id: Its id.
+        group: Its group.
+        unsafe: The file of its unsafe member.
+        safe: The file of its safe member.
+        box: The box of what changed; None where nothing did.
+        direction: One of `DIRECTIONS`.
+        clue: Its items and words; None where it has no texts.
+        controls: (kind, file) of each control of its unsafe member.
+    """
+
+    pair_id: str
+    group: str
+    unsafe: bytes
+    safe: bytes
+    box: Box | None
+    direction: str
+    clue: Clue | None = None
+    controls: tuple[tuple[str, bytes], ...] = ()
+
+
+def missing() -> str:
+    """What is not installed that a probe needs, in words; "" where all is there."""
+    return "" if importlib.util.find_spec("sklearn") else "scikit-learn is not installed"
+
+
+def refuse_without_learners() -> None:
+    """Raise ProbeError where scikit-learn is not installed."""
+    if missing():
+        raise ProbeError("the probe needs scikit-learn, which is not installed; pip install 'safetypairs-hf[probe]'")
+
+
+class _Member(NamedTuple):
+    """What was measured of a pair: its id, its group, which member was edited ("": not known), and both members."""
+
+    pair_id: str
+    group: str
+    edited: str
+    unsafe: Measured
+    safe: Measured
+
+
+class Probe:
+    """Measures pairs one by one, and keeps only numbers of them."""
+
+    def __init__(self, backbone: Any = None) -> None:
+        """`backbone`: see `backbone.Backbone`; None does without one."""
+        self._backbone = backbone
+        self._pairs: list[_Member] = []
+        self._clues: dict[str, Clue] = {}
+        self._controls: dict[str, list[_Member]] = defaultdict(list)
+
+    def add(self, pair: ProbedPair) -> None:
+        """Measure a pair and its controls.
+
+        Raises:
+            ProbeError: It has a member without bytes, one that is no image, or members of differing size.
+        """
+        unsafe, safe = _picture(pair, "unsafe", pair.unsafe), _picture(pair, "safe", pair.safe)
+        _refuse_other_size(pair, "its members differ in size", {"unsafe": unsafe, "safe": safe})
+        box = _box(pair, unsafe)
+        of_unsafe = self._measure(unsafe, box)
+        edited = EDITED.get(pair.direction, "")
+        self._pairs.append(_Member(pair.pair_id, pair.group, edited, of_unsafe, self._measure(safe, box)))
+        if pair.clue is not None:
+            self._clues[pair.pair_id] = pair.clue
+        for kind, data in pair.controls:
+            control = _picture(pair, kind, data)
+            _refuse_other_size(pair, f"its {kind} differs in size", {"unsafe": unsafe, kind: control})
+            # The control takes the place of the safe member: it is the one that was edited.
+            measured = self._measure(control, box)
+            self._controls[kind].append(_Member(pair.pair_id, pair.group, "safe", of_unsafe, measured))
+
+    def _measure(self, picture: Picture, box: Box) -> Measured:
+        from safetypairs_hf.probing import pixel_traces
+        from safetypairs_hf.probing.file_traces import file_traces
+        from safetypairs_hf.probing.placement import placement
+
+        view = pixel_traces.view_of(picture.pixels, box)
+        found = [("file", "image", file_traces(picture.data, picture.pixels.shape[0] * picture.pixels.shape[1]))]
+        for name in ("noise", "spectrum", "edges", "grid"):
+            of_image, of_box = getattr(pixel_traces, name)(view)
+            found += [(_CALLED[name], "image", of_image), (_CALLED[name], "box", of_box)]
+        found.append(("placement", "box", placement(view)))
+        if self._backbone is not None:
+            found.append(("backbone", "image", self._backbone.texture(view.pixels)))
+        return found
+
+    def result(self, progress: Progress = lambda name, done, total: None) -> Findings:
+        """Train the detectors and look-ups on all pairs that were added.
+
+        Args:
+            progress: Called as ("detectors", done, in all).
+
+        Raises:
+            ProbeError: There are too few pairs or groups, or scikit-learn is not installed.
+        """
+        refuse_without_learners()
+        refuse_few(len(self._pairs), len({pair.group for pair in self._pairs}))
+        known = [pair for pair in self._pairs if pair.edited]
+        is_known = _enough(known)
+        probed = _sorted(known if is_known else self._pairs)
+        verdicts = _detect(probed, "edited" if is_known else "unsafe", progress)
+        return Findings(
+            question="edited" if is_known else "unsafe",
+            pairs=len(probed),
+            left_out=len(self._pairs) - len(probed),
+            groups=len({pair.group for pair in probed}),
+            detectors=verdicts.detectors,
+            best=verdicts.best,
+            lookups=self._lookups(),
+            controls=tuple(
+                ControlFindings(
+                    kind, len(made), _detect(_sorted(made), "edited", progress).best if _enough(made) else ()
+                )
+                for kind, made in sorted(self._controls.items())
+            ),
+            backbone=self._backbone.name if self._backbone is not None else "",
+        )
+
+    def _lookups(self) -> Any:
+        from safetypairs_hf.probing.lookups import lookups
+
+        clues = [self._clues[pair_id] for pair_id in sorted(self._clues)]
+        there = [clue for clue in clues if clue.unsafe]
+        enough = len(there) >= LEAST_PAIRS and len({clue.group for clue in there}) >= LEAST_GROUPS
+        return lookups(there) if enough else ()
+
+
+_CALLED = {"noise": "noise residual", "spectrum": "spectrum", "edges": "edges, luminance", "grid": "JPEG grid"}
+
+
+def refuse_few(pairs: int, groups: int) -> None:
+    """Raise ProbeError where there are too few pairs or groups for any figure to say something."""
+    if pairs < LEAST_PAIRS:
+        raise ProbeError(f"{pairs} pairs are too few for a probe, which takes {LEAST_PAIRS}")
+    if groups < LEAST_GROUPS:
+        raise ProbeError(
+            f"the {pairs} pairs are of {groups} groups, too few for a probe, which learns on some groups and is asked "
+            f"about others: it takes {LEAST_GROUPS}"
+        )
+
+
+def probe_pairs(pairs: Iterable[ProbedPair], *, backbone: Any = None) -> Findings:
+    """Probe some pairs; see `Probe`."""
+    found = Probe(backbone)
+    for pair in pairs:
+        found.add(pair)
+    return found.result()
+
+
+def _enough(pairs: Sequence[_Member]) -> bool:
+    return len(pairs) >= LEAST_PAIRS and len({pair.group for pair in pairs}) >= LEAST_GROUPS
+
+
+def _sorted(pairs: Sequence[_Member]) -> list[_Member]:
+    """By id: the order in which pairs arrive changes no figure."""
+    return sorted(pairs, key=lambda pair: pair.pair_id)
+
+
+def _detect(pairs: Sequence[_Member], question: str, progress: Progress) -> Any:
+    import numpy as np
+
+    from safetypairs_hf.probing.auc import numbered
+    from safetypairs_hf.probing.detectors import Traces, detect
+
+    sides = [
+        (pair.safe, pair.unsafe) if question == "edited" and pair.edited == "safe" else (pair.unsafe, pair.safe)
+        for pair in pairs
+    ]
+    traces: list[Traces] = [
+        Traces(name, where, *(np.stack([side[which][at][2] for side in sides]) for which in (0, 1)))
+        for at, (name, where, _) in enumerate(sides[0][0])
+    ]
+    groups = numbered([pair.group for pair in pairs])
+    return detect(traces, groups, lambda done, of: progress("detectors", done, of))
+
+
+def _picture(pair: ProbedPair, member: str, data: bytes) -> Picture:
+    if not data:
+        raise ProbeError(f"pair {pair.pair_id}: its {member} image has no bytes; a probe reads both files of a pair")
+    picture = Picture(data)
+    try:
+        _ = picture.pixels
+    except Exception as error:  # bytes that are no image make Pillow raise anything
+        raise ProbeError(f"pair {pair.pair_id}: its {member} image does not decode ({in_a_line(error)})") from error
+    return picture
+
+
+def _refuse_other_size(pair: ProbedPair, what: str, pictures: dict[str, Picture]) -> None:
+    sizes = {name: picture.pixels.shape[1::-1] for name, picture in pictures.items()}
+    if len(set(sizes.values())) > 1:
+        named = ", ".join(f"{name} {wide} x {high}" for name, (wide, high) in sizes.items())
+        raise ProbeError(
+            f"pair {pair.pair_id}: {what}, which tells them apart at once: {named}; bring both to one size"
+        )
+
+
+def _box(pair: ProbedPair, unsafe: Picture) -> Box:
+    """The box of what changed, the whole image where nothing did."""
+    height, width = unsafe.pixels.shape[:2]
+    if pair.box is None:
+        return Box(0, 0, width, height)
+    if not (0 <= pair.box.x0 < pair.box.x1 <= width and 0 <= pair.box.y0 < pair.box.y1 <= height):
+        raise ProbeError(
+            f"pair {pair.pair_id}: its edit_box {list(pair.box)} does not lie in its image of {width} x {height} pixels"
+        )
+    return pair.box
