@@ -5,13 +5,19 @@ BIN = $(VENV)/bin
 # What is never imported is never compiled, which is most of it.
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-all check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
 
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# All but what is marked `thorough`: more environments, engines and sizes of what a sample is here.
 test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m 'not thorough'
+
+test-all: $(VENV)/.installed $(VENV)/.models
+	$(PYTEST)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -33,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # mend that. So does xgrammar, without the triton that it brings for GPUs: with it and without it are two tests.
 $(VENV)/.models: $(VENV)/.installed
 	$(INSTALL) $$(grep '^torch==' constraints.txt)
-	$(INSTALL) --constraint constraints.txt --editable '.[dev,gpu,opennsfw,ray,torchmetrics]' geh
+	$(INSTALL) --constraint constraints.txt --editable '.[dev,gpu,opennsfw,ray,torchmetrics]' geh trl webdataset
 	$(INSTALL) --no-deps --target $(VENV)/torchvision $$(grep '^torchvision==' constraints.txt)
 	$(INSTALL) --no-deps --target $(VENV)/xgrammar $$(grep -E '^(xgrammar|apache-tvm-ffi)==' constraints.txt)
 	touch $@

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
+    from safetypairs_hf.training.export import export as export
+    from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
+    from safetypairs_hf.training.pair_batches import PairBatchSampler as PairBatchSampler
+    from safetypairs_hf.training.pair_loss import pair_loss as pair_loss
+    from safetypairs_hf.training.pair_loss import pairwise_loss as pairwise_loss
 
 _WHERE = {
     "evaluate": "safetypairs_hf.evaluating.evaluate",
@@ -55,6 +60,11 @@ _WHERE = {
     "VersionMismatch": "safetypairs_hf.core.errors",
     "HubUnavailable": "safetypairs_hf.core.errors",
     "taxonomy": "safetypairs_hf.taxonomy",
+    "export": "safetypairs_hf.training.export",
+    "PairAugmentation": "safetypairs_hf.training.pair_augmentation",
+    "PairBatchSampler": "safetypairs_hf.training.pair_batches",
+    "pair_loss": "safetypairs_hf.training.pair_loss",
+    "pairwise_loss": "safetypairs_hf.training.pair_loss",
 }
 _ROOMS = {"taxonomy"}  # `sp.taxonomy.check` is what the command `taxonomy check` does
 __all__ = sorted(_WHERE)

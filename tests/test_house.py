@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "publishing": {"core", "taxonomy", "dataset", "building.run_reader"},
     "loading": {"core", "taxonomy", "dataset", "versions"},
     "evaluating": {"core", "taxonomy", "dataset", "versions", "loading", "guards", "models", "metric"},
+    "training": {"core", "taxonomy", "dataset", "loading", "guards", "models", "evaluating", "metric"},
     "testing": {"core", "taxonomy", "models"},
     "icons": {"core", "taxonomy"},
     "recipes": {"core", "taxonomy", "building", "sources", "instructors", "editors", "guards", "models"},

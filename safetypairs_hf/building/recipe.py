@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.metadata
 import inspect
@@ -22,6 +21,7 @@ from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.building.stages import ByRound, Edit, Instruct
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
@@ -266,11 +266,8 @@ def _find(name: str) -> Path:
     path = folder("builders") / f"{name}.py"
     if path.is_file():
         return path
-    near = difflib.get_close_matches(name, _names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if Path(f"{name}.py").is_file():
-        hint = f"the file here is ./{name}.py; "
-    raise RecipeError(f"no recipe {name!r}; {hint}there are: {', '.join(_names())}; or give a path that ends in .py")
+    here = f"; the file here is ./{name}.py" if Path(f"{name}.py").is_file() else hint(name, _names())
+    raise RecipeError(f"no recipe {name!r}{here}; there are {', '.join(_names())}; or give a path that ends in .py")
 
 
 def _names() -> list[str]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "failures": "The pairs that a guard has wrong, worst first.",
     "power": "How many pairs it takes to see a difference.",
     "report": "Predictions, a run or a dataset as one HTML page.",
+    "export": "Pairs in the form of another trainer: TRL, WebDataset, ...",
     "results": "Results of a guard on the Hub page of its model.",
     "autoload": "Make load_dataset('safetypairs') work with no import.",
     "localhub": "A Hub server on this machine, for tests and rehearsals.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import types
 import typing
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.nearest import hint
 
 
 def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
@@ -38,9 +38,9 @@ def check_names(given: Sequence[str] | Mapping[str, Any], takes: Sequence[str] |
     """
     for name in given:
         if name not in takes:
-            near = difflib.get_close_matches(name, takes, n=1)
-            hint = f"; the nearest is {near[0]!r}" if near else ""
-            raise RecipeError(f"{taker} has no setting {name!r}{hint}; it takes {', '.join(takes) or 'none'}")
+            raise RecipeError(
+                f"{taker} has no setting {name!r}{hint(name, takes)}; it takes {', '.join(takes) or 'none'}"
+            )
 
 
 def read_setting(key: str, text: str, annotation: Any) -> Any:

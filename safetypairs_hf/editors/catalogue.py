@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.editors.base import PipelineEditor
 
 _QWEN_PLUS = ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
@@ -39,9 +39,7 @@ EDITORS: dict[str, Entry] = {
 def find_editor(name: str) -> Entry:
     """The entry of a name. Raises RecipeError if there is no editor of that name."""
     if name not in EDITORS:
-        near = difflib.get_close_matches(name, EDITORS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise RecipeError(f"no editor {name!r}; {hint}there are: {', '.join(EDITORS)}")
+        raise RecipeError(f"no editor {name!r}{hint(name, EDITORS)}; there are {', '.join(EDITORS)}")
     return EDITORS[name]
 
 

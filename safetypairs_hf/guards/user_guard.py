@@ -6,7 +6,6 @@ Each has the content of what it runs in its identity, so that an edited file is 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from safetypairs_hf.core.description import describe, source_hash
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.core.user_code import functions_of, load_code, telling
 from safetypairs_hf.core.user_function import (
@@ -279,9 +279,8 @@ class OwnFunction(Guard):
         found = getattr(module, attribute, None)
         if not callable(found):
             has = functions_of(module)
-            near = difflib.get_close_matches(attribute, has, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(has[:9])}" if has else ""
-            raise RecipeError(f"{wrong}; {where} has no function {attribute!r}{hint}")
+            listed = f"; it has {', '.join(has[:9])}" if has else ""
+            raise RecipeError(f"{wrong}; {where} has no function {attribute!r}{hint(attribute, has) or listed}")
         asked = user_function(found, _OFFERS, self.batched)
         return _Loaded(asked, {where: digest} | _defining_file(found, module))
 

@@ -10,7 +10,6 @@ kind, columns, pair_pattern, ...      how it is read: the fields of `reading_pla
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.importing.reading_plan import Said, check_word
 from safetypairs_hf.importing.source_rows import SPLIT, Rows, top
 
@@ -140,9 +140,8 @@ def layout(name: str | os.PathLike[str] | Layout) -> Layout:
         with reading(f"the layout {text}", _EXPECTED, RecipeError):
             held = read_text(Path(text).expanduser(), MOST_SETTING_BYTES)
         return _parsed(held, text)
-    near = difflib.get_close_matches(text.lower(), known, n=1)
-    hint = f"; the nearest is {near[0]!r}" if near else ""
-    raise RecipeError(f"no layout {text!r}{hint}; there are {', '.join(known)}; or give a YAML file of your own")
+    there = f"there are {', '.join(known)}; or give a YAML file of your own"
+    raise RecipeError(f"no layout {text!r}{hint(text, known)}; {there}")
 
 
 def layout_of(source: Any) -> Layout | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import DIRECTIONS
 
 KINDS = ("pairs", "images")  # what a row is
@@ -196,9 +196,7 @@ class Said:
 def check_word(where: str, given: str, known: Sequence[str]) -> None:
     """Raise RecipeError where a word is none of those that there are; the message has the nearest."""
     if given not in known:
-        near = difflib.get_close_matches(str(given), known, n=1)
-        hint = f"; the nearest is {near[0]!r}" if near else ""
-        raise RecipeError(f"{where}: there is no {given!r}{hint}; there are {', '.join(known)}")
+        raise RecipeError(f"{where}: there is no {given!r}{hint(str(given), known)}; there are {', '.join(known)}")
 
 
 def _pattern(text: str) -> re.Pattern[str]:

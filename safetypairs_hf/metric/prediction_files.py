@@ -63,7 +63,7 @@ def as_list(column: Any) -> list[Any]:
 
 def _named(name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read, and name the file in whatever error any library raises."""
-    kind = _kind(name)
+    kind = kind_of(name)
     try:
         return read()
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def _named(name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise PairError(f"{name}: cannot be read{f' as {kind}' if kind else ''}: {printable(reason)}") from None
 
 
-def _kind(name: str) -> str | None:
+def kind_of(name: str) -> str | None:
     """Return what the suffixes of a file's name or address say that it is; None where they say nothing."""
     suffixes = PurePosixPath(name.partition("::")[0].partition("?")[0].lower()).suffixes
     while suffixes and suffixes[-1] in COMPRESSED:
@@ -100,7 +100,7 @@ def _of_file(path: Path) -> dict[str, Any]:
         if file.read(len(PARQUET)) == PARQUET:
             return read_parquet(path)
         file.seek(0)
-        return read_content(file.read(), _kind(path.name))
+        return read_content(file.read(), kind_of(path.name))
 
 
 def _of_folder(folder: Path) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _shards(folder: Path) -> list[Path]:
     for pattern in ("*", "*/*"):
         found = []
         for path in folder.glob(pattern):
-            if not path.name.startswith((".", "_")) and _kind(path.name) and path.is_file():
+            if not path.name.startswith((".", "_")) and kind_of(path.name) and path.is_file():
                 found.append(path)
             if len(found) > MOST_SHARDS:
                 raise PairError(f"{folder}: more than {MOST_SHARDS} files; give a folder of predictions alone")
@@ -144,11 +144,11 @@ def _of_address(url: str) -> dict[str, Any]:
     import fsspec
 
     system, path = fsspec.core.url_to_fs(url)
-    if any(letter in path for letter in "*[") or (_kind(url) is None and system.isdir(path)):
+    if any(letter in path for letter in "*[") or (kind_of(url) is None and system.isdir(path)):
         paths = sorted(system.glob(path) if any(letter in path for letter in "*[") else system.find(path, maxdepth=2))
-        paths = [each for each in paths if _kind(each)]
-        return _of_shards(url, [(each, partial(_of_opened, system, each, _kind(each))) for each in paths])
-    return _of_opened(system, path, _kind(url))
+        paths = [each for each in paths if kind_of(each)]
+        return _of_shards(url, [(each, partial(_of_opened, system, each, kind_of(each))) for each in paths])
+    return _of_opened(system, path, kind_of(url))
 
 
 def _of_opened(system: Any, path: str, kind: str | None) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _of_shards(name: str, shards: list[tuple[str, Callable[[], dict[str, Any]]]]
         raise PairError(f"{name}: there is no file of predictions in it ({', '.join(SUFFIXES)})")
     kinds: dict[str | None, str] = {}
     for shard, _ in shards:
-        kinds.setdefault(_kind(shard), shard)
+        kinds.setdefault(kind_of(shard), shard)
     if len(kinds) > 1:
         raise PairError(f"{name}: shards are of one kind, and {' and '.join(kinds.values())} are not; give one of them")
     read = [(shard, _named(shard, opened)) for shard, opened in shards]

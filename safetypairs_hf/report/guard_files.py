@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Pairs, Reading
     from safetypairs_hf.metric.score import PairScore
 
-SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
-
 
 @dataclass(frozen=True)
 class Guard:

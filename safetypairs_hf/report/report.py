@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.metric.prediction_files import SUFFIXES, kind_of
 from safetypairs_hf.report import guards_page as of_guards
-from safetypairs_hf.report.guard_files import SUFFIXES, read_guards
+from safetypairs_hf.report.guard_files import read_guards
 from safetypairs_hf.report.page import Page, render, write
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def make_report(
         SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; matplotlib is
             missing; or as `read_guards` and `open_named` do.
     """
-    files = [word for word in what if Path(word).suffix.lower() in SUFFIXES]
+    files = [word for word in what if kind_of(word)]
     if not files:
         return _of_one(what, out, data=data, markdown=markdown, names=names)
     others = [word for word in what if word not in files]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from safetypairs_hf.core.errors import RecipeError, printable
 from safetypairs_hf.core.file_names import as_seen, find_seen
 from safetypairs_hf.core.foreign_text import ForeignTextError, csv_rows, json_lines, read_text, reading
+from safetypairs_hf.core.nearest import hint
 
 
 class Columns(NamedTuple):
@@ -54,11 +54,8 @@ def check_column(column: str, columns: Iterable[str], where: str) -> None:
     """Raise RecipeError where there is no such column; it names the nearest and lists all."""
     there = list(columns)
     if column not in there:
-        near = difflib.get_close_matches(column, there, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(
-            f"{where}: there is no column {column!r}{hint} (the columns are {printable(', '.join(there))})"
-        )
+        listed = printable(", ".join(there))
+        raise RecipeError(f"{where}: there is no column {column!r}{hint(column, there)}; the columns are {listed}")
 
 
 def _text(row: Mapping[str, Any], column: str, number: int) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.file_names import as_seen
+from safetypairs_hf.core.nearest import nearest
 
 VARIANTS: Final = ("default", "not_violating", "sensitive")
 PACKAGED: Final = "safetypairs"  # the id of the taxonomy that this package brings
@@ -175,13 +176,11 @@ class Taxonomy:
         return {category.slug: category for category in self.categories}
 
     def _nearest(self, text: str) -> str:
-        import difflib
-
         wanted = plain(text)
         ways = {plain(way): each for each in self.categories for way in (each.code, each.slug, each.name) if plain(way)}
-        best = difflib.get_close_matches(wanted, ways, n=1, cutoff=0.5)
+        best = nearest(wanted, ways)
         if best:
-            return f"; the nearest is {ways[best[0]].slug!r}"
+            return f"; the nearest is {ways[best].slug!r}"
         words = set(wanted.split())
         shared = [
             each.slug for each in self.categories if words & set(plain(f"{each.slug} {each.name}").split()) - {"or"}

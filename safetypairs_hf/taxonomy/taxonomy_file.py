@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, fault, read_text
+from safetypairs_hf.core.nearest import nearest
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE, PUBLISHED
 from safetypairs_hf.taxonomy.taxonomy_yaml import Parsed, dump, from_values, parse
@@ -115,8 +115,8 @@ def _parsed(file: str | Path) -> Parsed:
     except (ForeignTextError, UnicodeDecodeError) as error:
         return Parsed(None, [fault("it", error)])
     except OSError as error:
-        near = difflib.get_close_matches(str(file), PUBLISHED, n=1)
-        hint = f" (or {near[0]}, which this package brings)" if near else ""
+        near = nearest(str(file), PUBLISHED)
+        ours = f" (or {near}, which this package brings)" if near else ""
         raise SafetyPairsError(
-            f"cannot read the taxonomy {str(file)!r}: {error.strerror or error}; give a YAML file{hint}"
+            f"cannot read the taxonomy {str(file)!r}: {error.strerror or error}; give a YAML file{ours}"
         ) from error

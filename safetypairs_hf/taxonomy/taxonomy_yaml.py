@@ -6,7 +6,6 @@ Every value is taken as the text that stands in the file, so that the version 1.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import fault, parse_yaml
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.taxonomy.categories import Category, Taxonomy, plain
 
 _LONGEST: Final = {"id": 64, "version": 32, "slug": 64, "code": 16, "name": 120}
@@ -89,9 +89,7 @@ def dump(taxonomy: Taxonomy) -> str:
 def _keys(row: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], where: str) -> Iterator[str]:
     for key in row:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; the nearest is {near[0]!r}" if near else ""
-            yield f"{where} has an unknown key {key!r}{hint}; there are {', '.join(known)}"
+            yield f"{where} has an unknown key {key!r}{hint(str(key), known)}; there are {', '.join(known)}"
     for key in needed:
         if key not in row:
             yield f"{where} has no {key!r}"

@@ -49,6 +49,8 @@ NEEDS = {
     "scoring": ["evaluate"],
     "uploading": ["hf_xet"],
 }
+# Over ten seconds even so.
+LONG = ("batching", "coverage")
 # These import torch and its libraries, for longer than they run: one process for them all.
 TOGETHER = ("batching", "editing", "evaluating", "harness", "judging", "scoring")
 RUN_TOGETHER = """
@@ -102,7 +104,7 @@ def test_every_benchmark_is_here() -> None:
     assert {path.stem for path in FOLDER.glob("[!_]*.py")} == set(FIGURE)
 
 
-@pytest.mark.parametrize("name", FIGURE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.thorough] * (name in LONG)) for name in FIGURE])
 def test_it_runs_to_its_end_and_prints_its_figure(name: str, together: Callable[[str], str]) -> None:
     if not present(name):
         pytest.skip(f"needs {', '.join(NEEDS[name])}")

@@ -109,7 +109,7 @@ def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
         ({"steps": "few"}, "steps=few: expected an int"),
         (
             {"then": "contex"},
-            "no editor 'contex'; did you mean 'kontext'? there are: klein, qwen-image-edit, qwen-image-edit-plus, "
+            "no editor 'contex'; the nearest is 'kontext'; there are klein, qwen-image-edit, qwen-image-edit-plus, "
             "kontext, instruct-pix2pix",
         ),
         ({"then_commit": "k1"}, "then_commit is given and then is not; name the editor of the later rounds too"),

@@ -181,7 +181,7 @@ def test_an_unfinished_run_shows_how_far_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("icon", {}, "no recipe 'icon'; did you mean 'icons'"),
+        ("icon", {}, "no recipe 'icon'; the nearest is 'icons'"),
         ("nowhere/x.py", {}, "no recipe file 'nowhere/x.py'"),
         (SQUARES, {"colour": "1"}, "has no setting 'colour'; it takes pairs, seed, sources"),
         (SQUARES, {"pairs": "many"}, "pairs=many: expected an int"),

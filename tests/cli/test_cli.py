@@ -49,7 +49,7 @@ def test_help_fits_80_columns(tmp_path: Path) -> None:
     ("words", "code", "message"),
     [
         (("status", "nowhere"), 1, "'nowhere' holds no run"),
-        (("build", "icon", "--out", "x"), 1, "did you mean 'icons'?"),
+        (("build", "icon", "--out", "x"), 1, "the nearest is 'icons'"),
         (("publish", "nowhere", "./x", "--version", "1.0.0"), 1, "'nowhere' holds no run"),
         (("score", "nowhere.csv"), 1, "nowhere.csv"),
         (("versions", "name"), 1, "'name' is no target"),

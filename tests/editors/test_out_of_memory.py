@@ -13,7 +13,11 @@ from test_editors import BATCH_BOUND
 
 from safetypairs_hf.testing.tiny import editors as tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="by Linux's limits and /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.thorough,
+    pytest.mark.skipif(sys.platform != "linux", reason="by Linux's limits and /proc"),
+]
 
 
 def test_a_batch_that_the_kernel_refuses_is_halved(tmp_path: Path) -> None:

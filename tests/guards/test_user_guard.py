@@ -104,7 +104,7 @@ def test_a_batched_function_gets_lists_of_a_size(tmp_path: Path) -> None:
         ("def judge(image):\n    return [0.5]\n", r"it returned a list, \[0.5\]; .* expected P\(unsafe\), a number in"),
         ("def judge(image, threshold):\n    return threshold + 1\n", r"mine\.py, line 2: TypeError: can only concat"),
         ("def judge():\n    pass\n", r"its parameters are \(\); expected \(image\), \(image, category\)"),
-        ("def juge(image):\n    pass\n", r"mine\.py has no function 'judge'; did you mean 'juge'\?"),
+        ("def juge(image):\n    pass\n", r"mine\.py has no function 'judge'; the nearest is 'juge'"),
         ("def other(image):\n    pass\n", r"mine\.py has no function 'judge'; it has other$"),
         ("judge = 5\n", r"mine\.py has no function 'judge'$"),
     ],

@@ -35,5 +35,6 @@ def test_llama_guard_4_and_processors_of_videos() -> None:
     run(str(TESTS / "guards"), "-k", "llama-guard-4 or video")
 
 
+@pytest.mark.thorough
 def test_llama_guard_4_beside_the_others_in_one_report() -> None:
     run(str(TESTS / "evaluating" / "test_every_guard.py"), "-k", "every_guard_in_one_report")

@@ -33,8 +33,8 @@ def offline(python: Path) -> None:
     ("packages", "files"),
     [
         ("inspect-ai", ["test_inspect.py", "test_inspect_hub.py"]),
-        ("lighteval-lmms-eval", ["test_lighteval.py"]),
-        ("lighteval-lmms-eval", ["test_lmms_eval.py"]),
+        pytest.param("lighteval-lmms-eval", ["test_lighteval.py"], marks=pytest.mark.thorough),
+        pytest.param("lighteval-lmms-eval", ["test_lmms_eval.py"], marks=pytest.mark.thorough),
     ],
 )
 def test_all_pass_and_none_is_skipped(packages: str, files: list[str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from builds import make_run
 from hub_fixtures import ORGS, USERS, Hub
-from installed import VERSIONS, pythons
+from installed import VERSIONS, python
 from PIL import Image
 
 from safetypairs_hf.core.default_dataset import DEFAULT_REPO
@@ -34,13 +34,18 @@ FILE = Path(__file__).parents[2] / "loading_script" / "safetypairs.py"
 REPO = "lab/safetypairs"
 CONFIGS = ("default", "by_category", "hate")
 Rows = dict[str, list[dict[str, Any]]]
+# The oldest and the newest client stand for those between them.
+BETWEEN = VERSIONS[1:-1]
+every_client = pytest.mark.parametrize(
+    "version", [pytest.param(version, marks=[pytest.mark.thorough] * (version in BETWEEN)) for version in VERSIONS]
+)
 
 
 class Lab:
     """A Hub that holds 1.0.0 (five pairs) and 1.1.0 (thirty), a folder of each version's files, and four clients."""
 
     def __init__(self, hub: Hub, folder: Path) -> None:
-        self.hub, self.folder, self.pythons = hub, folder, pythons()
+        self.hub, self.folder = hub, folder
         for version, pairs in (("1.0.0", 5), ("1.1.0", 30)):
             make_run(folder / f"run-{version}", pairs=pairs, test_fraction=0.5)
             self.publish(version, REPO)
@@ -55,7 +60,7 @@ class Lab:
         """What the client with that version of `datasets` answers to each job."""
         home = self.folder / f"home-{version}"
         client = Path(__file__).with_name("client.py")
-        command = [str(self.pythons[version]), str(client), json.dumps(jobs)]
+        command = [str(python(version)), str(client), json.dumps(jobs)]
         installed, answers = json.loads(self._run(command, {**self.hub.env(), "HF_HOME": str(home), **env}))
         assert (installed, len(answers)) == (version, len(jobs))
         return list(answers)
@@ -117,7 +122,7 @@ def test_what_is_published_is_what_the_tests_below_need(lab: Lab) -> None:
     assert (lab.folder / "1.0.0" / "loading_script" / "safetypairs.py").read_text() == FILE.read_text()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_the_repo_loads_though_it_holds_a_script(lab: Lab, version: str) -> None:
     jobs = [
         (job, release or "1.1.0")
@@ -128,7 +133,7 @@ def test_the_repo_loads_though_it_holds_a_script(lab: Lab, version: str) -> None
     assert differing(lab, version, jobs) == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_script_and_class_give_the_rows_of_the_version_asked_for(lab: Lab, version: str) -> None:
     ways = ("script", "class") if version < "4" else ("class",)
     jobs = [
@@ -141,7 +146,7 @@ def test_script_and_class_give_the_rows_of_the_version_asked_for(lab: Lab, versi
     assert differing(lab, version, jobs) == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_with_no_repo_named_it_reads_where_the_file_came_from(lab: Lab, version: str) -> None:
     for release in ("1.0.0", "1.1.0"):
         shutil.copytree(lab.folder / release, lab.folder / f"copy-{version}-{release}")
@@ -158,7 +163,7 @@ def test_with_no_repo_named_it_reads_where_the_file_came_from(lab: Lab, version:
     assert differing(lab, version, jobs) == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_a_wrong_name_is_an_error_that_says_so(lab: Lab, version: str) -> None:
     absent = next(slug for slug in SLUGS if not lab.rows("1.0.0", slug))
     folder = str(lab.folder / "1.0.0")
@@ -178,7 +183,7 @@ def test_a_wrong_name_is_an_error_that_says_so(lab: Lab, version: str) -> None:
     assert answers[0]["error"].endswith(f"holds no pairs for the config '{absent}'")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_what_was_prepared_never_hides_another_version(lab: Lab, version: str) -> None:
     repo = f"lab/grows-{version}"
     job = {"way": "script" if version < "4" else "class", "file": str(FILE), "repo": repo}
@@ -193,7 +198,7 @@ def test_what_was_prepared_never_hides_another_version(lab: Lab, version: str) -
     assert none["error"].startswith("LocalEntryNotFoundError")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@every_client
 def test_at_the_root_of_the_repo_it_would_stop_datasets_4_and_5(lab: Lab, version: str) -> None:
     repo = "lab/rooted-" + version.replace(".", "")
     lab.publish("1.1.0", repo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_failures_without_scores(tmp_path: Path) -> None:
     failures, _ = worst(read_guards([file])[0], 9)
     assert [each.pair_id for each in failures] == ["y", "x", "z"]
     assert failures[0].unsafe_score is None
+
+
+def test_a_report_reads_what_score_reads(tmp_path: Path) -> None:
+    rows = ("pair_id,reference,prediction", "x,1,1", "x,0,1")
+    (tmp_path / "tabs.tsv").write_text("\n".join(rows).replace(",", "\t"))
+    (tmp_path / "rows.json").write_text(
+        '[{"pair_id": "x", "reference": 1, "score": 0.2}, {"pair_id": "x", "reference": 0, "score": 0.1}]'
+    )
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    files = [str(tmp_path / name) for name in ("tabs.tsv", "rows.json", "packed.csv.gz")]
+    assert make_report(files, tmp_path / "page.html").startswith("3 guards in ")
 
 
 def test_names_are_told_given_or_the_stem(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_metadata_of_licences_alone(folder: Path) -> None:
         (
             "m.csv",
             "file_name,labels\na.png,hate\n",
-            "m.csv, line 2: there is no column 'label'; did you mean 'labels'?",
+            "m.csv, line 2: there is no column 'label'; the nearest is 'labels'",
         ),
         ("m.csv", "file_name,label\na.png,hate,3\n", "m.csv', line 2, has 3 fields, and the head 2"),
         ("m.csv", "file_name,label\na.png\n", "m.csv', line 2, has 1 fields, and the head 2"),

@@ -254,9 +254,9 @@ def test_each_mistake_is_one_line(answers: dict[str, Any]) -> None:
     assert [kind for kind, _ in answer] == ["RecipeError"] * 9 + ["HubUnavailable"] + ["RecipeError"] * 3
     said = [text for _, text in answer]
     assert not [text for text in said if "\n" in text]
-    columns = "(the columns are photo, kind, key, terms, words)"
-    assert said[0] == f"lab/scenes, split 'train': there is no column 'kinds'; did you mean 'kind'? {columns}"
-    assert said[1] == f"lab/scenes, split 'train': there is no column 'nothing-like-it' {columns}"
+    columns = "the columns are photo, kind, key, terms, words"
+    assert said[0] == f"lab/scenes, split 'train': there is no column 'kinds'; the nearest is 'kind'; {columns}"
+    assert said[1] == f"lab/scenes, split 'train': there is no column 'nothing-like-it'; {columns}"
     assert said[2] == "labels: the column 'kind' of lab/scenes has no label 'fires'; it has gun, fire, kitten"
     assert said[3].startswith("the column 'words' of lab/scenes holds string, no images; its columns are photo (")
     assert said[4] == "lab/two has several columns of images (a, b); say which: image_column"

@@ -52,6 +52,7 @@ def test_icons_have_equal_bytes(tmp_path: Path) -> None:
     assert tree(tmp_path / "ray") == tree(tmp_path / "local")
 
 
+@pytest.mark.thorough
 def test_every_class_of_a_gpu_build_has_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("diffusers")
     import torch

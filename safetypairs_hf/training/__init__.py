@@ -1,0 +1,1 @@
+"""Pairs as training data: batches, losses and augmentation for one's own training, and exports to other trainers."""

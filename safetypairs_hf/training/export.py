@@ -1,0 +1,122 @@
+"""`export`: the pairs of a version in the form that another trainer takes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.training.export_forms import FORMS
+from safetypairs_hf.training.samples import ROWS, Sample, count, samples
+from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: `folder` in form `to`, and the number of samples of each split of `data` ("TARGET@X.Y.Z")."""
+
+    folder: str
+    to: str
+    rows: str
+    data: str
+    samples: dict[str, int]
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{number:,} {self.rows} of {split}" for split, number in self.samples.items())
+        reading = FORMS[self.to].reading.format(folder=self.folder, split=next(iter(self.samples)))
+        return f"{told} of {self.data} in {self.folder}, as {self.to}\nRead it by:  {reading}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def export(
+    data: str,
+    out: str | Path,
+    to: str,
+    *,
+    splits: Sequence[str] = ("train",),
+    rows: str = "images",
+    check: str = "error",
+    progress: Any = None,
+) -> Export:
+    """Write pairs of a published version as a folder in the form of another trainer.
+
+    The folder is there when all of it is written, and not before. Images are the published files, byte for byte, and
+    equal pairs make equal files.
+
+    Args:
+        data: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
+        out: The folder, which must not exist.
+        to: One of FORMS: imagefolder, webdataset, trl-dpo, trl-sft, llava.
+        splits: The splits to write. What was trained on the test split can't be measured on it.
+        rows: "images": a sample an image. "pairs": a sample a pair, which shows both images.
+        check: See `load`.
+        progress: Called with (split, done, total).
+
+    Raises:
+        SafetyPairsError: no such form; `out` exists or cannot be written; or as `training_pairs` and `samples` do.
+    """
+    folder = Path(out).expanduser()
+    if to not in FORMS:
+        raise SafetyPairsError(f"no form {to!r}{hint(to, FORMS)}; there are {', '.join(FORMS)}")
+    if rows not in ROWS:
+        raise SafetyPairsError(f"rows is {rows!r}; expected {' or '.join(ROWS)}")
+    if folder.exists() or folder.is_symlink():
+        raise SafetyPairsError(f"{out} exists; name a folder that does not")
+    pairs = training_pairs(data, splits, check)
+    counts = {split: count(pairs, split, rows) for split in pairs.splits}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+        try:
+            new.chmod(0o755)
+            for split in pairs.splits:
+                FORMS[to].write(_watched(pairs, split, rows, progress), new, split, pairs.taxonomy)
+            done = Export(str(out), to, rows, pairs.name, counts)
+            (new / "README.md").write_text(_readme(done, pairs), encoding="utf-8")
+            new.rename(folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise SafetyPairsError(f"cannot write {out}: {error.strerror or error}") from error
+    return done
+
+
+def _watched(pairs: TrainingPairs, split: str, rows: str, progress: Any) -> Iterator[Sample]:
+    total = count(pairs, split, rows)
+    for done, sample in enumerate(samples(pairs, split, rows), 1):
+        yield sample
+        if progress:
+            progress(split, done, total)
+
+
+def _readme(done: Export, pairs: TrainingPairs) -> str:
+    told = "\n".join(f"- {split}: {number:,} {done.rows}" for split, number in done.samples.items())
+    sources = "\n".join(
+        f"- {license}{f': {attribution}' if attribution else ''}" for license, attribution in pairs.sources
+    )
+    reading = FORMS[done.to].reading.format(folder="FOLDER", split=next(iter(done.samples)))
+    return f"""---
+pretty_name: {done.to} of {pairs.name}
+---
+
+# {pairs.name}, as {done.to}
+
+Counterfactual pairs of images: two images that differ only in what a safety policy is about. Half of the images are
+unsafe by the policy of their category; look at them with care.
+
+{told}
+
+Written by `safetypairs export {pairs.name} --to {done.to} --rows {done.rows}`. Read it by `{reading}`.
+
+## Licence and source
+
+{sources}
+"""
