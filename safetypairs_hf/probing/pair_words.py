@@ -13,8 +13,7 @@ from safetypairs_hf.probing.lookups import Clue
 
 # Words that no picture shows: articles and what joins words.
 _EMPTY = frozenset(
-    "a an and are as at be by for from has have in into is it its of on or some that the their there this to was were "
-    "which with".split()
+    ["a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its", "of", "on", "or", "some", "that", "the", "their", "there", "this", "to", "was", "were", "which", "with"]
 )
 _ASKED = re.compile(r"\b(?:with|into|to|by)\b\s+(.+)", re.IGNORECASE | re.DOTALL)
 _CHANGES = re.compile(
