@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
+    from safetypairs_hf.probing.leaks import leaks as leaks
     from safetypairs_hf.report.probe_report import probe as probe
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
@@ -62,6 +63,7 @@ _WHERE = {
     "VersionMismatch": "safetypairs_hf.core.errors",
     "HubUnavailable": "safetypairs_hf.core.errors",
     "taxonomy": "safetypairs_hf.taxonomy",
+    "leaks": "safetypairs_hf.probing.leaks",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",
     "PairBatchSampler": "safetypairs_hf.training.pair_batches",

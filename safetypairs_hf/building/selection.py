@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import Identity, Reject
 
@@ -54,7 +54,7 @@ class Selection:
     """
 
     test_fraction: float = 0.8
-    near_duplicate_bits: int = 31
+    near_duplicate_bits: int = NEAR_BITS
 
     def __post_init__(self) -> None:
         if not 0 <= self.test_fraction <= 1:

@@ -16,6 +16,8 @@ from safetypairs_hf.core.records import Identity, Reject
 
 TAKEN_DOWN = "taken_down"  # the reason with which a pair is left out because it was taken down
 
+NEAR_BITS = 31  # of 256: as far apart near-duplicates may be, unless a recipe says otherwise (Meta, 2019)
+
 _BANDS, _WIDTH = 16, 16  # a hash is cut into so many bands of so many bits
 # With two bits of a band free there are 137 keys a band to look up: from there on, comparing with all is as fast.
 _MOST_FREE = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from safetypairs_hf.core.records import Box, Picture
@@ -43,6 +44,17 @@ def pdq(pixels: Pixels) -> bytes:
 
     bits, _quality = pdqhash.compute(np.ascontiguousarray(pixels))
     return np.packbits(bits.astype(np.uint8)).tobytes()
+
+
+def ways(pixels: Pixels) -> Iterator[Pixels]:
+    """(height, width, 3) pixels as they are, then each other way to turn and mirror them, seven more.
+
+    PDQ's own hashes of these are not used: at 512 x 512 they are up to 50 bits off those of the turned image.
+    """
+    for across in (pixels, pixels.transpose(1, 0, 2)):
+        for upright in (across, across[::-1]):
+            yield upright
+            yield upright[:, ::-1]
 
 
 def encoding(data: bytes) -> str:

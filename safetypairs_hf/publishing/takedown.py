@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from safetypairs_hf.core.errors import PublishError
-from safetypairs_hf.core.near_duplicates import Groups
+from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
 from safetypairs_hf.core.version import Version, check, least
 from safetypairs_hf.dataset.manifest import Entry
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
@@ -16,8 +16,6 @@ from safetypairs_hf.publishing.plan import Plan, placed_groups
 from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.staging import stage
 from safetypairs_hf.publishing.target import Head, Target, open_head
-
-_USUAL_BITS = 31  # where the last release does not say how near its recipe calls near
 
 
 class Done(NamedTuple):
@@ -99,5 +97,5 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
 
 def _groups_of(plan: Plan) -> Groups:
     """The pairs that a plan takes down, as they are known again; no pair is placed among them."""
-    bits = plan.head.manifest.releases[-1].get("near_duplicate_bits", _USUAL_BITS)
+    bits = plan.head.manifest.releases[-1].get("near_duplicate_bits", NEAR_BITS)
     return placed_groups((), plan.takedowns, {"near_duplicate_bits": bits, "test_fraction": 0.0})

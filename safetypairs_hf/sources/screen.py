@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from safetypairs_hf.core.errors import HubUnavailable, RecipeError, printable
 from safetypairs_hf.core.file_names import find_seen
 from safetypairs_hf.core.foreign_text import lines, read_bytes, reading
-from safetypairs_hf.core.near_duplicates import NearIndex
-from safetypairs_hf.core.pictures import pdq, perceptual_hash, sha256
-from safetypairs_hf.core.records import Picture, Pixels, Reject
+from safetypairs_hf.core.near_duplicates import NEAR_BITS, NearIndex
+from safetypairs_hf.core.pictures import pdq, perceptual_hash, sha256, ways
+from safetypairs_hf.core.records import Picture, Reject
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -49,7 +48,7 @@ class HashFile:
     """
 
     path: str
-    bits: int = 31
+    bits: int = NEAR_BITS
 
     def holds(self, phash: bytes, sha256: str) -> str | None:
         index, reasons, files = self._read
@@ -108,7 +107,7 @@ class Screen:
 
     against: str | None = None
     hash_lists: tuple[str | HashList, ...] = ()
-    near_duplicate_bits: int = 31
+    near_duplicate_bits: int = NEAR_BITS
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that gets a copy must see the same lists and the same version, however long it takes to start.
@@ -147,7 +146,7 @@ class Screen:
         return _Published(edition, self.near_duplicate_bits)
 
     def _listed(self, picture: Picture, file_sha256: str) -> str | None:
-        for pixels in _ways(picture.pixels):
+        for pixels in ways(picture.pixels):
             phash = pdq(pixels)
             for each in self._lists:
                 if (reason := each.holds(phash, file_sha256)) is not None:
@@ -173,7 +172,7 @@ class _Published:
 
     def reject(self, picture: Picture) -> Reject | None:
         file, phash = sha256(picture.data), perceptual_hash(picture)
-        if file in self._gone_files or (len(self._gone) and any(map(self._gone.near, map(pdq, _ways(picture.pixels))))):
+        if file in self._gone_files or (len(self._gone) and any(map(self._gone.near, map(pdq, ways(picture.pixels))))):
             return Reject("source", "taken_down", "it, or an image very like it, was taken down")
         if near := self._index.near(phash):
             return Reject("source", "published", f"very like a member of pair {self._pairs[near[0] // 2]}")
@@ -195,14 +194,3 @@ def _newest(target: str) -> Edition | None:
         if is_missing(error):
             return None
         raise
-
-
-def _ways(pixels: Pixels) -> Iterator[Pixels]:
-    """An image as it is, then each other way to turn and mirror it.
-
-    PDQ's own hashes of these are not used: at 512 x 512 they are up to 50 bits off those of the turned image.
-    """
-    for across in (pixels, pixels.transpose(1, 0, 2)):
-        for upright in (across, across[::-1]):
-            yield upright
-            yield upright[:, ::-1]

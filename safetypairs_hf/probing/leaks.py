@@ -1,0 +1,176 @@
+"""`leaks`: test pairs of a version, and images very like them, in data that something is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.core.decoding import UnusableError, decode
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.near_duplicates import NEAR_BITS, NearIndex
+from safetypairs_hf.core.pictures import pdq, sha256, ways
+from safetypairs_hf.probing.training_images import training_images
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from safetypairs_hf.dataset.store.base import Edition
+
+_AT_ONCE = 64  # images held at once
+_COLUMNS = ("pair_id", "unsafe_sha256", "safe_sha256", "unsafe_phash", "safe_phash")
+_MEMBERS = ("unsafe", "safe")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An image of the training data that shows a member of a test pair.
+
+    `image`: its name, by file and row. `how`: "same file", "near-duplicate" (resized, encoded anew, a little changed)
+    or "turned or mirrored". `bits`: how many of 256 bits their PDQ hashes differ in.
+    """
+
+    pair_id: str
+    member: str
+    image: str
+    how: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What was looked through, and what was found.
+
+    `data`: the training data as it was named. `version`: "TARGET@X.Y.Z", whose `pairs` test pairs were looked for in
+    `images` images. `unreadable`: each image that could not be read, and why.
+    """
+
+    data: str
+    version: str
+    pairs: int
+    images: int
+    found: list[Leak]
+    unreadable: list[tuple[str, str]]
+
+    def __str__(self) -> str:
+        looked = f"{self.images:,} images of {self.data}, {self.pairs:,} test pairs of {self.version}"
+        lines = [f"No leak: {looked}." if not self.found else self._told(looked)]
+        lines += [
+            f"  {each.image}: {each.how} of the {each.member} image of {each.pair_id}" for each in self.found[:20]
+        ]
+        if len(self.found) > 20:
+            lines.append(f"  and {len(self.found) - 20:,} more; --json has all")
+        if self.unreadable:
+            name, why = self.unreadable[0]
+            lines.append(f"Not looked at: {len(self.unreadable):,} that could not be read; the first: {name} ({why}).")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+    def _told(self, looked: str) -> str:
+        pairs = len({each.pair_id for each in self.found})
+        return f"{pairs:,} test pair{'s are' if pairs > 1 else ' is'} in the training data: {looked}."
+
+
+def leaks(
+    data: str, target: str, split: str = "test", progress: Callable[[str, int, int], None] | None = None
+) -> Leaks:
+    """Look for the pairs of a split of `TARGET@X.Y.Z`, or of the newest version of `TARGET`, in training data.
+
+    See `find_leaks`; a version that is open already goes there.
+    """
+    from safetypairs_hf.dataset.store.open_store import open_named
+
+    return find_leaks(data, open_named(target), split, progress)
+
+
+def find_leaks(
+    data: str, version: Edition, split: str = "test", progress: Callable[[str, int, int], None] | None = None
+) -> Leaks:
+    """Look for the pairs of a split in training data: the files, and images within 31 of 256 bits by PDQ hash.
+
+    Every image of the training data is also turned and mirrored (eight ways). Of one image that is like several
+    members, the nearest of each pair is told.
+
+    Args:
+        data: See `training_images`.
+        version: The version, open.
+        split: The split that must not be trained on.
+        progress: Called with ("images", done, 0).
+
+    Raises:
+        SafetyPairsError: as `training_images`; the version has no pairs in the split; or the data hold no image at all.
+    """
+    members = _Members(version.table.select([*_COLUMNS, "split"]), split)
+    if not len(members):
+        raise SafetyPairsError(f"{version.name} has no pairs in split {split!r}; there is nothing to look for")
+    found: list[Leak] = []
+    unreadable: list[tuple[str, str]] = []
+    images = 0
+    with ThreadPoolExecutor() as pool:
+        for part in _parts(training_images(data)):
+            for (name, _), answer in zip(part, pool.map(members.like, (content for _, content in part)), strict=True):
+                if isinstance(answer, UnusableError):
+                    unreadable.append((name, str(answer.args[1])))
+                    continue
+                images += 1
+                found += [Leak(pair_id, member, name, how, bits) for pair_id, member, how, bits in answer]
+            if progress:
+                progress("images", images + len(unreadable), 0)
+    if not images and not unreadable:
+        raise SafetyPairsError(f"{data} holds no image; expected image files, or .parquet or .tar files with images")
+    return Leaks(data, version.name, len(members) // 2, images, found, unreadable)
+
+
+class _Members:
+    """The members of the pairs of a split, found by file and by PDQ hash; two to a pair, the unsafe one first."""
+
+    def __init__(self, table: pa.Table, split: str) -> None:
+        rows = [row for row in table.to_pylist() if row["split"] == split]
+        self._pairs = [row["pair_id"] for row in rows]
+        self._hashes = [row[f"{member}_phash"] for row in rows for member in _MEMBERS]
+        self._files = {
+            row[f"{member}_sha256"]: 2 * number + place
+            for number, row in enumerate(rows)
+            for place, member in enumerate(_MEMBERS)
+        }
+        self._index = NearIndex(NEAR_BITS)
+        self._index.extend(self._hashes)
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def like(self, content: bytes | UnusableError) -> list[tuple[str, str, str, int]] | UnusableError:
+        """The pairs that an image shows a member of: (pair id, member, how, bits), one for each pair."""
+        if isinstance(content, UnusableError):
+            return content
+        if (same := self._files.get(sha256(content))) is not None:
+            return [(self._pairs[same // 2], _MEMBERS[same % 2], "same file", 0)]
+        try:
+            image = decode(content, 1)
+        except UnusableError as error:
+            return error
+        import numpy as np
+
+        nearest: dict[str, tuple[int, str, str]] = {}
+        for turn, pixels in enumerate(ways(np.asarray(image))):
+            phash = pdq(pixels)
+            for number in self._index.near(phash):
+                bits = (int.from_bytes(phash, "big") ^ int.from_bytes(self._hashes[number], "big")).bit_count()
+                how = "turned or mirrored" if turn else "near-duplicate"
+                each = (bits, _MEMBERS[number % 2], how)
+                pair_id = self._pairs[number // 2]
+                nearest[pair_id] = min(nearest.get(pair_id, each), each)
+        return [(pair_id, member, how, bits) for pair_id, (bits, member, how) in nearest.items()]
+
+
+def _parts(
+    images: Iterable[tuple[str, bytes | UnusableError]],
+) -> Iterator[list[tuple[str, bytes | UnusableError]]]:
+    left = iter(images)
+    while part := list(islice(left, _AT_ONCE)):
+        yield part
