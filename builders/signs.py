@@ -22,7 +22,10 @@ ABOUT = (
     "This is a test of reading scenes of signs, not of photographs: pictograms and short texts on plates. Some "
     "categories are hard to show in pictograms (hate, sexual content, nudity, self-harm, criminal planning), so their "
     "signs are mostly phrases. What breaks a policy is how two elements stand together, such as a word and its "
-    "negation; each element stands on both sides equally often."
+    "negation; each element stands on both sides equally often. Second reading: 90 pairs of the first release (seed 0, "
+    "256 pixels), one member of a pair at a time, by a language model that knew the policy and the picture alone "
+    "(Claude, by Anthropic; no person): all 180 images as they are labelled. A model of the same family wrote the "
+    "vocabulary, so this says that the signs follow the lines of the policy, not that people would agree."
 )
 
 
