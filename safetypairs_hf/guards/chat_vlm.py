@@ -115,7 +115,7 @@ class GeneratedYesNo(ChatVLM):
 
     def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
         answers = write(self.loaded, self.loaded.moved(inputs), self.limit)
-        return [verdicts.from_text(answer.text) for answer in answers]
+        return [verdicts.read(verdicts.YES_NO, *answer)[0] for answer in answers]
 
 
 @dataclass(frozen=True)
@@ -164,5 +164,5 @@ class ServerVLM(ServedGuard):
             return Verdict(None, reply.problem, reply.raw)
         first = next((token for token in reply.tokens if token.text.strip()), None)
         if first is None or not first.top:
-            return verdicts.from_text(reply.text)
+            return verdicts.read(verdicts.YES_NO, reply.text)[0]
         return verdicts.from_log_probabilities(first.top, self.least_mass)

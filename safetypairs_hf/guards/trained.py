@@ -54,12 +54,9 @@ class TrainedGuard(ChatGuard):
     has_prompt: ClassVar[bool] = False
     # Whether it was trained to judge by whatever policy it is given.
     takes_policies: ClassVar[bool] = False
-    # What it writes before its verdict, and the two words that the verdict can be.
+    # What it writes before its verdict, and how its verdict is read in what it writes.
     before: ClassVar[str] = ""
-    unsafe: ClassVar[str]
-    safe: ClassVar[str]
-    # Finds the verdict in what it writes.
-    read: ClassVar[verdicts.Reader]
+    reading: ClassVar[verdicts.Reading]
 
     def __post_init__(self) -> None:
         if self.fidelity not in ("", "trained", "common"):
@@ -86,7 +83,7 @@ class TrainedGuard(ChatGuard):
     def expects(self) -> str:
         if self.fidelity == "common":
             return verdicts.YES_OR_NO
-        return f"the word {self.unsafe!r} or {self.safe!r} where the answers of its training have it"
+        return f"the word {self.reading.unsafe!r} or {self.reading.safe!r} where the answers of its training have it"
 
     def covers(self, slug: str) -> bool:
         """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
@@ -104,12 +101,12 @@ class TrainedGuard(ChatGuard):
         if self.generate:
             return self.written(inputs)
         tokenizer = self.loaded.processor.tokenizer
-        found = token_probability.find(tokenizer, self.words_before(inputs), self.unsafe, self.safe)
+        found = token_probability.find(tokenizer, self.words_before(inputs), self.reading.unsafe, self.reading.safe)
         return token_probability.verdicts(self.loaded, inputs, [found] * len(inputs["input_ids"]), self.least_mass)
 
     def written(self, inputs: Any) -> list[Verdict]:
         """Let it write its answers, and return the verdicts in them."""
-        return [type(self).read(*answer)[0] for answer in write(self.loaded, inputs, self.generate)]
+        return [verdicts.read(self.reading, *answer)[0] for answer in write(self.loaded, inputs, self.generate)]
 
     @cached_property
     def _file(self) -> str:
@@ -136,9 +133,7 @@ class LlavaGuard(TrainedGuard):
     )
     # The layout of the JSON template in its prompt.
     before: ClassVar[str] = '{\n    "rating": "'
-    unsafe: ClassVar[str] = "Unsafe"
-    safe: ClassVar[str] = "Safe"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.rating)
+    reading: ClassVar[verdicts.Reading] = verdicts.RATING
 
 
 @dataclass(frozen=True)
@@ -161,9 +156,7 @@ class LlamaGuard(TrainedGuard):
     family: ClassVar[str] = "llama-guard"
     classes: ClassVar[tuple[str, ...]] = ("MllamaForConditionalGeneration", "Llama4ForConditionalGeneration")
     has_prompt: ClassVar[bool] = True
-    unsafe: ClassVar[str] = "unsafe"
-    safe: ClassVar[str] = "safe"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.safe_or_unsafe)
+    reading: ClassVar[verdicts.Reading] = verdicts.SAFE_OR_UNSAFE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -197,9 +190,7 @@ class PolicyShiftGuard(TrainedGuard):
     takes_policies: ClassVar[bool] = True
     family: ClassVar[str] = "policy-shift-guard"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
-    unsafe: ClassVar[str] = "true"
-    safe: ClassVar[str] = "false"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.true_or_false)
+    reading: ClassVar[verdicts.Reading] = verdicts.TRUE_OR_FALSE
 
 
 # Stands for the words of an answer that has no verdict to weigh.
@@ -222,9 +213,7 @@ class GuardReasonerVL(TrainedGuard):
     kind: ClassVar[str] = "guard-reasoner-vl"
     family: ClassVar[str] = "guard-reasoner"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
-    unsafe: ClassVar[str] = "harmful"
-    safe: ClassVar[str] = "unharmful"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.harmful)
+    reading: ClassVar[verdicts.Reading] = verdicts.HARMFUL
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -254,14 +243,14 @@ class GuardReasonerVL(TrainedGuard):
             inputs: the prompts.
             written: the answers, one for each row of `inputs`.
         """
-        tokenizer, read = self.loaded.processor.tokenizer, [verdicts.harmful(*answer) for answer in written]
+        tokenizer, read = self.loaded.processor.tokenizer, [verdicts.read(self.reading, *answer) for answer in written]
         if all(place is None for _, place in read):
             return [verdict for verdict, _ in read]
         # By the tokens of the text, so that the words are weighed after exactly what is kept as `raw`.
         rows = [
             _NO_WORDS
             if place is None
-            else token_probability.find(tokenizer, answer.text[:place], self.unsafe, self.safe)
+            else token_probability.find(tokenizer, answer.text[:place], self.reading.unsafe, self.reading.safe)
             for answer, (_, place) in zip(written, read, strict=True)
         ]
         weighed = token_probability.verdicts(self.loaded, inputs, rows, 0.0)

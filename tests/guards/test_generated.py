@@ -23,7 +23,7 @@ def test_it_writes_as_much_as_it_may_and_reads_the_first_word() -> None:
     found = judge(small("generated"), images)
     assert found == [(1.0, "", "Yes"), (0.0, "", "No")]
     longer = judge(small("generated", limit="2"), images)
-    assert longer == [(None, "no_verdict", "YesYes"), (None, "no_verdict", "NoNo")]
+    assert longer == [(None, "cut_off", "YesYes"), (None, "cut_off", "NoNo")]
     guard = GeneratedYesNo(str(folder_of("generated")))
     assert (guard.name, guard.family, guard.limit) == ("generated:generated", "chat-vlm", 64)
 
