@@ -78,7 +78,16 @@ def command(
         # What a user's own function prints is no part of the result.
         with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):
             opened = open_data(data, split, configs, limit, check)
-            work = judge_data(judge, opened, out, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
+            work = judge_data(
+                judge,
+                opened,
+                out,
+                fresh=fresh,
+                retry=retry,
+                unreadable=unreadable,
+                progress=progress,
+                tell=lambda line: click.echo(f"safetypairs: {line}", err=True),
+            )
     except UnfinishedError as left:  # this process did all of its share
         click.echo(f"safetypairs: {left}", err=True)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.evaluating.data import Data, open_data
-from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
+from safetypairs_hf.evaluating.judging import Progress, Tell, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
@@ -98,8 +98,9 @@ def judge_data(
     retry: str | None = None,
     unreadable: str = "error",
     progress: Progress = lambda name, done, total: None,
+    tell: Tell = lambda line: None,
 ) -> Work:
-    """Judge every image of opened data into the file `out`; see `evaluate`.
+    """Judge every image of opened data into the file `out`; see `evaluate`. `tell`: see `judge_units`.
 
     Returns:
         How many images were judged, and how long it took; nothing where the file was there already.
@@ -129,7 +130,7 @@ def judge_data(
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
     try:
-        work = judge_units(guard, data, parts, units, mine, progress, stop_unreadable=unreadable == "error")
+        work = judge_units(guard, data, parts, units, mine, progress, unreadable == "error", tell)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(parts.standing()) from error
     finally:

@@ -35,7 +35,7 @@ from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.evaluating.hub_results import merged
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.moderation import Moderation, ModerationServer
 from safetypairs_hf.guards.zero_shot import ZeroShot
 from safetypairs_hf.instructors.parse import parse
@@ -590,7 +590,7 @@ def logprobs(value: str) -> str:
 
 
 def settings(name: str, **more: Any) -> dict[str, Any]:
-    return {"url": f"{URL}/{name}/v1", "timeout": 5.0, "retries": 0, "first_wait": 0.0, **more}
+    return {"url": f"{URL}/{name}/v1", "timeout": 5.0, "retries": 0, **more}
 
 
 def answer(send: Send) -> str:
@@ -610,7 +610,7 @@ IMAGE = encode(np.full((16, 16, 3), 90, np.uint8))
 
 
 def chat(folder: Path, send: Send, **more: Any) -> str:
-    guard = ServerVLM(ChatServer("m", **settings(answer(send), **more)))
+    guard = ChatVLM(server=ChatServer("m", **settings(answer(send), **more)))
     return shown(guard.judge([IMAGE], ["hate"], [None])[0])
 
 
