@@ -37,7 +37,9 @@ _LARGEST: Final = 16 * 2**20  # bytes of an answer over HTTP
 FAILURES: Final = frozenset({"server_error", "rate_limited", "timed_out"})
 # Where so many requests fail and none is answered, it is the server or the settings, and not these images.
 _TELLING: Final = 4
-_MOST_FAILURES: Final = 64  # one after another
+# Where none is answered for so many rounds of all that are in flight, and for so many requests, it has gone.
+_ROUNDS: Final = 3
+_MOST_FAILURES: Final = 8
 # How hosted services call a filter of their own in the error that stands for an answer.
 _FILTERS: Final = (
     "content_filter",
@@ -139,15 +141,16 @@ class ChatServer:
 
         Raises:
             SafetyPairsError: nothing can work: no server there, key refused, no such model, log probabilities refused,
-                none of four requests or more was answered, or 64 one after another were not.
+                none of four requests or more was answered, or none for a while (see _ROUNDS).
         """
+        most = max(_MOST_FAILURES, _ROUNDS * self.concurrency)
         asked = failed = in_a_row = 0
         last = Reply()
         for place, reply in _as_they_come(self._client, self._one, bodies, self.concurrency):
             asked += 1
             if reply.problem in FAILURES:
                 failed, in_a_row, last = failed + 1, in_a_row + 1, reply
-                if in_a_row >= _MOST_FAILURES:
+                if in_a_row >= most:
                     raise self._dead(in_a_row, last)
             else:
                 in_a_row = 0

@@ -172,7 +172,9 @@ def test_a_guard_of_which_nothing_can_be_read_stops(served: Served, data: str) -
     OUT.unlink()
     served.fails = {}
     preflight, judged = invoked(served.words(data)).stderr.splitlines()
-    assert re.match(r"safetypairs: http\S+/v1 serves small-vlm; one image in \S+ s: P\(unsafe\) .*; no log prob", preflight)
+    assert re.match(
+        r"safetypairs: http\S+/v1 serves small-vlm; one image in \S+ s: P\(unsafe\) .*; no log prob", preflight
+    )
     assert judged.startswith("safetypairs: judged 14 images in ")
 
 
