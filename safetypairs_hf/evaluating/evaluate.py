@@ -61,6 +61,7 @@ def evaluate(
     threshold: float | None = None,
     check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
+    categories: Sequence[str] = (),
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
@@ -75,7 +76,8 @@ def evaluate(
     on. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was given. With RANK and
     WORLD_SIZE in the environment, this process does its share of the units, and the last one to end joins them.
     `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other categories than
-    the nine; a version has its own, by whose policies the guard is asked. Columns of `out`: those of docs/metric.md but
+    the nine; a version has its own, by whose policies the guard is asked. `categories`: only the pairs of these.
+    Columns of `out`: those of docs/metric.md but
     `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and of the
     config `controls` `control`; its figures are those of both_regenerated.
 
@@ -83,7 +85,7 @@ def evaluate(
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
-    opened = open_data(data, split, configs, limit, check, taxonomy)
+    opened = open_data(data, split, configs, limit, check, taxonomy, categories)
     judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
     return score_run(Path(out), threshold)
 

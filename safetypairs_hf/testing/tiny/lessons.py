@@ -17,7 +17,7 @@ class Lesson(NamedTuple):
 
 
 def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 3e-3) -> float:
-    """Train a model in place; returns the last loss, nats a token over the entropy of the lessons' shares and more.
+    """Train a model in place; returns the last loss, in nats over all lessons.
 
     Args:
         chat: the model.
@@ -27,6 +27,8 @@ def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 
     """
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more of them would wait for each other at this size
     batches = [_example(chat, lesson) for lesson in lessons]
     model = chat.model.train()
     optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=rate)
@@ -45,6 +47,7 @@ def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 
         schedule.step()
         last = float(loss.detach())
     model.eval()
+    torch.set_num_threads(threads)
     return last
 
 

@@ -15,7 +15,7 @@ _GRIDS: Final = ((SIDE, SIDE), (SIDE, 2 * SIDE))
 
 
 def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
-    """Save a LlavaOnevisionForConditionalGeneration and its processor, which has no video part. See `tokenizers.chat`."""
+    """Save a LlavaOnevisionForConditionalGeneration and its processor, without a video part; see `tokenizers.chat`."""
     from transformers import LlavaOnevisionForConditionalGeneration
 
     processor = _processor(words)

@@ -17,7 +17,7 @@ _SPECIALS: Final = (
 
 
 def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
-    """Save a Qwen2_5_VLForConditionalGeneration and its processor, which has no video part. See `tokenizers.chat`."""
+    """Save a Qwen2_5_VLForConditionalGeneration and its processor, without a video part; see `tokenizers.chat`."""
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     processor = _processor(words)
