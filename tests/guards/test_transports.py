@@ -66,7 +66,7 @@ def taught(name: str) -> Any:
     for image, share in zip(IMAGES, SHARES, strict=True):
         turns = guard.turns(as_pil(image), "violence")
         lessons += [Lesson(turns, unsafe, share), Lesson(turns, safe, 1 - share)]
-    teach(guard.loaded, lessons, steps=45)
+    teach(guard.loaded, lessons, steps=70)
     return guard
 
 
