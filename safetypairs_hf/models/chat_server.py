@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 LONGEST_ANSWER: Final = 1 << 20  # characters; a model writes no more, and reading it takes time
 LONGEST_KEPT: Final = 4000  # characters that are kept of an answer that cannot be used
-_LARGEST: Final = 16 * 2**20  # bytes of an answer over HTTP
+LARGEST: Final = 16 * 2**20  # bytes of an answer over HTTP
 # The problems of a Reply in which the model has not had its say, so that asking again may help.
 FAILURES: Final = frozenset({"server_error", "rate_limited", "timed_out"})
 # Where so many requests fail and none is answered, it is the server or the settings, and not these images.
@@ -366,8 +366,8 @@ def _whole_answers() -> Any:
             async for chunk in response.aiter_bytes():
                 parts.append(chunk)
                 size += len(chunk)
-                if size > _LARGEST:
-                    raise httpx2.ReadError(f"the answer is larger than {_LARGEST} bytes", request=response.request)
+                if size > LARGEST:
+                    raise httpx2.ReadError(f"the answer is larger than {LARGEST} bytes", request=response.request)
             decoded = ("content-encoding", "content-length", "transfer-encoding")
             heads = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in decoded]
             return type(response)(
