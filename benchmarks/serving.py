@@ -1,6 +1,6 @@
 """A guard at a server that takes a while for an answer and several at once: is the server kept busy?
 
-    python benchmarks/serving.py [--pairs 320] [--seconds 0.5] [--at-once 16] [--size 512]
+    python benchmarks/serving.py [--pairs 320] [--seconds 0.5] [--at-once 16] [--size 256]
 
 The server is on loopback in a process of its own; it holds each answer back for `--seconds`, and answers no more than
 `--at-once` requests at a time, the others wait. Ours: `evaluate` of the guard `server`, in a process of its own, from
@@ -80,8 +80,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=320)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--at-once", type=int, default=16)
-    parser.add_argument("--size", type=int, default=512, help="pixels a side")
-    arguments = parsed(parser, pairs=4, seconds=0.05, size=64)
+    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    arguments = parsed(parser, pairs=12, seconds=0.05, size=64)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=serve, args=(arguments.seconds, arguments.at_once, theirs), daemon=True
@@ -101,10 +101,9 @@ def main() -> None:
     times = sorted(ours.recv())
     process.join()
     ideal = arguments.at_once / arguments.seconds
-    whole, inside = (
-        len(times) / wall,
-        (len(times) - arguments.at_once) / (times[-1] - times[arguments.at_once - 1] or 1),
-    )
+    whole = len(times) / wall
+    begun = min(arguments.at_once, len(times) - 1)
+    inside = (len(times) - 1 - begun) / (times[-1] - times[begun]) if len(times) - 1 > begun else 0.0
     print(f"{len(times)} answers of {arguments.seconds:g} s, {arguments.at_once} at once: ideal {ideal:.1f}/s")
     print(f"  from start to exit      {whole:6.1f}/s, {whole / ideal:.1%} of the ideal rate ({wall:.1f} s)")
     print(f"  from answer to answer   {inside:6.1f}/s, {inside / ideal:.1%}")

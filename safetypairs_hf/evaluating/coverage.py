@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 _FIDELITY = {
     "trained": "Asked as it was trained (fidelity: trained).",
-    "common": "Asked by the policy text of the data, the same for every guard (fidelity: common).",
+    "common": "Asked by the policy text of the data, as any guard can be (fidelity: common).",
 }
 
 

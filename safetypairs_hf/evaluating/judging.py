@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, cut, in_a_line, printable
 from safetypairs_hf.core.records import Judge, Picture, Verdict
 from safetypairs_hf.evaluating.abstentions import BROKEN_IMAGE, FAILED, refuse_unreadable
 from safetypairs_hf.evaluating.data import Data
@@ -18,6 +18,7 @@ from safetypairs_hf.evaluating.work_units import Parts
 from safetypairs_hf.guards.base import Guard, Judged, ModelGuard, Unit
 from safetypairs_hf.guards.chat_vlm import ChatGuard
 from safetypairs_hf.guards.user_guard import as_guard
+from safetypairs_hf.models.chat_server import FAILURES
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 # Told of a line about the server that is asked.
@@ -25,6 +26,7 @@ Tell: TypeAlias = Callable[[str], None]
 # Told of each single verdict: the place of its unit among those taken, its place in that, and the verdict.
 Came: TypeAlias = Callable[[int, int, Verdict], None]
 _READERS = 8
+_TELLING = 4  # so many images of a unit, all without an answer, are no accident
 
 
 @dataclass
@@ -115,6 +117,7 @@ def judge_units(
             found, seconds = next(judged)
             work.inside += seconds
             unit = begun.pop(taken)
+            _refuse_failures(found, guard.name)
             verdicts = _in_order(unit, found, guard.name)
             if not heard:
                 heard = _heard(guard, parts, [unit, *begun.values()], verdicts)
@@ -237,6 +240,16 @@ def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict
         raise SafetyPairsError(f"{name} gave {len(found)} verdicts for {len(unit.left)} images; it owes one an image")
     verdicts = unit.known | dict(zip(unit.left, found, strict=True))
     return [verdicts[row] for row in unit.rows]
+
+
+def _refuse_failures(found: Sequence[Verdict], name: str) -> None:
+    """Raise SafetyPairsError where a server answered about none of the images of a unit, four or more: it has gone."""
+    if len(found) >= _TELLING and all(each.note in FAILURES for each in found):
+        said = cut(printable(" ".join(found[-1].raw.split())), 160)
+        raise SafetyPairsError(
+            f"{name} answered none of {len(found)} requests; the last said: {said}; check that the server "
+            "runs and is fast enough (timeout, concurrency), then run the same command again"
+        )
 
 
 def _heard(guard: Judge, parts: Parts, begun: Sequence[_Asked], verdicts: Sequence[Verdict]) -> bool:

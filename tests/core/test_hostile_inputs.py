@@ -504,8 +504,11 @@ rows(
     ),
     {
         "Latin-1": ("é".encode("latin-1"), "is not UTF-8 (at byte 0); save it as that; give a text file in UTF-8"),
-        "a folder": (a_folder, "no such file; save the prompt of the model's card there"),
-        "a broken link": (broken_link, "no such file; save the prompt of the model's card there"),
+        "a folder": (a_folder, "no such file; save the prompt in the card of AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf there"),
+        "a broken link": (
+            broken_link,
+            "no such file; save the prompt in the card of AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf there",
+        ),
         "2 MB": ("x" * (2 << 20), "has over 1 MB"),
     },
 )
@@ -652,8 +655,11 @@ rows(
         "20 MB": (http(b"x" * (20 << 20)), BROKEN),
         "a body without end": (forever(b"HTTP/1.0 200 OK\r\n\r\n", b"x" * 65536), BROKEN),
         "a redirect": (http("", "302 Found", "Location: http://127.0.0.1:9/"), BROKEN),
-        "a Retry-After of NaN": (http("", "429 Wait", "Retry-After: nan"), BROKEN),
-        "a Retry-After of the year 99999": (http("", "429 Wait", "Retry-After: Wed, 1 Jan 99999 00:00:00 GMT"), BROKEN),
+        "a Retry-After of NaN": (http("", "429 Wait", "Retry-After: nan"), "abstains: rate_limited"),
+        "a Retry-After of the year 99999": (
+            http("", "429 Wait", "Retry-After: Wed, 1 Jan 99999 00:00:00 GMT"),
+            "abstains: rate_limited",
+        ),
         "no choices": (http({"choices": []}), BROKEN),
         "choices that are an object": (http({"choices": {}}), BROKEN),
         "a choice that is null": (http({"choices": [None]}), BROKEN),
@@ -687,11 +693,11 @@ rows(
     "chat servers",
     slow,
     {
-        "a byte of the head now and then": (drip(b"HTTP/1.0 200 OK\r\nX: ", b"y"), BROKEN),
-        "a byte of the body now and then": (drip(b"HTTP/1.0 200 OK\r\n\r\n", b" "), BROKEN),
+        "a byte of the head now and then": (drip(b"HTTP/1.0 200 OK\r\nX: ", b"y"), "abstains: timed_out"),
+        "a byte of the body now and then": (drip(b"HTTP/1.0 200 OK\r\n\r\n", b" "), "abstains: timed_out"),
         "a byte of a chunk's length now and then": (
             drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
-            BROKEN,
+            "abstains: timed_out",
         ),
     },
 )
