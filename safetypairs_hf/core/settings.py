@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.foreign_text import parse_object, reading
+from safetypairs_hf.core.nearest import hint
 
 
 def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
