@@ -124,6 +124,10 @@ class ChatGuard(ModelGuard[Chat]):
     def seed(self) -> int | None:
         return None if self.server is None else self.server.seed
 
+    def release(self) -> None:
+        if self.server is None:  # else there is nothing to free, and perhaps no PyTorch
+            super().release()
+
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
 
