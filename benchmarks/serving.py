@@ -1,6 +1,6 @@
 """A guard at a server that takes a while for an answer and several at once: is the server kept busy?
 
-    python benchmarks/serving.py [--pairs 755] [--seconds 0.5] [--at-once 16] [--size 256]
+    python benchmarks/serving.py [--pairs 320] [--seconds 0.5] [--at-once 16] [--size 128]
 
 The server is on loopback in a process of its own; it holds each answer back for `--seconds`, and answers no more than
 `--at-once` requests at a time, the others wait. Ours: `evaluate` of the guard `server`, in a process of its own, from
@@ -77,10 +77,10 @@ print(evaluate(guard, load_from_disk(folder), folder + ".parquet"))
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--pairs", type=int, default=755)
+    parser.add_argument("--pairs", type=int, default=320)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--at-once", type=int, default=16)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    parser.add_argument("--size", type=int, default=128, help="pixels a side")
     arguments = parsed(parser, pairs=12, seconds=0.05, size=64)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
