@@ -86,7 +86,7 @@ def rates(
 ) -> tuple[Seconds, Seconds]:
     """How long both take, with the same weights in memory once."""
     shared = {"commit": arguments.commit, "batch_size": size, "least_mass": 0.0}
-    guards = (ChatVLM("shared", **shared), GeneratedYesNo("shared", **shared, limit=limit))
+    guards = (ChatVLM("shared", **shared), GeneratedYesNo("shared", **shared, max_tokens=limit))
     for guard in guards:
         guard.__dict__["loaded"] = chat
         seconds(guard, *(each[:size] for each in asked))

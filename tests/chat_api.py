@@ -91,7 +91,7 @@ def chat_api(react: Callable[[dict[str, Any], int], Reaction], **settings: Any) 
             if self.path != api.path:
                 self.send(Reaction({"detail": "Not Found"}, 404))
             else:
-                self.send(api.answer(body, dict(self.headers)))
+                self.send(api.answer(body, {name.title(): value for name, value in self.headers.items()}))
 
         def send(self, found: Reaction) -> None:
             data = (found.body if isinstance(found.body, str) else json.dumps(found.body)).encode()

@@ -69,7 +69,7 @@ def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str) -> fl
     inputs = asked(guard, [image], slug)
     encode_text = chat.processor.tokenizer.encode
     whole = encode_text(before + word, add_special_tokens=False)
-    others = [encode_text(before + other, add_special_tokens=False) for other in (guard.unsafe, guard.safe)]
+    others = [encode_text(before + other, add_special_tokens=False) for other in guard.reading[:2]]
     start = next(k for k in range(99) if others[0][k] != others[1][k])
     log, fed = 0.0, whole[:start]
     for token in whole[start:]:

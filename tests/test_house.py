@@ -56,6 +56,7 @@ HEAVY = (
     "torchmetrics",
     "sklearn",
     "scipy",
+    "openai",
 )
 
 

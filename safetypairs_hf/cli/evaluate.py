@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
+@click.option("--category", "categories", multiple=True, metavar="NAME", help="Only pairs of this one. Repeatable.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many whole pairs, a random sample of them.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images the guard takes at once; its own by default.")
 @settings_option("guard")
@@ -41,6 +42,7 @@ def command(
     out: Path,
     split: str,
     configs: tuple[str, ...],
+    categories: tuple[str, ...],
     limit: int | None,
     batch_size: int | None,
     settings: dict[str, str],
@@ -77,8 +79,17 @@ def command(
     try:
         # What a user's own function prints is no part of the result.
         with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):
-            opened = open_data(data, split, configs, limit, check)
-            work = judge_data(judge, opened, out, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
+            opened = open_data(data, split, configs, limit, check, categories=categories)
+            work = judge_data(
+                judge,
+                opened,
+                out,
+                fresh=fresh,
+                retry=retry,
+                unreadable=unreadable,
+                progress=progress,
+                tell=lambda line: click.echo(f"safetypairs: {line}", err=True),
+            )
     except UnfinishedError as left:  # this process did all of its share
         click.echo(f"safetypairs: {left}", err=True)
         return
@@ -100,6 +111,7 @@ def _retried(work: Work) -> str:
 
 def _show(out: Path, threshold: float | None, as_json: bool) -> None:
     from safetypairs_hf.evaluating.abstentions import abstentions
+    from safetypairs_hf.evaluating.coverage import covered_by, remarks
     from safetypairs_hf.evaluating.evaluate import score_run
     from safetypairs_hf.evaluating.prediction_file import read_run
 
@@ -107,10 +119,14 @@ def _show(out: Path, threshold: float | None, as_json: bool) -> None:
     if warning := without.warning(out):
         click.echo(f"safetypairs: warning: {warning}", err=True)
     if as_json:
+        covered = covered_by(out, threshold=threshold)
         told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
+        told["covered"] = covered.to_dict() if covered else None
         click.echo(json.dumps({**score.to_dict(), **told}, indent=2))
         return
     click.echo(str(score))
+    for remark in remarks(out, threshold=threshold):
+        click.echo(f"\n{remark}")
     if str(without):
         click.echo(f"\n{without}")
     click.echo(f"\nPredictions: {out}")

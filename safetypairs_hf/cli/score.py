@@ -54,6 +54,7 @@ def command(
     safetypairs score guard.parquet --data org/name@1.2.0 --json
     """
     from safetypairs_hf.evaluating.checking import Checked, check_data
+    from safetypairs_hf.evaluating.coverage import covered_by, remarks
     from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
     from safetypairs_hf.metric.score import score
 
@@ -62,4 +63,10 @@ def command(
     result = score(
         checked.columns, threshold_from=threshold_from, weights=weights, controls=controls, **reading, **told
     )
-    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
+    if as_json:
+        found = covered_by(predictions, **reading)
+        click.echo(json.dumps(result.to_dict() | {"covered": found.to_dict() if found else None}, indent=2))
+        return
+    click.echo(str(result))
+    for remark in remarks(predictions, **reading):
+        click.echo(f"\n{remark}")

@@ -62,6 +62,7 @@ MOVED: Final[dict[str, str]] = {
     "guards.words": "guards.token_probability",
     "guards.yes_no": "guards.verdicts",
     "instructors.server": "instructors.served_vlm",
+    "models.wire": "models.chat_server",
     "sources.hub": "sources.hub_dataset",
 }
 

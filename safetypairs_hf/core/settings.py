@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 import typing
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.foreign_text import parse_object, reading
 from safetypairs_hf.core.nearest import hint
 
 
@@ -19,6 +21,11 @@ def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
         RecipeError: an annotation names something that is not imported when the code runs.
     """
     try:
+        if dataclasses.is_dataclass(taker):  # each base has its annotations by the names of its own module
+            hints = typing.get_type_hints(taker)
+            return {
+                name: hints.get(name, each.annotation) for name, each in inspect.signature(taker).parameters.items()
+            }
         parameters = inspect.signature(taker, eval_str=True).parameters
     except NameError as error:
         raise RecipeError(f"the annotations of {taker.__qualname__} cannot be read: {error}; import it") from error
@@ -50,8 +57,8 @@ def read_setting(key: str, text: str, annotation: Any) -> Any:
         key: the setting's name, for messages.
         text: its value as text.
         annotation: int, float, bool (true or false), str, a Literal, a tuple of any length (values with commas between
-            them), a class that takes a text, or a union of these. With None in the union, the word none is None. A
-            parameter without an annotation takes the text.
+            them), a Mapping (a JSON object), a class that takes a text, or a union of these. With None in the union,
+            the word none is None. A parameter without an annotation takes the text.
 
     Raises:
         RecipeError: the text is no such value.
@@ -62,6 +69,9 @@ def read_setting(key: str, text: str, annotation: Any) -> Any:
         return _read_union(key, text, typing.get_args(annotation))
     if typing.get_origin(annotation) is typing.Literal:
         return _read_literal(key, text, typing.get_args(annotation))
+    if typing.get_origin(annotation) is Mapping:
+        with reading(f"{key}={text}", 'expected a JSON object, such as {"top_k": 1}', RecipeError):
+            return parse_object(text)
     if typing.get_origin(annotation) is tuple:
         return _read_tuple(key, text, typing.get_args(annotation)[0])
     if annotation is bool:

@@ -11,12 +11,13 @@ from typing import Any
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.core.tables import table
+from safetypairs_hf.models.chat_server import FAILURES
 
 NOT_COVERED, BROKEN_IMAGE = "not_covered", "broken_image"
 # The server, the program or the image failed, so the guard has not had its say: `--retry failed` asks again.
-FAILED = frozenset({"server_error", "broken_output", BROKEN_IMAGE})
+FAILED = FAILURES | {"broken_output", BROKEN_IMAGE}
 # Nothing that can be read as an answer came: where it is so from the start, the settings or the guard are wrong.
-_UNREADABLE = frozenset({"server_error", "broken_output", "no_verdict", "cut_off", "other_language"})
+_UNREADABLE = FAILURES | {"broken_output", "no_verdict", "cut_off", "other_language"}
 _SHOWN = 120  # characters of an answer in a message
 
 
@@ -83,6 +84,8 @@ def refuse_unreadable(verdicts: Sequence[Verdict], guard: str, expects: str) -> 
     if answers and all(each.p_unsafe is None and each.note in _UNREADABLE for each in answers):
         counts = _sorted(each.note for each in answers)
         came = next((each.raw for each in answers if each.raw), "")
+        if next(iter(counts)) == "cut_off":
+            expects += " (more tokens, by --set max_tokens=2048, where it reasons first)"
         raise SafetyPairsError(
             f"{guard} gave nothing that can be read for the first {len(answers)} images ({_counted(counts)}); what "
             f"came was {_shown(came) if came else 'empty'}, expected {expects}; mend that and run the command again "

@@ -37,6 +37,7 @@ class Data:
     `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
     `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
     its pair a row is of; else None. `taxonomy`: what the categories are of, by whose policies guards are asked.
+    `categories`: those that the pairs were restricted to, () for all.
     """
 
     name: str | None
@@ -50,6 +51,7 @@ class Data:
     controls: list[str] | None
     taxonomy: Taxonomy
     _places: list[tuple[Dataset, int]]
+    categories: tuple[str, ...] = ()
 
     @property
     def n_pairs(self) -> int:
@@ -92,12 +94,13 @@ def open_data(
     limit: int | None = None,
     check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
+    categories: Sequence[str] = (),
 ) -> Data:
     """The pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` gave.
 
     A pair that several configs hold is taken once. `limit`: so many whole pairs, those of the lowest ids; ids are
     hashes, so that is a random sample, and one that a larger limit holds. `taxonomy`: see `taxonomy_of`. `check`: see
-    `load`; with "warn" the data's name says so.
+    `load`; with "warn" the data's name says so. `categories`: only their pairs, by slug, code or name; () takes all.
 
     Raises:
         SafetyPairsError: no such target, version, config or split, or other content than was published (see `load`);
@@ -110,10 +113,13 @@ def open_data(
 
     named = isinstance(data, str)
     name, parts = _named(data, split, configs, check) if named else (None, [_one_split(data, split)])
-    kept = [part for part in _distinct(parts, limit) if len(part)]
-    if not kept:
-        raise SafetyPairsError(f"{name or 'the dataset'} has no pairs in split {split!r}; there is nothing to evaluate")
-    of = taxonomy_of(name, kept, taxonomy, check)
+    parts = [part for part in parts if len(part)]
+    of = taxonomy_of(name, parts, taxonomy, check) if parts else None
+    chosen = tuple(dict.fromkeys(of.find(each).slug for each in categories)) if of else ()
+    kept = [part for part in _distinct([_within(part, chosen) for part in parts], limit) if len(part)]
+    if of is None or not kept:
+        where = f"in split {split!r}" + (f" under {', '.join(chosen)}" if chosen else "")
+        raise SafetyPairsError(f"{name or 'the dataset'} has no pairs {where}; there is nothing to evaluate")
     of_controls = _of_controls(kept)
     encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
     hashes = [digest for part in encoded for digest in _hashes(part)]
@@ -137,6 +143,7 @@ def open_data(
         controls=column("control") if of_controls else None,
         taxonomy=of,
         _places=[(part, index) for part in encoded for index in range(len(part))],
+        categories=chosen,
     )
 
 
@@ -173,6 +180,15 @@ def _one_split(data: Any, split: str) -> Any:
             "load it whole, without streaming"
         )
     return data
+
+
+def _within(part: Any, slugs: Sequence[str]) -> Any:
+    """The rows of some categories; all rows where none is named."""
+    if not slugs:
+        return part
+    names = getattr(part.features["category"], "names", None)
+    found = [each if names is None else names[each] for each in part["category"][:]]
+    return part.select([row for row, slug in enumerate(found) if slug in slugs])
 
 
 def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.evaluating.data import Data, open_data
-from safetypairs_hf.evaluating.judging import Progress, Work, judge_units
+from safetypairs_hf.evaluating.judging import Progress, Tell, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
@@ -61,6 +61,7 @@ def evaluate(
     threshold: float | None = None,
     check: str = "error",
     taxonomy: str | Path | Taxonomy | None = None,
+    categories: Sequence[str] = (),
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
     """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
@@ -75,7 +76,8 @@ def evaluate(
     on. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was given. With RANK and
     WORLD_SIZE in the environment, this process does its share of the units, and the last one to end joins them.
     `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other categories than
-    the nine; a version has its own, by whose policies the guard is asked. Columns of `out`: those of docs/metric.md but
+    the nine; a version has its own, by whose policies the guard is asked. `categories`: only the pairs of these.
+    Columns of `out`: those of docs/metric.md but
     `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and of the
     config `controls` `control`; its figures are those of both_regenerated.
 
@@ -83,7 +85,7 @@ def evaluate(
         RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
         SafetyPairsError: as `open_data` and the guard do.
     """
-    opened = open_data(data, split, configs, limit, check, taxonomy)
+    opened = open_data(data, split, configs, limit, check, taxonomy, categories)
     judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
     return score_run(Path(out), threshold)
 
@@ -98,8 +100,9 @@ def judge_data(
     retry: str | None = None,
     unreadable: str = "error",
     progress: Progress = lambda name, done, total: None,
+    tell: Tell = lambda line: None,
 ) -> Work:
-    """Judge every image of opened data into the file `out`; see `evaluate`.
+    """Judge every image of opened data into the file `out`; see `evaluate`. `tell`: see `judge_units`.
 
     Returns:
         How many images were judged, and how long it took; nothing where the file was there already.
@@ -129,7 +132,7 @@ def judge_data(
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
     try:
-        work = judge_units(guard, data, parts, units, mine, progress, stop_unreadable=unreadable == "error")
+        work = judge_units(guard, data, parts, units, mine, progress, unreadable == "error", tell)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(parts.standing()) from error
     finally:

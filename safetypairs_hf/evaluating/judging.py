@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, cut, in_a_line, printable
 from safetypairs_hf.core.records import Judge, Picture, Verdict
-from safetypairs_hf.evaluating.abstentions import BROKEN_IMAGE, refuse_unreadable
+from safetypairs_hf.evaluating.abstentions import BROKEN_IMAGE, FAILED, refuse_unreadable
 from safetypairs_hf.evaluating.data import Data
 from safetypairs_hf.evaluating.work_units import Parts
-from safetypairs_hf.guards.base import Judged, ModelGuard, Unit
+from safetypairs_hf.guards.base import Guard, Judged, ModelGuard, Unit
+from safetypairs_hf.guards.chat_vlm import ChatGuard
 from safetypairs_hf.guards.user_guard import as_guard
+from safetypairs_hf.models.chat_server import FAILURES
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-Came: TypeAlias = Callable[[int, Verdict, int], None]
+# Told of a line about the server that is asked.
+Tell: TypeAlias = Callable[[str], None]
+# Told of each single verdict: the place of its unit among those taken, its place in that, and the verdict.
+Came: TypeAlias = Callable[[int, int, Verdict], None]
 _READERS = 8
+_TELLING = 4  # so many images of a unit, all without an answer, are no accident
 
 
 @dataclass
@@ -46,12 +51,16 @@ class Work:
 
 @dataclass
 class _Asked:
-    """A work unit at work: its rows in order, the verdicts that are known of some, and the rows to ask about."""
+    """A work unit at work: its rows in order, the verdicts that are known of some, and the rows to ask about.
+
+    `answered` counts those of the rows to ask about whose verdict came before its unit was whole.
+    """
 
     number: int
     rows: Sequence[int]
     known: dict[int, Verdict]
     left: list[int]
+    answered: int = 0
 
 
 def judge_units(
@@ -62,11 +71,13 @@ def judge_units(
     mine: Sequence[int],
     progress: Progress,
     stop_unreadable: bool = True,
+    tell: Tell = lambda line: None,
 ) -> Work:
     """Judge the units numbered in `mine`, and keep each as soon as it is done; of a `costly` guard, each answer.
 
-    An image that does not decode is an abstention, "broken_image". The guard is only ever called in this thread, but
-    for what it does beside its model (see `ModelGuard.judge_each`). `progress` is called with images.
+    A server is asked about one image before all others, and `tell` gets a line about what it gave. An image that does
+    not decode is an abstention, "broken_image". The guard is only ever called in this thread, but for what it does
+    beside its model (see `ModelGuard.judge_each`). `progress` is called with images.
 
     Raises:
         SafetyPairsError: as the guard does, and what was done before stays; or, with `stop_unreadable`, nothing was
@@ -76,37 +87,40 @@ def judge_units(
     readers = ThreadPoolExecutor(min(_READERS, (os.cpu_count() or 1) + 1), "read")
     writer = ThreadPoolExecutor(1, "write")
     written: Future[None] | None = None
-    begun: deque[_Asked] = deque()
+    begun: dict[int, _Asked] = {}
     decode = getattr(guard, "holds_model", True)  # what is sent to a server is sent as it is encoded
     heard = not stop_unreadable or bool(parts.failed) or any(map(parts.has, range(len(units))))
     done, total = 0, sum(len(units[number]) for number in mine)
 
     def asked() -> Iterator[Unit]:
-        for unit, pictures in _pictures(data, parts, units, mine, readers, decode):
+        for taken, (unit, pictures) in enumerate(_pictures(data, parts, units, mine, readers, decode)):
             read = dict(zip(unit.left, pictures, strict=True))
             broken = {row: each for row, each in read.items() if isinstance(each, Verdict)}
             work.images += len(read)
             unit.known |= broken
             unit.left = [row for row in unit.left if row not in broken]
-            begun.append(unit)
+            begun[taken] = unit
             whole = [each for each in read.values() if not isinstance(each, Verdict)]
             yield whole, [data.images[row].category for row in unit.left]
 
-    def came(place: int, verdict: Verdict, count: int) -> None:
-        unit = begun[0]
+    def came(taken: int, place: int, verdict: Verdict) -> None:
+        unit = begun[taken]
+        unit.answered += 1
         parts.keep(unit.number, data.images[unit.left[place]], verdict)
-        progress("judge", done + len(unit.known) + count, total)
+        progress("judge", done + sum(len(each.known) + each.answered for each in begun.values()), total)
 
     judged = _judged(guard, asked(), came)
     progress("judge", 0, total)
     try:
-        for _ in mine:
+        work.images += _preflight(guard, data, parts, units, mine, tell)
+        for taken in range(len(mine)):
             found, seconds = next(judged)
             work.inside += seconds
-            unit = begun.popleft()
+            unit = begun.pop(taken)
+            _refuse_failures(found, guard.name)
             verdicts = _in_order(unit, found, guard.name)
             if not heard:
-                heard = _heard(guard, parts, unit.number, verdicts)
+                heard = _heard(guard, parts, [unit, *begun.values()], verdicts)
             if written is not None:
                 written.result()  # so a full disk ends the run, and a kill loses no more than the units at hand
             written = writer.submit(parts.write, unit.number, verdicts)
@@ -123,6 +137,24 @@ def judge_units(
         written.result()
     work.seconds = time.perf_counter() - started
     return work
+
+
+def _preflight(
+    guard: Judge, data: Data, parts: Parts, units: Sequence[Sequence[int]], mine: Sequence[int], tell: Tell
+) -> int:
+    """Ask a server about the first image that there is to ask about, and keep the answer; return how many were kept."""
+    if not isinstance(guard, ChatGuard) or guard.holds_model:
+        return 0
+    for number in mine:
+        kept = parts.begun(number)
+        for row in units[number]:
+            image = data.images[row]
+            if image not in kept and guard.covers(guard.taxonomy.find(image.category).slug):
+                verdict, line = guard.preflight(Picture(data.read(row), data.name_of(row)), image.category)
+                tell(line)
+                parts.keep(number, image, verdict)
+                return int(verdict.note not in FAILED)
+    return 0
 
 
 def _pictures(
@@ -155,33 +187,51 @@ def _picture(data: Data, row: int, decode: bool) -> Picture | Verdict:
 
 
 def _judged(guard: Judge, units: Iterable[Unit], came: Came) -> Generator[Judged, None, None]:
-    """The verdicts of each unit: by `judge_each` where a guard has it, one by one where it is costly.
-
-    `came` is told of each single verdict: its place in the unit, and how many of the unit there are by then.
-    """
+    """The verdicts of each unit: by `judge_each` where a guard has it, one by one where it is costly."""
     try:
-        if isinstance(guard, ModelGuard):
+        if isinstance(guard, ModelGuard) and guard.holds_model:
             yield from guard.judge_each(units)
-            return
-        singly = as_guard(guard).judge_singly if getattr(guard, "costly", False) else None
-        for images, categories in units:
-            begin = time.perf_counter()
-            if not images:
-                verdicts = []
-            elif singly is None:
-                verdicts = as_guard(guard).judge(images, categories, [None] * len(images))
-            else:
-                found: dict[int, Verdict] = {}
-                with closing(singly(images, categories)) as answers:
-                    for place, verdict in answers:
-                        found[place] = verdict
-                        came(place, verdict, len(found))
-                verdicts = [found[place] for place in sorted(found)]
-            yield Judged(verdicts, time.perf_counter() - begin)
+        elif getattr(guard, "costly", False):
+            yield from _one_by_one(as_guard(guard), units, came)
+        else:
+            for images, categories in units:
+                begin = time.perf_counter()
+                verdicts = as_guard(guard).judge(images, categories, [None] * len(images)) if images else []
+                yield Judged(verdicts, time.perf_counter() - begin)
     except ModuleNotFoundError as error:
         raise SafetyPairsError(
             f"{guard.name} needs the package {error.name}; pip install 'safetypairs-hf[gpu]', or that package"
         ) from error
+
+
+def _one_by_one(guard: Guard, units: Iterable[Unit], came: Came) -> Generator[Judged, None, None]:
+    """The verdicts of each unit, as they come.
+
+    The images of a unit are asked about while answers on those of the one before it are still to come, so that a server
+    has as much to do as it takes at once.
+    """
+    places: list[tuple[int, int]] = []
+    found: list[dict[int, Verdict]] = []
+    sizes: list[int] = []
+
+    def asked() -> Iterator[tuple[Picture, str]]:
+        for images, categories in units:
+            found.append({})
+            sizes.append(len(images))
+            for place, question in enumerate(zip(images, categories, strict=True)):
+                places.append((len(found) - 1, place))
+                yield question
+
+    done, begin = 0, time.perf_counter()
+    with closing(guard.judge_singly(asked())) as answers:
+        for number, verdict in answers:
+            taken, place = places[number]
+            found[taken][place] = verdict
+            came(taken, place, verdict)
+            while done < len(found) and len(found[done]) == sizes[done]:
+                yield Judged([found[done][place] for place in range(sizes[done])], time.perf_counter() - begin)
+                done, begin = done + 1, time.perf_counter()
+    yield from (Judged([], 0.0) for _ in found[done:])
 
 
 def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict]:
@@ -192,12 +242,23 @@ def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict
     return [verdicts[row] for row in unit.rows]
 
 
-def _heard(guard: Judge, parts: Parts, number: int, verdicts: Sequence[Verdict]) -> bool:
+def _refuse_failures(found: Sequence[Verdict], name: str) -> None:
+    """Raise SafetyPairsError where a server answered about none of the images of a unit, four or more: it has gone."""
+    if len(found) >= _TELLING and all(each.note in FAILURES for each in found):
+        said = cut(printable(" ".join(found[-1].raw.split())), 160)
+        raise SafetyPairsError(
+            f"{name} answered none of {len(found)} requests; the last said: {said}; check that the server "
+            "runs and is fast enough (timeout, concurrency), then run the same command again"
+        )
+
+
+def _heard(guard: Judge, parts: Parts, begun: Sequence[_Asked], verdicts: Sequence[Verdict]) -> bool:
     """As `refuse_unreadable`, with nothing kept of what cannot be read."""
     try:
         return refuse_unreadable(verdicts, guard.name, as_guard(guard).expects)
     except SafetyPairsError:
-        parts.discard(number)
+        for unit in begun:
+            parts.discard(unit.number)
         raise
 
 

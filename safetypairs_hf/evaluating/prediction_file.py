@@ -33,9 +33,10 @@ def read_run(path: str | Path) -> dict[str, Any] | None:
 
 
 def shown_split(data: Mapping[str, Any]) -> str:
-    """The split as a signature has it; other configs than the default are named before it."""
-    configs = "+".join(data["configs"])
-    return str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
+    """The split as a signature has it: other configs than the default before it, and chosen categories after it."""
+    configs, chosen = "+".join(data["configs"]), "+".join(data.get("categories", ()))
+    split = str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
+    return f"{split}/{chosen}" if chosen else split
 
 
 def told_by(path: str | Path) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
             "pairs": data.n_pairs,
             "images": data.digest(),
             **({} if data.taxonomy == NINE else {"taxonomy": data.taxonomy.name}),
+            **({"categories": list(data.categories)} if data.categories else {}),
         },
         "unit": unit,
         "code": code_version(),

@@ -95,12 +95,13 @@ class Guard(AsksByTaxonomy, ABC):
             One Verdict an image, in order.
         """
 
-    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+    def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
         """Judge images as `judge` does; yield the place of each and its verdict as soon as it is there, in any order.
 
-        A run asks a guard that is `costly` in this way.
+        A run asks a guard that is `costly` in this way. Images are taken as they are needed, each with the category
+        that it is judged under.
         """
-        for place, (image, category) in enumerate(zip(images, categories, strict=True)):
+        for place, (image, category) in enumerate(asked):
             yield place, self.judge([image], [category], [None])[0]
 
     def asked(self, slug: str) -> str:
@@ -203,7 +204,7 @@ class ServedGuard(Guard):
         return self.server.seed
 
     @abstractmethod
-    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+    def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
         """See `Guard.judge_singly`.
 
         Raises:
@@ -214,7 +215,7 @@ class ServedGuard(Guard):
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
         """Judge images; regions are not used. Raises as `judge_singly` does."""
-        found = dict(self.judge_singly(images, categories))
+        found = dict(self.judge_singly(zip(images, categories, strict=True)))
         return [found[place] for place in range(len(images))]
 
 

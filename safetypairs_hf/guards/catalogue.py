@@ -23,7 +23,8 @@ class Entry(NamedTuple):
         holds: the class of model that it needs, or how else it is asked.
         covers: the categories that it judges.
         fixed: defaults that differ from those of the class.
-        server: the class of its `server` field, whose fields are settings of the guard too; "" where it has none.
+        server: the class of its `server` field, whose fields are settings of the guard too; "" where it has none. A
+            chat guard is asked at a server where `url` is given.
         labels: the fields that a YAML file gives together, by the setting `labels`.
     """
 
@@ -41,9 +42,14 @@ _ALL, _OWN = "all", "what its prompt or label map says"
 _TRAINED = "trained: all nine; common: all"
 _S_CODES = "trained: all of the nine but disasters; common: all"
 _QWEN = "Qwen2_5_VLForConditionalGeneration"
+_CHAT = "chat_server:ChatServer"
 GUARDS: dict[str, Entry] = {
     "llavaguard": Entry(
-        "LlavaGuard 1.2: a rating in JSON", "trained:LlavaGuard", "LlavaOnevisionForConditionalGeneration", _TRAINED
+        "LlavaGuard 1.2: a rating in JSON",
+        "trained:LlavaGuard",
+        "LlavaOnevisionForConditionalGeneration",
+        _TRAINED,
+        server=_CHAT,
     ),
     "qwenguard": Entry(
         "QwenGuard 1.2: a rating in JSON",
@@ -51,6 +57,7 @@ GUARDS: dict[str, Entry] = {
         _QWEN,
         _TRAINED,
         {"model": "AIML-TUDA/QwenGuard-v1.2-7B"},
+        server=_CHAT,
     ),
     "shieldgemma": Entry(
         "ShieldGemma 2: Yes or No to one policy",
@@ -64,28 +71,38 @@ GUARDS: dict[str, Entry] = {
         "MllamaForConditionalGeneration",
         _S_CODES,
         {"model": "meta-llama/Llama-Guard-3-11B-Vision", "hazards": "llama-guard-3-vision"},
+        server=_CHAT,
     ),
     "llama-guard-4": Entry(
         "Llama Guard 4: safe, or unsafe and codes",
         "trained:LlamaGuard",
         "Llama4ForConditionalGeneration",
         _S_CODES,
+        server=_CHAT,
     ),
     "guard-reasoner-vl": Entry(
-        "GuardReasoner-VL: reasons, then harmful or unharmful", "trained:GuardReasonerVL", _QWEN, _TRAINED
+        "GuardReasoner-VL: reasons, then harmful or unharmful",
+        "trained:GuardReasonerVL",
+        _QWEN,
+        _TRAINED,
+        server=_CHAT,
     ),
-    "policy-shift-guard": Entry("PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL),
+    "policy-shift-guard": Entry(
+        "PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL, server=_CHAT
+    ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
         "chat_vlm:ChatVLM",
         "AutoModelForImageTextToText",
         _ALL,
+        server=_CHAT,
     ),
     "generated": Entry(
         "the same, but it writes its answer and the first word is read",
         "chat_vlm:GeneratedYesNo",
         "AutoModelForImageTextToText",
         _ALL,
+        server=_CHAT,
     ),
     "classifier": Entry(
         "any image classifier, with a label map",
@@ -103,11 +120,12 @@ GUARDS: dict[str, Entry] = {
         {"model": "google/siglip-so400m-patch14-384"},
     ),
     "server": Entry(
-        "any OpenAI-compatible server (vLLM, SGLang, hosted): Yes or No to our policy",
-        "chat_vlm:ServerVLM",
+        "chat-vlm at an OpenAI-compatible server (vLLM, SGLang, hosted)",
+        "chat_vlm:ChatVLM",
         "POST /v1/chat/completions",
         _ALL,
-        server="chat_server:ChatServer",
+        {"url": "http://localhost:8000/v1"},
+        server=_CHAT,
     ),
     "omni-moderation": Entry(
         "OpenAI's moderation endpoint",
@@ -165,13 +183,32 @@ def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
     values: dict[str, Any] = {**entry.fixed}
     for key, text in settings.items():
         values |= _read_labels(text, entry.labels) if key == "labels" else {key: read_setting(key, text, takes[key])}
-    if entry.server:
-        server = _server(entry)
-        own = {field.name for field in dataclasses.fields(server)}
-        inner = {key: value for key, value in values.items() if key in own}
-        values = {key: value for key, value in values.items() if key not in own}
-        values["server"] = _made(server, inner, name)
+    if entry.server and (entry.server != _CHAT or "url" in values):
+        values = _with_server(entry, values, name)
+    elif entry.server:
+        _refuse_server_settings(entry, values, name)
     return _made(_class(entry.where), values, name)  # type: ignore[no-any-return]
+
+
+def _with_server(entry: Entry, values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the settings of a guard with those of its server made into one."""
+    own = {field.name for field in dataclasses.fields(_server(entry))}
+    inner = {key: value for key, value in values.items() if key in own}
+    if entry.server == _CHAT and "model" not in inner:
+        raise RecipeError(
+            f"guard {name!r} at a server needs model, the name under which {inner['url']} has it; give model=..."
+        )
+    rest = {key: value for key, value in values.items() if key not in own}
+    return {**rest, "server": _made(_server(entry), inner, name)}
+
+
+def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) -> None:
+    guard = parameters_of(_class(entry.where))
+    for key in ("top_logprobs", "forced", *(each for each in _settings(entry) if each not in guard)):
+        if key in values:
+            raise RecipeError(
+                f"{key} is of a server, and guard {name!r} has none; give url=... too, or leave {key} out"
+            )
 
 
 def _entry(name: str) -> Entry:
@@ -198,7 +235,7 @@ def _settings(entry: Entry) -> dict[str, Any]:
     """Return the settings of a guard, each with the annotation that it is read by."""
     takers = [_server(entry)] if entry.server else []
     hidden = ("server", "name", "family", *entry.labels)
-    takes = {key: kind for taker in (*takers, _class(entry.where)) for key, kind in parameters_of(taker).items()}
+    takes = {key: kind for taker in (_class(entry.where), *takers) for key, kind in parameters_of(taker).items()}
     found = {key: kind for key, kind in takes.items() if key not in hidden}
     return found | ({"labels": str} if entry.labels else {})
 

@@ -1,34 +1,132 @@
-"""Chat vision-language models that are asked by our policy text and answer Yes (unsafe) or No.
+"""Chat vision-language models as guards, and the one that is asked for a Yes (unsafe) or No to our policy text.
 
-The same question goes to a model in this process, whose answer is read from one forward pass (`ChatVLM`) or from the
-words that it writes (`GeneratedYesNo`), and to a model behind a server (`ServerVLM`).
+A guard is a prompt and a reading. Where its model runs is another matter: in this process, where the verdict is weighed
+in one forward pass, or read from what the model writes; or at a server, see `served_answers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from safetypairs_hf.core.records import Picture, Verdict
-from safetypairs_hf.guards import verdicts
-from safetypairs_hf.guards.base import ModelGuard, Question, ServedGuard, Singly
-from safetypairs_hf.models.chat import Chat, as_pil, basename, load_chat, turn
-from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
+from safetypairs_hf.core.errors import RecipeError, cut, printable
+from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.guards import served_answers, token_probability, verdicts
+from safetypairs_hf.guards.base import ModelGuard, Question, Singly
+from safetypairs_hf.models.chat import Chat, as_pil, load_chat, turn
+from safetypairs_hf.models.chat_server import ChatServer, Reply, Serves
 
 
+class Written(NamedTuple):
+    """An answer in words. `ended` is False where the limit of tokens cut it off."""
+
+    text: str
+    ended: bool
+
+
+@dataclass(frozen=True)
 class ChatGuard(ModelGuard[Chat]):
-    """A chat model in this process, which can be asked for a Yes or No to our policy text."""
+    """A chat model as a guard: what it is asked, and how its verdict is read.
 
-    least_mass: float
-    holds: ClassVar[tuple[str, ...]] = ("loaded", "_yes_and_no")
+    At a server it abstains also with "refused", "content_filter", "rate_limited", "timed_out" or "server_error".
+
+    Args (see `ModelGuard` for the others):
+        model: a folder, or a Hub id with `commit`; at a server, the name under which that has it.
+        commit: the commit of a Hub id; at a server, what it runs, as far as you know it.
+        server: where the model is served; None runs it in this process.
+        max_tokens: the most tokens that it may write. 0 is what the guard needs: in this process most write nothing,
+            and both words of the verdict are weighed in one forward pass.
+        top_logprobs: alternatives at each token that a server is asked for; 0 for a server that gives none, and
+            P(unsafe) is 0 or 1 then.
+        forced: at a server, "choice" lets it write only the words of its verdict (`structured_outputs`), "prefill"
+            begins its answer up to its verdict (`continue_final_message`); "" lets it write freely.
+        chat_template_kwargs: keywords for the chat template, such as {"enable_thinking": false}.
+        least_mass: below this much probability on both words together it abstains with "no_verdict".
+    """
+
+    model: str = ""
+    commit: str | None = None
+    server: ChatServer | None = None
+    max_tokens: int = 0
+    top_logprobs: int = 20
+    forced: str = ""
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    batch_size: int = 8
+    least_mass: float = verdicts.LEAST_MASS
+    device: str = "auto"
+    holds: ClassVar[tuple[str, ...]] = ("loaded", "_yes_and_no", "_serves")
     # The model classes that it may be; any chat model that sees images where there are none.
     classes: ClassVar[tuple[str, ...]] = ()
+    # Tokens that it writes at a server up to the end of its verdict, and those of its reasoning, where it reasons.
+    verdict_tokens: ClassVar[int] = 32
+    reasoning_tokens: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.server is not None:
+            object.__setattr__(self, "model", self.server.model)
+        if not self.model:
+            raise RecipeError(f"guard {self.kind!r} needs model; give model=...")
+        if self.max_tokens < 0 or not 0 <= self.top_logprobs <= 20:
+            raise RecipeError(
+                f"max_tokens = {self.max_tokens}, top_logprobs = {self.top_logprobs}: expected 0 or more, and 0 to 20"
+            )
+        if self.forced not in served_answers.FORCED:
+            raise RecipeError(f"forced = {self.forced!r}: expected 'choice' or 'prefill', or nothing")
+        if self.forced == "prefill" and not self.before:
+            raise RecipeError(f"forced = 'prefill': the first word of {self.kind} is its verdict; leave forced out")
+
+    @property
+    def reading(self) -> verdicts.Reading:
+        """How its verdict is read in what it writes."""
+        return verdicts.YES_NO
+
+    @property
+    def before(self) -> str:
+        """What it writes before its verdict; "" where that is the first word."""
+        return ""
 
     @property
     def expects(self) -> str:
         return verdicts.YES_OR_NO
+
+    @property
+    def holds_model(self) -> bool:  # type: ignore[override]
+        return self.server is None
+
+    @property
+    def costly(self) -> bool:
+        return self.server is not None
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether images are judged in batches of `batch_size`."""
+        return self.server is None
+
+    @cached_property
+    def revision(self) -> str:
+        """What names its weights: see `HoldsWeights.revision`; at a server, `commit`, or else what that says it runs.
+
+        Raises:
+            SafetyPairsError: it is a Hub id and no commit is pinned; or there is no server.
+        """
+        if self.server is None:
+            return super().revision
+        return self.commit or f"served:{self._serves.root}".removesuffix(":")
+
+    @property
+    def dtype(self) -> str | None:  # type: ignore[override]
+        return super().dtype if self.server is None else None
+
+    @property
+    def seed(self) -> int | None:
+        return None if self.server is None else self.server.seed
+
+    def release(self) -> None:
+        if self.server is None:  # else there is nothing to free, and perhaps no PyTorch
+            super().release()
 
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
@@ -37,51 +135,134 @@ class ChatGuard(ModelGuard[Chat]):
         """Return the conversation up to the answer, as chat templates take it."""
         return turn(image, self.asked(slug))
 
+    def template_kwargs(self, slug: str) -> dict[str, Any]:
+        """Return the keywords for the chat template; a batch is of one `Question.policy`, and shares those of one."""
+        return dict(self.chat_template_kwargs)
+
+    def judge(
+        self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
+    ) -> list[Verdict]:
+        """See `ModelGuard.judge`; at a server it raises as `ChatServer.ask_each` does."""
+        if self.server is None:
+            return super().judge(images, categories, regions)
+        found = dict(self.judge_singly(zip(images, categories, strict=True)))
+        return [found[place] for place in range(len(images))]
+
+    def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
+        server = self.server
+        if server is None:
+            yield from super().judge_singly(asked)
+            return
+        sent: list[int] = []
+        left: list[int] = []
+
+        def bodies() -> Iterable[Mapping[str, Any]]:
+            for place, (image, category) in enumerate(asked):
+                slug = self.taxonomy.find(category).slug
+                (sent if self.covers(slug) else left).append(place)
+                if self.covers(slug):
+                    yield self._body(server, image, slug)
+
+        for number, reply in server.ask_each(bodies()):
+            while left:
+                yield left.pop(), Verdict(None, "not_covered")
+            yield sent[number], self._verdict(reply)
+        while left:
+            yield left.pop(), Verdict(None, "not_covered")
+
+    def preflight(self, image: Picture, category: str) -> tuple[Verdict, str]:
+        """Ask a server what it has, and about one image; return the verdict, and a line that says what came.
+
+        Raises:
+            SafetyPairsError: as `ChatServer.ask_each`.
+        """
+        assert self.server is not None
+        begin = time.perf_counter()
+        serves, body = self._serves, self._body(self.server, image, self.taxonomy.find(category).slug)
+        ((_, reply),) = self.server.ask_each([body])
+        verdict = self._verdict(reply)
+        runs = f" ({printable(serves.root)})" if serves.root else ""
+        most = max((len(token.top) for token in reply.tokens), default=0)
+        how = f"{most} alternatives a token" if most else "no log probabilities, so P(unsafe) is 0 or 1"
+        came = verdict.note if verdict.p_unsafe is None else f"P(unsafe) {verdict.p_unsafe:.4f}"
+        said = printable(repr(cut(verdict.raw, 60)))
+        took = f"{time.perf_counter() - begin:.2f} s"
+        return verdict, f"{self.server.url} serves {self.model}{runs}; one image in {took}: {came}, {said}; {how}"
+
     def load(self) -> Chat:
         return load_chat(self.model, self.commit, self.device, self.classes)
 
     def prepare(self, questions: Sequence[Question]) -> Any:
-        return self.loaded.prepared([self.turns(as_pil(each.image), each.slug) for each in questions])
+        chats = [self.turns(as_pil(each.image), each.slug) for each in questions]
+        return self.loaded.prepared(chats, **self.template_kwargs(questions[0].slug))
 
     def yes_or_no(self, inputs: Any) -> list[Verdict]:
         """Return P(Yes) / (P(Yes) + P(No)) at the first word of each answer, by one forward pass."""
         words = self.loaded.processor.tokenizer.convert_ids_to_tokens
         return verdicts.from_logits(self.loaded.next_logits(inputs), *self._yes_and_no, words, self.least_mass)
 
+    def written(self, inputs: Any) -> list[Verdict]:
+        """Let it write its answers, and weigh the verdicts in them."""
+        return self.weighed(inputs, write(self.loaded, inputs, self.max_tokens or self.reasoning_tokens))
+
+    def weighed(self, inputs: Any, answers: Sequence[Written]) -> list[Verdict]:
+        """Weigh both words of the verdict where one of them was written; one forward pass for all answers.
+
+        Args:
+            inputs: the prompts.
+            answers: the answers, one for each row of `inputs`.
+        """
+        tokenizer, found = self.loaded.processor.tokenizer, [verdicts.read(self.reading, *each) for each in answers]
+        if all(place is None for _, place in found):
+            return [verdict for verdict, _ in found]
+        # By the tokens of the text, so that the words are weighed after exactly what is kept as `raw`.
+        rows = [
+            _NO_WORDS
+            if place is None
+            else token_probability.find(tokenizer, answer.text[:place], *_spelled(self.reading, answer.text[place:]))
+            for answer, (_, place) in zip(answers, found, strict=True)
+        ]
+        shares = token_probability.verdicts(self.loaded, inputs, rows, 0.0)
+        return [
+            verdict if place is None else Verdict(share.p_unsafe, share.note, verdict.raw)
+            for (verdict, place), share in zip(found, shares, strict=True)
+        ]
+
+    def _body(self, server: ChatServer, image: Picture, slug: str) -> Mapping[str, Any]:
+        begun, fields = served_answers.forcing(self.forced, self.reading, self.before)
+        keywords = self.template_kwargs(slug)
+        return {
+            "messages": served_answers.messages(self.turns(None, slug), image, server) + begun,
+            "temperature": 0.0,
+            server.limit_field: self.max_tokens or self.reasoning_tokens or self.verdict_tokens,
+            **({"logprobs": True, "top_logprobs": self.top_logprobs} if self.top_logprobs else {}),
+            **({"chat_template_kwargs": keywords} if keywords else {}),
+            **fields,
+        }
+
+    def _verdict(self, reply: Reply) -> Verdict:
+        before = self.before if self.forced == "prefill" else ""
+        return served_answers.verdict_of(reply, self.reading, self.least_mass, before)
+
     @cached_property
     def _yes_and_no(self) -> tuple[list[int], list[int]]:
         return verdicts.answer_ids(self.loaded.processor.tokenizer.get_vocab(), self.model)
 
-
-@dataclass(frozen=True)
-class ChatVLM(ChatGuard):
-    """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
-
-    `raw` has the five likeliest words. Abstains also with "no_verdict".
-
-    Args (see `ModelGuard` for the others):
-        least_mass: below this much probability on yes and no together it abstains with "no_verdict".
-        family: judges that share weights or training share one.
-    """
-
-    model: str
-    commit: str | None = None
-    batch_size: int = 8
-    least_mass: float = verdicts.LEAST_MASS
-    family: str = "chat-vlm"
-    device: str = "auto"
-    kind: ClassVar[str] = "chat-vlm"
-    fidelity: ClassVar[str] = "common"
-
-    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        return self.yes_or_no(self.loaded.moved(inputs))
+    @cached_property
+    def _serves(self) -> Serves:
+        assert self.server is not None
+        return self.server.serves()
 
 
-class Written(NamedTuple):
-    """An answer in words. `ended` is False where the limit of tokens cut it off."""
+# Stands for the words of an answer that has no verdict to weigh.
+_NO_WORDS = token_probability.Words((), (0,), (1,))
 
-    text: str
-    ended: bool
+
+def _spelled(reading: verdicts.Reading, written: str) -> tuple[str, str]:
+    """Return both words in the case in which one of them was written."""
+    same = str.lower if written[:1].islower() else str.upper if written[:2].isupper() else str.capitalize
+    exact = written.startswith((reading.unsafe, reading.safe))
+    return (reading.unsafe, reading.safe) if exact else (same(reading.unsafe), same(reading.safe))
 
 
 def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
@@ -101,68 +282,36 @@ def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
 
 
 @dataclass(frozen=True)
-class GeneratedYesNo(ChatVLM):
-    """A chat model that writes its answer, of which the first word is read: P(unsafe) is 1.0 or 0.0.
+class ChatVLM(ChatGuard):
+    """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
 
-    It exists to be compared with ChatVLM, which asks the same question and decodes nothing.
+    `raw` has the five likeliest words; where it writes, what it wrote. Abstains also with "no_verdict", and where it
+    writes with the reasons of `verdicts.read`.
 
-    Args:
-        limit: the most tokens that it writes.
-    """
-
-    limit: int = 64
-    kind: ClassVar[str] = "generated"
-
-    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        answers = write(self.loaded, self.loaded.moved(inputs), self.limit)
-        return [verdicts.from_text(answer.text) for answer in answers]
-
-
-@dataclass(frozen=True)
-class ServerVLM(ServedGuard):
-    """P(unsafe) from the log probabilities of the answer's first word; 1 or 0 by the word where a server gives none.
-
-    Args:
-        server: where, and which model.
-        revision: what the server runs, as far as you know it.
-        least_mass: below this much probability on yes and no together it abstains with "no_verdict".
-        log_probabilities: ask for them; False for a server that refuses the request then.
+    Args (see `ChatGuard` for the others):
         family: judges that share weights or training share one.
     """
 
-    server: ChatServer
-    revision: str = "served"
-    least_mass: float = verdicts.LEAST_MASS
-    log_probabilities: bool = True
     family: str = "chat-vlm"
+    kind: ClassVar[str] = "chat-vlm"
     fidelity: ClassVar[str] = "common"
-    expects: ClassVar[str] = verdicts.YES_OR_NO
 
-    @property
-    def name(self) -> str:
-        return f"server-vlm:{basename(self.server.model)}"
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        inputs = self.loaded.moved(inputs)
+        return self.written(inputs) if self.max_tokens else self.yes_or_no(inputs)
 
-    def asked(self, slug: str) -> str:
-        return verdicts.question(slug, self.taxonomy)
 
-    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
-        """See `ServedGuard.judge_singly`. Abstains with "refused", "server_error" or "no_verdict"."""
-        bodies = [self._body(*each) for each in zip(images, categories, strict=True)]
-        for place, reply in self.server.ask_each(bodies):
-            yield place, self._verdict(reply)
+@dataclass(frozen=True)
+class GeneratedYesNo(ChatVLM):
+    """A chat model that writes its answer, whose verdict is read: P(unsafe) is 1.0 or 0.0.
 
-    def _body(self, image: Picture, category: str) -> Mapping[str, Any]:
-        body: dict[str, Any] = {
-            "messages": [user_message(image, self.asked(category))],
-            "temperature": 0.0,
-            self.server.limit_field: 4,  # room for a line break or a space before the word
-        }
-        return body | ({"logprobs": True, "top_logprobs": 20} if self.log_probabilities else {})
+    It exists to be compared with ChatVLM, which asks the same question and decodes nothing.
+    """
 
-    def _verdict(self, reply: Reply) -> Verdict:
-        if reply.problem:
-            return Verdict(None, reply.problem, reply.raw)
-        first = next((token for token in reply.tokens if token.text.strip()), None)
-        if first is None or not first.top:
-            return verdicts.from_text(reply.text)
-        return verdicts.from_log_probabilities(first.top, self.least_mass)
+    max_tokens: int = 64
+    top_logprobs: int = 0
+    kind: ClassVar[str] = "generated"
+
+    def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
+        answers = write(self.loaded, self.loaded.moved(inputs), self.max_tokens)
+        return [verdicts.read(self.reading, *answer)[0] for answer in answers]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from safetypairs_hf.core.errors import SafetyPairsError, cut, printable
+from safetypairs_hf.core.errors import cut
 from safetypairs_hf.core.foreign_text import whole
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import ServedGuard, Singly
-from safetypairs_hf.models.chat_server import LONGEST_KEPT, ChatServer, Reply, image_url
-from safetypairs_hf.models.wire import Response, post, waiting
+from safetypairs_hf.models.chat_server import LONGEST_KEPT, ChatServer, Reply, read_object
 from safetypairs_hf.taxonomy import crosswalk
 
 _GUARD = "omni-moderation"
-_FINAL = (400, 401, 403, 404, 413, 415, 422)
-_LONGEST_WAIT = 60.0
 
 
 @dataclass(frozen=True)
@@ -29,28 +25,17 @@ class ModerationServer(ChatServer):
     url: str = field(default="https://api.openai.com/v1", compare=False)
     api_key_env: str = "OPENAI_API_KEY"
 
-    def _one(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
-        url, sent = f"{self.url.rstrip('/')}/moderations", {"model": self.model, **body}
-        for attempt in range(self.retries + 1):
-            response = post(url, sent, headers, self.timeout)
-            if response.status == 200 or response.status in _FINAL:
-                break
-            if attempt < self.retries:
-                time.sleep(min(waiting(response) or self.first_wait * 2**attempt, _LONGEST_WAIT))
-        return self._reply(response)
+    async def _post(self, client: Any, body: Mapping[str, Any]) -> str:
+        create = client.moderations.with_raw_response.create
+        return str((await create(model=self.model, input=body["input"], extra_body=dict(self.extra_body))).text)
 
-    def _reply(self, response: Response) -> Reply:
-        found = response.json()
+    def _read(self, text: str) -> Reply:
+        found = read_object(text)
         results = found.get("results")
-        if response.status != 200 or not (isinstance(results, list) and results and isinstance(results[0], dict)):
-            return super()._reply(response)  # it knows every way to fail
-        named = str(found.get("model") or self.model)
-        if not named.startswith(self.model.removesuffix("-latest")):
-            raise SafetyPairsError(
-                f"{self.url} answers as {printable(named)!r}, not as {self.model!r}; give the name of the model that "
-                "it serves"
-            )
-        return Reply(json.dumps(results[0]), "", cut(response.text, LONGEST_KEPT))
+        if not (isinstance(results, list) and results and isinstance(results[0], dict)):
+            return super()._read(text)  # it knows every way to fail
+        self.check_name(found)
+        return Reply(json.dumps(results[0]), "", cut(text, LONGEST_KEPT))
 
 
 @dataclass(frozen=True)
@@ -77,24 +62,30 @@ class Moderation(ServedGuard):
     def revision(self) -> str:
         return self.server.model
 
-    def judge_singly(self, images: Sequence[Picture], categories: Sequence[str]) -> Singly:
+    def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
         """See `ServedGuard.judge_singly`. `raw` has the scores that were read.
 
-        Abstains with "not_covered", "no_verdict" (no score looked at the image) or "server_error".
+        Abstains with "not_covered", "no_verdict" (no score looked at the image) or what failed, see `Reply`.
         """
-        codes = [crosswalk.match(_GUARD, category, self.taxonomy).codes for category in categories]
-        sent = []
-        for place, several in enumerate(codes):
-            if several:
-                sent.append(place)
-            else:
-                yield place, Verdict(None, "not_covered")
-        for number, reply in self.server.ask_each([_body(images[place]) for place in sent]):
-            yield sent[number], _verdict(reply, codes[sent[number]])
+        sent: list[tuple[int, Sequence[str]]] = []
+        left: list[int] = []
 
+        def bodies() -> Iterable[Mapping[str, Any]]:
+            for place, (image, category) in enumerate(asked):
+                codes = crosswalk.match(_GUARD, category, self.taxonomy).codes
+                if codes:
+                    sent.append((place, codes))
+                    yield {"input": [self.server.image_part(image)]}
+                else:
+                    left.append(place)
 
-def _body(image: Picture) -> dict[str, Any]:
-    return {"input": [{"type": "image_url", "image_url": {"url": image_url(image)}}]}
+        for number, reply in self.server.ask_each(bodies()):
+            while left:
+                yield left.pop(), Verdict(None, "not_covered")
+            place, codes = sent[number]
+            yield place, _verdict(reply, codes)
+        while left:
+            yield left.pop(), Verdict(None, "not_covered")
 
 
 def _verdict(reply: Reply, codes: Sequence[str]) -> Verdict:

@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, read_text, reading
 from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.guards import token_probability, verdicts
 from safetypairs_hf.guards.base import Question
-from safetypairs_hf.guards.chat_vlm import ChatGuard, Written, write
+from safetypairs_hf.guards.chat_vlm import ChatGuard
 from safetypairs_hf.taxonomy import crosswalk
 
 
@@ -26,72 +27,77 @@ from safetypairs_hf.taxonomy import crosswalk
 class TrainedGuard(ChatGuard):
     """A chat model that was trained as a guard, with a prompt of its own.
 
-    Abstains also with "no_verdict"; where it writes, also with the reasons that the readers in `verdicts` give.
+    A subclass says how its model is asked and answers, in the class variables below; the catalogue gives it a name.
+    Abstains also with "no_verdict"; where it writes, also with the reasons of `verdicts.read`.
 
-    Args (see `ModelGuard` for the others):
-        fidelity: "trained" asks by the prompt that it was trained on, "common" by our policy text, the same for all
-            (verdicts.question); "" is trained where that prompt is there.
+    Args (see `ChatGuard` for the others):
+        fidelity: "trained" asks by the prompt that it was trained on; "common" by our policy text, the same for all
+            (verdicts.question).
         prompt: a file with the trained prompt, for the guards whose chat template does not hold it. `{policy}` and
             `{category}` in it become our policy text and the category's name.
-        generate: 0 reads the verdict from one forward pass; else, at `trained`, the guard writes at most so many
-            tokens, the verdict is found in them, and `raw` has the text.
-        least_mass: below this much probability on both verdicts together it abstains with "no_verdict".
 
     Raises:
         RecipeError: another fidelity, or a trained prompt that is missing, is no file, or is not needed.
     """
 
-    model: str
-    commit: str | None = None
-    fidelity: str = ""
+    fidelity: str = "trained"
     prompt: str = ""
-    generate: int = 0
-    batch_size: int = 8
-    least_mass: float = verdicts.LEAST_MASS
-    device: str = "auto"
     family: ClassVar[str]
-    # Whether its chat template holds the trained prompt; else a file does.
-    has_prompt: ClassVar[bool] = False
+    # What of its repo on the Hub holds its trained prompt, "card" or "files"; "" where its chat template does.
+    prompt_in: ClassVar[str] = ""
     # Whether it was trained to judge by whatever policy it is given.
     takes_policies: ClassVar[bool] = False
-    # What it writes before its verdict, and the two words that the verdict can be.
-    before: ClassVar[str] = ""
-    unsafe: ClassVar[str]
-    safe: ClassVar[str]
-    # Finds the verdict in what it writes.
-    read: ClassVar[verdicts.Reader]
+    # At `trained`, what it writes before its verdict, and how its verdict is read.
+    trained_before: ClassVar[str] = ""
+    trained_reading: ClassVar[verdicts.Reading]
 
     def __post_init__(self) -> None:
-        if self.fidelity not in ("", "trained", "common"):
+        super().__post_init__()
+        if self.fidelity not in ("trained", "common"):
             raise RecipeError(f"fidelity = {self.fidelity!r}: expected 'trained' or 'common'")
-        if self.prompt and self.has_prompt:
+        if self.prompt and not self.prompt_in:
             raise RecipeError(f"{self.kind} has its trained prompt in its chat template; leave out prompt")
+        repo = self.model if is_hub_id(self.model) else type(self).model
         if self.prompt and not Path(self.prompt).is_file():
-            raise RecipeError(f"prompt = {self.prompt!r}: no such file; save the prompt of the model's card there")
-        trained = self.has_prompt or bool(self.prompt)
-        if self.fidelity == "trained" and not trained:
             raise RecipeError(
-                f"{self.kind} at fidelity 'trained' needs the prompt that it was trained on: save it from the model's "
-                "card and give prompt=FILE, or choose fidelity=common"
+                f"prompt = {self.prompt!r}: no such file; save the prompt in the {self.prompt_in} of {repo} there"
             )
-        object.__setattr__(self, "fidelity", self.fidelity or ("trained" if trained else "common"))
+        if self.is_trained and self.prompt_in and not self.prompt:
+            raise RecipeError(
+                f"{self.kind} needs the prompt that it was trained on: save it from the {self.prompt_in} of "
+                f"https://huggingface.co/{repo} and give --set prompt=FILE; or ask it by our policy text, which is not "
+                "how it was trained: --set fidelity=common"
+            )
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is asked by the prompt that it was trained on."""
+        return self.fidelity == "trained"
+
+    @property
+    def reading(self) -> verdicts.Reading:
+        return self.trained_reading if self.is_trained else verdicts.YES_NO
+
+    @property
+    def before(self) -> str:
+        return self.trained_before if self.is_trained else ""
 
     def asked(self, slug: str) -> str:
-        if self.fidelity == "common":
+        if not self.is_trained:
             return super().asked(slug)
         category = self.taxonomy.find(slug)
         return self._file.replace("{policy}", category.policy()).replace("{category}", category.name)
 
     @property
     def expects(self) -> str:
-        if self.fidelity == "common":
+        if not self.is_trained:
             return verdicts.YES_OR_NO
-        return f"the word {self.unsafe!r} or {self.safe!r} where the answers of its training have it"
+        return f"the word {self.reading.unsafe!r} or {self.reading.safe!r} where the answers of its training have it"
 
     def covers(self, slug: str) -> bool:
         """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
         any_policy = self.takes_policies and "{policy}" in self._file
-        return self.fidelity == "common" or any_policy or bool(self.taxonomy.find(slug).maps_to)
+        return not self.is_trained or any_policy or bool(self.taxonomy.find(slug).maps_to)
 
     def words_before(self, inputs: Any) -> str:
         """Return what it writes between its prompt and its verdict."""
@@ -99,17 +105,13 @@ class TrainedGuard(ChatGuard):
 
     def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
         inputs = self.loaded.moved(inputs)
-        if self.fidelity == "common":
-            return self.yes_or_no(inputs)
-        if self.generate:
+        if self.max_tokens or (self.is_trained and self.reasoning_tokens):
             return self.written(inputs)
+        if not self.is_trained:
+            return self.yes_or_no(inputs)
         tokenizer = self.loaded.processor.tokenizer
-        found = token_probability.find(tokenizer, self.words_before(inputs), self.unsafe, self.safe)
+        found = token_probability.find(tokenizer, self.words_before(inputs), self.reading.unsafe, self.reading.safe)
         return token_probability.verdicts(self.loaded, inputs, [found] * len(inputs["input_ids"]), self.least_mass)
-
-    def written(self, inputs: Any) -> list[Verdict]:
-        """Let it write its answers, and return the verdicts in them."""
-        return [type(self).read(*answer)[0] for answer in write(self.loaded, inputs, self.generate)]
 
     @cached_property
     def _file(self) -> str:
@@ -129,16 +131,15 @@ class LlavaGuard(TrainedGuard):
 
     model: str = "AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf"
     kind: ClassVar[str] = "llavaguard"
+    prompt_in: ClassVar[str] = "card"
     family: ClassVar[str] = "llavaguard"
     classes: ClassVar[tuple[str, ...]] = (
         "LlavaOnevisionForConditionalGeneration",
         "Qwen2_5_VLForConditionalGeneration",
     )
     # The layout of the JSON template in its prompt.
-    before: ClassVar[str] = '{\n    "rating": "'
-    unsafe: ClassVar[str] = "Unsafe"
-    safe: ClassVar[str] = "Safe"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.rating)
+    trained_before: ClassVar[str] = '{\n    "rating": "'
+    trained_reading: ClassVar[verdicts.Reading] = verdicts.RATING
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,7 @@ class LlamaGuard(TrainedGuard):
     kind: ClassVar[str] = "llama-guard"
     family: ClassVar[str] = "llama-guard"
     classes: ClassVar[tuple[str, ...]] = ("MllamaForConditionalGeneration", "Llama4ForConditionalGeneration")
-    has_prompt: ClassVar[bool] = True
-    unsafe: ClassVar[str] = "unsafe"
-    safe: ClassVar[str] = "safe"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.safe_or_unsafe)
+    trained_reading: ClassVar[verdicts.Reading] = verdicts.SAFE_OR_UNSAFE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,16 +192,11 @@ class PolicyShiftGuard(TrainedGuard):
 
     model: str = "PolicyShiftGuard/PolicyShiftGuard-7B"
     kind: ClassVar[str] = "policy-shift-guard"
+    prompt_in: ClassVar[str] = "files"
     takes_policies: ClassVar[bool] = True
     family: ClassVar[str] = "policy-shift-guard"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
-    unsafe: ClassVar[str] = "true"
-    safe: ClassVar[str] = "false"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.true_or_false)
-
-
-# Stands for the words of an answer that has no verdict to weigh.
-_NO_WORDS = token_probability.Words((), (0,), (1,))
+    trained_reading: ClassVar[verdicts.Reading] = verdicts.TRUE_OR_FALSE
 
 
 @dataclass(frozen=True)
@@ -211,28 +204,20 @@ class GuardReasonerVL(TrainedGuard):
     """P(unsafe) = P(harmful) / (P(harmful) + P(unharmful)) where, after its reasoning, its result has the word.
 
     Its trained prompt is its instruction, which becomes the system message; the image is the request of a user to an
-    assistant that has not answered yet. At `common` it is asked for a Yes or No, and does not reason.
-
-    Args:
-        generate: the most tokens that it may write; it abstains with "cut_off" where its verdict comes later.
+    assistant that has not answered yet. It abstains with "cut_off" where its verdict comes after `max_tokens`. At
+    `common` it is asked for a Yes or No, and does not reason in this process.
     """
 
     model: str = "yueliu1999/GuardReasoner-VL-7B"
-    generate: int = 2048
     kind: ClassVar[str] = "guard-reasoner-vl"
+    prompt_in: ClassVar[str] = "card"
+    reasoning_tokens: ClassVar[int] = 2048
     family: ClassVar[str] = "guard-reasoner"
     classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
-    unsafe: ClassVar[str] = "harmful"
-    safe: ClassVar[str] = "unharmful"
-    read: ClassVar[verdicts.Reader] = staticmethod(verdicts.harmful)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.generate < 1:
-            raise RecipeError(f"generate = {self.generate}: it reasons before its verdict; give at least 1 token")
+    trained_reading: ClassVar[verdicts.Reading] = verdicts.HARMFUL
 
     def turns(self, image: Any, slug: str) -> list[dict[str, Any]]:
-        if self.fidelity == "common":
+        if not self.is_trained:
             return super().turns(image, slug)
         said = [
             {"type": "text", "text": "Human user:\n"},
@@ -242,30 +227,4 @@ class GuardReasonerVL(TrainedGuard):
         return [
             {"role": "system", "content": [{"type": "text", "text": self.asked(slug)}]},
             {"role": "user", "content": said},
-        ]
-
-    def written(self, inputs: Any) -> list[Verdict]:
-        return self.weighed(inputs, write(self.loaded, inputs, self.generate))
-
-    def weighed(self, inputs: Any, written: list[Written]) -> list[Verdict]:
-        """Weigh both words of the verdict where one of them was written; one forward pass for all answers.
-
-        Args:
-            inputs: the prompts.
-            written: the answers, one for each row of `inputs`.
-        """
-        tokenizer, read = self.loaded.processor.tokenizer, [verdicts.harmful(*answer) for answer in written]
-        if all(place is None for _, place in read):
-            return [verdict for verdict, _ in read]
-        # By the tokens of the text, so that the words are weighed after exactly what is kept as `raw`.
-        rows = [
-            _NO_WORDS
-            if place is None
-            else token_probability.find(tokenizer, answer.text[:place], self.unsafe, self.safe)
-            for answer, (_, place) in zip(written, read, strict=True)
-        ]
-        weighed = token_probability.verdicts(self.loaded, inputs, rows, 0.0)
-        return [
-            verdict if place is None else Verdict(share.p_unsafe, share.note, verdict.raw)
-            for (verdict, place), share in zip(read, weighed, strict=True)
         ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from safetypairs_hf.models.answer_text import in_latin
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -28,8 +29,7 @@ def is_english(text: str) -> bool:
 
     A text of fewer than four words with neither passes: there is nothing to tell by.
     """
-    letters = [letter for letter in text if letter.isalpha()]
-    if sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters) * 3 > len(letters):
+    if not in_latin(text):
         return False
     words = re.findall(r"[^\W\d_]+", text.lower())
     english = sum(word in _ENGLISH for word in words)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
 from safetypairs_hf.core.foreign_text import objects_in, whole
 from safetypairs_hf.core.records import Box, Instruction, Reject
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.instructors.language import is_english
+from safetypairs_hf.models.answer_text import answer_of, answer_span, last_object, refuses
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
@@ -19,12 +19,6 @@ _CORNERS = ("x0", "y0", "x1", "y1")
 _LONGEST = 600
 # How far outside [0, 1] a corner may lie and is still taken for the image's edge.
 _SLACK = 0.05
-_REFUSES = re.compile(
-    r"\b(?:i(?:['’]m| am) (?:sorry|unable|not able|not comfortable)|i (?:can(?:not|['’]t| not)|won['’]t|will not|must "
-    r"decline|apologi[sz]e)|(?:can(?:not|['’]t)|unable to) (?:help|assist|comply|do that|provide|fulfil)|as an ai\b)",
-    re.IGNORECASE,
-)
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 class _MalformedError(Exception):
@@ -34,18 +28,21 @@ class _MalformedError(Exception):
 def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy = NINE) -> Instruction | Reject:
     """Read an instructor's answer.
 
-    Reasoning in <think> tags, fences and text around the JSON object are passed over. Corners of the region are
+    Reasoning, fences and text around the JSON object are passed over (`answer_text`); of several whole objects with our
+    keys the last one counts. Corners of the region are
     shares of `width` and `height` (pixels); up to 0.05 outside the image they are clamped, beyond that or with nothing
     between them the answer is rejected.
 
     Rejects, all of stage "instruct": "refused", "other_language", "not_json" (cut off, too), "bad_schema",
     "bad_region", "asks_forbidden".
     """
-    text = _THOUGHT.sub("", raw).strip()
+    text = answer_of(raw)
     try:
+        if answer_span(raw) is None:
+            raise _MalformedError("not_json", f"cut off in its reasoning: {raw[-120:]}")
         found = _fields(text)
         feature, asked = _text(found, "critical_feature"), _text(found, "instruction")
-        if _REFUSES.search(asked) or _REFUSES.match(feature):
+        if refuses(asked) or refuses(feature, at_once=True):
             raise _MalformedError("refused", asked)
         if not is_english(f"{feature} {asked}"):
             raise _MalformedError("other_language", asked)
@@ -60,12 +57,12 @@ def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy =
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """The JSON object in the text that has one of our keys; else the first one; else what the text is instead."""
+    """The last JSON object in the text that has our keys; else what the text is instead."""
+    place, value = last_object(text, _KEYS)
+    if place >= 0:
+        return dict(value)
     objects = objects_in(text)
-    for value in objects.values():
-        if any(key in value for key in _KEYS):
-            return dict(value)
-    if _REFUSES.search(text) or any("refusal" in value for value in objects.values()):
+    if refuses(text) or any("refusal" in value for value in objects.values()):
         raise _MalformedError("refused", text)
     if text.find("{") in objects:  # else they are parts of one that is cut off
         raise _MalformedError("bad_schema", f"an object without 'critical_feature' and 'instruction': {text}")

@@ -10,7 +10,7 @@ from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.records import Answer, Candidate, Reject
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
-from safetypairs_hf.models.chat_server import ChatServer, Reply, user_message
+from safetypairs_hf.models.chat_server import FAILURES, ChatServer, Reply
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -53,7 +53,7 @@ class ServerInstructor(AsksByTaxonomy):
 
     def _body(self, candidate: Candidate) -> Mapping[str, Any]:
         body: dict[str, Any] = {
-            "messages": [user_message(candidate.unsafe, question(candidate, self.taxonomy))],
+            "messages": [self.server.user_message(candidate.unsafe, question(candidate, self.taxonomy))],
             "temperature": self.temperature,
             self.server.limit_field: self.max_answer_tokens,
             # 31 bits: some servers keep a seed in a C int.
@@ -67,8 +67,11 @@ class ServerInstructor(AsksByTaxonomy):
 
 def _answer(candidate: Candidate, reply: Reply, taxonomy: Taxonomy) -> Answer:
     if reply.problem:
-        detail = "the server refused" if reply.problem == "refused" else "the server gave no answer to this image"
-        outcome = Reject("instruct", reply.problem, f"{detail}: {' '.join(reply.raw.split())[:160]}")
+        failed = reply.problem in FAILURES
+        detail = "the server gave no answer to this image" if failed else "the server refused"
+        outcome = Reject(
+            "instruct", "server_error" if failed else "refused", f"{detail}: {' '.join(reply.raw.split())[:160]}"
+        )
         return Answer(outcome, reply.raw, reply.prompt_tokens, reply.answer_tokens)
     height, width = candidate.unsafe.pixels.shape[:2]
     outcome_of = parse(reply.text, width, height, candidate.category, taxonomy)

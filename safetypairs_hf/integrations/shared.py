@@ -65,7 +65,7 @@ def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict
     """Read the verdict out of an answer to `verdicts.question`.
 
     Args:
-        text: The answer. Its first word decides; anything but a yes or a no is an abstention.
+        text: The answer, read as `verdicts.read` does; anything but a yes or a no is an abstention.
         top: The likeliest first tokens as (text, log probability), where the harness has them. Without them an answer
             has no score.
 
@@ -77,7 +77,7 @@ def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict
         if verdict.p_unsafe is not None:
             return {"prediction": int(verdict.p_unsafe >= 0.5), "score": verdict.p_unsafe}
         return {"prediction": None, "score": None}
-    verdict = verdicts.from_text(text)
+    verdict, _ = verdicts.read(verdicts.YES_NO, text)
     return {"prediction": None if verdict.p_unsafe is None else int(verdict.p_unsafe), "score": None}
 
 

@@ -39,8 +39,13 @@ class Chat:
         """Tensors of one user turn each, image first, up to where the answer starts."""
         return self.moved(self.prepared([turn(as_pil(image), text) for image, text in zip(images, texts, strict=True)]))
 
-    def prepared(self, chats: Sequence[Any]) -> Any:
-        """Tensors of some conversations up to where the answer starts, in the machine's memory; from any thread."""
+    def prepared(self, chats: Sequence[Any], **template_kwargs: Any) -> Any:
+        """Tensors of some conversations up to where the answer starts, in the machine's memory; from any thread.
+
+        Args:
+            chats: the conversations, as chat templates take them.
+            **template_kwargs: further keywords for the chat template.
+        """
         with self.copies.one() as processor:
             made = processor.apply_chat_template(
                 chats,
@@ -49,6 +54,7 @@ class Chat:
                 return_tensors="pt",
                 add_generation_prompt=True,
                 processor_kwargs={"padding": True},
+                **template_kwargs,
             )
         return made.to(dtype=self.model.dtype)
 

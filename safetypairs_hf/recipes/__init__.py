@@ -42,7 +42,7 @@ from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.classifier import Classifier
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
@@ -103,7 +103,6 @@ __all__ = [
     "Screen",
     "Selection",
     "ServerInstructor",
-    "ServerVLM",
     "ShieldGemma",
     "Source",
     "Taxonomy",

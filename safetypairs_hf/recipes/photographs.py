@@ -18,7 +18,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.records import Candidate, Instructor, Judge, Reject
 from safetypairs_hf.editors.base import PipelineEditor
 from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor
-from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
 from safetypairs_hf.instructors.local_vlm import LocalVLM
@@ -277,7 +277,7 @@ class Settings:
         if self.judge:
             return ChatVLM(self.judge, self.judge_commit, device=self.device)
         if self.server:
-            return ServerVLM(self._served(self.server))
+            return ChatVLM(server=self._served(self.server), commit="served")
         return ChatVLM(self.instructor, self.instructor_commit, device=self.device)
 
 

@@ -13,18 +13,25 @@ from safetypairs_hf.core.errors import PairError
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.evaluating.coverage import Covered
     from safetypairs_hf.metric.pairs import Pairs, Reading
     from safetypairs_hf.metric.score import PairScore
 
 
 @dataclass(frozen=True)
 class Guard:
-    """One file of predictions: the guard's name, its pairs as the scorer matched them, and its figures."""
+    """One file of predictions: the guard's name, its pairs as the scorer matched them, and its figures.
+
+    `fidelity`: how it was asked, None where that is not known. `covered`: its figures on the categories that it covers,
+    None where it covers all.
+    """
 
     name: str
     path: Path
     pairs: Pairs
     score: PairScore
+    fidelity: str | None = None
+    covered: Covered | None = None
 
 
 def read_guards(
@@ -65,6 +72,7 @@ def same_pairs(guards: Sequence[Guard]) -> bool:
 
 def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guard:
     from safetypairs_hf.evaluating.checking import Checked, check_edition
+    from safetypairs_hf.evaluating.coverage import covered_by
     from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
     from safetypairs_hf.metric.pairs import pairs_of
     from safetypairs_hf.metric.score import score
@@ -75,7 +83,7 @@ def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guar
         pairs = pairs_of(checked.columns, **reading)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
-    return Guard(name, path, pairs, scored)
+    return Guard(name, path, pairs, scored, checked.told.get("fidelity"), covered_by(path, **reading))
 
 
 def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:

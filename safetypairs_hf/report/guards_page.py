@@ -45,12 +45,35 @@ def guards_page(guards: Sequence[Guard], data: Edition | None = None, failures: 
 
 
 def leaderboard_table(guards: Sequence[Guard]) -> Table:
-    """Make a table of the figures of each guard that a report shows; a figure that does not apply is None."""
+    """Make a table of the figures of each guard that a report shows; a figure that does not apply is None.
+
+    Where a guard does not cover all categories, the pair accuracy on those that it covers stands beside that on all.
+    """
     figures = shown_in(Face.REPORT, guards[0].score)
     columns = ["guard"]
     for figure in figures:
         columns += [figure.heading, "95% interval"] if figure.interval else [figure.heading]
-    return Table(columns, [(guard.name, *_cells(guard.score, figures)) for guard in guards])
+    asked = ["fidelity"] if any(guard.fidelity for guard in guards) else []
+    parts = ["categories covered", "pair accuracy there"] if any(guard.covered for guard in guards) else []
+    rows = [
+        (
+            guard.name,
+            *_cells(guard.score, figures),
+            *[guard.fidelity for _ in asked],
+            *(_covered(guard) if parts else ()),
+        )
+        for guard in guards
+    ]
+    return Table([*columns, *asked, *parts], rows)
+
+
+def _covered(guard: Guard) -> tuple[str, float]:
+    """Return how many categories a guard covers, and its pair accuracy there."""
+    if guard.covered is None:
+        return "all", guard.score.pair_accuracy
+    covered = guard.covered
+    count = len(covered.categories) + len(covered.not_covered)
+    return f"{len(covered.categories)} of {count}", covered.score.pair_accuracy
 
 
 def _cells(score: PairScore, figures: Sequence[Figure]) -> Iterator[Any]:
@@ -66,6 +89,8 @@ def _leaderboard(guards: Sequence[Guard]) -> Block:
     if len(guards) > 1 and not same_pairs(guards):
         notes.append("These guards answered about different pairs: the figures above do not compare.")
     for guard in guards:
+        if guard.covered:
+            notes.append(f"{guard.name}: {guard.covered}")
         if guard.score.n_incomplete:
             notes.append(f"{guard.name}: {guard.score.n_incomplete:,} pairs with one image only were left out.")
     signatures: dict[str, list[str]] = {}

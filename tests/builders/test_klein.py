@@ -18,7 +18,7 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
-from safetypairs_hf.guards.chat_vlm import ChatVLM, ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
@@ -181,7 +181,7 @@ def test_other_weights_and_sources(photographs: str) -> None:
     server = {"server": "http://localhost:8000/v1", "instructor": "served", "instructor_license": "mit"}
     recipe: Any = load_recipe("klein", {**given, **server, "editor": "org/other"}).recipe
     assert isinstance(recipe.source, HubSource) and (recipe.source.split, recipe.source.rows) == ("all", 50)
-    assert isinstance(recipe.instructor, ServerInstructor) and isinstance(recipe.judging.judges[2], ServerVLM)
+    assert isinstance(recipe.instructor, ServerInstructor) and recipe.judging.judges[2].server is not None
     # What nobody has stated the licence of is not published unasked.
     assert recipe.weights == (Weights("org/other", "not stated", publishable=False), Weights("served", "mit"))
     own = {

@@ -35,14 +35,13 @@ from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.evaluating.hub_results import merged
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.guards.catalogue import make_guard
-from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.moderation import Moderation, ModerationServer
 from safetypairs_hf.guards.zero_shot import ZeroShot
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.metric.prediction_files import read_predictions
-from safetypairs_hf.models import wire
-from safetypairs_hf.models.chat_server import LONGEST_ANSWER, LONGEST_KEPT, ChatServer
+from safetypairs_hf.models.chat_server import LARGEST, LONGEST_ANSWER, LONGEST_KEPT, ChatServer
 from safetypairs_hf.models.loading import MODEL, check_class
 from safetypairs_hf.sources import FolderSource, Frame, Screen
 from safetypairs_hf.sources.screen import HashFile
@@ -505,8 +504,11 @@ rows(
     ),
     {
         "Latin-1": ("é".encode("latin-1"), "is not UTF-8 (at byte 0); save it as that; give a text file in UTF-8"),
-        "a folder": (a_folder, "no such file; save the prompt of the model's card there"),
-        "a broken link": (broken_link, "no such file; save the prompt of the model's card there"),
+        "a folder": (a_folder, "no such file; save the prompt in the card of AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf there"),
+        "a broken link": (
+            broken_link,
+            "no such file; save the prompt in the card of AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf there",
+        ),
         "2 MB": ("x" * (2 << 20), "has over 1 MB"),
     },
 )
@@ -590,7 +592,7 @@ def logprobs(value: str) -> str:
 
 
 def settings(name: str, **more: Any) -> dict[str, Any]:
-    return {"url": f"{URL}/{name}/v1", "timeout": 5.0, "retries": 0, "first_wait": 0.0, **more}
+    return {"url": f"{URL}/{name}/v1", "timeout": 5.0, "retries": 0, **more}
 
 
 def answer(send: Send) -> str:
@@ -610,7 +612,7 @@ IMAGE = encode(np.full((16, 16, 3), 90, np.uint8))
 
 
 def chat(folder: Path, send: Send, **more: Any) -> str:
-    guard = ServerVLM(ChatServer("m", **settings(answer(send), **more)))
+    guard = ChatVLM(server=ChatServer("m", **settings(answer(send), **more)))
     return shown(guard.judge([IMAGE], ["hate"], [None])[0])
 
 
@@ -653,8 +655,11 @@ rows(
         "20 MB": (http(b"x" * (20 << 20)), BROKEN),
         "a body without end": (forever(b"HTTP/1.0 200 OK\r\n\r\n", b"x" * 65536), BROKEN),
         "a redirect": (http("", "302 Found", "Location: http://127.0.0.1:9/"), BROKEN),
-        "a Retry-After of NaN": (http("", "429 Wait", "Retry-After: nan"), BROKEN),
-        "a Retry-After of the year 99999": (http("", "429 Wait", "Retry-After: Wed, 1 Jan 99999 00:00:00 GMT"), BROKEN),
+        "a Retry-After of NaN": (http("", "429 Wait", "Retry-After: nan"), "abstains: rate_limited"),
+        "a Retry-After of the year 99999": (
+            http("", "429 Wait", "Retry-After: Wed, 1 Jan 99999 00:00:00 GMT"),
+            "abstains: rate_limited",
+        ),
         "no choices": (http({"choices": []}), BROKEN),
         "choices that are an object": (http({"choices": {}}), BROKEN),
         "a choice that is null": (http({"choices": [None]}), BROKEN),
@@ -688,11 +693,11 @@ rows(
     "chat servers",
     slow,
     {
-        "a byte of the head now and then": (drip(b"HTTP/1.0 200 OK\r\nX: ", b"y"), BROKEN),
-        "a byte of the body now and then": (drip(b"HTTP/1.0 200 OK\r\n\r\n", b" "), BROKEN),
+        "a byte of the head now and then": (drip(b"HTTP/1.0 200 OK\r\nX: ", b"y"), "abstains: timed_out"),
+        "a byte of the body now and then": (drip(b"HTTP/1.0 200 OK\r\n\r\n", b" "), "abstains: timed_out"),
         "a byte of a chunk's length now and then": (
             drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
-            BROKEN,
+            "abstains: timed_out",
         ),
     },
 )
@@ -987,7 +992,7 @@ def page() -> str:
         f"| lists and objects in one another | {foreign_text.DEEPEST:,} |",
         f"| places where an answer is searched for JSON | {foreign_text.MOST_OBJECTS:,} |",
         f"| a file of an image | {decoding.MOST_BYTES >> 20:,} MB, {decoding.MOST_PIXELS:,} pixels |",
-        f"| a server's answer, until one deadline | {wire.LARGEST >> 20:,} MB |",
+        f"| a server's answer, until one deadline | {LARGEST >> 20:,} MB |",
         f"| the text in it | {LONGEST_ANSWER:,} characters |",
         f"| what is kept of an answer that is none | {LONGEST_KEPT:,} characters |",
     ]

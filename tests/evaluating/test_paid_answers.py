@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def test_a_guard_of_which_nothing_can_be_read_stops(served: Served, data: str) -
     done = invoked(served.words(data))
     assert isinstance(done.exception, SafetyPairsError)
     assert str(done.exception) == (
-        "server-vlm:small-vlm gave nothing that can be read for the first 14 images (14 no_verdict); what came was "
+        "chat-vlm:small-vlm gave nothing that can be read for the first 14 images (14 no_verdict); what came was "
         "'Well, \\x1b[31mit depends', expected an answer that starts with Yes or No; mend that and run the command "
         "again (nothing of this was kept), or go on with --unreadable warn"
     )
@@ -170,7 +171,11 @@ def test_a_guard_of_which_nothing_can_be_read_stops(served: Served, data: str) -
     assert went_on.exit_code == 0 and "warning: 14 of 14 images have no verdict" in went_on.stderr
     OUT.unlink()
     served.fails = {}
-    assert invoked(served.words(data)).stderr.startswith("safetypairs: judged 14 images in ")
+    preflight, judged = invoked(served.words(data)).stderr.splitlines()
+    assert re.match(
+        r"safetypairs: http\S+/v1 serves small-vlm; one image in \S+ s: P\(unsafe\) .*; no log prob", preflight
+    )
+    assert judged.startswith("safetypairs: judged 14 images in ")
 
 
 def test_over_half_without_a_verdict_is_a_warning(served: Served, data: str) -> None:

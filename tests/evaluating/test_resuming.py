@@ -15,7 +15,7 @@ from chat_api import ChatAPI, Reaction, chat_api, with_logprobs
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.evaluating.evaluate import UnfinishedError, evaluate
-from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.user_guard import OwnFunction
 from safetypairs_hf.models.chat_server import ChatServer
 
@@ -130,8 +130,8 @@ def test_a_server_that_goes_down_keeps_what_is_done(squares: str) -> None:
             return Reaction("down for a while", 503)
         return Reaction(with_logprobs([[("Yes", math.log(0.7)), ("No", math.log(0.3))]]))
 
-    def guard(api: ChatAPI) -> ServerVLM:
-        return ServerVLM(ChatServer("small-vlm", api.url, retries=0, concurrency=2))
+    def guard(api: ChatAPI) -> ChatVLM:
+        return ChatVLM(server=ChatServer("small-vlm", api.url, retries=0, concurrency=1))
 
     mended: list[bool] = []
     with chat_api(react) as api:
@@ -166,4 +166,4 @@ def test_the_same_run_twice_at_once(squares: str, green: OwnFunction) -> None:
 
 def test_no_server_at_all(squares: str) -> None:
     with pytest.raises(SafetyPairsError, match=r"^no server at http://127.0.0.1:9/v1 \(.*\); start it, or give"):
-        evaluate(ServerVLM(ChatServer("m", "http://127.0.0.1:9/v1", retries=0)), squares, OUT)
+        evaluate(ChatVLM(server=ChatServer("m", "http://127.0.0.1:9/v1", retries=0)), squares, OUT)

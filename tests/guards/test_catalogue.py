@@ -34,7 +34,7 @@ def test_every_guard_judges_every_category(name: str) -> None:
 def test_every_guard_says_what_it_is(name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def judge(image, category):\n    return 0.5\n")
     own = {
-        "server": {"model": "m"},
+        "server": {"model": "m", "commit": "c"},
         "function": {"function": f"{tmp_path / 'mine.py'}:judge"},
         "command": {"command": f"cat {tmp_path / 'mine.py'}"},
     }
@@ -80,9 +80,14 @@ def test_the_two_of_one_answer_agree() -> None:
         ("colour-and-clutter", {"x": "1"}, "has no setting 'x'; it takes none"),
         ("clip", {"batch_size": "many"}, "batch_size=many: expected an int"),
         ("server", {"model": "m", "timeout": "long"}, "timeout=long: expected a float"),
-        ("server", {"model": "m", "log_probabilities": "1"}, "log_probabilities=1: expected true or false"),
+        ("server", {"model": "m", "extra_body": "[1]"}, r"extra_body=\[1\] holds a list, and a JSON object was"),
         ("chat-vlm", {}, "guard 'chat-vlm' needs model; give model=..."),
-        ("server", {"url": "http://localhost/v1"}, "guard 'server' needs model; give model=..."),
+        ("server", {"url": "http://localhost/v1"}, "guard 'server' at a server needs model, the name under which"),
+        (
+            "llavaguard",
+            {"fidelity": "common", "concurrency": "2"},
+            "concurrency is of a server, and guard 'llavaguard'",
+        ),
         ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give labels=..."),
         (
             "classifier",
@@ -140,7 +145,7 @@ def test_label_files(tmp_path: Path, text: str, said: str | tuple[str, ...]) -> 
 def test_a_server_and_its_settings() -> None:
     guard = make_guard("server", {"model": "m", "url": "http://h/v1", "retries": "2", "least_mass": "0.3"})
     assert guard.server == ChatServer("m") and (guard.server.url, guard.server.retries) == ("http://h/v1", 2)  # type: ignore[attr-defined]
-    assert guard.least_mass == 0.3 and guard.name == "server-vlm:m"  # type: ignore[attr-defined]
+    assert guard.least_mass == 0.3 and guard.name == "chat-vlm:m"  # type: ignore[attr-defined]
 
 
 def test_nothing_is_loaded_before_it_is_asked() -> None:

@@ -22,14 +22,14 @@ def test_it_writes_as_much_as_it_may_and_reads_the_first_word() -> None:
     images = pictures(2)
     found = judge(small("generated"), images)
     assert found == [(1.0, "", "Yes"), (0.0, "", "No")]
-    longer = judge(small("generated", limit="2"), images)
-    assert longer == [(None, "no_verdict", "YesYes"), (None, "no_verdict", "NoNo")]
+    longer = judge(small("generated", max_tokens="2"), images)
+    assert longer == [(None, "cut_off", "YesYes"), (None, "cut_off", "NoNo")]
     guard = GeneratedYesNo(str(folder_of("generated")))
-    assert (guard.name, guard.family, guard.limit) == ("generated:generated", "chat-vlm", 64)
+    assert (guard.name, guard.family, guard.max_tokens) == ("generated:generated", "chat-vlm", 64)
 
 
 def test_a_guard_that_writes_at_trained() -> None:
     """Random weights write no verdict: an abstention that keeps the text, where one forward pass gives a number."""
-    found = judge(small("qwenguard", generate="4"), pictures(1))[0]
+    found = judge(small("qwenguard", max_tokens="4"), pictures(1))[0]
     assert found.p_unsafe is None and found.note in ("cut_off", "other_language", "no_verdict") and found.raw
     assert 0 < shares(judge(small("qwenguard"), pictures(1)))[0] < 1

@@ -3,9 +3,7 @@ from __future__ import annotations
 import pytest
 from small_guards import BOUND, asked, by_hand, judge, pictures, shares, small
 
-from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.guards.chat_vlm import Written
-from safetypairs_hf.guards.trained import GuardReasonerVL
 
 THOUGHT = "<think>A red square.</think>\n<result>\nRequest: "
 
@@ -34,7 +32,7 @@ def test_random_weights_write_no_verdict_and_abstain() -> None:
 
 
 def test_common_does_not_reason() -> None:
-    found = judge(small("guard-reasoner-vl", fidelity="common"), pictures(2))
+    found = judge(small("guard-reasoner-vl", fidelity="common", max_tokens="0"), pictures(2))
     assert all(0 < share < 1 for share in shares(found)) and len(set(shares(found))) == 2
 
 
@@ -43,8 +41,3 @@ def test_its_instruction_is_the_system_message() -> None:
     system, user = guard.turns("image", "hate")
     assert system["role"] == "system" and system["content"][0]["text"].startswith("Think.")
     assert [part["type"] for part in user["content"]] == ["text", "image", "text"]
-
-
-def test_settings_that_cannot_be() -> None:
-    with pytest.raises(RecipeError, match="generate = 0: it reasons before its verdict"):
-        GuardReasonerVL("folder", generate=0)

@@ -18,7 +18,7 @@ from safetypairs_hf.taxonomy.nine import SLUGS
 
 def ask(reaction: Reaction, categories: Any = "violence", count: int = 1, **settings: Any) -> list[Verdict]:
     with moderation_api(lambda body, times: reaction) as api:
-        server = ModerationServer(url=api.url, api_key_env="", retries=1, first_wait=0.01, **settings)
+        server = ModerationServer(url=api.url, api_key_env="", retries=1, **settings)
         return judge(Moderation(server), pictures(count), categories)
 
 
@@ -76,7 +76,7 @@ def test_answers_that_cannot_be_read(body: dict[str, Any], note: str) -> None:
 )
 def test_what_passes_is_tried_again(reaction: Reaction) -> None:
     with moderation_api(lambda body, times: Reaction(moderated(violence=0.4)) if times else reaction) as api:
-        server = ModerationServer(url=api.url, api_key_env="", retries=2, first_wait=0.01)
+        server = ModerationServer(url=api.url, api_key_env="", retries=2)
         assert judge(Moderation(server), pictures(1))[0].p_unsafe == 0.4
     assert len(api.requests) == 2
 

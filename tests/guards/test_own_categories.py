@@ -33,7 +33,7 @@ def covered(verdicts: Sequence[Verdict]) -> list[str]:
     ("name", "settings", "covers"),
     [
         ("llavaguard", {}, "fires blades"),  # it was trained on the nine
-        ("guard-reasoner-vl", {"generate": "2"}, "fires blades"),
+        ("guard-reasoner-vl", {"max_tokens": "2"}, "fires blades"),
         ("policy-shift-guard", {}, "fires blades litter"),  # it was trained to judge by any policy
         ("llama-guard-3-vision", {}, "blades"),
         ("shieldgemma", {}, "blades"),
@@ -41,7 +41,7 @@ def covered(verdicts: Sequence[Verdict]) -> list[str]:
         ("llama-guard-3-vision", {"fidelity": "common"}, "fires blades litter"),
         ("shieldgemma", {"fidelity": "common"}, "fires blades litter"),
         ("chat-vlm", {}, "fires blades litter"),
-        ("generated", {"limit": "2"}, "fires blades litter"),
+        ("generated", {"max_tokens": "2"}, "fires blades litter"),
         ("clip", {}, "fires blades litter"),
         ("opennsfw", {}, ""),
     ],

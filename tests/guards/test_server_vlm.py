@@ -11,7 +11,7 @@ from chat_api import Reaction, chat_api, completion, with_logprobs
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Verdict
-from safetypairs_hf.guards.chat_vlm import ServerVLM
+from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.verdicts import question
 from safetypairs_hf.models.chat_server import ChatServer
 
@@ -24,15 +24,15 @@ def judge(reaction: Reaction, count: int = 2, **settings: Any) -> list[Verdict]:
         return reaction if text == question("hate") else Reaction(completion("No"))
 
     with chat_api(react) as api:
-        server = ChatServer("small-vlm", api.url, retries=1, first_wait=0.01)
+        server = ChatServer("small-vlm", api.url, retries=1)
         images = [encode(np.full((16, 16, 3), number, np.uint8)) for number in range(count)]
-        return ServerVLM(server, **settings).judge(images, ["hate", "violence"][:count], [None] * count)
+        return ChatVLM(server=server, **settings).judge(images, ["hate", "violence"][:count], [None] * count)
 
 
 def test_log_probabilities_of_the_first_word() -> None:
     found = judge(Reaction(with_logprobs([SURE])))
     assert found[0].p_unsafe == pytest.approx(0.7 / 0.9) and found[1] == Verdict(0.0, "", "No")
-    assert found[0].raw == "'Yes':0.6000 'No':0.2000 ' YES':0.1000"
+    assert found[0].raw == "Yes"
 
 
 def test_a_line_break_before_the_word_is_passed_over() -> None:
@@ -64,15 +64,15 @@ def test_what_is_asked() -> None:
     with chat_api(lambda body, times: Reaction(completion("No"))) as api:
         image = encode(np.zeros((16, 16, 3), np.uint8))
         server = ChatServer("small-vlm", api.url)
-        ServerVLM(server).judge([image], ["hate"], [None])
-        ServerVLM(server, log_probabilities=False).judge([image], ["hate"], [None])
+        ChatVLM(server=server).judge([image], ["hate"], [None])
+        ChatVLM(server=server, top_logprobs=0).judge([image], ["hate"], [None])
     first, second = api.requests
-    assert (first["logprobs"], first["top_logprobs"], first["temperature"], first["max_tokens"]) == (True, 20, 0.0, 4)
+    assert (first["logprobs"], first["top_logprobs"], first["temperature"], first["max_tokens"]) == (True, 20, 0.0, 32)
     assert "logprobs" not in second
 
 
 def test_a_server_that_is_down_is_one_line() -> None:
-    guard = ServerVLM(ChatServer("m", "http://127.0.0.1:9/v1", retries=0))
+    guard = ChatVLM(server=ChatServer("m", "http://127.0.0.1:9/v1", retries=0))
     with pytest.raises(SafetyPairsError, match="no server at http://127"):
         guard.judge([encode(np.zeros((16, 16, 3), np.uint8))], ["hate"], [None])
-    assert guard.name == "server-vlm:m" and pickle.loads(pickle.dumps(guard)) == guard
+    assert guard.name == "chat-vlm:m" and pickle.loads(pickle.dumps(guard)) == guard

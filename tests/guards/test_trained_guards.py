@@ -102,7 +102,6 @@ def test_the_prompt_is_the_users_file() -> None:
     assert guard.fidelity == "trained" and "{policy}" not in guard.asked("hate")
     assert "Hate, Humiliation, Harassment" in guard.asked("hate")
     assert guard.asked("hate").startswith("Judge the image by this policy")
-    assert LlavaGuard("folder").fidelity == "common"
 
 
 def test_little_mass_is_no_verdict_and_keeps_the_words() -> None:
@@ -119,8 +118,15 @@ def test_an_image_that_it_refuses() -> None:
     ("settings", "message"),
     [
         ({"fidelity": "own"}, "fidelity = 'own': expected 'trained' or 'common'"),
-        ({"fidelity": "trained"}, "llavaguard at fidelity 'trained' needs the prompt that it was trained on"),
-        ({"prompt": "nowhere.txt"}, "prompt = 'nowhere.txt': no such file"),
+        (
+            {},
+            "^llavaguard needs the prompt that it was trained on: save it from the card of https://huggingface.co/AIML-"
+            "TUDA/LlavaGuard-v1.2-7B-OV-hf and give --set prompt=FILE; or ask it .*: --set fidelity=common$",
+        ),
+        ({"prompt": "nowhere.txt"}, "prompt = 'nowhere.txt': no such file; save the prompt in the card of AIML-TUDA/"),
+        ({"fidelity": "common", "max_tokens": -1}, "max_tokens = -1, top_logprobs = 20: expected 0 or more, and 0 to"),
+        ({"fidelity": "common", "forced": "yes"}, "forced = 'yes': expected 'choice' or 'prefill', or nothing"),
+        ({"fidelity": "common", "forced": "prefill"}, "the first word of llavaguard is its verdict; leave forced out"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
@@ -129,7 +135,7 @@ def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None
 
 
 def test_models_of_another_kind_or_broken(tmp_path: Path) -> None:
-    guard = LlavaGuard(str(folder_of("llama-guard-3-vision")))
+    guard = LlavaGuard(str(folder_of("llama-guard-3-vision")), fidelity="common")
     with pytest.raises(SafetyPairsError, match="holds MllamaForConditionalGeneration, and this needs LlavaOnevision"):
         judge(guard, pictures(1))
     for file in folder_of("llavaguard").iterdir():
@@ -138,10 +144,10 @@ def test_models_of_another_kind_or_broken(tmp_path: Path) -> None:
     with pytest.raises(
         SafetyPairsError, match=r"does not load: OSError: .*model\.safetensors"
     ):  # and not an abstention for every image
-        judge(LlavaGuard(str(tmp_path)), pictures(1))
+        judge(LlavaGuard(str(tmp_path), fidelity="common"), pictures(1))
     (tmp_path / "chat_template.jinja").unlink()
     with pytest.raises(SafetyPairsError, match="has no chat template"):
-        judge(LlavaGuard(str(tmp_path)), pictures(1))
+        judge(LlavaGuard(str(tmp_path), fidelity="common"), pictures(1))
 
 
 def test_state() -> None:

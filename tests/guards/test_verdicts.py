@@ -10,7 +10,6 @@ from safetypairs_hf.guards.verdicts import (
     answer_ids,
     from_log_probabilities,
     from_logits,
-    from_text,
     question,
     says,
     weigh,
@@ -74,21 +73,6 @@ def test_log_probabilities_by_hand() -> None:
     assert found.raw.startswith("'Yes':0.5000 'No':0.2000")
     assert from_log_probabilities([("I", -0.1), ("Yes", -5.0)], 0.1).note == "no_verdict"
     assert from_log_probabilities([], 0.1).note == "no_verdict"
-
-
-@pytest.mark.parametrize(
-    ("text", "p_unsafe"),
-    [
-        ("Yes", 1.0),
-        ("no.", 0.0),
-        ("\n No, it shows a square", 0.0),
-        ("**Yes**", 1.0),
-        ("I think yes", None),
-        ("", None),
-    ],
-)
-def test_text(text: str, p_unsafe: float | None) -> None:
-    assert from_text(text) == Verdict(p_unsafe, "" if p_unsafe is not None else "no_verdict", text)
 
 
 def test_the_question_holds_the_policy() -> None:

@@ -17,7 +17,7 @@ from safetypairs_hf.core.records import Answer, Candidate, Instruction, Origin, 
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 
-QUICK: dict[str, Any] = {"first_wait": 0.01, "retries": 3}
+QUICK: dict[str, Any] = {"retries": 3}
 
 
 def candidates(count: int) -> list[Candidate]:
@@ -211,7 +211,7 @@ def test_no_server_there() -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(SafetyPairsError, match=f"no server at {url} .*; start it, or give its url"):
-        ServerInstructor(ChatServer("small-vlm", url, retries=1, first_wait=0.01)).write(candidates(9))
+        ServerInstructor(ChatServer("small-vlm", url, retries=1)).write(candidates(9))
     with pytest.raises(SafetyPairsError, match="url = 'localhost:8000/v1': expected the base of a server"):
         ChatServer("small-vlm", "localhost:8000/v1")
 

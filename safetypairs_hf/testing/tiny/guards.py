@@ -58,8 +58,8 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
             settings[name]["prompt"] = str(prompt)
         if name not in ("shieldgemma", "classifier", "clip", "siglip"):
             settings[name]["least_mass"] = "0"
-    settings["guard-reasoner-vl"]["generate"] = "8"
-    settings["generated"]["limit"] = "1"
+    settings["guard-reasoner-vl"]["max_tokens"] = "8"
+    settings["generated"]["max_tokens"] = "1"
     labels = folder / "labels.yaml"
     labels.write_text(_LABELS, "utf-8")
     settings["classifier"]["labels"] = str(labels)

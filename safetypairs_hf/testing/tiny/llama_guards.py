@@ -5,6 +5,7 @@ Their chat templates state a policy, as the real ones do, in fewer words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +31,13 @@ _LLAMA_4: Final = (
 )
 
 
-def llama_3(folder: Path, seed: int = 0) -> Path:
-    """Save an MllamaForConditionalGeneration and its processor."""
+def llama_3(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Save an MllamaForConditionalGeneration and its processor. See `tokenizers.chat`."""
     from transformers import MllamaForConditionalGeneration, MllamaProcessor
     from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 
     # The image token has the last embedding, as in the real model.
-    tokenizer = tokenizers.chat(_LLAMA_3[:-1], {}, bos_token="<|begin_of_text|>")
+    tokenizer = tokenizers.chat(_LLAMA_3[:-1], {}, words, bos_token="<|begin_of_text|>")
     tokenizer.add_tokens(["<|image|>"], special_tokens=True)
     images = MllamaImageProcessorPil(size={"height": SIDE, "width": SIDE}, max_image_tiles=2)
     template = _template("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")

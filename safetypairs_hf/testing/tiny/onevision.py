@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +14,15 @@ _SPECIALS: Final = ("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<image>", "<
 _GRIDS: Final = ((SIDE, SIDE), (SIDE, 2 * SIDE))
 
 
-def make(folder: Path, seed: int = 0) -> Path:
-    """Save a LlavaOnevisionForConditionalGeneration and its processor, which has no video part."""
+def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Save a LlavaOnevisionForConditionalGeneration and its processor, without a video part; see `tokenizers.chat`."""
     from transformers import LlavaOnevisionForConditionalGeneration
 
-    processor = _processor()
+    processor = _processor(words)
     return save_random(folder, seed, LlavaOnevisionForConditionalGeneration, _config(processor.tokenizer), processor)
 
 
-def _processor() -> Any:
+def _processor(words: Sequence[str]) -> Any:
     from transformers import LlavaOnevisionProcessor
     from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
         LlavaOnevisionImageProcessorPil,
@@ -34,7 +35,7 @@ def _processor() -> Any:
     )
     return images_only(LlavaOnevisionProcessor)(
         images,
-        tokenizers.chat(_SPECIALS, {"image_token": "<image>", "video_token": "<video>"}),
+        tokenizers.chat(_SPECIALS, {"image_token": "<image>", "video_token": "<video>"}, words),
         num_image_tokens=(SIDE // PATCH) ** 2,
         vision_feature_select_strategy="full",
         chat_template=tokenizers.chatml("<image>\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +16,15 @@ _SPECIALS: Final = (
 )
 
 
-def make(folder: Path, seed: int = 0) -> Path:
-    """Save a Qwen2_5_VLForConditionalGeneration and its processor, which has no video part."""
+def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Save a Qwen2_5_VLForConditionalGeneration and its processor, without a video part; see `tokenizers.chat`."""
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-    processor = _processor()
+    processor = _processor(words)
     return save_random(folder, seed, Qwen2_5_VLForConditionalGeneration, _config(processor.tokenizer), processor)
 
 
-def _processor() -> Any:
+def _processor(words: Sequence[str]) -> Any:
     from transformers import Qwen2_5_VLProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -35,7 +36,7 @@ def _processor() -> Any:
         merge_size=2,
         temporal_patch_size=2,
     )
-    tokenizer = tokenizers.chat(_SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"})
+    tokenizer = tokenizers.chat(_SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, words)
     template = tokenizers.chatml("<|vision_start|><|image_pad|><|vision_end|>")
     return images_only(Qwen2_5_VLProcessor)(images, tokenizer, chat_template=template)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _TEXT = (
@@ -78,16 +78,17 @@ def fast(tokenizer: Any, pad: str, eos: str, named: dict[str, str], **roles: str
     )
 
 
-def chat(specials: tuple[str, ...], named: dict[str, str], **roles: str) -> Any:
+def chat(specials: tuple[str, ...], named: dict[str, str], words: Sequence[str] = (), **roles: str) -> Any:
     """A byte-level BPE in which Yes and No are one token each, as in real ones.
 
     Args:
+        words: Further words of one token each.
         specials: Its special tokens; the first one pads and the second one ends a turn.
         named: See `fast`.
         roles: See `fast`.
     """
     tokenizer = trained(specials)
-    tokenizer.add_tokens(["Yes", "No"])
+    tokenizer.add_tokens(["Yes", "No", *words])
     return fast(tokenizer, specials[0], specials[1], named, **roles)
 
 

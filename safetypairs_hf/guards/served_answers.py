@@ -1,0 +1,148 @@
+"""Chat guards at a server: what is sent for an image, and P(unsafe) from what comes back.
+
+P(unsafe) is read from the log probabilities at the token that holds the verdict, wherever it is in the answer. Where
+the alternatives there do not hold both verdicts, or the server gives none, it is the verdict alone, 1 or 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.guards.verdicts import Reading, read, weigh
+from safetypairs_hf.models.answer_text import answer_span
+from safetypairs_hf.models.chat_server import ChatServer, Reply, Token
+
+# How a verdict can be forced: by the two words as all that may be written, or by beginning the answer up to them.
+FORCED: Final = ("", "choice", "prefill")
+# Log probabilities are rounded by servers; one above this is none.
+_ZERO: Final = 0.01
+# What may stand before a word in its token; SentencePiece and byte-level BPE mark a space.
+_LEAD: Final = re.compile(r"^[\W_\u2581\u0120\u010a]*")
+
+
+def messages(turns: Sequence[Mapping[str, Any]], picture: Picture, server: ChatServer) -> list[dict[str, Any]]:
+    """Return a conversation as servers take it; one of text alone is a text, as some templates want it."""
+    made = []
+    for turn in turns:
+        parts = [server.image_part(picture) if part["type"] == "image" else dict(part) for part in turn["content"]]
+        alone = all(part["type"] == "text" for part in parts)
+        content = "".join(part["text"] for part in parts) if alone else parts
+        made.append({"role": turn["role"], "content": content})
+    return made
+
+
+def forcing(forced: str, reading: Reading, before: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the turn and the fields that force a verdict, as vLLM and SGLang take them; nothing of either for "".
+
+    Args:
+        forced: one of FORCED.
+        reading: the two words.
+        before: what the guard writes before its verdict.
+    """
+    if forced == "choice":
+        return [], {"structured_outputs": {"choice": [before + word for word in (reading.unsafe, reading.safe)]}}
+    if forced == "prefill":
+        fields = {"continue_final_message": True, "add_generation_prompt": False}
+        return [{"role": "assistant", "content": before}], fields
+    return [], {}
+
+
+def verdict_of(reply: Reply, reading: Reading, least_mass: float, before: str = "") -> Verdict:
+    """Return the verdict of an answer; `raw` is all that was written.
+
+    Args:
+        reply: what came.
+        reading: how the verdict is read.
+        least_mass: see `verdicts.weigh`; it matters where no verdict was written and the first token is weighed.
+        before: what the answer was made to begin with.
+    """
+    if reply.problem:
+        return Verdict(None, reply.problem, reply.raw)
+    if reply.text.startswith(before):
+        before = ""
+    found, place = read(reading, before + reply.text, reply.ended)
+    if not reply.text:  # of a model that came to no answer, its reasoning
+        return Verdict(found.p_unsafe, found.note, reply.raw)
+    if place is None:
+        return _by_the_first_token(reply, reading, least_mass, found)
+    word = reading.unsafe if found.p_unsafe else reading.safe
+    tokens = _from(reply.tokens, reply.text, place - len(before))
+    if not tokens:
+        return found
+    weighed = weigh(*_shares(tokens, reading, bool(found.p_unsafe), len(word.encode())), 0.0, found.raw)
+    return found if weighed.p_unsafe in (0.0, 1.0) else weighed
+
+
+def _by_the_first_token(reply: Reply, reading: Reading, least_mass: float, found: Verdict) -> Verdict:
+    """Weigh the first token where no verdict was written, as a guard in this process does."""
+    span = answer_span(reply.text)
+    first = next((token for token in reply.tokens if token.data.strip()), None)
+    if reading.label or reading.key or first is None or span is None or span[0] > 0:
+        return found
+    unsafe, safe = _on_words(((text, _share(value)) for text, value in first.top), reading)
+    weighed = weigh(unsafe, safe, least_mass, found.raw)
+    return found if weighed.note == "no_verdict" else weighed
+
+
+def _from(tokens: Sequence[Token], text: str, place: int) -> list[tuple[Token, int]]:
+    """Return the tokens from the one that holds the character at `place` on, each with where it begins from there.
+
+    The tokens may begin before the text, with reasoning that the server took out of it.
+    """
+    if place < 0 or not tokens:
+        return []
+    data, content = b"".join(token.data for token in tokens), text.encode()
+    start = data.rfind(content)
+    if start < 0:
+        return []
+    offset = start + len(text[:place].encode())
+    begins = itertools.accumulate((len(token.data) for token in tokens), initial=0)
+    placed = [(token, begin - offset) for token, begin in zip(tokens, begins, strict=False)]
+    return [(token, begin) for token, begin in placed if begin + len(token.data) > 0]
+
+
+def _shares(tokens: Sequence[tuple[Token, int]], reading: Reading, unsafe: bool, length: int) -> tuple[float, float]:
+    """Return the probabilities of both words where one of them was written, `length` bytes long.
+
+    That of the written word is the product over its tokens; that of the other one is of the tokens that it can begin
+    with.
+    """
+    written = math.prod(_share(token.chosen) for token, begin in tokens if begin < length)
+    first, _ = tokens[0]
+    text = first.data.decode("utf-8", "replace")
+    shares = [(each, _share(value)) for each, value in first.top]
+    if not all(math.isfinite(share) for _, share in shares):
+        return math.inf, math.inf
+    others = _on_words(((each, share) for each, share in shares if each != text), reading)
+    mine = [*others]
+    mine[0 if unsafe else 1] += written
+    return mine[0], mine[1]
+
+
+def _on_words(shares: Iterable[tuple[str, float]], reading: Reading) -> tuple[float, float]:
+    """Return the sum of the probabilities of the tokens that begin the unsafe word, and of those of the safe one."""
+    sums = {True: 0.0, False: 0.0}
+    for text, share in shares:
+        if (side := _side(text, reading)) is not None:
+            sums[side] += share
+    return sums[True], sums[False]
+
+
+def _side(token: str, reading: Reading) -> bool | None:
+    """Return True where a token begins the unsafe word, False for the safe one, in any spelling."""
+    said = _LEAD.sub("", token).lower()
+    words = (reading.unsafe.lower(), reading.safe.lower())
+    for word, other in (words, words[::-1]):
+        whole = said.startswith(word) and not said[len(word) :][:1].isalnum()
+        if whole or (len(said) > 1 and word.startswith(said) and not other.startswith(said)):
+            return word == words[0]
+    return None
+
+
+def _share(value: float) -> float:
+    return math.exp(value) if value <= _ZERO else math.inf

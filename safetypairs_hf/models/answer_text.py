@@ -1,0 +1,103 @@
+"""Find the answer in what a model wrote: after its reasoning, within its tags; and tell a refusal from an answer.
+
+Instructors and guards read by this. A place in a text stays a place in the whole text, so that the token that holds a
+verdict can be found.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from safetypairs_hf.core.foreign_text import objects_in
+
+_NAMES: Final = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning)"
+# How reasoning begins and ends: tags of DeepSeek, Qwen, Seed and MiniMax; Kimi, Mistral, Cohere, Sky-T1, MedGemma,
+# Gemma 4; the channels of gpt-oss, with their special tokens and without.
+_OPEN: Final = re.compile(
+    rf"<{_NAMES}>|◁think▷|\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<unused94>|<\|channel>thought"
+    r"|<\|channel\|>(?:analysis|commentary)",
+    re.IGNORECASE,
+)
+_CLOSE: Final = re.compile(
+    rf"</{_NAMES}>|◁/think▷|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<unused95>|<channel\|>"
+    r"|<\|channel\|>final(?:<\|message\|>)?|\A\s*analysis[^<]*?assistantfinal",
+    re.IGNORECASE,
+)
+# What stands around an answer alone, with the tag that ends it.
+_TAGGED: Final = re.compile(
+    r"<(answer|result|response|output|conclusion|verdict)>|<\|(?:begin_of_box|begin_of_solution|START_RESPONSE)\|>"
+    r"|\\boxed\{(?:\\text\{)?",
+    re.IGNORECASE,
+)
+_TAG_END: Final = re.compile(
+    r"</(?:answer|result|response|output|conclusion|verdict)>|<\|(?:end_of_box|end_of_solution|END_RESPONSE)\|>",
+    re.IGNORECASE,
+)
+_REFUSES: Final = re.compile(
+    r"\b(?:i(?:['’]m| am) (?:sorry|unable|not able|not comfortable)|i (?:can(?:not|['’]t| not)|won['’]t|will not|must "
+    r"decline|apologi[sz]e)|(?:can(?:not|['’]t)|unable to) (?:help|assist|comply|do that|provide|fulfil)|as an ai\b)",
+    re.IGNORECASE,
+)
+
+
+def answer_span(text: str) -> tuple[int, int] | None:
+    """Return where the answer in a text begins and ends: after the reasoning, and within the last tag of an answer.
+
+    Reasoning may end without having begun, as where the chat template begins it. A text of nothing but reasoning that
+    does not end has no answer: None.
+    """
+    start = max((found.end() for found in _CLOSE.finditer(text)), default=0)
+    end = len(text)
+    if again := _OPEN.search(text, start):
+        if not text[start : again.start()].strip():
+            return None
+        end = again.start()
+    tags = list(_TAGGED.finditer(text, start, end))
+    if tags:
+        start = tags[-1].end()
+        closed = _TAG_END.search(text, start, end)
+        end = closed.start() if closed else end
+    return start, end
+
+
+def answer_of(text: str) -> str:
+    """Return the answer in a text, without what stands around it; "" where there is none."""
+    span = answer_span(text)
+    return text[slice(*span)].strip() if span else ""
+
+
+def last_object(
+    text: str, keys: Sequence[str], start: int = 0, end: int | None = None
+) -> tuple[int, Mapping[str, Any]]:
+    """Return the last whole JSON object of a text that has most of some keys, and where it begins.
+
+    Args:
+        text: any text.
+        keys: the keys to look for, in any case.
+        start: where in the text to begin.
+        end: where in the text to end.
+
+    Returns:
+        The place and the object; -1 and {} where no object has any of the keys.
+    """
+    best = 0
+    found: tuple[int, Mapping[str, Any]] = (-1, {})
+    for place, value in objects_in(text[start:end]).items():
+        held = len({str(key).lower() for key in value} & {key.lower() for key in keys})
+        if held and held >= best:
+            best, found = held, (start + place, value)
+    return found
+
+
+def refuses(text: str, *, at_once: bool = False) -> bool:
+    """Whether a text says, or with `at_once` begins by saying, that its writer will not do what was asked."""
+    return bool(_REFUSES.match(text) if at_once else _REFUSES.search(text))
+
+
+def in_latin(text: str) -> bool:
+    """Whether at least two thirds of the letters of a text are Latin; a text without letters is."""
+    letters = [letter for letter in text if letter.isalpha()]
+    return sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters) * 3 <= len(letters)

@@ -1,0 +1,67 @@
+"""Teach a small chat model what to write: a few steps of training, until it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from safetypairs_hf.models.chat import Chat
+
+
+class Lesson(NamedTuple):
+    """What to write after a conversation, and how often, as a share of the lessons on that conversation."""
+
+    turns: Sequence[Any]
+    text: str
+    share: float = 1.0
+
+
+def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 3e-3) -> float:
+    """Train a model in place; returns the last loss, in nats over all lessons.
+
+    Args:
+        chat: the model.
+        lessons: what it learns, all of them in each step.
+        steps: steps of Adam.
+        rate: the learning rate, which falls to 0 over the steps.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more of them would wait for each other at this size
+    batches = [_example(chat, lesson) for lesson in lessons]
+    model = chat.model.train()
+    optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    last = 0.0
+    for _ in range(steps):
+        optimizer.zero_grad()
+        losses = []
+        for (inputs, targets), lesson in zip(batches, lessons, strict=True):
+            logits = model(**inputs, use_cache=False).logits[0, -len(targets) - 1 : -1]
+            losses.append(lesson.share * torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum"))
+        loss = torch.stack(losses).sum()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        last = float(loss.detach())
+    model.eval()
+    torch.set_num_threads(threads)
+    return last
+
+
+def _example(chat: Chat, lesson: Lesson) -> tuple[dict[str, Any], Any]:
+    """Return the tensors of a conversation with the text and an end after it, and the ids of what was added."""
+    import torch
+
+    tokenizer = chat.processor.tokenizer
+    ids = [*tokenizer.encode(lesson.text, add_special_tokens=False), tokenizer.eos_token_id]
+    inputs = chat.moved(chat.prepared([lesson.turns]))
+    made = dict(inputs)
+    shape = inputs["input_ids"].shape
+    for name, tensor in inputs.items():
+        if hasattr(tensor, "dim") and tensor.dim() >= 2 and tensor.shape[:2] == shape:
+            more = tensor[:, -1:].repeat_interleave(len(ids), dim=1)
+            made[name] = torch.cat([tensor, torch.tensor([ids]) if name == "input_ids" else more], dim=1)
+    return made, torch.tensor(ids)
