@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
+from safetypairs_hf.core.embedded_set import NAME
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.judging import Work
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("guard")
-@click.option("--data", required=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version by default.")
+@click.option(
+    "--data",
+    default=NAME,
+    show_default=True,
+    metavar="TARGET[@VERSION]",
+    help="The pairs, in the newest version where none is named; by default what `safetypairs` names here.",
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
@@ -57,7 +64,7 @@ def command(
     run goes on where it was stopped, to the same bytes.
 
     \b
-    safetypairs evaluate colour-and-clutter --data ./safetypairs --out c.parquet
+    safetypairs evaluate colour-and-clutter --out c.parquet
     safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
         --set model=./my-model --limit 50
     """
