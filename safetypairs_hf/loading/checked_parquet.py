@@ -17,6 +17,7 @@ from datasets import config
 from datasets.fingerprint import get_temporary_cache_files_directory
 from datasets.packaged_modules.parquet.parquet import Parquet
 from datasets.table import CastError
+from datasets.utils.file_utils import is_remote_url
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
@@ -34,6 +35,8 @@ _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 def _cache_dir() -> str | None:
     """None where `datasets` can write its cache; else, as in a home that is read-only, a folder of this process."""
+    if is_remote_url(str(config.HF_DATASETS_CACHE)):
+        return None
     try:
         place = Path(config.HF_DATASETS_CACHE).expanduser()
         place.mkdir(parents=True, exist_ok=True)

@@ -66,8 +66,8 @@ def module(factory: Factory, place: str, pinned: Pinned, options: dict[str, Any]
 def tell_embedded(version: str) -> None:
     """Say on stderr that the set which the package carries is handed out, and how to name another."""
     logger.warning(
-        "%s@%s is the set that safetypairs-hf carries: drawn signs, no photographs; for another name a folder or "
-        "org/name, or set SAFETYPAIRS_REPO",
+        "%s@%s is the set that safetypairs-hf carries: drawn signs, no photographs; to use another, name a folder "
+        "or org/name, or set SAFETYPAIRS_REPO",
         NAME,
         version,
     )

@@ -199,8 +199,8 @@ def test_a_version_that_the_package_does_not_carry(name: str, monkeypatch: pytes
     with pytest.raises(VersionMismatch) as caught:
         parse_target_name(name)
     assert str(caught.value) == (
-        f"safetypairs has no 99.0.0; the versions that this safetypairs-hf carries are {there}; for another dataset name "
-        "a folder or org/name"
+        f"safetypairs has no 99.0.0; the versions that this safetypairs-hf carries are {there}; for another dataset "
+        "name a folder or org/name"
     )
 
 

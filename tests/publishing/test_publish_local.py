@@ -262,7 +262,9 @@ def test_targets_that_are_none(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PublishError, match=r"is the set that the package carries, .*; write \./safetypairs for a folder"):
+    with pytest.raises(
+        PublishError, match=r"is the set that the package carries, .*; write \./safetypairs for a folder"
+    ):
         parse_target("safetypairs")
     for text in ("a/b/c", "org/na me", ""):
         with pytest.raises(PublishError, match="is no target"):
