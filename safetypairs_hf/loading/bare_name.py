@@ -83,7 +83,7 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")
-        bare = path == NAME or path.startswith(f"{NAME}@")
+        bare = str(path).partition("@")[0] == NAME
         if not bare and not isinstance(revision, Pinned) and not Path(path, _MANIFEST).is_file():
             return original(path, *args, **kwargs)
         from safetypairs_hf.loading import pinned
