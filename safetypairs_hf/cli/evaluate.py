@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("guard")
 @click.option(
-    "--data",
-    default=NAME,
-    show_default=True,
-    metavar="TARGET[@VERSION]",
-    help="The pairs, in the newest version where none is named; by default what `safetypairs` names here.",
+    "--data", default=NAME, show_default=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version if none."
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
 @click.option("--split", default="test", show_default=True)
@@ -61,7 +57,8 @@ def command(
     """Run a guard over the pairs of a version: predictions in a file, and their figures.
 
     GUARD is a name of the catalogue (llavaguard, chat-vlm, server, ...); an unknown one lists them. Started again, a
-    run goes on where it was stopped, to the same bytes.
+    run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package carries,
+    unless a folder ./safetypairs or a setting names another.
 
     \b
     safetypairs evaluate colour-and-clutter --out c.parquet
