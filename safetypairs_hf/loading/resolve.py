@@ -151,7 +151,7 @@ def held_version(name: TargetName) -> Version:
         _refuse_pointer(name.path)
         first = f"; a folder ./{NAME} goes before the set that the package carries" if name.place == f"./{NAME}" else ""
         raise SafetyPairsError(
-            f"{name.path} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote{first}"
+            f"{name.place} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote{first}"
         )
     return holds
 
@@ -185,12 +185,16 @@ def check_folder(name: TargetName, asked: str) -> None:
     holds = _version_in(folder)
     if holds is None:
         _refuse_pointer(folder)
-        raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
+        raise VersionMismatch(
+            f"{asked} was asked for, and the folder {name.place} does not say its version: no manifest"
+        )
     if tag_or_revision(asked) != holds.tag:
         if name.is_embedded:
             listed = ", ".join(map(str, embedded_set.versions()))
             raise VersionMismatch(f"{asked} was asked for, and the versions that the package carries are {listed}")
-        raise VersionMismatch(f"{asked} was asked for, and the folder {folder} holds {holds}; ask for that, or move it")
+        raise VersionMismatch(
+            f"{asked} was asked for, and the folder {name.place} holds {holds}; ask for that, or move it"
+        )
 
 
 def _listed(versions: dict[Version, str]) -> str:
