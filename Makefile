@@ -55,6 +55,7 @@ embedded: $(VENV)/.installed
 	cd $(SCRATCH) && $(abspath $(BIN))/safetypairs publish run ./safetypairs --version $(VERSION)
 	if [ -e embedded/$(VERSION) ]; then diff -r $(SCRATCH)/safetypairs embedded/$(VERSION)/safetypairs && echo same bytes; \
 	else mkdir -p embedded/$(VERSION) && mv $(SCRATCH)/safetypairs embedded/$(VERSION); fi
+	sha256sum embedded/$(VERSION)/safetypairs/manifest.parquet
 
 clean:
 	rm -rf $(VENV) safetypairs-demo

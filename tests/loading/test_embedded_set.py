@@ -14,9 +14,13 @@ import datasets
 import pytest
 from published import publish
 
+from safetypairs_hf.building.build import build
+from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.cli import main
 from safetypairs_hf.core import embedded_set, resources
 from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.dataset.store.embedded_store import EmbeddedStore
 from safetypairs_hf.loading import pinned
 from safetypairs_hf.loading.load import load
@@ -24,7 +28,7 @@ from safetypairs_hf.versions.verify import verify
 from safetypairs_hf.versions.versions import versions
 
 # What a version is can never change: scores name it. A new version is a new line.
-MANIFESTS = {"1.0.0": "MANIFEST_SHA256"}
+MANIFESTS = {"1.0.0": "ecea37d451843ad9d66e7d8e36e6eb6918e47358c4f2de23527d1b9c9e32bda8"}
 PAIRS = 270
 
 
@@ -37,6 +41,17 @@ def test_every_version_is_whole_and_as_it_was_released() -> None:
         assert report.ok, report.problems
         assert report.pairs >= PAIRS
         assert report.size < 10e6
+
+
+def test_the_recipe_still_makes_these_pairs(tmp_path: Path) -> None:
+    """A smaller draw is part of a larger one, so a few pairs stand for all; `make embedded` compares every byte."""
+    loaded = load_recipe("signs", {"pairs": "9", "size": "256", "controls": "false"})
+    build(loaded, str(tmp_path / "run"), workers=1)
+    table = EmbeddedStore().open(None).table.select(["pair_id", "unsafe_sha256", "safe_sha256"])
+    held = {tuple(row.values()) for row in table.to_pylist()}
+    pairs = [each.entrant.identity for each in open_finished(open_run(str(tmp_path / "run"))).drawn]
+    assert len(pairs) == 9
+    assert {(pair.pair_id, pair.unsafe_sha256, pair.safe_sha256) for pair in pairs} <= held
 
 
 CODE = """
