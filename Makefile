@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # What is never imported is never compiled, which is most of it.
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo embedded test test-all check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
@@ -43,6 +43,19 @@ $(VENV)/.models: $(VENV)/.installed
 	$(INSTALL) --no-deps --target $(VENV)/torchvision $$(grep '^torchvision==' constraints.txt)
 	$(INSTALL) --no-deps --target $(VENV)/xgrammar $$(grep -E '^(xgrammar|apache-tvm-ffi)==' constraints.txt)
 	touch $@
+
+# The set that the package carries (docs/loading.md): VERSION is made and compared with the one that is there, or put there.
+# FROM is the version that a new one adds to.
+VERSION = 1.0.0
+SCRATCH = dist/embedded
+embedded: $(VENV)/.installed
+	rm -rf $(SCRATCH) && mkdir -p $(SCRATCH)
+	$(BIN)/safetypairs build signs --out $(SCRATCH)/run --pairs 270 --set size=256 --set controls=false
+	test -z "$(FROM)" || cp -r embedded/$(FROM)/safetypairs $(SCRATCH)
+	cd $(SCRATCH) && $(abspath $(BIN))/safetypairs publish run ./safetypairs --version $(VERSION)
+	if [ -e embedded/$(VERSION) ]; then diff -r $(SCRATCH)/safetypairs embedded/$(VERSION)/safetypairs && echo same bytes; \
+	else mkdir -p embedded/$(VERSION) && mv $(SCRATCH)/safetypairs embedded/$(VERSION); fi
+	sha256sum embedded/$(VERSION)/safetypairs/manifest.parquet
 
 clean:
 	rm -rf $(VENV) safetypairs-demo

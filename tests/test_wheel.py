@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from builds import tree
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -20,6 +22,8 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     for name in ("builders", "dataset_card", "loading_script"):
         ours = {path.name for path in (ROOT / name).iterdir() if path.is_file()}
         assert {path.name for path in (site / "safetypairs_hf" / "_data" / name).iterdir()} == ours
+    assert tree(site / "safetypairs_hf" / "_data" / "embedded") == tree(ROOT / "embedded")
+    assert {path.name for path in site.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
     assert (site / "safetypairs_hf" / "py.typed").is_file()
     assert (site / "safetypairs_hf" / "importing" / "layouts" / "safeeditbench.yaml").is_file()
 
@@ -33,6 +37,7 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     for words in (
         ["build", "icons", "--out", "run", "--pairs", "9", "--workers", "1"],
         ["publish", "run", "./out", "--version", "1.0.0"],
+        ["evaluate", "colour-and-clutter", "--out", "predictions.parquet", "--limit", "9"],
     ):
         done = subprocess.run(
             [sys.executable, "-S", "-c", f"{code}main({words!r})"], cwd=tmp_path, capture_output=True, text=True

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.loading import autoload
 from safetypairs_hf.loading.autoload import Status
 
@@ -20,7 +21,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the default repo where left out.")
+@click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the package's own set if left out.")
 @click.option("--version", metavar="X.Y.Z", help="The version to load; the newest where left out.")
 def on(repo: str | None, version: str | None) -> None:
     """Register the name at every start of this environment's Python.
@@ -58,4 +59,5 @@ def status(as_json: bool) -> None:
 
 def _print(found: Status) -> None:
     click.echo(f"autoload is {'on' if found.on else 'off'} ({found.pth})")
-    click.echo(f"'safetypairs' means {found.repo} {found.version or '(newest version)'}, set by: {found.origin}")
+    repo = "the set that the package carries" if found.repo == NAME else found.repo
+    click.echo(f"'safetypairs' means {repo} {found.version or '(newest version)'}, set by: {found.origin}")

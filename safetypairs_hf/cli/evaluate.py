@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
+from safetypairs_hf.core.embedded_set import NAME
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.judging import Work
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("guard")
-@click.option("--data", required=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version by default.")
+@click.option(
+    "--data", default=NAME, show_default=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version if none."
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
@@ -56,10 +59,11 @@ def command(
     """Run a guard over the pairs of a version: predictions in a file, and their figures.
 
     GUARD is a name of the catalogue (llavaguard, chat-vlm, server, ...); an unknown one lists them. Started again, a
-    run goes on where it was stopped, to the same bytes.
+    run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package carries,
+    unless a folder ./safetypairs or a setting names another.
 
     \b
-    safetypairs evaluate colour-and-clutter --data ./safetypairs --out c.parquet
+    safetypairs evaluate colour-and-clutter --out c.parquet
     safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
         --set model=./my-model --limit 50
     """

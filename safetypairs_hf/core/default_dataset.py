@@ -1,4 +1,4 @@
-"""Which dataset is meant where none is named: from the environment, else what `autoload on` saved, else the default."""
+"""Which dataset `safetypairs` names: by the environment, else by what `autoload on` saved, else the package's own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_object, read_text, reading
 
-DEFAULT_REPO = "safetypairs/safetypairs"
-
 
 class Settings(NamedTuple):
-    """`repo`: `org/name` on the Hub, or a folder. `version`: None is the newest. `origin`: where `repo` was set."""
+    """`repo`: `org/name` on the Hub, a folder, or `safetypairs`, the set that the package carries.
+
+    `version`: None is the newest. `origin`: where `repo` was set.
+    """
 
     repo: str
     version: str | None
@@ -44,14 +46,14 @@ def current() -> Settings:
         return Settings(os.environ["SAFETYPAIRS_REPO"], version, "environment")
     saved = _saved()
     if saved is None:
-        return Settings(DEFAULT_REPO, version, "default")
+        return Settings(NAME, version, "default")
     return Settings(saved.repo, version or saved.version, "saved")
 
 
 def save(repo: str | None, version: str | None) -> Path:
-    """Save the repo (None: the default) and version (None: the newest); answers the file."""
+    """Save the repo (None: the package's own set) and version (None: the newest); answers the file."""
     file = config_file()
-    content = json.dumps({"repo": repo or DEFAULT_REPO, "version": version}, indent=2) + "\n"
+    content = json.dumps({"repo": repo or NAME, "version": version}, indent=2) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f"{file.name}.{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""Find the recipes, the card's template and the loading script, in a wheel as in a checkout."""
+"""Find the recipes, the card's template, the loading script and the embedded set, in a wheel as in a checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def folder(name: str) -> Path:
-    """The folder `name` ("builders", "dataset_card", "loading_script").
+    """The folder `name` ("builders", "dataset_card", "loading_script", "embedded").
 
     Raises:
         SafetyPairsError: it is in neither place, so the installation is broken.

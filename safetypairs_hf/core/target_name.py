@@ -12,11 +12,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from safetypairs_hf.core import default_dataset
+from safetypairs_hf.core import default_dataset, embedded_set
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.version import Version, parse
-
-NAME = "safetypairs"  # the bare name; `loading.bare_name` repeats it, because it imports `sys` alone
 
 # The Hub's rules for an owner or a name; `huggingface_hub` refuses anything else.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
@@ -27,7 +26,8 @@ _URL = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/?")  # with a pat
 class TargetName(NamedTuple):
     """A dataset, and possibly one version of it.
 
-    `place` is the folder as it was typed, or the Hub id `org/name`. `version` is None where none was named.
+    `place` is the folder as it was typed, the Hub id `org/name`, or `safetypairs`: the set that the package carries,
+    which lies in a folder too. `version` is None where none was named.
     """
 
     place: str
@@ -36,8 +36,15 @@ class TargetName(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The folder's path."""
+        """The folder's path. Raises VersionMismatch where the package does not carry that version of its set."""
+        if self.is_embedded:
+            return embedded_set.folder(self.version)
         return Path(self.place).expanduser()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is the set that the package carries; a folder ./safetypairs is named by its path."""
+        return self.is_folder and self.place == NAME
 
     def __str__(self) -> str:
         return f"{self.place}@{self.version}" if self.version else self.place
@@ -47,7 +54,8 @@ def parse_target_name(text: str | os.PathLike[str], version: Version | None = No
     """Read `TARGET[@VERSION]`.
 
     `@` is split only where a version follows it and no folder has the whole name. `safetypairs` alone is the folder
-    ./safetypairs if there is one, else the dataset of `default_target`; the version that is set counts for both.
+    ./safetypairs if there is one, else what is set (see `default_dataset.current`), else the set that the package
+    carries, in its newest version; the version that is set counts for each of them.
 
     Args:
         text: What the user typed. A path object is always a folder.
@@ -58,7 +66,8 @@ def parse_target_name(text: str | os.PathLike[str], version: Version | None = No
 
     Raises:
         SafetyPairsError: the text is no name, or names both a folder here and a dataset on the Hub.
-        VersionMismatch: what follows `@` is not a version, or another one was given beside it.
+        VersionMismatch: what follows `@` is not a version, or another one was given beside it; or the package does not
+            carry that version of its set.
     """
     if isinstance(text, os.PathLike):
         path = os.fspath(text)
@@ -69,8 +78,7 @@ def parse_target_name(text: str | os.PathLike[str], version: Version | None = No
         name = _read(text)
         typed = name.version
     else:
-        asked = typed or version
-        name = TargetName(NAME, asked or _set_version(), True) if _is_folder(NAME) else default_target(asked)
+        name = _bare(typed or version or _set_version())
     if typed and version and typed != version:
         raise VersionMismatch(f"{text} names one version, and {version} was given beside it; leave one of them out")
     return name._replace(version=version) if version else name
@@ -86,20 +94,6 @@ def parse_place(text: str | os.PathLike[str]) -> TargetName:
     if name.version and _split(_without_slash(os.fspath(text)))[1]:
         raise SafetyPairsError(f"{text} names a version, and here a whole dataset is named; write {name.place}")
     return name._replace(version=None)
-
-
-def default_target(version: Version | None = None) -> TargetName:
-    """The dataset that is meant where none is named: see `default_dataset.current`.
-
-    Args:
-        version: The version that is asked for; it wins over the one that is set.
-
-    Raises:
-        SafetyPairsError: the settings hold no name of a dataset.
-        VersionMismatch: the version that is set is not a version.
-    """
-    name = _read(default_dataset.current().repo)
-    return name._replace(version=version or _set_version() or name.version)
 
 
 def recorded_name(text: str) -> TargetName:
@@ -131,6 +125,18 @@ def no_folder(place: str) -> SafetyPairsError:
     return SafetyPairsError(
         f"no folder {place}{hint}; name one that `safetypairs publish` wrote, or org/name on the Hub"
     )
+
+
+def _bare(asked: Version | None) -> TargetName:
+    """What the bare name means here, in the version that was asked for."""
+    if _is_folder(NAME):
+        return TargetName(f"./{NAME}", asked, True)
+    repo = default_dataset.current().repo
+    place, version = _split(repo)
+    if place != NAME:
+        name = _read(repo)
+        return name._replace(version=asked or name.version)
+    return TargetName(NAME, embedded_set.carried(asked or version), True)
 
 
 def _set_version() -> Version | None:

@@ -57,8 +57,9 @@ def open_dataset(data: str) -> Benchmark:
     if name.version is None:
         raise PublishError(f"{data} names no version; give the one that was judged: --data {name.place}@X.Y.Z")
     if name.is_folder:
+        what = "the set that the package carries" if name.is_embedded else "a folder"
         raise PublishError(
-            f"{name.place} is a folder, and a model's page can only name a dataset on the Hub: org/name@{name.version}"
+            f"{name.place} is {what}, and a model's page can only name a dataset on the Hub: org/name@{name.version}"
         )
     published = HubStore(name.place)
     edition = published.open(name.version)

@@ -41,16 +41,18 @@ def pth_file() -> Path:
 
 
 def on(repo: str | None = None, version: str | None = None) -> Status:
-    """Register the name at every start, and save what it means: `repo` (None: the default), `version` (None: newest).
+    """Register the name at every start, and save what it means.
 
-    Raises SafetyPairsError where `repo` or `version` cannot be one, or a file cannot be written.
+    `repo`: None is the set that the package carries. `version`: None is the newest. Raises SafetyPairsError where they
+    cannot be one, or a file cannot be written.
     """
     asked = resolve.version_of(version) if version else None
     if repo is not None:
         name = parse_target_name(repo, asked)
         if name.is_folder and not name.path.is_dir():
             raise no_folder(name.place)
-        repo = str(name.path.resolve()) if name.is_folder else name.place  # it is meant from every working directory
+        by_path = name.is_folder and not name.is_embedded
+        repo = str(name.path.resolve()) if by_path else name.place  # it is meant from every working directory
         asked = name.version
     file = pth_file()
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-NAME = "safetypairs"  # as in core.target_name, which is not imported at interpreter start
+NAME = "safetypairs"  # as in core.embedded_set, which is not imported at interpreter start
 _MODULES = ("datasets.load", "datasets.inspect")  # inspect holds a reference of its own
 _FACTORY = "dataset_module_factory"
 _MANIFEST = "manifest.parquet"  # as in dataset.manifest, for the same reason
@@ -83,7 +83,8 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
 
         given = signature.bind(path, *args, **kwargs).arguments
         revision = given.get("revision")
-        if path != NAME and not isinstance(revision, Pinned) and not Path(path, _MANIFEST).is_file():
+        bare = str(path).partition("@")[0] == NAME
+        if not bare and not isinstance(revision, Pinned) and not Path(path, _MANIFEST).is_file():
             return original(path, *args, **kwargs)
         from safetypairs_hf.loading import pinned
 
@@ -91,9 +92,9 @@ def _wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         options |= given.get("download_kwargs", {})
         if isinstance(revision, Pinned):
             return pinned.module(original, path, revision, options)
-        if path != NAME:
+        if not bare:
             return pinned.with_own_key(original(path, *args, **kwargs), path)
-        return pinned.bare_name(original, NAME, None if revision is None else str(revision), options)
+        return pinned.bare_name(original, path, None if revision is None else str(revision), options)
 
     setattr(dataset_module_factory, _MARK, original)
     return dataset_module_factory

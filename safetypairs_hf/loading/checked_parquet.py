@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -12,8 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from datasets import config
+from datasets.fingerprint import get_temporary_cache_files_directory
 from datasets.packaged_modules.parquet.parquet import Parquet
 from datasets.table import CastError
+from datasets.utils.file_utils import is_remote_url
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
@@ -29,6 +33,20 @@ _CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a r
 _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 
+def _cache_dir() -> str | None:
+    """None where `datasets` can write its cache; else, as in a home that is read-only, a folder of this process."""
+    if is_remote_url(str(config.HF_DATASETS_CACHE)):
+        return None
+    try:
+        place = Path(config.HF_DATASETS_CACHE).expanduser()
+        place.mkdir(parents=True, exist_ok=True)
+        if os.access(place, os.W_OK):
+            return None
+    except OSError:
+        pass
+    return str(get_temporary_cache_files_directory())
+
+
 class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
     """Reads what `content` names, or raises VersionMismatch.
 
@@ -37,8 +55,8 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
     a stream each row.
     """
 
-    def __init__(self, *args: Any, content: Content, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, cache_dir: str | None = None, *args: Any, content: Content, **options: Any) -> None:
+        super().__init__(cache_dir or _cache_dir(), *args, **options)
         self._content = content
         self._rows_come_unchecked = False
         data_files = self.config.data_files or {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, VersionMismatch, in_a_line
 from safetypairs_hf.core.hub import explained, retried
-from safetypairs_hf.core.target_name import default_target, parse_target_name
+from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.loading import bare_name, resolve
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load(
-    repo: str | None = None,
+    repo: str = NAME,
     version: str | None = None,
     config: str = "default",
     split: str | None = None,
@@ -34,8 +35,9 @@ def load(
 
     Args:
         repo: `org/name` on the Hub, or a folder that `safetypairs publish` wrote; either with `@1.2.0` if `version` is
-            not given. None: the repo set by SAFETYPAIRS_REPO, else by `safetypairs autoload on`, else DEFAULT_REPO,
-            with the version set beside it (SAFETYPAIRS_VERSION) unless `version` is given.
+            not given. "safetypairs": the folder ./safetypairs if there is one, else what SAFETYPAIRS_REPO names, else
+            what `safetypairs autoload on` saved, each with the version set beside it (SAFETYPAIRS_VERSION) unless
+            `version` is given; else the set that this package carries, which needs no network.
         version: "1.2.0" or "v1.2.0". None: the newest version that is tagged (never an untagged main). With the Hub
             out of reach, or refusing for a while (429, 5xx), it is the newest one prepared on this machine, and a
             warning says which.
@@ -66,22 +68,23 @@ def load(
         raise SafetyPairsError(f"check is {check!r}; expected one of {', '.join(CHECKS)}")
     bare_name.register()
     asked = resolve.version_of(version) if version else None
-    name = default_target(asked) if repo is None else parse_target_name(repo, asked)
+    name = parse_target_name(repo, asked)
     options: dict[str, Any] = {"split": split, "streaming": streaming, "token": token, **kwargs}
     if name.is_folder:
         wanted = (name.version or resolve.held_version(name)).tag
         resolve.check_folder(name, wanted)
-        options["revision"] = resolve.Pinned("", wanted, check=check)
+        options["revision"] = resolve.Pinned("", wanted, check=check, called=name.place)
         place = str(name.path)
     else:
         options["revision"] = resolve.resolve(name.place, name.version.tag if name.version else None, token, check)
         wanted = options["revision"].asked
         place = name.place
+    called = name.place  # in messages
     try:
-        with explained(place):
+        with explained(called):
             data = retried(lambda: datasets.load_dataset(place, config, **options))
     except ValueError as error:
-        raise _wrong_name(place, config, options, error) from error
+        raise _wrong_name(place, called, config, options, error) from error
     except datasets.exceptions.DatasetNotFoundError as error:
         raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
     except SafetyPairsError:
@@ -93,10 +96,10 @@ def load(
         if isinstance(cause, SafetyPairsError):
             raise cause from error
         raise SafetyPairsError(
-            f"{place} {wanted} could not be prepared: {_said(cause)}; see: safetypairs verify {place}"
+            f"{called} {wanted} could not be prepared: {_said(cause)}; see: safetypairs verify {called}"
         ) from error
     if check == "error":
-        _check_came(data, place, wanted)
+        _check_came(data, called, wanted)
     return cast("Data", data)
 
 
@@ -110,30 +113,30 @@ def _check_came(data: Any, repo: str, wanted: str) -> None:
         )
 
 
-def _wrong_name(repo: str, config: str, options: dict[str, Any], error: ValueError) -> Exception:
+def _wrong_name(place: str, called: str, config: str, options: dict[str, Any], error: ValueError) -> Exception:
     """The error for a config or split that is not there; any other ValueError is answered as it is."""
     import datasets
 
-    fault = SafetyPairsError(f"{repo} {config} could not be loaded: {_said(error)}; see: safetypairs verify {repo}")
+    fault = SafetyPairsError(f"{called} {config} could not be loaded: {_said(error)}; see: safetypairs verify {called}")
     keys = ("revision", "token", "download_config", "download_mode")
     where = {key: options[key] for key in keys if key in options}
     if isinstance(error, SafetyPairsError):
         return error
     try:
-        with explained(repo):
-            configs = retried(lambda: datasets.get_dataset_config_names(repo, **where))
+        with explained(called):
+            configs = retried(lambda: datasets.get_dataset_config_names(place, **where))
     except ValueError:  # not even the configs can be had, so it is not their name
         return fault
     if config not in configs and not getattr(options.get("revision"), "reachable", True):
         here = ", ".join(configs)
-        return HubUnavailable(f"{repo} {config}: the Hub cannot be reached; prepared on this machine: {here}")
+        return HubUnavailable(f"{called} {config}: the Hub cannot be reached; prepared on this machine: {here}")
     if config not in configs:
-        return SafetyPairsError(f"{repo} has no config {config!r}; there are {', '.join(configs)}")
-    with explained(repo):
-        splits = retried(lambda: datasets.get_dataset_split_names(repo, config, **where))
+        return SafetyPairsError(f"{called} has no config {config!r}; there are {', '.join(configs)}")
+    with explained(called):
+        splits = retried(lambda: datasets.get_dataset_split_names(place, config, **where))
     asked = re.sub(r"\[.*?\]", "", str(options["split"])).split("+")
     if any(name.strip() not in (*splits, "all", "None") for name in asked):
-        return SafetyPairsError(f"{repo} {config} has no split {options['split']!r}; there are {', '.join(splits)}")
+        return SafetyPairsError(f"{called} {config} has no split {options['split']!r}; there are {', '.join(splits)}")
     return fault
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
 
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, fetch, is_out_of_reach, list_files, retried
@@ -20,23 +23,25 @@ from safetypairs_hf.loading import cached, content, resolve
 from safetypairs_hf.loading.content import Content
 from safetypairs_hf.loading.resolve import Pinned
 
+logger = logging.getLogger(__name__)
+
 _CARD = "README.md"
 Factory = Callable[..., DatasetModule]
 
 
 def bare_name(factory: Factory, name: str, revision: str | None, options: dict[str, Any]) -> DatasetModule:
-    """What `load_dataset(name)` means here: the folder of that name, else the repo and version set.
+    """What `load_dataset(name)` means here: see `parse_target_name`.
 
     `revision` wins over the version set. Raises VersionMismatch where a folder holds another version, SafetyPairsError
     where it is not ours.
     """
-    meant = parse_target_name(name)
+    meant = parse_target_name(name, _version_or_none(revision or ""))
     wanted = revision or (meant.version.tag if meant.version else None)
     if meant.is_folder:
         held = resolve.held_version(meant).tag
         if wanted:
             resolve.check_folder(meant, wanted)
-        return module(factory, str(meant.path), Pinned("", held), options)
+        return module(factory, str(meant.path), Pinned("", held, called=meant.place), options)
     return module(factory, meant.place, resolve.resolve(meant.place, wanted, _token(options)), options)
 
 
@@ -50,9 +55,22 @@ def module(factory: Factory, place: str, pinned: Pinned, options: dict[str, Any]
             f"{place}: {given[0]} would read other rows under a version's name; name a config and a split, or load the "
             "files by themselves: load_dataset('parquet', data_files=...)"
         )
+    if pinned.called == NAME:
+        tell_embedded(pinned.asked.removeprefix("v"))
     if Path(place).is_dir():
         return _of_folder(factory, Path(place), pinned, options)
     return _of_hub(factory, place, pinned, options)
+
+
+@cache  # once a process for each version
+def tell_embedded(version: str) -> None:
+    """Say on stderr that the set which the package carries is handed out, and how to name another."""
+    logger.warning(
+        "%s@%s is the set that safetypairs-hf carries: drawn signs, no photographs; to use another, name a folder "
+        "or org/name, or set SAFETYPAIRS_REPO",
+        NAME,
+        version,
+    )
 
 
 def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
@@ -63,7 +81,7 @@ def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
 def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
     whole = folder.expanduser()
     roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
-    name = f"{parse_target_name(folder).place}@{pinned.asked.removeprefix('v')}"  # as a command takes it
+    name = f"{pinned.called}@{pinned.asked.removeprefix('v')}"  # as a command takes it
     held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
     if (whole / _CARD).exists():
         _check_card(whole / _CARD, name)

@@ -6,6 +6,8 @@ import logging
 import re
 from pathlib import Path
 
+from safetypairs_hf.core import embedded_set
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.hub import fetch, is_out_of_reach, is_unknown_revision, list_tags
 from safetypairs_hf.core.target_name import TargetName, no_folder
@@ -147,8 +149,9 @@ def held_version(name: TargetName) -> Version:
     holds = _version_in(name.path)
     if holds is None:
         _refuse_pointer(name.path)
+        first = f"; a folder ./{NAME} goes before the set that the package carries" if name.place == f"./{NAME}" else ""
         raise SafetyPairsError(
-            f"{name.path} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote"
+            f"{name.place} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote{first}"
         )
     return holds
 
@@ -182,9 +185,16 @@ def check_folder(name: TargetName, asked: str) -> None:
     holds = _version_in(folder)
     if holds is None:
         _refuse_pointer(folder)
-        raise VersionMismatch(f"{asked} was asked for, and the folder {folder} does not say its version: no manifest")
+        raise VersionMismatch(
+            f"{asked} was asked for, and the folder {name.place} does not say its version: no manifest"
+        )
     if tag_or_revision(asked) != holds.tag:
-        raise VersionMismatch(f"{asked} was asked for, and the folder {folder} holds {holds}; ask for that, or move it")
+        if name.is_embedded:
+            listed = ", ".join(map(str, embedded_set.versions()))
+            raise VersionMismatch(f"{asked} was asked for, and the versions that the package carries are {listed}")
+        raise VersionMismatch(
+            f"{asked} was asked for, and the folder {name.place} holds {holds}; ask for that, or move it"
+        )
 
 
 def _listed(versions: dict[Version, str]) -> str:
@@ -194,17 +204,22 @@ def _listed(versions: dict[Version, str]) -> str:
 class Pinned(str):
     """A revision that must be the one loaded: a commit hash; "" for a folder.
 
-    `asked` is what the user asked for, for messages. `reachable`: whether the Hub answered when it was resolved.
-    `check`: what is done where its content is not the one that was published, see `load`.
+    `asked` is what the user asked for, and `called` what a folder is named by, for messages. `reachable`: whether the
+    Hub answered when it was resolved. `check`: what is done where its content is not the one that was published, see
+    `load`.
     """
 
     asked: str
     reachable: bool
     check: str
+    called: str
 
-    def __new__(cls, commit: str, asked: str = "", reachable: bool = True, check: str = "error") -> Pinned:
+    def __new__(
+        cls, commit: str, asked: str = "", reachable: bool = True, check: str = "error", called: str = ""
+    ) -> Pinned:
         pinned = super().__new__(cls, commit)
         pinned.asked = asked
         pinned.reachable = reachable
         pinned.check = check
+        pinned.called = called
         return pinned

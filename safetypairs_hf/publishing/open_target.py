@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.target_name import parse_place
 from safetypairs_hf.publishing.local_target import LocalTarget
@@ -25,7 +26,12 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None, 
         name = parse_place(text)
     except SafetyPairsError as error:
         raise PublishError(str(error)) from error
-    if name.place != (text.rstrip("/") or "/"):
+    if name.is_embedded:
+        raise PublishError(
+            f"{text!r} is the set that the package carries, which only a new safetypairs-hf changes; write ./{NAME} "
+            "for a folder, or org/name for the Hub"
+        )
+    if name.place.removeprefix("./") != (text.rstrip("/") or "/").removeprefix("./"):
         raise PublishError(
             f"{text!r} is no target: to read, it means {name.place} here; a change names its place itself: write "
             f"{name.place}, or ./{text} for a folder"

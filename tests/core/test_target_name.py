@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from safetypairs_hf.core import default_dataset
+from safetypairs_hf.core import default_dataset, embedded_set
 from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.target_name import (
     TargetName,
-    default_target,
     is_hub_address,
     is_hub_id,
     parse_place,
@@ -22,6 +21,7 @@ from safetypairs_hf.core.target_name import (
 from safetypairs_hf.core.version import Version
 
 ONE = Version(1, 0, 0)
+NEWEST = embedded_set.versions()[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +81,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("old@1.0.0", "old@1.0.0", None, True),
         ("./old@1.0.0", "./old@1.0.0", None, True),
         ("./old@1.0.0@1.0.0", "./old@1.0.0", ONE, True),
-        ("safetypairs", "safetypairs/safetypairs", None, False),
-        ("safetypairs@1.0.0", "safetypairs/safetypairs", ONE, False),
+        ("safetypairs", "safetypairs", NEWEST, True),
+        ("safetypairs@1.0.0", "safetypairs", ONE, True),
         ("./safetypairs", "./safetypairs", None, True),
     ],
 )
@@ -157,35 +157,56 @@ def test_a_path_is_a_folder(here: Path) -> None:
 
 def test_a_place_has_no_version() -> None:
     assert parse_place("./old@1.0.0") == ("./old@1.0.0", None, True)
-    for text, place in (("o/n@1.0.0", "o/n"), ("./x@v1.0.0", "./x"), ("safetypairs@1.0.0", "safetypairs/safetypairs")):
+    for text, place in (("o/n@1.0.0", "o/n"), ("./x@v1.0.0", "./x"), ("safetypairs@1.0.0", "safetypairs")):
         with pytest.raises(SafetyPairsError) as caught:
             parse_place(text)
         assert str(caught.value) == f"{text} names a version, and here a whole dataset is named; write {place}"
 
 
 def test_the_bare_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of that name, else the environment, else what was saved, else the default."""
+    """A folder of that name, else the environment, else what was saved, else the set that the package carries."""
+    embedded = parse_target_name("safetypairs")
+    assert embedded.is_embedded
+    assert embedded.path == embedded_set.folder(None)
     default_dataset.save("lab/saved", "1.0.0")
-    assert parse_target_name("safetypairs") == default_target() == ("lab/saved", ONE, False)
+    assert parse_target_name("safetypairs") == ("lab/saved", ONE, False)
     assert parse_place("safetypairs") == ("lab/saved", None, False)
     monkeypatch.setenv("SAFETYPAIRS_REPO", "lab/set@1.0.0")
-    assert parse_target_name("safetypairs") == default_target() == ("lab/set", ONE, False)
+    assert parse_target_name("safetypairs") == ("lab/set", ONE, False)
     monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")
     assert parse_target_name("safetypairs") == ("lab/set", (1, 1, 0), False)
     assert parse_target_name("safetypairs@1.0.0") == parse_target_name("safetypairs", ONE) == ("lab/set", ONE, False)
-    assert default_target(ONE) == ("lab/set", ONE, False)
+    monkeypatch.delenv("SAFETYPAIRS_VERSION")
+    for name in ("safetypairs", "safetypairs@1.0.0"):  # what was saved is left aside
+        monkeypatch.setenv("SAFETYPAIRS_REPO", name)
+        assert parse_target_name("safetypairs").is_embedded
+    monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")
     (here / "safetypairs").mkdir()
-    assert parse_target_name("safetypairs/") == ("safetypairs", (1, 1, 0), True)
-    assert parse_target_name("safetypairs@1.0.0") == ("safetypairs", ONE, True)
-    assert default_target() == ("lab/set", (1, 1, 0), False)
+    folder = parse_target_name("safetypairs/")
+    assert folder == ("./safetypairs", (1, 1, 0), True)
+    assert not folder.is_embedded
+    assert parse_target_name("safetypairs@1.0.0") == ("./safetypairs", ONE, True)
     monkeypatch.setenv("SAFETYPAIRS_VERSION", "newest")
     with pytest.raises(VersionMismatch, match="the version that is set for 'safetypairs': 'newest' is not a version"):
         parse_target_name("safetypairs")
 
 
+@pytest.mark.parametrize("name", ["safetypairs@99.0.0", "safetypairs"])
+def test_a_version_that_the_package_does_not_carry(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "@" not in name:
+        monkeypatch.setenv("SAFETYPAIRS_VERSION", "99.0.0")
+    there = ", ".join(map(str, embedded_set.versions()))
+    with pytest.raises(VersionMismatch) as caught:
+        parse_target_name(name)
+    assert str(caught.value) == (
+        f"safetypairs has no 99.0.0; the versions that this safetypairs-hf carries are {there}; for another dataset "
+        "name a folder or org/name"
+    )
+
+
 @pytest.mark.parametrize(
     ("repo", "line"),
-    [("org/set", "org/set is a folder here"), ("nothing", "'nothing' is no target"), ("safetypairs", "is no target")],
+    [("org/set", "org/set is a folder here"), ("nothing", "'nothing' is no target")],
 )
 def test_settings_are_read_as_names_are(repo: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYPAIRS_REPO", repo)
@@ -197,6 +218,7 @@ def test_recorded_names_are_read_without_a_look_at_folders() -> None:
     assert recorded_name("org/set@1.0.0") == ("org/set", ONE, False)
     assert recorded_name("./old@1.0.0") == ("./old", ONE, True)
     assert recorded_name("mydata@1.0.0") == ("mydata", ONE, True)
+    assert recorded_name("safetypairs@1.0.0").is_embedded
     assert recorded_name("/gone/x") == ("/gone/x", None, True)
 
 

@@ -101,7 +101,7 @@ def test_site_packages_that_cannot_be_written(environment: Installed) -> None:
 
 
 def test_settings_by_environment_then_saved_then_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_dataset.current() == ("safetypairs/safetypairs", None, "default")
+    assert default_dataset.current() == ("safetypairs", None, "default")
     default_dataset.save("lab/pairs", "1.0.0")
     assert default_dataset.current() == ("lab/pairs", "1.0.0", "saved")
     monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")

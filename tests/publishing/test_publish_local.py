@@ -262,7 +262,14 @@ def test_targets_that_are_none(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for text in ("safetypairs", "a/b/c", "org/na me", ""):
+    with pytest.raises(
+        PublishError, match=r"is the set that the package carries, .*; write \./safetypairs for a folder"
+    ):
+        parse_target("safetypairs")
+    monkeypatch.setenv("SAFETYPAIRS_REPO", "lab/set")
+    with pytest.raises(PublishError, match=r"to read, it means lab/set here; a change names its place itself"):
+        parse_target("safetypairs")
+    for text in ("a/b/c", "org/na me", ""):
         with pytest.raises(PublishError, match="is no target"):
             parse_target(text)
     (tmp_path / "org" / "name").mkdir(parents=True)

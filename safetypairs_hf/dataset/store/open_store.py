@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from safetypairs_hf.core.target_name import TargetName, parse_place, parse_target_name
 from safetypairs_hf.dataset.store.base import Edition, Published
+from safetypairs_hf.dataset.store.embedded_store import EmbeddedStore
 from safetypairs_hf.dataset.store.hub_store import HubStore
 from safetypairs_hf.dataset.store.local_store import LocalStore
 
@@ -25,4 +26,6 @@ def open_named(text: str) -> Edition:
 
 def store_of(name: TargetName) -> Published:
     """Open a dataset by a name that was read already; its version plays no part."""
+    if name.is_embedded:
+        return EmbeddedStore()
     return LocalStore(name.place, name.path) if name.is_folder else HubStore(name.place)
