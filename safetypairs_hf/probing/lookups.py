@@ -7,10 +7,9 @@ member's score is higher; a tie is wrong, as somebody who looks up nothing usefu
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetypairs_hf.probing.auc import Share, in_order, numbered
 
@@ -49,8 +48,8 @@ def lookups(clues: Iterable[Clue]) -> tuple[Lookup, ...]:
 
     * One item: a member has the log odds of its most telling token, log((u + 1/2) / (s + 1/2)), where u unsafe and s
       safe members have it among the pairs learned from; a token that is in none has 0.
-    * Bag: a logistic regression on which tokens a member has.
-    * Changed item: the sum of the log odds of the tokens that changed.
+    * Bag: the sum of the log odds of all tokens of the member, as naive Bayes has it.
+    * Changed item: the sum of the log odds of what was changed, `unsafe_changed` and `safe_changed`, alone.
 
     Over pairs, the same item may stand in pairs that were learned from; over groups, only in other groups, such as
     families. Where each pair is a group of its own the two differ only by the draw of the folds.
@@ -80,13 +79,11 @@ def _scores(clues: Sequence[Clue], groups: NDArray[np.int64]) -> NDArray[np.floa
     found = np.zeros((len(NAMES), 2, len(clues)))
     for known, asked in GroupKFold(FOLDS, shuffle=True, random_state=0).split(groups, groups=groups):
         odds = _odds([clues[number] for number in known])
-        of = [clues[number] for number in asked]
         for side, (having, changed) in enumerate((("unsafe", "unsafe_changed"), ("safe", "safe_changed"))):
-            found[0, side, asked] = [_most([odds.get(token, 0.0) for token in getattr(clue, having)]) for clue in of]
-            found[2, side, asked] = [
-                math.fsum(odds.get(token, 0.0) for token in set(getattr(clue, changed))) for clue in of
-            ]
-        found[1][:, asked] = _bag([clues[number] for number in known], of)
+            for number in asked:
+                of_all = [odds.get(token, 0.0) for token in set(getattr(clues[number], having))]
+                of_changed = [odds.get(token, 0.0) for token in set(getattr(clues[number], changed))]
+                found[:, side, number] = _most(of_all), math.fsum(of_all), math.fsum(of_changed)
     return np.round(found, 9)  # equal tokens give equal scores, in whatever order they were added up
 
 
@@ -99,26 +96,3 @@ def _odds(clues: Sequence[Clue]) -> dict[str, float]:
     unsafe = Counter(token for clue in clues for token in set(clue.unsafe))
     safe = Counter(token for clue in clues for token in set(clue.safe))
     return {token: math.log((unsafe[token] + 0.5) / (safe[token] + 0.5)) for token in unsafe.keys() | safe.keys()}
-
-
-def _bag(known: Sequence[Clue], asked: Sequence[Clue]) -> Any:
-    """(2, n) what a logistic regression on the bag of tokens says of the members of `asked`."""
-    import numpy as np
-    from scipy.sparse import csr_array
-    from sklearn.linear_model import LogisticRegression
-
-    columns = {token: at for at, token in enumerate(sorted({t for c in known for t in (*c.unsafe, *c.safe)}))}
-
-    def table(bags: Sequence[Collection[str]]) -> Any:
-        places = [sorted({columns[token] for token in bag if token in columns}) for bag in bags]
-        ends = np.cumsum([0, *map(len, places)])
-        at = np.array([place for of in places for place in of], dtype=np.int32)
-        return csr_array((np.ones(len(at)), at, ends.astype(np.int32)), shape=(len(bags), max(1, len(columns))))
-
-    bags = [clue.unsafe for clue in known] + [clue.safe for clue in known]
-    learned = LogisticRegression(max_iter=400)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        learned.fit(table(bags), np.repeat([1, 0], len(known)))
-    said = learned.decision_function(table([clue.unsafe for clue in asked] + [clue.safe for clue in asked]))
-    return said.reshape(2, len(asked))

@@ -1,12 +1,13 @@
 """The items and words of the members of a pair, from the texts that a row has.
 
-The critical feature names what the unsafe member has. What an instruction such as "Replace the knife with a spoon" asks
-for is what the safe member has; where it only takes something away, the safe member has nothing of its own.
+The critical feature names what the unsafe member has, and the instruction what the safe member has in its place, or in
+the place of a part of it.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from safetypairs_hf.probing.lookups import Clue
 
@@ -19,27 +20,70 @@ _EMPTY = frozenset(
     )
 )
 _ASKED = re.compile(r"\b(?:with|into|to|by)\b\s+(.+)", re.IGNORECASE | re.DOTALL)
-_CHANGES = re.compile(
-    r"\b(?:replac|swap|chang|turn|convert|transform|exchang|substitut|mak|alter|modif|edit)\w*", re.IGNORECASE
-)
+_VERBS = r"\b(?:replac|swap|chang|turn|convert|transform|exchang|substitut|mak|alter|modif|edit)\w*"
+_CHANGES = re.compile(_VERBS, re.IGNORECASE)
+# 'Change "A" to "B" ...', and 'Replace the A with a B'.
+_QUOTED = re.compile(_VERBS + r"""\s+["“]([^"”]+)["”]\s+(?:with|into|to|by)\s+["“]([^"”]+)["”]""", re.IGNORECASE)
+_PLAIN = re.compile(_VERBS + r"\s+(.+?)\s+(?:with|into|to|by)\s+(.+)", re.IGNORECASE | re.DOTALL)
+_ARTICLE = re.compile(r"^(?:an?|the|some)\s+", re.IGNORECASE)
+
+
+class Swap(NamedTuple):
+    """What the unsafe member has in one place, what the safe one has there, and what both have around it."""
+
+    unsafe: str
+    safe: str
+    around: str
 
 
 def clue(feature: str, instruction: str, group: str) -> Clue:
-    """Read the tokens of a pair's members.
+    """Read the tokens of a pair's members: what was swapped and what stands around it, as wholes, and all words.
 
     Args:
         feature: What makes the unsafe member unsafe, as the column `critical_feature` has it.
         instruction: The edit, as the column `instruction` has it.
         group: The pair's group.
     """
-    unsafe, safe = _tokens(feature), _tokens(asked_for(feature, instruction))
-    return Clue(unsafe, safe, unsafe - safe, safe - unsafe, group)
+    swapped = swap(feature, instruction)
+    around = _tokens(swapped.around)
+    unsafe, safe = _tokens(swapped.unsafe) | around, _tokens(swapped.safe) | around
+    return Clue(unsafe, safe, _whole(swapped.unsafe), _whole(swapped.safe), group)
 
 
-def asked_for(feature: str, instruction: str) -> str:
+def swap(feature: str, instruction: str) -> Swap:
+    """Read what an instruction swaps.
+
+    'Change "ALWAYS" to "NEVER" in "ALWAYS RUN"' swaps a part of the feature "ALWAYS RUN", and "RUN" stands around it.
+    "Replace the knife with a spoon" swaps all of the feature "a knife". Of an instruction that takes the feature away
+    alone, the safe member has nothing in its place.
+    """
+    feature, text = (" ".join(each.split()) for each in (feature, instruction))
+    bare = re.escape(_ARTICLE.sub("", feature))
+    whole = re.search(rf"{_VERBS}\s+(?:\w+\s+)?{bare}\s+(?:with|into|to|by)\s+(.+)", text, re.IGNORECASE)
+    if feature and whole:
+        return Swap(feature, whole[1].rstrip("."), "")
+    head = _without_place(text, feature)
+    found = _QUOTED.search(head) or _PLAIN.search(head)
+    if found:
+        old, new = _ARTICLE.sub("", found[1]), found[2].strip().rstrip(".")
+        at = feature.lower().find(old.lower())
+        if at >= 0:
+            return Swap(old, new, f"{feature[:at]} {feature[at + len(old) :]}")
+    return Swap(feature, _asked_for(feature, text), "")
+
+
+def _without_place(text: str, feature: str) -> str:
+    """The instruction less an ending that says where: ' in "ALWAYS RUN"', " in the sign of a bin beside a dog"."""
+    bare = text.rstrip(".")
+    if not feature or not bare.lower().endswith(feature.lower()):
+        return text
+    head, found, _ = bare[: len(bare) - len(feature)].rpartition(" in ")
+    return head if found else text
+
+
+def _asked_for(feature: str, text: str) -> str:
     """What an instruction wants to see in the place of the feature; "" where it takes something away alone."""
-    text = " ".join(instruction.split())
-    bare = re.sub(r"^(?:an?|the|some)\s+", "", " ".join(feature.split()), flags=re.IGNORECASE)
+    bare = _ARTICLE.sub("", feature)
     at = text.lower().find(bare.lower()) if bare else -1
     rest = text[at + len(bare) :] if at >= 0 else text
     found = _ASKED.search(rest) if _CHANGES.search(text) else None
@@ -47,6 +91,14 @@ def asked_for(feature: str, instruction: str) -> str:
 
 
 def _tokens(phrase: str) -> frozenset[str]:
-    """The item as a whole, and its words."""
-    words = [word for word in re.findall(r"\w+(?:['’]\w+)*", phrase.lower()) if word not in _EMPTY]
-    return frozenset([*words, " ".join(words)]) if words else frozenset()
+    """The phrase as a whole, and its words."""
+    return frozenset(_words(phrase)) | _whole(phrase)
+
+
+def _whole(phrase: str) -> frozenset[str]:
+    words = _words(phrase)
+    return frozenset([" ".join(words)]) if words else frozenset()
+
+
+def _words(phrase: str) -> list[str]:
+    return [word for word in re.findall(r"\w+(?:['’]\w+)*", phrase.lower()) if word not in _EMPTY]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from safetypairs_hf.probing.auc import RESAMPLED, auc, in_order
 from safetypairs_hf.probing.file_traces import NAMES, file_traces
 from safetypairs_hf.probing.findings import Findings
 from safetypairs_hf.probing.lookups import Clue, lookups
-from safetypairs_hf.probing.pair_words import asked_for, clue
+from safetypairs_hf.probing.pair_words import clue, swap
 from safetypairs_hf.probing.pixel_traces import grid, view_of
 from safetypairs_hf.probing.placement import placement
 from safetypairs_hf.probing.probe import LEAST_PAIRS, Probe, ProbeError
@@ -210,24 +211,35 @@ def test_look_ups_of_items_that_stand_on_both_sides_know_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feature", "instruction", "asked"),
+    ("feature", "instruction", "unsafe", "safe", "around"),
     [
-        ("a knife", "Replace the knife with a spoon.", "a spoon"),
-        ("a house with a flame", "Replace the house with a flame with a house with a laptop.", "a house with a laptop"),
-        ('the words "FAKE CASH"', 'Replace the words "FAKE CASH" with the words "FISH CAKE".', 'the words "FISH CAKE"'),
-        ("blood", "Turn the blood into paint", "paint"),
-        ("a gun", "Remove the gun from the table with care.", ""),
-        ("", "", ""),
+        ("a knife", "Replace the knife with a spoon.", "a knife", "a spoon", ""),
+        ("a knife", "Replace the knife in the hand with a spoon.", "a knife", "a spoon", ""),
+        ("a cup with tea", "Replace the cup with tea with a cup with milk.", "a cup with tea", "a cup with milk", ""),
+        ('the words "A B"', 'Replace the words "A B" with the words "C D".', 'the words "A B"', 'the words "C D"', ""),
+        ("blood", "Turn the blood into paint", "blood", "paint", ""),
+        ("a gun", "Remove the gun from the table with care.", "a gun", "", ""),
+        ("", "", "", "", ""),
+        ('"ALWAYS KICK A DOG"', 'Change "ALWAYS" to "NEVER" in "ALWAYS KICK A DOG".', "ALWAYS", "NEVER", "kick dog"),
+        ('"NO TO CARE"', 'Change "NO TO" to "YES TO" in "NO TO CARE".', "NO TO", "YES TO", "care"),
+        ("a bin by a dog", "Replace the dog with a bone in the sign of a bin by a dog.", "dog", "a bone", "bin by"),
+        ('a fist over "SAVE"', 'Change "SAVE" to "HIT" in the sign of a fist over "SAVE".', "SAVE", "HIT", "fist over"),
     ],
 )
-def test_what_an_instruction_asks_for_is_what_the_safe_member_has(feature: str, instruction: str, asked: str) -> None:
-    assert asked_for(feature, instruction) == asked
+def test_what_an_instruction_swaps_is_what_the_members_have(
+    feature: str, instruction: str, unsafe: str, safe: str, around: str
+) -> None:
+    found = swap(feature, instruction)
+    words = " ".join(word for word in re.findall(r"\w+", found.around.lower()) if word not in ("a", "the"))
+    assert (found.unsafe, found.safe, words) == (unsafe, safe, around)
 
 
 def test_the_tokens_of_a_pair_are_its_items_and_their_words() -> None:
     found = clue('the words "HURT YOURSELF"', 'Replace the words "HURT YOURSELF" with the words "TRUST YOURSELF".', "g")
     assert found.unsafe == {"words", "hurt", "yourself", "words hurt yourself"}
-    assert found.safe_changed == {"trust", "words trust yourself"}
+    assert found.safe_changed == {"words trust yourself"}
+    part = clue('"ALWAYS KICK THE DOG"', 'Change "ALWAYS" to "NEVER" in "ALWAYS KICK THE DOG".', "g")
+    assert part.unsafe == {"always", "kick", "dog", "kick dog"} and part.safe_changed == {"never"}
 
 
 def test_traces_of_a_file_are_what_was_written() -> None:
