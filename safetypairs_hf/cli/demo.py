@@ -34,7 +34,8 @@ def command(out: Path, pairs: int, more: int) -> None:
     click.echo("")
     click.echo(table("A pair counts only if both of its images are judged right", columns, rows))
     click.echo(f"\nThe pairs, side by side:  {outcome.sheet}")
+    made = outcome.dataset if out.is_absolute() else f"./{outcome.dataset}"
     click.echo("\nLoad what was made:\n")
     click.echo("    from datasets import load_dataset")
-    click.echo(f'    ds = load_dataset("./{outcome.dataset}", split="test")')
+    click.echo(f'    ds = load_dataset("{made}", split="test")')
     click.echo('    ds[0]["unsafe_image"].show(), ds[0]["safe_image"].show()')

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.records import Judge
     from safetypairs_hf.metric import PairScore
 
-USER, TOKEN, REPO = "demo", "hf_demo", "demo/safetypairs"
+# Hardly anybody calls the demo's folder so; a folder demo-hub/safetypairs would have the repo's name, too.
+USER, TOKEN, REPO = "demo-hub", "hf_demo", "demo-hub/safetypairs"
 FIRST, SECOND = "1.0.0", "1.1.0"
 SHOWN = 9  # pairs on the contact sheet: one a category
 

@@ -31,7 +31,7 @@ def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
     first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (first.returncode, first.stderr) == (0, "")
     out = first.stdout
-    assert re.search(r"Published 1\.0\.0, 18 pairs added: http://127\.0\.0\.1:\d+/datasets/demo/safetypairs", out)
+    assert re.search(r"Published 1\.0\.0, 18 pairs added: http://127\.0\.0\.1:\d+/datasets/demo-hub/safetypairs", out)
     assert "Published 1.1.0, 9 pairs added" in out
     for version, pairs in (("1.0.0", 18), ("1.1.0", 27)):
         found = re.search(rf"Loaded {re.escape(version)} with load_dataset: (.*) pairs", out)
