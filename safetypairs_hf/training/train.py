@@ -1,0 +1,216 @@
+"""`train`: a light guard from the pairs of a version, as a folder that `evaluate` runs and the Hub takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
+from safetypairs_hf.training.cached_features import cache_folder
+from safetypairs_hf.training.lora import LoraTraining, train_lora
+from safetypairs_hf.training.model_card import model_card
+from safetypairs_hf.training.train_head import PREDICTIONS, HeadTraining, train_head
+from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
+
+if TYPE_CHECKING:
+    from safetypairs_hf.metric.score import PairScore
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+METHODS: Final[dict[str, type[HeadTraining] | type[LoraTraining]]] = {"head": HeadTraining, "lora": LoraTraining}
+# What is written beside the weights: the exact data, the settings and the figures.
+RECORD: Final = "training.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained guard.
+
+    `folder`: where it lies. `data`: "TARGET@X.Y.Z" that it was trained on. `held_out`: the figures on its training
+    pairs, each judged by a head that had not seen the pair's family; None for LoRA, which has no such heads.
+    `threshold`: the one that is best there. `guard`: the name under which `evaluate` runs it.
+    """
+
+    folder: str
+    method: str
+    data: str
+    pairs: int
+    families: int
+    categories: tuple[str, ...]
+    settings: dict[str, Any]
+    threshold: float | None
+    held_out: PairScore | None
+
+    @property
+    def guard(self) -> str:
+        return "head" if self.method == "head" else "chat-vlm"
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.folder}: {self.method} of {self.settings['model']} on {self.pairs:,} pairs of {self.families:,} "
+            f"families of {self.data}"
+        ]
+        run = f"safetypairs evaluate {self.guard} --set model={self.folder} --data {self.data} --out test.parquet"
+        if self.held_out:
+            low, high = self.held_out.pair_accuracy_ci
+            lines.append(
+                f"Pair accuracy on families that were held out of the fit: {self.held_out.pair_accuracy:.4f} "
+                f"[{low:.4f}, {high:.4f}] at 0.5"
+            )
+        lines += ["On the test split:", f"  {run}"]
+        if self.held_out:
+            lines.append(f"  safetypairs score test.parquet --threshold-from {self.folder}/{PREDICTIONS}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        plain = asdict(self) | {"held_out": self.held_out.to_dict() if self.held_out else None}
+        return plain | {"categories": list(self.categories), "guard": self.guard}
+
+    def push_to_hub(self, repo: str, *, private: bool = True) -> str:
+        """Upload the folder as a model of the Hub, in one commit; return its address.
+
+        Args:
+            repo: `org/name`; it is made where there is none.
+            private: whether only its owners may see it, where it is made.
+
+        Raises:
+            HubUnavailable: the Hub does not answer, or not this token.
+        """
+        from huggingface_hub import HfApi
+
+        from safetypairs_hf.core.hub import explained
+
+        api = HfApi()
+        with explained(repo, api.endpoint):
+            api.create_repo(repo, repo_type="model", private=private, exist_ok=True)
+            done = api.upload_folder(
+                repo_id=repo, folder_path=self.folder, commit_message=f"A guard trained on {self.data}"
+            )
+        return str(done.commit_url)
+
+
+def train(
+    data: str,
+    out: str | Path,
+    *,
+    method: str = "head",
+    categories: Sequence[str] = (),
+    cache: str | Path | None = None,
+    check: str = "error",
+    progress: Progress = lambda stage, done, total: None,
+    **settings: Any,
+) -> Trained:
+    """Train a light guard on the train split of a published version.
+
+    The folder is there when all of it is written, and not before.
+
+    Args:
+        data: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
+        out: The folder, which must not exist.
+        method: "head", a head on frozen features, see `HeadTraining`; "lora", a chat model's adapter, see
+            `LoraTraining`.
+        categories: The categories to train on, by slug, code or name; all by default.
+        cache: The folder where features are kept; one below HF_HOME by default.
+        check: See `load`.
+        progress: Called with (stage, done, total).
+        **settings: The fields of `HeadTraining` or of `LoraTraining`; a text is read as the command reads it.
+
+    Raises:
+        SafetyPairsError: `out` exists; no such method, setting or category; a category without train pairs; a pair or
+            a family in two splits; too few families; or as the backbone and the model do.
+    """
+    from safetypairs_hf.evaluating.data import open_data
+    from safetypairs_hf.metric.score import score
+
+    folder = Path(out).expanduser()
+    chosen = read_settings(method, settings)
+    if folder.exists() or folder.is_symlink():
+        raise SafetyPairsError(f"{out} exists; name a folder that does not")
+    pairs = training_pairs(data, check=check)
+    named = pairs.name.removesuffix(f" (check={check})")
+    slugs = trained_categories(pairs, named, categories)
+    opened = open_data(named, "train", check=check)
+    rows = [row for row, image in enumerate(opened.images) if image.category in slugs]
+    done = Trained(
+        folder=str(out),
+        method=method,
+        data=pairs.name,
+        pairs=len({opened.pair_ids[row] for row in rows}),
+        families=len({opened.groups[row] for row in rows}),
+        categories=slugs,
+        settings=asdict(chosen),
+        threshold=None,
+        held_out=None,
+    )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+        try:
+            new.chmod(0o755)
+            if isinstance(chosen, LoraTraining):
+                train_lora(opened, slugs, new, chosen, progress)
+            else:
+                place = Path(cache).expanduser() if cache else cache_folder()
+                predictions = train_head(opened, slugs, new, chosen, place, progress)
+                figures = score(predictions, data=f"{pairs.name} (held out)", split="train")
+                done = Trained(**{**vars(done), "held_out": figures, "threshold": figures.best_threshold})
+            record = done.to_dict() | {"folder": None}
+            (new / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+            (new / "README.md").write_text(model_card(done, pairs), "utf-8")
+            new.rename(folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise SafetyPairsError(f"cannot write {out}: {error.strerror or error}") from error
+    return done
+
+
+def read_settings(method: str, given: dict[str, Any]) -> HeadTraining | LoraTraining:
+    """Make the settings of a method; those that are texts are read by their annotation.
+
+    Raises:
+        SafetyPairsError: no such method or setting, a value of another kind, or a setting that is missing.
+    """
+    if method not in METHODS:
+        raise SafetyPairsError(f"no method {method!r}{hint(method, METHODS)}; there are {', '.join(METHODS)}")
+    takes = parameters_of(METHODS[method])
+    check_names(given, takes, f"method {method!r}")
+    values = {
+        key: read_setting(key, value, takes[key]) if isinstance(value, str) else value for key, value in given.items()
+    }
+    if method == "lora" and "model" not in values:
+        raise SafetyPairsError("method 'lora' needs model, a chat model that sees images; give model=...")
+    return METHODS[method](**values)
+
+
+def trained_categories(pairs: TrainingPairs, name: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the slugs of the categories to train on, in the taxonomy's order.
+
+    Raises:
+        SafetyPairsError: one that was asked for, or of which there are test pairs, has no train pairs.
+    """
+    from safetypairs_hf.dataset.store.open_store import open_named
+
+    table = open_named(name).table.select(["category", "split"]).to_pydict()
+    counts: dict[str, dict[str, int]] = {}
+    for category, split in zip(table["category"], table["split"], strict=True):
+        of_category = counts.setdefault(category, {})
+        of_category[split] = of_category.get(split, 0) + 1
+    with_train = [slug for slug in pairs.taxonomy.slugs if counts.get(slug, {}).get("train")]
+    wanted = {pairs.taxonomy.find(each).slug for each in asked}
+    missing = [slug for slug in pairs.taxonomy.slugs if slug in (wanted or counts) and slug not in with_train]
+    if missing:
+        rest = " ".join(f"--category {slug}" for slug in with_train if not wanted or slug in wanted)
+        held = ", ".join(f"{number} of {split}" for split, number in counts.get(missing[0], {}).items()) or "none"
+        raise SafetyPairsError(
+            f"category {missing[0]} of {name} has no train pairs (it has {held}), so no guard can be trained for it; "
+            + (f"leave it out: {rest}" if rest else "name a version with a train split")
+        )
+    return tuple(slug for slug in with_train if not wanted or slug in wanted)
