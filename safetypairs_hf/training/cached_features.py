@@ -51,7 +51,9 @@ def cached_features(
     Raises:
         SafetyPairsError: an image can't be read, the backbone gives no features, or the folder can't be written.
     """
-    place = folder / hashlib.sha256(f"{backbone.model} {backbone.revision} grid {backbone.grid}".encode()).hexdigest()[:16]
+    place = (
+        folder / hashlib.sha256(f"{backbone.model} {backbone.revision} grid {backbone.grid}".encode()).hexdigest()[:16]
+    )
     found = dict(_kept(place, images))
     left = [key for key in images if key not in found]
     progress(len(found), len(images))
@@ -63,7 +65,9 @@ def cached_features(
             _keep(place, made)
             found |= made
     except OSError as error:
-        raise SafetyPairsError(f"cannot keep features in {folder}: {error.strerror or error}; name another --cache") from error
+        raise SafetyPairsError(
+            f"cannot keep features in {folder}: {error.strerror or error}; name another --cache"
+        ) from error
     return found
 
 
@@ -103,7 +107,9 @@ def _kept(place: Path, wanted: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for file in sorted(place.glob("*.npz")):
         try:
             with np.load(file, allow_pickle=False) as held:
-                yield from ((key, row) for key, row in zip(held["keys"].tolist(), held["rows"], strict=True) if key in wanted)
+                yield from (
+                    (key, row) for key, row in zip(held["keys"].tolist(), held["rows"], strict=True) if key in wanted
+                )
         except Exception:  # a file that is damaged is made again
             file.unlink(missing_ok=True)
 

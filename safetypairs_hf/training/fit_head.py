@@ -43,6 +43,7 @@ def fit_head(
     categories: Any,
     families: Any,
     *,
+    columns: int | None = None,
     kind: str = "linear",
     folds: int = 5,
     seed: int = 0,
@@ -55,8 +56,9 @@ def fit_head(
     Args:
         features: (n, width) features of images.
         unsafe: (n,) 1 for an unsafe image and 0 for a safe one.
-        categories: (n,) the place of the category of each image; the head gets as many columns as the largest needs.
+        categories: (n,) the place of the category of each image.
         families: (n,) what is held out together: both members of a pair have one family.
+        columns: how many categories there are; by default as many as the largest place needs.
         kind: "linear", a logistic regression; or "mlp", a perceptron with one hidden layer.
         folds: parts of the cross-validation; fewer where there are fewer families.
         seed: of the folds, and of a perceptron's first weights.
@@ -77,7 +79,7 @@ def fit_head(
     features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     scale = np.where(deviation > 1e-6, deviation, 1.0)
-    told = np.eye(int(np.max(categories)) + 1)[np.asarray(categories)]
+    told = np.eye(columns or int(np.max(categories)) + 1)[np.asarray(categories)]
     inputs = np.concatenate([(features - mean) / scale, told], axis=1)
     # A penalised head lies in the span of its inputs, so it is fitted in that space, which is small for few images.
     basis = _basis(inputs)

@@ -118,6 +118,7 @@ def train_head(
         images.unsafe,
         images.category,
         images.families,
+        columns=len(categories),
         kind=settings.head,
         folds=settings.folds,
         seed=settings.seed,
