@@ -1,4 +1,4 @@
-"""Adapters of chat models, as `peft` and `safetypairs train` write them: a folder with no weights of the model itself."""
+"""Adapters of chat models, as `peft` and `safetypairs train` write them: folders without the weights of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of images by a frozen vision model: of the whole image and of a grid of crops, so that small things count."""
+"""Features of images by a frozen vision model: of the whole image and of a grid of crops, where small things count."""
 
 from __future__ import annotations
 

@@ -121,7 +121,8 @@ def _pairs(part: Dataset, look: str) -> list[StudyPair]:
             columns["pair_id"][row],
             names[columns["category"][row]],
             columns["group"][row],
-            *(_image(part, row, f"{side}_image", columns["edit_box"][row], look) for side in ("unsafe", "safe")),
+            unsafe=_image(part, row, "unsafe_image", columns["edit_box"][row], look),
+            safe=_image(part, row, "safe_image", columns["edit_box"][row], look),
         )
         for row in range(len(part))
     ]
@@ -146,7 +147,8 @@ def _failures(pairs: TrainingPairs, look: str, categories: tuple[str, ...], chec
             columns["failure_id"][row],
             names[columns["category"][row]],
             str(columns["source"][row]["id"]),
-            *(_image(part, row, side, columns["edit_box"][row], look) for side in ("unsafe_image", "edited_image")),
+            unsafe=_image(part, row, "unsafe_image", columns["edit_box"][row], look),
+            safe=_image(part, row, "edited_image", columns["edit_box"][row], look),
             verified=False,
         )
         for row in range(len(part))

@@ -72,8 +72,8 @@ class StudyResult:
         unseen = [cell for cell in self.cells if cell.measured == "unseen" and cell.k == self.k]
         if all(cell.pair_accuracy < _COIN for cell in unseen):
             told.append(
-                f"On unseen families every arm is below the {_COIN} of a coin: this head on these features does not see "
-                "what decides there, with pairs or without."
+                f"On unseen families every arm is below the {_COIN} of a coin: with or without pairs, the head on these "
+                "features does not see what decides there."
             )
         if self.k < _FEW:
             told.append(f"k = {self.k} is few: read these figures as a rehearsal.")
@@ -110,15 +110,16 @@ Pair accuracy at the threshold 0.5, the mean over {self.seeds} seeds, with 95% i
 parentheses the share of pairs whose unsafe member has the higher score. "k pairs" and "2k unpaired" are equally many
 images; "augmented" shows each image a second time, cropped and in other light.
 
-A {self.backbone["head"]} head on features of {self.backbone["model"]} ({self.backbone["revision"]}) of the image{box}{views}. Drawn from
-{self.pool:,} train pairs{failed}. Judged: {sets}.
+A {self.backbone["head"]} head on features of {self._features} of the
+image{box}{views}. Drawn from {self.pool:,} train pairs{failed}. Judged: {sets}.
 """
+
+    @property
+    def _features(self) -> str:
+        return f"{self.backbone['model']} ({self.backbone['revision']})"
 
     def __str__(self) -> str:
         return f"{self._table()}\n\n{self.answer}"
-
-    def _sets(self) -> list[tuple[str, tuple[int, int]]]:
-        return list(self.measured.items())
 
     def _of(self, measured: str) -> list[Cell]:
         return [cell for cell in self.cells if cell.measured == measured and cell.k == self.k]
