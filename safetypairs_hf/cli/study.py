@@ -45,10 +45,11 @@ def command(
     safetypairs publish runs/signs ./signs --version 1.0.0
     safetypairs study --data ./signs --out study
     """
-    from safetypairs_hf.cli.progress import quiet_hub, reported
+    from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
     from safetypairs_hf.training.study import study
 
     quiet_hub()
+    quiet_datasets()
     with reported("study") as progress:
         done = study(
             data,

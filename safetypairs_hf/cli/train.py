@@ -43,10 +43,11 @@ def command(
     safetypairs train --data ./mine --out guard --set model=./siglip --set head=mlp
     safetypairs train --data ./mine --out guard --method lora --set model=./my-vlm
     """
-    from safetypairs_hf.cli.progress import quiet_hub, reported
+    from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
     from safetypairs_hf.training.train import train
 
     quiet_hub()
+    quiet_datasets()
     with reported("train") as progress:
         done = train(
             data,

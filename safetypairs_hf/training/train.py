@@ -91,7 +91,10 @@ class Trained:
         with explained(repo, api.endpoint):
             api.create_repo(repo, repo_type="model", private=private, exist_ok=True)
             done = api.upload_folder(
-                repo_id=repo, folder_path=self.folder, commit_message=f"A guard trained on {self.data}"
+                repo_id=repo,
+                repo_type="model",
+                folder_path=self.folder,
+                commit_message=f"A guard trained on {self.data}",
             )
         return str(done.commit_url)
 
