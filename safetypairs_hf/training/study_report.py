@@ -72,7 +72,7 @@ class StudyResult:
         unseen = [cell for cell in self.cells if cell.measured == "unseen" and cell.k == self.k]
         if all(cell.pair_accuracy < _COIN for cell in unseen):
             told.append(
-                f"On unseen families every arm is below the {_COIN} of a coin: with or without pairs, the head on these "
+                f"On unseen families every arm is below the {_COIN} of a coin: with pairs or without, a head on these "
                 "features does not see what decides there."
             )
         if self.k < _FEW:

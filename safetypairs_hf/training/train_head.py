@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.evaluating.data import Data
     from safetypairs_hf.training.train import Progress
 
-PREDICTIONS = "train_predictions.parquet"
+PREDICTIONS = "train_predictions.csv"
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,6 @@ def train_head(
     Raises:
         SafetyPairsError: as `Backbone`, `cached_features` and `fit_head` do.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from safetypairs_hf.metric.score import score
 
     images = Images.of(data, categories)
@@ -124,7 +122,10 @@ def train_head(
         seed=settings.seed,
     )
     predictions = images.predictions(fitted.held_out)
-    pq.write_table(pa.table(predictions), folder / PREDICTIONS)
+    with (folder / PREDICTIONS).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(predictions)
+        rows.writerows(zip(*predictions.values(), strict=True))
     config = {
         "format": 1,
         "backbone": {

@@ -1,4 +1,4 @@
-"""Features of frozen backbones: small models of transformers against their own calls, and EfficientNet's real weights."""
+"""Features of frozen backbones: small models of transformers against their own calls, and EfficientNet's weights."""
 
 from __future__ import annotations
 

@@ -85,12 +85,12 @@ def test_it_depends_on_the_seed_alone_and_knows_its_columns() -> None:
 
 def test_bad_input() -> None:
     given = drawn(4, 3, signal=1)
-    with pytest.raises(SafetyPairsError, match="^no head 'liner'; the nearest is 'linear'; there are linear, mlp$"):
+    with pytest.raises(SafetyPairsError, match=r"^no head 'liner'; the nearest is 'linear'; there are linear, mlp$"):
         fit_head(**given, kind="liner")
     with pytest.raises(SafetyPairsError, match=r"^8 images of 1 family are too few to fit a head: it takes 2 families"):
         fit_head(**{**given, "families": ["f"] * 8})
     weights = fit_head(**given).weights
     with pytest.raises(
-        SafetyPairsError, match="^the head takes 3 features and the backbone gives 5; take the backbone"
+        SafetyPairsError, match=r"^the head takes 3 features and the backbone gives 5; take the backbone"
     ):
         weights.logits(np.zeros((1, 5)), [0])

@@ -49,7 +49,7 @@ def test_a_trained_guard_is_evaluated_and_stands_in_a_report(work: Path, tmp_pat
         told["data"] == f"{work / 'data'}@1.0.0" and told["held_out"]["n_pairs"] == told["pairs"] == 90 - score.n_pairs
     )
     # The held-out predictions of training are what `--threshold-from` takes.
-    chosen = sp.score(str(out), by="score", threshold_from=str(work / "model" / "train_predictions.parquet"))
+    chosen = sp.score(str(out), by="score", threshold_from=str(work / "model" / "train_predictions.csv"))
     assert f"{told['threshold']:.4g}"[:4] in chosen.signature
     make_report([str(out), str(out)], tmp_path / "page.html", names=("ours", "the same"))
     assert "ours" in (tmp_path / "page.html").read_text()
@@ -136,7 +136,7 @@ def test_bad_input(work: Path, tmp_path: Path) -> None:
     refused("has no list of categories", categories=None)
     (copy / "head.safetensors").write_bytes(b"\0" * 20)
     refused("head.safetensors is damaged")
-    with pytest.raises(SafetyPairsError, match="has no config.json; expected a folder that `safetypairs train` wrote"):
+    with pytest.raises(SafetyPairsError, match=r"has no config.json; expected a folder that `safetypairs train` wrote"):
         judge(make_guard("head", {"model": str(work / "cache")}), pictures(1))
     with pytest.raises(SafetyPairsError, match="is of no head"):
         judge(make_guard("head", {"model": clip}), pictures(1))
