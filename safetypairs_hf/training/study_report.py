@@ -96,7 +96,7 @@ class StudyResult:
         views = f" and of {grid} x {grid} crops" if grid > 1 else ""
         failed = f", and {self.failures:,} failed attempts" if self.failures else ""
         sets = "; ".join(
-            f"{name}: {pairs:,} pairs of {families:,} families" for name, (pairs, families) in self._sets()
+            f"{name}: {pairs:,} pairs of {families:,} families" for name, (pairs, families) in self.measured.items()
         )
         return f"""# What pairs are worth as training data: {self.data}
 
