@@ -135,7 +135,7 @@ def _failures(pairs: TrainingPairs, look: str, categories: tuple[str, ...], chec
     from safetypairs_hf.loading.load import load
 
     name = pairs.name.removesuffix(f" (check={check})")
-    if not any(file.startswith("failures/") for file in open_named(name).head.get("extras") or {}):
+    if not any(file.startswith("failures/") for file in open_named(name).head["files"]):
         return []
     part: Any = load(name, config="failures", split="train", check=check)
     for side in ("unsafe_image", "edited_image"):
