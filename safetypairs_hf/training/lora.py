@@ -18,7 +18,7 @@ from safetypairs_hf.training.pair_loss import pair_loss
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.data import Data
-    from safetypairs_hf.training.train import Progress
+    from safetypairs_hf.evaluating.judging import Progress
 
 
 @dataclass(frozen=True)

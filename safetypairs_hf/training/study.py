@@ -19,7 +19,7 @@ from safetypairs_hf.training.study_report import Cell, Contrast, StudyResult, dr
 from safetypairs_hf.training.train_head import HeadTraining
 
 if TYPE_CHECKING:
-    from safetypairs_hf.training.train import Progress
+    from safetypairs_hf.evaluating.judging import Progress
 
 _SIZES: Final = (5, 10, 20, 50, 100, 200, 300)
 _FOLDS: Final = 3

@@ -12,12 +12,11 @@ from safetypairs_hf.guards.head import write_head
 from safetypairs_hf.models.image_features import EMBEDDED, Backbone
 from safetypairs_hf.training.cached_features import Read, cached_features
 from safetypairs_hf.training.fit_head import fit_head
+from safetypairs_hf.training.trained import PREDICTIONS
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.data import Data
-    from safetypairs_hf.training.train import Progress
-
-PREDICTIONS = "train_predictions.csv"
+    from safetypairs_hf.evaluating.judging import Progress
 
 
 @dataclass(frozen=True)
