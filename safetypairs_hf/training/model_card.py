@@ -10,7 +10,7 @@ from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.training.training_pairs import TrainingPairs
 
 if TYPE_CHECKING:
-    from safetypairs_hf.training.trained import Trained
+    from safetypairs_hf.training.trained_guard import Trained
 
 
 def model_card(trained: Trained, pairs: TrainingPairs) -> str:

@@ -18,7 +18,7 @@ from safetypairs_hf.training.cached_features import cache_folder
 from safetypairs_hf.training.lora import LoraTraining, train_lora
 from safetypairs_hf.training.model_card import model_card
 from safetypairs_hf.training.train_head import HeadTraining, train_head
-from safetypairs_hf.training.trained import Trained
+from safetypairs_hf.training.trained_guard import Trained
 from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
 
 METHODS: Final[dict[str, type[HeadTraining] | type[LoraTraining]]] = {"head": HeadTraining, "lora": LoraTraining}

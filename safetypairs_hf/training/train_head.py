@@ -12,7 +12,7 @@ from safetypairs_hf.guards.head import write_head
 from safetypairs_hf.models.image_features import EMBEDDED, Backbone
 from safetypairs_hf.training.cached_features import Read, cached_features
 from safetypairs_hf.training.fit_head import fit_head
-from safetypairs_hf.training.trained import PREDICTIONS
+from safetypairs_hf.training.trained_guard import PREDICTIONS
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.data import Data

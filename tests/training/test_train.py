@@ -144,15 +144,17 @@ def test_bad_input(work: Path, tmp_path: Path) -> None:
 
 def test_a_guard_on_the_hub(work: Path, tmp_path: Path, hub: Hub) -> None:  # noqa: F811
     words = ["--data", str(work / "data"), "--cache", str(work / "cache"), "--set", f"model={folder_of('clip')}"]
-    (done,) = commands(
-        hub, tmp_path, ["train", *words, "--set=grid=1", "--set=seed=3", "--out", "g", "--push", "lab/guard", "--json"]
+    made, judged = commands(
+        hub,
+        tmp_path,
+        ["train", *words, "--set=grid=1", "--set=seed=3", "--out", "g", "--push", "lab/guard"],
+        ["evaluate", "head", "--set=model=lab/guard", "--set=commit=main", *words[:2], "--out", "h.parquet", "--json"],
     )
-    assert done[0] == 0, done[1]
-    commit = json.loads(done[1][done[1].index("{") :])["pushed"].rpartition("/")[2]
+    assert made[0] == 0 and "Pushed: " in made[1], made[1]
     assert set(hub.api().list_repo_files("lab/guard")) >= {"config.json", "head.safetensors", "README.md"}
     assert hub.api().model_info("lab/guard").private
-    evaluated = ["evaluate", "head", "--set", "model=lab/guard", "--set", f"commit={commit}", "--data", words[1]]
-    (there,) = commands(hub, tmp_path, [*evaluated, "--out", "h.parquet", "--json"])
-    assert there[0] == 0, there[1]
+    assert judged[0] == 0, judged[1]
     here = evaluate(make_guard("head", {"model": str(work / "model")}), str(work / "data"), tmp_path / "here.parquet")
-    assert json.loads(there[1][there[1].index("{\n") :])["pair_accuracy"] == here.pair_accuracy
+    assert (
+        json.loads(judged[1][judged[1].index("{\n") : judged[1].rindex("}") + 1])["pair_accuracy"] == here.pair_accuracy
+    )
