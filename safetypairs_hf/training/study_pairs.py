@@ -74,7 +74,7 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
         SafetyPairsError: as `training_pairs` does, or another set has no pair of these categories.
     """
     pairs = training_pairs(data, ("train", "test"), check)
-    train, test = (_pairs(pairs.splits[split], look) for split in ("train", "test"))
+    train, test = _pairs(pairs.splits["train"], look), _pairs(_sample(pairs.splits["test"], limit), look)
     held = _held_out(train)
     pool = [pair for pair in train if pair.pair_id not in held]
     present = {pair.category for pair in pool}
@@ -85,15 +85,15 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
             "it; name a version with train pairs of each category"
         )
     seen = [pair for pair in train if pair.pair_id in held]
-    measured = {"seen": _sample(seen, limit), "unseen": _sample(test, limit)}
+    measured = {"seen": sorted(seen, key=lambda pair: pair.pair_id)[:limit], "unseen": test}
     for name in also:
         other = training_pairs(name, ("test",), check)
-        found = [pair for pair in _pairs(other.splits["test"], look) if pair.category in categories]
+        found = _pairs(_sample(other.splits["test"], limit, categories), look)
         if not found:
             raise SafetyPairsError(
                 f"{other.name} has no test pairs of {', '.join(categories)}; leave out --also {name}"
             )
-        measured[other.name] = _sample(found, limit)
+        measured[other.name] = found
     return StudySets(pairs.name, categories, pool, _failures(pairs, look, categories, check), measured)
 
 
@@ -187,5 +187,9 @@ def _held_out(train: Sequence[StudyPair]) -> set[str]:
     return set(first[: len(train) // _SEEN_OF])
 
 
-def _sample(pairs: Sequence[StudyPair], limit: int) -> list[StudyPair]:
-    return sorted(pairs, key=lambda pair: pair.pair_id)[:limit]  # ids are hashes
+def _sample(part: Dataset, limit: int, categories: Sequence[str] | None = None) -> Dataset:
+    """The pairs of the lowest ids, which are hashes, of some categories or of all."""
+    ids, names = part["pair_id"][:], part.features["category"].names
+    of = [names[number] for number in part["category"][:]]
+    rows = [row for row in range(len(ids)) if categories is None or of[row] in categories]
+    return part.select(sorted(rows, key=ids.__getitem__)[:limit])
