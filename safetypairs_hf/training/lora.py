@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.base import Question
 from safetypairs_hf.guards.chat_vlm import ChatVLM
-from safetypairs_hf.models.loading import let_go, revision_of
+from safetypairs_hf.models.loading import check_device, let_go, pick_device, revision_of
 from safetypairs_hf.taxonomy.binding import bind
 from safetypairs_hf.training.pair_batches import PairBatchSampler
 from safetypairs_hf.training.pair_loss import pair_loss
@@ -49,11 +50,16 @@ class LoraTraining:
     seed: int = 0
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        if min(self.rank, self.epochs) < 1 or not self.learning_rate > 0:
+            given = f"rank is {self.rank}, epochs {self.epochs} and learning_rate {self.learning_rate}"
+            raise SafetyPairsError(f"{given}; expected 1 or more, 1 or more, and more than 0")
+
 
 def train_lora(
-    data: Data, categories: tuple[str, ...], folder: Path, settings: LoraTraining, progress: Progress
+    data: Data, rows: Sequence[int], folder: Path, settings: LoraTraining, progress: Progress
 ) -> list[float]:
-    """Write an adapter into a folder that is there; `chat-vlm` runs that.
+    """Write an adapter into a folder that is there; `chat-vlm` runs that. `rows`: the images of `data` to train on.
 
     Returns:
         The loss of each step.
@@ -66,9 +72,9 @@ def train_lora(
         import torch
     except ImportError as error:
         raise SafetyPairsError("LoRA needs peft and PyTorch; pip install 'safetypairs-hf[train]'") from error
+    check_device(pick_device(settings.device))
     guard = bind(ChatVLM(settings.model, settings.commit, batch_size=settings.batch_size, device=settings.device), data.taxonomy)
     chat, (yes, no) = guard.loaded, guard.yes_and_no
-    rows = [row for row, image in enumerate(data.images) if image.category in categories]
     torch.manual_seed(settings.seed)
     config = peft.LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=settings.layers)
     try:

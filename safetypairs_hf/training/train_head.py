@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.head import write_head
 from safetypairs_hf.models.image_features import EMBEDDED, Backbone
@@ -40,6 +41,14 @@ class HeadTraining:
     folds: int = 5
     seed: int = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0 <= self.seed < 2**32:
+            raise SafetyPairsError(f"folds is {self.folds} and seed {self.seed}; expected 2 or more, and 0 or more")
+        if self.commit and self.model == EMBEDDED:
+            raise SafetyPairsError(
+                f"commit is of a model on the Hub, and {EMBEDDED} comes with a package; leave it out"
+            )
 
     @property
     def backbone(self) -> Backbone:
