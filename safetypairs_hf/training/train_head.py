@@ -46,9 +46,7 @@ class HeadTraining:
         if self.folds < 2 or not 0 <= self.seed < 2**32:
             raise SafetyPairsError(f"folds is {self.folds} and seed {self.seed}; expected 2 or more, and 0 or more")
         if self.commit and self.model == EMBEDDED:
-            raise SafetyPairsError(
-                f"commit is of a model on the Hub, and {EMBEDDED} comes with a package; leave it out"
-            )
+            raise SafetyPairsError(f"commit is of a model on the Hub, and {EMBEDDED} is in a package; leave it out")
 
     @property
     def backbone(self) -> Backbone:
