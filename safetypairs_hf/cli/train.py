@@ -16,6 +16,10 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 @choice_option("--method", ("head", "lora"), "A head on frozen features, or an adapter of a chat model.")
 @settings_option("method")
 @click.option("--category", "categories", multiple=True, help="Train on these alone; repeatable. All by default.")
+@click.option(
+    "--benchmark", "benchmarks", multiple=True, metavar="TARGET[@VERSION]", help="It is to be measured on this, too."
+)
+@choice_option("--leaking", ("error", "drop"), "Train pairs that show a test pair: refuse them, or leave them out.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")
 @click.option("--push", metavar="ORG/NAME", help="Upload the folder as a model of the Hub; a new one is private.")
 @choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")
@@ -26,6 +30,8 @@ def command(
     method: str,
     settings: dict[str, str],
     categories: tuple[str, ...],
+    benchmarks: tuple[str, ...],
+    leaking: str,
     cache: Path | None,
     push: str | None,
     check: str,
@@ -54,6 +60,8 @@ def command(
             out,
             method=method,
             categories=categories,
+            benchmarks=benchmarks,
+            leaking=leaking,
             cache=cache,
             check=check,
             progress=progress,

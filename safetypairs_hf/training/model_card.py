@@ -49,7 +49,7 @@ $ safetypairs evaluate {trained.guard} --set model=THIS_FOLDER --data {trained.d
 ## Training data
 
 {trained.data}, split train, the pairs exactly as they were published. No pair and no group of near-duplicates of it is
-in another split of that version.
+in another split of that version.{_leaks(trained)}
 
 {sources}
 
@@ -59,6 +59,15 @@ in another split of that version.
 
 ## Figures
 {_figures(trained)}"""
+
+
+def _leaks(trained: Trained) -> str:
+    told = "".join(
+        f"\n- {each['version']}: {each['pairs']:,} test pairs, none is in the {each['images']:,} training images"
+        + (f" once {each['dropped']:,} train pairs were left out" if each["dropped"] else "")
+        for each in trained.leaks
+    )
+    return f" Looked for, by file and by perceptual hash, turned and mirrored too:\n{told}" if told else ""
 
 
 def _figures(trained: Trained) -> str:

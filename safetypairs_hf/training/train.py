@@ -20,6 +20,7 @@ from safetypairs_hf.training.model_card import model_card
 from safetypairs_hf.training.train_head import HeadTraining, train_head
 from safetypairs_hf.training.trained_guard import Trained
 from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
+from safetypairs_hf.training.unleaked import unleaked
 
 METHODS: Final[dict[str, type[HeadTraining] | type[LoraTraining]]] = {"head": HeadTraining, "lora": LoraTraining}
 # What is written beside the weights: the exact data, the settings and the figures.
@@ -32,6 +33,8 @@ def train(
     *,
     method: str = "head",
     categories: Sequence[str] = (),
+    benchmarks: Sequence[str] = (),
+    leaking: str = "error",
     cache: str | Path | None = None,
     check: str = "error",
     progress: Progress = lambda stage, done, total: None,
@@ -47,6 +50,9 @@ def train(
         method: "head", a head on frozen features, see `HeadTraining`; "lora", a chat model's adapter, see
             `LoraTraining`.
         categories: The categories to train on, by slug, code or name; all by default.
+        benchmarks: Further versions that the guard is to be measured on. No train pair may show a test pair of them, or
+            of `data` itself, see `leaks`.
+        leaking: "error" refuses train pairs that do; "drop" leaves them out.
         cache: The folder where features are kept; one below HF_HOME by default.
         check: See `load`.
         progress: Called with (stage, done, total).
@@ -54,7 +60,8 @@ def train(
 
     Raises:
         SafetyPairsError: `out` exists; no such method, setting or category; a category without train pairs; a pair or
-            a family in two splits; too few families; or as the backbone and the model do.
+            a family in two splits; train pairs that show a test pair; too few families; or as the backbone and the
+            model do.
     """
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.metric.score import score
@@ -68,6 +75,7 @@ def train(
     slugs = trained_categories(pairs, named, categories)
     opened = open_data(named, "train", check=check)
     rows = [row for row, image in enumerate(opened.images) if image.category in slugs]
+    rows, checks = unleaked(opened, rows, (named, *benchmarks), leaking, progress)
     done = Trained(
         folder=str(out),
         method=method,
@@ -75,6 +83,7 @@ def train(
         pairs=len({opened.pair_ids[row] for row in rows}),
         families=len({opened.groups[row] for row in rows}),
         categories=slugs,
+        leaks=checks,
         settings=asdict(chosen),
         threshold=None,
         held_out=None,
@@ -85,10 +94,10 @@ def train(
         try:
             new.chmod(0o755)
             if isinstance(chosen, LoraTraining):
-                train_lora(opened, slugs, new, chosen, progress)
+                train_lora(opened, rows, new, chosen, progress)
             else:
                 place = Path(cache).expanduser() if cache else cache_folder()
-                predictions = train_head(opened, slugs, new, chosen, place, progress)
+                predictions = train_head(opened, rows, slugs, new, chosen, place, progress)
                 figures = score(predictions, data=f"{pairs.name} (held out)", split="train")
                 done = replace(done, held_out=figures, threshold=figures.best_threshold)
             record = done.to_dict() | {"folder": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,9 +70,8 @@ class Images:
     reads: list[Read]
 
     @classmethod
-    def of(cls, data: Data, categories: tuple[str, ...]) -> Images:
-        """The images of opened pairs that are of some categories."""
-        rows = [row for row, image in enumerate(data.images) if image.category in categories]
+    def of(cls, data: Data, rows: Sequence[int], categories: tuple[str, ...]) -> Images:
+        """Some images of opened pairs, which are of these categories."""
         return cls(
             pair_ids=[data.pair_ids[row] for row in rows],
             unsafe=[data.references[row] for row in rows],
@@ -106,7 +106,13 @@ class Images:
 
 
 def train_head(
-    data: Data, categories: tuple[str, ...], folder: Path, settings: HeadTraining, cache: Path, progress: Progress
+    data: Data,
+    rows: Sequence[int],
+    categories: tuple[str, ...],
+    folder: Path,
+    settings: HeadTraining,
+    cache: Path,
+    progress: Progress,
 ) -> dict[str, list[Any]]:
     """Write a head into a folder that is there; return what it said of each training image while it was held out.
 
@@ -115,7 +121,7 @@ def train_head(
     """
     from safetypairs_hf.metric.score import score
 
-    images = Images.of(data, categories)
+    images = Images.of(data, rows, categories)
     features = images.features(settings.backbone, cache, progress)
     fitted = fit_head(
         features,
@@ -129,9 +135,9 @@ def train_head(
     )
     predictions = images.predictions(fitted.held_out)
     with (folder / PREDICTIONS).open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(predictions)
-        rows.writerows(zip(*predictions.values(), strict=True))
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(predictions)
+        lines.writerows(zip(*predictions.values(), strict=True))
     config = {
         "format": 1,
         "backbone": {

@@ -18,7 +18,7 @@ class Trained:
 
     `folder`: where it lies. `data`: "TARGET@X.Y.Z" that it was trained on. `held_out`: the figures on its training
     pairs, each judged by a head that had not seen the pair's family; None for LoRA, which has no such heads.
-    `threshold`: the one that is best there. `guard`: the name under which `evaluate` runs it.
+    `leaks`: see `unleaked`. `threshold`: the one that is best there. `guard`: the name under which `evaluate` runs it.
     """
 
     folder: str
@@ -27,6 +27,7 @@ class Trained:
     pairs: int
     families: int
     categories: tuple[str, ...]
+    leaks: list[dict[str, Any]]
     settings: dict[str, Any]
     threshold: float | None
     held_out: PairScore | None

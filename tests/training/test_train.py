@@ -99,6 +99,28 @@ def test_categories_that_it_was_not_trained_on_are_not_covered(work: Path, tmp_p
     assert {verdict.note for verdict in found} == {"", "not_covered"}
 
 
+def test_train_pairs_that_show_a_test_pair(work: Path, tmp_path: Path) -> None:
+    """The same squares as a version that tests all of them."""
+    bench = tmp_path / "bench"
+    publish(make_run(tmp_path / "run", pairs=20, test_fraction=1.0), parse_target(str(bench)), parse("1.0.0"))
+    options = {"model": str(folder_of("clip")), "cache": work / "cache", **SETTINGS}
+    told = json.loads((work / "model" / "training.json").read_text())["leaks"]
+    (own,) = told
+    assert (
+        own["version"] == f"{work / 'data'}@1.0.0" and own["images"] == 2 * (90 - own["pairs"]) and not own["dropped"]
+    )
+    both = {"benchmarks": [str(bench)], **options}
+    with pytest.raises(SafetyPairsError, match=r"train pairs show a test pair of .*: .* \(same file\)"):
+        sp.train(str(work / "data"), tmp_path / "out", **both)
+    made = sp.train(str(work / "data"), tmp_path / "out", leaking="drop", **both)
+    shared = {row["pair_id"] for row in sp.load(str(bench), split="test")} & {
+        row["pair_id"] for row in sp.load(str(work / "data"), split="train")
+    }
+    assert made.leaks[1]["dropped"] == len(shared) > 3 and made.pairs == 90 - own["pairs"] - len(shared)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"once {len(shared)} train pairs were left out" in card
+
+
 def test_bad_input(work: Path, tmp_path: Path) -> None:
     data, clip = str(work / "data"), str(folder_of("clip"))
     (tmp_path / "few").mkdir()
