@@ -50,7 +50,7 @@ def unleaked(
             first = found.found[0]
             raise SafetyPairsError(
                 f"{len(leaked):,} train pair{'s show' if len(leaked) > 1 else ' shows'} a test pair of {edition.name}: "
-                f"{first.image} is like the {first.member} image of pair {first.pair_id} ({first.how}); leave such pairs "
+                f"{first.image} is like the {first.member} image of pair {first.pair_id} ({first.how}); leave those "
                 "out with --leaking drop"
             )
         left = [row for row in left if data.pair_ids[row] not in leaked]
