@@ -73,7 +73,9 @@ def train_lora(
     except ImportError as error:
         raise SafetyPairsError("LoRA needs peft and PyTorch; pip install 'safetypairs-hf[train]'") from error
     check_device(pick_device(settings.device))
-    guard = bind(ChatVLM(settings.model, settings.commit, batch_size=settings.batch_size, device=settings.device), data.taxonomy)
+    guard = bind(
+        ChatVLM(settings.model, settings.commit, batch_size=settings.batch_size, device=settings.device), data.taxonomy
+    )
     chat, (yes, no) = guard.loaded, guard.yes_and_no
     torch.manual_seed(settings.seed)
     config = peft.LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=settings.layers)

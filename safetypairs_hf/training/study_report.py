@@ -73,9 +73,9 @@ class StudyResult:
         if all(cell.pair_accuracy < _COIN for cell in unseen):
             ranked = sorted(cell.ranking_accuracy for cell in unseen)
             told.append(
-                f"On unseen families every arm is below the {_COIN} of a coin, and the unsafe image has the higher score "
-                f"in {ranked[0]:.3f} to {ranked[-1]:.3f} of the pairs, where 0.5 is chance. Near chance, a difference "
-                "between arms is one of how far apart scores lie, and not of what was learned."
+                f"On unseen families every arm is below the {_COIN} of a coin, and the unsafe image has the higher "
+                f"score in {ranked[0]:.3f} to {ranked[-1]:.3f} of the pairs, where 0.5 is chance. Near chance, a "
+                "difference between arms is one of how far apart scores lie, and not of what was learned."
             )
         if self.k < _FEW:
             told.append(f"k = {self.k} is few: read these figures as a rehearsal.")
