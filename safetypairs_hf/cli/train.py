@@ -45,9 +45,9 @@ def command(
 
     \b
     safetypairs train --data org/name@1.2.0 --out guard
-    safetypairs evaluate head --set model=guard --data org/name@1.2.0 --out g.parquet
-    safetypairs train --data ./mine --out guard --set model=./siglip --set head=mlp
-    safetypairs train --data ./mine --out guard --method lora --set model=./my-vlm
+    safetypairs evaluate head --set model=guard --data org/name --out g.parquet
+    safetypairs train --data ./mine --out guard --set model=./siglip
+    safetypairs train --data ./mine --out a --method lora --set model=./my-vlm
     """
     from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
     from safetypairs_hf.training.train import train
