@@ -28,7 +28,8 @@ def model_card(trained: Trained, pairs: TrainingPairs) -> str:
     what = (
         "An adapter (LoRA) of a chat model, trained to answer Yes or No to the policy of a category"
         if trained.method == "lora"
-        else f"A {trained.settings['head']} head on frozen features of the whole image and of a grid of crops"
+        else f"A {trained.settings['head']} head on frozen features of the whole image"
+        + (" and of a grid of crops" if trained.settings["grid"] > 1 else "")
     )
     settings = "\n".join(f"- {key}: {value}" for key, value in trained.settings.items())
     sources = "\n".join(f"- {license}{f': {told}' if told else ''}" for license, told in pairs.sources)
@@ -50,6 +51,8 @@ $ safetypairs evaluate {trained.guard} --set model=THIS_FOLDER --data {trained.d
 
 {trained.data}, split train, the pairs exactly as they were published. No pair and no group of near-duplicates of it is
 in another split of that version.{_leaks(trained)}
+
+Its licence and source:
 
 {sources}
 
