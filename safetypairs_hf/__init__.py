@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.training.pair_batches import PairBatchSampler as PairBatchSampler
     from safetypairs_hf.training.pair_loss import pair_loss as pair_loss
     from safetypairs_hf.training.pair_loss import pairwise_loss as pairwise_loss
+    from safetypairs_hf.training.study import study as study
+    from safetypairs_hf.training.train import train as train
 
 _WHERE = {
     "evaluate": "safetypairs_hf.evaluating.evaluate",
@@ -69,6 +71,8 @@ _WHERE = {
     "PairBatchSampler": "safetypairs_hf.training.pair_batches",
     "pair_loss": "safetypairs_hf.training.pair_loss",
     "pairwise_loss": "safetypairs_hf.training.pair_loss",
+    "study": "safetypairs_hf.training.study",
+    "train": "safetypairs_hf.training.train",
 }
 _ROOMS = {"taxonomy"}  # `sp.taxonomy.check` is what the command `taxonomy check` does
 __all__ = sorted(_WHERE)

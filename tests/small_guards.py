@@ -11,12 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import Question
 from safetypairs_hf.guards.catalogue import make_guard
+from safetypairs_hf.guards.head import HeadWeights, write_head
+from safetypairs_hf.models.image_features import Backbone
+from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny.guards import tiny_guards
 from safetypairs_hf.testing.tiny.squares import squares
 
@@ -27,7 +31,21 @@ BOUND = 1e-6  # of P(unsafe), a batch against single images
 def all_settings() -> dict[str, dict[str, str]]:
     folder = tempfile.mkdtemp(prefix="safetypairs-small-guards-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return tiny_guards(Path(folder))
+    settings = tiny_guards(Path(folder))
+    return settings | {"head": {"model": str(_random_head(Path(folder, "head"), settings["clip"]["model"]))}}
+
+
+def _random_head(folder: Path, backbone: str) -> Path:
+    """A head of random weights on the features of a small model and of 2 x 2 crops, for all categories."""
+    folder.mkdir()
+    on = Backbone(backbone)
+    width = on.features(on.prepare(pictures(1))).shape[1]
+    rng = np.random.default_rng(0)
+    layers = ((rng.normal(size=(width + len(SLUGS), 1)), np.zeros(1)),)
+    told = {"model": backbone, "commit": None, "grid": on.grid, "revision": on.revision}
+    config = {"backbone": told, "categories": list(SLUGS)}
+    write_head(folder, HeadWeights(np.zeros(width), np.ones(width), layers), config)
+    return folder
 
 
 def small(name: str, **settings: str) -> Any:

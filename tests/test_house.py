@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "probing": {"core", "dataset"},
     "loading": {"core", "taxonomy", "dataset", "versions"},
     "evaluating": {"core", "taxonomy", "dataset", "versions", "loading", "guards", "models", "metric"},
-    "training": {"core", "taxonomy", "dataset", "loading", "guards", "models", "evaluating", "metric"},
+    "training": {"core", "taxonomy", "dataset", "probing", "loading", "guards", "models", "evaluating", "metric"},
     "testing": {"core", "taxonomy", "models"},
     "icons": {"core", "taxonomy"},
     "signs": {"core", "taxonomy", "icons"},

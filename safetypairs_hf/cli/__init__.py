@@ -33,6 +33,8 @@ COMMANDS = {
     "failures": "The pairs that a guard has wrong, worst first.",
     "power": "How many pairs it takes to see a difference.",
     "report": "Predictions, a run or a dataset as one HTML page.",
+    "train": "A light guard from the pairs of a version.",
+    "study": "How many pairs it takes, against unpaired images.",
     "export": "Pairs in the form of another trainer: TRL, WebDataset, ...",
     "results": "Results of a guard on the Hub page of its model.",
     "autoload": "Make load_dataset('safetypairs') work with no import.",

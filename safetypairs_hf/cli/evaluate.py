@@ -67,7 +67,7 @@ def command(
     safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
         --set model=./my-model --limit 50
     """
-    from safetypairs_hf.cli.progress import quiet_hub, reported
+    from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.evaluating.evaluate import UnfinishedError, judge_data
     from safetypairs_hf.guards.catalogue import make_guard
@@ -76,10 +76,7 @@ def command(
         raise click.UsageError("--fresh starts over, and --retry keeps what did not fail; give one of them")
     judge = make_guard(guard, settings | ({"batch_size": str(batch_size)} if batch_size else {}))
     quiet_hub()
-    if not sys.stderr.isatty():
-        import datasets
-
-        datasets.disable_progress_bars()
+    quiet_datasets()
     try:
         # What a user's own function prints is no part of the result.
         with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):

@@ -23,6 +23,14 @@ def quiet_hub() -> None:
         disable_progress_bars()
 
 
+def quiet_datasets() -> None:
+    """Switch the bars of `datasets` off where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        import datasets
+
+        datasets.disable_progress_bars()
+
+
 @contextmanager
 def reported(command: str) -> Iterator[Report]:
     """Show how far a command is while the context lasts; the yielded function takes (stage, done, total)."""

@@ -111,6 +111,9 @@ GUARDS: dict[str, Entry] = {
         _OWN,
         labels=("unsafe", "safe"),
     ),
+    "head": Entry(
+        "what `safetypairs train` made", "head:Head", "a folder of safetypairs train", "those it was trained on"
+    ),
     "clip": Entry("CLIP, zero-shot", "zero_shot:ZeroShot", "CLIPModel", _ALL),
     "siglip": Entry(
         "SigLIP, zero-shot",

@@ -57,7 +57,7 @@ class ChatGuard(ModelGuard[Chat]):
     batch_size: int = 8
     least_mass: float = verdicts.LEAST_MASS
     device: str = "auto"
-    holds: ClassVar[tuple[str, ...]] = ("loaded", "_yes_and_no", "_serves")
+    holds: ClassVar[tuple[str, ...]] = ("loaded", "yes_and_no", "_serves")
     # The model classes that it may be; any chat model that sees images where there are none.
     classes: ClassVar[tuple[str, ...]] = ()
     # Tokens that it writes at a server up to the end of its verdict, and those of its reasoning, where it reasons.
@@ -199,7 +199,7 @@ class ChatGuard(ModelGuard[Chat]):
     def yes_or_no(self, inputs: Any) -> list[Verdict]:
         """Return P(Yes) / (P(Yes) + P(No)) at the first word of each answer, by one forward pass."""
         words = self.loaded.processor.tokenizer.convert_ids_to_tokens
-        return verdicts.from_logits(self.loaded.next_logits(inputs), *self._yes_and_no, words, self.least_mass)
+        return verdicts.from_logits(self.loaded.next_logits(inputs), *self.yes_and_no, words, self.least_mass)
 
     def written(self, inputs: Any) -> list[Verdict]:
         """Let it write its answers, and weigh the verdicts in them."""
@@ -245,7 +245,7 @@ class ChatGuard(ModelGuard[Chat]):
         return served_answers.verdict_of(reply, self.reading, self.least_mass, before)
 
     @cached_property
-    def _yes_and_no(self) -> tuple[list[int], list[int]]:
+    def yes_and_no(self) -> tuple[list[int], list[int]]:
         return verdicts.answer_ids(self.loaded.processor.tokenizer.get_vocab(), self.model)
 
     @cached_property

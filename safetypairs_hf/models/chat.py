@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Picture
+from safetypairs_hf.models.adapters import adapted, base_of
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import out_of_memory
 from safetypairs_hf.models.processors import Copies, load_processor
@@ -77,7 +78,7 @@ def turn(image: Any, text: str) -> list[dict[str, Any]]:
 
 
 def load_chat(model: str, commit: str | None, device: str, classes: Collection[str] = ()) -> Chat:
-    """Load a folder or a pinned Hub id; of one of the `classes`, where any are named.
+    """Load a folder or a pinned Hub id, of one of the `classes`, where any are named; or an adapter of such a model.
 
     Raises:
         SafetyPairsError: no such model, one of another class, one without a chat template, or one whose images need
@@ -87,6 +88,9 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
     any_chat = "" if classes else "a chat model that sees images"
+    adapter, adapter_commit, base = model, commit, base_of(model, commit)
+    if base:
+        model, commit = base
     check_class(model, commit, MODEL, classes or flat(NAMES.values()), any_chat)
     processor = load_processor(model, commit)
     if not getattr(processor, "chat_template", None):
@@ -99,6 +103,8 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
         tokenizer.pad_token = tokenizer.eos_token
     where = pick_device(device)
     loaded = AutoModelForImageTextToText.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
+    if base:
+        loaded = adapted(loaded, adapter, adapter_commit)
     return Chat(loaded.to(where).eval(), processor, Copies(processor), where)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Pixels
+from safetypairs_hf.models.image_features import load_vision, pooled
 from safetypairs_hf.models.loading import let_go, pick_device, revision_of
 
 
@@ -43,7 +43,7 @@ class EmbeddingDistance:
         processor, model = self._loaded
         pixels = [processor(images=image, return_tensors="pt")["pixel_values"] for image in (before, after)]
         with torch.inference_mode():
-            one, other = (_embed(model, each.to(model.device)).flatten().double() for each in pixels)
+            one, other = (pooled(model, each.to(model.device)).flatten().double() for each in pixels)
             cosine = torch.nn.functional.cosine_similarity(one, other, dim=0)
         return max(0.0, 1.0 - float(cosine))
 
@@ -53,23 +53,5 @@ class EmbeddingDistance:
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        from transformers import AutoImageProcessor, AutoModel
-
-        try:
-            processor = AutoImageProcessor.from_pretrained(self.model, revision=self.revision)
-            model: Any = AutoModel.from_pretrained(self.model, revision=self.revision)
-        except (OSError, ValueError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise SafetyPairsError(f"{self.model} is no vision model with an image processor: {said}") from error
+        processor, model = load_vision(self.model, self.revision)
         return processor, model.to(pick_device(self.device)).eval()
-
-
-def _embed(model: Any, pixels: Any) -> Any:
-    """The pooled features of one image; where a model has none, the mean over its patches."""
-    import torch
-
-    found = model.get_image_features(pixels) if hasattr(model, "get_image_features") else model(pixel_values=pixels)
-    if isinstance(found, torch.Tensor):
-        return found
-    pooled = getattr(found, "pooler_output", None)
-    return pooled if pooled is not None else found.last_hidden_state.mean(dim=1)

@@ -59,6 +59,18 @@ def pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
+def check_device(device: str) -> None:
+    """Raise SafetyPairsError where PyTorch knows no such device, or it is a GPU and there is none here."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise SafetyPairsError(f"device is {device!r}; expected auto, cpu or cuda") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise SafetyPairsError(f"device is {device!r}, and PyTorch sees no GPU here; set device=cpu, or auto")
+
+
 def pick_dtype(device: str) -> Any:
     """bfloat16 on a GPU, float32 on a CPU."""
     import torch

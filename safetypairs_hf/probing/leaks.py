@@ -105,6 +105,23 @@ def find_leaks(
     Raises:
         SafetyPairsError: as `training_images`; the version has no pairs in the split; or the data hold no image at all.
     """
+    return find_leaks_in(training_images(data), data, version, split, progress)
+
+
+def find_leaks_in(
+    training: Iterable[tuple[str, bytes | UnusableError]],
+    data: str,
+    version: Edition,
+    split: str = "test",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Leaks:
+    """`find_leaks` in images that are open already.
+
+    Args:
+        training: A name for each image of the training data, and its file, or why it could not be read.
+        data: What the answer calls the training data.
+        version: As in `find_leaks`, and so are the others.
+    """
     members = _Members(version.table.select([*_COLUMNS, "split"]), split)
     if not len(members):
         raise SafetyPairsError(f"{version.name} has no pairs in split {split!r}; there is nothing to look for")
@@ -112,7 +129,7 @@ def find_leaks(
     unreadable: list[tuple[str, str]] = []
     images = 0
     with ThreadPoolExecutor() as pool:
-        for part in _parts(training_images(data)):
+        for part in _parts(training):
             for (name, _), answer in zip(part, pool.map(members.like, (content for _, content in part)), strict=True):
                 if isinstance(answer, UnusableError):
                     unreadable.append((name, str(answer.args[1])))

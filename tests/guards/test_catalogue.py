@@ -60,7 +60,7 @@ def test_small_models_are_made_once() -> None:
     folder = folder_of("clip").parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     (folder / "clip.half").mkdir()  # of a making that was cut off
-    assert tiny_guards(folder) == all_settings() and len(before) >= 11
+    assert tiny_guards(folder).items() < all_settings().items() and len(before) >= 11
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
 
 

