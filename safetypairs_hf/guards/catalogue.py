@@ -134,6 +134,27 @@ GUARDS: dict[str, Entry] = {
         "violence, sexual, nudity, self_harm, animal_cruelty",
         server="ModerationServer",
     ),
+    "anthropic": Entry(
+        "a Claude model, by Anthropic's client: Yes or No to our policy", "claude:Claude", "POST /v1/messages", _ALL
+    ),
+    "gemini": Entry(
+        "a Gemini model, by Google's client (or Vertex AI): Yes or No to our policy",
+        "gemini:Gemini",
+        "POST :generateContent",
+        _ALL,
+    ),
+    "azure-content-safety": Entry(
+        "Azure AI Content Safety: the severity of four harms",
+        "content_safety:ContentSafety",
+        "POST /contentsafety/image:analyze",
+        "all of the nine but criminal_planning and disasters",
+    ),
+    "bedrock-guardrails": Entry(
+        "a guardrail of AWS Bedrock: the confidence of its filters",
+        "bedrock:BedrockGuardrail",
+        "POST /guardrail/ID/version/V/apply",
+        "all of the nine but self_harm and disasters",
+    ),
     "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
     "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
     "command": Entry("a command of yours", "user_command:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
