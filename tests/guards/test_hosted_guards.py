@@ -113,18 +113,18 @@ def test_what_ends_a_run(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ask(service, denied)
     with pytest.raises(SafetyPairsError, match=r"has no .* \(404\): .*gone"):
         ask(service, lambda api, body, times: api.failing(404, "ResourceNotFoundException", "gone"))
-    with pytest.raises(SafetyPairsError, match="answered none of 4 requests; the last said: .*broken"):
+    with pytest.raises(SafetyPairsError, match=r"answered none of 4 requests; the last said: .*broken"):
         ask(service, lambda api, body, times: api.failing(500, "InternalError", "broken"), count=4, concurrency="1")
     with pytest.raises(SafetyPairsError, match="answered none of 4 requests"):
         ask(service, lambda api, body, times: Reaction("<html>"), count=4)
-    with pytest.raises(SafetyPairsError, match="is not reached: .*; check the network, the proxy and url"):
+    with pytest.raises(SafetyPairsError, match=r"is not reached: .*; check the network, the proxy and url"):
         judge(guard_at(service, "http://127.0.0.1:9"), pictures(1))
     for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CONTENT_SAFETY_KEY", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, "/nowhere")
-    with pytest.raises(SafetyPairsError, match="is not set; put the key for|needs credentials: "):
+    with pytest.raises(SafetyPairsError, match=r"is not set; put the key for|needs credentials: "):
         judge(guard_at(service, "http://127.0.0.1:9"), pictures(1))
 
 
@@ -192,7 +192,7 @@ def test_gemini_weighs_the_token_that_holds_the_verdict() -> None:
             return api.failing(400, "INVALID_ARGUMENT", "Logprobs is not enabled for this model")
         return Reaction(CONTRACTS["gemini"].answer("No"))
 
-    with pytest.raises(SafetyPairsError, match="refuses log probabilities of a-model .*; set top_logprobs to what it"):
+    with pytest.raises(SafetyPairsError, match=r"refuses log probabilities of a-model .*; set top_logprobs to what it"):
         ask("gemini", refuses)
     assert ask("gemini", refuses, top_logprobs="0")[0][0].p_unsafe == 0.0
 
@@ -236,7 +236,7 @@ def test_images_that_are_downscaled_or_of_another_format() -> None:
 @pytest.mark.parametrize(
     ("service", "settings", "message"),
     [
-        ("anthropic", {}, "needs model, the name of a model of Anthropic; give model="),
+        ("anthropic", {}, "needs model, the name that Anthropic has for it; give model="),
         ("gemini", {"model": "m", "top_logprobs": "21"}, "top_logprobs = 21: expected 0 to 20"),
         ("gemini", {"model": "m", "max_tokens": "0"}, "max_tokens = 0: expected 1 or more"),
         ("azure-content-safety", {}, "needs url, the endpoint of your resource"),
