@@ -90,6 +90,30 @@ GUARDS: dict[str, Entry] = {
     "policy-shift-guard": Entry(
         "PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL, server=_CHAT
     ),
+    "guard-reasoner-omni": Entry(
+        "GuardReasoner-Omni: reasons, then harmful or unharmful",
+        "trained:GuardReasonerOmni",
+        "Qwen2_5OmniForConditionalGeneration",
+        _TRAINED,
+        server=_CHAT,
+    ),
+    "sing-guard": Entry(
+        "SingGuard: safe or unsafe by a policy in its template",
+        "policy_guards:SingGuard",
+        "Qwen3VLForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
+    "nemotron-content-safety": Entry(
+        "Nemotron 3.5 Content Safety: safe or unsafe by a policy in its template",
+        "policy_guards:NemotronContentSafety",
+        "Gemma3ForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
+    "safeguard-vl-rl": Entry(
+        "SafeGuard-VL-RL: safe or unsafe to a policy", "trained:SafeGuardVL", _QWEN, _ALL, server=_CHAT
+    ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
         "chat_vlm:ChatVLM",

@@ -23,6 +23,9 @@ WORDS = {
     "policy-shift-guard": ("", "true", "false"),
     "llama-guard-3-vision": ("\n\n", "unsafe", "safe"),
     "llama-guard-4": ("\n\n", "unsafe", "safe"),
+    "sing-guard": ("", "unsafe", "safe"),
+    "nemotron-content-safety": ("User Safety: ", "unsafe", "safe"),
+    "safeguard-vl-rl": ("", "unsafe", "safe"),
 }
 CLASSES = {
     "llavaguard": "LlavaOnevisionForConditionalGeneration",
@@ -30,6 +33,9 @@ CLASSES = {
     "policy-shift-guard": "Qwen2_5_VLForConditionalGeneration",
     "llama-guard-3-vision": "MllamaForConditionalGeneration",
     "llama-guard-4": "Llama4ForConditionalGeneration",
+    "sing-guard": "Qwen3VLForConditionalGeneration",
+    "nemotron-content-safety": "Gemma3ForConditionalGeneration",
+    "safeguard-vl-rl": "Qwen2_5_VLForConditionalGeneration",
 }
 
 
