@@ -114,6 +114,13 @@ GUARDS: dict[str, Entry] = {
     "safeguard-vl-rl": Entry(
         "SafeGuard-VL-RL: safe or unsafe to a policy", "trained:SafeGuardVL", _QWEN, _ALL, server=_CHAT
     ),
+    "safeatlas-guard": Entry(
+        "SafeAtlas-Guard: one of five ordered levels",
+        "safe_atlas:SafeAtlasGuard",
+        "Qwen3VLForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
         "chat_vlm:ChatVLM",
