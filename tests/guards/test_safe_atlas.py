@@ -9,30 +9,29 @@ import pytest
 from small_guards import BOUND, asked, by_hand, judge, pictures, shares, small
 
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.chat_vlm import Written
 from safetypairs_hf.models.chat_server import Reply, Token
 
 NAMES = ("safe core", "safe edge", "between", "unsafe edge", "unsafe core")
 
 
-def expected(guard: Any, before: str, scores: list[float]) -> float:
+def expected(guard: Any, image: Picture, before: str, scores: list[float]) -> float:
     """The score of the levels by their probabilities, each token by token."""
-    each = [by_hand(guard, pictures(1)[0], "violence", before, name, NAMES) for name in NAMES]
+    each = [by_hand(guard, image, "violence", before, name, NAMES) for name in NAMES]
     return sum(share * score for share, score in zip(each, scores, strict=True)) / sum(each)
 
 
 def test_the_score_is_what_its_levels_let_expect() -> None:
-    guard = small("safeatlas-guard")
-    found = judge(guard, pictures(3))
-    assert found[0].p_unsafe == pytest.approx(expected(guard, "Safety: ", [0, 0.25, 0.5, 0.75, 1]), rel=1e-4)
+    guard, images = small("safeatlas-guard"), pictures(3)
+    found = judge(guard, images)
+    assert found[0].p_unsafe == pytest.approx(expected(guard, images[0], "Safety: ", [0, 0.25, 0.5, 0.75, 1]), rel=1e-4)
     assert type(guard.loaded.model).__name__ == "Qwen3VLForConditionalGeneration" and len(set(shares(found))) == 3
-    assert shares(judge(small("safeatlas-guard", batch_size="1"), pictures(3))) == pytest.approx(
-        shares(found), abs=BOUND
-    )
+    assert shares(judge(small("safeatlas-guard", batch_size="1"), images)) == pytest.approx(shares(found), abs=BOUND)
     text = ",".join(f"{name}={score}" for name, score in zip(NAMES, (0, 0, 0.1, 0.9, 1), strict=True))
     own = small("safeatlas-guard", levels=text)
-    assert judge(own, pictures(1))[0].p_unsafe == pytest.approx(
-        expected(own, "Safety: ", [0, 0, 0.1, 0.9, 1]), rel=1e-4
+    assert judge(own, images)[0].p_unsafe == pytest.approx(
+        expected(own, images[0], "Safety: ", [0, 0, 0.1, 0.9, 1]), rel=1e-4
     )
 
 
@@ -41,7 +40,9 @@ def test_the_level_that_it_wrote_is_weighed_where_it_stands() -> None:
     before = "<think>Red.</think>\n**Safety:** "
     written = [Written(f"{before}unsafe edge\nCategories: none", True), Written("Safety: I do not", False)]
     found = guard.weighed(asked(guard, images, "violence"), written)
-    assert found[0].p_unsafe == pytest.approx(expected(guard, before, [0, 0.25, 0.5, 0.75, 1]), abs=BOUND, rel=1e-4)
+    assert found[0].p_unsafe == pytest.approx(
+        expected(guard, images[0], before, [0, 0.25, 0.5, 0.75, 1]), abs=BOUND, rel=1e-4
+    )
     assert found[0].raw == written[0].text and found[1] == (None, "cut_off", "Safety: I do not")
 
 
@@ -84,7 +85,7 @@ def test_a_server_tells_other_levels_where_they_part() -> None:
 
 @pytest.mark.parametrize("levels", ["", "one", "a,a", "a=0,b", "a=1,b=0", "a=0,b=2", "a=x,b=1", "a=0.5,b=0.5"])
 def test_levels_that_cannot_be(levels: str) -> None:
-    with pytest.raises(RecipeError, match="levels = .*: expected the names of its levels, as its card has them"):
+    with pytest.raises(RecipeError, match=r"levels = .*: expected the names of its levels, as its card has them"):
         small("safeatlas-guard", levels=levels)
 
 
