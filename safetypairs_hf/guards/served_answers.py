@@ -158,7 +158,7 @@ def shares(reply: Reply, place: int, words: Sequence[str]) -> list[float]:
 
 def _begins(said: str, word: str) -> bool:
     """Whether a token begins a word, or holds all of it."""
-    return bool(said) and (word.startswith(said) or (said.startswith(word) and not said[len(word) :][:1].isalnum()))
+    return len(said) > 1 and (word.startswith(said) or (said.startswith(word) and not said[len(word) :][:1].isalnum()))
 
 
 def _on_words(shares: Iterable[tuple[str, float]], reading: Reading) -> tuple[float, float]:
