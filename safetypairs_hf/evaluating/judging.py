@@ -18,7 +18,7 @@ from safetypairs_hf.evaluating.work_units import Parts
 from safetypairs_hf.guards.base import Guard, Judged, ModelGuard, Unit
 from safetypairs_hf.guards.chat_vlm import ChatGuard
 from safetypairs_hf.guards.user_guard import as_guard
-from safetypairs_hf.models.chat_server import FAILURES
+from safetypairs_hf.models.outage import FAILURES
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 # Told of a line about the server that is asked.

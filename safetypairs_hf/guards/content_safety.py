@@ -75,8 +75,8 @@ class ContentSafety(HostedGuard):
         severities = {str(getattr(each.category, "value", each.category)): each.severity for each in found}
         wanted = crosswalk.match(_GUARD, slug, self.taxonomy).codes
         raw = kept(" ".join(f"{code}:{severity}" for code, severity in severities.items()))
-        read = [severities.get(code) for code in wanted]
-        if not all(isinstance(each, int) and not isinstance(each, bool) for each in read):
+        read = [each for each in map(severities.get, wanted) if type(each) is int]
+        if len(read) < len(wanted):
             return Verdict(None, "no_verdict", raw)
         if not all(0 <= each <= _WORST for each in read):
             return Verdict(None, "broken_output", raw)

@@ -116,12 +116,12 @@ class HostedGuard(Guard):
 
         Raises:
             SafetyPairsError: nothing can work: the client or the key is missing, the key is refused, nobody is there,
-                none of four requests or more was answered, or 64 one after another were not.
+                none of four requests or more was answered, or none for a while (see `Outage`).
         """
         sent: list[int] = []
         left: list[int] = []
         clients: list[Any] = []
-        outage = Outage()
+        outage = Outage(self.concurrency)
 
         def questions() -> Iterator[tuple[Picture, str]]:
             for place, (image, category) in enumerate(asked):

@@ -9,7 +9,9 @@ from typing import Final
 FAILURES: Final = frozenset({"server_error", "rate_limited", "timed_out"})
 # Where so many requests fail and none is answered, it is the service or the settings, and not these images.
 TELLING: Final = 4
-_MOST: Final = 64  # one after another
+# Where none is answered for so many rounds of all that are in flight, and for so many requests, it has gone.
+_ROUNDS: Final = 3
+_MOST: Final = 8
 
 
 @dataclass
@@ -17,12 +19,14 @@ class Outage:
     """Counts what became of requests.
 
     Args:
+        concurrency: requests in flight.
         asked: the requests that have come to an end.
         failed: those of them that failed.
         in_a_row: those that failed since one was answered.
         said: what came for the last one that failed.
     """
 
+    concurrency: int
     asked: int = 0
     failed: int = 0
     in_a_row: int = 0
@@ -35,7 +39,7 @@ class Outage:
             self.in_a_row = 0
             return False
         self.failed, self.in_a_row, self.said = self.failed + 1, self.in_a_row + 1, said
-        return self.in_a_row >= _MOST
+        return self.in_a_row >= max(_MOST, _ROUNDS * self.concurrency)
 
     @property
     def total(self) -> bool:
