@@ -12,10 +12,35 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
+import pytest
 from chat_api import Reaction
 from serving import served
 
 KEY = "a-key"
+# The module of each service's client, and what its guard needs to know.
+CLIENTS = {
+    "anthropic": "anthropic",
+    "gemini": "google.genai",
+    "azure-content-safety": "azure.ai.contentsafety",
+    "bedrock-guardrails": "boto3",
+}
+SETTINGS: dict[str, dict[str, str]] = {
+    "anthropic": {"model": "a-model"},
+    "gemini": {"model": "a-model"},
+    "azure-content-safety": {},
+    "bedrock-guardrails": {"guardrail": "a-guardrail", "region": "us-east-1"},
+}
+VARIABLES = ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CONTENT_SAFETY_KEY", "AWS_ACCESS_KEY_ID")
+
+
+def set_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the keys that the stubs take, and nothing else that the clients look at."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"):
+        monkeypatch.delenv(name, raising=False)
 
 
 class Contract(NamedTuple):

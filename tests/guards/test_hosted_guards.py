@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from chat_api import Reaction
-from hosted_api import CONTRACTS, KEY, HostedAPI, hosted_api
+from hosted_api import CLIENTS, CONTRACTS, SETTINGS, VARIABLES, HostedAPI, hosted_api, set_keys
 from PIL import Image
 from small_guards import judge, pictures
 
@@ -20,26 +20,13 @@ from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.taxonomy.nine import SLUGS
 
-CLIENTS = {
-    "anthropic": "anthropic",
-    "gemini": "google.genai",
-    "azure-content-safety": "azure.ai.contentsafety",
-    "bedrock-guardrails": "boto3",
-}
-NAMED = {"anthropic": {"model": "a-model"}, "gemini": {"model": "a-model"}, "azure-content-safety": {}}
-SETTINGS = NAMED | {"bedrock-guardrails": {"guardrail": "a-guardrail", "region": "us-east-1"}}
 # P(unsafe) of a stub's plain answer under violence.
 PLAIN = {"anthropic": 1.0, "gemini": 1.0, "azure-content-safety": 4 / 6, "bedrock-guardrails": 2 / 3}
 
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CONTENT_SAFETY_KEY", "AWS_ACCESS_KEY_ID"):
-        monkeypatch.setenv(name, KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"):
-        monkeypatch.delenv(name, raising=False)
+    set_keys(monkeypatch)
 
 
 def guard_at(service: str, url: str, **settings: str) -> Any:
@@ -119,7 +106,7 @@ def test_what_ends_a_run(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ask(service, lambda api, body, times: Reaction("<html>"), count=4)
     with pytest.raises(SafetyPairsError, match=r"is not reached: .*; check the network, the proxy and url"):
         judge(guard_at(service, "http://127.0.0.1:9"), pictures(1))
-    for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CONTENT_SAFETY_KEY", "AWS_ACCESS_KEY_ID"):
+    for name in VARIABLES:
         monkeypatch.delenv(name)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -236,7 +223,7 @@ def test_images_that_are_downscaled_or_of_another_format() -> None:
 @pytest.mark.parametrize(
     ("service", "settings", "message"),
     [
-        ("anthropic", {}, "needs model, the name that Anthropic has for it; give model="),
+        ("anthropic", {}, "needs model, the name of a model of Anthropic; give"),
         ("gemini", {"model": "m", "top_logprobs": "21"}, "top_logprobs = 21: expected 0 to 20"),
         ("gemini", {"model": "m", "max_tokens": "0"}, "max_tokens = 0: expected 1 or more"),
         ("azure-content-safety", {}, "needs url, the endpoint of your resource"),
