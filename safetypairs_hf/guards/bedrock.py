@@ -81,7 +81,8 @@ class BedrockGuardrail(HostedGuard):
             session = module.Session(region_name=self.region or None, profile_name=self.profile or None)
             return session.client("bedrock-runtime", endpoint_url=self.url or None, config=config)
         except BotoCoreError as error:  # no region, no such profile
-            raise SafetyPairsError(f"{self.service}: {error}; set region, profile, or the variables of AWS") from error
+            said = str(error).rstrip(".")
+            raise SafetyPairsError(f"{self.service}: {said}; set region, profile, or the variables of AWS") from error
 
     def ask(self, client: Any, image: Picture, slug: str) -> Verdict:
         image = image if media_type(image.data) in _FORMATS else encode(image.pixels)
@@ -119,7 +120,7 @@ class BedrockGuardrail(HostedGuard):
             return Fault(f"{code}: {said.get('Message', '')}", status)
         if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
             raise SafetyPairsError(
-                f"{self.service} needs credentials: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a "
+                f"{self.service} needs credentials ({error}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a "
                 "profile"
             ) from error
         if isinstance(error, exceptions.ReadTimeoutError):

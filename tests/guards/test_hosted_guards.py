@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,9 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     set_keys(monkeypatch)
 
 
-def guard_at(service: str, url: str, **settings: str) -> Any:
-    pytest.importorskip(CLIENTS[service])
+def guard_at(service: str, url: str, *, check: bool = True, **settings: str) -> Any:
+    if check:
+        pytest.importorskip(CLIENTS[service])
     given = {"url": url, "retries": "0", **SETTINGS[service], **settings}
     return make_guard(service, given)
 
@@ -111,8 +113,11 @@ def test_what_ends_a_run(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, "/nowhere")
-    with pytest.raises(SafetyPairsError, match=r"is not set; put the key for|needs credentials: "):
+    with pytest.raises(SafetyPairsError, match=r"is not set; put the key for|needs credentials "):
         judge(guard_at(service, "http://127.0.0.1:9"), pictures(1))
+    monkeypatch.setitem(sys.modules, CLIENTS[service], None)
+    with pytest.raises(SafetyPairsError, match=r"is asked by the package .*; pip install 'safetypairs-hf\[[a-z]+\]'"):
+        judge(guard_at(service, "http://127.0.0.1:9", check=False), pictures(1))
 
 
 @pytest.mark.parametrize("service", CLIENTS)
