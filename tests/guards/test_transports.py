@@ -47,7 +47,14 @@ GUARDS: dict[str, tuple[Any, str, str]] = {
     "chat-vlm": (chat_vlm.make, "Yes.", "No."),
 }
 LEVELS = ("calm", "mild", "mixed", "harsh", "grave")
-RATES = {"nemotron-content-safety": 2e-2, "safeatlas-guard": 6e-3, "guard-reasoner-omni": 6e-3}
+# Steps and rate of the lessons, where fewer will do.
+LESSONS = {
+    "guard-reasoner-omni": (40, 1e-2),
+    "safeguard-vl-rl": (30, 1e-2),
+    "sing-guard": (40, 1e-2),
+    "nemotron-content-safety": (50, 2e-2),
+    "safeatlas-guard": (40, 1e-2),
+}
 # In the place of a policy, which would take long to learn.
 SHORT = {"sing-guard": '{"policy": "### A. Harm"}', "nemotron-content-safety": '{"custom_policy": "Harm"}'}
 IN_TEMPLATES = ("llama-guard-3-vision", "sing-guard", "nemotron-content-safety", "chat-vlm")
@@ -66,7 +73,8 @@ def taught(name: str) -> Any:
     """The guard in this process, which writes one of its two answers to each image."""
     make, unsafe, safe = GUARDS[name]
     place: Path = taught.folder / name  # type: ignore[attr-defined]
-    words = {"words": LEVELS if name == "safeatlas-guard" else WORDS}
+    own = {"safeatlas-guard": LEVELS, "nemotron-content-safety": ("unsafe", "safe")}
+    words = {"words": own.get(name, WORDS)}
     settings = {"model": str(make(place, **({} if name == "chat-vlm" else words)))}
     if name == "safeatlas-guard":
         settings["levels"] = ",".join(LEVELS)
@@ -81,7 +89,7 @@ def taught(name: str) -> Any:
     for image, share in zip(IMAGES, SHARES, strict=True):
         turns, keywords = guard.turns(as_pil(image), "violence"), guard.template_kwargs("violence")
         lessons += [Lesson(turns, unsafe, share, keywords), Lesson(turns, safe, 1 - share, keywords)]
-    teach(guard.loaded, lessons, 70, RATES.get(name, 3e-3))
+    teach(guard.loaded, lessons, *LESSONS.get(name, (70, 3e-3)))
     return guard
 
 
