@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # mend that. So does xgrammar, without the triton that it brings for GPUs: with it and without it are two tests.
 $(VENV)/.models: $(VENV)/.installed
 	$(INSTALL) $$(grep '^torch==' constraints.txt)
-	$(INSTALL) --constraint constraints.txt --editable '.[dev,gpu,opennsfw,ray,torchmetrics,train]' geh trl webdataset
+	$(INSTALL) --constraint constraints.txt --editable '.[dev,gpu,hosted,opennsfw,ray,torchmetrics,train]' geh trl webdataset
 	$(INSTALL) --no-deps --target $(VENV)/torchvision $$(grep '^torchvision==' constraints.txt)
 	$(INSTALL) --no-deps --target $(VENV)/xgrammar $$(grep -E '^(xgrammar|apache-tvm-ffi)==' constraints.txt)
 	touch $@

@@ -79,16 +79,19 @@ def asked(guard: Any, images: Sequence[Picture], categories: str | Sequence[str]
     return guard.loaded.moved(guard.prepare(questions))
 
 
-def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str) -> float:
-    """P(word) after the prompt and `before`, one token and one forward pass at a time, as one writes it down first."""
+def by_hand(guard: Any, image: Picture, slug: str, before: str, word: str, words: Sequence[str] | None = None) -> float:
+    """P(word) after the prompt and `before`, one token and one forward pass at a time, as one writes it down first.
+
+    What all `words`, by default both of the verdict, begin with is given.
+    """
     import torch
 
     chat = guard.loaded
     inputs = asked(guard, [image], slug)
     encode_text = chat.processor.tokenizer.encode
     whole = encode_text(before + word, add_special_tokens=False)
-    others = [encode_text(before + other, add_special_tokens=False) for other in guard.reading[:2]]
-    start = next(k for k in range(99) if others[0][k] != others[1][k])
+    others = [encode_text(before + other, add_special_tokens=False) for other in words or guard.reading[:2]]
+    start = next(k for k in range(99) if len({ids[k] for ids in others}) > 1)
     log, fed = 0.0, whole[:start]
     for token in whole[start:]:
         grown = dict(inputs)

@@ -27,6 +27,34 @@ def encode(pixels: Pixels) -> Picture:
     return picture
 
 
+def downscaled(picture: Picture, max_side: int) -> Picture:
+    """Return an image whose longer side is at most `max_side` pixels; the file as it is where it is no longer, or 0.
+
+    A file that does not decode stays as it is, too: whoever it is sent to says what it is.
+    """
+    if not max_side:
+        return picture
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(picture.data)) as head:
+            if max(head.size) <= max_side:
+                return picture
+        image = Image.fromarray(picture.pixels)
+    except Exception:  # a decoder may raise anything on a damaged file
+        return picture
+    share = max_side / max(image.size)
+    size = [max(round(side * share), 1) for side in image.size]
+    return encode(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
+
+
+def media_type(data: bytes) -> str:
+    """Return the media type of an encoded JPEG, WebP or PNG, by its first bytes; "image/png" for anything else."""
+    kind = "jpeg" if data[:2] == b"\xff\xd8" else "webp" if data[8:12] == b"WEBP" else "png"
+    return f"image/{kind}"
+
+
 def sha256(data: bytes) -> str:
     """The hex SHA-256 of an encoded file."""
     return hashlib.sha256(data).hexdigest()

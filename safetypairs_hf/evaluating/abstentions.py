@@ -11,7 +11,7 @@ from typing import Any
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.core.tables import table
-from safetypairs_hf.models.chat_server import FAILURES
+from safetypairs_hf.models.outage import FAILURES
 
 NOT_COVERED, BROKEN_IMAGE = "not_covered", "broken_image"
 # The server, the program or the image failed, so the guard has not had its say: `--retry failed` asks again.

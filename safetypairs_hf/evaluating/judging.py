@@ -18,7 +18,7 @@ from safetypairs_hf.evaluating.work_units import Parts
 from safetypairs_hf.guards.base import Guard, Judged, ModelGuard, Unit
 from safetypairs_hf.guards.chat_vlm import ChatGuard
 from safetypairs_hf.guards.user_guard import as_guard
-from safetypairs_hf.models.chat_server import FAILURES
+from safetypairs_hf.models.outage import FAILURES, TELLING
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 # Told of a line about the server that is asked.
@@ -26,7 +26,6 @@ Tell: TypeAlias = Callable[[str], None]
 # Told of each single verdict: the place of its unit among those taken, its place in that, and the verdict.
 Came: TypeAlias = Callable[[int, int, Verdict], None]
 _READERS = 8
-_TELLING = 4  # so many images of a unit, all without an answer, are no accident
 
 
 @dataclass
@@ -244,7 +243,7 @@ def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict
 
 def _refuse_failures(found: Sequence[Verdict], name: str) -> None:
     """Raise SafetyPairsError where a server answered about none of the images of a unit, four or more: it has gone."""
-    if len(found) >= _TELLING and all(each.note in FAILURES for each in found):
+    if len(found) >= TELLING and all(each.note in FAILURES for each in found):
         said = cut(printable(" ".join(found[-1].raw.split())), 160)
         raise SafetyPairsError(
             f"{name} answered none of {len(found)} requests; the last said: {said}; check that the server "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,7 @@ class Parts:
     def keep(self, unit: int, image: Image, verdict: Verdict) -> None:
         """Keep an answer of a unit that is not done; one that failed is not, and the unit's next try asks again."""
         if verdict.note not in FAILED:
-            with self._folder_there():
-                self._journal(unit).add(image, verdict)
+            self._in_folder(lambda: self._journal(unit).add(image, verdict))
 
     def discard(self, unit: int) -> None:
         """Forget the answers of a unit that is not done."""
@@ -111,17 +110,15 @@ class Parts:
         )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        with self._folder_there():
-            self._folder.write(self._name(unit), buffer.getvalue())
+        self._in_folder(lambda: self._folder.write(self._name(unit), buffer.getvalue()))
         self._journal(unit).remove()
 
-    @contextmanager
-    def _folder_there(self) -> Iterator[None]:
-        """Write into the folder, which the same run at the same time may have removed."""
+    def _in_folder(self, write: Callable[[], object]) -> None:
+        """Write into the folder, which the same run at the same time may remove at any moment."""
         try:
             if not self._folder.has(_RUN):  # it may have given up with nothing done
                 self._begin()
-            yield
+            write()
         except RunError:
             if not self.is_there():  # else it was faster
                 raise

@@ -90,6 +90,37 @@ GUARDS: dict[str, Entry] = {
     "policy-shift-guard": Entry(
         "PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL, server=_CHAT
     ),
+    "guard-reasoner-omni": Entry(
+        "GuardReasoner-Omni: reasons, then harmful or unharmful",
+        "trained:GuardReasonerOmni",
+        "Qwen2_5OmniForConditionalGeneration",
+        _TRAINED,
+        server=_CHAT,
+    ),
+    "sing-guard": Entry(
+        "SingGuard: safe or unsafe by a policy in its template",
+        "policy_guards:SingGuard",
+        "Qwen3VLForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
+    "nemotron-content-safety": Entry(
+        "Nemotron 3.5 Content Safety: safe or unsafe by a policy in its template",
+        "policy_guards:NemotronContentSafety",
+        "Gemma3ForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
+    "safeguard-vl-rl": Entry(
+        "SafeGuard-VL-RL: safe or unsafe to a policy", "trained:SafeGuardVL", _QWEN, _ALL, server=_CHAT
+    ),
+    "safeatlas-guard": Entry(
+        "SafeAtlas-Guard: one of five ordered levels",
+        "safe_atlas:SafeAtlasGuard",
+        "Qwen3VLForConditionalGeneration",
+        _ALL,
+        server=_CHAT,
+    ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
         "chat_vlm:ChatVLM",
@@ -136,6 +167,27 @@ GUARDS: dict[str, Entry] = {
         "POST /v1/moderations",
         "violence, sexual, nudity, self_harm, animal_cruelty",
         server="ModerationServer",
+    ),
+    "anthropic": Entry(
+        "a Claude model, by Anthropic's client: Yes or No to our policy", "claude:Claude", "POST /v1/messages", _ALL
+    ),
+    "gemini": Entry(
+        "a Gemini model, by Google's client (or Vertex AI): Yes or No to our policy",
+        "gemini:Gemini",
+        "POST :generateContent",
+        _ALL,
+    ),
+    "azure-content-safety": Entry(
+        "Azure AI Content Safety: the severity of four harms",
+        "content_safety:ContentSafety",
+        "POST /contentsafety/image:analyze",
+        "all of the nine but criminal_planning and disasters",
+    ),
+    "bedrock-guardrails": Entry(
+        "a guardrail of AWS Bedrock: the confidence of its filters",
+        "bedrock:BedrockGuardrail",
+        "POST /guardrail/ID/version/V/apply",
+        "all of the nine but self_harm and disasters",
     ),
     "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
     "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),

@@ -166,7 +166,7 @@ class ChatGuard(ModelGuard[Chat]):
         for number, reply in server.ask_each(bodies()):
             while left:
                 yield left.pop(), Verdict(None, "not_covered")
-            yield sent[number], self._verdict(reply)
+            yield sent[number], self.verdict_of(reply)
         while left:
             yield left.pop(), Verdict(None, "not_covered")
 
@@ -180,7 +180,7 @@ class ChatGuard(ModelGuard[Chat]):
         begin = time.perf_counter()
         serves, body = self._serves, self._body(self.server, image, self.taxonomy.find(category).slug)
         ((_, reply),) = self.server.ask_each([body])
-        verdict = self._verdict(reply)
+        verdict = self.verdict_of(reply)
         runs = f" ({printable(serves.root)})" if serves.root else ""
         most = max((len(token.top) for token in reply.tokens), default=0)
         how = f"{most} alternatives a token" if most else "no log probabilities, so P(unsafe) is 0 or 1"
@@ -240,7 +240,8 @@ class ChatGuard(ModelGuard[Chat]):
             **fields,
         }
 
-    def _verdict(self, reply: Reply) -> Verdict:
+    def verdict_of(self, reply: Reply) -> Verdict:
+        """Return the verdict of a server's answer."""
         before = self.before if self.forced == "prefill" else ""
         return served_answers.verdict_of(reply, self.reading, self.least_mass, before)
 

@@ -124,6 +124,43 @@ def _shares(tokens: Sequence[tuple[Token, int]], reading: Reading, unsafe: bool,
     return mine[0], mine[1]
 
 
+def shares(reply: Reply, place: int, words: Sequence[str]) -> list[float]:
+    """Return the probabilities of several words where one of them was written.
+
+    That of the written word is the product over its tokens. That of another one is the product up to the token where
+    the two part, and of the tokens there that only it can begin with; 0 where the alternatives hold none.
+
+    Args:
+        reply: what came.
+        place: where in its text the written word begins.
+        words: the words.
+    """
+    plain = [word.lower() for word in words]
+    rest = reply.text[max(place, 0) :].lower()
+    mine = max((word for word in plain if rest.startswith(word)), key=len, default="")
+    found = [0.0] * len(plain)
+    so_far = 1.0
+    for token, begin in _from(reply.tokens, reply.text, place):
+        if begin >= len(mine.encode()):
+            break
+        done = max(begin, 0)
+        left = [word.encode()[done:].decode("utf-8", "replace") if word[:done] == mine[:done] else "" for word in plain]
+        for text, value in token.top:
+            said = (_LEAD.sub("", text) if begin <= 0 else text).lower()
+            able = [number for number, word in enumerate(left) if word and _begins(said, word)]
+            if len(able) == 1 and plain[able[0]] != mine:
+                found[able[0]] += so_far * _share(value)
+        so_far *= _share(token.chosen)
+    if mine in plain:
+        found[plain.index(mine)] = so_far
+    return found
+
+
+def _begins(said: str, word: str) -> bool:
+    """Whether a token begins a word, or holds all of it."""
+    return len(said) > 1 and (word.startswith(said) or (said.startswith(word) and not said[len(word) :][:1].isalnum()))
+
+
 def _on_words(shares: Iterable[tuple[str, float]], reading: Reading) -> tuple[float, float]:
     """Return the sum of the probabilities of the tokens that begin the unsafe word, and of those of the safe one."""
     sums = {True: 0.0, False: 0.0}

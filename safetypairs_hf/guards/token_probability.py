@@ -83,6 +83,54 @@ def verdicts(chat: Chat, inputs: Any, rows: Sequence[Words], least_mass: float) 
     ]
 
 
+class Several(NamedTuple):
+    """Token ids of an answer: `forced`, then one of `words`, none of which begins another one."""
+
+    forced: tuple[int, ...]
+    words: tuple[tuple[int, ...], ...]
+
+
+def find_all(tokenizer: Any, before: str, words: Sequence[str]) -> Several:
+    """Return the tokens of several words after a text. See `find`.
+
+    Where a word begins another one, each is taken with the line break that follows it.
+
+    Raises:
+        SafetyPairsError: the tokenizer cannot tell the words apart.
+    """
+    for end in ("", "\n"):
+        every = [tokenizer.encode(before + word + end, add_special_tokens=False) for word in words]
+        same = 0
+        while all(len(ids) > same and ids[same] == every[0][same] for ids in every):
+            same += 1
+        found = [tuple(ids[same:]) for ids in every]
+        if not any(a == b[: len(a)] for k, a in enumerate(found) for n, b in enumerate(found) if k != n):
+            return Several(tuple(every[0][:same]), tuple(found))
+    raise SafetyPairsError(f"the tokenizer cannot tell {', '.join(words)} apart; it is not this guard's own")
+
+
+def shares(chat: Chat, inputs: Any, rows: Sequence[Several]) -> list[tuple[list[float], str]]:
+    """Return the probability of each word of each row, and the five likeliest first tokens.
+
+    It takes one forward pass a word.
+
+    Args:
+        chat: the model.
+        inputs: the prompts, where the model is.
+        rows: the words of each prompt, as many in each.
+    """
+    forced = [row.forced for row in rows]
+    found: list[list[float]] = [[] for _ in rows]
+    likely: list[str] = []
+    for number in range(len(rows[0].words)):
+        words = [row.words[number] for row in rows]
+        tables = _log_probabilities(chat, inputs, forced, words)
+        likely = likely or [_likeliest(chat, table[0]) for table in tables]
+        for each, table, word in zip(found, tables, words, strict=True):
+            each.append(_along(table, word).exp().item())
+    return list(zip(found, likely, strict=True))
+
+
 def followed(chat: Chat, inputs: Any, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Append tokens to each prompt; rows that get fewer tokens are padded on the left.
 

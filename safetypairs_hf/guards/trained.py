@@ -228,3 +228,33 @@ class GuardReasonerVL(TrainedGuard):
             {"role": "system", "content": [{"type": "text", "text": self.asked(slug)}]},
             {"role": "user", "content": said},
         ]
+
+
+@dataclass(frozen=True)
+class GuardReasonerOmni(GuardReasonerVL):
+    """As GuardReasoner-VL, whose words and turns it has, on Qwen2.5-Omni; it reasons for longer."""
+
+    model: str = "zhu-thu-22/GuardReasoner-Omni-7B"
+    kind: ClassVar[str] = "guard-reasoner-omni"
+    reasoning_tokens: ClassVar[int] = 4096
+    classes: ClassVar[tuple[str, ...]] = (
+        "Qwen2_5OmniForConditionalGeneration",
+        "Qwen2_5OmniThinkerForConditionalGeneration",
+    )
+
+
+@dataclass(frozen=True)
+class SafeGuardVL(TrainedGuard):
+    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) at the start of its answer, or where it says its judgment.
+
+    Its trained prompt is on the model's card; `{policy}` in the file stands for our policy text. One that reasons
+    before its judgment needs `max_tokens`.
+    """
+
+    model: str = "tyodd/SafeGuard-VL-RL"
+    kind: ClassVar[str] = "safeguard-vl-rl"
+    prompt_in: ClassVar[str] = "card"
+    takes_policies: ClassVar[bool] = True
+    family: ClassVar[str] = "safeguard-vl"
+    classes: ClassVar[tuple[str, ...]] = ("Qwen2_5_VLForConditionalGeneration",)
+    trained_reading: ClassVar[verdicts.Reading] = verdicts.SAFE_OR_UNSAFE

@@ -10,7 +10,8 @@ from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.records import Answer, Candidate, Reject
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import SCHEMA, question
-from safetypairs_hf.models.chat_server import FAILURES, ChatServer, Reply
+from safetypairs_hf.models.chat_server import ChatServer, Reply
+from safetypairs_hf.models.outage import FAILURES
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 from safetypairs_hf.taxonomy.categories import Taxonomy
 

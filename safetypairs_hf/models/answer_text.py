@@ -43,9 +43,10 @@ _REFUSES: Final = re.compile(
 )
 
 
-def answer_span(text: str) -> tuple[int, int] | None:
+def answer_span(text: str, *, tags: bool = True) -> tuple[int, int] | None:
     """Return where the answer in a text begins and ends: after the reasoning, and within the last tag of an answer.
 
+    With `tags` False, the tags of an answer are a part of it.
     Reasoning may end without having begun, as where the chat template begins it. A text of nothing but reasoning that
     does not end has no answer: None.
     """
@@ -55,9 +56,9 @@ def answer_span(text: str) -> tuple[int, int] | None:
         if not text[start : again.start()].strip():
             return None
         end = again.start()
-    tags = list(_TAGGED.finditer(text, start, end))
-    if tags:
-        start = tags[-1].end()
+    tagged = list(_TAGGED.finditer(text, start, end)) if tags else []
+    if tagged:
+        start = tagged[-1].end()
         closed = _TAG_END.search(text, start, end)
         end = closed.start() if closed else end
     return start, end

@@ -84,7 +84,7 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
         SafetyPairsError: no such model, one of another class, one without a chat template, or one whose images need
             torchvision where there is none.
     """
-    from transformers import AutoModelForImageTextToText
+    import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
     any_chat = "" if classes else "a chat model that sees images"
@@ -102,7 +102,10 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     where = pick_device(device)
-    loaded = AutoModelForImageTextToText.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
+    kind: Any = transformers.AutoModelForImageTextToText
+    if transformers.AutoConfig.from_pretrained(model, revision=commit).model_type == "qwen2_5_omni":
+        kind = transformers.Qwen2_5OmniThinkerForConditionalGeneration  # the part that writes; another one speaks
+    loaded = kind.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
     if base:
         loaded = adapted(loaded, adapter, adapter_commit)
     return Chat(loaded.to(where).eval(), processor, Copies(processor), where)

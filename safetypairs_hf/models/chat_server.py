@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import itertools
 import os
 import threading
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, cut, in_a_line, printable
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, whole
+from safetypairs_hf.core.pictures import downscaled, media_type
+from safetypairs_hf.models.outage import TELLING, Outage, problem_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -33,13 +34,6 @@ Result = TypeVar("Result")
 LONGEST_ANSWER: Final = 1 << 20  # characters; a model writes no more, and reading it takes time
 LONGEST_KEPT: Final = 4000  # characters that are kept of an answer that cannot be used
 LARGEST: Final = 16 * 2**20  # bytes of an answer over HTTP
-# The problems of a Reply in which the model has not had its say, so that asking again may help.
-FAILURES: Final = frozenset({"server_error", "rate_limited", "timed_out"})
-# Where so many requests fail and none is answered, it is the server or the settings, and not these images.
-_TELLING: Final = 4
-# Where none is answered for so many rounds of all that are in flight, and for so many requests, it has gone.
-_ROUNDS: Final = 3
-_MOST_FAILURES: Final = 8
 # How hosted services call a filter of their own in the error that stands for an answer.
 _FILTERS: Final = (
     "content_filter",
@@ -141,22 +135,15 @@ class ChatServer:
 
         Raises:
             SafetyPairsError: nothing can work: no server there, key refused, no such model, log probabilities refused,
-                none of four requests or more was answered, or none for a while (see _ROUNDS).
+                none of four requests or more was answered, or none for a while (see `Outage`).
         """
-        most = max(_MOST_FAILURES, _ROUNDS * self.concurrency)
-        asked = failed = in_a_row = 0
-        last = Reply()
+        outage = Outage(self.concurrency)
         for place, reply in _as_they_come(self._client, self._one, bodies, self.concurrency):
-            asked += 1
-            if reply.problem in FAILURES:
-                failed, in_a_row, last = failed + 1, in_a_row + 1, reply
-                if in_a_row >= most:
-                    raise self._dead(in_a_row, last)
-            else:
-                in_a_row = 0
+            if outage.count(reply.problem, reply.raw):
+                raise self._dead(outage.in_a_row, outage.said)
             yield place, reply
-        if asked and failed == asked and (asked >= _TELLING or not self._alive()):
-            raise self._dead(asked, last)
+        if outage.total and (outage.asked >= TELLING or not self._alive()):
+            raise self._dead(outage.asked, outage.said)
 
     def serves(self) -> Serves:
         """Ask what the server has, by GET /models; names and root are empty where it does not say.
@@ -185,30 +172,11 @@ class ChatServer:
 
     def image_part(self, picture: Picture) -> dict[str, Any]:
         """An image as a part of a message: the encoded file, unless `max_side` says otherwise."""
-        return {"type": "image_url", "image_url": {"url": image_url(self._shown(picture))}}
+        return {"type": "image_url", "image_url": {"url": image_url(downscaled(picture, self.max_side))}}
 
     def user_message(self, picture: Picture, text: str) -> dict[str, Any]:
         """A user's turn with one image and a text, the image first."""
         return {"role": "user", "content": [self.image_part(picture), {"type": "text", "text": text}]}
-
-    def _shown(self, picture: Picture) -> Picture:
-        if not self.max_side:
-            return picture
-        import numpy as np
-        from PIL import Image
-
-        from safetypairs_hf.core.pictures import encode
-
-        try:
-            with Image.open(io.BytesIO(picture.data)) as head:
-                if max(head.size) <= self.max_side:
-                    return picture
-            image = Image.fromarray(picture.pixels)
-        except Exception:  # a decoder may raise anything on a damaged file; the server says what it is
-            return picture
-        share = self.max_side / max(image.size)
-        small = image.resize([max(round(side * share), 1) for side in image.size], Image.Resampling.LANCZOS)
-        return encode(np.asarray(small))
 
     def _client(self) -> AsyncOpenAI:
         openai = _openai()
@@ -297,8 +265,7 @@ class ChatServer:
                 f"{self.url} refuses log probabilities ({status}: {_line(text)}); set top_logprobs to what it allows, "
                 "or top_logprobs=0 to do without: P(unsafe) is 0 or 1 then"
             )
-        problem = "rate_limited" if status == 429 else "timed_out" if status in (408, 504) else "server_error"
-        return Reply(problem=problem, raw=_kept(f"{status}: {text}"))
+        return Reply(problem=problem_of(status), raw=_kept(f"{status}: {text}"))
 
     def _no_access(self, response: Any) -> SafetyPairsError:
         where = f"the key in {self.api_key_env}" if self.api_key_env else "a request without a key"
@@ -309,9 +276,9 @@ class ChatServer:
             f"no server at {self.url} ({in_a_line(error.__cause__ or error)}); start it, or give its url"
         )
 
-    def _dead(self, count: int, last: Reply) -> SafetyPairsError:
+    def _dead(self, count: int, said: str) -> SafetyPairsError:
         return SafetyPairsError(
-            f"{self.url} answered none of {count} requests; the last said: {_line(last.raw)}; check that the server "
+            f"{self.url} answered none of {count} requests; the last said: {_line(said)}; check that the server "
             "runs and is fast enough (timeout, concurrency), then run the same command again"
         )
 
@@ -448,8 +415,7 @@ def _as_they_come(
 
 def image_url(picture: Picture) -> str:
     """An image as a data URL; the encoded file is sent as it is."""
-    kind = "jpeg" if picture.data[:2] == b"\xff\xd8" else "webp" if picture.data[8:12] == b"WEBP" else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(picture.data).decode()}"
+    return f"data:{media_type(picture.data)};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def _unreachable(error: Exception) -> bool:

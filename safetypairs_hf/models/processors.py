@@ -44,10 +44,9 @@ def load_processor(model: str, commit: str | None) -> Any:
     Raises:
         SafetyPairsError: its images need torchvision, too, and there is none.
     """
-    from transformers import AutoConfig, AutoProcessor
-    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+    from transformers import AutoProcessor
 
-    kind = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(model, revision=commit)), None)
+    kind = _class_of(model, commit)
     takes_videos = kind is not None and "video_processor" in kind.get_attributes()
     try:
         return (images_only(kind) if takes_videos else AutoProcessor).from_pretrained(model, revision=commit)
@@ -57,16 +56,48 @@ def load_processor(model: str, commit: str | None) -> Any:
         raise SafetyPairsError(f"the image processor of {model} needs torchvision; pip install torchvision") from error
 
 
+def _class_of(model: str, commit: str | None) -> Any:
+    """The class of a model's processor; by its own file where its model is a part of another one. None: not known."""
+    import transformers
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    kind = PROCESSOR_MAPPING.get(type(transformers.AutoConfig.from_pretrained(model, revision=commit)), None)
+    if kind is None:
+        try:
+            found, _ = transformers.ProcessorMixin.get_processor_dict(model, revision=commit)
+        except OSError:  # no such file
+            return None
+        kind = getattr(transformers, str(found.get("processor_class")), None)
+    return kind
+
+
 @cache
 def images_only(kind: type) -> Any:
     """The same processor class without its video part."""
+    from transformers import ProcessorMixin
 
-    class ImagesOnly(kind):  # type: ignore[misc]
+    every: list[str] = kind.get_attributes()  # type: ignore[attr-defined]
+
+    class WithoutVideos(ProcessorMixin):  # type: ignore[misc]
+        """Stands below `kind`, which hands over its parts by their places, the video part perhaps among them."""
+
+        def __init__(self, *parts: Any, **named: Any) -> None:
+            named |= dict(zip(every, parts, strict=False))
+            named.pop("video_processor", None)
+            super().__init__(**named)
+
+    class ImagesOnly(kind, WithoutVideos):  # type: ignore[misc]
         video_processor = None
 
         @classmethod
         def get_attributes(cls) -> list[str]:
-            return [name for name in kind.get_attributes() if name != "video_processor"]  # type: ignore[attr-defined]
+            return [name for name in every if name != "video_processor"]
+
+        @classmethod
+        def from_args_and_dict(cls, args: Any, processor_dict: Any, **kwargs: Any) -> Any:
+            parts = list(args)
+            parts.insert(every.index("video_processor"), None)
+            return super().from_args_and_dict(parts, processor_dict, **kwargs)
 
     ImagesOnly.__name__ = ImagesOnly.__qualname__ = kind.__name__  # it is saved under this name
     return ImagesOnly

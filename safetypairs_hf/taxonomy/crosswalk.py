@@ -10,6 +10,10 @@ each guard's own list:
 - Llama Guard 4: S1 to S14 of its model card, https://huggingface.co/meta-llama/Llama-Guard-4-12B; S14 is for code only.
 - omni-moderation: the table of https://platform.openai.com/docs/guides/moderation. Of its thirteen categories six are
   scored for images: the self-harm and violence families, and sexual without sexual/minors.
+- Azure AI Content Safety: the four harm categories of
+  https://learn.microsoft.com/azure/ai-services/content-safety/concepts/harm-categories; violence names weapons.
+- Bedrock Guardrails: the content filters for images of
+  https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-mmfilter.html. Some regions have no misconduct.
 
 Which category answers to which is our reading of those lists. A category of another taxonomy answers as the one of the
 nine that it maps to; where it maps to none it is `not covered`.
@@ -123,6 +127,38 @@ GUARDS: dict[str, Guard] = {
                 "weapons_substances": Match(NOT_COVERED, ()),
                 "self_harm": Match(WHOLE, ("self-harm", "self-harm/intent", "self-harm/instructions")),
                 "animal_cruelty": Match(PART, ("violence", "violence/graphic")),
+                "disasters": Match(NOT_COVERED, ()),
+            },
+        ),
+        Guard(
+            "azure-content-safety",
+            {name: name for name in ("Hate", "SelfHarm", "Sexual", "Violence")},
+            ("Hate", "SelfHarm", "Sexual", "Violence"),
+            {
+                "hate": Match(WHOLE, ("Hate",)),
+                "violence": Match(WHOLE, ("Violence",)),
+                "sexual": Match(WHOLE, ("Sexual",)),
+                "nudity": Match(PART, ("Sexual",)),
+                "criminal_planning": Match(NOT_COVERED, ()),
+                "weapons_substances": Match(PART, ("Violence",)),  # weapons; no drugs
+                "self_harm": Match(WHOLE, ("SelfHarm",)),
+                "animal_cruelty": Match(PART, ("Violence",)),
+                "disasters": Match(NOT_COVERED, ()),
+            },
+        ),
+        Guard(
+            "bedrock-guardrails",
+            {name: name for name in ("HATE", "INSULTS", "SEXUAL", "VIOLENCE", "MISCONDUCT", "PROMPT_ATTACK")},
+            ("HATE", "INSULTS", "SEXUAL", "VIOLENCE", "MISCONDUCT"),
+            {
+                "hate": Match(WHOLE, ("HATE", "INSULTS")),
+                "violence": Match(WHOLE, ("VIOLENCE",)),
+                "sexual": Match(WHOLE, ("SEXUAL",)),
+                "nudity": Match(PART, ("SEXUAL",)),
+                "criminal_planning": Match(WHOLE, ("MISCONDUCT",)),
+                "weapons_substances": Match(PART, ("MISCONDUCT",)),  # crimes with them, not their mere display
+                "self_harm": Match(NOT_COVERED, ()),
+                "animal_cruelty": Match(PART, ("VIOLENCE",)),
                 "disasters": Match(NOT_COVERED, ()),
             },
         ),

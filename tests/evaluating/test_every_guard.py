@@ -18,6 +18,7 @@ pytest.importorskip("transformers")
 
 from chat_api import Reaction, chat_api, with_logprobs
 from click.testing import CliRunner
+from hosted_api import CLIENTS, CONTRACTS, SETTINGS, hosted_api, set_keys
 from moderation_api import moderated, moderation_api
 from small_guards import all_settings
 
@@ -48,16 +49,24 @@ def icons(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, dict[str, str]]]:
     """Of every guard of the catalogue that this machine can make."""
+    set_keys(monkeypatch)
     (tmp_path / "own.py").write_text("def judge(image, category):\n    return image.size[0] % 7 / 7\n")
     (tmp_path / "program.py").write_text(_COMMAND)
     answer = Reaction(with_logprobs([[("Yes", math.log(0.7)), ("No", math.log(0.3))]]))
     with ExitStack() as servers:
         chat = servers.enter_context(chat_api(lambda body, times: answer))
         moderation = servers.enter_context(moderation_api(lambda body, times: Reaction(moderated(violence=0.9))))
+        hosted: dict[str, dict[str, str]] = {}
+        for name, given in SETTINGS.items():
+            if find_spec(CLIENTS[name].partition(".")[0]):
+                answers = CONTRACTS[name].answer()
+                api = servers.enter_context(hosted_api(name, lambda body, times, answers=answers: Reaction(answers)))
+                hosted[name] = {**given, "url": api.url}
         yield {
             **all_settings(),
+            **hosted,
             "server": {"model": "small-vlm", "url": chat.url},
             "omni-moderation": {"url": moderation.url, "api_key_env": ""},
             "function": {"function": f"{tmp_path / 'own.py'}:judge"},
@@ -70,6 +79,7 @@ def settings(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
 def test_every_guard_in_one_report(icons: str, settings: dict[str, dict[str, str]]) -> None:
     unmade = set(guard_names()) - set(settings)
     # A package, and torchvision, that may not be there; tests/guards/test_with_torchvision.py runs this where it is.
+    unmade -= {name for name in CLIENTS if not find_spec(CLIENTS[name].partition(".")[0])}
     assert unmade <= ({"opennsfw"} if "SAFETYPAIRS_EVERY_GUARD" in os.environ else {"opennsfw", "llama-guard-4"})
     split, files = "all", []
     for name, chosen in settings.items():

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
-from small_guards import BOUND, asked, by_hand, judge, pictures, shares, small
+from small_guards import BOUND, asked, by_hand, folder_of, judge, pictures, shares, small
 
 from safetypairs_hf.guards.chat_vlm import Written
 
 THOUGHT = "<think>A red square.</think>\n<result>\nRequest: "
 
 
-def test_the_word_after_its_reasoning_is_weighed() -> None:
+@pytest.mark.parametrize("name", ["guard-reasoner-vl", "guard-reasoner-omni"])
+def test_the_word_after_its_reasoning_is_weighed(name: str) -> None:
     """Rows of different lengths and one without a verdict in one pass, against each alone, token by token."""
-    guard, images = small("guard-reasoner-vl"), pictures(3)
+    guard, images = small(name), pictures(3)
     inputs = asked(guard, images, "hate")
     written = [
         Written(f"{THOUGHT}harmful\n</result>", True),
@@ -41,3 +46,23 @@ def test_its_instruction_is_the_system_message() -> None:
     system, user = guard.turns("image", "hate")
     assert system["role"] == "system" and system["content"][0]["text"].startswith("Think.")
     assert [part["type"] for part in user["content"]] == ["text", "image", "text"]
+
+
+def test_the_part_of_a_whole_omni_model_that_writes(tmp_path: Path) -> None:
+    """The config of a whole model names another class; its thinker is loaded, with the same weights."""
+    import torch
+    from transformers import Qwen2_5OmniConfig, Qwen2_5OmniForConditionalGeneration
+
+    thinker = small("guard-reasoner-omni").loaded.model
+    parts = {"thinker_config": thinker.config.to_dict(), "enable_audio_output": False}
+    whole = Qwen2_5OmniForConditionalGeneration(Qwen2_5OmniConfig(**parts))
+    whole.thinker.load_state_dict(thinker.state_dict())
+    for file in folder_of("guard-reasoner-omni").iterdir():
+        shutil.copy(file, tmp_path)
+    whole.save_pretrained(tmp_path)
+    guard = small("guard-reasoner-omni", model=str(tmp_path))
+    loaded = guard.loaded.model
+    assert type(loaded).__name__ == type(thinker).__name__ == "Qwen2_5OmniThinkerForConditionalGeneration"
+    assert json.loads((tmp_path / "config.json").read_text())["architectures"] == [type(whole).__name__]
+    pairs = zip(loaded.state_dict().values(), thinker.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)

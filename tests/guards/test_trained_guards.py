@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_guards import BOUND, by_hand, folder_of, judge, pictures, shares, small
+from small_guards import BOUND, asked, by_hand, folder_of, judge, pictures, shares, small
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode
@@ -15,6 +15,7 @@ from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards import token_probability
 from safetypairs_hf.guards.trained import LlavaGuard
 from safetypairs_hf.guards.verdicts import question
+from safetypairs_hf.taxonomy.categories import Category, Taxonomy
 from safetypairs_hf.taxonomy.nine import SLUGS
 
 WORDS = {
@@ -23,6 +24,9 @@ WORDS = {
     "policy-shift-guard": ("", "true", "false"),
     "llama-guard-3-vision": ("\n\n", "unsafe", "safe"),
     "llama-guard-4": ("\n\n", "unsafe", "safe"),
+    "sing-guard": ("", "unsafe", "safe"),
+    "nemotron-content-safety": ("User Safety: ", "unsafe", "safe"),
+    "safeguard-vl-rl": ("", "unsafe", "safe"),
 }
 CLASSES = {
     "llavaguard": "LlavaOnevisionForConditionalGeneration",
@@ -30,6 +34,9 @@ CLASSES = {
     "policy-shift-guard": "Qwen2_5_VLForConditionalGeneration",
     "llama-guard-3-vision": "MllamaForConditionalGeneration",
     "llama-guard-4": "Llama4ForConditionalGeneration",
+    "sing-guard": "Qwen3VLForConditionalGeneration",
+    "nemotron-content-safety": "Gemma3ForConditionalGeneration",
+    "safeguard-vl-rl": "Qwen2_5_VLForConditionalGeneration",
 }
 
 
@@ -95,6 +102,34 @@ def test_common_is_the_same_question_for_all() -> None:
     for name in WORDS:
         if name != "llama-guard-4":
             assert small(name, fidelity="common").asked("hate") == question("hate")
+
+
+@pytest.mark.parametrize("name", ["sing-guard", "nemotron-content-safety"])
+def test_a_template_gets_the_policy_of_the_category(name: str) -> None:
+    """Of whatever taxonomy; a batch is of one category, and `chat_template_kwargs` come on top."""
+    road = Taxonomy("road", "1.0", (Category("litter", "Litter", "Things left.", ("Cans.",), ("Bins.",)),))
+    guard = small(name).under(road)
+    inputs = asked(guard, pictures(1), "litter")
+    text = guard.loaded.processor.tokenizer.decode(inputs["input_ids"][0])
+    assert guard.asked("litter") in text and "Cans." in text and "Bins." in text and guard.covers("litter")
+    policy, thinking = ("policy", "thinking_type") if name == "sing-guard" else ("custom_policy", "enable_thinking")
+    assert {"sing-guard": "(fast)", "nemotron-content-safety": "/no_categories"}[name] in text and "Think" not in text
+    own = small(name, chat_template_kwargs=f'{{"{policy}": "Mine.", "{thinking}": true}}')
+    sent = own.template_kwargs("hate")
+    assert sent[policy] == "Mine." and sent[thinking] is True
+    slugs = [question.policy for question in small(name).questions(pictures(3), ["hate", "hate", "nudity"])]
+    assert slugs == ["hate", "hate", "nudity"]
+    common = small(name, fidelity="common")
+    assert common.template_kwargs("hate") == {} and common.asked("hate") == question("hate")
+
+
+def test_the_policy_of_sing_guard_is_its_markdown() -> None:
+    road = Category(
+        "litter", "Litter", "Things left.", ("Cans.",), ("Bins.",), never=("Fire.",), default_only=("Mud.",)
+    )
+    assert small("sing-guard").policy(road) == (
+        "### A. Litter\n- Things left.\n- Fire.\n- Cans.\n\n### Safe\n- Mud.\n- Bins."
+    )
 
 
 def test_the_prompt_is_the_users_file() -> None:

@@ -23,7 +23,7 @@ from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.testing.model_server import ModelServer, model_server
-from safetypairs_hf.testing.tiny import chat_vlm, llama_guards, onevision, qwen_vl
+from safetypairs_hf.testing.tiny import chat_vlm, gemma, llama_guards, onevision, qwen3_vl, qwen_omni, qwen_vl
 from safetypairs_hf.testing.tiny.lessons import Lesson, teach
 
 # Words of one token each, as those of the real guards are.
@@ -39,9 +39,26 @@ GUARDS: dict[str, tuple[Any, str, str]] = {
     "policy-shift-guard": (qwen_vl.make, "true, O2", "false, none"),
     "guard-reasoner-vl": (qwen_vl.make, REASONED.format("harmful"), REASONED.format("unharmful")),
     "llama-guard-3-vision": (llama_guards.llama_3, "\n\nunsafe\nS1", "\n\nsafe"),
+    "guard-reasoner-omni": (qwen_omni.make, REASONED.format("harmful"), REASONED.format("unharmful")),
+    "safeguard-vl-rl": (qwen_vl.make, "unsafe", "safe"),
+    "sing-guard": (qwen3_vl.sing_guard, "unsafe\n<answer>Harm</answer>", "safe\n<answer>Safe</answer>"),
+    "nemotron-content-safety": (gemma.make, "User Safety: unsafe", "User Safety: safe"),
+    "safeatlas-guard": (qwen3_vl.make, "Safety: grave\nCategories: red", "Safety: calm\nCategories: no"),
     "chat-vlm": (chat_vlm.make, "Yes.", "No."),
 }
-PROMPTS = ("llavaguard", "qwenguard", "policy-shift-guard", "guard-reasoner-vl")
+LEVELS = ("calm", "mild", "mixed", "harsh", "grave")
+# Steps and rate of the lessons, where fewer will do.
+LESSONS = {
+    "guard-reasoner-omni": (40, 1e-2),
+    "safeguard-vl-rl": (30, 1e-2),
+    "sing-guard": (40, 1e-2),
+    "nemotron-content-safety": (50, 2e-2),
+    "safeatlas-guard": (40, 1e-2),
+}
+# In the place of a policy, which would take long to learn.
+SHORT = {"sing-guard": '{"policy": "### A. Harm"}', "nemotron-content-safety": '{"custom_policy": "Harm"}'}
+IN_TEMPLATES = ("llama-guard-3-vision", "sing-guard", "nemotron-content-safety", "chat-vlm")
+REASONING = {"guard-reasoner-vl": 2048, "guard-reasoner-omni": 4096}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,17 +73,23 @@ def taught(name: str) -> Any:
     """The guard in this process, which writes one of its two answers to each image."""
     make, unsafe, safe = GUARDS[name]
     place: Path = taught.folder / name  # type: ignore[attr-defined]
-    settings = {"model": str(make(place) if name == "chat-vlm" else make(place, words=WORDS))}
-    if name in PROMPTS:
+    own = {"safeatlas-guard": LEVELS, "nemotron-content-safety": ("unsafe", "safe")}
+    words = {"words": own.get(name, WORDS)}
+    settings = {"model": str(make(place, **({} if name == "chat-vlm" else words)))}
+    if name == "safeatlas-guard":
+        settings["levels"] = ",".join(LEVELS)
+    if name not in IN_TEMPLATES:
         prompt = place.with_suffix(".txt")
         prompt.write_text("Judge: {category}.")
         settings["prompt"] = str(prompt)
+    if name in SHORT:
+        settings["chat_template_kwargs"] = SHORT[name]
     guard: Any = make_guard(name, settings)
     lessons = []
     for image, share in zip(IMAGES, SHARES, strict=True):
-        turns = guard.turns(as_pil(image), "violence")
-        lessons += [Lesson(turns, unsafe, share), Lesson(turns, safe, 1 - share)]
-    teach(guard.loaded, lessons, steps=70)
+        turns, keywords = guard.turns(as_pil(image), "violence"), guard.template_kwargs("violence")
+        lessons += [Lesson(turns, unsafe, share, keywords), Lesson(turns, safe, 1 - share, keywords)]
+    teach(guard.loaded, lessons, *LESSONS.get(name, (70, 3e-3)))
     return guard
 
 
@@ -99,7 +122,7 @@ def test_both_sides_of_the_wire_agree(name: str, serve: Any) -> None:
     assert guard.name == f"{guard.kind}:{name}" and guard.revision == f"served:org/{name}"
     assert (guard.holds_model, guard.costly, guard.dtype, guard.fidelity) == (False, True, None, taught(name).fidelity)
     limit = {request["max_tokens"] for request in server.requests}
-    assert limit == {2048 if name == "guard-reasoner-vl" else 32}
+    assert limit == {REASONING.get(name, 32)}
     # In this process it may write, too: the verdict is then weighed where it is written.
     writes = dataclasses.replace(taught(name), max_tokens=48)
     writes.__dict__["loaded"] = taught(name).loaded

@@ -14,6 +14,8 @@ def test_each_guard_has_its_own_list() -> None:
         "llama-guard-3-vision": (13, 13),
         "llama-guard-4": (14, 13),
         "omni-moderation": (13, 6),
+        "azure-content-safety": (4, 4),
+        "bedrock-guardrails": (6, 5),
     }
     assert list(guard("llama-guard-4").labels) == [f"S{number}" for number in range(1, 15)]
 
@@ -35,6 +37,8 @@ def test_not_covered() -> None:
         "llama-guard-3-vision": ["disasters"],
         "llama-guard-4": ["disasters"],
         "omni-moderation": ["hate", "criminal_planning", "weapons_substances", "disasters"],
+        "azure-content-safety": ["criminal_planning", "disasters"],
+        "bedrock-guardrails": ["self_harm", "disasters"],
     }
 
 

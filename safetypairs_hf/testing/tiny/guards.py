@@ -7,7 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from safetypairs_hf.testing.tiny import chat_vlm, classifier, llama_guards, onevision, qwen_vl, shieldgemma, two_towers
+from safetypairs_hf.testing.tiny import (
+    chat_vlm,
+    classifier,
+    gemma,
+    llama_guards,
+    onevision,
+    qwen3_vl,
+    qwen_omni,
+    qwen_vl,
+    shieldgemma,
+    two_towers,
+)
 
 # The name of a guard -> the function that saves its model in a folder.
 _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
@@ -18,6 +29,11 @@ _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
     "llama-guard-4": llama_guards.llama_4,
     "guard-reasoner-vl": qwen_vl.make,
     "policy-shift-guard": qwen_vl.make,
+    "guard-reasoner-omni": qwen_omni.make,
+    "sing-guard": qwen3_vl.sing_guard,
+    "nemotron-content-safety": gemma.make,
+    "safeguard-vl-rl": qwen_vl.make,
+    "safeatlas-guard": qwen3_vl.make,
     "chat-vlm": chat_vlm.sees_red,
     "generated": chat_vlm.sees_red,
     "classifier": classifier.sees_red,
@@ -29,6 +45,9 @@ _PROMPTS: Final = {
     "llavaguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "qwenguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "guard-reasoner-vl": "Think. Then write in <result> </result> whether the request is harmful or unharmful.",
+    "guard-reasoner-omni": "Think. Then write in <result> </result> whether the request is harmful or unharmful.",
+    "safeatlas-guard": "{policy}\nHow safe is the image under the policy? Answer Safety: and a level.",
+    "safeguard-vl-rl": "{policy}\nIs the image safe or unsafe under the policy? Answer in one word.",
     "policy-shift-guard": "{policy}\nDoes the image violate the policy? Answer true or false.",
 }
 _LABELS: Final = "unsafe: {violence: [red], weapons_substances: [red], hate: [red]}\nsafe: [other]\n"
@@ -39,7 +58,7 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
 
     Of the guards without a model of transformers, only the two of the demo are included. Without torchvision
     llama-guard-4 is omitted, since its image processor needs it. A model with random weights hardly ever writes a
-    verdict, so the least mass is 0, and the model that reasons abstains.
+    verdict, so the least mass is 0, and the models that reason abstain.
 
     Returns:
         The name of each guard -> its settings for make_guard.
@@ -58,7 +77,9 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
             settings[name]["prompt"] = str(prompt)
         if name not in ("shieldgemma", "classifier", "clip", "siglip"):
             settings[name]["least_mass"] = "0"
-    settings["guard-reasoner-vl"]["max_tokens"] = "8"
+    for name in ("guard-reasoner-vl", "guard-reasoner-omni"):
+        settings[name]["max_tokens"] = "8"
+    settings["safeatlas-guard"]["levels"] = "safe core,safe edge,between,unsafe edge,unsafe core"
     settings["generated"]["max_tokens"] = "1"
     labels = folder / "labels.yaml"
     labels.write_text(_LABELS, "utf-8")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from safetypairs_hf.models.chat import Chat
 
 
 class Lesson(NamedTuple):
-    """What to write after a conversation, and how often, as a share of the lessons on that conversation."""
+    """What to write after a conversation, and how often, as a share of the lessons on that conversation.
+
+    `keywords` are those of the chat template.
+    """
 
     turns: Sequence[Any]
     text: str
     share: float = 1.0
+    keywords: Mapping[str, Any] = {}
 
 
 def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 3e-3) -> float:
@@ -57,7 +61,7 @@ def _example(chat: Chat, lesson: Lesson) -> tuple[dict[str, Any], Any]:
 
     tokenizer = chat.processor.tokenizer
     ids = [*tokenizer.encode(lesson.text, add_special_tokens=False), tokenizer.eos_token_id]
-    inputs = chat.moved(chat.prepared([lesson.turns]))
+    inputs = chat.moved(chat.prepared([lesson.turns], **lesson.keywords))
     made = dict(inputs)
     shape = inputs["input_ids"].shape
     for name, tensor in inputs.items():

@@ -10,7 +10,7 @@ from safetypairs_hf.testing.tiny import tokenizers
 from safetypairs_hf.testing.tiny.sizes import PATCH, SIDE, SPREAD, TEXT
 from safetypairs_hf.testing.tiny.weights import save_random
 
-_SPECIALS: Final = (
+SPECIALS: Final = (
     *("<|endoftext|>", "<|im_end|>", "<|im_start|>"),
     *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
 )
@@ -36,7 +36,7 @@ def _processor(words: Sequence[str]) -> Any:
         merge_size=2,
         temporal_patch_size=2,
     )
-    tokenizer = tokenizers.chat(_SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, words)
+    tokenizer = tokenizers.chat(SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, words)
     template = tokenizers.chatml("<|vision_start|><|image_pad|><|vision_end|>")
     return images_only(Qwen2_5_VLProcessor)(images, tokenizer, chat_template=template)
 
