@@ -16,7 +16,7 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 @click.option("--k", "sizes", multiple=True, type=click.IntRange(min=2), help="Repeatable; 5 to 300 by default.")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="How many draws of each k.")
 @click.option("--also", multiple=True, metavar="TARGET[@VERSION]", help="Judge its test pairs too; repeatable.")
-@choice_option("--look", ("image", "edit-box"), "Whole images, or the part around what the members differ in.")
+@choice_option("--look", ("image", "edit-box"), "Whole images, or only the part that the members differ in.")
 @click.option("--limit", default=300, show_default=True, type=click.IntRange(min=2), help="Pairs of each judged set.")
 @settings_option("head")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")

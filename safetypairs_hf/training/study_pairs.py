@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 LOOKS = ("image", "edit-box")
 _SEEN_OF = 6  # at most one in so many train pairs is held out
 _FEWEST = 4  # pairs of a family, of which one may be held out
-_MARGIN = 0.5  # of the edit box's longer side, on each side, so that what is beside it is seen too
 
 
 class StudyImage(NamedTuple):
@@ -66,7 +65,7 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
     Args:
         data: `TARGET@X.Y.Z`, or `TARGET` for its newest version; it has the splits train and test.
         also: Other versions, of whose test split pairs of the same categories are judged too.
-        look: "image": whole images. "edit-box": the part around what differs, which a real guard is not told.
+        look: "image": whole images. "edit-box": the part that differs alone, which a real guard is not told.
         limit: The most pairs of a measured set, a sample by their ids.
         check: See `load`.
 
@@ -163,19 +162,15 @@ def _image(part: Dataset, row: int, column: str, box: Sequence[int] | None, look
     key = sha256(data())
     if look == "image" or not box:
         return StudyImage(key, lambda: Picture(data()))
-    around = list(box)
+    part_of = list(box)
 
     def cut() -> Picture:
         import numpy as np
 
-        pixels = Picture(data()).pixels
-        height, width, _ = pixels.shape
-        margin = round(_MARGIN * max(around[2] - around[0], around[3] - around[1]))
-        x0, y0 = max(around[0] - margin, 0), max(around[1] - margin, 0)
-        x1, y1 = min(around[2] + margin, width), min(around[3] + margin, height)
-        return encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+        x0, y0, x1, y1 = part_of
+        return encode(np.ascontiguousarray(Picture(data()).pixels[y0:y1, x0:x1]))
 
-    return StudyImage(f"{key} around {around}", cut)
+    return StudyImage(f"{key} in {part_of}", cut)
 
 
 def _held_out(train: Sequence[StudyPair]) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from hub_fixtures import Hub, hub  # noqa: F401
 from PIL import Image
 
 from safetypairs_hf.building.build import build
@@ -128,6 +131,24 @@ def test_every_form_of_training_data(version: Edition, shown: tuple[str, bytes],
     for data, name in names.items():
         (leak,) = find_leaks(str(tmp_path / data), version).found
         assert (leak.pair_id, leak.member, leak.how, leak.image) == (pair_id, "unsafe", "same file", name)
+
+
+def test_a_dataset_on_the_hub_is_streamed_and_a_private_one_refused(hub: Hub, version: Edition) -> None:  # noqa: F811
+    files = sorted(Path(version.target).glob("data/test/*/*.parquet"))[:2]
+    api = hub.api()
+    api.create_repo("lab/photos", repo_type="dataset", private=True)
+    for number, file in enumerate(files):
+        name = f"data/train-{number}.parquet"
+        api.upload_file(path_or_fileobj=file, path_in_repo=name, repo_id="lab/photos", repo_type="dataset")
+    words = [sys.executable, "-m", "safetypairs_hf", "probe", "--leaks", "lab/photos", version.target]
+    for user in ("alice", "bob"):
+        done = subprocess.run(words, env=hub.env(user), cwd=hub.home, capture_output=True, text=True)
+        assert done.returncode == 1
+        if user == "alice":
+            rows = sum(pq.read_metadata(file).num_rows for file in files)
+            assert f"{2 * rows} images of lab/photos" in done.stdout and "same file of the unsafe image" in done.stdout
+        else:
+            assert "lab/photos" in done.stderr and done.stdout == "" and done.stderr.count("\n") == 1
 
 
 def test_what_cannot_be_read_is_said(version: Edition, tmp_path: Path) -> None:

@@ -163,12 +163,12 @@ def test_the_answer_is_what_was_found(difference: float, ci: tuple[float, float]
     assert "every arm is below the 0.25 of a coin" in replace(result, cells=low).answer
 
 
-def test_the_part_around_the_edit(data: str) -> None:
+def test_the_part_that_differs(data: str) -> None:
     whole, box = (study_sets(data, (), look, 300) for look in ("image", "edit-box"))
-    first, around = whole.pool[0].unsafe.read(), box.pool[0].unsafe.read()
-    height, width, _ = around.pixels.shape
+    first, part = whole.pool[0].unsafe.read(), box.pool[0].unsafe.read()
+    height, width, _ = part.pixels.shape
     assert first.pixels.shape == (64, 64, 3)
-    assert 24 <= height <= 32 and 24 <= width <= 32  # a square of 16 pixels, with 8 on each side that is in the image
+    assert (height, width) == (16, 16)  # the square that is painted
     assert whole.pool[0].unsafe.key != box.pool[0].unsafe.key
 
 
