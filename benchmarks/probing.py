@@ -34,7 +34,7 @@ from safetypairs_hf.icons.backgrounds import background
 from safetypairs_hf.icons.catalogue import Item, critical, neutral
 from safetypairs_hf.icons.colours import theme
 from safetypairs_hf.icons.drawing import paint
-from safetypairs_hf.icons.plates import Plate, draw, layout
+from safetypairs_hf.icons.plates import Plate, draw, layout, put_glyph
 from safetypairs_hf.icons.scenes import generator
 from safetypairs_hf.probing.probe import Probe, ProbedPair
 from safetypairs_hf.taxonomy.nine import NINE
@@ -67,7 +67,12 @@ def scene(number: int, size: int) -> Drawn | None:
     members = []
     for item in twins:
         member = canvas.copy()
-        draw(member, [plate._replace(item=item) if plate.item == twins[0] else plate for plate in plates], manner)
+        draw(
+            member,
+            [plate._replace(item=item) if plate.item == twins[0] else plate for plate in plates],
+            manner,
+            put_glyph,
+        )
         members.append(member)
     plate = next(plate for plate in plates if plate.item == twins[0])
     if changed_box(*members)[0] is None:

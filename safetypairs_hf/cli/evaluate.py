@@ -122,7 +122,7 @@ def _show(out: Path, threshold: float | None, as_json: bool) -> None:
     if as_json:
         covered = covered_by(out, threshold=threshold)
         told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
-        told["covered"] = covered.to_dict() if covered else None
+        told |= {"covered": covered.to_dict()} if covered else {}
         click.echo(json.dumps({**score.to_dict(), **told}, indent=2))
         return
     click.echo(str(score))

@@ -65,7 +65,7 @@ def command(
     )
     if as_json:
         found = covered_by(predictions, **reading)
-        click.echo(json.dumps(result.to_dict() | {"covered": found.to_dict() if found else None}, indent=2))
+        click.echo(json.dumps(result.to_dict() | ({"covered": found.to_dict()} if found else {}), indent=2))
         return
     click.echo(str(result))
     for remark in remarks(predictions, **reading):

@@ -34,6 +34,7 @@ FIGURE = {
     "probing": r"^bounds missed: \d of 4$",
     "scale": r"upload_folder to publish, ratio [\d.]+x in CPU time",
     "scoring": r"score\(\), all figures, Arrow, text ids, shuffled .* ratio [\d.]+x in CPU time",
+    "serving": r"^  from start to exit .* of the ideal rate",
     "starting": r"^import datasets .* to ours, ratio [\d.]+x in CPU time",
     "streaming": r"^one file by to_parquet, .* [\d.]+x$",
     "uploading": r"^ours: a release adds files +[\d.]+x +[\d.]+x +[\d.]+x +[\d.]+x$",
@@ -49,6 +50,7 @@ NEEDS = {
     "loading": ["fontawesomefree"],
     "probing": ["fontawesomefree", "sklearn"],
     "scoring": ["evaluate"],
+    "serving": ["openai"],
     "uploading": ["hf_xet"],
 }
 # Over ten seconds even so.

@@ -18,6 +18,7 @@ MAY_IMPORT = (
     "safetypairs_hf.recipes",
     "safetypairs_hf.recipes.photographs",
     "safetypairs_hf.icons",
+    "safetypairs_hf.signs",
     "safetypairs_hf.testing.tiny",
 )
 
