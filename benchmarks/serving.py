@@ -1,10 +1,11 @@
 """A guard at a server that takes a while for an answer and several at once: is the server kept busy?
 
-    python benchmarks/serving.py [--pairs 320] [--seconds 0.5] [--at-once 16] [--size 128]
+    python benchmarks/serving.py [--pairs 1510] [--seconds 0.5] [--at-once 16] [--in-flight 20] [--size 128]
 
 The server is on loopback in a process of its own; it holds each answer back for `--seconds`, and answers no more than
 `--at-once` requests at a time, the others wait. Ours: `evaluate` of the guard `server`, in a process of its own, from
-its start to its exit, so with all imports, the reading of the data, the preflight and the figures. Ideal: as
+its start to its exit, so with all imports, the reading of the data, the preflight and the figures. Its setting
+`concurrency` is `--in-flight`, a few more than the server takes at once, so that the next image waits there. Ideal: as
 many answers as there are images, by a client that always has `--at-once` requests in flight. What comes of it: answers
 a second of both, and the share of the ideal rate, with start-up and from the first answer to the last.
 """
@@ -63,23 +64,24 @@ def serve(seconds: float, at_once: int, connection: Any) -> None:
     connection.send(times)
 
 
-# Runs in a process of its own: the address, the name of a folder with the pairs, and how many requests at once.
+# Runs in a process of its own: the address, the name of a folder with the pairs, and how many requests in flight.
 CLIENT = """
 import sys
 from datasets import load_from_disk
 from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.guards.catalogue import make_guard
-url, folder, at_once = sys.argv[1:]
-guard = make_guard("server", {"model": "slow", "url": url, "concurrency": at_once})
+url, folder, in_flight = sys.argv[1:]
+guard = make_guard("server", {"model": "slow", "url": url, "concurrency": in_flight})
 print(evaluate(guard, load_from_disk(folder), folder + ".parquet"))
 """
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--pairs", type=int, default=320)
+    parser.add_argument("--pairs", type=int, default=1510)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--at-once", type=int, default=16)
+    parser.add_argument("--in-flight", type=int, default=20)
     parser.add_argument("--size", type=int, default=128, help="pixels a side")
     arguments = parsed(parser, pairs=12, seconds=0.05, size=64)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
@@ -92,7 +94,7 @@ def main() -> None:
         folder = Path(name)
         pairs_of(arguments.pairs, arguments.size).save_to_disk(folder / "pairs")
         begin = time.perf_counter()
-        words = [sys.executable, "-c", CLIENT, url, str(folder / "pairs"), str(arguments.at_once)]
+        words = [sys.executable, "-c", CLIENT, url, str(folder / "pairs"), str(arguments.in_flight)]
         done = subprocess.run(words, capture_output=True, text=True)
         wall = time.perf_counter() - begin
     if done.returncode:
