@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ GUARDS: dict[str, tuple[Any, str, str]] = {
     "policy-shift-guard": (qwen_vl.make, "true, O2", "false, none"),
     "guard-reasoner-vl": (qwen_vl.make, REASONED.format("harmful"), REASONED.format("unharmful")),
     "llama-guard-3-vision": (llama_guards.llama_3, "\n\nunsafe\nS1", "\n\nsafe"),
+    "llama-guard-4": (llama_guards.llama_4, "\n\nunsafe\nS1", "\n\nsafe"),
     "guard-reasoner-omni": (qwen_omni.make, REASONED.format("harmful"), REASONED.format("unharmful")),
     "safeguard-vl-rl": (qwen_vl.make, "unsafe", "safe"),
     "sing-guard": (qwen3_vl.sing_guard, "unsafe\n<answer>Harm</answer>", "safe\n<answer>Safe</answer>"),
@@ -47,8 +49,9 @@ GUARDS: dict[str, tuple[Any, str, str]] = {
     "chat-vlm": (chat_vlm.make, "Yes.", "No."),
 }
 LEVELS = ("calm", "mild", "mixed", "harsh", "grave")
-# Steps and rate of the lessons, where fewer will do.
+# Steps and rate of the lessons, where others do better.
 LESSONS = {
+    "llama-guard-4": (90, 5e-3),
     "guard-reasoner-omni": (40, 1e-2),
     "safeguard-vl-rl": (30, 1e-2),
     "sing-guard": (40, 1e-2),
@@ -57,7 +60,8 @@ LESSONS = {
 }
 # In the place of a policy, which would take long to learn.
 SHORT = {"sing-guard": '{"policy": "### A. Harm"}', "nemotron-content-safety": '{"custom_policy": "Harm"}'}
-IN_TEMPLATES = ("llama-guard-3-vision", "sing-guard", "nemotron-content-safety", "chat-vlm")
+IN_TEMPLATES = ("llama-guard-3-vision", "llama-guard-4", "sing-guard", "nemotron-content-safety", "chat-vlm")
+NEEDS = {"llama-guard-4": pytest.mark.skipif(not find_spec("torchvision"), reason="its processor needs torchvision")}
 REASONING = {"guard-reasoner-vl": 2048, "guard-reasoner-omni": 4096}
 
 
@@ -111,7 +115,7 @@ def same(one: Any, other: Any) -> None:
     assert [each.p_unsafe for each in one] == pytest.approx([each.p_unsafe for each in other], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", GUARDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in GUARDS])
 def test_both_sides_of_the_wire_agree(name: str, serve: Any) -> None:
     here = judge(taught(name), IMAGES)
     assert here[0].p_unsafe > 0.6 and here[1].p_unsafe < 0.4

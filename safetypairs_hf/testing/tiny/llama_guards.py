@@ -48,11 +48,11 @@ def llama_3(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
     return save(folder, model, processor)
 
 
-def llama_4(folder: Path, seed: int = 0) -> Path:
-    """Save a Llama4ForConditionalGeneration and its processor, which needs torchvision."""
+def llama_4(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Save a Llama4ForConditionalGeneration and its processor, which needs torchvision. See `tokenizers.chat`."""
     from transformers import Llama4ForConditionalGeneration, Llama4ImageProcessor, Llama4Processor
 
-    tokenizer = tokenizers.chat(_LLAMA_4, {}, bos_token="<|begin_of_text|>")
+    tokenizer = tokenizers.chat(_LLAMA_4, {}, words, bos_token="<|begin_of_text|>")
     images = Llama4ImageProcessor(size={"height": SIDE, "width": SIDE}, max_patches=2)
     template = _template("<|header_start|>", "<|header_end|>", "<|eot|>")
     processor = Llama4Processor(images, tokenizer, patch_size=PATCH, pixel_shuffle_ratio=0.5, chat_template=template)
