@@ -60,9 +60,9 @@ def _of_table(ds: Dataset) -> Dataset:
         for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
             half = half.add_column(name, values)
         halves.append(half)
-    safe_first = np.array([_safe_first(pair_id) for pair_id in pair_ids])
+    first = np.array([safe_first(pair_id) for pair_id in pair_ids])
     rows = np.arange(len(ds))
-    order = np.stack([rows + len(ds) * safe_first, rows + len(ds) * ~safe_first], axis=1)
+    order = np.stack([rows + len(ds) * first, rows + len(ds) * ~first], axis=1)
     return datasets.concatenate_datasets(halves).select(order.ravel()[_there(order.ravel(), controls)])
 
 
@@ -91,9 +91,9 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
     import pyarrow as pa
 
     pair_ids = table["pair_id"].to_pylist()
-    safe_first = np.array([_safe_first(pair_id) for pair_id in pair_ids], dtype=bool)
+    first = np.array([safe_first(pair_id) for pair_id in pair_ids], dtype=bool)
     rows, count = np.arange(len(pair_ids)), len(pair_ids)
-    order = np.stack([rows + count * safe_first, rows + count * ~safe_first], axis=1).ravel()
+    order = np.stack([rows + count * first, rows + count * ~first], axis=1).ravel()
     both = pa.chunked_array([chunk for column, _ in _MEMBERS for chunk in table[column].chunks])
     controls = _slugs(names, _CONTROL, table[_CONTROL].to_pylist()) if _CONTROL in names else []
     order = order[_there(order, controls)]
@@ -152,5 +152,6 @@ def _slugs(features: Features, column: str, values: list[Any]) -> list[str]:
     return [names[number] for number in values] if names else values
 
 
-def _safe_first(pair_id: str) -> bool:
+def safe_first(pair_id: str) -> bool:
+    """Whether the safe member of a pair comes before the unsafe one: by its id, for about half of the pairs."""
     return zlib.crc32(pair_id.encode()) % 2 == 1

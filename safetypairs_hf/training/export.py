@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.training.export_forms import FORMS
+from safetypairs_hf.training.new_folder import new_folder, refuse_existing
 from safetypairs_hf.training.samples import ROWS, Sample, count, samples
 from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
 
@@ -63,29 +62,18 @@ def export(
     Raises:
         SafetyPairsError: no such form; `out` exists or cannot be written; or as `training_pairs` and `samples` do.
     """
-    folder = Path(out).expanduser()
     if to not in FORMS:
         raise SafetyPairsError(f"no form {to!r}{hint(to, FORMS)}; there are {', '.join(FORMS)}")
     if rows not in ROWS:
         raise SafetyPairsError(f"rows is {rows!r}; expected {' or '.join(ROWS)}")
-    if folder.exists() or folder.is_symlink():
-        raise SafetyPairsError(f"{out} exists; name a folder that does not")
+    refuse_existing(out)
     pairs = training_pairs(data, splits, check)
     counts = {split: count(pairs, split, rows) for split in pairs.splits}
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-        try:
-            new.chmod(0o755)
-            for split in pairs.splits:
-                FORMS[to].write(_watched(pairs, split, rows, progress), new, split, pairs.taxonomy)
-            done = Export(str(out), to, rows, pairs.name, counts)
-            (new / "README.md").write_text(_readme(done, pairs), encoding="utf-8")
-            new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise SafetyPairsError(f"cannot write {out}: {error.strerror or error}") from error
+    with new_folder(out) as new:
+        for split in pairs.splits:
+            FORMS[to].write(_watched(pairs, split, rows, progress), new, split, pairs.taxonomy)
+        done = Export(str(out), to, rows, pairs.name, counts)
+        (new / "README.md").write_text(_readme(done, pairs), encoding="utf-8")
     return done
 
 

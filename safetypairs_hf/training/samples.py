@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.loading.images import safe_first
 from safetypairs_hf.training.training_pairs import TrainingPairs
 
 ROWS = ("images", "pairs")
@@ -50,7 +50,7 @@ def samples(pairs: TrainingPairs, split: str, rows: str = "images") -> Iterator[
         row["category"] = names[row["category"]]
         pair_id = row["pair_id"]
         members = [(_bytes(published, column, pair_id), unsafe) for column, unsafe in _MEMBERS]
-        if zlib.crc32(pair_id.encode()) % 2:
+        if safe_first(pair_id):
             members.reverse()
         images, unsafe = zip(*members, strict=True)
         if rows == "pairs":

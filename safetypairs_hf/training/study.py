@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.training.cached_features import cache_folder, cached_features
 from safetypairs_hf.training.fit_head import fit_head
+from safetypairs_hf.training.new_folder import new_folder, refuse_existing
 from safetypairs_hf.training.study_pairs import LOOKS, StudyImage, StudyPair, StudySets, augmented, study_sets
 from safetypairs_hf.training.study_report import Cell, Contrast, StudyResult, draw_study
 from safetypairs_hf.training.train_head import HeadTraining
@@ -80,11 +79,9 @@ def study(
     """
     from safetypairs_hf.training.train import read_settings
 
-    folder = Path(out).expanduser()
     chosen = read_settings("head", settings)
     assert isinstance(chosen, HeadTraining)
-    if folder.exists() or folder.is_symlink():
-        raise SafetyPairsError(f"{out} exists; name a folder that does not")
+    refuse_existing(out)
     if look not in LOOKS:
         raise SafetyPairsError(f"look is {look!r}; expected {' or '.join(LOOKS)}")
     if seeds < 2 or limit < 2:
@@ -102,19 +99,10 @@ def study(
     features = cached_features(chosen.backbone, images, place, lambda done, total: progress("features", done, total))
     judged = _judge(plan, sets, features, chosen, progress)
     result = _result(judged, sets, sizes, arms, seeds, look, chosen)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-        try:
-            new.chmod(0o755)
-            (new / "study.json").write_text(json.dumps(result.to_dict(), indent=2) + "\n", "utf-8")
-            (new / "study.md").write_text(result.to_markdown(), "utf-8")
-            draw_study(result, new / "study.png")
-            new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise SafetyPairsError(f"cannot write {out}: {error.strerror or error}") from error
+    with new_folder(out) as new:
+        (new / "study.json").write_text(json.dumps(result.to_dict(), indent=2) + "\n", "utf-8")
+        (new / "study.md").write_text(result.to_markdown(), "utf-8")
+        draw_study(result, new / "study.png")
     return result
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from safetypairs_hf.evaluating.judging import Progress
 from safetypairs_hf.training.cached_features import cache_folder
 from safetypairs_hf.training.lora import LoraTraining, train_lora
 from safetypairs_hf.training.model_card import model_card
+from safetypairs_hf.training.new_folder import new_folder, refuse_existing
 from safetypairs_hf.training.train_head import HeadTraining, train_head
 from safetypairs_hf.training.trained_guard import Trained
 from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
@@ -66,10 +65,8 @@ def train(
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.metric.score import score
 
-    folder = Path(out).expanduser()
     chosen = read_settings(method, settings)
-    if folder.exists() or folder.is_symlink():
-        raise SafetyPairsError(f"{out} exists; name a folder that does not")
+    refuse_existing(out)
     pairs = training_pairs(data, check=check)
     named = pairs.name.removesuffix(f" (check={check})")
     slugs = trained_categories(pairs, named, categories)
@@ -88,26 +85,17 @@ def train(
         threshold=None,
         held_out=None,
     )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-        try:
-            new.chmod(0o755)
-            if isinstance(chosen, LoraTraining):
-                train_lora(opened, rows, new, chosen, progress)
-            else:
-                place = Path(cache).expanduser() if cache else cache_folder()
-                predictions = train_head(opened, rows, slugs, new, chosen, place, progress)
-                figures = score(predictions, data=f"{pairs.name} (held out)", split="train")
-                done = replace(done, held_out=figures, threshold=figures.best_threshold)
-            record = done.to_dict() | {"folder": None}
-            (new / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-            (new / "README.md").write_text(model_card(done, pairs), "utf-8")
-            new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise SafetyPairsError(f"cannot write {out}: {error.strerror or error}") from error
+    with new_folder(out) as new:
+        if isinstance(chosen, LoraTraining):
+            train_lora(opened, rows, new, chosen, progress)
+        else:
+            place = Path(cache).expanduser() if cache else cache_folder()
+            predictions = train_head(opened, rows, slugs, new, chosen, place, progress)
+            figures = score(predictions, data=f"{pairs.name} (held out)", split="train")
+            done = replace(done, held_out=figures, threshold=figures.best_threshold)
+        record = done.to_dict() | {"folder": None}
+        (new / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+        (new / "README.md").write_text(model_card(done, pairs), "utf-8")
     return done
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.testing.tiny import qwen_vl, tokenizers
-from safetypairs_hf.testing.tiny.sizes import PATCH, SIDE, SPREAD, TEXT
+from safetypairs_hf.testing.tiny.sizes import PATCH, SPREAD, TEXT
 from safetypairs_hf.testing.tiny.weights import save_random
 
 _IMAGE: Final = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -29,19 +29,12 @@ def sing_guard(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
 
 def _save(folder: Path, seed: int, words: Sequence[str], template: str) -> Path:
     from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     from safetypairs_hf.models.processors import images_only
 
-    images = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": SIDE**2, "longest_edge": (2 * SIDE) ** 2},
-        patch_size=PATCH,
-        merge_size=2,
-        temporal_patch_size=2,
-    )
     named = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
     tokenizer = tokenizers.chat(qwen_vl.SPECIALS, named, words)
-    processor = images_only(Qwen3VLProcessor)(images, tokenizer, chat_template=template)
+    processor = images_only(Qwen3VLProcessor)(qwen_vl.images(), tokenizer, chat_template=template)
     return save_random(folder, seed, Qwen3VLForConditionalGeneration, _config(tokenizer), processor)
 
 

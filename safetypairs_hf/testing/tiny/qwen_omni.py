@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from safetypairs_hf.testing.tiny import tokenizers
-from safetypairs_hf.testing.tiny.sizes import PATCH, SIDE, SPREAD, TEXT
+from safetypairs_hf.testing.tiny import qwen_vl, tokenizers
+from safetypairs_hf.testing.tiny.sizes import SPREAD
 from safetypairs_hf.testing.tiny.weights import save_random
 
 _NAMED: Final = {
@@ -36,46 +36,18 @@ def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
 
 def _processor(words: Sequence[str]) -> Any:
     from transformers import Qwen2_5OmniProcessor, WhisperFeatureExtractor
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     from safetypairs_hf.models.processors import images_only
 
-    images = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": SIDE**2, "longest_edge": (2 * SIDE) ** 2},
-        patch_size=PATCH,
-        merge_size=2,
-        temporal_patch_size=2,
-    )
     template = tokenizers.chatml("<|vision_bos|><|IMAGE|><|vision_eos|>")
     tokenizer = tokenizers.chat(_SPECIALS, _NAMED, words)
     sound = WhisperFeatureExtractor(feature_size=8)
-    return images_only(Qwen2_5OmniProcessor)(images, None, sound, tokenizer, chat_template=template)
+    return images_only(Qwen2_5OmniProcessor)(qwen_vl.images(), None, sound, tokenizer, chat_template=template)
 
 
 def _config(tokenizer: Any) -> Any:
     from transformers import Qwen2_5OmniThinkerConfig
 
-    text = {
-        **TEXT,
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 8192,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]},
-        **tokenizers.ends(tokenizer),
-        "initializer_range": SPREAD,
-    }
-    vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_heads": 2,
-        "patch_size": PATCH,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "window_size": 4 * PATCH,
-        "fullatt_block_indexes": [1],
-        "out_hidden_size": 32,
-        "initializer_range": SPREAD,
-    }
     audio = {
         "num_mel_bins": 8,
         "encoder_layers": 1,
@@ -87,8 +59,8 @@ def _config(tokenizer: Any) -> Any:
         "output_dim": 32,
     }
     return Qwen2_5OmniThinkerConfig(
-        text_config=text,
-        vision_config=vision,
+        text_config=qwen_vl.text(tokenizer),
+        vision_config=qwen_vl.VISION | {"initializer_range": SPREAD},
         audio_config=audio,
         **tokenizers.ids(tokenizer, image_token_index="<|IMAGE|>", video_token_index="<|VIDEO|>"),
         **tokenizers.ids(tokenizer, audio_token_index="<|AUDIO|>"),

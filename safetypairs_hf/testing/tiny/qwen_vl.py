@@ -14,6 +14,18 @@ SPECIALS: Final = (
     *("<|endoftext|>", "<|im_end|>", "<|im_start|>"),
     *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
 )
+VISION: Final = {
+    "depth": 2,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_heads": 2,
+    "patch_size": PATCH,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "window_size": 4 * PATCH,
+    "fullatt_block_indexes": [1],
+    "out_hidden_size": 32,
+}
 
 
 def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
@@ -24,27 +36,21 @@ def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
     return save_random(folder, seed, Qwen2_5_VLForConditionalGeneration, _config(processor.tokenizer), processor)
 
 
-def _processor(words: Sequence[str]) -> Any:
-    from transformers import Qwen2_5_VLProcessor
+def images() -> Any:
+    """Make the image processor that the small models of Qwen share."""
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    from safetypairs_hf.models.processors import images_only
-
-    images = Qwen2VLImageProcessorPil(
+    return Qwen2VLImageProcessorPil(
         size={"shortest_edge": SIDE**2, "longest_edge": (2 * SIDE) ** 2},
         patch_size=PATCH,
         merge_size=2,
         temporal_patch_size=2,
     )
-    tokenizer = tokenizers.chat(SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, words)
-    template = tokenizers.chatml("<|vision_start|><|image_pad|><|vision_end|>")
-    return images_only(Qwen2_5_VLProcessor)(images, tokenizer, chat_template=template)
 
 
-def _config(tokenizer: Any) -> Any:
-    from transformers import Qwen2_5_VLConfig
-
-    text = {
+def text(tokenizer: Any) -> dict[str, Any]:
+    """Return the configuration of the language model, which Qwen2.5-Omni shares."""
+    return {
         **TEXT,
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 8192,
@@ -52,21 +58,24 @@ def _config(tokenizer: Any) -> Any:
         **tokenizers.ends(tokenizer),
         "initializer_range": SPREAD,
     }
-    vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_heads": 2,
-        "patch_size": PATCH,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "window_size": 4 * PATCH,
-        "fullatt_block_indexes": [1],
-        "out_hidden_size": 32,
-    }
+
+
+def _processor(words: Sequence[str]) -> Any:
+    from transformers import Qwen2_5_VLProcessor
+
+    from safetypairs_hf.models.processors import images_only
+
+    tokenizer = tokenizers.chat(SPECIALS, {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, words)
+    template = tokenizers.chatml("<|vision_start|><|image_pad|><|vision_end|>")
+    return images_only(Qwen2_5_VLProcessor)(images(), tokenizer, chat_template=template)
+
+
+def _config(tokenizer: Any) -> Any:
+    from transformers import Qwen2_5_VLConfig
+
     return Qwen2_5_VLConfig(
-        text_config=text,
-        vision_config=vision,
+        text_config=text(tokenizer),
+        vision_config=dict(VISION),
         **tokenizers.ids(tokenizer, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>"),
         **tokenizers.ids(tokenizer, vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>"),
         tie_word_embeddings=False,
