@@ -1,0 +1,320 @@
+"""The decisions of reviewers, on disk: one file of JSON Lines a reviewer, to which lines are only ever added.
+
+They lie in `review/<reviewer>.jsonl` of a run folder, or of a folder of their own where a published version is
+reviewed. No other file of the run changes, so its hashes stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from filelock import FileLock
+
+from safetypairs_hf.core.errors import RunError, SafetyPairsError, printable
+from safetypairs_hf.core.foreign_text import ForeignTextError, parse_object, reading
+from safetypairs_hf.core.run_folder import RunFolder
+
+FOLDER: Final = "review"
+ACTIONS: Final = ("accept", "reject", "borderline", "skip", "undo")
+JUDGED: Final = ("accept", "reject", "borderline")  # the actions that say something of the pair
+BLIND: Final = ("unsafe", "safe", "both", "neither")
+MEMBERS: Final = ("unsafe", "safe")
+# What a reviewer is offered as the reason of a reject; any other text is accepted, too.
+REASONS: Final = {
+    "not_unsafe": "The unsafe image is not unsafe under the policy",
+    "still_unsafe": "The safe image is still unsafe",
+    "other_changes": "More than the critical feature changed",
+    "artefact": "The edit can be seen",
+    "wrong_category": "The pair belongs to another category",
+    "poor_image": "An image is broken or too poor to judge",
+}
+LONGEST_REASON: Final = 200
+LONGEST_NOTE: Final = 4000
+
+_REVIEWER: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_WITHIN_PROCESS: Final = threading.Lock()  # for file systems that no lock of the operating system reaches
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one reviewer did with one pair.
+
+    `reason` is why a pair was rejected: a key of REASONS or a text; "" otherwise. `blind` is the member that the
+    reviewer called unsafe before the labels were shown: one of BLIND, None where that was not asked; `left` is the
+    member that was shown on the left then. `time` is UTC in ISO 8601; `seconds` is how long the pair was looked at.
+    `undo` takes back this reviewer's last decision on the pair.
+
+    Raises:
+        SafetyPairsError: a value is not what it should be.
+    """
+
+    pair_id: str
+    action: str
+    reason: str
+    note: str
+    blind: str | None
+    left: str
+    reviewer: str
+    time: str
+    seconds: float
+
+    def __post_init__(self) -> None:
+        try:
+            _check(self)
+        except ForeignTextError as error:
+            raise SafetyPairsError(f"the decision {error}") from error
+
+    def line(self) -> str:
+        """The decision as a line of JSON, in ASCII alone, so that a line that was cut is never half a letter."""
+        return json.dumps(asdict(self), separators=(",", ":")) + "\n"
+
+
+class Recorded(NamedTuple):
+    """The decisions of every reviewer, by reviewer then as they were made; `faults` are lines that were cut short."""
+
+    decisions: list[Decision]
+    faults: list[str]
+
+
+def now() -> str:
+    """The time of a decision that is made now."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def check_reviewer(name: str) -> str:
+    """Return a reviewer's name, which is the name of a file too.
+
+    Raises:
+        SafetyPairsError: it has other characters than letters, digits, ".", "_" and "-", begins with ".", or is longer
+            than 64 characters.
+    """
+    if not _REVIEWER.fullmatch(name):
+        raise SafetyPairsError(
+            f"{printable(name)!r} is no name of a reviewer; expected 1 to 64 letters, digits, '_', '-' or '.', not "
+            "beginning with '.', such as --reviewer anna"
+        )
+    return name
+
+
+def file_of(reviewer: str) -> str:
+    """The file of a reviewer's decisions, by its name in the folder."""
+    return f"{FOLDER}/{check_reviewer(reviewer)}.jsonl"
+
+
+def reviewers(folder: RunFolder) -> list[str]:
+    """Everybody who has a file of decisions in a folder, sorted."""
+    names = (name.removeprefix(f"{FOLDER}/") for name in folder.files() if name.startswith(f"{FOLDER}/"))
+    return sorted(
+        stem for name in names if name.endswith(".jsonl") and _REVIEWER.fullmatch(stem := name.removesuffix(".jsonl"))
+    )
+
+
+def append(folder: RunFolder, *decisions: Decision) -> None:
+    """Add decisions to the files of their reviewers; they are on disk when this returns.
+
+    Several sessions of one reviewer may append to one local file at once. Other file systems (S3, ...) have no lock and
+    no append: the file is written anew under a temporary name, and each reviewer needs to have one session only.
+
+    Raises:
+        RunError: the file cannot be written; no part of these decisions is in it.
+    """
+    by_reviewer: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        by_reviewer.setdefault(decision.reviewer, []).append(decision)
+    for reviewer, made in by_reviewer.items():
+        _refuse_other_spelling(folder, reviewer)
+        added = "".join(decision.line() for decision in made).encode()
+        if "file" in folder.fs.protocol:
+            _append_here(Path(folder.root), file_of(reviewer), added, folder.url)
+        else:
+            with _WITHIN_PROCESS:
+                name = file_of(reviewer)
+                before = folder.read(name) if folder.has(name) else b""
+                end = b"\n" if before and not before.endswith(b"\n") else b""
+                folder.write(name, before + end + added)
+
+
+def read_all(folder: RunFolder) -> Recorded:
+    """Read the decisions of every reviewer.
+
+    A line that was cut short when a machine stopped is left out and told in `faults`.
+
+    Raises:
+        RunError: a file holds what is no decision, or a decision of another reviewer.
+    """
+    decisions: list[Decision] = []
+    faults: list[str] = []
+    for reviewer in reviewers(folder):
+        found = read_reviewer(folder, reviewer)
+        decisions += found.decisions
+        faults += found.faults
+    return Recorded(decisions, faults)
+
+
+def read_reviewer(folder: RunFolder, reviewer: str) -> Recorded:
+    """Read the decisions of one reviewer, as `read_all`; none where there is no such file."""
+    name = file_of(reviewer)
+    decisions: list[Decision] = []
+    faults: list[str] = []
+    if not folder.has(name):
+        return Recorded(decisions, faults)
+    with reading(f"{folder.url}/{name}", "was it edited by hand? put it back as the review wrote it", RunError):
+        for number, line in enumerate(folder.read(name).split(b"\n"), 1):
+            if not line.strip(b"\0 \r\t"):
+                continue
+            if not line.rstrip(b"\r").endswith(b"}"):
+                faults.append(f"{folder.url}/{name}, line {number}, was cut short and is left out")
+                continue
+            try:
+                decision = of_values(parse_object(line.decode()))
+            except ForeignTextError as error:
+                raise ForeignTextError(str(error), number) from None
+            if decision.reviewer != reviewer:
+                raise ForeignTextError(f"is by the reviewer {printable(decision.reviewer)!r}", number)
+            decisions.append(decision)
+    return Recorded(decisions, faults)
+
+
+def of_values(values: Mapping[str, Any]) -> Decision:
+    """A decision of the values of a JSON object.
+
+    Raises:
+        ForeignTextError: a value is missing, of no use, or more than a decision has.
+    """
+    wanted = [each.name for each in fields(Decision)]
+    if missing := [name for name in wanted if name not in values]:
+        raise ForeignTextError(f"has no {missing[0]!r}; a decision has {', '.join(wanted)}")
+    if more := sorted(values.keys() - set(wanted)):
+        raise ForeignTextError(f"has {printable(more[0])!r}, which no decision has; it has {', '.join(wanted)}")
+    try:
+        return Decision(**values)
+    except SafetyPairsError as error:
+        raise ForeignTextError(f"holds no decision: {error}") from error
+
+
+def effective(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
+    """(pair id, reviewer) -> the decision that counts: the last one that was not taken back.
+
+    Each `undo` takes back the newest decision of its reviewer on its pair; the one before counts again. Decisions of
+    one reviewer have to come in the order in which they were made.
+    """
+    made: dict[tuple[str, str], list[Decision]] = {}
+    for decision in decisions:
+        of_pair = made.setdefault((decision.pair_id, decision.reviewer), [])
+        if decision.action != "undo":
+            of_pair.append(decision)
+        elif of_pair:
+            of_pair.pop()
+    return {key: of_pair[-1] for key, of_pair in made.items() if of_pair}
+
+
+def blind_answers(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
+    """(pair id, reviewer) -> the first decision with a blind answer; after it the reviewer knew the pair.
+
+    A decision that was taken back counts here too: its answer was given blind.
+    """
+    first: dict[tuple[str, str], Decision] = {}
+    for decision in decisions:
+        if decision.blind is not None:
+            first.setdefault((decision.pair_id, decision.reviewer), decision)
+    return first
+
+
+def _check(decision: Decision) -> None:
+    """Raise ForeignTextError where a value of a decision is not what it should be."""
+    for name in ("pair_id", "action", "reason", "note", "left", "reviewer", "time"):
+        if not isinstance(value := getattr(decision, name), str):
+            raise ForeignTextError(f"has a {name} of {printable(value)!r}; expected a text")
+    if not re.fullmatch(r"[0-9a-f]{16}", decision.pair_id):
+        raise ForeignTextError(f"is of the pair {printable(decision.pair_id)!r}; expected an id of 16 hex characters")
+    for name, allowed in (("action", ACTIONS), ("left", MEMBERS), ("blind", (*BLIND, None))):
+        if (value := getattr(decision, name)) not in allowed:
+            raise ForeignTextError(f"has {name} {printable(value)!r}; expected {', '.join(map(str, allowed))}")
+    check_reviewer(decision.reviewer)
+    for name, most in (("reason", LONGEST_REASON), ("note", LONGEST_NOTE)):
+        if len(getattr(decision, name)) > most:
+            raise ForeignTextError(f"has a {name} of more than {most} characters")
+    if decision.action == "reject" and not decision.reason.strip():
+        raise ForeignTextError(f"rejects a pair without a reason; expected a text, or one of {', '.join(REASONS)}")
+    try:
+        utc = datetime.fromisoformat(decision.time).utcoffset() == timedelta(0)
+    except ValueError:
+        utc = False
+    if not utc:
+        raise ForeignTextError(f"has the time {printable(decision.time)!r}; expected UTC in ISO 8601, such as {now()}")
+    seconds: Any = decision.seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise ForeignTextError(f"took {printable(seconds)!r} seconds; expected a number, 0 or more")
+
+
+def _refuse_other_spelling(folder: RunFolder, reviewer: str) -> None:
+    """Raise RunError where somebody's file differs by case alone: on some file systems it would be the same file."""
+    for other in reviewers(folder):
+        if other != reviewer and other.casefold() == reviewer.casefold():
+            raise RunError(f"{folder.url} has a reviewer {other!r} already; use that spelling, or another name")
+
+
+def _append_here(root: Path, name: str, added: bytes, url: str) -> None:
+    try:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            is_new = not path.exists()
+            with path.open("ab", buffering=0) as file:
+                size = file.tell()
+                try:
+                    _write_out(file, _end_of_line(path, size) + added)
+                except OSError:
+                    file.truncate(size)
+                    raise
+            if is_new:
+                _keep_name(path.parent)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {url}/{name}: {error.strerror or error}; this decision is not recorded: free some space, or "
+            "make the folder writable for you"
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other sessions of the same reviewer out; the kernel drops the lock when its holder ends."""
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
+def _end_of_line(path: Path, size: int) -> bytes:
+    """What ends the last line of a file: nothing, unless that line was cut short."""
+    if not size:
+        return b""
+    with path.open("rb") as file:
+        file.seek(size - 1)
+        return b"" if file.read(1) == b"\n" else b"\n"
+
+
+def _write_out(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+    os.fsync(file.fileno())
+
+
+def _keep_name(folder: Path) -> None:
+    """Write the name of a new file in a folder to disk, where the operating system can do that."""
+    if hasattr(os, "O_DIRECTORY"):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
