@@ -1,0 +1,83 @@
+"""What becomes of a pair by the decisions of its reviewers: the one place where that is decided.
+
+A reviewer's vote on a pair is the last decision that was not taken back, if it is accept, reject or borderline; a skip
+is no vote. The status of a pair is
+
+* `unreviewed`: nobody has a vote;
+* `accepted`, `rejected`, `borderline`: more than half of the votes say so;
+* `disputed`: no vote has more than half; another reviewer is to decide.
+
+The agreement is the share of pairs of reviewers who decided alike (the P_i of Fleiss 1971, Psychological Bulletin 76).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from safetypairs_hf.dataset.manifest import UNREVIEWED
+from safetypairs_hf.dataset.reviews import STATUSES, Review, Said
+from safetypairs_hf.reviewing.decisions import JUDGED, Decision, blind_answers, effective
+
+STATUS_OF: Final = dict(zip(JUDGED, STATUSES, strict=False))
+DISPUTED: Final = STATUSES[-1]
+
+
+def status_of(votes: Sequence[str]) -> str:
+    """The status of a pair by its votes, each one of JUDGED; UNREVIEWED where there are none."""
+    if not votes:
+        return UNREVIEWED
+    vote, count = Counter(votes).most_common(1)[0]
+    return STATUS_OF[vote] if 2 * count > len(votes) else DISPUTED
+
+
+def agreement_of(votes: Sequence[str]) -> float | None:
+    """The share of pairs of reviewers with the same vote, in [0, 1]; None for fewer than two votes."""
+    n = len(votes)
+    alike = sum(count * (count - 1) for count in Counter(votes).values())
+    return alike / (n * (n - 1)) if n > 1 else None
+
+
+def votes_of(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
+    """(pair id, reviewer) -> the decision that is this reviewer's vote on the pair."""
+    return {key: each for key, each in effective(decisions).items() if each.action in JUDGED}
+
+
+def pseudonyms(decisions: Iterable[Decision]) -> dict[str, str]:
+    """Reviewer -> R1, R2, ...: who decided first is R1. Times are not published, so no name follows from a number."""
+    first: dict[str, str] = {}
+    for decision in decisions:
+        first[decision.reviewer] = min(first.get(decision.reviewer, decision.time), decision.time)
+    order = sorted(first, key=lambda name: (first[name], name))
+    return {name: f"R{number}" for number, name in enumerate(order, 1)}
+
+
+def review_pairs(decisions: Sequence[Decision]) -> dict[str, Review]:
+    """Pair id -> what its reviewers said, by pseudonym; of each pair that has a vote."""
+    called, blind = pseudonyms(decisions), blind_answers(decisions)
+    by_pair: dict[str, list[tuple[str, Decision]]] = defaultdict(list)
+    for (pair_id, reviewer), vote in votes_of(decisions).items():
+        by_pair[pair_id].append((reviewer, vote))
+    return {pair_id: _review(pair_id, votes, called, blind) for pair_id, votes in sorted(by_pair.items())}
+
+
+def _review(
+    pair_id: str,
+    votes: Sequence[tuple[str, Decision]],
+    called: Mapping[str, str],
+    blind: Mapping[tuple[str, str], Decision],
+) -> Review:
+    actions = [vote.action for _, vote in votes]
+    said = []
+    for reviewer, vote in votes:
+        first = blind.get((pair_id, reviewer))
+        said.append(Said(called[reviewer], vote.action, " ".join(vote.reason.split()), first.blind if first else None))
+    said.sort(key=lambda each: int(each.reviewer[1:]))
+    return Review(pair_id, status_of(actions), len(said), agreement_of(actions), tuple(said))
+
+
+def reject_reason(review: Review) -> str:
+    """Why a pair was rejected: the reason that most reviewers gave, of several the first by the alphabet."""
+    reasons = Counter(each.reason for each in review.decisions if each.decision == "reject")
+    return min(reasons, key=lambda reason: (-reasons[reason], reason))
