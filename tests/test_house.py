@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"core", "taxonomy", "guards", "models", "dataset"},
     "building": {"core", "taxonomy", "guards", "models"},
     "importing": {"core", "taxonomy", "guards", "models", "building", "sources"},
-    "reviewing": {"core", "taxonomy", "guards", "models", "versions", "building.run_reader", "metric"},
+    "reviewing": {"core", "taxonomy", "guards", "models", "dataset", "versions", "building.run_reader", "metric"},
     "publishing": {"core", "taxonomy", "dataset", "probing", "building.run_reader", "reviewing"},
     "probing": {"core", "dataset"},
     "loading": {"core", "taxonomy", "dataset", "versions"},

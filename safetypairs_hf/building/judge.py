@@ -128,7 +128,7 @@ def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Iden
 
 
 def _margin(candidate: Candidate) -> float:
-    return min((item.p_unsafe_before or 0.0) - (item.p_unsafe_after or 0.0) for item in candidate.judgements)
+    return min(item.margin for item in candidate.judgements)
 
 
 def region(candidate: Candidate) -> Box | None:

@@ -107,6 +107,18 @@ class FinishedRun:
                 if pair.identity and pair.identity.pair_id in wanted:
                     yield pair, made.get(pair.identity.pair_id, [])
 
+    def judged(self) -> Iterator[tuple[int, str, list[Judgement]]]:
+        """Of each pair that the judges let pass its unit, its id and what they said of it. No picture is read."""
+        for step in steps(self.rounds):
+            for unit in _finished(self._folder, step) if step.stage == "judge" else ():
+                for row in self._folder.rows(self._folder.part(step.name, unit), ["identity", "judgements"]):
+                    if row["identity"] is not None:
+                        yield unit, row["identity"]["pair_id"], [Judgement(**said) for said in row["judgements"]]
+
+    def unit(self, number: int) -> list[Candidate]:
+        """The pairs of a work unit, from 0, that the judges let pass, with their pictures."""
+        return replay(self._folder, number, self.rounds).passed
+
     def failures(self, wanted: Collection[str]) -> Iterator[tuple[str, Candidate]]:
         """The failed attempts whose ids are wanted, each with its id, in the order of `failed`."""
         places = {(each.unit, each.number): each.failure_id for each in self.failed if each.failure_id in wanted}

@@ -127,6 +127,11 @@ class Judgement(NamedTuple):
     p_unsafe_before: float | None
     p_unsafe_after: float | None
 
+    @property
+    def margin(self) -> float:
+        """How sure the judge is of the flip, in [-1, 1]; an abstention counts as P(unsafe) = 0."""
+        return (self.p_unsafe_before or 0.0) - (self.p_unsafe_after or 0.0)
+
 
 class Distance(NamedTuple):
     """A distance between the two members by name; 0.0 = equal, the scale is the measure's own."""

@@ -26,7 +26,7 @@ from safetypairs_hf.core.foreign_text import ForeignTextError, parse_object, rea
 from safetypairs_hf.core.run_folder import RunFolder
 
 FOLDER: Final = "review"
-ACTIONS: Final = ("accept", "reject", "borderline", "skip", "undo")
+ACTIONS: Final = ("accept", "reject", "borderline", "skip", "blind", "undo")
 JUDGED: Final = ("accept", "reject", "borderline")  # the actions that say something of the pair
 BLIND: Final = ("unsafe", "safe", "both", "neither")
 MEMBERS: Final = ("unsafe", "safe")
@@ -53,7 +53,8 @@ class Decision:
     `reason` is why a pair was rejected: a key of REASONS or a text; "" otherwise. `blind` is the member that the
     reviewer called unsafe before the labels were shown: one of BLIND, None where that was not asked; `left` is the
     member that was shown on the left then. `time` is UTC in ISO 8601; `seconds` is how long the pair was looked at.
-    `undo` takes back this reviewer's last decision on the pair.
+    `blind` as the action is that answer alone, on disk before the labels are shown; the decision repeats it. `undo`
+    takes back this reviewer's last decision on the pair.
 
     Raises:
         SafetyPairsError: a value is not what it should be.
@@ -207,15 +208,15 @@ def effective(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
     """(pair id, reviewer) -> the decision that counts: the last one that was not taken back.
 
     Each `undo` takes back the newest decision of its reviewer on its pair; the one before counts again. Decisions of
-    one reviewer have to come in the order in which they were made.
+    one reviewer have to come in the order in which they were made. A blind answer alone decides nothing.
     """
     made: dict[tuple[str, str], list[Decision]] = {}
     for decision in decisions:
         of_pair = made.setdefault((decision.pair_id, decision.reviewer), [])
-        if decision.action != "undo":
+        if decision.action == "undo":
+            del of_pair[-1:]
+        elif decision.action != "blind":
             of_pair.append(decision)
-        elif of_pair:
-            of_pair.pop()
     return {key: of_pair[-1] for key, of_pair in made.items() if of_pair}
 
 

@@ -108,7 +108,7 @@ def test_the_first_blind_answer_counts_even_of_a_decision_that_was_taken_back() 
     ("given", "said"),
     [
         ({"pair_id": "../etc"}, "is of the pair '../etc'; expected an id of 16 hex characters"),
-        ({"action": "like"}, "has action 'like'; expected accept, reject, borderline, skip, undo"),
+        ({"action": "like"}, "has action 'like'; expected accept, reject, borderline, skip, blind, undo"),
         ({"action": "reject", "reason": " "}, "rejects a pair without a reason"),
         ({"blind": "left"}, "has blind 'left'; expected unsafe, safe, both, neither, None"),
         ({"left": ""}, "has left ''; expected unsafe, safe"),

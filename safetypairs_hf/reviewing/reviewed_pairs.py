@@ -1,0 +1,207 @@
+"""The pairs that are up for review, of a finished run or of a published version, and their pictures when asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetypairs_hf.building.run_reader import open_finished
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.records import Judgement
+from safetypairs_hf.core.run_folder import is_run, open_run
+from safetypairs_hf.dataset.store.open_store import open_named
+
+if TYPE_CHECKING:
+    from safetypairs_hf.building.run_reader import FinishedRun
+    from safetypairs_hf.core.records import Candidate
+    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.taxonomy.categories import Taxonomy
+
+CACHE = 256 << 20  # bytes of pictures that are kept in memory
+
+_TEXTS = ("critical_feature", "instruction", "edit_box", "judges", "preservation")
+_COLUMNS = ("pair_id", "unsafe_image", "safe_image", *_TEXTS)
+
+
+class Listed(NamedTuple):
+    """A pair as the order of the review knows it.
+
+    `margin`: how sure the least convinced judge is of the flip, in [-1, 1]; None where no judge was asked. `place` is
+    where its pictures lie: a work unit of a run, a data file of a version.
+    """
+
+    pair_id: str
+    category: str
+    margin: float | None
+    place: int | str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A pair as the page shows it: both encoded members, and what is told of it once the blind answer is given.
+
+    `edit_box` is x0, y0, x1, y1 in pixels, the last two exclusive; None where nothing is known of it.
+    """
+
+    pair_id: str
+    unsafe: bytes = field(repr=False)
+    safe: bytes = field(repr=False)
+    critical_feature: str
+    instruction: str
+    edit_box: tuple[int, ...] | None
+    judges: tuple[Judgement, ...]
+    preservation: Mapping[str, Any] | None
+
+    def details(self) -> dict[str, Any]:
+        """All but the pictures, as JSON values."""
+        values = {name: value for name, value in vars(self).items() if name not in ("unsafe", "safe")}
+        return {**values, "judges": [judgement._asdict() for judgement in self.judges]}
+
+
+@dataclass
+class ReviewedPairs:
+    """What is reviewed: `name` as the user typed it, its pairs in their own order, and their taxonomy.
+
+    `read` gives a pair, with others that come at no cost; what it gave last is kept, up to CACHE bytes.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+    pairs: tuple[Listed, ...]
+    read: Callable[[Listed], Iterable[Shown]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self._by_id = {pair.pair_id: pair for pair in self.pairs}
+        self._kept: OrderedDict[str, Shown] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+        self._reading: dict[int | str, threading.Lock] = {}
+
+    def __contains__(self, pair_id: str) -> bool:
+        return pair_id in self._by_id
+
+    def listed(self, pair_id: str) -> Listed:
+        """A pair of the review, which has to be one."""
+        return self._by_id[pair_id]
+
+    def shown(self, pair_id: str) -> Shown:
+        """A pair of the review with its pictures.
+
+        Raises:
+            SafetyPairsError: its file is damaged, or cannot be had.
+        """
+        pair = self._by_id[pair_id]
+        if found := self._recall(pair_id):
+            return found
+        with self._lock:
+            alone = self._reading.setdefault(pair.place, threading.Lock())
+        with alone:  # two pictures of a place that are asked for at once take one reading
+            if found := self._recall(pair_id):
+                return found
+            answer = None
+            for each in self.read(pair):
+                if each.pair_id == pair_id:
+                    answer = each
+                elif each.pair_id in self._by_id:
+                    self._keep(each)
+            if answer is None:
+                raise SafetyPairsError(f"{self.name} does not hold the images of pair {pair_id}; see: safetypairs verify")
+            self._keep(answer)
+            return answer
+
+    def _recall(self, pair_id: str) -> Shown | None:
+        with self._lock:
+            if pair_id in self._kept:
+                self._kept.move_to_end(pair_id)
+            return self._kept.get(pair_id)
+
+    def _keep(self, shown: Shown) -> None:
+        with self._lock:
+            if shown.pair_id not in self._kept:
+                self._kept[shown.pair_id] = shown
+                self._size += _size(shown)
+            while self._size > CACHE and len(self._kept) > 1:
+                _, gone = self._kept.popitem(last=False)
+                self._size -= _size(gone)
+
+
+def open_reviewed(what: str) -> ReviewedPairs:
+    """Open RUN or TARGET[@VERSION] for review.
+
+    Raises:
+        SafetyPairsError: there is no such run or version, or the run is not finished, or it has no pair.
+    """
+    found = _of_run(what, open_finished(open_run(what))) if is_run(what) else _of_edition(open_named(what))
+    if not found.pairs:
+        raise SafetyPairsError(f"{what} has no pair to review; see: safetypairs status {what}")
+    return found
+
+
+def _of_run(name: str, run: FinishedRun) -> ReviewedPairs:
+    judged = {pair_id: (unit, judgements) for unit, pair_id, judgements in run.judged()}
+    pairs = []
+    for drawn in run.drawn:
+        pair_id = drawn.entrant.identity.pair_id
+        unit, judgements = judged[pair_id]
+        pairs.append(Listed(pair_id, drawn.entrant.category, _margin(judgements), unit))
+
+    def read(pair: Listed) -> Iterable[Shown]:
+        return (_of_candidate(candidate) for candidate in run.unit(int(pair.place)) if candidate.identity)
+
+    return ReviewedPairs(name, run.taxonomy, tuple(pairs), read)
+
+
+def _of_candidate(candidate: Candidate) -> Shown:
+    assert candidate.identity and candidate.safe and candidate.instruction
+    return Shown(
+        candidate.identity.pair_id,
+        candidate.unsafe.data,
+        candidate.safe.data,
+        candidate.instruction.critical_feature or "",
+        candidate.instruction.text or "",
+        candidate.edit_box and tuple(candidate.edit_box),
+        tuple(candidate.judgements),
+        candidate.preservation and candidate.preservation.to_dict(),
+    )
+
+
+def _of_edition(edition: Edition) -> ReviewedPairs:
+    table = edition.table
+    ids, files, categories = (table[name].to_pylist() for name in ("pair_id", "file", "category"))
+    of_file: dict[str, list[str]] = {}
+    for pair_id, file in zip(ids, files, strict=True):
+        of_file.setdefault(file, []).append(pair_id)
+    margins: dict[str, float | None] = {}
+    for file, held in of_file.items():
+        for row in edition.rows(file, held, ["pair_id", "judges"]):
+            margins[row["pair_id"]] = _margin([Judgement(**said) for said in row["judges"] or ()])
+
+    def read(pair: Listed) -> Iterable[Shown]:
+        return map(_of_row, edition.rows(str(pair.place), [pair.pair_id], _COLUMNS))
+
+    listed = (Listed(*each[:2], margins.get(each[0]), each[2]) for each in zip(ids, categories, files, strict=True))
+    return ReviewedPairs(edition.name, edition.taxonomy, tuple(listed), read)
+
+
+def _of_row(row: Mapping[str, Any]) -> Shown:
+    return Shown(
+        row["pair_id"],
+        row["unsafe_image"]["bytes"],
+        row["safe_image"]["bytes"],
+        row["critical_feature"] or "",
+        row["instruction"] or "",
+        row["edit_box"] and tuple(row["edit_box"]),
+        tuple(Judgement(**said) for said in row["judges"] or ()),
+        row["preservation"],
+    )
+
+
+def _margin(judgements: Iterable[Judgement]) -> float | None:
+    return min((judgement.margin for judgement in judgements), default=None)
+
+
+def _size(shown: Shown) -> int:
+    return len(shown.unsafe) + len(shown.safe)
