@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,16 +27,21 @@ _COLUMNS = ("pair_id", "unsafe_image", "safe_image", *_TEXTS)
 
 
 class Listed(NamedTuple):
-    """A pair as the order of the review knows it.
+    """A pair as the order and the figures of the review know it.
 
-    `margin`: how sure the least convinced judge is of the flip, in [-1, 1]; None where no judge was asked. `place` is
-    where its pictures lie: a work unit of a run, a data file of a version.
+    `place` is where its pictures lie: a work unit of a run, a data file of a version.
     """
 
     pair_id: str
     category: str
-    margin: float | None
+    group: str
+    judgements: Sequence[Judgement]
     place: int | str
+
+    @property
+    def margin(self) -> float | None:
+        """How sure the least convinced judge is of the flip, in [-1, 1]; None where no judge was asked."""
+        return min((judgement.margin for judgement in self.judgements), default=None)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,9 @@ class ReviewedPairs:
                 elif each.pair_id in self._by_id:
                     self._keep(each)
             if answer is None:
-                raise SafetyPairsError(f"{self.name} does not hold the images of pair {pair_id}; see: safetypairs verify")
+                raise SafetyPairsError(
+                    f"{self.name} does not hold the images of pair {pair_id}; see: safetypairs verify"
+                )
             self._keep(answer)
             return answer
 
@@ -140,18 +147,22 @@ def open_reviewed(what: str) -> ReviewedPairs:
     return found
 
 
-def _of_run(name: str, run: FinishedRun) -> ReviewedPairs:
+def listed_of(run: FinishedRun) -> tuple[Listed, ...]:
+    """The pairs that a finished run's draw took, in the order of the draw. No picture is read."""
     judged = {pair_id: (unit, judgements) for unit, pair_id, judgements in run.judged()}
     pairs = []
     for drawn in run.drawn:
         pair_id = drawn.entrant.identity.pair_id
         unit, judgements = judged[pair_id]
-        pairs.append(Listed(pair_id, drawn.entrant.category, _margin(judgements), unit))
+        pairs.append(Listed(pair_id, drawn.entrant.category, drawn.group, judgements, unit))
+    return tuple(pairs)
 
+
+def _of_run(name: str, run: FinishedRun) -> ReviewedPairs:
     def read(pair: Listed) -> Iterable[Shown]:
         return (_of_candidate(candidate) for candidate in run.unit(int(pair.place)) if candidate.identity)
 
-    return ReviewedPairs(name, run.taxonomy, tuple(pairs), read)
+    return ReviewedPairs(name, run.taxonomy, listed_of(run), read)
 
 
 def _of_candidate(candidate: Candidate) -> Shown:
@@ -170,20 +181,21 @@ def _of_candidate(candidate: Candidate) -> Shown:
 
 def _of_edition(edition: Edition) -> ReviewedPairs:
     table = edition.table
-    ids, files, categories = (table[name].to_pylist() for name in ("pair_id", "file", "category"))
+    names = ("pair_id", "category", "group", "file")
+    entries = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     of_file: dict[str, list[str]] = {}
-    for pair_id, file in zip(ids, files, strict=True):
+    for pair_id, *_, file in entries:
         of_file.setdefault(file, []).append(pair_id)
-    margins: dict[str, float | None] = {}
+    judged: dict[str, list[Judgement]] = {}
     for file, held in of_file.items():
         for row in edition.rows(file, held, ["pair_id", "judges"]):
-            margins[row["pair_id"]] = _margin([Judgement(**said) for said in row["judges"] or ()])
+            judged[row["pair_id"]] = [Judgement(**said) for said in row["judges"] or ()]
+    pairs = (Listed(*named, judged.get(named[0], []), file) for *named, file in entries)
 
     def read(pair: Listed) -> Iterable[Shown]:
         return map(_of_row, edition.rows(str(pair.place), [pair.pair_id], _COLUMNS))
 
-    listed = (Listed(*each[:2], margins.get(each[0]), each[2]) for each in zip(ids, categories, files, strict=True))
-    return ReviewedPairs(edition.name, edition.taxonomy, tuple(listed), read)
+    return ReviewedPairs(edition.name, edition.taxonomy, tuple(pairs), read)
 
 
 def _of_row(row: Mapping[str, Any]) -> Shown:
@@ -197,10 +209,6 @@ def _of_row(row: Mapping[str, Any]) -> Shown:
         tuple(Judgement(**said) for said in row["judges"] or ()),
         row["preservation"],
     )
-
-
-def _margin(judgements: Iterable[Judgement]) -> float | None:
-    return min((judgement.margin for judgement in judgements), default=None)
 
 
 def _size(shown: Shown) -> int:
