@@ -114,7 +114,8 @@ def _chance_corrected(agreed: NDArray[np.float64], chance: NDArray[np.float64]) 
 
 def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
     """The quotient; NaN where the divisor is 0."""
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
+    found: NDArray[np.float64] = np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
+    return found
 
 
 def _estimate(of_items: NDArray[np.float64], clusters: Sequence[str], value: Values) -> Estimate:

@@ -110,14 +110,14 @@ class ReviewFigures:
         if self.seconds:
             low, median, high = self.seconds
             lines += ["", f"Seconds a pair: median {median:.1f}, quartiles {low:.1f} and {high:.1f}"]
-        lines += ["", f"{'category':<24}{'pairs':>7}  alpha, decisions           named the unsafe member"]
+        lines += ["", f"{'category':<21}{'pairs':>7}  alpha, decisions           named the unsafe member"]
         for slug, each in self.by_category.items():
             alpha, named = _short(each["decided"].alpha), _short(each["named_unsafe"])
-            lines.append(f"{slug[:23]:<24}{each['pairs']:>7,}  {alpha:<27}{named}")
-        lines += ["", f"{'reviewer':<24}{'pairs':>7}  seconds, median            named the unsafe member"]
+            lines.append(f"{slug[:20]:<21}{each['pairs']:>7,}  {alpha:<27}{named}")
+        lines += ["", f"{'reviewer':<21}{'pairs':>7}  seconds, median            named the unsafe member"]
         for each in self.people:
             seconds = f"{each['seconds']:.1f}"
-            lines.append(f"{each['reviewer']:<24}{each['pairs']:>7,}  {seconds:<27}{_short(each['named_unsafe'])}")
+            lines.append(f"{each['reviewer']:<21}{each['pairs']:>7,}  {seconds:<27}{_short(each['named_unsafe'])}")
         return "\n".join(lines)
 
 

@@ -184,13 +184,13 @@ def _of_edition(edition: Edition) -> ReviewedPairs:
     names = ("pair_id", "category", "group", "file")
     entries = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     of_file: dict[str, list[str]] = {}
-    for pair_id, *_, file in entries:
+    for pair_id, _, _, file in entries:
         of_file.setdefault(file, []).append(pair_id)
     judged: dict[str, list[Judgement]] = {}
     for file, held in of_file.items():
         for row in edition.rows(file, held, ["pair_id", "judges"]):
             judged[row["pair_id"]] = [Judgement(**said) for said in row["judges"] or ()]
-    pairs = (Listed(*named, judged.get(named[0], []), file) for *named, file in entries)
+    pairs = (Listed(name, slug, group, judged.get(name, []), file) for name, slug, group, file in entries)
 
     def read(pair: Listed) -> Iterable[Shown]:
         return map(_of_row, edition.rows(str(pair.place), [pair.pair_id], _COLUMNS))
