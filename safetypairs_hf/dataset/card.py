@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from safetypairs_hf.core import funnel
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown
+from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown, reviews
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -70,7 +71,10 @@ class View(NamedTuple):
 
 
 def configs(manifest: Manifest) -> dict[str, list[View]]:
-    """The configs; each lists only splits that hold rows. All but `controls` and `failures` are views of the pairs."""
+    """The configs; each lists only splits that hold rows.
+
+    All but `controls`, `failures` and `reviews` are views of the pairs.
+    """
     totals = manifest.totals()
     splits = splits_of(totals)
     present = manifest.taxonomy.present(slug for split in splits for slug in totals[split])
@@ -90,13 +94,15 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
 
 
 def _extras(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
-    """`controls` and `failures`, where there are such files."""
+    """`controls`, `failures` and `reviews`, where there are such files."""
     globs = {"controls": [(split, f"controls/{split}/*/*.parquet", f"controls/{split}/") for split in splits]}
     globs["failures"] = [("train", "failures/*/*.parquet", failure_rows.ROOT)]
     views = {
         config: [View(split, glob, total) for split, glob, root in of if (total := _held(manifest, root)).pairs]
         for config, of in globs.items()
     }
+    if reviewed := sum(entry.review != UNREVIEWED for entry in manifest.entries):
+        views[reviews.CONFIG] = [View(reviews.CONFIG, reviews.NAME, Total(reviewed, 0))]
     return {config: found for config, found in views.items() if found}
 
 
@@ -153,6 +159,10 @@ def _prose(manifest: Manifest, name: str) -> str:
         about=dict.fromkeys(each["about"] for each in manifest.releases if "about" in each),
         pairs=len(manifest.entries),
         reviewed=sum(entry.review != UNREVIEWED for entry in manifest.entries),
+        statuses=_statuses(manifest),
+        review=_review(manifest),
+        protocol=resource("review.yaml")["protocol"],
+        configs=configs(manifest),
         groups=len({entry.group for entry in manifest.entries}),
         taxonomy=manifest.taxonomy,
         is_nine=manifest.taxonomy.slugs == NINE.slugs,
@@ -214,6 +224,75 @@ def _controls(manifest: Manifest) -> dict[str, Any] | None:
     ]
     neutral = [release["neutral"] for release in manifest.releases if "neutral" in release]
     return {**total, "judges": judges, "neutral": list(dict.fromkeys(neutral))}
+
+
+def _statuses(manifest: Manifest) -> dict[str, int]:
+    """How many pairs have each status of a review; empty where nobody has reviewed any."""
+    counts = Counter(entry.review for entry in manifest.entries)
+    counts[UNREVIEWED] += 0
+    return dict(sorted(counts.items())) if len(counts) > 1 else {}
+
+
+def _review(manifest: Manifest) -> dict[str, Any] | None:
+    """The figures of the newest review, with the version that it came with; None where there is none."""
+    reviewed = [release for release in manifest.releases if release.get("review")]
+    if not reviewed:
+        return None
+    found, version = reviewed[-1]["review"], reviewed[-1]["version"]
+    rows = [
+        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in _agreements(found) if figure["items"]
+    ]
+    if found.get("seconds"):
+        low, median, high = found["seconds"]
+        rows.append(("Seconds a pair: median, quartiles", f"{median:.1f} ({low:.1f}–{high:.1f})", "decisions"))
+    return {
+        **found,
+        "version": version,
+        "turned_down": found["statuses"].get("rejected", 0),
+        "decisions": sum(each["pairs"] for each in found["people"]),
+        "blind": found["named_unsafe"]["items"],
+        "rows": rows,
+        "categories": [
+            (slug, each["pairs"], _figure(each["decided"]["alpha"]), _figure(each["named_unsafe"]))
+            for slug, each in found["by_category"].items()
+            if each["pairs"]
+        ],
+        "people": [{**each, "named": _figure(each["named_unsafe"])} for each in found["people"]],
+    }
+
+
+def _agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """The figures of agreement of a review: each with its name and what it is of."""
+    yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pairs"
+    yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pairs"
+    for each in found["cohen"]:
+        yield f"Cohen's kappa of decisions, {each['a']} and {each['b']}", each["kappa"], "pairs"
+    yield "Blind answers that name the unsafe member", found["named_unsafe"], "answers"
+    yield "Krippendorff's alpha of blind answers", found["labelled"]["alpha"], "pairs"
+    yield "Fleiss' kappa of blind answers", found["labelled"]["fleiss"], "pairs"
+    for each in found["judges"]:
+        yield f"Blind answers that are those of {each['name']}", each["same"], "answers"
+        yield f"Cohen's kappa of blind answers and {each['name']}", each["kappa"], "answers"
+
+
+def review_verdict(manifest: Manifest) -> list[str]:
+    """The figures of the newest review, a sentence each; empty where there is none."""
+    found = _review(manifest)
+    if found is None:
+        return []
+    head = (
+        f"Review of version {found['version']}: {found['reviewers']} people made {found['decisions']} decisions on "
+        f"{found['pairs']} pairs."
+    )
+    return [head, *(markdown.line(f"{name}: {value}, {of}.", 300) for name, value, of in found["rows"])]
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    """A figure of a review with its interval, as far as it has them."""
+    if figure.get("value") is None:
+        return "all alike" if figure["items"] else "–"
+    ends = "" if figure.get("low") is None else f" ({figure['low']:.3f}–{figure['high']:.3f})"
+    return f"{figure['value']:.3f}{ends}"
 
 
 def _probe(manifest: Manifest) -> dict[str, Any]:

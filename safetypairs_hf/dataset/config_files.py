@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from safetypairs_hf.dataset import failure_rows
+from safetypairs_hf.dataset import failure_rows, reviews
 
 ConfigFiles = dict[str, dict[str, set[str]]]
 
@@ -13,7 +13,7 @@ def config_files(names: Iterable[str]) -> ConfigFiles:
     """Sort data files into config -> split -> files, as the card's globs do.
 
     Args:
-        names: Every file that the manifest names in the folders of data.
+        names: Every file that the manifest names in the folders of data; also the reviews, where there are any.
     """
     found: ConfigFiles = {}
 
@@ -21,6 +21,9 @@ def config_files(names: Iterable[str]) -> ConfigFiles:
         found.setdefault(config, {}).setdefault(split, set()).add(name)
 
     for name in names:
+        if name == reviews.NAME:
+            put(reviews.CONFIG, reviews.CONFIG, name)
+            continue
         root, *folders, _ = name.split("/")
         if root == "data":
             split, category = folders

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import card, licenses, markdown
+from safetypairs_hf.dataset import card, licenses, markdown, reviews
 from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.dataset.manifest import Manifest
@@ -80,10 +80,21 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
 def _responsible(manifest: Manifest) -> dict[str, Any]:
     judges = [markdown.line(judge["class"]) for judge in manifest.releases[-1]["judging"]["judges"]]
     fixed = card.resource("responsible_ai.yaml")
+    people, of_people = "", {}
+    if figures := card.review_verdict(manifest):
+        people = "; people as the column `review` says"
+        of_people = {
+            "rai:dataAnnotationProtocol": [
+                *fixed["rai:dataAnnotationProtocol"],
+                *card.resource("review.yaml")["protocol"],
+            ],
+            "rai:dataAnnotationAnalysis": figures,
+        }
     return {
         **fixed,
         "rai:dataLimitations": [*fixed["rai:dataLimitations"], *card.probe_verdict(manifest)],
-        "rai:annotationsPerItem": f"{len(judges)} judge{'' if len(judges) == 1 else 's'}",
+        "rai:annotationsPerItem": f"{len(judges)} judge{'' if len(judges) == 1 else 's'}{people}",
+        **of_people,
         "rai:machineAnnotationTools": judges,
         "rai:dataReleaseMaintenancePlan": (
             "Semantic versions: patch for card and metadata, minor for added pairs, major for removed or changed ones. "
@@ -94,9 +105,8 @@ def _responsible(manifest: Manifest) -> dict[str, Any]:
 
 def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]:
     sets = [_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet")]
-    for name, (_, folders, _) in _held(manifest).items():
-        what = f"The config {name}: {name}/{folders}/<version>-<n>.parquet."
-        sets.append(_set(f"{name}-files", what, f"{name}/{'*/' * len(folders.split('/'))}*.parquet"))
+    for name, (_, files, glob, _) in _held(manifest).items():
+        sets.append(_set(f"{name}-files", f"The config {name}: {files}.", glob))
     if where is None:
         return sets
     repo = {
@@ -122,11 +132,13 @@ def _set(name: str, description: str, includes: str) -> dict[str, Any]:
     }
 
 
-def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, str]]:
-    """The configs beside the pairs that hold rows: their columns, folders and key ("" where a row has no one key)."""
+def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, str, str]]:
+    """The configs beside the pairs that hold rows: columns, files, their glob, and the key ("" where there is none)."""
+    data = "<category>/<version>-<n>.parquet"
     every = {
-        "controls": (CONTROL_COLUMNS, "<split>/<category>", ""),
-        "failures": (FAILURE_COLUMNS, "<category>", "failure_id"),
+        "controls": (CONTROL_COLUMNS, f"controls/<split>/{data}", "controls/*/*/*.parquet", ""),
+        "failures": (FAILURE_COLUMNS, f"failures/{data}", "failures/*/*.parquet", "failure_id"),
+        reviews.CONFIG: (reviews.REVIEW_COLUMNS, reviews.NAME, reviews.NAME, "pair_id"),
     }
     return {name: of for name, of in every.items() if name in card.configs(manifest)}
 
@@ -146,7 +158,7 @@ def _extras(manifest: Manifest) -> list[dict[str, Any]]:
                 for column, arrow in columns.items()
             ],
         }
-        for name, (columns, _, key) in _held(manifest).items()
+        for name, (columns, _, _, key) in _held(manifest).items()
     ]
 
 

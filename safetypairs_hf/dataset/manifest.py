@@ -20,6 +20,7 @@ from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest_head
 from safetypairs_hf.dataset.manifest_rows import check_columns, checked_batches, open_rows
+from safetypairs_hf.dataset.schema import UNREVIEWED as UNREVIEWED
 from safetypairs_hf.dataset.shards import BOUNDARY
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -27,7 +28,6 @@ from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
 FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
-UNREVIEWED = "unreviewed"
 RESTORE = "restore the version that it was published with"
 
 _SCHEMA = pa.schema(

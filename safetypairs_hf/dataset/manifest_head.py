@@ -30,6 +30,31 @@ _PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
 
 # What each value is: a type, [what a list holds], or {key: value}; "?" behind a key: it may be missing, or null.
 _COUNTS: Final = {"in": int, "out": int, "rejected": {"*": int}}
+_FIGURE: Final = {"value?": float, "low?": float, "high?": float, "items": int}
+_RATERS: Final = {"alpha": _FIGURE, "fleiss": _FIGURE}
+_REVIEW: Final = {
+    "pairs": int,
+    "reviewers": int,
+    "statuses": {"*": int},
+    "decided": _RATERS,
+    "labelled": _RATERS,
+    "cohen": [{"a": str, "b": str, "kappa": _FIGURE}],
+    "named_unsafe": _FIGURE,
+    "seconds?": [float],
+    "judges": [{"name": str, "same": _FIGURE, "kappa": _FIGURE}],
+    "by_category": {"*": {"pairs": int, "decided": _RATERS, "labelled": _RATERS, "named_unsafe": _FIGURE}},
+    "people": [
+        {
+            "reviewer": str,
+            "pairs": int,
+            "accept": int,
+            "reject": int,
+            "borderline": int,
+            "named_unsafe": _FIGURE,
+            "seconds": float,
+        }
+    ],
+}
 _RELEASE: Final = {
     "version": str,
     "pairs?": int,
@@ -56,6 +81,7 @@ _RELEASE: Final = {
         "safe_below": float,
         "max_changed_fraction": float,
     },
+    "review?": _REVIEW,
     "funnel?": [{"stage": str, **_COUNTS, "by_category": {"*": _COUNTS}}],
 }
 _TAKEDOWN: Final = {

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from safetypairs_hf.core.errors import PublishError, printable
 from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset.manifest import UNREVIEWED
 
 NAME = "reviews.parquet"
 CONFIG = "reviews"  # the config that shows the file to plain `datasets`, with one split of the same name
@@ -77,11 +76,6 @@ class Review(NamedTuple):
     def same(self, other: Review | None) -> bool:
         """Whether another review says the same, in whatever version it came."""
         return other is not None and self._replace(version=other.version) == other
-
-
-def unreviewed() -> dict[str, Any]:
-    """The value of the column `review` of a pair that nobody has reviewed."""
-    return {"status": UNREVIEWED, "reviewers": 0, "agreement": None}
 
 
 def dump(reviews: Iterable[Review]) -> bytes:

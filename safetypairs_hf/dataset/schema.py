@@ -17,6 +17,7 @@ from safetypairs_hf.core.records import DIRECTIONS, Candidate
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+UNREVIEWED = "unreviewed"
 BOX = pa.list_(pa.int32())  # x0, y0, x1, y1 in pixels; x1 and y1 are exclusive
 SOURCE = pa.struct({"dataset": pa.string(), "id": pa.string(), "license": pa.string()})
 GENERATOR = pa.struct(
@@ -90,8 +91,18 @@ def digest(taxonomy: Taxonomy) -> str:
     return hashlib.sha256(json.dumps([columns, features(taxonomy)]).encode()).hexdigest()[:16]
 
 
-def row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
-    """The published row of a pair. Images carry no path: a file name could tell which member it is."""
+def unreviewed() -> dict[str, Any]:
+    """The value of the column `review` of a pair that nobody has reviewed."""
+    return {"status": UNREVIEWED, "reviewers": 0, "agreement": None}
+
+
+def row(
+    candidate: Candidate, group: str, taxonomy: Taxonomy, version: str, review: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The published row of a pair. Images carry no path: a file name could tell which member it is.
+
+    `review` is the value of its column `review`; None where nobody has reviewed the pair.
+    """
     assert candidate.safe and candidate.instruction and candidate.identity
     assert candidate.edit_box and candidate.preservation and (candidate.generator or candidate.finished)
     return {
@@ -109,6 +120,6 @@ def row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> d
         "generator": candidate.generator and candidate.generator._asdict(),
         "judges": [judgement._asdict() for judgement in candidate.judgements],
         "preservation": candidate.preservation.to_dict(),
-        "review": {"status": "unreviewed", "reviewers": 0, "agreement": None},
+        "review": dict(review) if review else unreviewed(),
         "introduced": version,
     }

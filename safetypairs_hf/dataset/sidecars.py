@@ -1,22 +1,22 @@
-"""The sidecar files of a release: card, changelog, Croissant, eval.yaml, takedowns, taxonomy, loading script."""
+"""The sidecar files of a release: card, changelog, Croissant, eval.yaml, takedowns, reviews, taxonomy, script."""
 
 from __future__ import annotations
 
 from safetypairs_hf.core.resources import folder
-from safetypairs_hf.dataset import card, croissant, eval_yaml, manifest, takedowns
+from safetypairs_hf.dataset import card, croissant, eval_yaml, manifest, reviews, takedowns
 from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.taxonomy import taxonomy_file
 
 SCRIPT = "loading_script/safetypairs.py"
 # Every file that a release may write outside the folders of data.
 SIDECARS = {
-    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME),
+    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME, reviews.NAME),
     *(manifest.NAME, taxonomy_file.NAME, SCRIPT),
 }
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
-    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes.
+    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes. All but the reviews.
 
     The text depends on nothing else, and not on the hashes of these files that the manifest holds in the end: who has
     the manifest can render it again and compare.

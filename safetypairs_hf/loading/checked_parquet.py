@@ -22,6 +22,7 @@ from datasets.utils.file_utils import is_remote_url
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.dataset import reviews
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
@@ -30,6 +31,8 @@ from safetypairs_hf.loading.content import Content
 _LOGGER = logging.getLogger(Parquet.__module__)
 _IMAGE = {"bytes", "path"}
 _CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
+_REVIEWED = {"pair_id", "review"}
+_OTHER_CONFIGS = ("controls", "failures", reviews.CONFIG)  # whose rows are no pairs
 _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 
@@ -103,7 +106,19 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
             self._refuse_paths(table)
             if self._rows_come_unchecked and self._named is not None and set(table.column_names) >= _CHECKED:
                 self._content.refuse(list(self._other_rows(table)))
-            yield key, table
+            yield key, self._with_reviews(table)
+
+    def _with_reviews(self, table: pa.Table) -> pa.Table:
+        """Pairs with what people said of them after they were published."""
+        if not set(table.column_names) >= _REVIEWED or self.config.name in _OTHER_CONFIGS:
+            return table
+        said = self._content.reviewed
+        if said.keys().isdisjoint(ids := table["pair_id"].to_pylist()):
+            return table
+        rows = zip(ids, table["review"].to_pylist(), strict=True)
+        cells = [said[pair_id].cell() if pair_id in said else cell for pair_id, cell in rows]
+        place, kind = table.column_names.index("review"), table.schema.field("review")
+        return table.set_column(place, kind, pa.array(cells, kind.type))
 
     def _reading(self, what: str) -> AbstractContextManager[None]:
         return reading(f"{self._content.name}: {what}", f"see: safetypairs verify {self._content.name}")
@@ -127,7 +142,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
 
         The row hash is None in format 1.
         """
-        if self.config.name in ("controls", "failures") or self.config.features is not None:
+        if self.config.name in _OTHER_CONFIGS or self.config.features is not None:
             return None
         with pq.ParquetFile(self._content.file) as file:
             held = file.read(["pair_id", *(name for name in _NAMED if name in file.schema_arrow.names)]).to_pydict()

@@ -10,14 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from safetypairs_hf.core import remembered
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.file_digests import digests, state
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset import failure_rows, manifest
+from safetypairs_hf.dataset import failure_rows, manifest, reviews
 from safetypairs_hf.dataset.config_files import config_files
 from safetypairs_hf.dataset.manifest import FOLDERS, FileHash
+from safetypairs_hf.dataset.reviews import Review
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +33,9 @@ class Content:
     """The files of a version as its manifest names them.
 
     `name` is what messages call the version; `place` what the memory of checks does. `file` is its manifest here;
-    `roots` what the address of a data file may begin with. `folder`: whether it is one, which may change. `strict`:
-    whether anything else is an error, or a warning. `wrong`: what is known to be wrong with files of it already.
+    `reviews` its reviews here, None where it has none; `roots` what the address of a data file may begin with.
+    `folder`: whether it is one, which may change. `strict`: whether anything else is an error, or a warning. `wrong`:
+    what is known to be wrong with files of it already.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Content:
     roots: tuple[str, ...]
     folder: bool
     strict: bool
+    reviews: Path | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -48,10 +54,26 @@ class Content:
 
     @cached_property
     def files(self) -> dict[str, FileHash]:
-        """The data files by name, with those of controls and failures."""
+        """The data files by name, with those of controls, failures and reviews."""
         found = manifest.hashes(self.head, "files")
         found.pop(failure_rows.NAME, None)
+        if of_reviews := manifest.hashes(self.head, "sidecars").get(reviews.NAME):
+            found[reviews.NAME] = of_reviews
         return found
+
+    @cached_property
+    def reviewed(self) -> dict[str, Review]:
+        """What people said of the pairs, by pair id; checked as the data files are.
+
+        Raises:
+            VersionMismatch: it is not what was published.
+            SafetyPairsError: it does not read.
+        """
+        if self.reviews is None:
+            return {}
+        self.refuse(self.other_bytes({reviews.NAME: self.reviews}))
+        with reading(f"{self.name}: {reviews.NAME}", f"see: safetypairs verify {self.name}"):
+            return reviews.load(self.reviews, pq.read_metadata(self.file).num_rows)
 
     @property
     def version(self) -> Version:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets.exceptions import DatasetNotFoundError
 from datasets.load import DatasetModule
@@ -18,10 +18,13 @@ from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, fetch, is_out_of_reach, list_files, retried
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset import card_header, manifest
+from safetypairs_hf.dataset import card_header, manifest, reviews
 from safetypairs_hf.loading import cached, content, resolve
 from safetypairs_hf.loading.content import Content
 from safetypairs_hf.loading.resolve import Pinned
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +86,8 @@ def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str
     roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
     name = f"{pinned.called}@{pinned.asked.removeprefix('v')}"  # as a command takes it
     held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
+    if reviews.NAME in held.files:
+        held = replace(held, reviews=whole / reviews.NAME)
     if (whole / _CARD).exists():
         _check_card(whole / _CARD, name)
     found = factory(str(folder), **options)
@@ -132,13 +137,12 @@ def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
     api = HfApi(token=token)
     asked = _version_or_none(commit.asked)
     name = f"{repo}@{asked or commit.asked}"
-    try:
-        file = fetch(repo, manifest.NAME, str(commit), api)
-    except FileNotFoundError as error:
-        raise SafetyPairsError(f"{name} has no {manifest.NAME}: it was not published by safetypairs") from error
+    file = _fetched(repo, manifest.NAME, commit, api, name)
     place = f"{api.endpoint}/datasets/{repo}"  # of all commits: a release adds files, and few change
     tree = f"{place}@{commit}"
     held = Content(name, place, file, (f"hf://datasets/{repo}@{commit}",), False, commit.check != "warn")
+    if reviews.NAME in held.files:
+        held = replace(held, reviews=_fetched(repo, reviews.NAME, commit, api, name))
     if asked and held.version != asked:
         raise VersionMismatch(
             f"{repo} {commit.asked} was asked for, and what came says that it is {held.version}; tell its publisher"
@@ -149,6 +153,13 @@ def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
     if not wrong:
         content.remember_tree(tree)
     return replace(held, wrong=wrong)
+
+
+def _fetched(repo: str, file: str, commit: Pinned, api: HfApi, name: str) -> Path:
+    try:
+        return fetch(repo, file, str(commit), api)
+    except FileNotFoundError as error:
+        raise SafetyPairsError(f"{name} has no {file}: it was not published by safetypairs") from error
 
 
 def _version_or_none(text: str) -> Any:

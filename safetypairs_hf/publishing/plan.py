@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,11 +14,16 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
 from safetypairs_hf.core.version import Version
-from safetypairs_hf.dataset.manifest import UNREVIEWED, Entry, Manifest
+from safetypairs_hf.dataset.manifest import Entry, Manifest
+from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.dataset.takedowns import identity_of
-from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
+from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures, rejected_pairs
+from safetypairs_hf.publishing.plan_reviews import ReviewPlan, plan_reviews, rejected_counts, with_reviews
 from safetypairs_hf.publishing.target import Head
+from safetypairs_hf.reviewing.read_review import RunReview
+from safetypairs_hf.reviewing.review_figures import review_figures
+from safetypairs_hf.reviewing.reviewed_pairs import Listed, listed_of
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDifference, diff
 
@@ -31,7 +36,6 @@ class Place:
     group: str
     split: str
     identity: Identity
-    review: str = UNREVIEWED
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ class Plan:
     `head` is the version that it builds on. `added` is by pair id in the order of the draw; `removed` and `kept` are
     published entries; `taxonomy` is what the categories are of from now on. `rejected` counts pairs of the run that
     stay out, by reason. A relabelled pair (the same two images in another category) is both removed and added:
-    `relabelled` maps its old pair id to its new one. `failures`: what changes among the published failures. `release`:
-    what the manifest will say of the release. `takedowns`: the pairs that this release takes down.
+    `relabelled` maps its old pair id to its new one. `failures` and `reviews`: what changes among the
+    published failures and reviews. `release`: what the manifest will say of the release. `takedowns`: the pairs that
+    this release takes down.
     """
 
     version: Version
@@ -55,6 +60,7 @@ class Plan:
     rejected: dict[str, int] = field(default_factory=dict)
     relabelled: dict[str, str] = field(default_factory=dict)
     failures: FailurePlan = field(default_factory=FailurePlan)
+    reviews: ReviewPlan = field(default_factory=ReviewPlan)
     takedowns: Sequence[dict[str, Any]] = ()
 
     @property
@@ -77,7 +83,8 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return not self.added and not self.removed and self.failures.empty and not self.reworded
+        unchanged = self.failures.empty and self.reviews.empty and not self.reworded
+        return not self.added and not self.removed and unchanged
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -95,9 +102,15 @@ class Plan:
             f"{relabelled} relabelled" if relabelled else "",
             f"{len(self.failures.added)} failures added" if self.failures.added else "",
             f"{len(self.failures.removed)} failures removed" if self.failures.removed else "",
+            f"{self.rereviewed} published pairs reviewed" if self.rereviewed else "",
             self.taxonomy_summary,
         ]
         return ", ".join(filter(None, what)) or "card and metadata"
+
+    @property
+    def rereviewed(self) -> int:
+        """How many published pairs get a review, or another one."""
+        return sum(pair_id not in self.added for pair_id in self.reviews.made)
 
     @property
     def taxonomy_summary(self) -> str:
@@ -109,36 +122,97 @@ class Plan:
 
 
 def make_plan(
-    finished: FinishedRun, head: Head, version: Version, *, replace: bool = False, with_failures: bool = False
+    finished: FinishedRun,
+    head: Head,
+    version: Version,
+    *,
+    replace: bool = False,
+    with_failures: bool = False,
+    review: RunReview | None = None,
 ) -> Plan:
-    """Compare a finished run with what is published, and give each new pair its place. No file is opened.
+    """Compare a finished run with what is published, and give each new pair its place.
+
+    Pairs that people rejected stay out; no file but theirs is opened, where they become failures.
 
     Args:
         finished: the run; opened with its failed attempts where they are to be published.
         head: the newest version at the target.
         replace: the release holds exactly the run's pairs; else the run's new pairs are added to the published ones.
-        with_failures: the run's failed attempts are to be published too.
+        with_failures: the run's failed attempts are to be published too, and the pairs that people rejected.
+        review: what people decided on the run's pairs; None where nobody did.
 
     Raises:
         PublishError: the run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
     """
-    drawn, published = finished.drawn, head.manifest
+    review, published = review or RunReview(), head.manifest
+    turned_down = {name: reject for name in map(_id, finished.drawn) if (reject := review.reject(name))}
+    drawn = [item for item in finished.drawn if _id(item) not in turned_down]
     relabelled = _relabelled(drawn, published)
     if relabelled and not replace:
         raise _refused_relabel(drawn, relabelled, published)
     kept, removed = list(published.entries), []
     if replace:
-        wanted = {item.entrant.identity.pair_id for item in drawn}
+        wanted = {_id(item) for item in drawn}
         kept = [entry for entry in published.entries if entry.pair_id in wanted]
         removed = [entry for entry in published.entries if entry.pair_id not in wanted]
     groups = placed_groups(kept, published.takedowns, finished.recipe["parts"]["selection"])
     added, rejected = _place(drawn, groups, relabelled)
     moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
-    failed = finished.failed if with_failures else ()
-    failures = plan_failures(failed, head.failed, groups, replace=replace)
-    plan = Plan(version, head, added, removed, kept, finished.taxonomy, {}, rejected, moved, failures)
+    here = {entry.pair_id for entry in kept}
+    rejects = {name: reject for name, reject in turned_down.items() if name not in here}
+    reviews = plan_reviews(review.pairs, head.reviews, kept, added, rejects)
+    failures = plan_failures(
+        finished.failed if with_failures else (),
+        head.failed,
+        groups,
+        rejected=rejected_pairs(finished, rejects) if with_failures else {},
+        pairs=_images((*(entry.identity for entry in kept), *(place.identity for place in added.values()))),
+        replace=replace,
+    )
+    kept = with_reviews(kept, reviews.made)
+    rejected |= rejected_counts(rejects)
+    plan = Plan(version, head, added, removed, kept, finished.taxonomy, {}, rejected, moved, failures, reviews)
     _refuse_nothing(finished.url, plan)
-    return dataclasses.replace(plan, release=_release(finished, plan))
+    return dataclasses.replace(plan, release=_release(finished, plan, review))
+
+
+def carried_over(head: Manifest) -> dict[str, Any]:
+    """What a release that adds no pair takes over from the last one: all but the figures of what that one added."""
+    return {name: value for name, value in head.releases[-1].items() if name not in ("probe", "review")}
+
+
+def make_review_plan(
+    review: RunReview, head: Head, version: Version, listed: Callable[[Manifest], Sequence[Listed]]
+) -> Plan:
+    """Plan a release that adds nothing but the reviews of published pairs.
+
+    Args:
+        review: what people decided on the pairs of an earlier version.
+        head: the newest version at the target.
+        listed: gives the pairs of a manifest as the figures of the review need them.
+
+    Raises:
+        PublishError: nothing is published at the target yet, or it holds none of the pairs.
+    """
+    held, name = head.manifest, head.target.name
+    if held.version is None:
+        raise PublishError(f"{name} has no version yet, so no pair whose review could be published there")
+    refuse_lacking(held.releases, card=True)
+    reviews = plan_reviews(review.pairs, head.reviews, held.entries, (), {})
+    here = {entry.pair_id for entry in held.entries}
+    if not here & review.pairs.keys():
+        raise PublishError(
+            f"{name} {held.version} holds none of the {len(review.pairs)} pairs that were reviewed; name the dataset "
+            "whose pairs they are"
+        )
+    gone = len(review.pairs.keys() - here)
+    kept = with_reviews(held.entries, reviews.made)
+    rejected = {"reviewed, and no longer published": gone} if gone else {}
+    failures = FailurePlan(kept=list(head.failed))
+    plan = Plan(version, head, {}, [], kept, held.taxonomy, {}, rejected, {}, failures, reviews)
+    figures = review_figures(review.decisions, listed(held)).to_dict()
+    release = {**carried_over(held), "summary": plan.summary, "review": figures}
+    return dataclasses.replace(plan, release=release)
 
 
 def placed_groups(
@@ -164,7 +238,7 @@ def _place(
         identity, old = entrant.identity, relabelled.get(entrant.identity.pair_id)
         if old is not None and not groups.is_taken_down(identity):
             groups.add(identity, old.group, old.split)
-            places[identity.pair_id] = Place(entrant.category, old.group, old.split, identity, old.review)
+            places[identity.pair_id] = Place(entrant.category, old.group, old.split, identity)
     for entrant in new:
         identity = entrant.identity
         if identity.pair_id in groups:
@@ -176,6 +250,14 @@ def _place(
             places[identity.pair_id] = Place(entrant.category, *place, identity)
     order = [entrant.identity.pair_id for entrant in new]
     return {pair_id: places[pair_id] for pair_id in order if pair_id in places}, dict(rejected)
+
+
+def _images(identities: Iterable[Identity]) -> set[tuple[str, str]]:
+    return {(each.unsafe_sha256, each.safe_sha256) for each in identities}
+
+
+def _id(item: Selected) -> str:
+    return item.entrant.identity.pair_id
 
 
 def _relabelled(drawn: Sequence[Selected], head: Manifest) -> dict[str, Entry]:
@@ -223,9 +305,11 @@ def restricted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: model[name] for name in ("model", "license")} for model in models]
 
 
-def _release(finished: FinishedRun, plan: Plan) -> dict[str, Any]:
+def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, Any]:
     """What the manifest remembers of a release, for the card of this version and of every later one; see `staging`."""
     recipe, parts = finished.recipe, finished.recipe["parts"]
+    listed = listed_of(finished) if review.pairs else ()
+    reviewed = review.stage((each.pair_id, each.category) for each in listed)
     return {
         "summary": plan.summary,
         "schema": digest(plan.taxonomy),
@@ -237,7 +321,8 @@ def _release(finished: FinishedRun, plan: Plan) -> dict[str, Any]:
         "restricted": restricted(recipe),
         "test_fraction": parts["selection"]["test_fraction"],
         "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
-        "funnel": finished.state.funnel["stages"],
+        "funnel": [*finished.state.funnel["stages"], *reviewed],
+        **({"review": review_figures(review.decisions, listed).to_dict()} if listed else {}),
         **({"about": parts["about"]} if parts.get("about") else {}),
         **({"imported": True} if parts["rounds"] == 0 else {}),
         **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),

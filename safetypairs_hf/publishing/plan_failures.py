@@ -6,21 +6,27 @@ out if its source or its edited image was taken down, or is a near-duplicate of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from safetypairs_hf.building.run_reader import FailedAttempt
+from safetypairs_hf.building.run_reader import FailedAttempt, FinishedRun
+from safetypairs_hf.core.ids import failure_id
 from safetypairs_hf.core.near_duplicates import Groups
 from safetypairs_hf.dataset.failure_rows import Failed
 
 
 @dataclass(frozen=True)
 class FailurePlan:
-    """`added` by failure id in the order of the run, without a file yet; `removed` and `kept` are published ones."""
+    """`added` by failure id in the order of the run, without a file yet; `removed` and `kept` are published ones.
+
+    `rejected` are those of `added` that are pairs which people rejected: failure id -> pair id.
+    """
 
     added: dict[str, Failed] = field(default_factory=dict)
     removed: list[Failed] = field(default_factory=list)
     kept: list[Failed] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -28,7 +34,13 @@ class FailurePlan:
 
 
 def plan_failures(
-    found: Sequence[FailedAttempt], held: Sequence[Failed], groups: Groups, *, replace: bool = False
+    found: Sequence[FailedAttempt],
+    held: Sequence[Failed],
+    groups: Groups,
+    *,
+    rejected: Mapping[str, Failed] = MappingProxyType({}),
+    pairs: Collection[tuple[str, str]] = (),
+    replace: bool = False,
 ) -> FailurePlan:
     """Compare the failed attempts of a run with the published ones.
 
@@ -36,14 +48,38 @@ def plan_failures(
         found: the attempts of the run that are to be published; none where a release adds no failures.
         held: the published failures.
         groups: every pair of the release in its place, and every takedown.
+        rejected: pair id -> the failure that it becomes, of pairs that people rejected (`rejected_pairs`).
+        pairs: the SHA-256s of both images of every pair of the release; none of them is a failure.
         replace: of the published failures, only those that the run holds stay.
     """
-    run = {each.failure_id: _failed(each) for each in found}
+    run = {each.failure_id: _failed(each) for each in found} | {each.failure_id: each for each in rejected.values()}
     published = {each.failure_id for each in held}
-    kept = [each for each in held if (not replace or each.failure_id in run) and not _barred(each, groups)]
-    added = {name: each for name, each in run.items() if name not in published and not _barred(each, groups)}
+
+    def is_barred(each: Failed) -> bool:
+        return (each.unsafe_sha256, each.edited_sha256) in pairs or _barred(each, groups)
+
+    kept = [each for each in held if (not replace or each.failure_id in run) and not is_barred(each)]
+    added = {name: each for name, each in run.items() if name not in published and not is_barred(each)}
     stay = {each.failure_id for each in kept}
-    return FailurePlan(added, [each for each in held if each.failure_id not in stay], kept)
+    of_people = {each.failure_id: pair_id for pair_id, each in rejected.items() if each.failure_id in added}
+    return FailurePlan(added, [each for each in held if each.failure_id not in stay], kept, of_people)
+
+
+def rejected_pairs(finished: FinishedRun, pair_ids: Collection[str]) -> dict[str, Failed]:
+    """Pair id -> the failure that a pair of a run becomes when people reject it.
+
+    A pair that was imported is none: no attempt of an editor is known of it.
+    """
+    found = {}
+    for pair, _ in finished.pairs(pair_ids):
+        assert pair.identity and pair.safe
+        if pair.finished or pair.generator is None or pair.generator.attempt is None:
+            continue
+        pair_id, unsafe, safe, unsafe_phash, safe_phash, family = pair.identity
+        size = len(pair.unsafe.data) + len(pair.safe.data)
+        name = failure_id(unsafe, safe, pair.category, pair.generator.attempt)
+        found[pair_id] = Failed(name, "", pair.category, "", unsafe, safe, unsafe_phash, safe_phash, family, size)
+    return found
 
 
 def _failed(attempt: FailedAttempt) -> Failed:

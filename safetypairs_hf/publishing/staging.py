@@ -21,7 +21,7 @@ from safetypairs_hf.building.run_reader import FinishedRun
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.pictures import encoding, sha256
 from safetypairs_hf.core.records import Candidate
-from safetypairs_hf.dataset import failure_rows, manifest, sidecars
+from safetypairs_hf.dataset import failure_rows, manifest, reviews, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, judges_in, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
@@ -162,16 +162,17 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
             assert candidate.identity
             place = plan.added[candidate.identity.pair_id]
             _refuse_other_encoding(candidate)
-            published = row(candidate, place.group, plan.taxonomy, version)
+            review = plan.reviews.made.get(candidate.identity.pair_id)
+            published = row(candidate, place.group, plan.taxonomy, version, review and review.cell())
             extra = control_rows(published, controls)
             files.probe.add(published, extra)
             file = shards.add(published, place.split, place.category, extra)
             for control in extra:
                 tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
-            size, review = image_bytes(published), published["review"]["status"]
+            size, status = image_bytes(published), published["review"]["status"]
             digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
-            files.entries.append(Entry.of(place.identity, file, *where, version, size, review, digest))
+            files.entries.append(Entry.of(place.identity, file, *where, version, size, status, digest))
             progress("pairs", len(files.entries), len(plan.added))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
 
@@ -191,11 +192,21 @@ def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: 
     """Write the new failures."""
     added, version, taxonomy = plan.failures.added, str(plan.version), plan.taxonomy
     with Shards(files.scratch, version, plan.taxonomy, uploader.add) as shards:
-        for done, (name, candidate) in enumerate(finished.failures(added.keys()), 1):
+        for done, (name, candidate) in enumerate(_failures_of(plan, finished), 1):
             failed = added[name]
             file = shards.add_failure(failure_row(name, candidate, taxonomy, version), failed.category)
             files.failed.append(failed._replace(file=file, introduced=version))
             progress("failures", done, len(added))
+
+
+def _failures_of(plan: Plan, finished: FinishedRun) -> Iterator[tuple[str, Candidate]]:
+    """The failures that a release adds, each with its id: failed attempts, then pairs that people rejected."""
+    yield from finished.failures(plan.failures.added.keys())
+    names = {pair_id: name for name, pair_id in plan.failures.rejected.items()}
+    for candidate, _ in finished.pairs(names.keys()):
+        assert candidate.identity
+        candidate.reject = plan.reviews.rejects[candidate.identity.pair_id]
+        yield names[candidate.identity.pair_id], candidate
 
 
 def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
@@ -223,13 +234,27 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         plan.taxonomy,
     )
     texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
-    hashes = {name: FileHash(sha256(text), len(text)) for name, text in texts.items()}
-    for name, data in {**texts, manifest.NAME: manifest.dump(replace(made, sidecars=hashes))}.items():
+    written = texts | _reviews(plan, files)
+    hashes = {name: FileHash(sha256(data), len(data)) for name, data in written.items()}
+    if plan.reviews.empty and reviews.NAME in head.sidecars:
+        hashes[reviews.NAME] = head.sidecars[reviews.NAME]
+    for name, data in {**written, manifest.NAME: manifest.dump(replace(made, sidecars=hashes))}.items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     write = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if path.is_file()}
     return Change(plan.version, f"{plan.version}: {release['summary']}", write, sorted(files.deleted))
+
+
+def _reviews(plan: Plan, files: _Files) -> dict[str, bytes]:
+    """reviews.parquet, where the release changes it; it is deleted where no reviewed pair is left."""
+    if plan.reviews.empty:
+        return {}
+    left = plan.reviews.all(str(plan.version))
+    if not left:
+        files.deleted.add(reviews.NAME)
+        return {}
+    return {reviews.NAME: reviews.dump(left)}
 
 
 def _write_failure_manifest(files: _Files, uploader: Uploader) -> None:

@@ -12,8 +12,9 @@ from safetypairs_hf.core.version import Version, check, least
 from safetypairs_hf.dataset.manifest import Entry
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.takedowns import listed
-from safetypairs_hf.publishing.plan import Plan, placed_groups
+from safetypairs_hf.publishing.plan import Plan, carried_over, placed_groups
 from safetypairs_hf.publishing.plan_failures import plan_failures
+from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
 from safetypairs_hf.publishing.target import Head, Target, open_head
 
@@ -89,8 +90,9 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     if not kept:
         raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
     gone_now = [listed(entry, reason, version) for entry in removed]
-    release = {**head.releases[-1], "summary": f"{len(gone_now)} pairs taken down"}
-    plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release, takedowns=gone_now)
+    release = {**carried_over(head), "summary": f"{len(gone_now)} pairs taken down"}
+    reviews = plan_reviews({}, opened.reviews, kept, (), {})
+    plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release, takedowns=gone_now, reviews=reviews)
     # The failed edits were no part of the benchmark, so no word is said of them.
     return replace(plan, failures=plan_failures((), opened.failed, _groups_of(plan)))
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.version import Version
-from safetypairs_hf.dataset import failure_rows
+from safetypairs_hf.dataset import failure_rows, reviews
 from safetypairs_hf.dataset.failure_rows import Failed
 from safetypairs_hf.dataset.manifest import FOLDERS, RESTORE, Manifest
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
+from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.uploader import Ready
 
@@ -35,11 +36,12 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Head:
-    """The newest version at a target, which a release builds on: its manifest, and its published failures."""
+    """The newest version at a target, which a release builds on: its manifest, its failures and its reviews."""
 
     target: Target
     manifest: Manifest
     failed: Sequence[Failed] = ()
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
 
 class Target(Protocol):
@@ -102,11 +104,15 @@ def open_head(target: Target) -> Head:
     """
     held = target.head()
     refuse_lacking(held.releases)
-    if failure_rows.NAME not in held.files:
-        return Head(target, held)
-    with reading(f"{failure_rows.NAME} of {target.name}", RESTORE, PublishError):
-        failed = failure_rows.load(target.fetch(failure_rows.NAME).read_bytes())
-    return Head(target, held, failed)
+    failed: Sequence[Failed] = ()
+    reviewed: Mapping[str, Review] = {}
+    if failure_rows.NAME in held.files:
+        with reading(f"{failure_rows.NAME} of {target.name}", RESTORE, PublishError):
+            failed = failure_rows.load(target.fetch(failure_rows.NAME).read_bytes())
+    if reviews.NAME in held.sidecars:
+        with reading(f"{reviews.NAME} of {target.name}", RESTORE, PublishError):
+            reviewed = reviews.load(target.fetch(reviews.NAME), len(held.entries))
+    return Head(target, held, failed, reviewed)
 
 
 def refuse_foreign(name: str, files: Sequence[str]) -> None:

@@ -116,9 +116,11 @@ def diff(old: Edition, new: Edition) -> Difference:
     """
     parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
     names = ("unsafe_sha256", "safe_sha256", *Row._fields)
+    reviewed = _reviewed_again(old, new)
     changes: list[Change] = []
     for part in range(parts):
-        changes += _changes(*(edition.columns.part(names, part, parts) for edition in (old, new)))
+        before, after = (edition.columns.part(names, part, parts) for edition in (old, new))
+        changes += _changes(before, after, reviewed)
     changed = other_taxonomy(old, new)
     return _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
 
@@ -147,7 +149,13 @@ def other_taxonomy(old: Edition, new: Edition) -> TaxonomyDifference | None:
     return None if found.step == NONE else found
 
 
-def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
+def _reviewed_again(old: Edition, new: Edition) -> list[str]:
+    """The pairs of which people say something else in the one version than in the other."""
+    one, two = old.reviews, new.reviews
+    return [name for name in {**one, **two} if name not in one or not one[name].same(two.get(name))]
+
+
+def _changes(before: pa.Table, after: pa.Table, reviewed: Sequence[str] = ()) -> Iterator[Change]:
     gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
     came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
     relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
@@ -156,7 +164,7 @@ def _changes(before: pa.Table, after: pa.Table) -> Iterator[Change]:
     yield from (Change("removed", row, None) for row in _rows(gone))
     yield from relabelled
     yield from edited
-    yield from _kept(before, after)
+    yield from _kept(before, after, reviewed)
 
 
 def _difference(
@@ -190,13 +198,16 @@ def _matched(
     return [Change(kind, old, new) for old, new in rows], _without(gone, olds), _without(came, news)
 
 
-def _kept(before: pa.Table, after: pa.Table) -> Iterator[Change]:
+def _kept(before: pa.Table, after: pa.Table, reviewed: Sequence[str]) -> Iterator[Change]:
     """Pairs of both versions that were reviewed again, or moved."""
     found = pc.index_in(after["pair_id"], before["pair_id"])
     both = pc.is_valid(found)
     then, now = before.take(found.filter(both)), after.filter(both)
     moved = pc.or_(pc.not_equal(then["split"], now["split"]), pc.not_equal(then["group"], now["group"]))
-    for kind, differs in (("re-reviewed", pc.not_equal(then["review"], now["review"])), ("moved", moved)):
+    again = pc.or_(
+        pc.not_equal(then["review"], now["review"]), pc.is_in(now["pair_id"], pa.array(reviewed, pa.string()))
+    )
+    for kind, differs in (("re-reviewed", again), ("moved", moved)):
         for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
             yield Change(kind, old, new)
 

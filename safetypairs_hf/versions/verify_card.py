@@ -9,13 +9,15 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.dataset import card_header, manifest, manifest_head, sidecars
+from safetypairs_hf.dataset import card_header, manifest, manifest_head, reviews, sidecars
 from safetypairs_hf.dataset.card_header import CardHeader
+from safetypairs_hf.dataset.manifest import UNREVIEWED
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.versions.verify_pairs import Problem
 
@@ -68,6 +70,8 @@ def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
     files = _by_file(edition.table)
     data = set(files)
     files |= {name: (said["rows"], said["size"]) for name, said in edition.head.get("beside", {}).items()}
+    if reviews.NAME in edition.head.get("sidecars", {}):
+        files[reviews.NAME] = (pc.sum(pc.not_equal(edition.table["review"], UNREVIEWED)).as_py(), 0)
     shown = set[str]()
     for config in header.configs:
         if config.version != str(edition.version):
@@ -84,7 +88,7 @@ def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
                 yield Problem(_CARD, "", f"{config.name}/{split} is said to be {what}; it is {pairs} of {size}")
         if config.name == "default" and data - matched:
             yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")
-        if config.name not in ("controls", "failures") and matched - data:
+        if config.name not in ("controls", "failures", reviews.CONFIG) and matched - data:
             yield Problem(_CARD, "", f"the config {config.name} holds {min(matched - data)}, which is no file of pairs")
     if left := files.keys() - data - shown:
         yield Problem(_CARD, "", f"no config shows {min(left)}")

@@ -448,7 +448,7 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
 
 def test_a_run_that_nobody_reviewed(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    message = r"^20 of the run's 20 new pairs are unreviewed .* --require-review"
+    message = "^20 of 20 pairs lack the review that was asked for: 20 unreviewed .*; go on with: safetypairs review "
     refused(message, runs[1], tmp_path / "out", "1.1.0", require_review=True)
 
 

@@ -15,9 +15,10 @@ from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMi
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset import manifest
+from safetypairs_hf.dataset import manifest, reviews
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.manifest_table import Columns
+from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
@@ -62,6 +63,17 @@ class Edition:
     @property
     def releases(self) -> list[dict[str, Any]]:
         return list(self.head["releases"])
+
+    @cached_property
+    def reviews(self) -> dict[str, Review]:
+        """What people said of its pairs, by pair id; of those that nobody has reviewed, nothing.
+
+        Raises SafetyPairsError where the file of reviews is missing, or does not read.
+        """
+        if reviews.NAME not in (self.head.get("sidecars") or {}):
+            return {}
+        with reading(f"{self.name}: {reviews.NAME}", "see: safetypairs verify"):
+            return reviews.load(self.fetch(reviews.NAME), self.columns.rows)
 
     def rows(self, file: str, pair_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Some columns of some pairs of a data file.

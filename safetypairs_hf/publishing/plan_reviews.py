@@ -1,0 +1,132 @@
+"""Decide which reviews a release publishes, and refuse one whose pairs lack the review that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.dataset.manifest import Entry
+from safetypairs_hf.dataset.reviews import Review
+from safetypairs_hf.reviewing.pair_status import DISPUTED
+
+if TYPE_CHECKING:
+    from safetypairs_hf.core.records import Reject
+
+
+class Wanted(NamedTuple):
+    """The review that a release needs: of so many people, who agree so far (in [0, 1]; see `pair_status`)."""
+
+    reviewers: int = 1
+    agreement: float = 0.0
+
+
+@dataclass(frozen=True)
+class ReviewPlan:
+    """The reviews of a release, by pair id.
+
+    `made` are those that it publishes: of new pairs, and of published pairs that were reviewed since. `kept` are
+    published ones that stay as they are. `dropped` counts those that leave with their pair. `rejects` are pairs that
+    stay out, each with its reject.
+    """
+
+    made: Mapping[str, Review] = field(default_factory=dict)
+    kept: Mapping[str, Review] = field(default_factory=dict)
+    dropped: int = 0
+    rejects: Mapping[str, Reject] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        return not self.made and not self.dropped
+
+    def all(self, version: str) -> list[Review]:
+        """Every review of the release, which is `version`."""
+        return [*self.kept.values(), *(review._replace(version=version) for review in self.made.values())]
+
+
+def plan_reviews(
+    found: Mapping[str, Review],
+    held: Mapping[str, Review],
+    kept: Sequence[Entry],
+    added: Collection[str],
+    rejects: Mapping[str, Reject],
+) -> ReviewPlan:
+    """Compare what people said with the published reviews.
+
+    Args:
+        found: What they said now, by pair id.
+        held: The published reviews.
+        kept: The published pairs that stay.
+        added: The ids of the new pairs.
+        rejects: The pairs that stay out because people rejected them.
+    """
+    here = {entry.pair_id for entry in kept}
+    made = {name: found[name] for name in added if name in found}
+    made |= {name: each for name, each in found.items() if name in here and not each.same(held.get(name))}
+    stay = {name: each for name, each in held.items() if name in here and name not in made}
+    return ReviewPlan(made, stay, sum(name not in here for name in held), rejects)
+
+
+def with_reviews(entries: Iterable[Entry], made: Mapping[str, Review]) -> list[Entry]:
+    """Entries of the manifest with the status that a release gives them."""
+    return [entry._replace(review=made[entry.pair_id].status) if entry.pair_id in made else entry for entry in entries]
+
+
+def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], where: str) -> None:
+    """Raise PublishError where a pair lacks the review that was asked for, with counts.
+
+    Args:
+        wanted: What was asked for.
+        reviews: Of each pair that the release adds or tells the review of, the review; None where there is none.
+        where: What holds them, as the command takes it.
+    """
+    faults: dict[str, list[str]] = {}
+    for name, review in reviews.items():
+        for fault in _faults(wanted, review):
+            faults.setdefault(fault, []).append(name)
+    if faults:
+        lacking = {name for names in faults.values() for name in names}
+        told = ", ".join(f"{len(names)} {fault}" for fault, names in faults.items())
+        raise PublishError(
+            f"{len(lacking)} of {len(reviews)} pairs lack the review that was asked for: {told} (the first is "
+            f"{next(name for name in reviews if name in lacking)}); go on with: safetypairs review {where}"
+        )
+
+
+def _faults(wanted: Wanted, review: Review | None) -> Iterable[str]:
+    if review is None:
+        yield "unreviewed"
+        return
+    if review.status == DISPUTED:
+        yield "disputed"
+    if review.reviewers < wanted.reviewers:
+        yield f"with fewer than {wanted.reviewers} reviewers"
+    if wanted.agreement and review.agreement is None:
+        yield "with one reviewer, so without agreement"
+    elif review.agreement is not None and review.agreement < wanted.agreement:
+        yield f"with an agreement below {wanted.agreement:g}"
+
+
+def rejected_counts(rejects: Mapping[str, Reject]) -> dict[str, int]:
+    """How many pairs people rejected, by reason in words."""
+    counts: dict[str, int] = {}
+    for reject in rejects.values():
+        told = f"rejected by people ({reject.reason})"
+        counts[told] = counts.get(told, 0) + 1
+    return counts
+
+
+def check_wanted(require: bool, reviewers: int | None, agreement: float | None) -> Wanted | None:
+    """What `--require-review`, `--min-reviewers` and `--min-agreement` ask for; None where they ask for nothing.
+
+    Raises:
+        PublishError: fewer than one reviewer, or an agreement outside [0, 1].
+    """
+    if reviewers is not None and reviewers < 1:
+        raise PublishError(f"--min-reviewers {reviewers}: expected 1 or more")
+    if agreement is not None and not 0 <= agreement <= 1:
+        raise PublishError(f"--min-agreement {agreement:g}: expected a number from 0 to 1")
+    if not require and reviewers is None and agreement is None:
+        return None
+    return Wanted(reviewers or 1, agreement or 0.0)
