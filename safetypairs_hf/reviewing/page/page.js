@@ -171,8 +171,8 @@ function outcome() {
   const { blind } = details();
   const text = document.createElement("span");
   text.className = blind === "unsafe" ? "right" : "wrong";
-  const said = { unsafe: "the unsafe one", safe: "the safe one", both: "both", neither: "neither" }[blind];
-  text.textContent = blind === "unsafe" ? "You named the unsafe one, blind." : `Blind, you named ${said} as unsafe.`;
+  const said = { safe: "the safe one", both: "both", neither: "neither" }[blind];
+  text.textContent = blind === "unsafe" ? "Blind, you were right." : `Blind, you said ${said}.`;
   return [text];
 }
 
@@ -264,7 +264,13 @@ function paint(canvas, caption, pair, side, part) {
   dress(canvas, veil);
   const what = stage() === "blind" ? `The ${side} image` : `The ${isUnsafe(side) ? "unsafe" : "safe"} image`;
   canvas.setAttribute("aria-label", veil ? `${what}, veiled` : what);
-  caption.replaceChildren(...(stage() === "blind" ? [side === "left" ? "Left" : "Right"] : [tag(side)]));
+  caption.replaceChildren(...(stage() === "blind" ? PLACES[side].map(placed) : [tag(side)]));
+}
+
+const PLACES = { left: ["Left", "Upper"], right: ["Right", "Lower"] }; // in a row, and on a narrow page one above the other
+
+function placed(name, at) {
+  return Object.assign(document.createElement("span"), { textContent: name, className: `place ${at ? "stack-place" : "row-place"}` });
 }
 
 function dress(canvas, veil) {
@@ -289,7 +295,7 @@ function paintSlider(pair, part) {
   context.fillRect(at * canvas.width - ratio, 0, 2 * ratio, canvas.height);
   canvas.className = "bare";
   canvas.setAttribute("aria-label", "Both images, one on each side of a line");
-  caption.replaceChildren(tag("left"), "｜", tag("right"));
+  caption.replaceChildren(tag("left"), tag("right"));
 }
 
 function paintDifference(pair, part, box) {
@@ -312,7 +318,7 @@ function runFlicker(on) {
     flicker.timer = null;
   }
   const running = flicker.timer !== null;
-  button.innerHTML = `<svg class="icon" aria-hidden="true"><use href="#i-${running ? "pause" : "play"}"/></svg><span>${running ? "Pause" : "Go on"}</span>`;
+  button.innerHTML = `<svg class="icon" aria-hidden="true"><use href="#i-${running ? "pause" : "play"}"/></svg><span>${running ? "Pause" : "Play"}</span>`;
 }
 
 function turn() {
