@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
     from safetypairs_hf.report.probe_report import probe as probe
+    from safetypairs_hf.reviewing.review import review as review
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
     from safetypairs_hf.training.pair_batches import PairBatchSampler as PairBatchSampler
@@ -65,6 +66,7 @@ _WHERE = {
     "VersionMismatch": "safetypairs_hf.core.errors",
     "HubUnavailable": "safetypairs_hf.core.errors",
     "taxonomy": "safetypairs_hf.taxonomy",
+    "review": "safetypairs_hf.reviewing.review",
     "leaks": "safetypairs_hf.probing.leaks",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",

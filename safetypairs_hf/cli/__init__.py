@@ -20,6 +20,7 @@ COMMANDS = {
     "import": "Import finished pairs, whoever made them, into a run folder.",
     "layouts": "The sets of pairs whose layout import knows by name.",
     "status": "The funnel of a run, as a table.",
+    "review": "People look at pairs and decide, on a page of this machine.",
     "publish": "Publish a run as a version of a dataset.",
     "versions": "The versions that a dataset has.",
     "diff": "What changed from one version to another.",

@@ -100,12 +100,17 @@ def check_reviewer(name: str) -> str:
         SafetyPairsError: it has other characters than letters, digits, ".", "_" and "-", begins with ".", or is longer
             than 64 characters.
     """
-    if not _REVIEWER.fullmatch(name):
+    if not is_reviewer(name):
         raise SafetyPairsError(
             f"{printable(name)!r} is no name of a reviewer; expected 1 to 64 letters, digits, '_', '-' or '.', not "
             "beginning with '.', such as --reviewer anna"
         )
     return name
+
+
+def is_reviewer(name: str) -> bool:
+    """Whether a text can be the name of a reviewer."""
+    return _REVIEWER.fullmatch(name) is not None
 
 
 def file_of(reviewer: str) -> str:
@@ -117,7 +122,7 @@ def reviewers(folder: RunFolder) -> list[str]:
     """Everybody who has a file of decisions in a folder, sorted."""
     names = (name.removeprefix(f"{FOLDER}/") for name in folder.files() if name.startswith(f"{FOLDER}/"))
     return sorted(
-        stem for name in names if name.endswith(".jsonl") and _REVIEWER.fullmatch(stem := name.removesuffix(".jsonl"))
+        stem for name in names if name.endswith(".jsonl") and is_reviewer(stem := name.removesuffix(".jsonl"))
     )
 
 

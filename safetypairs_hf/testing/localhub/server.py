@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import uvicorn
-
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.web_server import LOOPBACK, listening, running
 from safetypairs_hf.testing.localhub.accounts import Accounts
 from safetypairs_hf.testing.localhub.app import Logged, build
 from safetypairs_hf.testing.localhub.hub import Hub
 
-LOOPBACK = "127.0.0.1"
 LOCK = "localhub.lock"  # its presence also marks a folder as a hub's
 
 
@@ -52,23 +47,11 @@ def serve(
         SafetyPairsError: The accounts are invalid, the folder cannot be used, or the port is taken.
     """
     accounts = Accounts(users or {"local": "hf_local"}, orgs or {})
-    with _claimed(Path(directory).absolute()) as root, _bound(port) as listener:
+    with _claimed(Path(directory).absolute()) as root, listening(LOOPBACK, port) as listener:
         endpoint = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         server = Server(endpoint, root, accounts)
-        app = build(Hub(root, accounts), server.log)
-        config = uvicorn.Config(
-            app, lifespan="off", ws="none", log_level="error", access_log=False, timeout_graceful_shutdown=2
-        )
-        inner = uvicorn.Server(config)
-        thread = threading.Thread(target=inner.run, args=([listener],), name="localhub", daemon=True)
-        thread.start()
-        try:
-            while not inner.started and thread.is_alive():
-                time.sleep(0.005)
+        with running(build(Hub(root, accounts), server.log), listener, "localhub"):
             yield server
-        finally:
-            inner.should_exit = True
-            thread.join()
 
 
 @contextmanager
@@ -95,17 +78,3 @@ def _claimed(root: Path) -> Iterator[Path]:
         for item in (root / "tmp").iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         yield root
-
-
-@contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
-    # asyncio disables Nagle's delay (40 ms a request) only for sockets that name their protocol.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((LOOPBACK, port))
-            listener.listen()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or "not a port"
-            raise SafetyPairsError(f"port {port}: {reason}; name another one, or 0 for any that is free") from error
-        yield listener
