@@ -221,7 +221,7 @@ def test_a_review_by_mouse(browser: Browser, server: ReviewServer, size: dict[st
         ben.button("Skip").click()
         ben.next_after(second)
         ben.button("Undo").click()
-        assert ben.wait("blind") == second
+        expect(page.locator("body")).to_have_attribute("data-pair", f"{second} blind")
         ben.button("Neither").click()
         ben.wait("revealed")
         ben.button("Accept").click()
@@ -263,32 +263,50 @@ def test_two_reviewers_at_once(browser: Browser, small_run: Path, tmp_path: Path
             assert decided == seen[reader.name]
 
 
-def test_every_state_of_the_page_is_accessible(browser: Browser, small_run: Path, tmp_path: Path) -> None:  # noqa: F811
-    with serve_review(str(small_run), out=str(tmp_path), limit=2) as server:
-        for number, options in enumerate(
-            ({"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "light", "viewport": PHONE})
-        ):
-            with reading(browser, server, **options) as reader:
-                found = [*serious_faults(reader.page)]
-                reader.begin(f"r{number}")
-                found += serious_faults(reader.page)
-                reader.press("ArrowLeft")
-                pair_id = reader.wait("revealed")
-                reader.press("v", "i", "n", "Escape")
-                found += serious_faults(reader.page)
-                for key in "34":
-                    reader.press(key)
-                    found += serious_faults(reader.page)
-                reader.press("r")
-                found += serious_faults(reader.page)
-                reader.press("Escape", "?")
-                found += serious_faults(reader.page)
-                reader.press("Escape", "a")
-                reader.next_after(pair_id)
-                reader.decide("b")
-                expect(reader.page.get_by_role("heading", level=1)).to_have_text("Enough for now")
-                found += serious_faults(reader.page)
-                assert found == []
+@pytest.mark.parametrize(
+    ("options", "states"),
+    [
+        ({"color_scheme": "light"}, "name blind shown difference reasons end"),
+        ({"color_scheme": "dark"}, "shown reasons end"),
+        ({"color_scheme": "light", "viewport": PHONE}, "blind shown keys"),
+    ],
+    ids=["light", "dark", "phone"],
+)
+def test_every_state_of_the_page_is_accessible(
+    browser: Browser,  # noqa: F811
+    small_run: Path,
+    tmp_path: Path,
+    options: dict[str, Any],
+    states: str,
+) -> None:
+    found = []
+
+    def look(reader: Reader, state: str) -> None:
+        if state in states.split():
+            found.extend([f"{state}: {fault}" for fault in serious_faults(reader.page)])
+
+    with (
+        serve_review(str(small_run), out=str(tmp_path), limit=1) as server,
+        reading(browser, server, **options) as anna,
+    ):
+        look(anna, "name")
+        anna.begin("anna")
+        look(anna, "blind")
+        anna.press("ArrowLeft")
+        pair_id = anna.wait("revealed")
+        anna.press("v", "i", "n", "Escape")
+        look(anna, "shown")
+        anna.press("4")
+        look(anna, "difference")
+        anna.press("r")
+        look(anna, "reasons")
+        anna.press("Escape", "?")
+        look(anna, "keys")
+        anna.press("Escape", "a")
+        anna.next_after(pair_id)
+        expect(anna.page.get_by_role("heading", level=1)).to_have_text("Enough for now")
+        look(anna, "end")
+    assert found == []
 
 
 def test_a_break_is_suggested(browser: Browser, server: ReviewServer) -> None:  # noqa: F811
