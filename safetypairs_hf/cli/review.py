@@ -21,7 +21,9 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.command("review")
 @click.argument("what", metavar="RUN | TARGET[@VERSION]")
 @click.option("--reviewer", metavar="NAME", help="The reviewer's name or pseudonym; the page asks for it otherwise.")
-@click.option("--reviewers", default=2, show_default=True, type=click.IntRange(min=1), help="Each pair goes to so many.")
+@click.option(
+    "--reviewers", default=2, show_default=True, type=click.IntRange(min=1), help="Each pair goes to so many."
+)
 @choice_option("--order", ("doubtful", "random"), "Pairs that the judges are least sure of first, or any order.")
 @click.option("--limit", default=200, show_default=True, type=click.IntRange(min=1), help="Pairs a session, at most.")
 @click.option("--port", default=8901, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
@@ -62,7 +64,9 @@ def command(
         click.echo(server)
         for fault in (fault for faults in server.sessions.faults.values() for fault in faults):
             click.echo(f"safetypairs: {fault}", err=True)
-        click.echo("Open it in a browser here, or over an SSH tunnel (docs/review.md). Ctrl-C ends the review.", err=True)
+        click.echo(
+            "Open it in a browser here, or over an SSH tunnel (docs/review.md). Ctrl-C ends the review.", err=True
+        )
         if browse:
             webbrowser.open(server.address)
 
