@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """A page on this machine where people look at pairs and decide on them.
 
-    Images are blurred until asked for. Each decision is on disk before the next pair shows, and the same command goes on
-    where it was. Ctrl-C ends it.
+    Images are blurred until asked for. Each decision is on disk before the next pair shows. Ctrl-C ends the review, and
+    the same command goes on where it was.
 
     \b
     Examples:  safetypairs review runs/icons

@@ -17,7 +17,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_object
 from safetypairs_hf.core.pictures import media_type
 from safetypairs_hf.reviewing.request_checks import Checked
-from safetypairs_hf.reviewing.sessions import OutOfDate, Sessions, page_settings
+from safetypairs_hf.reviewing.sessions import OutOfDateError, Sessions, page_settings
 
 PAGE: Final = Path(__file__).parent / "page"
 # What there is to fetch, by name: no name in a request becomes a path.
@@ -85,7 +85,7 @@ def _posted(
             return JSONResponse({"error": f"the request {error}"}, 400)
         try:
             state = await run_in_threadpool(method, sessions, **given)
-        except OutOfDate as error:
+        except OutOfDateError as error:
             return JSONResponse({"error": str(error)}, 409)
         except SafetyPairsError as error:
             return JSONResponse({"error": str(error)}, 400)

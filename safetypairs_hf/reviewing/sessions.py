@@ -25,7 +25,7 @@ BREAK: Final = 20  # minutes of looking after which the page suggests a break
 SIDES: Final = ("left", "right", "both", "neither")
 
 
-class OutOfDate(SafetyPairsError):
+class OutOfDateError(SafetyPairsError):
     """A page asked for what is no longer so: the pair was decided in another window, or is somebody else's now."""
 
 
@@ -118,7 +118,7 @@ class Sessions:
 
         Raises:
             SafetyPairsError: it is no decision, or comes before the blind answer.
-            OutOfDate: the pair is not before this reviewer.
+            OutOfDateError: the pair is not before this reviewer.
             RunError: the file cannot be written.
         """
         if action not in (*JUDGED, "skip"):
@@ -147,7 +147,7 @@ class Sessions:
                 self._add(reviewer, pair_id, "undo")
                 self._first[reviewer] = pair_id
             elif self._first.get(reviewer) != pair_id:
-                raise OutOfDate("that is not your last decision any more")
+                raise OutOfDateError("that is not your last decision any more")
             return self._state(reviewer)
 
     def look_again(self, reviewer: str) -> dict[str, Any]:
@@ -232,11 +232,13 @@ class Sessions:
         }
 
     def _claim(self, reviewer: str, pair_id: str) -> None:
-        """Raise OutOfDate where a pair is not before a reviewer."""
-        if pair_id not in self._before.get(reviewer, ()):
+        """Raise OutOfDateError where a pair is not before a reviewer."""
+        self._refresh()
+        decided = self._votes.get(pair_id, {}).get(reviewer) in JUDGED
+        if decided or pair_id not in self._before.get(reviewer, ()):
             self._state(reviewer)
         if pair_id not in self._before[reviewer]:
-            raise OutOfDate("this pair is not before you any more: it was decided in another window, or by others")
+            raise OutOfDateError("this pair is not before you any more: it was decided in another window, or by others")
 
     def _is_there(self, reviewer: str, pair_id: str, action: str, reason: str, note: str) -> bool:
         last = self._last(reviewer)
