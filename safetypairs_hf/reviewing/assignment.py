@@ -36,7 +36,7 @@ def left_member(reviewer: str, pair_id: str) -> str:
 
 
 def member_on(side: str, left: str) -> str:
-    """What a blind answer by sides (left, right, both or neither) says of the members; `left` is the one on the left."""
+    """What a blind answer by sides (left, right, both, neither) says of the members; `left` is the one on the left."""
     right = "safe" if left == "unsafe" else "unsafe"
     return {"left": left, "right": right}.get(side, side)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from safetypairs_hf.building.run_reader import selected
 from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder, open_run
-from safetypairs_hf.dataset.reviews import Review
+from safetypairs_hf.dataset.reviews import STATUSES, Review
 from safetypairs_hf.reviewing.decisions import Decision, read_all, reviewers
 from safetypairs_hf.reviewing.pair_status import reject_reason, review_pairs
 
@@ -32,6 +34,14 @@ class RunReview:
         against = sum(each.decision == "reject" for each in found.decisions)
         return Reject(STAGE, reject_reason(found), f"rejected by {against} of {found.reviewers} reviewers")
 
+    @property
+    def summary(self) -> str:
+        """How many pairs have which status, in words."""
+        counts = Counter(review.status for review in self.pairs.values())
+        told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+        people = len({each.reviewer for each in self.decisions})
+        return f"reviewed by {people} {'person' if people == 1 else 'people'}: {told}"
+
     def stage(self, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """The review as a stage of the funnel, of pairs by id and category; empty where nobody has voted."""
         if not self.pairs:
@@ -41,6 +51,13 @@ class RunReview:
             counts.count(STAGE, category, self.reject(pair_id))
         stages: list[dict[str, Any]] = counts.to_dict()["stages"]
         return stages
+
+
+def review_stages(run: RunFolder, review: RunReview) -> list[dict[str, Any]]:
+    """The review of a finished run as the last stage of its funnel; empty where nobody has voted."""
+    if not review.pairs:
+        return []
+    return review.stage((each.entrant.identity.pair_id, each.entrant.category) for each in selected(run))
 
 
 def read_review(folder: RunFolder) -> RunReview:
