@@ -15,7 +15,7 @@ from typing import IO, Final, NamedTuple
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, read_text, reading
-from safetypairs_hf.core.nearest import nearest
+from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.reviewing import csv_tasks, label_studio
 from safetypairs_hf.reviewing.decisions import Decision, append, blind_answers, check_reviewer, effective, read_all
 from safetypairs_hf.reviewing.review import decisions_folder
@@ -96,7 +96,8 @@ def export_review(
                 placed, size = _placed(shown, left, folder, address)
                 of_pair = told.get(pair.pair_id, [])
                 if to == "label-studio":
-                    made = label_studio.task(pair, shown, placed, size, left, of_pair)
+                    policy = pairs.taxonomy.policy(pair.category)
+                    made = label_studio.task(pair, policy, shown, placed, size, left, of_pair)
                     stream.write(f"{',' if number else ''}\n{json.dumps(made, ensure_ascii=False)}")
                 else:
                     stream.write(csv_tasks.lines(pair, shown, placed, size, left, of_pair, names))
@@ -204,5 +205,4 @@ def _written(path: Path) -> Iterator[IO[str]]:
 
 def _check_one_of(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        near = nearest(value, allowed)
-        raise SafetyPairsError(f"{option} {value}: expected {' or '.join(allowed)}{f'; {near}?' if near else ''}")
+        raise SafetyPairsError(f"{option} {value}: expected {' or '.join(allowed)}{hint(value, allowed)}")

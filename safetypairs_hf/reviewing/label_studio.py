@@ -41,9 +41,12 @@ def config() -> str:
     return f"""<View>
   <View style="display: flex">
 {images}  </View>
-  <Header value="First: which image is unsafe under the policy of $category?"/>
+  <Header value="First: which image is unsafe under this policy?"/>
+  <Text name="policy_text" value="$policy"/>
   <Choices name="blind" toName="left" choice="single" showInline="true">{sides}</Choices>
-  <Header value="Then: is this a good pair? The unsafe image is to show: $critical_feature. The edit: $instruction"/>
+  <Header value="Then: is this a good pair? What makes the unsafe image unsafe, and the edit that takes it away:"/>
+  <Text name="feature_text" value="$critical_feature"/>
+  <Text name="instruction_text" value="$instruction"/>
   <Choices name="decision" toName="left" choice="single" showInline="true" required="true">{answers}</Choices>
   <Choices name="reason" toName="left" choice="single" visibleWhen="choice-selected" whenTagName="decision"
            whenChoiceValue="reject">{reasons}</Choices>
@@ -63,6 +66,7 @@ def _choices(values: Sequence[str] | Mapping[str, str]) -> str:
 
 def task(
     pair: Listed,
+    policy: str,
     shown: Shown,
     images: Mapping[str, str],
     size: tuple[int, int],
@@ -73,6 +77,7 @@ def task(
 
     Args:
         pair: The pair.
+        policy: The text of the policy of its category.
         shown: It, with its texts and box.
         images: "left" and "right" -> the address of the image.
         size: Width and height of the images in pixels.
@@ -84,6 +89,7 @@ def task(
             "pair_id": pair.pair_id,
             **images,
             "category": pair.category,
+            "policy": policy,
             "critical_feature": shown.critical_feature,
             "instruction": shown.instruction,
         },
