@@ -31,7 +31,7 @@ def by_category(funnel: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
                 sources[slug] += cell["out"]
             if stage["stage"].split("-")[0] == "judge":
                 passed[slug] += cell["out"]
-            if stage["stage"] not in ("select", "controls"):
+            if stage["stage"] not in ("select", "controls", "review"):
                 reasons.setdefault(slug, Counter()).update(cell["rejected"])
     return [
         (slug, sources[slug], passed[slug], ", ".join(f"{n} {reason}" for reason, n in reasons[slug].most_common()))

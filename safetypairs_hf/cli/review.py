@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ from safetypairs_hf.cli.options import choice_option
 if TYPE_CHECKING:
     from safetypairs_hf.reviewing.review import ReviewServer
 
+_NEW = click.Path(dir_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
@@ -30,6 +32,12 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other than loopback only with --tls.")
 @click.option("--tls", nargs=2, type=_FILE, metavar="CERT KEY", help="Certificate and key, PEM files: serve HTTPS.")
 @click.option("--out", metavar="DIR", help="Folder of the decisions.  [default: RUN, or ./review-NAME-VERSION]")
+@click.option("--figures", is_flag=True, help="Print the figures of the review so far instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print what --figures, --export or --import says as JSON.")
+@click.option("--export", "exported", type=_NEW, metavar="FILE", help="Write the pairs for another program instead.")
+@click.option("--to", type=click.Choice(("label-studio", "csv")), help="What --export writes.  [default: label-studio]")
+@click.option("--images", type=click.Choice(("inline", "folder")), help="Where --export puts images.")
+@click.option("--import", "imported", type=_FILE, metavar="FILE", help="Take decisions from such a file instead.")
 @click.option("--open/--no-open", "browse", default=False, show_default=True, help="Open the page in a browser here.")
 def command(
     what: str,
@@ -42,6 +50,12 @@ def command(
     tls: tuple[Path, Path] | None,
     out: str | None,
     browse: bool,
+    figures: bool,
+    as_json: bool,
+    exported: Path | None,
+    to: str | None,
+    images: str | None,
+    imported: Path | None,
 ) -> None:
     """A page on this machine where people look at pairs and decide on them.
 
@@ -51,7 +65,19 @@ def command(
     \b
     Examples:  safetypairs review runs/icons
                safetypairs review my-org/safetypairs@1.1.0 --reviewer anna --order random
+               safetypairs review runs/icons --figures
+               safetypairs review runs/icons --export tasks.json --to label-studio
     """
+    instead = [name for name, given in (("figures", figures), ("export", exported), ("import", imported)) if given]
+    if len(instead) > 1:
+        raise click.UsageError(f"--{instead[0]} and --{instead[1]}: one at a time")
+    if (to or images) and not exported:
+        raise click.UsageError("--to and --images belong to --export FILE")
+    if as_json and not instead:
+        raise click.UsageError("--json belongs to --figures, --export or --import")
+    if instead:
+        _instead(what, figures, exported, imported, as_json, to=to, images=images, reviewer=reviewer, out=out)
+        return
     from safetypairs_hf.cli.progress import quiet_hub
     from safetypairs_hf.reviewing.review import review
 
@@ -84,3 +110,36 @@ def command(
         stop=stop,
     )
     click.echo("review stopped; every decision is kept", err=True)
+
+
+def _instead(
+    what: str, figures: bool, exported: Path | None, imported: Path | None, as_json: bool, **given: Any
+) -> None:
+    """What is done in place of the page."""
+    from safetypairs_hf.cli.progress import quiet_hub, reported
+    from safetypairs_hf.reviewing.exchange import FORMATS, export_review, figures_of_review, import_review
+
+    quiet_hub()
+    out = given["out"]
+    if figures:
+        found = figures_of_review(what, out=out)
+        click.echo(json.dumps(found.to_dict(), indent=2) if as_json else found)
+    elif exported:
+        to = given["to"] or FORMATS[0]
+        with reported("review") as progress:
+            done = export_review(what, exported, to=to, images=given["images"], out=out, progress=progress)
+        files = [str(done.file), *map(str, done.beside)]
+        if as_json:
+            click.echo(json.dumps({"pairs": done.pairs, "files": files}, indent=2))
+        else:
+            click.echo(f"{done.pairs:,} pairs for {to}: {', '.join(files)}")
+    elif imported:
+        read = import_review(what, imported, reviewer=given["reviewer"], out=out)
+        if as_json:
+            counts = {"new": len(read.decisions), "recorded_before": read.there, "not_filled_in": read.empty}
+            click.echo(json.dumps(counts, indent=2))
+        else:
+            click.echo(
+                f"{len(read.decisions):,} decisions are new, {read.there:,} were recorded before, {read.empty:,} are "
+                "not filled in"
+            )

@@ -23,9 +23,13 @@ def command(run: str, as_json: bool, by_category: bool) -> None:
     from safetypairs_hf.core import funnel
     from safetypairs_hf.core.run_folder import open_run
     from safetypairs_hf.core.tables import table
+    from safetypairs_hf.reviewing.read_review import read_review, review_stages
 
     opened = open_run(run)
     state = read_state(opened)
+    review = read_review(opened)
+    reviewed = review_stages(opened, review) if state.finished else []
+    state.funnel["stages"] = [*state.funnel["stages"], *reviewed]
     if as_json:
         click.echo(json.dumps({**state.funnel, "rejected_inputs": state.rejected_inputs}, indent=2))
         return
@@ -36,5 +40,9 @@ def command(run: str, as_json: bool, by_category: bool) -> None:
         click.echo(table("by category", columns, yields.by_category(state.funnel)))
     for line in yields.lines(opened, state.funnel):
         click.echo(line)
+    if review.pairs:
+        click.echo(f"{review.summary}; see: safetypairs review {run} --figures")
+    for fault in review.faults:
+        click.echo(f"safetypairs: {fault}", err=True)
     for row in state.rejected_inputs:
         click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

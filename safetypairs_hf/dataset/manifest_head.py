@@ -51,7 +51,7 @@ _REVIEW: Final = {
             "reject": int,
             "borderline": int,
             "named_unsafe": _FIGURE,
-            "seconds": float,
+            "seconds?": float,
         }
     ],
 }

@@ -113,6 +113,11 @@ class Plan:
         return sum(pair_id not in self.added for pair_id in self.reviews.made)
 
     @property
+    def rejected_and_published(self) -> int:
+        """How many published pairs people rejected, which stay all the same."""
+        return sum(each.status == "rejected" and name not in self.added for name, each in self.reviews.made.items())
+
+    @property
     def taxonomy_summary(self) -> str:
         """How the taxonomy changes, in words; "" where it does not."""
         if self.reworded is None:

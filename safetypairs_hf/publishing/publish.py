@@ -26,11 +26,15 @@ from safetypairs_hf.reviewing.reviewed_pairs import Listed
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a release. `where` is "" for a dry run; `done` is False where there was nothing to do."""
+    """What came of a release. `where` is "" for a dry run; `done` is False where there was nothing to do.
+
+    `faults` are lines of the review that were cut short, and left out.
+    """
 
     plan: Plan
     where: str
     done: bool = True
+    faults: tuple[str, ...] = ()
 
 
 def publish(
@@ -90,16 +94,16 @@ def publish(
             target.settle()
             if not target.tagged(version):
                 target.tag(version)  # the last publish was stopped between its commit and its tag
-        return Published(plan, f"{target.name} holds {version} already", done=False)
+        return Published(plan, f"{target.name} holds {version} already", False, review.faults)
     refuse_taxonomy(plan)
     check(version, plan.last, *plan.counts)
     _refuse_other_columns(plan)
     if wanted:
         refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **plan.reviews.made}, run.url)
     if dry_run:
-        return Published(plan, "")
+        return Published(plan, "", True, review.faults)
     with stage(plan, finished, progress, probe=probe) as staged:
-        return Published(plan, target.commit(staged))
+        return Published(plan, target.commit(staged), True, review.faults)
 
 
 def _refuse_licenses(finished: FinishedRun, target: Target) -> None:

@@ -9,6 +9,7 @@ from safetypairs_hf.core import funnel
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.report import plots
 from safetypairs_hf.report.page import Block, Page, Table
+from safetypairs_hf.reviewing.read_review import read_review, review_stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 def run_page(url: str) -> Page:
     """Make the page of the run folder at `url`, finished or not. Raises RunError if there is none."""
-    state = read_state(open_run(url))
+    run = open_run(url)
+    state = read_state(run)
+    if state.finished:
+        state.funnel["stages"] = [*state.funnel["stages"], *review_stages(run, read_review(run))]
     stages: list[dict[str, Any]] = state.funnel["stages"]
     progress = "finished" if state.finished else "not finished: the command that began it goes on with it"
     blocks = [

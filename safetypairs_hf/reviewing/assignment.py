@@ -35,6 +35,17 @@ def left_member(reviewer: str, pair_id: str) -> str:
     return "unsafe" if hashlib.sha256(f"{reviewer}/{pair_id}".encode()).digest()[0] & 1 else "safe"
 
 
+def member_on(side: str, left: str) -> str:
+    """What a blind answer by sides (left, right, both, neither) says of the members; `left` is the one on the left."""
+    right = "safe" if left == "unsafe" else "unsafe"
+    return {"left": left, "right": right}.get(side, side)
+
+
+def side_of(answer: str, left: str) -> str:
+    """The other way: the side of a member; "both" and "neither" stay as they are."""
+    return {"both": "both", "neither": "neither"}.get(answer, "left" if answer == left else "right")
+
+
 def reviewers_wanted(actions: Sequence[str], reviewers: int) -> int:
     """How many reviewers a pair needs in all, given what those who decided said of it.
 

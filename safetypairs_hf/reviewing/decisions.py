@@ -52,7 +52,8 @@ class Decision:
 
     `reason` is why a pair was rejected: a key of REASONS or a text; "" otherwise. `blind` is the member that the
     reviewer called unsafe before the labels were shown: one of BLIND, None where that was not asked; `left` is the
-    member that was shown on the left then. `time` is UTC in ISO 8601; `seconds` is how long the pair was looked at.
+    member that was shown on the left then. `time` is UTC in ISO 8601; `seconds` is how long the pair was looked at,
+    0 where that is not known.
     `blind` as the action is that answer alone, on disk before the labels are shown; the decision repeats it. `undo`
     takes back this reviewer's last decision on the pair.
 

@@ -1,21 +1,21 @@
-"""Read a review from its folder: the decisions, what became of each pair by them, and what the review is of."""
+"""Read a review from its folder: the decisions, what became of each pair by them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.building.run_reader import selected
 from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.records import Reject
-from safetypairs_hf.core.run_folder import RECIPE, RunFolder
-from safetypairs_hf.dataset.reviews import Review
-from safetypairs_hf.reviewing.decisions import Decision, read_all
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder, open_run
+from safetypairs_hf.dataset.reviews import STATUSES, Review
+from safetypairs_hf.reviewing.decisions import Decision, read_all, reviewers
 from safetypairs_hf.reviewing.pair_status import reject_reason, review_pairs
 
 STAGE: Final = "review"
-OF: Final = "review.json"  # in a folder of its own: which version is reviewed
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,14 @@ class RunReview:
         against = sum(each.decision == "reject" for each in found.decisions)
         return Reject(STAGE, reject_reason(found), f"rejected by {against} of {found.reviewers} reviewers")
 
+    @property
+    def summary(self) -> str:
+        """How many pairs have which status, in words."""
+        counts = Counter(review.status for review in self.pairs.values())
+        told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+        people = len({each.reviewer for each in self.decisions})
+        return f"reviewed by {people} {'person' if people == 1 else 'people'}: {told}"
+
     def stage(self, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """The review as a stage of the funnel, of pairs by id and category; empty where nobody has voted."""
         if not self.pairs:
@@ -43,6 +51,13 @@ class RunReview:
             counts.count(STAGE, category, self.reject(pair_id))
         stages: list[dict[str, Any]] = counts.to_dict()["stages"]
         return stages
+
+
+def review_stages(run: RunFolder, review: RunReview) -> list[dict[str, Any]]:
+    """The review of a finished run as the last stage of its funnel; empty where nobody has voted."""
+    if not review.pairs:
+        return []
+    return review.stage((each.entrant.identity.pair_id, each.entrant.category) for each in selected(run))
 
 
 def read_review(folder: RunFolder) -> RunReview:
@@ -56,29 +71,15 @@ def read_review(folder: RunFolder) -> RunReview:
 
 
 def is_review(folder: RunFolder) -> bool:
-    """Whether a folder holds the review of a published version, and no run."""
-    return folder.has(OF) and not folder.has(RECIPE)
+    """Whether a folder holds decisions and no run: a published version was reviewed there."""
+    return not folder.has(RECIPE) and bool(reviewers(folder))
 
 
-def write_subject(folder: RunFolder, target: str, version: str) -> None:
-    """Say in a folder which version of which dataset is reviewed there; once.
+def open_run_or_review(url: str) -> RunFolder:
+    """A folder that exists, with a run or a review in it.
 
     Raises:
-        RunError: it holds the review of another one, or a run.
+        RunError: it holds neither.
     """
-    if folder.has(RECIPE):
-        raise RunError(f"{folder.url} holds a run; name another folder for the review of {target}@{version}: --out")
-    if not folder.has(OF):
-        folder.write_json(OF, {"target": target, "version": version})
-    held = read_subject(folder)
-    if held != (target, version):
-        raise RunError(
-            f"{folder.url} holds the review of {held[0]}@{held[1]}, not of {target}@{version}; name another folder: "
-            "--out"
-        )
-
-
-def read_subject(folder: RunFolder) -> tuple[str, str]:
-    """The target and the version that are reviewed in a folder. Raises RunError."""
-    found = folder.read_json(OF, "target", "version")
-    return str(found["target"]), str(found["version"])
+    folder = RunFolder(url)
+    return folder if is_review(folder) else open_run(url)

@@ -113,7 +113,7 @@ def serve_review(
     loopback = _is_loopback(host)
     _check_host(host, loopback, tls)
     pairs = open_reviewed(what)
-    folder = RunFolder(out or (what if is_run(what) else _default_folder(pairs.name)))
+    folder = decisions_folder(what, pairs.name, out)
     sessions = Sessions(pairs, folder, Rules(reviewers, order, limit, reviewer))
     token = secrets.token_urlsafe(24)
     options = {} if tls is None else {"ssl_certfile": str(tls[0]), "ssl_keyfile": str(tls[1])}
@@ -167,7 +167,10 @@ def _is_loopback(host: str) -> bool:
         return host.casefold() == "localhost"
 
 
-def _default_folder(name: str) -> str:
-    """Where decisions on a published version lie: ./review-NAME-VERSION."""
+def decisions_folder(what: str, name: str, out: str | None = None) -> RunFolder:
+    """The folder of the decisions on RUN or TARGET[@VERSION], whose name with its version is `name`.
+
+    By default it is the run, or ./review-NAME-VERSION for a published version.
+    """
     place, _, version = name.rpartition("@")
-    return f"./review-{Path(place).name}-{version}"
+    return RunFolder(out or (what if is_run(what) else f"./review-{Path(place).name}-{version}"))

@@ -55,7 +55,8 @@ class ReviewFigures:
         labelled: Agreement of the blind answers: which member is unsafe, both or neither.
         cohen: For two reviewers, Cohen's kappa of their decisions on the pairs that both decided.
         named_unsafe: Share of blind answers that call the unsafe member unsafe, and no other.
-        seconds: First quartile, median and third quartile of the seconds that a pair took; None where nobody decided.
+        seconds: First quartile, median and third quartile of the seconds that a pair took; None where nobody
+            decided, or the decisions came from a file that does not say.
         judges: For each judge the share of blind answers that say what the judge says (unsafe from P(unsafe) 0.5 on),
             and Cohen's kappa of the two.
         by_category: Category -> `pairs` that were reviewed, `decided`, `labelled` and `named_unsafe`.
@@ -116,7 +117,7 @@ class ReviewFigures:
             lines.append(f"{slug[:20]:<21}{each['pairs']:>7,}  {alpha:<27}{named}")
         lines += ["", f"{'reviewer':<21}{'pairs':>7}  seconds, median            named the unsafe member"]
         for each in self.people:
-            seconds = f"{each['seconds']:.1f}"
+            seconds = "-" if each["seconds"] is None else f"{each['seconds']:.1f}"
             lines.append(f"{each['reviewer']:<21}{each['pairs']:>7,}  {seconds:<27}{_short(each['named_unsafe'])}")
         return "\n".join(lines)
 
@@ -135,7 +136,8 @@ def review_figures(decisions: Sequence[Decision], listed: Iterable[Listed]) -> R
     blind = {(pair_id, called[name]): each for (pair_id, name), each in blind_answers(decisions).items()}
     decided = [(pair_id, name, each.action) for (pair_id, name), each in sorted(votes.items())]
     labelled = [(pair_id, name, each.blind or "") for (pair_id, name), each in sorted(blind.items())]
-    took = {(pair_id, called[name]): each.seconds for (pair_id, name), each in effective(decisions).items()}
+    counted = effective(decisions).items()
+    took = {(pair_id, called[name]): each.seconds for (pair_id, name), each in counted if each.seconds}
     seconds = np.quantile(list(took.values()), [0.25, 0.5, 0.75]) if took else None
     return ReviewFigures(
         reviewers=len({name for _, name, _ in decided}),
@@ -205,7 +207,7 @@ def _judges(labelled: Rated, pairs: Mapping[str, Listed]) -> Iterable[tuple[str,
     answered: dict[str, dict[str, str | None]] = defaultdict(dict)
     for pair_id, pair in pairs.items():
         for said in pair.judgements:
-            answered[said.name][pair_id] = _answer(said)
+            answered[said.name][pair_id] = judge_answer(said)
     for judge, answers in answered.items():
         rows = [
             (pairs[pair_id].group, value, answer)
@@ -218,7 +220,7 @@ def _judges(labelled: Rated, pairs: Mapping[str, Listed]) -> Iterable[tuple[str,
             yield judge, _share([(group, value == answer) for group, value, answer in rows]), kappa
 
 
-def _answer(said: Judgement) -> str | None:
+def judge_answer(said: Judgement) -> str | None:
     """What a judge says of a pair, in the words of a blind answer; None where it abstains on a member."""
     if said.p_unsafe_before is None or said.p_unsafe_after is None:
         return None
@@ -244,12 +246,13 @@ def _people(
 ) -> Iterable[dict[str, Any]]:
     for name in sorted({name for _, name, _ in decided}, key=_number):
         kinds = Counter(action for _, other, action in decided if other == name)
+        seconds = [each for (_, other), each in took.items() if other == name]
         yield {
             "reviewer": name,
             "pairs": kinds.total(),
             **{kind: kinds[kind] for kind in JUDGED},
             "named_unsafe": _named_unsafe([row for row in labelled if row[1] == name], pairs),
-            "seconds": float(np.median([seconds for (_, other), seconds in took.items() if other == name])),
+            "seconds": float(np.median(seconds)) if seconds else None,
         }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.reviewing import decisions as records
-from safetypairs_hf.reviewing.assignment import is_open, left_member, ordered, reviewers_wanted
+from safetypairs_hf.reviewing.assignment import is_open, left_member, member_on, ordered, reviewers_wanted
 from safetypairs_hf.reviewing.decisions import BLIND, FOLDER, JUDGED, REASONS, Decision
 from safetypairs_hf.reviewing.reviewed_pairs import ReviewedPairs
 
@@ -106,9 +106,7 @@ class Sessions:
         with self._lock:
             self._claim(reviewer, pair_id)
             if (pair_id, reviewer) not in self._blind:
-                left = left_member(reviewer, pair_id)
-                right = "safe" if left == "unsafe" else "unsafe"
-                member = {"left": left, "right": right}.get(side, side)
+                member = member_on(side, left_member(reviewer, pair_id))
                 assert member in BLIND
                 self._add(reviewer, pair_id, "blind", seconds=seconds, blind=member)
             return self._state(reviewer)

@@ -1,0 +1,208 @@
+"""Export the pairs of a review to another program, and import what people decided there."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import ForeignTextError, read_text, reading
+from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.reviewing import csv_tasks, label_studio
+from safetypairs_hf.reviewing.decisions import Decision, append, blind_answers, check_reviewer, effective, read_all
+from safetypairs_hf.reviewing.review import decisions_folder
+from safetypairs_hf.reviewing.review_answers import left_of, new_ones, to_decision
+from safetypairs_hf.reviewing.review_figures import ReviewFigures, review_figures
+from safetypairs_hf.reviewing.reviewed_pairs import Shown, open_reviewed
+
+FORMATS: Final = ("label-studio", "csv")
+IMAGES: Final = ("inline", "folder")
+LOCAL_FILES: Final = "/data/local-files/?d="  # how Label Studio names a file below its document root
+
+Progress = Callable[[str, int, int], None]
+Told = Sequence[tuple[Decision, str | None]]
+
+
+class Exported(NamedTuple):
+    """What was written: how many pairs, to which file, and what lies beside it."""
+
+    pairs: int
+    file: Path
+    beside: list[Path]
+
+
+class Imported(NamedTuple):
+    """What was read: the decisions that are new, and how many were there already or were not filled in."""
+
+    decisions: list[Decision]
+    there: int
+    empty: int
+
+
+def export_review(
+    what: str,
+    file: str | Path,
+    *,
+    to: str = FORMATS[0],
+    images: str | None = None,
+    out: str | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> Exported:
+    """Write the pairs of a review for another program, with what people have decided so far.
+
+    Both images of a pair stand in an order that tells nothing, the same for everybody. Unsafe members are not blurred.
+
+    Args:
+        what: RUN or TARGET[@VERSION].
+        file: The file to write; it must not exist. Beside the tasks of Label Studio goes the labeling configuration of
+            a project, with the ending .xml.
+        to: "label-studio" (a JSON list of tasks, with the judges as predictions) or "csv" (a table to fill in).
+        images: "inline" (within the file; the default for Label Studio) or "folder" (a folder beside it, ending in
+            -images; a table has them there in any case).
+        out: The folder of the decisions, as of `review`.
+        progress: Called as ("pairs", written, all).
+
+    Raises:
+        SafetyPairsError: an argument is of no use, `what` does not read, or the file is there or cannot be written.
+    """
+    _check_one_of("--to", to, FORMATS)
+    images = images or ("folder" if to == "csv" else "inline")
+    _check_one_of("--images", images, IMAGES)
+    if to == "csv" and images == "inline":
+        raise SafetyPairsError("a table holds no images: leave out --images inline")
+    path = Path(file)
+    if path.exists():
+        raise SafetyPairsError(f"{path} is there already, and may be filled in; name another file")
+    pairs = open_reviewed(what)
+    told = _told(read_all(decisions_folder(what, pairs.name, out)).decisions)
+    folder = path.with_name(f"{path.stem}-images") if images == "folder" else None
+    address = f"{LOCAL_FILES}{path.stem}-images/" if to == "label-studio" else f"{path.stem}-images/"
+    names = list(dict.fromkeys(said.name for pair in pairs.pairs for said in pair.judgements))
+    beside = [folder] if folder else []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _written(path) as stream:
+            stream.write("[" if to == "label-studio" else csv_tasks.head(names))
+            for number, pair in enumerate(pairs.pairs):
+                shown, left = pairs.shown(pair.pair_id), left_of(pair.pair_id)
+                placed, size = _placed(shown, left, folder, address)
+                of_pair = told.get(pair.pair_id, [])
+                if to == "label-studio":
+                    policy = pairs.taxonomy.policy(pair.category)
+                    made = label_studio.task(pair, policy, shown, placed, size, left, of_pair)
+                    stream.write(f"{',' if number else ''}\n{json.dumps(made, ensure_ascii=False)}")
+                else:
+                    stream.write(csv_tasks.lines(pair, shown, placed, size, left, of_pair, names))
+                progress("pairs", number + 1, len(pairs.pairs))
+            stream.write("\n]\n" if to == "label-studio" else "")
+        if to == "label-studio":
+            beside.append(path.with_suffix(".xml"))
+            beside[-1].write_text(label_studio.config(), encoding="utf-8")
+    except OSError as error:
+        raise SafetyPairsError(f"cannot write {error.filename or path}: {error.strerror or error}") from error
+    return Exported(len(pairs.pairs), path, beside)
+
+
+def import_review(what: str, file: str | Path, *, reviewer: str | None = None, out: str | None = None) -> Imported:
+    """Take decisions from a file that was exported and filled in: a table, or Label Studio's export as JSON.
+
+    All of the file is read before any decision is recorded. What is recorded already is not recorded twice.
+
+    Args:
+        what: RUN or TARGET[@VERSION], as it was exported.
+        file: The file; one that ends in .csv is a table.
+        reviewer: Who the decisions are by that name nobody.
+        out: The folder of the decisions, as of `review`.
+
+    Raises:
+        SafetyPairsError: the file does not read, or holds what is no decision on one of the pairs; nothing is recorded.
+    """
+    path = Path(file)
+    who = check_reviewer(reviewer) if reviewer else ""
+    pairs = open_reviewed(what)
+    folder = decisions_folder(what, pairs.name, out)
+    empty, found = 0, []
+    read = csv_tasks.answers_in if path.suffix.lower() == ".csv" else label_studio.answers_in
+    with reading(str(path), f"nothing was recorded; see: safetypairs review {what} --export FILE"):
+        try:
+            for answer in read(read_text(path)):
+                decision = to_decision(answer, pairs, who)
+                if decision is None:
+                    empty += 1
+                else:
+                    found.append((answer, decision))
+        except RecursionError as error:
+            raise ForeignTextError("is nested too deep") from error
+    new = new_ones(found, read_all(folder).decisions)
+    append(folder, *new)
+    return Imported(new, len(found) - len(new), empty)
+
+
+def figures_of_review(what: str, *, out: str | None = None) -> ReviewFigures:
+    """The figures of a review so far; see `ReviewFigures`.
+
+    Args:
+        what: RUN or TARGET[@VERSION].
+        out: The folder of the decisions, as of `review`.
+
+    Raises:
+        SafetyPairsError: `what` or the decisions do not read.
+    """
+    pairs = open_reviewed(what)
+    return review_figures(read_all(decisions_folder(what, pairs.name, out)).decisions, pairs.pairs)
+
+
+def _told(decisions: Sequence[Decision]) -> dict[str, list[tuple[Decision, str | None]]]:
+    """Pair id -> the decisions that count, each with the first blind answer of its reviewer."""
+    blind = blind_answers(decisions)
+    found: dict[str, list[tuple[Decision, str | None]]] = defaultdict(list)
+    for key, decision in effective(decisions).items():
+        first = blind.get(key)
+        found[decision.pair_id].append((decision, first.blind if first else None))
+    return found
+
+
+def _placed(shown: Shown, left: str, folder: Path | None, address: str) -> tuple[dict[str, str], tuple[int, int]]:
+    """The address of each image by its side, and the size of both in pixels; written to `folder` where there is one."""
+    from PIL import Image
+
+    placed = {}
+    for side, member in zip(("left", "right"), (left, "safe" if left == "unsafe" else "unsafe"), strict=True):
+        data: bytes = getattr(shown, member)
+        with Image.open(io.BytesIO(data)) as image:
+            kind, size = str(image.format).lower(), image.size
+        if folder is None:
+            placed[side] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        else:
+            name = f"{shown.pair_id}-{side}.{kind}"
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+            placed[side] = f"{address}{name}"
+    return placed, size
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[str]]:
+    """A file that has its name when the block ends, and is gone where it fails."""
+    temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex[:8]}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise SafetyPairsError(f"{option} {value}: expected {' or '.join(allowed)}{hint(value, allowed)}")
