@@ -18,11 +18,16 @@ from safetypairs_hf.loading.bare_name import register
 
 if TYPE_CHECKING:
     from safetypairs_hf import taxonomy as taxonomy
+    from safetypairs_hf.building.recipe_offers import list_recipes as list_recipes
     from safetypairs_hf.core.errors import HubUnavailable as HubUnavailable
     from safetypairs_hf.core.errors import PairError as PairError
     from safetypairs_hf.core.errors import SafetyPairsError as SafetyPairsError
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
+    from safetypairs_hf.core.records import Verdict as Verdict
+    from safetypairs_hf.editors.catalogue import list_editors as list_editors
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
+    from safetypairs_hf.guards.catalogue import guard as guard
+    from safetypairs_hf.guards.catalogue import list_guards as list_guards
     from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
     from safetypairs_hf.importing.layout import layout as layout
     from safetypairs_hf.importing.layout import layouts as layouts
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import PairScore as PairScore
     from safetypairs_hf.metric import compare as compare
     from safetypairs_hf.metric import compare_many as compare_many
+    from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
@@ -46,6 +52,11 @@ if TYPE_CHECKING:
     from safetypairs_hf.training.train import train as train
 
 _WHERE = {
+    "list_editors": "safetypairs_hf.editors.catalogue",
+    "guard": "safetypairs_hf.guards.catalogue",
+    "list_guards": "safetypairs_hf.guards.catalogue",
+    "list_recipes": "safetypairs_hf.building.recipe_offers",
+    "Verdict": "safetypairs_hf.core.records",
     "evaluate": "safetypairs_hf.evaluating.evaluate",
     "import_pairs": "safetypairs_hf.importing.import_pairs",
     "layout": "safetypairs_hf.importing.layout",
@@ -56,6 +67,7 @@ _WHERE = {
     "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
     "compare_many": "safetypairs_hf.metric",
+    "failures": "safetypairs_hf.metric",
     "metric_path": "safetypairs_hf.metric",
     "PairScore": "safetypairs_hf.metric",
     "PairComparison": "safetypairs_hf.metric",

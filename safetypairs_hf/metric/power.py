@@ -217,6 +217,9 @@ def power_table(
     Raises:
         PairError: A number is outside its range.
     """
+    for difference in differences:
+        if not 0 < difference <= 1:
+            raise PairError(f"difference={difference}: it is above 0 and at most 1, such as 0.03")
     shares = [*discordances]
     effect = design_effect if design_effect is not None else 1.0 if observed is None else observed.design_effect
     needed = detectable = None

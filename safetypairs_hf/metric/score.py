@@ -348,7 +348,7 @@ def _each(values: Iterable[str | None]) -> str | None:
     return given[0] if len(set(given)) == 1 else ",".join(value or "none" for value in given)
 
 
-def failures(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading]) -> Any:
+def failures(rows: Any, *, category: str | None = None, threshold_from: Any = None, **reading: Unpack[Reading]) -> Any:
     """List every pair that is not correct, worst first.
 
     Failures with a margin come first, by falling margin; then those without, inverted before both_safe before
@@ -356,6 +356,7 @@ def failures(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
 
     Args:
         rows: As in `score`.
+        category: Only pairs of this one.
         threshold_from: As in `score`.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
@@ -365,11 +366,15 @@ def failures(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
         [-1, 1], the higher the worse, null where a score is missing or a verdict is an abstention.
 
     Raises:
-        PairError: As `score` does.
+        PairError: As `score` does; or the rows have no such category.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     pairs = pairs_of(rows, threshold_from=threshold_from, **reading)
+    if category is not None and category not in pairs.categories:
+        there = f"the categories are {', '.join(map(str, pairs.categories))}" if pairs.categories else "they have none"
+        raise PairError(f"category {category!r}: no row has it; {there}")
     outcome = pairs.outcome
     at = np.flatnonzero(outcome != OUTCOMES.index("correct"))
     wrong = outcome[at]
@@ -378,11 +383,11 @@ def failures(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
         margin = pairs.safe_score[at] - pairs.unsafe_score[at]
     margin[wrong == OUTCOMES.index("abstained")] = np.nan
     severity = np.array([SEVERITY.get(name, 0) for name in OUTCOMES])[wrong]
-    category = pairs.texts("category")
+    categories = pairs.texts("category")
     table = pa.table(
         {
             "pair_id": pairs.texts("pair_id").take(at),
-            "category": pa.nulls(len(at), pa.large_string()) if category is None else category.take(at),
+            "category": pa.nulls(len(at), pa.large_string()) if categories is None else categories.take(at),
             "outcome": pa.array(OUTCOMES).take(wrong),
             "margin": pa.array(margin, mask=np.isnan(margin)),
             "severity": severity,
@@ -390,6 +395,8 @@ def failures(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
             "unscored": np.isnan(margin),
         }
     )
+    if category is not None:
+        table = table.filter(pc.equal(table["category"], category))
     keys = [("abstained", "ascending"), ("unscored", "ascending"), ("margin", "descending")]
     table = table.sort_by([*keys, ("severity", "ascending"), ("pair_id", "ascending")])
     return table.drop_columns(["severity", "abstained", "unscored"])
