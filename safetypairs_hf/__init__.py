@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.importing.layout import layouts as layouts
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.loading.load import load as load
+    from safetypairs_hf.loading.show_pair import show as show
     from safetypairs_hf.metric import ManyComparison as ManyComparison
     from safetypairs_hf.metric import PairComparison as PairComparison
     from safetypairs_hf.metric import PairScore as PairScore
@@ -64,6 +65,7 @@ _WHERE = {
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",
+    "show": "safetypairs_hf.loading.show_pair",
     "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
     "compare_many": "safetypairs_hf.metric",

@@ -24,6 +24,14 @@ from safetypairs_hf.metric.inference import (
     weighted_mean,
     wilson,
 )
+from safetypairs_hf.metric.notebook import (
+    figures_frame,
+    figures_html,
+    plot_records,
+    records_html,
+    results_html,
+    text_html,
+)
 from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, pairs_of, repeats_of, seen
 from safetypairs_hf.metric.ranking import Ranking, Ranks
 from safetypairs_hf.metric.table_text import (
@@ -42,7 +50,9 @@ from safetypairs_hf.metric.table_text import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
 NAME = 24  # columns for the name of a category
 INVERTED = 1e-3  # below this chance that inverted pairs outnumber correct ones by accident, a note says so
@@ -98,6 +108,34 @@ class PairScore(GuardFigures):
 
     def __str__(self) -> str:
         return score_table(self)
+
+    def _repr_html_(self) -> str:
+        tables = [figures_html(self, shown_in(Face.TABLE, self))]
+        if self.controls:
+            tables.append(text_html("\n".join(_control_lines(self.controls))))
+        if self.per_category:
+            tables.append(records_html("category", self.per_category, shown_in(Face.CATEGORIES, Figures)))
+        notes = [few_groups(self.n_groups), *(f"Note: {note}" for note in self.notes), _left_out(self.n_incomplete)]
+        return results_html(_title(self), tables, notes, self.signature)
+
+    def to_pandas(self) -> DataFrame:
+        """Return the figures as a pandas table: the row "all", then a row for each category.
+
+        Raises:
+            PairError: pandas is not installed.
+        """
+        return figures_frame("category", {"all": self, **self.per_category})
+
+    def plot(self, axes: Any = None) -> Axes:
+        """Draw pair accuracy, over all and in each category, with its intervals, into matplotlib axes.
+
+        Args:
+            axes: Where to draw; new axes by default.
+
+        Raises:
+            PairError: matplotlib is not installed.
+        """
+        return plot_records({"all": self, **self.per_category}, shown_in(Face.HEADLINE, self)[0], axes)
 
 
 def score(
@@ -404,7 +442,7 @@ def failures(rows: Any, *, category: str | None = None, threshold_from: Any = No
 
 def score_table(score: PairScore) -> str:
     """Return the table of one guard: its figures, a line for each category, and the signature."""
-    lines = [f"Pair-consistent safety accuracy, {pairs_in_groups(score.n_pairs, score.n_groups)}", ""]
+    lines = [_title(score), ""]
     of_pairs = shown_in(Face.TABLE, Figures)
     lines += figure_lines(score, of_pairs)
     if score.controls:
@@ -416,9 +454,17 @@ def score_table(score: PairScore) -> str:
         lines += ["", note]
     for note in score.notes:
         lines += ["", *textwrap.wrap(f"Note: {note}", WIDTH)]
-    if score.n_incomplete:
-        lines += ["", f"{counted(score.n_incomplete, 'incomplete pair')} left out"]
+    if left := _left_out(score.n_incomplete):
+        lines += ["", left]
     return "\n".join([*lines, "", *wrapped(score.signature)])
+
+
+def _title(score: PairScore) -> str:
+    return f"Pair-consistent safety accuracy, {pairs_in_groups(score.n_pairs, score.n_groups)}"
+
+
+def _left_out(n_incomplete: int) -> str:
+    return f"{counted(n_incomplete, 'incomplete pair')} left out" if n_incomplete else ""
 
 
 def _control_lines(controls: ControlFigures) -> list[str]:
