@@ -202,8 +202,9 @@ function showEnd() {
   $("end-next").textContent = left
     ? `${state.complete} of ${state.total} pairs are complete; ${left === 1 ? "one needs" : `${left} need`} another reviewer, or a further opinion.`
     : "Every pair is complete. You may close this page and end the command.";
-  $("again").hidden = !(state.ended === "all" && state.skipped);
-  $("again").textContent = state.skipped === 1 ? "Look at the skipped pair" : `Look at the ${state.skipped} skipped pairs`;
+  const { skip } = state.yours;
+  $("again").hidden = !(state.ended === "all" && skip);
+  $("again").textContent = skip === 1 ? "Look at the skipped pair" : `Look at the ${skip} skipped pairs`;
   $("look").hidden = state.ended === "all";
   $("end-title").focus({ preventScroll: true });
 }
