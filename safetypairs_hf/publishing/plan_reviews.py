@@ -78,7 +78,8 @@ def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], wher
 
     Args:
         wanted: What was asked for.
-        reviews: Of each pair that the release adds or tells the review of, the review; None where there is none.
+        reviews: Of each pair that the release adds, the review, None where there is none; and of each published pair
+            that was reviewed.
         where: What holds them, as the command takes it.
     """
     faults: dict[str, list[str]] = {}

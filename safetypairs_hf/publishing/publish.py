@@ -99,7 +99,9 @@ def publish(
     check(version, plan.last, *plan.counts)
     _refuse_other_columns(plan)
     if wanted:
-        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **plan.reviews.made}, run.url)
+        there = plan.added.keys() | {entry.pair_id for entry in plan.kept}
+        said = {name: each for name, each in review.pairs.items() if name in there}
+        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **said}, run.url)
     if dry_run:
         return Published(plan, "", True, review.faults)
     with stage(plan, finished, progress, probe=probe) as staged:
