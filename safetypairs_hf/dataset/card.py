@@ -294,8 +294,8 @@ def review_verdict(manifest: Manifest) -> list[str]:
         return []
     rows = [markdown.line(f"{name}: {value}, {of}.", 300) for name, value, of in found["rows"]]
     heads = [
-        f"Review for version {version}: {people} people made {decisions} decisions on {pairs} pairs; alpha of decisions "
-        f"{alpha}, blind answers that name the unsafe member {named}."
+        f"Review for version {version}: {people} people made {decisions} decisions on {pairs} pairs; alpha of "
+        f"decisions {alpha}, blind answers that name the unsafe member {named}."
         for version, pairs, people, decisions, alpha, named in found["every"]
     ]
     return [heads[0], *rows, *heads[1:]]
