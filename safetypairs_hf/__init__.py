@@ -18,21 +18,28 @@ from safetypairs_hf.loading.bare_name import register
 
 if TYPE_CHECKING:
     from safetypairs_hf import taxonomy as taxonomy
+    from safetypairs_hf.building.recipe_offers import list_recipes as list_recipes
     from safetypairs_hf.core.errors import HubUnavailable as HubUnavailable
     from safetypairs_hf.core.errors import PairError as PairError
     from safetypairs_hf.core.errors import SafetyPairsError as SafetyPairsError
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
+    from safetypairs_hf.core.records import Verdict as Verdict
+    from safetypairs_hf.editors.catalogue import list_editors as list_editors
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
+    from safetypairs_hf.guards.catalogue import guard as guard
+    from safetypairs_hf.guards.catalogue import list_guards as list_guards
     from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
     from safetypairs_hf.importing.layout import layout as layout
     from safetypairs_hf.importing.layout import layouts as layouts
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.loading.load import load as load
+    from safetypairs_hf.loading.show_pair import show as show
     from safetypairs_hf.metric import ManyComparison as ManyComparison
     from safetypairs_hf.metric import PairComparison as PairComparison
     from safetypairs_hf.metric import PairScore as PairScore
     from safetypairs_hf.metric import compare as compare
     from safetypairs_hf.metric import compare_many as compare_many
+    from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
@@ -47,6 +54,11 @@ if TYPE_CHECKING:
     from safetypairs_hf.training.train import train as train
 
 _WHERE = {
+    "list_editors": "safetypairs_hf.editors.catalogue",
+    "guard": "safetypairs_hf.guards.catalogue",
+    "list_guards": "safetypairs_hf.guards.catalogue",
+    "list_recipes": "safetypairs_hf.building.recipe_offers",
+    "Verdict": "safetypairs_hf.core.records",
     "evaluate": "safetypairs_hf.evaluating.evaluate",
     "import_pairs": "safetypairs_hf.importing.import_pairs",
     "layout": "safetypairs_hf.importing.layout",
@@ -54,9 +66,11 @@ _WHERE = {
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
     "score": "safetypairs_hf.metric",
+    "show": "safetypairs_hf.loading.show_pair",
     "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
     "compare_many": "safetypairs_hf.metric",
+    "failures": "safetypairs_hf.metric",
     "metric_path": "safetypairs_hf.metric",
     "PairScore": "safetypairs_hf.metric",
     "PairComparison": "safetypairs_hf.metric",

@@ -195,8 +195,7 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
     Raises:
         RecipeError: no such recipe, a file that does not load, or a setting that it does not take.
     """
-    path = _find(name)
-    function = _function(load_file(path).module, path)
+    path, function = find_recipe(name)
     takes, given = parameters_of(function), settings or {}
     takes_taxonomy = takes.pop("taxonomy", None) is not None
     if not takes_taxonomy and taxonomy not in (None, NINE):
@@ -213,6 +212,21 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: its function recipe() returned {kind_of(recipe)}; expected a Recipe")
     return LoadedRecipe(path.stem, str(path), arguments, recipe)
+
+
+def find_recipe(name: str) -> tuple[Path, Callable[..., Recipe]]:
+    """Return the file of a recipe, and its function.
+
+    Raises:
+        RecipeError: no such recipe, or a file that does not load.
+    """
+    path = _find(name)
+    return path, _function(load_file(path).module, path)
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that there are."""
+    return sorted(path.stem for path in folder("builders").glob("*.py"))
 
 
 def _needed(function: Callable[..., Recipe]) -> list[str]:
@@ -264,16 +278,16 @@ def _find(name: str) -> Path:
         path = Path(name)
         if path.is_file():
             return path
-        raise RecipeError(f"no recipe file {name!r}; give the path of a Python file, or one of: {', '.join(_names())}")
+        raise RecipeError(
+            f"no recipe file {name!r}; give the path of a Python file, or one of: {', '.join(recipe_names())}"
+        )
     path = folder("builders") / f"{name}.py"
     if path.is_file():
         return path
-    here = f"; the file here is ./{name}.py" if Path(f"{name}.py").is_file() else hint(name, _names())
-    raise RecipeError(f"no recipe {name!r}{here}; there are {', '.join(_names())}; or give a path that ends in .py")
-
-
-def _names() -> list[str]:
-    return sorted(path.stem for path in folder("builders").glob("*.py"))
+    here = f"; the file here is ./{name}.py" if Path(f"{name}.py").is_file() else hint(name, recipe_names())
+    raise RecipeError(
+        f"no recipe {name!r}{here}; there are {', '.join(recipe_names())}; or give a path that ends in .py"
+    )
 
 
 def _function(module: types.ModuleType, path: Path) -> Callable[..., Recipe]:

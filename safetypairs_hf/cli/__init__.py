@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import click
 
 from safetypairs_hf.cli import interrupts
+from safetypairs_hf.cli.groups import PREFIX, CommandGroup, from_environment
 from safetypairs_hf.core.errors import SafetyPairsError, visible
 
 # name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
@@ -18,6 +19,9 @@ COMMANDS = {
     "demo": "The whole road, offline, in about a minute.",
     "build": "Build pairs by a recipe, into a run folder; resumable.",
     "import": "Import finished pairs, whoever made them, into a run folder.",
+    "guards": "The guards that there are, with their settings.",
+    "editors": "The editors that there are, with their settings.",
+    "recipes": "The recipes that there are, with their settings.",
     "layouts": "The sets of pairs whose layout import knows by name.",
     "status": "The funnel of a run, as a table.",
     "review": "People look at pairs and decide, on a page of this machine.",
@@ -45,8 +49,8 @@ COMMANDS = {
 MODULES = {"import": "import_pairs"}
 
 
-class LazyGroup(click.Group):
-    """A click group that lists commands without importing them, so that --help is quick."""
+class LazyGroup(CommandGroup):
+    """The commands, which are listed without being imported, so that --help is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -55,7 +59,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(cmd_name, cmd_name)}")
-        return module.command  # type: ignore[no-any-return]
+        return from_environment(module.command, PREFIX, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -70,15 +74,40 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_versions(context: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from safetypairs_hf.cli.installed import versions
+
+        click.echo(versions())
+        context.exit()
+
+
 # Nothing is printed in colour. With "color", click leaves the control sequences of others in, for `Visible` to show.
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
-@click.version_option(package_name="safetypairs-hf", prog_name="safetypairs")
-def group() -> None:
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_versions,
+    help="Show the versions of this, of Python and of the libraries that matter, and exit.",
+)
+@click.option("-q", "--quiet", is_flag=True, envvar=f"{PREFIX}_QUIET", help="Show no progress, only what goes wrong.")
+@click.option("-v", "--verbose", is_flag=True, envvar=f"{PREFIX}_VERBOSE", help="Show the logs of the libraries, too.")
+def group(quiet: bool, verbose: bool) -> None:
     """Counterfactual image pairs for safety: build, publish, load, score.
 
     \b
     Start with:  safetypairs demo
+
+    An option can stand in the environment: SAFETYPAIRS_EVALUATE_DATA is --data of evaluate.
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet shows less and --verbose more; give one of them")
+    if quiet or verbose:
+        from safetypairs_hf.cli import progress
+
+        progress.be_quiet() if quiet else progress.be_verbose()
 
 
 class Visible:

@@ -6,12 +6,13 @@ import json
 
 import click
 
+from safetypairs_hf.cli.groups import CommandGroup
 from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.loading import autoload
 from safetypairs_hf.loading.autoload import Status
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """Make load_dataset('safetypairs') work with no import.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from safetypairs_hf.cli.arrow_memory import give_back_memory
+from safetypairs_hf.cli.offers import named
 from safetypairs_hf.cli.options import choice_option, settings_option
 from safetypairs_hf.core.errors import RunError
 
 
 @click.command("build")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=named("safetypairs_hf.building.recipe", "recipe_names"))
 @click.option("--out", required=True, metavar="RUN", help="The run folder: a path or an fsspec URL.")
 @click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
 @choice_option(
@@ -32,8 +33,8 @@ def command(
 ) -> None:
     """Build pairs by a recipe, into a run folder.
 
-    RECIPE is a name (icons) or the path of a recipe file. Started again, a build goes on where it was stopped, to the
-    same bytes; with a larger --pairs it grows. What a taxonomy is made of: safetypairs taxonomy --help.
+    RECIPE is a name of `safetypairs recipes`, or the path of a recipe file. Started again, a build goes on where it was
+    stopped, to the same bytes; with a larger --pairs it grows. What a taxonomy is made of: safetypairs taxonomy --help.
 
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510

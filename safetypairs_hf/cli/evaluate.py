@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from safetypairs_hf.cli.offers import named
 from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
 from safetypairs_hf.core.embedded_set import NAME
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("guard")
+@click.argument("guard", shell_complete=named("safetypairs_hf.guards.catalogue", "guard_names"))
 @click.option(
     "--data", default=NAME, show_default=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version if none."
 )
@@ -58,9 +59,9 @@ def command(
 ) -> None:
     """Run a guard over the pairs of a version: predictions in a file, and their figures.
 
-    GUARD is a name of the catalogue (llavaguard, chat-vlm, server, ...); an unknown one lists them. Started again, a
-    run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package carries,
-    unless a folder ./safetypairs or a setting names another.
+    GUARD is a name of `safetypairs guards` (llavaguard, chat-vlm, server, ...), where its settings are too. Started
+    again, a run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package
+    carries, unless a folder ./safetypairs or a setting names another.
 
     \b
     safetypairs evaluate colour-and-clutter --out c.parquet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +18,21 @@ if TYPE_CHECKING:
 @click.argument("predictions")
 @click.option("--top", type=click.IntRange(min=1), help="How many to show; 20 in a table, all in JSON by default.")
 @click.option("--category", help="Those of one category only.")
+@click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guard was run on, for --sheet.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw those shown as this PNG.")
+@click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(predictions: str, top: int | None, category: str | None, reading: Reading, as_json: bool) -> None:
+def command(
+    predictions: str,
+    top: int | None,
+    category: str | None,
+    data: str | None,
+    sheet: Path | None,
+    show_unsafe: bool,
+    reading: Reading,
+    as_json: bool,
+) -> None:
     """The pairs that a guard has wrong, worst first: PREDICTIONS is a file as `safetypairs score` takes it.
 
     The margin is the safe image's score less the unsafe one's: the higher, the worse. Abstentions come last.
@@ -27,24 +40,31 @@ def command(predictions: str, top: int | None, category: str | None, reading: Re
     \b
     safetypairs failures guard.csv --top 10
     safetypairs failures guard.parquet --category hate --json
+    safetypairs failures guard.parquet --data org/name@1.2.0 --sheet worst.png
     """
     from safetypairs_hf.metric.score import failures
 
-    rows = failures(predictions, **reading).to_pylist()
-    if category is not None:
-        held = sorted({row["category"] for row in rows} - {None})
-        rows = [row for row in rows if row["category"] == category]
-        if not rows:
-            click.echo(f"No failure in {category!r}; the categories with some: {', '.join(held) or 'none'}", err=True)
+    if (data is None) != (sheet is None):
+        raise click.UsageError("--data says where the images are, and --sheet where to draw them; give both or neither")
+    rows = failures(predictions, category=category, **reading).to_pylist()
     shown = rows[: top or (len(rows) if as_json else 20)]
     abstained = sum(row["outcome"] == "abstained" for row in rows)
     if as_json:
         counts = {"n_failures": len(rows), "n_abstained": abstained}
         click.echo(json.dumps({**counts, "failures": shown}, indent=2))
-        return
-    click.echo(f"{len(shown):,} of {len(rows):,} failures, worst first; {abstained:,} are abstentions")
-    if shown:
-        click.echo(_table(shown))
+    else:
+        click.echo(f"{len(shown):,} of {len(rows):,} failures, worst first; {abstained:,} are abstentions")
+        if shown:
+            click.echo(_table(shown))
+    if data and sheet:
+        from safetypairs_hf.cli.progress import quiet_hub, reported
+        from safetypairs_hf.report.failure_sheet import draw_failures
+
+        quiet_hub()
+        with reported("failures"):
+            drawn = draw_failures(shown, data, sheet, show_unsafe=show_unsafe)
+        of_all = f" of {len(rows):,}" if drawn < len(rows) else ""
+        click.echo(f"{drawn:,}{of_all} failures drawn in {sheet}" if drawn else "no failure to draw", err=as_json)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

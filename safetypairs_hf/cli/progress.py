@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -14,18 +15,41 @@ Report: TypeAlias = Callable[[str, int, int], None]
 
 EVERY = 60.0  # seconds between two lines
 
+_quiet = False
+
+
+def be_quiet() -> None:
+    """Show no progress in this process, neither ours nor that of the libraries."""
+    global _quiet
+    _quiet = True
+    for library in ("HF_HUB", "HF_DATASETS"):  # read when these are imported, which takes longer than many a command
+        os.environ[f"{library}_DISABLE_PROGRESS_BARS"] = "1"
+
+
+def be_verbose() -> None:
+    """Show what the libraries log, from "info" on."""
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    for name in ("datasets", "huggingface_hub", "transformers", "diffusers"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _shows_bars() -> bool:
+    return sys.stderr.isatty() and not _quiet
+
 
 def quiet_hub() -> None:
     """Switch the bars of `huggingface_hub` off where stderr is no terminal, as ours are."""
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
+    if not _shows_bars():
         disable_progress_bars()
 
 
 def quiet_datasets() -> None:
     """Switch the bars of `datasets` off where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if not _shows_bars():
         import datasets
 
         datasets.disable_progress_bars()
@@ -34,7 +58,10 @@ def quiet_datasets() -> None:
 @contextmanager
 def reported(command: str) -> Iterator[Report]:
     """Show how far a command is while the context lasts; the yielded function takes (stage, done, total)."""
-    with _bars() if sys.stderr.isatty() else _lines(command) as report:
+    if _quiet:
+        yield lambda stage, done, total: None
+        return
+    with _bars() if _shows_bars() else _lines(command) as report:
         yield report
 
 

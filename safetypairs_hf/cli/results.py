@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from safetypairs_hf.cli.groups import CommandGroup
 from safetypairs_hf.cli.options import threshold_option
 
 
-@click.group("results")
+@click.group("results", cls=CommandGroup)
 def command() -> None:
     """Results of a guard on the Hub.
 

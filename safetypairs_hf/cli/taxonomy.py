@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
+from safetypairs_hf.cli.groups import CommandGroup
 
-@click.group("taxonomy")
+if TYPE_CHECKING:
+    from safetypairs_hf.taxonomy.categories import Taxonomy
+
+
+@click.group("taxonomy", cls=CommandGroup)
 def command() -> None:
-    """Categories and policies as data: check a file, compare two.
+    """Categories and policies as data: list, show and check them, and compare two.
 
     A taxonomy is a YAML file with id, version and categories. Each category has slug, name, scope, should_not and can;
     if you like also never, default_only, code, and maps_to: the category of the nine that it answers to, for guards
@@ -19,6 +25,45 @@ def command() -> None:
     Example:  safetypairs taxonomy check mine.yaml
               safetypairs build tiny --taxonomy mine.yaml --out runs/mine
     """
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_known(as_json: bool) -> None:
+    """The taxonomies that this package brings.
+
+    \b
+    Example:  safetypairs taxonomy list
+    """
+    found = {each.name: each.to_dict() for each in _known().values()}
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, found))
+    for name, each in _known().items():
+        click.echo(f"{name:<{width}}  {len(each.categories)} categories: {', '.join(each.slugs)}")
+
+
+@command.command("show")
+@click.argument("name", metavar="NAME|FILE", default="safetypairs@1.0")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, as_json: bool) -> None:
+    """A taxonomy as YAML: a file of your own begins well as a copy of it.
+
+    \b
+    Example:  safetypairs taxonomy show safetypairs@1.0 > mine.yaml
+    """
+    from safetypairs_hf.taxonomy.taxonomy_file import read, to_text
+
+    found = read(_known().get(name, name))
+    click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else to_text(found).rstrip())
+
+
+def _known() -> dict[str, Taxonomy]:
+    from safetypairs_hf.signs.policies import signs_taxonomy
+    from safetypairs_hf.taxonomy.nine import PUBLISHED
+
+    return {**PUBLISHED, signs_taxonomy().name: signs_taxonomy()}
 
 
 @command.command("check")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from safetypairs_hf.core.errors import visible
+from safetypairs_hf.core.errors import SafetyPairsError, visible
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Box
@@ -29,7 +29,11 @@ class Shown(NamedTuple):
 
 
 def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: int = 220) -> None:
-    """Draw the pairs, `columns` in a row and each image `side` pixels high at most, and write them to `path` as PNG."""
+    """Draw the pairs, `columns` in a row and each image `side` pixels high at most, and write them to `path` as PNG.
+
+    Raises:
+        SafetyPairsError: `path` cannot be written.
+    """
     rows = -(-len(pairs) // columns)
     width, height = 2 * side + 2 * _MARGIN, side + _CAPTION + _MARGIN
     sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), _PAPER)
@@ -40,8 +44,10 @@ def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: in
         draw = ImageDraw.Draw(sheet)
         _write(draw, (x, y), pair.title, 15, _INK, 2 * side)
         _write(draw, (x, y + 19), pair.text, 13, _GREY, 2 * side)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, format="PNG")
+    try:
+        sheet.save(path, format="PNG")
+    except OSError as error:
+        raise SafetyPairsError(f"cannot write the sheet {path}: {error.strerror or error}; name a .png file") from error
 
 
 def _framed(image: Image.Image, box: Box, side: int, colour: str) -> Image.Image:

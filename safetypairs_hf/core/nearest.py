@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like `name`, whatever their case; None where none is like it."""
+    """Return the known name that is most like `name`, whatever their case, or whose words begin with its letters.
+
+    None where there is none of either: "scroe" is "score", and "cc" is "colour-and-clutter".
+    """
     plain: dict[str, str] = {}
     for each in known:
         plain.setdefault(each.lower(), each)
     found = difflib.get_close_matches(name.lower(), plain, n=1, cutoff=0.5)
-    return plain[found[0]] if found else None
+    return plain[found[0]] if found else next((plain[each] for each in plain if name.lower() in _initials(each)), None)
+
+
+def _initials(name: str) -> tuple[str, str]:
+    """The first letters of the words of a name, with and without its "and"."""
+    words = re.split(r"[-_ ]+", name)
+    if len(words) < 2:
+        return "", ""
+    return "".join(word[:1] for word in words), "".join(word[:1] for word in words if word != "and")
 
 
 def hint(name: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import parse_object, reading
 from safetypairs_hf.core.nearest import hint
+
+TEXT = "text"  # what a setting takes that is read as no other value
 
 
 def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
@@ -86,6 +89,34 @@ def read_setting(key: str, text: str, annotation: Any) -> Any:
         raise RecipeError(
             f"{key}={text}: expected {'an' if annotation is int else 'a'} {annotation.__name__}"
         ) from error
+
+
+def as_text(value: Any) -> str:
+    """Return a Python value as the text from which `read_setting` makes it again; a text as it is."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(as_text, value))
+    return json.dumps(value) if isinstance(value, Mapping) else str(value)
+
+
+def value_text(annotation: Any) -> str:
+    """Say in words what `read_setting` takes for an annotation, such as "a whole number or none"."""
+    if annotation in (str, Any, inspect.Parameter.empty):
+        return TEXT
+    kinds = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        several = [value_text(kind) for kind in kinds if kind is not type(None)]
+        return " or ".join(dict.fromkeys([*several, *(["none"] if type(None) in kinds else [])]))
+    if origin is typing.Literal:
+        return " or ".join(map(str, kinds))
+    if origin is Mapping:
+        return "a JSON object"
+    if origin is tuple:
+        return f"values with commas between them, each {value_text(kinds[0])}"
+    named = {bool: "true or false", int: "a whole number", float: "a number"}
+    return named.get(annotation, TEXT)
 
 
 def _read_union(key: str, text: str, kinds: tuple[Any, ...]) -> Any:

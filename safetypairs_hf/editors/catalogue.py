@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.offer import Offer, settings_of
+from safetypairs_hf.core.settings import parameters_of
 from safetypairs_hf.editors.base import PipelineEditor
 
 _QWEN_PLUS = ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
@@ -41,6 +45,38 @@ def find_editor(name: str) -> Entry:
     if name not in EDITORS:
         raise RecipeError(f"no editor {name!r}{hint(name, EDITORS)}; there are {', '.join(EDITORS)}")
     return EDITORS[name]
+
+
+def editor_names() -> list[str]:
+    """Return the names that make_editor takes, in the catalogue's order."""
+    return list(EDITORS)
+
+
+def list_editors() -> list[Offer]:
+    """Return what there is of editors, in the catalogue's order."""
+    return [editor_offer(name) for name in EDITORS]
+
+
+def editor_offer(name: str) -> Offer:
+    """Return what an editor is, what it takes, and how a recipe uses it.
+
+    Raises:
+        RecipeError: there is no editor of that name.
+    """
+    entry = find_editor(name)
+    kind = _class(entry)
+    about = (inspect.getdoc(inspect.getmodule(kind)) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    free = f"; publishable from {', '.join(entry.free)}" if entry.free else "; publish asks for --accept-license"
+    facts = {
+        "pipeline": f"{kind.PIPELINE} of diffusers",
+        "license": f"{kind.LICENSE}{free}",
+        "memory": f"a build with it needs {entry.gpu_gb:g} GB of a GPU (computed, not measured)",
+    }
+    own = {field.name for field in dataclasses.fields(kind)} - {"name", "holds_model"}
+    settings = settings_of(kind, only=[each for each in parameters_of(kind) if each in own])
+    return Offer(
+        name, about, facts, settings, f"safetypairs build klein --out RUN --set then={name} --set then_commit=SHA"
+    )
 
 
 def make_editor(name: str, **settings: Any) -> PipelineEditor:

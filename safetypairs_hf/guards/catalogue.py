@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, printable
 from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
+from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.offer import Offer, Setting, settings_of
 from safetypairs_hf.core.records import Judge
-from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
+from safetypairs_hf.core.settings import as_text, check_names, parameters_of, read_setting
 
 
 class Entry(NamedTuple):
@@ -26,6 +27,8 @@ class Entry(NamedTuple):
         server: the class of its `server` field, whose fields are settings of the guard too; "" where it has none. A
             chat guard is asked at a server where `url` is given.
         labels: the fields that a YAML file gives together, by the setting `labels`.
+        license: of the weights that `model` names by default; "" where it was not confirmed.
+        given: what one types to use it: the settings without which it does not work, in the form KEY=VALUE.
     """
 
     about: str
@@ -35,6 +38,8 @@ class Entry(NamedTuple):
     fixed: Mapping[str, Any] = {}
     server: str = ""
     labels: tuple[str, ...] = ()
+    license: str = ""
+    given: tuple[str, ...] = ()
 
 
 _ALL, _OWN = "all", "what its prompt or label map says"
@@ -50,6 +55,8 @@ GUARDS: dict[str, Entry] = {
         "LlavaOnevisionForConditionalGeneration",
         _TRAINED,
         server=_CHAT,
+        license="terms of use on its page; gated",
+        given=("prompt=llavaguard.txt", "commit=SHA"),
     ),
     "qwenguard": Entry(
         "QwenGuard 1.2: a rating in JSON",
@@ -58,12 +65,15 @@ GUARDS: dict[str, Entry] = {
         _TRAINED,
         {"model": "AIML-TUDA/QwenGuard-v1.2-7B"},
         server=_CHAT,
+        given=("prompt=qwenguard.txt", "commit=SHA"),
     ),
     "shieldgemma": Entry(
         "ShieldGemma 2: Yes or No to one policy",
         "shieldgemma:ShieldGemma",
         "ShieldGemma2ForImageClassification",
         "trained: all of the nine but hate and disasters; common: all",
+        license="Gemma terms of use; gated",
+        given=("commit=SHA",),
     ),
     "llama-guard-3-vision": Entry(
         "Llama Guard 3 Vision: safe, or unsafe and codes",
@@ -72,6 +82,8 @@ GUARDS: dict[str, Entry] = {
         _S_CODES,
         {"model": "meta-llama/Llama-Guard-3-11B-Vision", "hazards": "llama-guard-3-vision"},
         server=_CHAT,
+        license="Llama 3.2 community license; gated",
+        given=("commit=SHA",),
     ),
     "llama-guard-4": Entry(
         "Llama Guard 4: safe, or unsafe and codes",
@@ -79,6 +91,8 @@ GUARDS: dict[str, Entry] = {
         "Llama4ForConditionalGeneration",
         _S_CODES,
         server=_CHAT,
+        license="Llama 4 community license; gated",
+        given=("commit=SHA",),
     ),
     "guard-reasoner-vl": Entry(
         "GuardReasoner-VL: reasons, then harmful or unharmful",
@@ -86,9 +100,15 @@ GUARDS: dict[str, Entry] = {
         _QWEN,
         _TRAINED,
         server=_CHAT,
+        given=("commit=SHA",),
     ),
     "policy-shift-guard": Entry(
-        "PolicyShiftGuard: true or false to a policy", "trained:PolicyShiftGuard", _QWEN, _ALL, server=_CHAT
+        "PolicyShiftGuard: true or false to a policy",
+        "trained:PolicyShiftGuard",
+        _QWEN,
+        _ALL,
+        server=_CHAT,
+        given=("commit=SHA",),
     ),
     "guard-reasoner-omni": Entry(
         "GuardReasoner-Omni: reasons, then harmful or unharmful",
@@ -96,6 +116,7 @@ GUARDS: dict[str, Entry] = {
         "Qwen2_5OmniForConditionalGeneration",
         _TRAINED,
         server=_CHAT,
+        given=("commit=SHA",),
     ),
     "sing-guard": Entry(
         "SingGuard: safe or unsafe by a policy in its template",
@@ -103,6 +124,8 @@ GUARDS: dict[str, Entry] = {
         "Qwen3VLForConditionalGeneration",
         _ALL,
         server=_CHAT,
+        license="Apache-2.0",
+        given=("commit=SHA",),
     ),
     "nemotron-content-safety": Entry(
         "Nemotron 3.5 Content Safety: safe or unsafe by a policy in its template",
@@ -110,9 +133,16 @@ GUARDS: dict[str, Entry] = {
         "Gemma3ForConditionalGeneration",
         _ALL,
         server=_CHAT,
+        given=("commit=SHA",),
     ),
     "safeguard-vl-rl": Entry(
-        "SafeGuard-VL-RL: safe or unsafe to a policy", "trained:SafeGuardVL", _QWEN, _ALL, server=_CHAT
+        "SafeGuard-VL-RL: safe or unsafe to a policy",
+        "trained:SafeGuardVL",
+        _QWEN,
+        _ALL,
+        server=_CHAT,
+        license="Apache-2.0",
+        given=("commit=SHA",),
     ),
     "safeatlas-guard": Entry(
         "SafeAtlas-Guard: one of five ordered levels",
@@ -120,6 +150,7 @@ GUARDS: dict[str, Entry] = {
         "Qwen3VLForConditionalGeneration",
         _ALL,
         server=_CHAT,
+        given=("commit=SHA",),
     ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
@@ -127,6 +158,8 @@ GUARDS: dict[str, Entry] = {
         "AutoModelForImageTextToText",
         _ALL,
         server=_CHAT,
+        license="that of your model",
+        given=("model=FOLDER",),
     ),
     "generated": Entry(
         "the same, but it writes its answer and the first word is read",
@@ -134,6 +167,8 @@ GUARDS: dict[str, Entry] = {
         "AutoModelForImageTextToText",
         _ALL,
         server=_CHAT,
+        license="that of your model",
+        given=("model=FOLDER",),
     ),
     "classifier": Entry(
         "any image classifier, with a label map",
@@ -141,17 +176,31 @@ GUARDS: dict[str, Entry] = {
         "AutoModelForImageClassification",
         _OWN,
         labels=("unsafe", "safe"),
+        license="that of your model",
+        given=("model=FOLDER", "labels=labels.yaml"),
     ),
     "head": Entry(
-        "what `safetypairs train` made", "head:Head", "a folder of safetypairs train", "those it was trained on"
+        "what `safetypairs train` made",
+        "head:Head",
+        "a folder of safetypairs train",
+        "those it was trained on",
+        license="that of your data and backbone",
+        given=("model=FOLDER",),
     ),
-    "clip": Entry("CLIP, zero-shot", "zero_shot:ZeroShot", "CLIPModel", _ALL),
+    "clip": Entry(
+        "CLIP, zero-shot",
+        "zero_shot:ZeroShot",
+        "CLIPModel",
+        _ALL,
+        given=("commit=SHA",),
+    ),
     "siglip": Entry(
         "SigLIP, zero-shot",
         "zero_shot:ZeroShot",
         "SiglipModel",
         _ALL,
         {"model": "google/siglip-so400m-patch14-384"},
+        given=("commit=SHA",),
     ),
     "server": Entry(
         "chat-vlm at an OpenAI-compatible server (vLLM, SGLang, hosted)",
@@ -160,6 +209,8 @@ GUARDS: dict[str, Entry] = {
         _ALL,
         {"url": "http://localhost:8000/v1"},
         server=_CHAT,
+        license="that of your model",
+        given=("url=http://localhost:8000/v1", "model=NAME"),
     ),
     "omni-moderation": Entry(
         "OpenAI's moderation endpoint",
@@ -167,42 +218,76 @@ GUARDS: dict[str, Entry] = {
         "POST /v1/moderations",
         "violence, sexual, nudity, self_harm, animal_cruelty",
         server="ModerationServer",
+        license="a service of OpenAI",
     ),
     "anthropic": Entry(
-        "a Claude model, by Anthropic's client: Yes or No to our policy", "claude:Claude", "POST /v1/messages", _ALL
+        "a Claude model, by Anthropic's client: Yes or No to our policy",
+        "claude:Claude",
+        "POST /v1/messages",
+        _ALL,
+        license="a service of Anthropic",
+        given=("model=NAME",),
     ),
     "gemini": Entry(
         "a Gemini model, by Google's client (or Vertex AI): Yes or No to our policy",
         "gemini:Gemini",
         "POST :generateContent",
         _ALL,
+        license="a service of Google",
+        given=("model=NAME",),
     ),
     "azure-content-safety": Entry(
         "Azure AI Content Safety: the severity of four harms",
         "content_safety:ContentSafety",
         "POST /contentsafety/image:analyze",
         "all of the nine but criminal_planning and disasters",
+        license="a service of Microsoft",
+        given=("url=https://NAME.cognitiveservices.azure.com",),
     ),
     "bedrock-guardrails": Entry(
         "a guardrail of AWS Bedrock: the confidence of its filters",
         "bedrock:BedrockGuardrail",
         "POST /guardrail/ID/version/V/apply",
         "all of the nine but self_harm and disasters",
+        license="a service of Amazon",
+        given=("guardrail=ID", "version=1", "region=us-east-1"),
     ),
-    "opennsfw": Entry("open_nsfw, real weights in a package", "opennsfw:OpenNSFW", "onnxruntime", "nudity"),
-    "function": Entry("a Python function of yours", "user_guard:OwnFunction", "PIL image, slug -> P(unsafe)", _OWN),
-    "command": Entry("a command of yours", "user_command:OwnCommand", "JSON Lines in, JSON Lines out", _OWN),
+    "opennsfw": Entry(
+        "open_nsfw, real weights in a package",
+        "opennsfw:OpenNSFW",
+        "onnxruntime",
+        "nudity",
+        license="Apache-2.0, weights BSD-2-Clause",
+    ),
+    "function": Entry(
+        "a Python function of yours",
+        "user_guard:OwnFunction",
+        "PIL image, slug -> P(unsafe)",
+        _OWN,
+        license="yours",
+        given=("function=my_guard.py:judge",),
+    ),
+    "command": Entry(
+        "a command of yours",
+        "user_command:OwnCommand",
+        "JSON Lines in, JSON Lines out",
+        _OWN,
+        license="yours",
+        given=("command='python my_guard.py'",),
+    ),
     "knows-some-items": Entry(
         "of the demo: reads the icons, and knows some of them",
         "safetypairs_hf.icons.scene_guards:KnowsSomeItems",
         "no model",
         "the demo's icons",
+        license="Apache-2.0",
     ),
     "colour-and-clutter": Entry(
         "of the demo: takes red, dark and cluttered for unsafe",
         "safetypairs_hf.icons.scene_guards:ColourAndClutter",
         "no model",
         _ALL,
+        license="Apache-2.0",
     ),
 }
 
@@ -219,6 +304,36 @@ def guard_settings(name: str) -> list[str]:
         SafetyPairsError: no such guard.
     """
     return list(_settings(_entry(name)))
+
+
+def list_guards() -> list[Offer]:
+    """Return what there is of guards, in the catalogue's order."""
+    return [guard_offer(name) for name in GUARDS]
+
+
+def guard_offer(name: str) -> Offer:
+    """Return what a guard is, what it takes, and how it is used.
+
+    Raises:
+        SafetyPairsError: no such guard.
+    """
+    entry = _entry(name)
+    kind = _class(entry.where)
+    takers = [kind, *([_server(entry)] if entry.server else [])]
+    fixed = {**({"url": ""} if entry.server == _CHAT else {}), **entry.fixed}
+    settings = settings_of(*takers, only=list(_settings(entry)), **fixed)
+    labels = Setting("labels", "a YAML file", "", True, "unsafe: category -> labels; safe: labels")
+    facts = {"asked": entry.holds, "covers": entry.covers, "license": entry.license or "not confirmed; see its page"}
+    return Offer(name, entry.about, facts, settings + ((labels,) if entry.labels else ()), _example(name, entry))
+
+
+def _example(name: str, entry: Entry) -> str:
+    lines = [f"safetypairs evaluate {name} --out {name}.parquet", *(f"--set {each}" for each in entry.given)]
+    if entry.server == _CHAT and name != "server":
+        served = ["--set url=http://localhost:8000/v1", "--set model=NAME"]
+        prompt = [f"--set {each}" for each in entry.given if each.startswith("prompt=")]
+        return " ".join(lines) + "\n" + " ".join([lines[0], *prompt, *served])
+    return " ".join(lines)
 
 
 def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
@@ -245,6 +360,19 @@ def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
     return _made(_class(entry.where), values, name)  # type: ignore[no-any-return]
 
 
+def guard(name: str, **settings: Any) -> Judge:
+    """Make a guard by its name, as `safetypairs evaluate NAME --set KEY=VALUE` does.
+
+    Args:
+        name: a name of `list_guards()`.
+        settings: each as a Python value or as the text that `--set` takes, such as `model="./llavaguard"`, `steps=8`.
+
+    Raises:
+        SafetyPairsError: no such guard, no such setting, a value of another kind, or a setting that is missing.
+    """
+    return make_guard(name, {key: as_text(value) for key, value in settings.items()})
+
+
 def _with_server(entry: Entry, values: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the settings of a guard with those of its server made into one."""
     own = {field.name for field in dataclasses.fields(_server(entry))}
@@ -268,10 +396,7 @@ def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) 
 
 def _entry(name: str) -> Entry:
     if name not in GUARDS:
-        near = difflib.get_close_matches(name.lower(), GUARDS, n=len(GUARDS), cutoff=0.5)
-        listed = [*near, *(each for each in GUARDS if each not in near)]
-        hint = f"; the nearest is {near[0]!r}" if near else ""
-        raise SafetyPairsError(f"no guard {name!r}{hint}; there are {', '.join(listed)}")
+        raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; there are {', '.join(GUARDS)}")
     return GUARDS[name]
 
 

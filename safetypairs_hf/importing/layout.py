@@ -21,6 +21,7 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.offer import folded
 from safetypairs_hf.importing.reading_plan import Said, check_word
 from safetypairs_hf.importing.source_rows import SPLIT, Rows, top
 
@@ -107,11 +108,7 @@ class Layout:
             else:
                 yield f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}"
         yield "example:"
-        yield from self._example_lines()
-
-    def _example_lines(self) -> Iterator[str]:
-        command, *options = self.example.split(" --")
-        yield " \\\n      ".join([f"  {command}", *(f"--{each}" for each in options)])
+        yield textwrap.indent(folded(self.example), "  ")
 
 
 def layouts() -> list[Layout]:

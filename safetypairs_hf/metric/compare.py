@@ -13,6 +13,7 @@ from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
 from safetypairs_hf.metric.inference import Groups, Interval, Paired, difference_interval, sign_flip_p
+from safetypairs_hf.metric.notebook import figures_frame, figures_html, results_html
 from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, digest_of, repeats_of
 from safetypairs_hf.metric.power import minimum_detectable_difference
 from safetypairs_hf.metric.ranking import auroc_difference
@@ -21,6 +22,7 @@ from safetypairs_hf.metric.table_text import WIDTH, counted, few_groups, figure_
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
     Numbers = NDArray[np.int64]
 
@@ -81,6 +83,18 @@ class PairComparison(ComparisonFigures):
 
     def __str__(self) -> str:
         return comparison_table(self)
+
+    def _repr_html_(self) -> str:
+        table = figures_html(self, shown_in(Face.TABLE, self))
+        return results_html(_title(self), [table], [*_left_out(self), *_notes(self)], self.signature)
+
+    def to_pandas(self) -> DataFrame:
+        """Return the figures as a pandas table of one row.
+
+        Raises:
+            PairError: pandas is not installed.
+        """
+        return figures_frame("comparison", {"A - B": self})
 
 
 def compare(
@@ -191,9 +205,19 @@ def difference_figures(paired: Paired) -> dict[str, Any]:
 
 def comparison_table(comparison: PairComparison) -> str:
     """Return the table of two guards."""
-    c = comparison
-    lines = [f"Two guards on the same {pairs_in_groups(c.n_pairs, c.n_groups)}", ""]
-    lines += figure_lines(c, shown_in(Face.TABLE, c))
+    lines = [_title(comparison), "", *figure_lines(comparison, shown_in(Face.TABLE, comparison))]
+    lines += _left_out(comparison)
+    for note in _notes(comparison):
+        lines += textwrap.wrap(note, WIDTH)
+    return "\n".join([*lines, "", *wrapped(comparison.signature)])
+
+
+def _title(c: PairComparison) -> str:
+    return f"Two guards on the same {pairs_in_groups(c.n_pairs, c.n_groups)}"
+
+
+def _left_out(c: PairComparison) -> list[str]:
+    lines = []
     for name, left_out, incomplete in (
         ("A", c.left_out_a, c.n_incomplete_a),
         ("B", c.left_out_b, c.n_incomplete_b),
@@ -202,8 +226,9 @@ def comparison_table(comparison: PairComparison) -> str:
             lines.append(f"{counted(left_out, 'pair')} of {name} left out, not in the other")
         if incomplete:
             lines.append(f"{counted(incomplete, 'incomplete pair')} of {name} left out")
-    if note := few_groups(c.n_groups):
-        lines.append(note)
-    for note in c.notes:
-        lines += textwrap.wrap(f"Note: {note}", WIDTH)
-    return "\n".join([*lines, "", *wrapped(c.signature)])
+    return lines
+
+
+def _notes(c: PairComparison) -> list[str]:
+    few = few_groups(c.n_groups)
+    return [*([few] if few else []), *(f"Note: {note}" for note in c.notes)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -15,12 +16,15 @@ from safetypairs_hf.metric.align import Aligned, align
 from safetypairs_hf.metric.compare import difference_figures
 from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
 from safetypairs_hf.metric.inference import Groups, Paired
+from safetypairs_hf.metric.notebook import figures_frame, plot_records, records_html, results_html
 from safetypairs_hf.metric.pairs import Reading
 from safetypairs_hf.metric.score import figures_of, signature
 from safetypairs_hf.metric.table_text import Columns, counted, few_groups, pairs_in_groups, wrapped
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
 MOST_LINES = 200  # contests that a table lists
 NAME = 23  # columns for the name of a guard
@@ -80,6 +84,36 @@ class ManyComparison(Standing):
 
     def __str__(self) -> str:
         return many_table(self)
+
+    def _repr_html_(self) -> str:
+        tables = _standing_html(self)
+        for name, standing in self.per_category.items():
+            inside = "".join(_standing_html(standing))
+            title = html.escape(f"{name}, {counted(standing.n_pairs, 'pair')}")
+            tables.append(f"<details><summary>{title}</summary>{inside}</details>")
+        notes = [few_groups(self.n_groups), *_left_out(self)]
+        return results_html(_title(self), tables, notes, self.signature)
+
+    def to_pandas(self, of: Literal["guards", "contests"] = "guards") -> DataFrame:
+        """Return the figures as a pandas table: a row for each guard, or for each two of them.
+
+        Raises:
+            PairError: pandas is not installed.
+        """
+        if of == "guards":
+            return figures_frame("guard", self.guards)
+        return figures_frame("contest", {f"{each.a} - {each.b}": each for each in self.contests})
+
+    def plot(self, axes: Any = None) -> Axes:
+        """Draw each guard's pair accuracy with its interval into matplotlib axes.
+
+        Args:
+            axes: Where to draw; new axes by default.
+
+        Raises:
+            PairError: matplotlib is not installed.
+        """
+        return plot_records(self.guards, shown_in(Face.HEADLINE, Figures)[0], axes)
 
 
 def compare_many(
@@ -202,17 +236,41 @@ def _bouts(
 
 def many_table(many: ManyComparison) -> str:
     """Return the table of many guards, best first, then of their contests; then the same for each category."""
-    pairs = pairs_in_groups(many.n_pairs, many.n_groups)
-    lines = [f"{counted(len(many.guards), 'guard')} on the same {pairs}", ""]
+    lines = [_title(many), ""]
     lines += _standing_lines(many, "p: exact, two-sided; Holm: adjusted for all of these")
     if note := few_groups(many.n_groups):
         lines += ["", note]
     for name, standing in many.per_category.items():
         lines += ["", f"{_middle_cut(name, 56)}, {counted(standing.n_pairs, 'pair')}", ""]
         lines += _standing_lines(standing, "Holm: adjusted for those of all categories together")
+    return "\n".join([*lines, *_left_out(many), "", *wrapped(many.signature)])
+
+
+def _title(many: ManyComparison) -> str:
+    return f"{counted(len(many.guards), 'guard')} on the same {pairs_in_groups(many.n_pairs, many.n_groups)}"
+
+
+def _left_out(many: ManyComparison) -> list[str]:
+    lines = []
     for why, counts in (("left out, not in all", many.left_out), ("left out, incomplete", many.n_incomplete)):
         lines += [f"{_middle_cut(name, 40)}: {counted(count, 'pair')} {why}" for name, count in counts.items() if count]
-    return "\n".join([*lines, "", *wrapped(many.signature)])
+    return lines
+
+
+def _found(standing: Standing) -> str:
+    found, m = sum(contest.holm_p < 0.05 for contest in standing.contests), len(standing.contests)
+    return f"{found} of {counted(m, 'difference')} stand{'s' if m == 1 else ''} at 5% after Holm"
+
+
+def _standing_html(standing: Standing) -> list[str]:
+    contests = {f"{each.a} - {each.b}": each for each in standing.contests}
+    shown = dict(list(contests.items())[:MOST_LINES])
+    of_all = f"; {len(shown)} are listed, to_pandas('contests') has them all" if len(shown) < len(contests) else ""
+    return [
+        records_html("guard", standing.guards, shown_in(Face.GUARDS, Figures)),
+        f"<p>{html.escape(_found(standing) + of_all)}</p>",
+        records_html("contest", shown, shown_in(Face.GUARDS, Contest)),
+    ]
 
 
 def _standing_lines(standing: Standing, note: str) -> list[str]:
@@ -221,10 +279,8 @@ def _standing_lines(standing: Standing, note: str) -> list[str]:
     places = {name: place for place, name in enumerate(standing.guards, 1)}
     for name, figures in standing.guards.items():
         lines.append(f"{places[name]:>3} {_middle_cut(name, NAME):<{NAME}}{columns.row(figures)}")
-    found = sum(contest.holm_p < 0.05 for contest in standing.contests)
-    m = len(standing.contests)
-    lines += ["", f"{found} of {counted(m, 'difference')} stand{'s' if m == 1 else ''} at 5% after Holm"]
-    if m > MOST_LINES:
+    lines += ["", _found(standing)]
+    if len(standing.contests) > MOST_LINES:
         return [*lines, f"More than {MOST_LINES} are not listed here: --json, to_dict() and .contests have them all"]
     columns = Columns(shown_in(Face.GUARDS, Contest), wide=9, lead=10, interval=18)
     lines.append(f"{'contest':<12}{columns.head()}")

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.notebook import text_html, values_frame
 from safetypairs_hf.metric.table_text import counted, pairs_in_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
     from safetypairs_hf.metric.figures import ComparisonFigures
 
@@ -95,6 +97,17 @@ class PowerTable:
         if self.observed is not None:
             lines += ["", *self._observed_lines(self.observed)]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
+    def to_pandas(self) -> DataFrame:
+        """Return the table as a pandas table: a row for each difference, a column for each share of discordant pairs.
+
+        Raises:
+            PairError: pandas is not installed.
+        """
+        return values_frame(self.pairs, self.differences, self.discordances, "difference")
 
     def _observed_lines(self, seen: ComparisonFigures) -> list[str]:
         pairs = counted(seen.n_pairs, "pair")
@@ -217,6 +230,9 @@ def power_table(
     Raises:
         PairError: A number is outside its range.
     """
+    for difference in differences:
+        if not 0 < difference <= 1:
+            raise PairError(f"difference={difference}: it is above 0 and at most 1, such as 0.03")
     shares = [*discordances]
     effect = design_effect if design_effect is not None else 1.0 if observed is None else observed.design_effect
     needed = detectable = None

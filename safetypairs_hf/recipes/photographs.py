@@ -307,5 +307,7 @@ def with_settings(own: Callable[Concatenate[Settings, ...], Recipe]) -> Callable
     parameters = [*inspect.signature(own, eval_str=True).parameters.values()][1:]
     parameters += inspect.signature(Settings, eval_str=True).parameters.values()
     keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    recipe.__module__ = own.__module__
+    recipe.__doc__ = f"{inspect.getdoc(own)}\n\n{inspect.getdoc(Settings)}"
     recipe.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # what --set is checked by
     return recipe

@@ -9,17 +9,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageFilter
 
-from safetypairs_hf.core.contact_sheet import Shown, contact_sheet
-from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.core.records import Box, Picture
+from safetypairs_hf.core.contact_sheet import contact_sheet
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.taxonomy import taxonomy_changes
 from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDifference
+from safetypairs_hf.versions.pair_sheet import on_sheet, published_rows
 
 PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
 
@@ -238,9 +235,6 @@ def _without(table: pa.Table, indices: Sequence[int]) -> pa.Table:
 
 
 MOST = 60  # pairs on a sheet
-_SIDE = 880  # pixels; larger images are made smaller before they wait for the others
-
-_COLUMNS = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction"]
 
 
 def draw(difference: Difference, old: Edition, new: Edition, path: Path, *, show_unsafe: bool = False) -> int:
@@ -253,19 +247,15 @@ def draw(difference: Difference, old: Edition, new: Edition, path: Path, *, show
         SafetyPairsError: a data file does not read, or `path` cannot be written.
     """
     changes = difference.changes[:MOST]
-    olds = _load(old, (change.old for change in changes if change.old and _shows_old(change)))
-    news = _load(new, (change.new for change in changes if change.new))
+    olds = _published(old, (change.old for change in changes if change.old and _shows_old(change)))
+    news = _published(new, (change.new for change in changes if change.new))
     shown = [
-        _shown(title, rows[row.pair_id], show_unsafe)
+        on_sheet(title, rows[row.pair_id], show_unsafe)
         for change in changes
         for title, row, rows in _members(change, olds, news)
     ]
     if shown:
-        try:
-            contact_sheet(shown, path)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise SafetyPairsError(f"cannot write the sheet {path}: {reason}; name a .png file") from error
+        contact_sheet(shown, path)
     return len(changes)
 
 
@@ -283,29 +273,5 @@ def _members(
         yield f"{change.kind}: {change.new.category}{was}", change.new, news
 
 
-def _load(edition: Edition, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """The published rows of some pairs, by pair id."""
-    wanted: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        wanted[row.file].append(row.pair_id)
-    found: dict[str, dict[str, Any]] = {}
-    for file, ids in wanted.items():
-        found.update({row["pair_id"]: row for row in edition.rows(file, ids, _COLUMNS)})
-    missing = sorted({pair_id for ids in wanted.values() for pair_id in ids} - found.keys())
-    if missing:
-        raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
-    return found
-
-
-def _shown(title: str, row: dict[str, Any], show_unsafe: bool) -> Shown:
-    with reading(f"pair {row['pair_id']}: an image or the edit box", "see: safetypairs verify"):
-        unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
-        scale = min(1.0, _SIDE / max(unsafe.size))
-        box = Box(*(round(edge * scale) for edge in row["edit_box"]))
-    small = [
-        image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))
-        for image in (unsafe, safe)
-    ]
-    if not show_unsafe:
-        small[0] = small[0].filter(ImageFilter.GaussianBlur(max(small[0].size) / 10))
-    return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {row['instruction'] or ''}")
+def _published(edition: Edition, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    return published_rows(edition, {row.pair_id: row.file for row in rows})

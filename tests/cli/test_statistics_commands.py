@@ -9,10 +9,13 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image, ImageFilter, ImageStat
 
+import safetypairs_hf as sp
 from safetypairs_hf.cli import compare as compare_cli
 from safetypairs_hf.cli import failures as failures_cli
 from safetypairs_hf.cli import power as power_cli
+from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import compare, compare_many, pairs_needed
 
 SCORES: dict[str, dict[str, tuple[float | None, float]]] = {
@@ -110,4 +113,41 @@ def test_failures(files: list[str]) -> None:
         row["pair_id"]
         for row in json.loads(run(failures_cli.command, files[0], "--category", "hate", "--json").output)["failures"]
     ] == ["b"]
-    assert "the categories with some: hate, violence" in run(failures_cli.command, files[0], "--category", "hat").output
+    with pytest.raises(PairError, match="category 'hat': no row has it; the categories are hate, violence"):
+        run(failures_cli.command, files[0], "--category", "hat")
+
+
+def test_failures_are_drawn_with_the_images_of_their_data(tmp_path: Path) -> None:
+    data = sp.load("safetypairs", split="test").select(range(6))
+    rows = [{**row, "score": 0.5} for row in sp.images(data)]
+    for row in rows:
+        row.pop("image")
+    path, sheet = tmp_path / "p.jsonl", tmp_path / "sheet.png"
+    path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    words = [str(path), "--data", "safetypairs", "--sheet", str(sheet)]
+    assert f"4 of 6 failures drawn in {sheet}" in run(failures_cli.command, *words, "--top", "4").output
+    sides = []
+    for shown in ([], ["--show-unsafe"]):
+        run(failures_cli.command, *words, "--top", "1", *shown)
+        with Image.open(sheet) as drawn:
+            sides.append([drawn.convert("RGB").crop((x, 52, x + 220, 272)) for x in (12, 236)])
+    (blurred, safe), (unsafe, again) = sides
+    assert safe.tobytes() == again.tobytes()
+    assert (
+        ImageStat.Stat(blurred.filter(ImageFilter.FIND_EDGES)).sum
+        < ImageStat.Stat(unsafe.filter(ImageFilter.FIND_EDGES)).sum
+    )
+
+    asked = run(failures_cli.command, str(path), "--sheet", "x.png")
+    assert (asked.exit_code, "give both or neither" in asked.stderr) == (2, True)
+    path.write_text(path.read_text().replace(rows[0]["pair_id"], "0" * 16))
+    with pytest.raises(
+        sp.SafetyPairsError, match=r"holds no pair 0{16}, which the predictions are on; name the version"
+    ):
+        run(failures_cli.command, *words)
+
+
+@pytest.mark.parametrize("difference", ["5", "0", "-0.1", "nan"])
+def test_a_difference_that_cannot_be(difference: str) -> None:
+    with pytest.raises(PairError, match="above 0 and at most 1, such as"):
+        run(power_cli.command, "--difference", difference)

@@ -79,7 +79,7 @@ def test_the_two_of_one_answer_agree() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("lama-guard4", {}, "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llama-guard-4, "),
+        ("lama-guard4", {}, "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llavaguard, "),
         ("zzz", {}, "no guard 'zzz'; there are llavaguard, qwenguard, shieldgemma, "),
         ("clip", {"modle": "x"}, "has no setting 'modle'; the nearest is 'model'; it takes model, commit, prompts, "),
         ("colour-and-clutter", {"x": "1"}, "has no setting 'x'; it takes none"),

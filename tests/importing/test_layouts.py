@@ -57,8 +57,8 @@ def test_the_named_ones_are_listed_and_shown() -> None:
     assert "  partner         pair_data_id" in shown
     assert "  Yes             unsafe" in shown
     assert "license: research-use-only" in shown
-    assert shown[-5:-3] == ["example:", "  safetypairs import DeeWoo/ContraSafe-VL \\"]
-    assert shown[-2].strip() == "--category SLUG \\"
+    first = "  safetypairs import DeeWoo/ContraSafe-VL --layout contrasafe-vl \\"
+    assert shown[-3:] == ["example:", first, "      --category SLUG --out runs/mine"]
     assert all(len(line) <= 80 for line in shown)
     values = json.loads(run("layouts", "safeeditbench", "--json"))
     assert values["reading"]["columns"]["within"] == "policy_name"

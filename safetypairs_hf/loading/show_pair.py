@@ -1,0 +1,82 @@
+"""A pair in a notebook: both members side by side, the unsafe one blurred until it is asked for."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+_SIDE: Final = 360  # pixels of a member's longer side, as it is shown
+_MEMBERS: Final = ("unsafe_image", "safe_image")
+
+
+class ShownPair:
+    """What `show` returns: HTML in a notebook, and the words of the pair as text."""
+
+    def __init__(self, words: str, html_text: str) -> None:
+        self._words, self._html = words, html_text
+
+    def __repr__(self) -> str:
+        return self._words
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
+def show(pair: Mapping[str, Any]) -> ShownPair:
+    """Show a pair in a notebook: its two members, the unsafe one blurred until one ticks "show", and its words.
+
+    Args:
+        pair: a row of a version, as `sp.load(...)[0]` gives it, with images decoded or as bytes.
+
+    Raises:
+        SafetyPairsError: it is no such row, or an image of it does not read.
+    """
+    missing = [name for name in _MEMBERS if not isinstance(pair, Mapping) or name not in pair]
+    if missing:
+        given = f"has no {missing[0]}" if isinstance(pair, Mapping) else f"is a {type(pair).__name__}"
+        raise SafetyPairsError(f"show takes a row of a version, such as sp.load()[0]; what was given {given}")
+    unsafe, safe = (_thumbnail(pair[name], name) for name in _MEMBERS)
+    words = {
+        name: str(pair[name]) for name in ("pair_id", "critical_feature", "instruction") if pair.get(name) is not None
+    }
+    tick = f"show-{uuid.uuid4().hex[:8]}"  # pairs on one page are shown one by one
+    told = "".join(
+        f'<div><span style="opacity:.65">{name}</span> {html.escape(text)}</div>' for name, text in words.items()
+    )
+    return ShownPair(
+        "\n".join(f"{name}: {text}" for name, text in words.items()),
+        f"<style>#{tick}:not(:checked) ~ div .{tick} {{filter: blur(24px)}}</style>"
+        f'<div style="max-width:{2 * _SIDE + 16}px"><input type="checkbox" id="{tick}"> '
+        f'<label for="{tick}">show the unsafe member</label>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin:.5em 0">{_figure(unsafe, "unsafe", tick)}'
+        f"{_figure(safe, 'safe', '')}</div>{told}</div>",
+    )
+
+
+def _figure(source: str, label: str, blurred: str) -> str:
+    return (
+        f'<figure style="margin:0"><div style="overflow:hidden"><img class="{blurred}" src="{source}" '
+        f'alt="the {label} member of the pair" style="display:block;max-width:{_SIDE}px"></div>'
+        f"<figcaption>{label}</figcaption></figure>"
+    )
+
+
+def _thumbnail(image: Any, name: str) -> str:
+    from PIL import Image
+
+    try:
+        if isinstance(image, Mapping):
+            image = Image.open(io.BytesIO(image["bytes"]))
+        small = image.convert("RGB")
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise SafetyPairsError(f"the {name} of the pair does not read: {error or type(error).__name__}") from error
+    small.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,57 @@
+"""Published pairs for a contact sheet: their rows, by pair id, and each with its unsafe member blurred until asked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from PIL import Image, ImageFilter
+
+from safetypairs_hf.core.contact_sheet import Shown
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.records import Box, Picture
+from safetypairs_hf.dataset.store.base import Edition
+
+_SIDE: Final = 880  # pixels; larger images are made smaller before they wait for the others
+_COLUMNS: Final = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction"]
+
+
+def published_rows(edition: Edition, files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the published rows of some pairs, by pair id. Only files that hold one of them are fetched.
+
+    Args:
+        files: the data file of each pair, by pair id.
+
+    Raises:
+        SafetyPairsError: a data file does not read, or does not hold a pair that it should.
+    """
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for pair_id, file in files.items():
+        wanted[file].append(pair_id)
+    found: dict[str, dict[str, Any]] = {}
+    for file, ids in wanted.items():
+        found.update({row["pair_id"]: row for row in edition.rows(file, ids, _COLUMNS)})
+    if missing := sorted(files.keys() - found.keys()):
+        raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
+    return found
+
+
+def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
+    """Return a published row for the sheet, its unsafe member blurred unless `show_unsafe`.
+
+    Raises:
+        SafetyPairsError: an image or the edit box does not read.
+    """
+    with reading(f"pair {row['pair_id']}: an image or the edit box", "see: safetypairs verify"):
+        unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
+        scale = min(1.0, _SIDE / max(unsafe.size))
+        box = Box(*(round(edge * scale) for edge in row["edit_box"]))
+    small = [
+        image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))
+        for image in (unsafe, safe)
+    ]
+    if not show_unsafe:
+        small[0] = small[0].filter(ImageFilter.GaussianBlur(max(small[0].size) / 10))
+    return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {row['instruction'] or ''}")
