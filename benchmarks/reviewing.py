@@ -108,7 +108,9 @@ def main() -> None:
     print(f"  decision to next, at once {told(fast['a'])}")
     print(f"  decision to next, paced   {told(paced['a'])}")
     late = statistics.quantiles(paced["a"], n=20)[18] if len(paced["a"]) > 1 else paced["a"][0]
-    print(f"next pair within {late:.1f} ms of the key, 95 of 100; bound {BOUND:.0f} ms {'kept' if late < BOUND else 'MISSED'}")
+    print(
+        f"next pair within {late:.1f} ms of the key, 95 of 100; bound {BOUND:.0f} ms {'kept' if late < BOUND else 'MISSED'}"
+    )
 
 
 if __name__ == "__main__":
