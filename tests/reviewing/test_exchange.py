@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.run_folder import RunFolder, open_run
 from safetypairs_hf.reviewing import decisions
+from safetypairs_hf.reviewing.assignment import side_of
 from safetypairs_hf.reviewing.decisions import Decision
 from safetypairs_hf.reviewing.exchange import LOCAL_FILES, export_review, figures_of_review, import_review
 from safetypairs_hf.reviewing.review_answers import left_of
@@ -43,36 +44,70 @@ def ids_of(run: RunFolder) -> list[str]:
     return [drawn.entrant.identity.pair_id for drawn in open_finished(run).drawn]
 
 
-def decide(run: RunFolder) -> None:
-    """Two reviewers; with a text that a spreadsheet takes for a formula, a quote, another script and a comma."""
-    actions = ("accept", "reject", "borderline", "skip")
-    for number, pair_id in enumerate(ids_of(run)[:5]):
-        note = ("=HYPERLINK(1)", "'quoted', \"so\"", "Größe\nund mehr", "", "-")[number]
-        decisions.append(run, decided(pair_id, "anna", actions[number % 4], ("both", "safe")[number % 2], note=note))
-    decisions.append(run, decided(ids_of(run)[0], "bert", "reject", None, reason="too small, @home", seconds=0.25))
-    decisions.append(run, decided(ids_of(run)[1], "bert", "accept"), decided(ids_of(run)[1], "bert", "undo", None))
+# Decisions with a text that a spreadsheet takes for a formula, quotes, other letters, a line end.
+SAID = [
+    decided("0" * 16, "anna", "accept", "both", note="=HYPERLINK(1)"),
+    decided("0" * 16, "anna", "reject", "safe", reason="artefact", note="'quoted', \"so\""),
+    decided("0" * 16, "bert", "borderline", "neither", note="Größe\nund mehr", seconds=0.25),
+    decided("0" * 16, "bert", "skip", None, note="-"),
+    decided("0" * 16, "anna", "reject", "unsafe", reason="too small, @home"),
+]
 
 
-def counting(folder: RunFolder) -> dict[tuple[str, str], Decision]:
-    """The decisions that count; which side a member was shown on is the file's own."""
-    found = decisions.effective(decisions.read_all(folder).decisions)
-    return {key: replace(each, left="safe") for key, each in found.items()}
+def said_of(run: RunFolder) -> list[Decision]:
+    """SAID of the first pairs of a run, on the sides that a file shows them on."""
+    ids = ids_of(run)
+    return [replace(each, pair_id=ids[number], left=left_of(ids[number])) for number, each in enumerate(SAID)]
 
 
-@pytest.mark.parametrize(("name", "to"), [("tasks.json", "label-studio"), ("table.csv", "csv")])
-def test_decisions_go_there_and_come_back_as_they_were(run: RunFolder, tmp_path: Path, name: str, to: str) -> None:
-    decide(run)
-    file = tmp_path / name
+def in_table(file: Path, made: Iterable[Decision]) -> None:
+    """Fill in a table as a spreadsheet would."""
+    by_pair = {each.pair_id: each for each in made}
+    table = list(csv.DictReader(io.StringIO(file.read_text())))
+    for row in table:
+        if each := by_pair.get(row["pair_id"]):
+            blind = side_of(each.blind, each.left) if each.blind else ""
+            row |= {"reviewer": each.reviewer, "blind": blind, "decision": each.action, "reason": each.reason}
+            row |= {"note": each.note, "seconds": str(each.seconds), "time": each.time}
+    with file.open("w", newline="", encoding="utf-8-sig") as stream:
+        writer = csv.DictWriter(stream, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def in_label_studio(file: Path, made: Iterable[Decision]) -> None:
+    """What Label Studio exports of a project once its annotators are done."""
+    by_pair = {each.pair_id: each for each in made}
+    tasks = json.loads(file.read_text())
+    for number, task in enumerate(tasks, 1):
+        task |= {"id": number, "annotations": []}
+        if each := by_pair.get(task["data"]["pair_id"]):
+            found = [result("decision", each.action), result("reviewer", each.reviewer, kind="textarea")]
+            found += [result("blind", side_of(each.blind, each.left))] if each.blind else []
+            found += [result("reason", each.reason)] if each.reason else []
+            found += [result("note", each.note, kind="textarea")] if each.note else []
+            at = {"created_at": "2026-11-29T01:00:00Z", "updated_at": each.time, "lead_time": each.seconds}
+            task["annotations"] = [{"result": found, "completed_by": 1, "was_cancelled": False, **at}]
+    file.write_text(json.dumps(tasks))
+
+
+@pytest.mark.parametrize(("to", "fill_in"), [("label-studio", in_label_studio), ("csv", in_table)])
+def test_what_people_decided_there_comes_back_as_it_was(
+    run: RunFolder, tmp_path: Path, to: str, fill_in: Callable[[Path, list[Decision]], None]
+) -> None:
+    file, made = tmp_path / ("tasks.json" if to == "label-studio" else "table.csv"), said_of(run)
     assert export_review(run.url, file, to=to).pairs == 6
-    again = import_review(run.url, file)
-    assert (again.decisions, again.there, again.empty) == ([], 6, 6 if to == "csv" else 0)
-    other = RunFolder(str(tmp_path / "other"))
-    assert len(import_review(run.url, file, out=other.url).decisions) == 6
-    assert counting(other) == counting(run)
-    assert decisions.blind_answers(decisions.read_all(other).decisions).keys() == {
-        (pair_id, "anna") for pair_id in ids_of(run)[:5]
-    }
-    assert import_review(run.url, file, out=other.url).decisions == []
+    fill_in(file, made)
+    read = import_review(run.url, file)
+    assert (read.there, read.empty) == (0, 0 if to == "label-studio" else 1)
+    assert read.decisions == made
+    assert sorted(decisions.read_all(run).decisions, key=made.index) == made
+    assert import_review(run.url, file)[1:] == (5, read.empty)
+    # The page is ahead of the file: what is older than it is no news.
+    later = replace(made[0], action="reject", reason="artefact", time="2026-11-29T05:00:00+00:00")
+    decisions.append(run, later)
+    assert import_review(run.url, file).decisions == []
+    assert decisions.effective(decisions.read_all(run).decisions)[later.pair_id, "anna"] == later
 
 
 def test_a_task_has_both_images_the_box_in_percent_and_the_judges_as_predictions(
@@ -109,7 +144,7 @@ def test_a_task_has_both_images_the_box_in_percent_and_the_judges_as_predictions
             found = (x0, y0, x0 + value["width"] * width / 100, y0 + value["height"] * height / 100)
             assert found == pytest.approx(tuple(pair.edit_box))
         assert said["value"]["choices"] == ["left" if left == "unsafe" else "right"]
-        assert task["annotations"] == []
+        assert "annotations" not in task
     assert lefts == {"unsafe", "safe"}
     names = {tag.get("name") for tag in ElementTree.fromstring((tmp_path / "tasks.xml").read_text()).iter()}
     used = {result["from_name"] for task in tasks for each in task["predictions"] for result in each["result"]}
@@ -188,12 +223,14 @@ def test_an_export_of_label_studio_names_people_by_what_it_knows(run: RunFolder,
         "label-studio-10": ("skip", None, ""),
     }
     assert {(each.time, each.seconds) for each in read.decisions} == {("2026-11-29T03:30:00.500000+00:00", 7.25)}
+    assert import_review(run.url, file)[1:] == (5, 1)
 
 
 FAULTS: list[tuple[str, Callable[[list[str]], str], str]] = [
     ("a.json", lambda ids: "no JSON", "is no JSON: "),
     ("a.json", lambda ids: "{}", "is no export of Label Studio: a JSON list of tasks was expected"),
     ("a.json", lambda ids: json.dumps([{"pair_id": ids[0]}]), "task 1 has no data and annotations; export the project"),
+    ("a.json", lambda ids: json.dumps([{"data": {}}]), "task 1 has no data and annotations"),
     ("a.json", lambda ids: annotated(ids, {}), "task 1 has an annotation without a result"),
     (
         "a.json",
