@@ -101,7 +101,8 @@ def publish(
     if wanted:
         there = plan.added.keys() | {entry.pair_id for entry in plan.kept}
         said = {name: each for name, each in review.pairs.items() if name in there}
-        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **said}, run.url)
+        place = run.url if finished else f"{target.name} --out {run.url}"
+        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **said}, place)
     if dry_run:
         return Published(plan, "", True, review.faults)
     with stage(plan, finished, progress, probe=probe) as staged:
