@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
     from safetypairs_hf.report.probe_report import probe as probe
+    from safetypairs_hf.reviewing.exchange import export_review as export_review
+    from safetypairs_hf.reviewing.exchange import figures_of_review as figures_of_review
+    from safetypairs_hf.reviewing.exchange import import_review as import_review
     from safetypairs_hf.reviewing.review import review as review
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
@@ -81,6 +84,9 @@ _WHERE = {
     "HubUnavailable": "safetypairs_hf.core.errors",
     "taxonomy": "safetypairs_hf.taxonomy",
     "review": "safetypairs_hf.reviewing.review",
+    "export_review": "safetypairs_hf.reviewing.exchange",
+    "figures_of_review": "safetypairs_hf.reviewing.exchange",
+    "import_review": "safetypairs_hf.reviewing.exchange",
     "leaks": "safetypairs_hf.probing.leaks",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",

@@ -127,7 +127,7 @@ def _instead(
     elif exported:
         to = given["to"] or FORMATS[0]
         with reported("review") as progress:
-            done = export_review(what, exported, to=to, images=given["images"], out=out, progress=progress)
+            done = export_review(what, exported, to=to, images=given["images"], progress=progress)
         files = [str(done.file), *map(str, done.beside)]
         if as_json:
             click.echo(json.dumps({"pairs": done.pairs, "files": files}, indent=2))

@@ -239,6 +239,13 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
     if not reviewed:
         return None
     found, version = reviewed[-1]["review"], reviewed[-1]["version"]
+    every = [
+        (
+            *(each["version"], each["review"]["pairs"], each["review"]["reviewers"], _decisions(each["review"])),
+            *(_figure(each["review"]["decided"]["alpha"]), _figure(each["review"]["named_unsafe"])),
+        )
+        for each in reversed(reviewed)
+    ]
     rows = [
         (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in _agreements(found) if figure["items"]
     ]
@@ -248,8 +255,9 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
     return {
         **found,
         "version": version,
+        "every": every,
         "turned_down": found["statuses"].get("rejected", 0),
-        "decisions": sum(each["pairs"] for each in found["people"]),
+        "decisions": _decisions(found),
         "blind": found["named_unsafe"]["items"],
         "rows": rows,
         "categories": [
@@ -259,6 +267,10 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
         ],
         "people": [{**each, "named": _figure(each["named_unsafe"])} for each in found["people"]],
     }
+
+
+def _decisions(found: Mapping[str, Any]) -> int:
+    return sum(each["pairs"] for each in found["people"])
 
 
 def _agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
@@ -276,15 +288,17 @@ def _agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 
 def review_verdict(manifest: Manifest) -> list[str]:
-    """The figures of the newest review, a sentence each; empty where there is none."""
+    """The figures of the newest review, a sentence each, and of each earlier one; empty where there is none."""
     found = _review(manifest)
     if found is None:
         return []
-    head = (
-        f"Review of version {found['version']}: {found['reviewers']} people made {found['decisions']} decisions on "
-        f"{found['pairs']} pairs."
-    )
-    return [head, *(markdown.line(f"{name}: {value}, {of}.", 300) for name, value, of in found["rows"])]
+    rows = [markdown.line(f"{name}: {value}, {of}.", 300) for name, value, of in found["rows"]]
+    heads = [
+        f"Review for version {version}: {people} people made {decisions} decisions on {pairs} pairs; alpha of "
+        f"decisions {alpha}, blind answers that name the unsafe member {named}."
+        for version, pairs, people, decisions, alpha, named in found["every"]
+    ]
+    return [heads[0], *rows, *heads[1:]]
 
 
 def _figure(figure: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ def load(
     those that the manifest names, byte for byte. A file is read for that once on a machine, then remembered by its size
     and times of change. A stream from the Hub is checked by the hashes that the Hub lists, then row by row.
 
+    The column `review` is what people have said of a pair up to this version, also where its data file is older.
+
     Args:
         repo: `org/name` on the Hub, or a folder that `safetypairs publish` wrote; either with `@1.2.0` if `version` is
             not given. "safetypairs": the folder ./safetypairs if there is one, else what SAFETYPAIRS_REPO names, else
@@ -41,7 +43,8 @@ def load(
         version: "1.2.0" or "v1.2.0". None: the newest version that is tagged (never an untagged main). With the Hub
             out of reach, or refusing for a while (429, 5xx), it is the newest one prepared on this machine, and a
             warning says which.
-        config: `default`, `by_category` or a category's slug.
+        config: `default`, `by_category` or a category's slug; or, where the version has them, `controls`, `failures` or
+            `reviews`.
         split: Goes to `datasets.load_dataset`, as do the others.
         streaming: See `split`.
         token: See `split`.

@@ -78,8 +78,9 @@ def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], wher
 
     Args:
         wanted: What was asked for.
-        reviews: Of each pair that the release adds or tells the review of, the review; None where there is none.
-        where: What holds them, as the command takes it.
+        reviews: Of each pair that the release adds, the review, None where there is none; and of each published pair
+            that was reviewed.
+        where: How `safetypairs review` goes on with them.
     """
     faults: dict[str, list[str]] = {}
     for name, review in reviews.items():

@@ -99,7 +99,10 @@ def publish(
     check(version, plan.last, *plan.counts)
     _refuse_other_columns(plan)
     if wanted:
-        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **plan.reviews.made}, run.url)
+        there = plan.added.keys() | {entry.pair_id for entry in plan.kept}
+        said = {name: each for name, each in review.pairs.items() if name in there}
+        place = run.url if finished else f"{target.name} --out {run.url}"
+        refuse_unreviewed(wanted, {**dict.fromkeys(plan.added), **said}, place)
     if dry_run:
         return Published(plan, "", True, review.faults)
     with stage(plan, finished, progress, probe=probe) as staged:

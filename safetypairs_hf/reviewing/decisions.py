@@ -121,7 +121,10 @@ def file_of(reviewer: str) -> str:
 
 def reviewers(folder: RunFolder) -> list[str]:
     """Everybody who has a file of decisions in a folder, sorted."""
-    names = (name.removeprefix(f"{FOLDER}/") for name in folder.files() if name.startswith(f"{FOLDER}/"))
+    place = f"{folder.root}/{FOLDER}"
+    folder.fs.invalidate_cache(place)  # somebody may have begun on another machine
+    paths = folder.fs.ls(place, detail=False) if folder.fs.isdir(place) else []
+    names = (path.rsplit("/", 1)[-1] for path in paths)
     return sorted(
         stem for name in names if name.endswith(".jsonl") and is_reviewer(stem := name.removesuffix(".jsonl"))
     )

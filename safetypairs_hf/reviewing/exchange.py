@@ -7,7 +7,6 @@ import io
 import json
 import os
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, read_text, reading
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.reviewing import csv_tasks, label_studio
-from safetypairs_hf.reviewing.decisions import Decision, append, blind_answers, check_reviewer, effective, read_all
+from safetypairs_hf.reviewing.decisions import Decision, append, check_reviewer, read_all
 from safetypairs_hf.reviewing.review import decisions_folder
 from safetypairs_hf.reviewing.review_answers import left_of, new_ones, to_decision
 from safetypairs_hf.reviewing.review_figures import ReviewFigures, review_figures
@@ -28,7 +27,6 @@ IMAGES: Final = ("inline", "folder")
 LOCAL_FILES: Final = "/data/local-files/?d="  # how Label Studio names a file below its document root
 
 Progress = Callable[[str, int, int], None]
-Told = Sequence[tuple[Decision, str | None]]
 
 
 class Exported(NamedTuple):
@@ -40,7 +38,9 @@ class Exported(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What was read: the decisions that are new, and how many were there already or were not filled in."""
+    """What was read: the decisions that are new; how many were there already, or are older than what is; how many are
+    not filled in.
+    """
 
     decisions: list[Decision]
     there: int
@@ -53,10 +53,9 @@ def export_review(
     *,
     to: str = FORMATS[0],
     images: str | None = None,
-    out: str | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Exported:
-    """Write the pairs of a review for another program, with what people have decided so far.
+    """Write the pairs of a review for another program. What people have decided so far is not in it.
 
     Both images of a pair stand in an order that tells nothing, the same for everybody. Unsafe members are not blurred.
 
@@ -67,7 +66,6 @@ def export_review(
         to: "label-studio" (a JSON list of tasks, with the judges as predictions) or "csv" (a table to fill in).
         images: "inline" (within the file; the default for Label Studio) or "folder" (a folder beside it, ending in
             -images; a table has them there in any case).
-        out: The folder of the decisions, as of `review`.
         progress: Called as ("pairs", written, all).
 
     Raises:
@@ -82,7 +80,6 @@ def export_review(
     if path.exists():
         raise SafetyPairsError(f"{path} is there already, and may be filled in; name another file")
     pairs = open_reviewed(what)
-    told = _told(read_all(decisions_folder(what, pairs.name, out)).decisions)
     folder = path.with_name(f"{path.stem}-images") if images == "folder" else None
     address = f"{LOCAL_FILES}{path.stem}-images/" if to == "label-studio" else f"{path.stem}-images/"
     names = list(dict.fromkeys(said.name for pair in pairs.pairs for said in pair.judgements))
@@ -94,13 +91,12 @@ def export_review(
             for number, pair in enumerate(pairs.pairs):
                 shown, left = pairs.shown(pair.pair_id), left_of(pair.pair_id)
                 placed, size = _placed(shown, left, folder, address)
-                of_pair = told.get(pair.pair_id, [])
                 if to == "label-studio":
                     policy = pairs.taxonomy.policy(pair.category)
-                    made = label_studio.task(pair, policy, shown, placed, size, left, of_pair)
+                    made = label_studio.task(pair, policy, shown, placed, size, left)
                     stream.write(f"{',' if number else ''}\n{json.dumps(made, ensure_ascii=False)}")
                 else:
-                    stream.write(csv_tasks.lines(pair, shown, placed, size, left, of_pair, names))
+                    stream.write(csv_tasks.line(pair, shown, placed, size, names))
                 progress("pairs", number + 1, len(pairs.pairs))
             stream.write("\n]\n" if to == "label-studio" else "")
         if to == "label-studio":
@@ -114,7 +110,8 @@ def export_review(
 def import_review(what: str, file: str | Path, *, reviewer: str | None = None, out: str | None = None) -> Imported:
     """Take decisions from a file that was exported and filled in: a table, or Label Studio's export as JSON.
 
-    All of the file is read before any decision is recorded. What is recorded already is not recorded twice.
+    All of the file is read before any decision is recorded. What is recorded already is not recorded twice, and what
+    is older than a reviewer's last decision on the pair is not recorded.
 
     Args:
         what: RUN or TARGET[@VERSION], as it was exported.
@@ -158,16 +155,6 @@ def figures_of_review(what: str, *, out: str | None = None) -> ReviewFigures:
     """
     pairs = open_reviewed(what)
     return review_figures(read_all(decisions_folder(what, pairs.name, out)).decisions, pairs.pairs)
-
-
-def _told(decisions: Sequence[Decision]) -> dict[str, list[tuple[Decision, str | None]]]:
-    """Pair id -> the decisions that count, each with the first blind answer of its reviewer."""
-    blind = blind_answers(decisions)
-    found: dict[str, list[tuple[Decision, str | None]]] = defaultdict(list)
-    for key, decision in effective(decisions).items():
-        first = blind.get(key)
-        found[decision.pair_id].append((decision, first.blind if first else None))
-    return found
 
 
 def _placed(shown: Shown, left: str, folder: Path | None, address: str) -> tuple[dict[str, str], tuple[int, int]]:

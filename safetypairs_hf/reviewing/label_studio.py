@@ -1,8 +1,8 @@
 """Pairs as tasks of Label Studio, and its exports as decisions.
 
 The format is Label Studio's JSON of tasks (https://labelstud.io/guide/task_format): `data` is what is shown,
-`predictions` are what the judges say, `annotations` what people say. Boxes are in percent of the image. The names of
-the controls are those of `CONFIG`, which is the labeling configuration that a project needs.
+`predictions` are what the judges say, and `annotations`, which an export has, what people say. Boxes are in percent of
+the image. `config` is the labeling configuration that a project needs; it names the controls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from safetypairs_hf.reviewing.review_figures import judge_answer
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Judgement
-    from safetypairs_hf.reviewing.decisions import Decision
     from safetypairs_hf.reviewing.reviewed_pairs import Listed, Shown
 
 _BOX: Final = "box"
@@ -71,7 +70,6 @@ def task(
     images: Mapping[str, str],
     size: tuple[int, int],
     left: str,
-    decisions: Sequence[tuple[Decision, str | None]],
 ) -> dict[str, Any]:
     """A pair as a task.
 
@@ -82,7 +80,6 @@ def task(
         images: "left" and "right" -> the address of the image.
         size: Width and height of the images in pixels.
         left: The member on the left.
-        decisions: What people have decided so far, each with the blind answer.
     """
     return {
         "data": {
@@ -94,7 +91,6 @@ def task(
             "instruction": shown.instruction,
         },
         "predictions": [_prediction(said, shown, size, left) for said in pair.judgements],
-        "annotations": [_annotation(decision, blind, left) for decision, blind in decisions],
     }
 
 
@@ -102,7 +98,8 @@ def _prediction(said: Judgement, shown: Shown, size: tuple[int, int], left: str)
     answer = judge_answer(said)
     results = [_rectangle(shown.edit_box, size, side) for side in _SIDES] if shown.edit_box else []
     if answer is not None:
-        results.append(_choice("blind", side_of(answer, left)))
+        choice = {"choices": [side_of(answer, left)]}
+        results.append({"from_name": "blind", "to_name": "left", "type": "choices", "value": choice})
     # The score sorts tasks in Label Studio: how sure the judge is of the flip.
     return {"model_version": said.name, "score": said.margin, "result": results}
 
@@ -124,22 +121,6 @@ def in_percent(box: Sequence[int], size: tuple[int, int]) -> tuple[float, float,
     """A box of x0, y0, x1, y1 in pixels as x, y, width and height in percent of the image."""
     (x0, y0, x1, y1), (width, height) = box, size
     return 100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height
-
-
-def _choice(name: str, value: str) -> dict[str, Any]:
-    return {"from_name": name, "to_name": "left", "type": "choices", "value": {"choices": [value]}}
-
-
-def _text(name: str, value: str) -> dict[str, Any]:
-    return {"from_name": name, "to_name": "left", "type": "textarea", "value": {"text": [value]}}
-
-
-def _annotation(decision: Decision, blind: str | None, left: str) -> dict[str, Any]:
-    results = [_choice("decision", decision.action), _text("reviewer", decision.reviewer)]
-    results += [_choice("blind", side_of(blind, left))] if blind else []
-    results += [_choice("reason", decision.reason)] if decision.reason else []
-    results += [_text("note", decision.note)] if decision.note else []
-    return {"result": results, "created_at": decision.time, "lead_time": decision.seconds}
 
 
 def answers_in(text: str) -> Iterator[Answer]:

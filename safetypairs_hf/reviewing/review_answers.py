@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from safetypairs_hf.core.errors import SafetyPairsError, printable
 from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.reviewing.assignment import left_member, member_on
-from safetypairs_hf.reviewing.decisions import JUDGED, Decision, check_reviewer, effective, now
+from safetypairs_hf.reviewing.decisions import JUDGED, Decision, blind_answers, check_reviewer, effective, now
 
 ANSWERS: Final = (*JUDGED, "skip")
 SIDES: Final = ("left", "right", "both", "neither")
@@ -89,20 +90,30 @@ def _seconds(answer: Answer) -> float:
 
 
 def new_ones(found: Iterable[tuple[Answer, Decision]], made: Sequence[Decision]) -> list[Decision]:
-    """The decisions of a file that are not recorded yet, so that the same file can be read again.
+    """The decisions of a file that are news, so that the same file can be read again.
 
-    A decision is there if the reviewer's counts for the same, or if one of the same moment was made before.
+    A decision is none if the reviewer's last one on the pair says the same, or if the file says a time for it that is
+    not after that one's. A blind answer alone is none after the first one.
     """
-    counts = {key: _said(each) for key, each in effective(made).items()}
-    moments = {(each.pair_id, each.reviewer, each.time, each.action) for each in made}
+    counts, blind = effective(made), set(blind_answers(made))
     new = []
     for answer, decision in found:
         key = decision.pair_id, decision.reviewer
-        is_there = answer.time and (*key, decision.time, decision.action) in moments
-        if not is_there and counts.get(key) != _said(decision):
+        if decision.action == "blind":
+            if key not in blind:
+                new.append(decision)
+                blind.add(key)
+            continue
+        last = counts.get(key)
+        is_late = last is not None and answer.time and _moment(decision) <= _moment(last)
+        if last is None or not (is_late or _said(last) == _said(decision)):
             new.append(decision)
-            counts[key] = _said(decision)
+            counts[key] = decision
     return new
+
+
+def _moment(decision: Decision) -> datetime:
+    return datetime.fromisoformat(decision.time)
 
 
 def _said(decision: Decision) -> tuple[str, str, str]:
