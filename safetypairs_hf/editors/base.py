@@ -188,8 +188,8 @@ class PipelineEditor(HoldsWeights, ABC):
         for image in made.images:
             if image.size != (width, height):
                 raise SafetyPairsError(
-                    f"{self.PIPELINE} drew {image.width} x {image.height} pixels where {width} x {height} were expected; "
-                    "use the version of diffusers in pyproject.toml"
+                    f"{self.PIPELINE} drew {image.width} x {image.height} pixels where {width} x {height} were "
+                    "expected; use the version of diffusers in pyproject.toml"
                 )
         return [np.asarray(image) for image in made.images]
 
