@@ -35,6 +35,7 @@ let failed = null; // what `Try again` does
 async function post(name, body) {
   if (busy) return;
   busy = true;
+  let outOfDate = false;
   try {
     const answer = await fetch(`api/${name}`, {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
@@ -50,14 +51,17 @@ async function post(name, body) {
       apply(found);
       return found;
     }
+    outOfDate = answer.status === 409;
+    if (outOfDate) return;
     if (name === "open" && $("name-form").checkVisibility()) {
       $("name-error").textContent = found.error;
       sessionStorage.removeItem("reviewer");
     } else {
-      trouble(`Not recorded: ${found.error}`, answer.status === 409 ? () => post("open", { reviewer: state.reviewer }) : () => post(name, body));
+      trouble(`Not recorded: ${found.error}`, () => post(name, body));
     }
   } finally {
     busy = false;
+    if (outOfDate && (await post("open", { reviewer: state.reviewer }))) say("Not recorded: decided in another window");
   }
 }
 
