@@ -23,8 +23,8 @@ from safetypairs_hf.editors.catalogue import EDITORS, make_editor
 from safetypairs_hf.testing.tiny import editors
 
 SMALL: dict[str, dict[str, Any]] = {
-    "klein": {"steps": 4, "text_layers": (1,), "max_sequence_length": 32},
-    "kontext": {"steps": 4, "max_sequence_length": 16},
+    "klein": {"steps": 4, "text_layers": (1,), "max_sequence_length": 64},
+    "kontext": {"steps": 4, "max_sequence_length": 64},
     "instruct-pix2pix": {"steps": 4},
     "qwen-image-edit": {"steps": 1, "batch_size": 2},
     "qwen-image-edit-plus": {"steps": 1},

@@ -90,7 +90,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         model = str(editors.klein(Path(folder) / "klein"))
-        small = Klein(model, None, chosen.steps, 1.0, chosen.batch, max_sequence_length=32, text_layers=(1,))
+        small = Klein(model, None, chosen.steps, 1.0, chosen.batch, max_sequence_length=64, text_layers=(1,))
         compare(small, images, chosen.repeats)
 
 

@@ -98,7 +98,7 @@ def recipe(
     return Recipe(
         source=source,
         instructor=LocalVLM(chat, max_answer_tokens=96),
-        editor=Klein(klein, steps=2, text_layers=(1,), max_sequence_length=32, device="cpu"),
+        editor=Klein(klein, steps=2, text_layers=(1,), max_sequence_length=256, device="cpu"),
         judging=Judging(
             (ChatVLM(chat, device="cpu"), Classifier(red, labels, ("other",), device="cpu")),
             unsafe_at_least=0.0 if open_wide else 0.5,

@@ -25,6 +25,8 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     assert tree(site / "safetypairs_hf" / "_data" / "embedded") == tree(ROOT / "embedded")
     assert {path.name for path in site.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
     assert (site / "safetypairs_hf" / "py.typed").is_file()
+    page = Path("safetypairs_hf", "reviewing", "page")
+    assert tree(site / page) == tree(ROOT / page)
     assert (site / "safetypairs_hf" / "importing" / "layouts" / "safeeditbench.yaml").is_file()
 
     # -S and an explicit path keep the editable installation out of it; the dependencies stay.

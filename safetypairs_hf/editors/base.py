@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.editors.grid import equal_grids
 from safetypairs_hf.models.loading import PIPELINE, HoldsWeights, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import in_batches
 
@@ -45,8 +47,11 @@ class PipelineEditor(HoldsWeights, ABC):
     """Edits images by a diffusers pipeline; see `records.Editor`.
 
     A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` hands to the
-    pipeline. Images of any size go in, and every image comes back in its own size. Images of one size are edited
-    together, at most `batch_size` at once where a subclass has that field, else one by one.
+    pipeline. Images of any size go in, and every image comes back in its own size. Images that the pipeline draws at
+    one size are edited together, at most `batch_size` at once where a subclass has that field, else one by one.
+
+    The pipeline reads an image on the same grid of patches that it draws the edit on: on another grid it would edit
+    another picture. That is checked in every call.
 
     Args:
         model: a folder, or a Hub id with `commit`.
@@ -91,6 +96,22 @@ class PipelineEditor(HoldsWeights, ABC):
         """The number that both sides of an image must be a multiple of; other images are resized to the nearest."""
         return int(self.pipeline.vae_scale_factor) * 2
 
+    def _tokens(self, prompt: str) -> tuple[int, int]:
+        """How many tokens a prompt has, and how many the pipeline reads; both with those that the pipeline adds.
+
+        A subclass says it for a pipeline that is not conditioned by its `tokenizer` alone, or that is given a length.
+        """
+        tokenizer = getattr(self.pipeline, "tokenizer", None)
+        return (0, 0) if tokenizer is None else (count_tokens(tokenizer, prompt), int(tokenizer.model_max_length))
+
+    def _size(self, pixels: Pixels) -> Size:
+        """The size at which an image goes into the pipeline; images of one size go in together."""
+        return _fitting(pixels, self._multiple, self._least)
+
+    def _drawn(self, size: Size) -> Size:
+        """The size at which the pipeline draws the edit of an image of `size`."""
+        return size
+
     @cached_property
     def pipeline(self) -> Any:
         """The pipeline, which is loaded at the first access.
@@ -106,9 +127,26 @@ class PipelineEditor(HoldsWeights, ABC):
         """Edit each image by its instruction, with its seed.
 
         Returns:
-            One answer for each image, in order. An image that the pipeline refuses with a ValueError becomes a Reject,
-            and the others of its batch are edited one by one.
+            One answer for each image, in order. An instruction of which the pipeline would read only the beginning
+            becomes a Reject, and so does an image that the pipeline refuses with a ValueError, where the others of its
+            batch are edited one by one.
+
+        Raises:
+            SafetyPairsError: the pipeline reads or draws images at another size than it was asked for.
         """
+        answers: list[Edited | Reject | None] = [self._cut(instruction.text) for instruction in instructions]
+        whole = [number for number, answer in enumerate(answers) if answer is None]
+        made = self._edit(*([items[number] for number in whole] for items in (images, instructions, seeds)))
+        return [next(made) if answer is None else answer for answer in answers]
+
+    def _cut(self, prompt: str) -> Reject | None:
+        tokens, most = self._tokens(prompt)
+        if tokens <= most:
+            return None
+        detail = f"the instruction has {tokens} tokens, and the editor reads {most}"
+        return Reject("edit", "instruction_too_long", detail)
+
+    def _edit(self, images: Any, instructions: Any, seeds: Any) -> Iterator[Edited | Reject]:
 
         def work(numbers: Sequence[int], size: Size) -> list[Pixels | Reject]:
             batch = Batch(
@@ -124,8 +162,8 @@ class PipelineEditor(HoldsWeights, ABC):
                     return [Reject("edit", "refused_by_pipeline", " ".join(str(error).split())[:500])]
             return [answer for number in numbers for answer in work([number], size)]
 
-        answers = zip(images, self._by_size(images, work), strict=True)
-        return [_finished(answer, image.pixels, count) for image, (answer, count) in answers]
+        for image, (answer, count) in zip(images, self._by_size(images, work), strict=True):
+            yield _finished(answer, image.pixels, count)
 
     def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
         """Pass the images through the pipeline's autoencoder and back without an edit, each in its own size."""
@@ -143,8 +181,16 @@ class PipelineEditor(HoldsWeights, ABC):
         import numpy as np
         import torch
 
-        with torch.inference_mode():
+        denoiser = getattr(self.pipeline, "transformer", None) or self.pipeline.unet
+        with torch.inference_mode(), equal_grids(denoiser, self.PIPELINE):
             made = self._call(batch)
+        width, height = self._drawn(batch.size)
+        for image in made.images:
+            if image.size != (width, height):
+                raise SafetyPairsError(
+                    f"{self.PIPELINE} drew {image.width} x {image.height} pixels where {width} x {height} were "
+                    "expected; use the version of diffusers in pyproject.toml"
+                )
         return [np.asarray(image) for image in made.images]
 
     def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
@@ -152,13 +198,16 @@ class PipelineEditor(HoldsWeights, ABC):
         import numpy as np
         import torch
 
-        vae = self.pipeline.vae
-        arrays = np.stack([np.asarray(image) for image in images])
-        pixels = torch.from_numpy(arrays).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
+        vae, processor = self.pipeline.vae, self.pipeline.image_processor
+        drawn = self._drawn(size)
+        pixels = processor.preprocess(list(images), drawn.height, drawn.width).to(vae.device, vae.dtype)
         with torch.inference_mode():
-            decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0]
-        levels = ((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-        return list(levels.permute(0, 2, 3, 1).cpu().numpy())
+            decoded = self._autoencoded(vae, pixels)
+        return [np.asarray(image) for image in processor.postprocess(decoded, output_type="pil")]
+
+    def _autoencoded(self, vae: Any, pixels: Any) -> Any:
+        """Pixels in -1 to 1 through the autoencoder and back, (batch, 3, height, width)."""
+        return vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0]
 
     def _by_size(
         self, images: Sequence[Picture], work: Callable[[Sequence[int], Size], Sequence[Result]]
@@ -168,10 +217,9 @@ class PipelineEditor(HoldsWeights, ABC):
         Returns:
             For each image, in order, its result and the size of the batch that it was made in.
         """
-        multiple = self._multiple
         by_size: dict[Size, list[int]] = defaultdict(list)
         for number, image in enumerate(images):
-            by_size[_fitting(image.pixels, multiple, self._least)].append(number)
+            by_size[self._size(image.pixels)].append(number)
         results: dict[int, tuple[Result, int]] = {}
         for size, numbers in by_size.items():
 
@@ -211,7 +259,23 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader
         if had_bars:
             logging.enable_progress_bar()
     loaded.to(where).set_progress_bar_config(disable=True)
+    _finish_in_float32(loaded.image_processor)
     return loaded
+
+
+def count_tokens(tokenizer: Any, text: str) -> int:
+    """How many tokens a text has, with the special ones that the tokenizer adds."""
+    return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+
+def _finish_in_float32(processor: Any) -> None:
+    """Have a pipeline's image processor turn what the autoencoder decoded into levels in float32.
+
+    It takes pixels to float32 before it normalises them, but it brings decoded ones from -1..1 to 0..1 in the type of
+    the weights. In bfloat16 that is off by up to half a level of 255.
+    """
+    finish = processor.postprocess
+    processor.postprocess = lambda image, *args, **options: finish(image.float(), *args, **options)
 
 
 def _finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:

@@ -2,6 +2,10 @@
 
 The pipeline takes a list of images as references that all prompts share. Here every prompt has an image of its own: the
 images are encoded as a batch, and one grid of position ids serves them all, as for a single image.
+
+The pipeline also shrinks every reference of more than 1024 x 1024 pixels to about that area, and draws the edit at the
+size that was asked for. Here a reference keeps its size. (The model's own code shrinks a single one only above 2024 x
+2024 pixels: `encode_image_refs` of github.com/black-forest-labs/flux2.)
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor
+from safetypairs_hf.editors.base import Batch, PipelineEditor, count_tokens
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Klein(PipelineEditor):
     compile_blocks: bool = False
     name: str = "klein"
 
+    def _tokens(self, prompt: str) -> tuple[int, int]:
+        tokenizer = self.pipeline.tokenizer
+        asked = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        return count_tokens(tokenizer, asked), self.max_sequence_length
+
     def _call(self, batch: Batch, **settings: Any) -> Any:
         return super()._call(
             batch,
@@ -47,6 +58,7 @@ class Klein(PipelineEditor):
 
     def _load(self, **options: Any) -> Any:
         loaded = super()._load(loader=_batched(), **options)
+        loaded.image_processor._resize_to_target_area = lambda image, area: image  # no shrinking
         if self.compile_blocks:
             loaded.transformer.compile_repeated_blocks(fullgraph=True)
         return loaded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor
+from safetypairs_hf.editors.base import Batch, PipelineEditor, count_tokens
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Kontext(PipelineEditor):
     batch_size: int = 4
     max_sequence_length: int = 512
     name: str = "kontext"
+
+    def _tokens(self, prompt: str) -> tuple[int, int]:
+        # T5 reads the whole prompt, and its states are what the model attends to. CLIP reads 77 tokens, of which one
+        # vector comes that only scales and shifts: a prompt that is longer there is still read.
+        return count_tokens(self.pipeline.tokenizer_2, prompt), self.max_sequence_length
 
     def _call(self, batch: Batch, **settings: Any) -> Any:
         return super()._call(

@@ -1,12 +1,11 @@
 """Qwen-Image-Edit and its Plus versions (Alibaba, Apache-2.0): about 60 GiB for an image of a megapixel.
 
-The pipelines show the model every image at about a megapixel, whatever its size. An edit at another size is shifted
+The pipelines show the denoiser every image at about a megapixel, whatever its size. An edit at another size is shifted
 and scaled against what it was made of, so edits are made at that size too, and brought back to the image's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,29 +22,25 @@ class QwenEditor(PipelineEditor):
     """
 
     LICENSE = "apache-2.0"
-    # Images go in as they are. A batch is of one size exactly: the pipeline stretches every image to the first's shape.
-    _least = 1
 
     steps: int = 50
     guidance: float = 4.0
 
-    @property
-    def _multiple(self) -> int:
-        return 1
+    def _tokens(self, prompt: str) -> tuple[int, int]:
+        return 0, 0  # the pipelines cut no prompt
+
+    def _size(self, pixels: Pixels) -> Size:
+        # Images go in as they are. A batch is of one size: the pipeline stretches every image to the first's shape.
+        return Size(pixels.shape[1], pixels.shape[0])
+
+    def _drawn(self, size: Size) -> Size:
+        return _working_size(size)
 
     def _load(self, **options: Any) -> Any:
         return super()._load(processor=_load_processor(self.model, self.commit), **options)
 
-    def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
-        import numpy as np
-        import torch
-
-        vae, processor = self.pipeline.vae, self.pipeline.image_processor
-        width, height = _working_size(size)
-        pixels = processor.preprocess(list(images), height, width).unsqueeze(2).to(vae.device, vae.dtype)
-        with torch.inference_mode():
-            decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0][:, :, 0]
-        return [np.asarray(image) for image in processor.postprocess(decoded, output_type="pil")]
+    def _autoencoded(self, vae: Any, pixels: Any) -> Any:
+        return super()._autoencoded(vae, pixels.unsqueeze(2))[:, :, 0]  # a video of one image
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,9 @@ class QwenEdit(QwenEditor):
     model: str = "Qwen/Qwen-Image-Edit"
     batch_size: int = 2
     name: str = "qwen-image-edit"
+
+    def _load(self, **options: Any) -> Any:
+        return super()._load(loader=_batched(), **options)
 
     def _call(self, batch: Batch, **settings: Any) -> Any:
         # Without a negative prompt the pipeline does not guide.
@@ -104,12 +102,29 @@ def image_processor_class() -> Any:
     return ImagesOnly
 
 
-def _working_size(size: Size) -> tuple[int, int]:
-    """The (width, height) of about a megapixel at which the pipelines see an image."""
+def _batched() -> Any:
+    """The pipeline's class, which shows its text encoder each image of a list as it shows it a single image.
+
+    It brings a single image to the size that the denoiser sees, and leaves those of a list as they came: a small one
+    would then have a few patches in the instruction, and a large one thousands.
+    """
+    from diffusers import QwenImageEditPipeline
+
+    class Batched(QwenImageEditPipeline):  # type: ignore[misc]
+        def encode_prompt(self, image: list[Any], **options: Any) -> Any:
+            width, height = _working_size(Size(*image[0].size))
+            shown = [self.image_processor.resize(each, height, width) for each in image]
+            return super().encode_prompt(image=shown, **options)
+
+    return Batched
+
+
+def _working_size(size: Size) -> Size:
+    """The size of about a megapixel at which the pipelines see an image."""
     from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit import calculate_dimensions
 
     width, height, _ = calculate_dimensions(1024 * 1024, size.width / size.height)
-    return width, height
+    return Size(width, height)
 
 
 def _load_processor(model: str, commit: str | None) -> Any:

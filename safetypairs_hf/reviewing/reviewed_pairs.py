@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CACHE = 256 << 20  # bytes of pictures that are kept in memory
 
 _TEXTS = ("critical_feature", "instruction", "edit_box", "judges", "preservation")
-_COLUMNS = ("pair_id", "unsafe_image", "safe_image", *_TEXTS)
+_COLUMNS = ["pair_id", "unsafe_image", "safe_image", *_TEXTS]
 
 
 class Listed(NamedTuple):

@@ -71,9 +71,11 @@ class Sessions:
         self.pairs, self.folder, self.rules = pairs, folder, rules
         self._clock = clock
         self._order = ordered(pairs.pairs, rules.order)
+        self._ids = frozenset(self._order)
         self._lock = threading.RLock()
         self._made: dict[str, list[Decision]] = {}
         self._votes: dict[str, dict[str, str]] = defaultdict(dict)  # pair -> reviewer -> action that counts
+        self._complete: set[str] = set()  # pairs that need no further reviewer
         self._blind: dict[tuple[str, str], Decision] = {}
         self._sizes: dict[str, int] = {}
         self.faults: dict[str, list[str]] = {}  # reviewer -> lines of their file that were cut short
@@ -170,7 +172,7 @@ class Sessions:
         self._refresh()
         self._heard[reviewer] = self._clock()
         seen, since = self._session(reviewer)
-        skipped, more = self._assign(reviewer, seen)
+        more = self._assign(reviewer, seen)
         before = self._before[reviewer]
         last = self._last(reviewer)
         return {
@@ -178,43 +180,40 @@ class Sessions:
             "next": [self._described(reviewer, pair_id) for pair_id in before],
             "ended": None if before else more,
             "total": len(self._order),
-            "complete": sum(map(self._is_complete, self._order)),
+            "complete": len(self._complete),
             "yours": self._counts(reviewer),
-            "skipped": skipped,
             "seen": len(seen),
             "limit": self.rules.limit,
             "rested": since and (since + REST).isoformat(),
             "last": last and {"pair_id": last.pair_id, "action": last.action},
         }
 
-    def _assign(self, reviewer: str, seen: set[str]) -> tuple[int, str]:
-        """Put pairs before a reviewer. Answers how many they skipped, and why there are no more than they have."""
+    def _assign(self, reviewer: str, seen: set[str]) -> str:
+        """Put pairs before a reviewer; answers why there are no more than these, if there are not."""
         room = self.rules.limit - len(seen)
         others = self._reserved(reviewer)
         chosen: list[str] = []
-        skipped = waiting = limited = 0
+        waiting = limited = False
         first = self._first.get(reviewer)
         for pair_id in [first, *self._order] if first else self._order:
             votes = self._votes.get(pair_id, {})
             action = votes.get(reviewer)
-            if action == "skip":
-                skipped += 1
             passed = action == "skip" and pair_id not in self._again.get(reviewer, ())
             if action in JUDGED or passed or pair_id in chosen:
                 continue
             if pair_id != first and not is_open(votes, reviewer, others.get(pair_id, 0), self.rules.reviewers):
-                waiting += is_open(votes, reviewer, 0, self.rules.reviewers)
-                continue
-            if len(chosen) == AHEAD:
+                waiting = waiting or is_open(votes, reviewer, 0, self.rules.reviewers)
                 continue
             if pair_id not in seen:
                 if room <= 0:
-                    limited += 1
+                    limited = True
                     continue
                 room -= 1
             chosen.append(pair_id)
+            if len(chosen) == AHEAD:
+                break
         self._before[reviewer] = chosen
-        return skipped, "limit" if limited else "waiting" if waiting else "all"
+        return "limit" if limited else "waiting" if waiting else "all"
 
     def _described(self, reviewer: str, pair_id: str) -> dict[str, Any]:
         """A pair as the page may know it: nothing that tells the members apart before the blind answer."""
@@ -289,7 +288,7 @@ class Sessions:
         for decision in reversed(self._made.get(reviewer, [])):
             if decision.action == "undo":
                 undone[decision.pair_id] += 1
-            elif decision.action != "blind" and decision.pair_id in self.pairs:
+            elif decision.action != "blind" and decision.pair_id in self._ids:
                 if not undone[decision.pair_id]:
                     return decision
                 undone[decision.pair_id] -= 1
@@ -320,17 +319,18 @@ class Sessions:
     def _read(self, reviewer: str) -> None:
         found = records.read_reviewer(self.folder, reviewer)
         self._made[reviewer], self.faults[reviewer] = found
-        for votes in self._votes.values():
-            votes.pop(reviewer, None)
         self._count(reviewer)
 
     def _count(self, reviewer: str, pair_id: str | None = None) -> None:
         """Bring the votes and blind answers of a reviewer up to date, on one pair or on all."""
         made = [each for each in self._made[reviewer] if pair_id in (None, each.pair_id)]
-        if pair_id:
-            self._votes[pair_id].pop(reviewer, None)
+        touched = [pair_id] if pair_id else [*self._votes]
+        for about in touched:
+            self._votes[about].pop(reviewer, None)
         for (about, _), decision in records.effective(made).items():
             self._votes[about][reviewer] = decision.action
+        for about in {*touched, *(each.pair_id for each in made)} & self._ids:
+            (self._complete.add if self._is_complete(about) else self._complete.discard)(about)
         self._blind |= records.blind_answers(made)
 
     def _refresh(self) -> None:

@@ -103,7 +103,7 @@ def test_photographs_of_a_folder_are_its_sources(weights: str, tmp_path: Path) -
 
 def test_a_later_round_by_another_real_editor(weights: str, tmp_path: Path) -> None:
     loaded = load_recipe("tiny", {"weights": weights})
-    kontext = Kontext(str(editors.kontext(tmp_path / "kontext")), steps=1, max_sequence_length=16, device="cpu")
+    kontext = Kontext(str(editors.kontext(tmp_path / "kontext")), steps=1, max_sequence_length=512, device="cpu")
     both = ByRound((loaded.recipe.editor, kontext))  # type: ignore[arg-type]
     build(replace(loaded, recipe=replace(loaded.recipe, editor=both, controls=None)), str(tmp_path / "run"), workers=1)
     made = list(run_reader.pairs(open_run(str(tmp_path / "run"))))

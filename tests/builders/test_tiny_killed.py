@@ -40,6 +40,7 @@ def killed_in(stage: str, out: Path, weights: Path) -> bool:
     return at_work
 
 
+@pytest.mark.thorough  # test_tiny.py has a lost part of each stage, test_build.py has kills
 def test_killed_in_every_stage_it_ends_in_equal_bytes(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     build_tiny(str(tmp_path / "whole"), str(weights))

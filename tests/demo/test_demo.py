@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.mark.thorough
 def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "safetypairs_hf", "demo"], cwd=tmp_path, capture_output=True, text=True

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
-from safetypairs_hf.editors.base import PipelineEditor
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
 from safetypairs_hf.editors.catalogue import EDITORS, license_of
 from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
+from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.testing.tiny import editors as tiny
 
 KINDS: dict[str, tuple[Callable[..., Path], Callable[[str], Any]]] = {
-    "klein": (tiny.klein, lambda f: Klein(f, steps=2, text_layers=(1,), max_sequence_length=32, device="cpu")),
-    "kontext": (tiny.kontext, lambda f: Kontext(f, steps=2, max_sequence_length=16, device="cpu")),
+    "klein": (tiny.klein, lambda f: Klein(f, steps=2, text_layers=(1,), max_sequence_length=64, device="cpu")),
+    "kontext": (tiny.kontext, lambda f: Kontext(f, steps=2, max_sequence_length=64, device="cpu")),
     "instruct-pix2pix": (tiny.instruct_pix2pix, lambda f: InstructPix2Pix(f, steps=2, device="cpu")),
 }
 # What a pixel of an image may differ between a batch and a call of its own, in levels of 255.
@@ -54,6 +60,150 @@ def edit(editor: Any, images: list[Picture], seeds: list[int]) -> list[Edited]:
 
 def apart(one: Pixels, other: Pixels) -> int:
     return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+class StoppedError(Exception):
+    """The denoiser has been called."""
+
+
+def grid_of(editor: Any, *sizes: tuple[int, int]) -> list[tuple[int, int]]:
+    """The (width, height) in patches that is drawn, and that of each reference; the denoiser itself does not run."""
+    seen: list[tuple[int, int]] = []
+
+    def stop(module: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+        if args:  # image and reference on top of each other
+            seen.extend([tuple(args[0].shape[:1:-1])] * 2)
+        elif "img_shapes" in kwargs:
+            assert all(shapes == kwargs["img_shapes"][0] for shapes in kwargs["img_shapes"])
+            seen.extend((width, height) for _, height, width in kwargs["img_shapes"][0])
+        else:
+            ids = kwargs["img_ids"].reshape(-1, *kwargs["img_ids"].shape[-2:])[0]
+            assert len(ids) == kwargs["hidden_states"].shape[1]
+            rows = ids[:, :3].numpy().astype(int)
+            for first in np.unique(rows[:, 0]):
+                of_one = rows[rows[:, 0] == first, 1:]
+                height, width = of_one[-1] + 1
+                assert np.array_equal(of_one, np.indices((height, width)).reshape(2, -1).T)
+                seen.append((int(width), int(height)))
+        raise StoppedError
+
+    pipeline = editor.pipeline
+    denoiser = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+    images = [plain(width, height) for width, height in sizes]
+    hook = denoiser.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+            patch.setattr(pipeline.vae, "encode", partial(shrunk, pipeline))
+            editor.edit(images, [Instruction("", "Paint it.", None)] * len(images), [1] * len(images))
+    finally:
+        hook.remove()
+    return seen
+
+
+def shrunk(pipeline: Any, pixels: Any, **options: Any) -> Any:
+    """Latents of the shape that the autoencoder makes, which is slow at a megapixel."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    step, config = pipeline.vae_scale_factor, pipeline.vae.config
+    one = pixels[:, :1, ..., ::step, ::step]
+    channels = 2 * (config.z_dim if "z_dim" in config else config.latent_channels)
+    return SimpleNamespace(latent_dist=DiagonalGaussianDistribution(one.repeat_interleave(channels, dim=1)))
+
+
+def plain(width: int, height: int) -> Picture:
+    picture = Picture(b"")
+    picture.__dict__["pixels"] = np.full((height, width, 3), 128, np.uint8)  # what is decoded when it is asked for
+    return picture
+
+
+def frames(*sizes: int) -> list[tuple[int, int]]:
+    """What photographs of common and of extreme shapes are brought to."""
+    shapes = [(1, 1), (5, 4), (4, 3), (3, 2), (9, 16), (3, 1)]
+    return sorted({Frame(size).sides(100 * width, 100 * height) for size in sizes for width, height in shapes})
+
+
+def test_the_reference_has_the_grid_of_what_is_drawn(editor: Any) -> None:
+    patch = editor._multiple if editor.name != "instruct-pix2pix" else editor.pipeline.vae_scale_factor
+    for width, height in [(1104, 960), *frames(512, 1280)]:
+        assert grid_of(editor, (width, height)) == [(width // patch, height // patch)] * 2, (width, height)
+    assert grid_of(editor, (1280, 1280), (1280, 1280))[0] == (1280 // patch, 1280 // patch)
+    for size in ((1203, 977), (150, 1100), (10, 20), (1025, 1024)):
+        drawn, reference = grid_of(editor, size)
+        assert drawn == reference, size
+
+
+def test_a_reference_on_another_grid_stops_the_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pipeline of klein does to images of more than a megapixel."""
+    from diffusers.pipelines.flux2.image_processor import Flux2ImageProcessor
+
+    klein = KINDS["klein"][1](str(tiny.klein(tmp_path / "model")))
+    klein.pipeline.image_processor = Flux2ImageProcessor(vae_scale_factor=8)
+    monkeypatch.setattr(klein.pipeline.vae, "encode", partial(shrunk, klein.pipeline))
+    with pytest.raises(SafetyPairsError, match=r"Flux2KleinPipeline reads an image as 137 x 119 patches and draws 138"):
+        klein.edit([plain(1104, 960)], [Instruction("", "Paint it.", None)], [1])
+
+
+def test_an_edit_of_another_size_is_an_error(editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(editor), "_drawn", lambda self, size: Size(size.width, 2 * size.height))
+    with pytest.raises(SafetyPairsError, match=r"Pipeline drew 64 x 64 pixels where 64 x 128 were expected"):
+        edit(editor, pictures((64, 64)), [1])
+
+
+def test_an_instruction_that_would_be_cut_is_refused(editor: Any) -> None:
+    images, long = pictures((64, 64), (64, 64)), "Paint the red square green. " * 20
+    cut, whole = editor.edit(images, [Instruction("", text, None) for text in (long, "Paint it.")], [1, 2])
+    most = 77 if editor.name == "instruct-pix2pix" else 64
+    assert isinstance(cut, Reject) and cut[:2] == ("edit", "instruction_too_long") and not cut.final
+    told = re.fullmatch(r"the instruction has (\d+) tokens, and the editor reads (\d+)", cut.detail)
+    assert told and int(told[1]) > most and int(told[2]) == most
+    [alone] = editor.edit(images[1:], [Instruction("", "Paint it.", None)], [2])
+    assert np.array_equal(whole.pixels, alone.pixels)
+
+
+def test_the_longest_instruction_that_is_taken_just_fits(editor: Any) -> None:
+    """The encoder is given every word of it and all that comes with an instruction, and not so with a word more."""
+    pipeline, given = editor.pipeline, []
+
+    def look(module: Any, args: Any, kwargs: Any) -> None:
+        ids = (args[0] if args else kwargs["input_ids"])[0].tolist()
+        given.append(Counter(ids[: len(ids) - ids[::-1].index(padding) - 1] if padding == ids[-1] else ids))
+        raise StoppedError
+
+    second = "_2" if hasattr(pipeline, "text_encoder_2") else ""
+    padding = getattr(pipeline, f"tokenizer{second}").pad_token_id
+    fits = max(count for count in range(1, 80) if editor._cut("ab " * count) is None)
+    hook = getattr(pipeline, f"text_encoder{second}").register_forward_pre_hook(look, with_kwargs=True)
+    for count in (1, 2, fits, fits + 1):
+        with pytest.raises(StoppedError):
+            editor._edited(Batch([Image.new("RGB", (64, 64))], ["ab " * count], [1], Size(64, 64)))
+    hook.remove()
+    one, two, longest, cut = given
+    word = two - one
+    assert [(longest - one)[token] for token in word] == [(fits - 1) * number for number in word.values()]
+    assert [(cut - one)[token] for token in word] != [fits * number for number in word.values()] or not one <= cut
+
+
+def test_pixels_are_normalised_before_they_are_cast(editor: Any) -> None:
+    """In bfloat16: every level of 255 goes in as the value nearest to it, and comes out as the level nearest to it."""
+    import torch
+
+    half = replace(editor)
+    half.pipeline.to(torch.bfloat16)
+    vae, seen = half.pipeline.vae, []
+    hooks = [
+        vae.encoder.register_forward_pre_hook(lambda module, args: seen.append(args[0])),
+        vae.decoder.register_forward_hook(lambda module, args, made: seen.append(made)),
+    ]
+    levels = np.arange(64 * 64 * 3).reshape(64, 64, 3) % 256
+    picture = encode(levels.astype(np.uint8))
+    came = [half.round_trip([picture])[0], edit(half, [picture], [1])[0].pixels]
+    for hook in hooks:
+        hook.remove()
+    exact = torch.from_numpy(levels / 127.5 - 1).permute(2, 0, 1)[None].to(torch.bfloat16)
+    assert len(seen) == 4 and all(torch.equal(each, exact) for each in seen[::2])
+    for decoded, pixels in zip(seen[1::2], came, strict=True):
+        shares = decoded.double().clamp(-1, 1).permute(0, 2, 3, 1)[0].numpy() / 2 + 0.5
+        assert np.array_equal(pixels, (shares * 255).round().astype(np.uint8))
 
 
 def test_a_batch_is_what_single_calls_are(editor: Any) -> None:

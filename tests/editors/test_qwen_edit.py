@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_editors import BATCH_BOUND, apart, edit, pictures
+from PIL import Image
+from test_editors import BATCH_BOUND, StoppedError, apart, edit, frames, grid_of, pictures, plain
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.editors.klein import Klein
@@ -27,6 +30,36 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> QwenEdit:
 @pytest.fixture(scope="module")
 def plus(tmp_path_factory: pytest.TempPathFactory) -> QwenEditPlus:
     return QwenEditPlus(str(tiny.qwen_edit_plus(tmp_path_factory.mktemp("model") / "plus")), steps=1, device="cpu")
+
+
+def test_the_reference_has_the_grid_of_what_is_drawn(qwen: QwenEdit, plus: QwenEditPlus) -> None:
+    for editor, sizes in ((qwen, frames(1280)), (plus, [(64, 64), (1104, 960), (1536, 512)])):
+        for size in (*sizes, (1203, 977), (70, 1100), (10, 20)):
+            drawn, reference = grid_of(editor, size)
+            assert drawn == reference, size
+            assert abs(drawn[0] * drawn[1] * 32**2 / 2**20 - 1) < 0.1  # about a megapixel
+
+
+def test_the_text_encoder_sees_each_image_of_a_batch_as_it_sees_one(qwen: QwenEdit) -> None:
+    """The pipeline itself hands the images of a list over as they came, and a single one at a megapixel."""
+    from diffusers import QwenImageEditPipeline
+
+    seen: list[Any] = []
+
+    def look(module: Any, args: Any, kwargs: Any) -> None:
+        seen.append(kwargs["image_grid_thw"].tolist())
+        raise StoppedError
+
+    pipeline = replace(qwen, guidance=1.0).pipeline
+    pipeline.processor.image_processor.size = {"shortest_edge": 56**2, "longest_edge": 1024**2}  # as the real ones
+    hook = pipeline.text_encoder.register_forward_pre_hook(look, with_kwargs=True)
+    image = Image.fromarray(plain(96, 64).pixels)
+    one = QwenImageEditPipeline(**pipeline.components)
+    for call in (partial(one, image, "x"), partial(pipeline, [image] * 2, ["x"] * 2)):
+        with pytest.raises(StoppedError):
+            call(num_inference_steps=1)
+    hook.remove()
+    assert seen[1] == seen[0] * 2 and seen[0][0][1] > 50
 
 
 def test_a_batch_is_of_one_size_and_is_what_single_calls_are(qwen: QwenEdit) -> None:

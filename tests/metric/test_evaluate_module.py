@@ -135,6 +135,7 @@ def test_mistakes_are_named(one: Any) -> None:
     assert one["mixed"] == "PairError: predictions was given with 1 of 2 images; give all one"
 
 
+@pytest.mark.thorough
 def test_two_processes_that_hold_half_of_each_pair(home: Path, one: Any) -> None:
     processes = [start(SEVERAL, home, str(number)) for number in (0, 1)]
     first, second = (result(process) for process in processes)

@@ -60,7 +60,10 @@ def names(entries: list[Logged]) -> set[str]:
 @pytest.mark.parametrize(
     "opened",
     [
-        "from datasets import load_dataset; data = load_dataset({repo!r}, 'hate', split='test', streaming=True)",
+        pytest.param(
+            "from datasets import load_dataset; data = load_dataset({repo!r}, 'hate', split='test', streaming=True)",
+            marks=pytest.mark.thorough,
+        ),
         "import safetypairs_hf as sp; data = sp.load({repo!r}, config='hate', split='test', streaming=True)",
     ],
 )

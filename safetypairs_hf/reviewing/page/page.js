@@ -202,8 +202,9 @@ function showEnd() {
   $("end-next").textContent = left
     ? `${state.complete} of ${state.total} pairs are complete; ${left === 1 ? "one needs" : `${left} need`} another reviewer, or a further opinion.`
     : "Every pair is complete. You may close this page and end the command.";
-  $("again").hidden = !(state.ended === "all" && state.skipped);
-  $("again").textContent = state.skipped === 1 ? "Look at the skipped pair" : `Look at the ${state.skipped} skipped pairs`;
+  const { skip } = state.yours;
+  $("again").hidden = !(state.ended === "all" && skip);
+  $("again").textContent = skip === 1 ? "Look at the skipped pair" : `Look at the ${skip} skipped pairs`;
   $("look").hidden = state.ended === "all";
   $("end-title").focus({ preventScroll: true });
 }
@@ -217,9 +218,11 @@ setInterval(() => {
 const canvases = all(".stage canvas");
 const captions = all(".stage figcaption");
 
-function veiled(side) {
-  if (lifted) return false;
-  return stage() === "blind" || (isUnsafe(side) && !keep);
+/** What lies over an image: "grey", "colour", or null where it is shown as it is. */
+function veilOver(side) {
+  if (lifted) return null;
+  if (stage() === "blind") return "grey";
+  return isUnsafe(side) && !keep ? "colour" : null;
 }
 
 function render() {
@@ -256,12 +259,15 @@ function render() {
     paintDifference(pair, part, box);
   }
   document.body.dataset.pair = `${current().pair_id} ${stage()}`;
+  drawn = sizeOfStage();
 }
 
+const sizeOfStage = () => `${$("stage").clientWidth} ${$("stage").clientHeight}`;
+let drawn = ""; // the size of the stage that was drawn for
+
 function paint(canvas, caption, pair, side, part) {
-  const veil = veiled(side);
+  const veil = veilOver(side);
   draw(fitted(canvas, part), pair[side], part, veil);
-  dress(canvas, veil);
   const what = stage() === "blind" ? `The ${side} image` : `The ${isUnsafe(side) ? "unsafe" : "safe"} image`;
   canvas.setAttribute("aria-label", veil ? `${what}, veiled` : what);
   caption.replaceChildren(...(stage() === "blind" ? PLACES[side].map(placed) : [tag(side)]));
@@ -271,10 +277,6 @@ const PLACES = { left: ["Left", "Upper"], right: ["Right", "Lower"] }; // in a r
 
 function placed(name, at) {
   return Object.assign(document.createElement("span"), { textContent: name, className: `place ${at ? "stack-place" : "row-place"}` });
-}
-
-function dress(canvas, veil) {
-  canvas.className = veil ? (stage() === "blind" ? "grey" : "veiled") : "bare";
 }
 
 function tag(side) {
@@ -288,12 +290,11 @@ function paintSlider(pair, part) {
   const [canvas, caption] = [canvases[0], captions[0]];
   const context = fitted(canvas, part);
   const at = $("slider").value / 100;
-  draw(context, pair.left, part, veiled("left"), 0, at);
-  draw(context, pair.right, part, veiled("right"), at, 1);
+  draw(context, pair.left, part, veilOver("left"), 0, at);
+  draw(context, pair.right, part, veilOver("right"), at, 1);
   const ratio = window.devicePixelRatio || 1;
   context.fillStyle = "#ffffff";
   context.fillRect(at * canvas.width - ratio, 0, 2 * ratio, canvas.height);
-  canvas.className = "bare";
   canvas.setAttribute("aria-label", "Both images, one on each side of a line");
   caption.replaceChildren(tag("left"), tag("right"));
 }
@@ -303,7 +304,6 @@ function paintDifference(pair, part, box) {
   const context = fitted(canvases[0], part);
   context.drawImage(found.canvas, ...part.map((value) => value * found.scale), 0, 0, canvases[0].width, canvases[0].height);
   if (box) outline(context, box, part);
-  canvases[0].className = "bare";
   canvases[0].setAttribute("aria-label", "What differs between the two images");
   captions[0].replaceChildren("What differs");
   $("legend").textContent = `Amber: pixels that differ (${(100 * found.share).toFixed(1)}% of the image). Dashes: the edit box.`;
@@ -567,7 +567,7 @@ $("reject-form").addEventListener("submit", (event) => {
   else $("other-reason").focus();
 });
 for (const dialog of all("dialog")) dialog.addEventListener("close", () => document.body.dataset.screen === "pair" && $("stage").focus({ preventScroll: true }));
-new ResizeObserver(() => document.body.dataset.screen === "pair" && render()).observe($("stage"));
+new ResizeObserver(() => document.body.dataset.screen === "pair" && drawn !== sizeOfStage() && render()).observe($("stage"));
 
 // --- colours ---------------------------------------------------------------------------------------------------------
 

@@ -49,40 +49,51 @@ export function fitted(canvas, part) {
   return context;
 }
 
-/** Draw a part of an image over the whole canvas, or over its share `from` to `to` of the width. */
-export function draw(context, image, part, veiled, from = 0, to = 1) {
+/** Draw a part of an image over the whole canvas, or over its share `from` to `to` of the width; `veil`: see `veilOf`. */
+export function draw(context, image, part, veil, from = 0, to = 1) {
   const { width, height } = context.canvas;
   context.save();
   context.beginPath();
   context.rect(from * width, 0, (to - from) * width, height);
   context.clip();
-  if (veiled) {
+  if (veil) {
     context.imageSmoothingEnabled = true;
-    context.drawImage(tiny(image, part), 0, 0, width, height);
+    context.drawImage(veilOf(image, part, veil), 0, 0, width, height);
   } else {
     context.drawImage(image, ...part, 0, 0, width, height);
   }
   context.restore();
 }
 
-/** An image of so few pixels that nothing can be made out in it. */
-function tiny(image, part) {
-  const scale = TINY / Math.max(part[2], part[3]);
-  const size = [part[2], part[3]].map((side) => Math.max(1, Math.round(side * scale)));
-  let source = image;
+/** An image of so few pixels that nothing can be made out in it, smooth; `veil` is "grey" or "colour". */
+function veilOf(image, part, veil) {
+  const longer = Math.max(part[2], part[3]);
+  const scaled = (source, from, side) => {
+    const made = offscreen(Math.round((part[2] * side) / longer), Math.round((part[3] * side) / longer));
+    made.getContext("2d").drawImage(source, ...from, 0, 0, made.width, made.height);
+    return made;
+  };
+  let found = image;
   let from = part;
-  // Halved step by step: one step from a large image would pick out pixels.
-  for (let side = Math.max(part[2], part[3]) / 2; side > 2 * TINY; side /= 2) {
-    const step = side / Math.max(part[2], part[3]);
-    const smaller = offscreen(Math.ceil(part[2] * step), Math.ceil(part[3] * step));
-    smaller.getContext("2d").drawImage(source, ...from, 0, 0, smaller.width, smaller.height);
-    source = smaller;
-    from = [0, 0, smaller.width, smaller.height];
+  // Halved step by step, and doubled again: one step down would pick out pixels, and one step up would show them.
+  for (let side = longer / 2; side > 2 * TINY; side /= 2) {
+    found = scaled(found, from, side);
+    from = whole(found);
   }
-  const least = offscreen(...size);
-  least.getContext("2d").drawImage(source, ...from, 0, 0, ...size);
-  return least;
+  found = scaled(found, from, TINY);
+  if (veil === "grey") grey(found);
+  for (let side = 2 * TINY; side <= 16 * TINY; side *= 2) found = scaled(found, whole(found), side);
+  return found;
 }
+
+function grey(canvas) {
+  const context = canvas.getContext("2d");
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < pixels.data.length; at += 4) pixels.data.fill(luminance(pixels.data, at), at, at + 3);
+  context.putImageData(pixels, 0, 0);
+}
+
+const luminance = (data, at) => 0.3 * data[at] + 0.59 * data[at + 1] + 0.11 * data[at + 2];
 
 function offscreen(width, height) {
   const canvas = document.createElement("canvas");
@@ -110,12 +121,12 @@ export function difference(pair, safe) {
     const apart = Math.max(
       Math.abs(one[at] - other[at]), Math.abs(one[at + 1] - other[at + 1]), Math.abs(one[at + 2] - other[at + 2]),
     );
-    const grey = 24 + 0.2 * (0.3 * other[at] + 0.59 * other[at + 1] + 0.11 * other[at + 2]);
+    const dim = 24 + 0.2 * luminance(other, at);
     if (apart > 0) changed += 1;
     const strength = apart < SEEN ? 0 : 0.45 + 0.55 * (apart / 255);
-    result.data[at] = grey + (255 - grey) * strength;
-    result.data[at + 1] = grey + (176 - grey) * strength;
-    result.data[at + 2] = grey + (32 - grey) * strength;
+    result.data[at] = dim + (255 - dim) * strength;
+    result.data[at + 1] = dim + (176 - dim) * strength;
+    result.data[at + 2] = dim + (32 - dim) * strength;
     result.data[at + 3] = 255;
   }
   context.putImageData(result, 0, 0);

@@ -26,7 +26,7 @@ _QWEN_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_
 
 
 def klein(folder: Path, seed: int = 0) -> Path:
-    """Save a Flux2KleinPipeline; call it with `text_layers=(1,)` and `max_sequence_length=32`."""
+    """Save a Flux2KleinPipeline; call it with `text_layers=(1,)` and `max_sequence_length=64`."""
     import diffusers
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
