@@ -23,7 +23,7 @@ from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.run_folder import RunFolder, open_run
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset import failure_rows, reviews
+from safetypairs_hf.dataset import failure_rows, manifest, reviews
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.takedown import takedown
@@ -418,3 +418,29 @@ def test_the_failures_file_names_no_pair_of_the_release(work: Path) -> None:
     pairs = {(entry.unsafe_sha256, entry.safe_sha256) for entry in held(work / "whole").entries}
     failed = failure_rows.load((work / "whole" / failure_rows.NAME).read_bytes())
     assert not pairs & {(each.unsafe_sha256, each.edited_sha256) for each in failed}
+
+
+def test_status_report_and_publish_tell_of_the_review_and_of_lines_that_were_cut(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    torn = open_run(str(shutil.copytree(run.root, tmp_path / "run")))
+    with (tmp_path / "run/review/bertram.jsonl").open("a") as file:
+        file.write('{"pair_id":"00')
+    fault = f"safetypairs: {torn.url}/review/bertram.jsonl, line 13, was cut short and is left out"
+    done = CliRunner().invoke(group, ["status", torn.url])
+    assert "review     12    10   2 still_unsafe" in done.stdout
+    assert "reviewed by 3 people: 9 accepted, 2 rejected, 1 borderline; see: safetypairs review " in done.stdout
+    assert fault in done.stderr
+    stages = json.loads(CliRunner().invoke(group, ["status", torn.url, "--json"]).stdout)["stages"]
+    assert (stages[-1]["stage"], stages[-1]["in"], stages[-1]["out"]) == ("review", 12, 10)
+    done = CliRunner().invoke(group, ["publish", torn.url, str(tmp_path / "out"), "--version", "1.0.0", "--dry-run"])
+    assert (done.exit_code, fault in done.stderr) == (0, True), done.output
+    assert CliRunner().invoke(group, ["report", torn.url, "--out", str(tmp_path / "page.html")]).exit_code == 0
+    assert "2 still_unsafe" in (tmp_path / "page.html").read_text()
+
+
+def test_figures_that_no_review_has_are_refused(work: Path) -> None:
+    found = held(work / "whole")
+    found.releases[-1]["review"]["people"][0]["pairs"] = "many"
+    with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many', and a whole number was expected"):
+        manifest.load(manifest.dump(found))
