@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
+    from safetypairs_hf.publishing.relabel import relabel as relabel
     from safetypairs_hf.report.probe_report import probe as probe
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
@@ -80,6 +81,7 @@ _WHERE = {
     "HubUnavailable": "safetypairs_hf.core.errors",
     "taxonomy": "safetypairs_hf.taxonomy",
     "leaks": "safetypairs_hf.probing.leaks",
+    "relabel": "safetypairs_hf.publishing.relabel",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",
     "PairBatchSampler": "safetypairs_hf.training.pair_batches",
