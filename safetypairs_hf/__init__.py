@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
     from safetypairs_hf.core.records import Verdict as Verdict
     from safetypairs_hf.editors.catalogue import list_editors as list_editors
+    from safetypairs_hf.evaluating.as_of import score as score
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.guards.catalogue import guard as guard
     from safetypairs_hf.guards.catalogue import list_guards as list_guards
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
-    from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
     from safetypairs_hf.publishing.relabel import relabel as relabel
     from safetypairs_hf.report.probe_report import probe as probe
@@ -65,7 +65,7 @@ _WHERE = {
     "layouts": "safetypairs_hf.importing.layout",
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
-    "score": "safetypairs_hf.metric",
+    "score": "safetypairs_hf.evaluating.as_of",
     "show": "safetypairs_hf.loading.show_pair",
     "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
