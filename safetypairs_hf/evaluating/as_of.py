@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Pairs
 
 _SHOWN = 20  # changed pairs that are printed
-_WHAT = {"swapped": "swapped", "category": "in another category"}
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,13 @@ class AsOf:
 
     def lines(self, n_pairs: int, pair_accuracy: float) -> list[str]:
         """Return the lines of a table; `n_pairs` and `pair_accuracy` are what it leads to."""
-        how = [f"{count:,} {what}" for count, what in zip(self._counts, _WHAT.values(), strict=True) if count]
+        counts = ((self.n_swapped, "swapped"), (self.n_other_category, "in another category"))
+        how = [f"{count:,} {what}" for count, what in counts if count]
+        relabelled = ": ".join(filter(None, (counted(self.n_relabelled, "pair"), ", ".join(how))))
         rows = (
             (f"pair accuracy in {self.version}", f"{self.pair_accuracy:.4f}", counted(self.n_pairs, "pair")),
             ("  pairs gone", f"{self.gone:+.4f}", counted(self.n_gone, "pair")),
-            (
-                "  relabelled",
-                f"{self.relabelled:+.4f}",
-                ": ".join(filter(None, (counted(self.n_relabelled, "pair"), ", ".join(how)))),
-            ),
+            ("  relabelled", f"{self.relabelled:+.4f}", relabelled),
             ("by the new labels", f"{pair_accuracy:.4f}", f"{self.change:+.4f}, {counted(n_pairs, 'pair')}"),
         )
         lines = [f"{label:<24}{value:>8}   {note}" for label, value, note in rows]
@@ -90,10 +87,6 @@ class AsOf:
         if len(self.pairs) > _SHOWN:
             lines.append(f"  ... and {len(self.pairs) - _SHOWN:,} more")
         return lines
-
-    @property
-    def _counts(self) -> tuple[int, int]:
-        return self.n_swapped, self.n_other_category
 
 
 def _right(share: float) -> str:
