@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from builds import make_run, tree
 from click.testing import CliRunner
 from hub_fixtures import Hub, hub  # noqa: F401
 
+from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.cli.diff import command as diff_command
 from safetypairs_hf.cli.relabel import command as relabel_command
 from safetypairs_hf.core.errors import PublishError
@@ -27,9 +29,11 @@ from safetypairs_hf.dataset.store.open_store import open_named, open_published
 from safetypairs_hf.loading.load import load
 from safetypairs_hf.publishing.hub_target import HubTarget
 from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.publishing.relabel import Relabelled, relabel
 from safetypairs_hf.publishing.takedown import images_of, takedown
+from safetypairs_hf.publishing.target import open_head
 from safetypairs_hf.versions.diff import diff
 from safetypairs_hf.versions.verify import verify
 
@@ -186,9 +190,7 @@ def test_a_later_release_of_the_run_keeps_the_errata(work: Path, out: Path, repl
     found = picked(out)
     relabel(str(out), corrections(found), "2.0.0")
     before = {entry.pair_id: entry for entry in read(out).entries}
-    done = publish(
-        RunFolder(str(work / "large")), parse_target(str(out)), parse("2.1.0"), replace=replace, probe=False
-    )
+    done = publish(RunFolder(str(work / "large")), parse_target(str(out)), parse("2.1.0"), replace=replace, probe=False)
     assert done.plan.rejected == {"erratum": 1}  # the dropped pair stays out
     after = {entry.pair_id: entry for entry in read(out).entries}
     assert len(after) == 15 and before.items() <= after.items()
@@ -196,22 +198,32 @@ def test_a_later_release_of_the_run_keeps_the_errata(work: Path, out: Path, repl
     assert problems(out) == []
 
 
-def test_a_run_that_has_the_new_category_adds_no_twin(work: Path, out: Path) -> None:
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_run_that_has_the_new_category_adds_no_twin(work: Path, out: Path, replace: bool) -> None:
     """A pair's id has its first category; a run that was mended too gives the same images another id."""
     pair = picked(out)["category"]
     relabel(str(out), [line(pair, "category", other(pair))], "2.0.0")
-    with pytest.raises(PublishError, match=r"row 1: pair \w{16} says that already|is in \w+ already"):
-        relabel(str(out), [line(pair, "category", other(pair))], "3.0.0")
-    moved = next(entry for entry in read(out).entries if entry.pair_id == pair.pair_id)
-    twin = content_id(moved.unsafe_sha256, moved.safe_sha256, moved.category)
-    assert twin != pair.pair_id
+    finished = open_finished(RunFolder(str(work / "small")))
+    twin = content_id(pair.unsafe_sha256, pair.safe_sha256, other(pair))
+    drawn = []
+    for item in finished.drawn:
+        entrant = item.entrant
+        if entrant.identity.pair_id == pair.pair_id:
+            entrant = entrant._replace(category=other(pair), identity=entrant.identity._replace(pair_id=twin))
+        drawn.append(item._replace(entrant=entrant))
+    mended = dataclasses.replace(finished, drawn=tuple(drawn))
+    plan = make_plan(mended, open_head(parse_target(str(out))), parse("3.0.0"), replace=replace)
+    if replace:
+        assert (plan.counts, plan.relabelled) == ((0, 0, 1), {pair.pair_id: twin})
+    else:
+        assert (plan.empty, plan.rejected) == (True, {"erratum": 1})
 
 
 BAD = {
     "pair_id,action,value,reason,by\n{swap},swop,,x,R1": r"line 2: no action 'swop'; the nearest is 'swap'",
-    "pair_id,action,value,reason,by\n\n0{swap},swap,,x,R1": r"line 3: .* has no pair '0\w{{16}}'; the nearest is '{swap}'",
+    "pair_id,action,value,reason,by\n\n0{swap},swap,,x,R1": r"line 3: .* no pair '0\w{{16}}'; the nearest is '{swap}'",
     "pair_id,action,value,reason,by\n{swap},category,voilence,x,R1": r"line 2: no category 'voilence'; the nearest is",
-    "pair_id,action,value,reason,by\n{swap},swap,,x,R1\n{swap},drop,,x,R1": r"line 3: .* already \(.*line 2\); one action",
+    "pair_id,action,value,reason,by\n{swap},swap,,x,R1\n{swap},drop,,x,R1": r"line 3: .* already \(.*line 2\); one",
     "pair_id,action,value,reason,by\n{swap},category,{own},x,R1": r"line 2: pair {swap} is in {own} already",
     "pair_id,action,value,reason,by\n{swap},text,a red square,x,R1": r"line 2: pair {swap} says that already",
     "pair_id,action,value,reason,by\n{swap},swap,,,R1": r"line 2: no reason; expected why",
@@ -245,7 +257,10 @@ def test_what_is_refused_in_one_line_with_its_number(out: Path, tmp_path: Path) 
         with pytest.raises(PublishError, match=message.format(**names)):
             raise done.exception
         assert "\n" not in said and said.startswith(str(file)), said
-    for version, message in (("1.1.0", "1 pairs are relabelled; give 2.0.0"), ("2.1.0", "new major one, and a relabel")):
+    for version, message in (
+        ("1.1.0", "1 pairs are relabelled; give 2.0.0"),
+        ("2.1.0", "new major one, and a relabel"),
+    ):
         with pytest.raises(PublishError, match=message):
             relabel(str(out), [line(swap, "swap")], version)
     with pytest.raises(PublishError, match="errata, row 1 is of type str; expected a dict"):
@@ -280,7 +295,7 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
         def head(self) -> Manifest:
             return held
 
-    with pytest.raises(PublishError, match="somebody else published to .* meanwhile; nothing was changed"):
+    with pytest.raises(PublishError, match=r"somebody else published to .* meanwhile; nothing was changed"):
         relabel(Late(), file, "2.0.0")  # type: ignore[arg-type]
     before = tree(out)
     again = CliRunner().invoke(relabel_command, words)
@@ -322,7 +337,10 @@ def forged(folder: Path, **changes: Any) -> None:
         (lambda held: held[1:], "its id is not the hash of its images and category"),
         (lambda held: [{**held[0], "action": "turn"}, *held[1:]], "an erratum has the action 'turn', which is none"),
         (lambda held: [*held[:3], {**held[3], "version": "1.5.0"}], "an erratum is of 1.5.0, which is no release"),
-        (lambda held: [held[0], {**held[1], "now": {"category": "sexual"}}, *held[2:]], "its last erratum says 'sexual'"),
+        (
+            lambda held: [held[0], {**held[1], "now": {"category": "sexual"}}, *held[2:]],
+            "its last erratum says 'sexual'",
+        ),
         (lambda held: [*held, {**held[1], "was": {"category": "sexual"}}], "says that category was 'sexual'"),
         (lambda held: [*held[:3], {**held[3], "pair_id": held[2]["pair_id"]}], "say that it was dropped, and it is"),
     ],
