@@ -107,5 +107,5 @@ def test_what_the_page_says_to_type(tmp_path: Path) -> None:
         (swapped, 0.0)
     ]
     score = "safetypairs score guard.parquet --data my-org/safetypairs@2.0.0"
-    assert "1 with members swapped" in said[score]
+    assert "1 with members swapped" in " ".join(said[score].split())
     assert f"  {swapped}  swapped, right to wrong: the red square is in the safe one" in said[f"{score} --as-of 1.0.0"]
