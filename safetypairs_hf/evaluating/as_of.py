@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.evaluating.checking import Checked, Earlier, check_data
+from safetypairs_hf.metric.notebook import text_html
 from safetypairs_hf.metric.score import PairScore
 from safetypairs_hf.metric.score import score as metric_score
 from safetypairs_hf.metric.table_text import WIDTH, counted
@@ -105,10 +106,13 @@ class AsOfScore(PairScore):
         return values | {"as_of": None if self.as_of is None else self.as_of.to_dict()}
 
     def __str__(self) -> str:
-        table = super().__str__()
-        if self.as_of is None:
-            return table
-        return "\n".join([table, "", *self.as_of.lines(self.n_pairs, self.pair_accuracy)])
+        return "\n".join([super().__str__(), "", *self._moved()])
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + text_html("\n".join(self._moved()))
+
+    def _moved(self) -> list[str]:
+        return [] if self.as_of is None else self.as_of.lines(self.n_pairs, self.pair_accuracy)
 
 
 def score(

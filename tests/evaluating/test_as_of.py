@@ -135,6 +135,7 @@ def test_the_worked_case_in_each_form(versions: Path, tmp_path: Path, form: str)
     expected = {row["category"] for row in held(versions / "two")}
     assert set(found.per_category) == expected
     text = str(found)
+    assert found._repr_html_().endswith("</pre>") and "why swap" in found._repr_html_()
     assert "pair accuracy in 1.0.0    0.4000   5 pairs\n  pairs gone             +0.1000   1 pair\n" in text
     assert "  relabelled             +0.2500   2 pairs: 1 swapped, 1 in another category\n" in text
     assert "by the new labels         0.7500   +0.3500, 4 pairs\n" in text
