@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,49 +76,47 @@ def check_data(
     from safetypairs_hf.dataset.store.open_store import store_of
 
     name = parse_target_name(data)
-    whose = _called(predictions)
+    given = _given(predictions)
     try:
         store = store_of(name)
         edition = store.open(name.version)
         earlier = None if as_of is None else _earlier(store, as_of)
     except HubUnavailable as error:
-        raise HubUnavailable(f"{whose} was not checked against {name}: {error}; or score without --data") from error
+        raise HubUnavailable(
+            f"{given.name} was not checked against {name}: {error}; or score without --data"
+        ) from error
     if earlier is not None:
         if earlier.version > edition.version:
             raise PairError(
                 f"--as-of {as_of} is of {earlier.version}, and --data {edition.name}; as-of is the earlier of the two"
             )
-        return _joined(predictions, edition, earlier, labels)
-    if _made_on(predictions) not in (None, edition.version) and _says_images(predictions):
-        return _joined(predictions, edition, None, labels)
-    return check_edition(predictions, edition)
+        return _as_of(given, edition, earlier, labels)
+    return (_joined(given, edition, labels) if given.may_be_of_another(edition) else None) or _checked(given, edition)
 
 
-def _called(predictions: Any) -> str:
-    return str(predictions) if isinstance(predictions, str | Path) else "the predictions"
+@dataclass(frozen=True)
+class _Given:
+    """Predictions as they came: what messages call them, their columns, what the file says of itself, and the file."""
+
+    name: str
+    columns: dict[str, Any]
+    told: dict[str, Any]
+    file: str | Path | None
+
+    def may_be_of_another(self, edition: Edition) -> bool:
+        """Whether they say which images they are of, and not that these are the version's."""
+        if any(self.columns.get(name) is None for name in ("sha256", "reference")) or "control" in self.columns:
+            return False
+        said = self.told.get("data")
+        return not said or recorded_name(said).version not in (None, edition.version)
 
 
-def _columns(predictions: Any) -> dict[str, Any]:
+def _given(predictions: Any) -> _Given:
     from safetypairs_hf.metric.rows import columns_of
 
-    return predictions_of(predictions) if isinstance(predictions, str | Path) else columns_of(predictions)
-
-
-def _told(predictions: Any) -> dict[str, Any]:
-    return told_by(predictions) if isinstance(predictions, str | Path) else {}
-
-
-def _made_on(predictions: Any) -> Version | None:
-    """The version that a file says it is on."""
-    told = _told(predictions).get("data")
-    return recorded_name(told).version if told else None
-
-
-def _says_images(predictions: str | Path) -> bool:
-    import pyarrow.parquet as pq
-
-    names = pq.read_schema(predictions).names
-    return "sha256" in names and "control" not in names
+    if isinstance(predictions, str | Path):
+        return _Given(str(predictions), predictions_of(predictions), told_by(predictions), predictions)
+    return _Given("the predictions", columns_of(predictions), {}, None)
 
 
 def _earlier(store: Published, as_of: str) -> Edition:
@@ -138,33 +136,37 @@ def _earlier(store: Published, as_of: str) -> Edition:
         raise
 
 
-def _joined(predictions: Any, edition: Edition, earlier: Edition | None, labels: Mapping[Any, str] | None) -> Checked:
-    """Predictions by the labels of a version that they may not have been made on."""
-    whose, columns = _called(predictions), _columns(predictions)
-    if columns.get("control") is not None:
-        raise PairError(f"{whose} has predictions on controls, which have the labels of the version that holds them")
-    answers = answers_of(whose, columns, earlier, labels)
+def _joined(given: _Given, edition: Edition, labels: Mapping[Any, str] | None) -> Checked | None:
+    """Predictions by the labels of another version than they were made on.
+
+    None where they do not say what they were made on, and every label is the version's.
+    """
+    answers = answers_of(given.name, given.columns, None, labels)
     now = join(answers, edition)
-    told = _told(predictions)
-    if earlier is None:
-        moved = _moved(answers, now)
-        splits = {row["split"] for row in now.held.values()}
-        split = {"split": splits.pop()} if len(splits) == 1 else {}
-        found = _notes(told["data"], edition, now, moved)
-        return Checked(now.columns(answers), split | told | {"data": edition.name}, found, bool(moved["swapped"]))
-    then = join(answers, earlier)
+    moved = _moved(answers, now, edition.taxonomy)
+    if not given.told.get("data") and not (now.gone or moved["swapped"] or moved["category"]):
+        return None
+    notes = _notes(given.told.get("data"), edition, now, moved)
+    told = _split(now.held.values()) | given.told | {"data": edition.name}
+    return Checked(now.columns(answers), told, notes, bool(moved["swapped"]))
+
+
+def _as_of(given: _Given, edition: Edition, earlier: Edition, labels: Mapping[Any, str] | None) -> Checked:
+    """Predictions on the pairs that an earlier version held, by the labels of both versions."""
+    if given.columns.get("control") is not None:
+        raise PairError(f"{given.name} has predictions on controls, which have the labels of the version that has them")
+    answers = answers_of(given.name, given.columns, earlier, labels)
+    now, then = join(answers, edition), join(answers, earlier)
     both = then.held.keys() & now.held.keys()
     if not both:
         raise PairError(
-            f"{whose}: no pair of it that {earlier.name} held is in {edition.name} ({some(sorted(then.held))}); there "
-            "is nothing to score"
+            f"{given.name}: no pair of it that {earlier.name} held is in {edition.name} ({some(sorted(then.held))}); "
+            "there is nothing to score"
         )
-    splits = {now.held[pair_id]["split"] for pair_id in both}
-    split = {"split": splits.pop()} if len(splits) == 1 else {}
     ids = {pair_id: str(row["pair_id"]) for pair_id, row in now.held.items() if pair_id in then.held}
     before = then.columns(answers)
-    given = {str(row["pair_id"]): pair_id for pair_id, row in then.held.items()}
-    before["pair_id"] = [ids.get(given[each], each) for each in before["pair_id"]]
+    own = {str(row["pair_id"]): pair_id for pair_id, row in then.held.items()}
+    before["pair_id"] = [ids.get(own[each], each) for each in before["pair_id"]]
     changed = {
         ids.get(pair_id, str(row["pair_id"])): (row, now.held.get(pair_id))
         for pair_id, row in then.held.items()
@@ -172,28 +174,36 @@ def _joined(predictions: Any, edition: Edition, earlier: Edition | None, labels:
     }
     between = errata.between(edition.head.get("errata", ()), earlier.version, edition.version)
     return Checked(
-        now.columns(answers, both),
-        split | told | {"data": edition.name},
+        now.columns(answers, set(both)),
+        _split(now.held[pair_id] for pair_id in both) | given.told | {"data": edition.name},
         earlier=Earlier(earlier, before, changed, between),
         swapped=any(new and new["unsafe_sha256"] != old["unsafe_sha256"] for old, new in changed.values()),
     )
 
 
-def _moved(answers: Answers, now: Join) -> dict[str, set[str]]:
-    """The pairs whose members are the other way round than the file says, and that are in another category."""
+def _split(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The split for the signature, where all pairs lie in one."""
+    splits = {str(row["split"]) for row in rows}
+    return {"split": splits.pop()} if len(splits) == 1 else {}
+
+
+def _moved(answers: Answers, now: Join, taxonomy: Taxonomy) -> dict[str, set[str]]:
+    """The pairs whose members are the other way round than the rows say, and those that are in another category."""
     found: dict[str, set[str]] = {"swapped": set(), "category": set()}
-    columns = answers.columns
-    for number, (pair_id, digest) in enumerate(zip(answers.pair_ids, answers.hashes, strict=True)):
+    given = answers.columns.get("category", [None] * len(answers.hashes))
+    slugs = {name: _slug(name, taxonomy) for name in set(given)}
+    rows = zip(answers.pair_ids, answers.hashes, answers.references, given, strict=True)
+    for pair_id, digest, reference, category in rows:
         if (row := now.held.get(pair_id)) is None:
             continue
-        if columns["reference"][number] != int(row["unsafe_sha256"] == digest):
+        if reference != int(row["unsafe_sha256"] == digest):
             found["swapped"].add(pair_id)
-        if "category" in columns and columns["category"][number] != row["category"]:
+        if slugs[category] not in (None, row["category"]):
             found["category"].add(pair_id)
     return found
 
 
-def _notes(made_on: str, edition: Edition, now: Join, moved: Mapping[str, set[str]]) -> tuple[str, ...]:
+def _notes(made_on: str | None, edition: Edition, now: Join, moved: Mapping[str, set[str]]) -> tuple[str, ...]:
     parts = [
         f"{len(found):,} {what} ({some(sorted(found))})"
         for found, what in (
@@ -206,11 +216,12 @@ def _notes(made_on: str, edition: Edition, now: Join, moved: Mapping[str, set[st
     split = {row["split"] for row in now.held.values()}
     lacks = sum(each in split for each in edition.table["split"].to_pylist()) - len(now.held)
     parts += [f"{lacks:,} pairs of {' and '.join(sorted(split))} have no prediction"] if lacks else []
-    joined = f"made on {made_on}, joined to {edition.name} by image hash: {len(now.held):,} pairs"
+    origin = f"made on {made_on}, joined" if made_on else "joined"
+    joined = f"{origin} to {edition.name} by image hash: {len(now.held):,} pairs"
     return ("; ".join([joined, *parts]),)
 
 
-def check_edition(path: Any, edition: Edition) -> Checked:
+def check_edition(path: str | Path, edition: Edition) -> Checked:
     """Predictions against the version that they were made on.
 
     Raises:
@@ -218,14 +229,16 @@ def check_edition(path: Any, edition: Edition) -> Checked:
             categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which);
             or it does not say which, and errata have swapped the members of a pair.
     """
+    return _checked(_given(path), edition)
+
+
+def _checked(given: _Given, edition: Edition) -> Checked:
     from safetypairs_hf.evaluating.benchmark import check_images
     from safetypairs_hf.metric.prediction_files import as_list
 
-    told = _told(path)
-    whose = _called(path)
+    told, whose, columns = given.told, given.name, given.columns
     if told.get("data"):
-        _refuse_version(path, told["data"], edition.version, edition.name)
-    columns = _columns(path)
+        _refuse_version(whose, told["data"], edition.version, edition.name)
     ids = [str(each) for each in as_list(columns.get("pair_id"))]
     held = labels_in(edition)
     strange = sorted(set(ids) - set(held))
@@ -237,11 +250,9 @@ def check_edition(path: Any, edition: Edition) -> Checked:
     if columns.get("sha256") is None and not told.get("data"):
         _refuse_turned(whose, set(ids), edition)
     _refuse_categories(whose, ids, as_list(columns.get("category")), held, edition)
-    if isinstance(path, str | Path) and read_run(path) is not None:
-        check_images(path, edition)
-    splits = {held[each]["split"] for each in ids}
-    if len(splits) == 1:
-        told = {"split": splits.pop()} | told
+    if given.file is not None and read_run(given.file) is not None:
+        check_images(given.file, edition)
+    told = _split(held[each] for each in ids) | told
     filled = {name: [held[each][name] for each in ids] for name in _FROM_DATA if columns.get(name) is None}
     return Checked(columns | filled, told | {"data": edition.name})
 
@@ -274,7 +285,7 @@ def told_together(paths: Sequence[str | Path]) -> dict[str, Any]:
     return found
 
 
-def _refuse_version(path: str | Path, told: str, version: Version, data: str) -> None:
+def _refuse_version(path: str, told: str, version: Version, data: str) -> None:
     if recorded_name(told).version != version:
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 

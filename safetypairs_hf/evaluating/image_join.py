@@ -25,12 +25,14 @@ _SHOWN = 5
 class Answers:
     """Predictions, one row an image, with what each row showed.
 
-    `name` is what messages call them; `columns` are lists by name; `hashes` the SHA-256 of each row's image.
+    `name` is what messages call them; `columns` are lists by name; `hashes` the SHA-256 of each row's image, and
+    `references` what the rows themselves call it, 1 unsafe and 0 safe.
     """
 
     name: str
     columns: Mapping[str, list[Any]]
     hashes: Sequence[str]
+    references: Sequence[int]
 
     @property
     def pair_ids(self) -> list[str]:
@@ -124,40 +126,38 @@ def answers_of(
     from safetypairs_hf.metric.prediction_files import as_list
 
     lists = _one_row_an_image({key: as_list(values) for key, values in columns.items() if values is not None})
+    if missing := [column for column in ("pair_id", "reference") if column not in lists]:
+        raise PairError(f"{name}: a column that is not there: {missing[0]}")
+    references = _references(name, lists, labels)
     hashes = lists.pop("sha256", None)
     if hashes is not None and all(isinstance(each, str) for each in hashes):
-        return Answers(name, lists, [each.lower() for each in hashes])
+        return Answers(name, lists, [each.lower() for each in hashes], references)
     if made_on is None:
         raise PairError(
-            f"{name} does not say what its rows showed: there is no column sha256; give the version that the guard was "
-            "run on: --as-of X.Y.Z"
+            f"{name} does not say of every row what it showed, in the column sha256; give the version that the guard "
+            "was run on: --as-of X.Y.Z"
         )
-    return Answers(name, lists, _hashes(name, lists, made_on, labels))
-
-
-def _hashes(
-    name: str, columns: Mapping[str, list[Any]], made_on: Edition, labels: Mapping[Any, str] | None
-) -> list[str]:
-    from safetypairs_hf.metric.column_values import codes_of, to_array, verdicts_of
-
     held = labels_in(made_on)
-    ids = [str(each) for each in columns.get("pair_id", ())]
-    if not ids or "reference" not in columns:
-        missing = "reference" if ids else "pair_id"
-        raise PairError(f"{name}: a column that is not there: {missing}")
+    ids = [str(each) for each in lists["pair_id"]]
     if strange := sorted(set(ids) - held.keys()):
         raise PairError(
             f"{name}: {len(strange)} of {len(set(ids))} pairs are not in {made_on.name} ({some(strange)}); give the "
             "version that the guard was run on"
         )
-    references = verdicts_of(to_array("reference", columns["reference"]), codes_of(labels)).tolist()
-    if strange := sorted({each for each, code in zip(ids, references, strict=True) if code not in (0, 1)}):
+    members = ("safe_sha256", "unsafe_sha256")
+    shown = [str(held[pair_id][members[code]]) for pair_id, code in zip(ids, references, strict=True)]
+    return Answers(name, lists, shown, references)
+
+
+def _references(name: str, columns: Mapping[str, list[Any]], labels: Mapping[Any, str] | None) -> list[int]:
+    from safetypairs_hf.metric.column_values import codes_of, to_array, verdicts_of
+
+    codes: list[int] = verdicts_of(to_array("reference", columns["reference"]), codes_of(labels)).tolist()
+    ids = map(str, columns["pair_id"])
+    if strange := sorted({each for each, code in zip(ids, codes, strict=True) if code not in (0, 1)}):
         where = f"{len(strange)} pairs ({some(strange)})"
         raise PairError(f"{name}: a reference outside {{0, 1}}: {where}; give 1 for unsafe, 0 for safe")
-    return [
-        str(held[pair_id]["unsafe_sha256" if code else "safe_sha256"])
-        for pair_id, code in zip(ids, references, strict=True)
-    ]
+    return codes
 
 
 def _one_row_an_image(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -168,6 +168,7 @@ def _one_row_an_image(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
     if not wide:
         return columns
     n = len(columns["pair_id"])
+    columns.pop("sha256", None)  # of one of the two, or of neither
     made = {name: [*columns.pop(unsafe), *columns.pop(safe)] for name, (unsafe, safe) in wide.items()}
     return {**{name: values * 2 for name, values in columns.items()}, **made, "reference": [1] * n + [0] * n}
 

@@ -83,9 +83,11 @@ def _rows_of(path: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _text(path: Path, name: str) -> str:
     try:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # a device may have no end
+        if len(data) > MOST_BYTES:
             raise PublishError(f"{name} has more than {MOST_BYTES >> 20} MB; expected CSV or JSON Lines of corrections")
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise PublishError(f"{name}, line {line} is not UTF-8; save the file as UTF-8") from None

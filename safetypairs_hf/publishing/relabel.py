@@ -279,7 +279,7 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
     except (SafetyPairsError, ValueError) as error:
         raise correction.refused(f"pair {pair_id} cannot be read from {where}: {error}") from error
     found = Entry(**entry)
-    if found.row_hash != row_hash(row, found.unsafe_sha256, found.safe_sha256) or any(
+    if found.row_hash not in (None, row_hash(row, found.unsafe_sha256, found.safe_sha256)) or any(
         getattr(found, name) != last["was"].get(name) for name in ("category", "group", "split", *IMAGES)
     ):
         raise correction.refused(f"pair {pair_id} of {where} is not the one that was dropped in {last['version']}")

@@ -160,6 +160,22 @@ def test_a_file_of_evaluate_scores_by_the_new_labels(versions: Path, tmp_path: P
     assert (same["as_of"]["change"], same["as_of"]["pairs"], same["n_pairs"]) == (0.0, [], 5)
 
 
+def test_a_file_of_another_tool_is_joined_by_its_column_of_hashes(versions: Path, tmp_path: Path) -> None:
+    """Such a file does not say which version it is on: where a label is another one, its own are not believed."""
+    one, two, file = str(versions / "one"), str(versions / "two"), tmp_path / "guard.csv"
+    rows = answers(versions)
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    file.write_text("\n".join(lines).replace(",1,0.", ",yes,0.").replace(",0,0.", ",no,0."))
+    words = ["--label", "yes=unsafe", "--label", "no=safe", "--json", "--data"]
+    told = json.loads(CliRunner().invoke(score_command, [str(file), *words, two]).stdout)
+    assert (told["pair_accuracy"], told["n_pairs"], told["signature"].split("|")[0]) == (0.75, 4, f"data:{two}@2.0.0")
+    (note,) = [each for each in told["notes"] if "joined" in each]
+    assert note.startswith(f"joined to {two}@2.0.0 by image hash: 4 pairs; 1 of its pairs gone (")
+    same = json.loads(CliRunner().invoke(score_command, [str(file), *words, one]).stdout)
+    assert (same["pair_accuracy"], same["n_pairs"]) == (0.4, 5)
+    assert [each for each in same["notes"] if "joined" in each] == []
+
+
 def test_a_release_that_gave_other_ids_is_joined_by_images(versions: Path) -> None:
     """As `publish --replace` of a relabelled run does: here the answers have ids of their own."""
     rows = [{**row, "pair_id": f"mine-{row['pair_id']}"} for row in answers(versions)]
