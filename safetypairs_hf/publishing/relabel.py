@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.near_duplicates import NEAR_BITS
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.errata import IMAGES, TEXTS, erratum, in_words
-from safetypairs_hf.dataset.manifest import Entry
+from safetypairs_hf.dataset.manifest import RESTORE, Entry
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
 from safetypairs_hf.dataset.store.open_store import open_named
@@ -130,7 +131,7 @@ def relabel(
     if dry_run:
         return done
     with stage(plan) as staged:
-        return Relabelled(**{**vars(done), "where": to.commit(staged)})
+        return replace(done, where=to.commit(staged))
 
 
 def _is_done(opened: Head, corrections: Sequence[Correction]) -> bool:
@@ -177,8 +178,19 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     counts = {"pairs relabelled": len(amended), "dropped": len(removed), "back": len(restored)}
     summary = "errata: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     release = {**head.releases[-1], "summary": summary}
-    plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release)
-    return Plan(**{**vars(plan), "failures": failures, "errata": made, "amended": amended, "restored": restored})
+    return Plan(
+        version,
+        opened,
+        {},
+        removed,
+        kept,
+        head.taxonomy,
+        release,
+        failures=failures,
+        errata=made,
+        amended=amended,
+        restored=restored,
+    )
 
 
 def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
@@ -188,10 +200,12 @@ def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
         wanted.setdefault(entry.file, []).append(entry.pair_id)
     found: dict[str, dict[str, str]] = {}
     for file, pair_ids in wanted.items():
-        columns = ["pair_id", "policy", *TEXTS]
-        filters = [("pair_id", "in", pair_ids)]
-        table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
-        found |= {row["pair_id"]: row for row in table.to_pylist()}
+        with reading(f"{file} of {opened.target.name}", RESTORE, PublishError):
+            columns, filters = ["pair_id", "policy", *TEXTS], [("pair_id", "in", pair_ids)]
+            table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
+            found |= {row["pair_id"]: row for row in table.to_pylist()}
+            if missing := sorted(set(pair_ids) - found.keys()):
+                raise ForeignTextError(f"does not hold pair {missing[0]}, which the manifest says that it does")
     return found
 
 

@@ -71,6 +71,8 @@ print(json.dumps({
               if row["category"] != by_id(first)["test"][pair_id]["category"]],
     "as_of": scored.as_of.to_dict(),
     "pair_accuracy": scored.pair_accuracy,
+    "changed": [name for name, file in open_named(f"{REPO}@2.0.0").head["files"].items()
+                if file != open_named(f"{REPO}@1.0.0").head["files"].get(name)],
     "sizes": [len(old["test"]), len(new["test"]), len(third["test"])],
 }, default=str))
 """
@@ -84,6 +86,7 @@ def test_what_the_page_says_to_type(tmp_path: Path) -> None:
     (work / "driver.py").write_text(DRIVER)
     with serve(tmp_path / "hub", users={"alice": "hf_alice"}, orgs={"my-org": ["alice"]}) as server:
         told = json.loads(Hub(server, tmp_path / "home").run_python("import driver", cwd=work).splitlines()[-1])
+        fetched = [entry.path for entry in server.log if entry.method == "GET" and "/data/" in entry.path]
     said = dict(told["said"])
     swapped, moved, dropped = told["chosen"]
     n = told["sizes"][0]
@@ -98,6 +101,11 @@ def test_what_the_page_says_to_type(tmp_path: Path) -> None:
     assert told["sizes"] == [n, n - 1, n]
     assert told["moved"] == [moved]  # that one was not undone
     assert all(told["undone"])
+
+    # Who has 1.0.0 downloads of 2.0.0 what changed.
+    first, second, *_ = dict.fromkeys(path.split("/")[5] for path in fetched)
+    assert sorted(path.split("/", 6)[6] for path in fetched if second in path) == sorted(told["changed"])
+    assert len(told["changed"]) < sum(first in path for path in fetched)
 
     # The guard is right on every pair of 1.0.0, so what is dropped changes nothing, and the swap costs one pair.
     as_of = told["as_of"]
