@@ -140,7 +140,8 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
     if entry.get("row_hash") not in (None, row_hash(row, *files)):
         yield "its row is not the one that was published: an image, a text, a judge or the policy"
     first = {**entry, **entry["first"]}
-    if content_id(first["unsafe_sha256"], first["safe_sha256"], first["category"]) != entry["pair_id"]:
+    as_first = files if first["unsafe_sha256"] == entry["unsafe_sha256"] else files[::-1]
+    if content_id(*as_first, first["category"]) != entry["pair_id"]:
         yield "its id is not the hash of its images and category" + (" as first published" if entry["first"] else "")
     if len(pictures) == 2:
         yield from other_encoding(*pictures)
