@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -178,7 +179,11 @@ def test_the_package_names_what_it_exports() -> None:
     from safetypairs_hf import metric
 
     assert all(getattr(metric, name).__module__.startswith("safetypairs_hf.metric") for name in metric.__all__)
-    assert (sp.score, sp.compare, sp.PairScore) == (metric.score, metric.compare, metric.PairScore)
+    assert (sp.compare, sp.PairScore) == (metric.compare, metric.PairScore)
+    taken = {name: each.default for name, each in inspect.signature(sp.score).parameters.items()}
+    assert taken.pop("as_of", "") is None  # for it, `sp.score` reads data, which the metric does not
+    assert taken == {name: each.default for name, each in inspect.signature(metric.score).parameters.items()}
+    assert sp.score(rows_of(SCORES)) == metric.score(rows_of(SCORES))
 
 
 def test_guards_read_from_files_show_the_declared_figures(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
+from safetypairs_hf.publishing.relabel import relabel
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import Change, Head
 from safetypairs_hf.taxonomy.nine import SLUGS
@@ -210,6 +211,8 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
 def test_every_file_of_a_release_is_known_as_ours(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
     takedown(parse_target(str(tmp_path / "out")), [read(tmp_path / "out").entries[0].pair_id], "x", parse("2.0.0"))
+    swap = {"pair_id": read(tmp_path / "out").entries[0].pair_id, "action": "swap", "reason": "x", "by": "R1"}
+    relabel(str(tmp_path / "out"), [swap], "3.0.0")
     assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == SIDECARS
 
 
@@ -502,9 +505,9 @@ def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tm
     release(runs[0], tmp_path / "out", "1.0.0")
     path = tmp_path / "out" / "manifest.parquet"
     table = pq.read_table(path)
-    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 3}
+    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 4}
     pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
-    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 3"
+    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 4"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
 
 
