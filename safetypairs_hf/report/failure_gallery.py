@@ -1,4 +1,4 @@
-"""The pairs that guards have wrong, worst first: of each pair which guards fail on it, and how."""
+"""What guards made of each pair, and the pairs that they have wrong, worst first."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
 
 
-class Failure(NamedTuple):
-    """A pair that is not correct: its outcome by key, its two verdicts as words, and its two scores where there are any."""
+class Judged(NamedTuple):
+    """A pair as a guard has judged it: its outcome by key, its two verdicts as words, and its two scores where there are any."""
 
     pair_id: str
     category: str | None
@@ -25,7 +25,7 @@ class Failure(NamedTuple):
     safe_score: float | None
 
 
-def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
+def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
     """Return the `most` worst failures of a guard, and how many it has in all.
 
     They are sorted by s_safe - s_unsafe, largest first: how sure the guard is of the wrong answer. Pairs without two
@@ -45,16 +45,16 @@ def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
     ids = np.array([str(each) for each in pairs.texts("pair_id").take(rows).to_pylist()], dtype=object)
     keys = (ids.astype(str), -np.nan_to_num(margin, nan=-2.0), kind)
     order = np.lexsort(keys)[:most]
-    return [_failure(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
+    return [_judged(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
 
 
-def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
+def _judged(guard: Guard, row: int, pair_id: str) -> Judged:
     pairs = guard.pairs
 
     def score(scores: Any) -> float | None:
         return None if scores is None or scores[row] != scores[row] else float(scores[row])
 
-    return Failure(
+    return Judged(
         pair_id,
         None if pairs.category is None else pairs.categories[int(pairs.category[row])],
         OUTCOMES[int(pairs.outcome[row])].key,
@@ -65,7 +65,7 @@ def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
     )
 
 
-def by_pair(failures: Sequence[Sequence[Failure]]) -> list[dict[str, Any]]:
+def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
     """Gather the failures of several guards by pair: the worst of each guard first, then the second of each, and so on.
 
     Args:
@@ -79,8 +79,20 @@ def by_pair(failures: Sequence[Sequence[Failure]]) -> list[dict[str, Any]]:
     ranked = [(rank, place, each) for place, of in enumerate(failures) for rank, each in enumerate(of)]
     for rank, place, each in sorted(ranked, key=lambda item: item[:2]):
         pair = found.setdefault(each.pair_id, {"pair_id": each.pair_id, "category": each.category, "guards": []})
-        said = {name: value for name, value in each._asdict().items() if name not in ("pair_id", "category")}
-        pair["guards"].append({"guard": place, "rank": rank, **said})
+        pair["guards"].append({"guard": place, "rank": rank, **_said(each)})
     for pair in found.values():
         pair["guards"].sort(key=lambda one: one["guard"])
     return list(found.values())
+
+
+def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]:
+    """Return what each guard made of each pair, right or wrong: its place in `guards`, outcome, verdicts and scores."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for place, guard in enumerate(guards):
+        for row, pair_id in enumerate(map(str, guard.pairs.texts("pair_id").to_pylist())):
+            found.setdefault(pair_id, []).append({"guard": place, **_said(_judged(guard, row, pair_id))})
+    return found
+
+
+def _said(judged: Judged) -> dict[str, Any]:
+    return {name: value for name, value in judged._asdict().items() if name not in ("pair_id", "category")}

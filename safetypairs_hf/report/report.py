@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.metric.prediction_files import SUFFIXES, kind_of
 from safetypairs_hf.report import guards_page as of_guards
+from safetypairs_hf.report.full_folder import Progress, write_folder
 from safetypairs_hf.report.guard_files import Guard, read_guards
 from safetypairs_hf.report.page import Report, render, write
 
@@ -25,12 +26,13 @@ def make_report(
     data: str | None = None,
     markdown: Path | None = None,
     names: Sequence[str] = (),
-    failures: int | None = None,
+    failures: int = of_guards.FAILURES,
+    progress: Progress = lambda name, done, total: None,
     **reading: Unpack[Reading],
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Make a report for some predictions files, one run folder or one published dataset.
 
-    All arguments after `full` are for predictions.
+    `data`, `markdown`, `names`, `failures` and `reading` are for predictions.
 
     Args:
         what: The predictions files, the run folder (a path or URL) or the dataset (TARGET[@VERSION]).
@@ -40,6 +42,7 @@ def make_report(
         markdown: A file for the leaderboard as a Markdown table.
         names: The guards' names, one for each file.
         failures: How many failures of each guard to show.
+        progress: Called as ("pairs", written, in all) while `full` is written.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
@@ -53,14 +56,12 @@ def make_report(
     if any(kind_of(word) for word in what):
         edition = _edition(data) if data else None
         guards = _guards(what, edition, names, reading)
-        report = _of_guards(guards, edition, of_guards.FAILURES if failures is None else failures, reading)
+        report = _of_guards(guards, edition, failures, reading)
     else:
         _refuse(what, data or markdown or names)
         report = _of_one(what[0])
     if full:
-        from safetypairs_hf.report.full_folder import write_folder
-
-        write_folder(report, full)
+        write_folder(report, full, progress)
     if out:
         write(render(report), out)
     if markdown:
