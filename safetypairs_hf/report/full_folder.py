@@ -29,9 +29,7 @@ _COLUMNS = (
 _PLAIN = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
-def refuse_full(report: Report, out: Path) -> None:
-    """Raise SafetyPairsError where there is something at `out`, or the report knows no images."""
-    refuse_existing(out)
+def _refuse_without_images(report: Report, out: Path) -> None:
     if report.edition is None and not (report.run and report.data["finished"]):
         missing = "the run is not finished" if report.run else "predictions hold no images: give --data TARGET@VERSION"
         raise SafetyPairsError(f"--full {out}: {missing}")
@@ -46,9 +44,11 @@ def write_folder(report: Report, out: Path, progress: Progress = lambda name, do
         progress: Called as ("pairs", written, in all).
 
     Raises:
-        SafetyPairsError: As `refuse_full` does; a data file does not read, or the folder cannot be written.
+        SafetyPairsError: There is something at `out`; the report knows no images; a data file does not read, or the
+            folder cannot be written.
     """
-    refuse_full(report, out)
+    refuse_existing(out)
+    _refuse_without_images(report, out)
     said = verdicts_by_pair(report.guards)
     ids = list(said) if report.guards else _every_id(report)
     links = {pair_id: f"pairs/{_file_name(pair_id)}.html" for pair_id in ids}

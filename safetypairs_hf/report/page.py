@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ def write(text: str, path: Path) -> None:
         raise SafetyPairsError(f"cannot write {path}: {error.strerror or error}; name another file") from error
 
 
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 

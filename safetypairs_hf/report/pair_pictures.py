@@ -67,7 +67,7 @@ def published_rows(edition: Edition, wanted: Iterable[str], columns: Sequence[st
     for place in places.to_pylist():
         by_file[place["file"]].append(place["pair_id"])
     for file, held in by_file.items():
-        yield from edition.rows(file, held, columns)
+        yield from edition.rows(file, held, list(columns))
 
 
 def thumbnail(data: bytes) -> Thumbnail:

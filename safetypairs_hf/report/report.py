@@ -12,6 +12,7 @@ from safetypairs_hf.report import guards_page as of_guards
 from safetypairs_hf.report.full_folder import Progress, write_folder
 from safetypairs_hf.report.guard_files import Guard, read_guards
 from safetypairs_hf.report.page import Report, render, write
+from safetypairs_hf.training.new_folder import refuse_existing
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -49,10 +50,12 @@ def make_report(
         The data behind the page, as values that JSON takes.
 
     Raises:
-        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as `read_guards`
-            and `open_named` do.
+        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as `read_guards`,
+            `open_named` and `write_folder` do.
     """
     guards: list[Guard] = []
+    if full:
+        refuse_existing(full)
     if any(kind_of(word) for word in what):
         edition = _edition(data) if data else None
         guards = _guards(what, edition, names, reading)
