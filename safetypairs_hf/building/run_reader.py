@@ -298,11 +298,13 @@ def attempts(run: RunFolder) -> Iterator[Attempt]:
     for unit in _finished(run, every[0]):
         category_of: dict[str, str] = {}
         measured: list[dict[str, Any] | None] = []
-        for step in itertools.takewhile(lambda step: run.has(run.part(step.name, unit)), every):
+        for step in every:
+            if not run.has(run.part(step.name, unit)):
+                break
             found = run.rows(run.part(step.name, unit), _measured_in(step, len(every)))
             for number, row in enumerate(found):
                 category = category_of.setdefault(row["source_id"], row.get("category", ""))
-                kept = measured[number] if step.stage == "judge" else None
+                kept = (step.stage == "judge" and measured[number]) or None
                 yield Attempt(
                     step,
                     unit,
@@ -310,13 +312,13 @@ def attempts(run: RunFolder) -> Iterator[Attempt]:
                     category,
                     row["reject"] and Reject(**row["reject"]),
                     tuple(Judgement(**said) for said in row.get("judgements") or ()),
-                    kept and stage_files.read_preservation(kept),
+                    None if kept is None else stage_files.read_preservation(kept),
                 )
             measured = [row.get("preservation") for row in found if row["reject"] is None]
 
 
 def _measured_in(step: Step, every: int) -> list[str]:
-    """The columns without pictures that `attempts` reads of a step; of two steps in all, the source has finished pairs."""
+    """The columns that `attempts` reads of a step: no pictures. Of two steps in all, the source has finished pairs."""
     finished = ["preservation"] if every == 2 and step.stage == "source" else []
     more = {"source": ["category", *finished], "edit": ["preservation"], "judge": ["judgements"]}
     return ["source_id", "reject", *more.get(step.stage, ())]

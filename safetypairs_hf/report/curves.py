@@ -59,9 +59,9 @@ def scatter_of(pairs: Pairs) -> dict[str, list[tuple[float, float]]] | None:
 
 
 def calibration_of(columns: Mapping[str, Any], pairs: Pairs, reading: Reading) -> dict[str, Any] | None:
-    """Return `metric.calibration` of a guard, each bin with Wilson's 95% interval of `unsafe_share`; None without scores.
+    """Return `metric.calibration` of a guard; None without scores.
 
-    The intervals take the images of a bin as independent.
+    Each bin has Wilson's 95% interval of `unsafe_share`, which takes its images as independent.
     """
     from safetypairs_hf.metric.calibration import calibration
     from safetypairs_hf.metric.inference import wilson

@@ -1,4 +1,4 @@
-"""What the page of a published version shows: balance, releases, reviews, probe, groups and pairs, from its manifest."""
+"""What the page of a published version shows: balance, releases, reviews, probe, groups and pairs."""
 
 from __future__ import annotations
 

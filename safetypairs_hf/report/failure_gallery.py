@@ -14,7 +14,7 @@ _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
 
 
 class Judged(NamedTuple):
-    """A pair as a guard has judged it: its outcome by key, its two verdicts as words, and its two scores where there are any."""
+    """A pair as a guard has judged it: its outcome by key, verdicts as words, and scores where there are any."""
 
     pair_id: str
     category: str | None

@@ -84,7 +84,9 @@ def _pairs(report: Report, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]
 
 
 def _of_edition(edition: Edition, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    places = {row["pair_id"]: row for row in edition.table.select(["pair_id", "category", "split", "group"]).to_pylist()}
+    places = {
+        row["pair_id"]: row for row in edition.table.select(["pair_id", "category", "split", "group"]).to_pylist()
+    }
     for row in published_rows(edition, wanted, _COLUMNS):
         yield {**row, **places[row["pair_id"]], "place": edition.name}
 

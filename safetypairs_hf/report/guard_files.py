@@ -120,7 +120,9 @@ def _tails(files: Sequence[Path]) -> list[str]:
         doubled = next(path for number, path in enumerate(files) if whole[number] in whole[:number])
         raise PairError(f"{doubled} was named twice; name each file once, or call them apart: --name A --name B")
     most = max(map(len, whole))
-    ends = next(ends for length in range(1, most + 1) if len(set(ends := [parts[-length:] for parts in whole])) == len(files))
+    ends = next(
+        ends for length in range(1, most + 1) if len(set(ends := [parts[-length:] for parts in whole])) == len(files)
+    )
     return ["/".join(parts) for parts in ends]
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.metric.figures import Face, Figure, shown_in
+from safetypairs_hf.metric.figures import Face, Figure, figures_in, shown_in
 from safetypairs_hf.report.curves import calibration_of, roc_of, scatter_of
 from safetypairs_hf.report.failure_gallery import by_pair, worst
 from safetypairs_hf.report.guard_files import Guard, same_pairs
@@ -67,11 +67,12 @@ def leaderboard(guards: Sequence[Guard]) -> list[dict[str, Any]]:
     """Return the figures of each guard that a report shows.
 
     Each row has the guard's `name`; how it was asked (`fidelity`); `figures`, each with `name`, `heading`, `meaning`,
-    `better`, whether it is a `headline`, its `value` (None where it does not apply) and its `interval`, where the report
-    shows one; and `covered`, the categories that it covers with the figures there, None where it covers all.
+    `better`, whether it is a `headline`, its `value` (None where it does not apply) and its 95% `interval`, if any;
+    and `covered`, the categories that it covers with the figures there, None where it covers all.
     """
     headline = {figure.name for figure in shown_in(Face.HEADLINE, guards[0].score)}
-    figures = shown_in(Face.REPORT, guards[0].score)
+    declared = {figure.name: figure for figure in figures_in(guards[0].score)}  # with their intervals
+    figures = [declared[figure.name] for figure in shown_in(Face.REPORT, guards[0].score)]
     return [
         {
             "name": guard.name,
@@ -149,4 +150,6 @@ def _differences(guards: Sequence[Guard], reading: Reading) -> list[dict[str, An
     except PairError:
         return []
     best = next(iter(found.guards))
-    return [{**contest.to_dict(), "pairs": found.n_pairs} for contest in found.contests if best in (contest.a, contest.b)]
+    return [
+        {**contest.to_dict(), "pairs": found.n_pairs} for contest in found.contests if best in (contest.a, contest.b)
+    ]

@@ -50,8 +50,8 @@ def make_report(
         The data behind the page, as values that JSON takes.
 
     Raises:
-        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as `read_guards`,
-            `open_named` and `write_folder` do.
+        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as
+            `read_guards`, `open_named` and `write_folder` do.
     """
     guards: list[Guard] = []
     if full:

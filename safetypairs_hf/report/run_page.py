@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.run_reader import (
     Attempt,
     RunState,
@@ -17,16 +18,16 @@ from safetypairs_hf.building.run_reader import (
     open_finished,
     read_state,
     read_taxonomy,
+    rounds,
 )
 from safetypairs_hf.building.yields import by_category, by_round
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
-from safetypairs_hf.report.pair_pictures import Pictured, thumbnail, within_budget
 from safetypairs_hf.report.page import Report
+from safetypairs_hf.report.pair_pictures import Pictured, thumbnail, within_budget
 from safetypairs_hf.report.pair_sample import groups_of, sample_of
 
 if TYPE_CHECKING:
-    from safetypairs_hf.building.rounds import Step
     from safetypairs_hf.building.run_reader import FinishedRun
     from safetypairs_hf.core.records import Candidate
 
@@ -82,7 +83,7 @@ def _pictured(candidate: Candidate) -> Pictured:
     instruction = candidate.instruction
     return Pictured(
         thumbnail(candidate.unsafe.data),
-        candidate.safe and thumbnail(candidate.safe.data),
+        None if candidate.safe is None else thumbnail(candidate.safe.data),
         instruction.critical_feature if instruction else "",
         instruction.text if instruction else "",
     )
@@ -96,7 +97,7 @@ def _rounds(state: RunState) -> list[dict[str, Any]]:
 
 
 def _categories(state: RunState) -> list[dict[str, Any]]:
-    """The yield of each category: the share of its sources with a pair that the judges let pass, and how many were drawn."""
+    """The yield of each category, the share of its sources with a pair that judges let pass, and how many were drawn."""
     drawn: Mapping[str, Any] = next((each for each in state.funnel["stages"] if each["stage"] == "select"), {})
     found = []
     for slug, sources, passed, why in by_category(state.funnel):
@@ -134,22 +135,16 @@ def _reasons(every: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 def _examples(run: RunFolder, wanted: Sequence[str]) -> dict[str, Pictured]:
     """The thumbnails of attempts, named by step, unit and number."""
+    by_name = {step.name: step for step in steps(rounds(run))}
     places: dict[tuple[str, int], list[int]] = defaultdict(list)
     for name in wanted:
         step, unit, number = name.split("/")
         places[step, int(unit)].append(int(number))
-    found = {}
-    for (step, unit), numbers in sorted(places.items()):
-        candidates = candidates_of(run, unit, _step(step))
-        found |= {f"{step}/{unit}/{number}": _pictured(candidates[number]) for number in numbers}
+    found: dict[str, Pictured] = {}
+    for (step_name, part), numbers in sorted(places.items()):
+        candidates = candidates_of(run, part, by_name[step_name])
+        found |= {f"{step_name}/{part}/{number}": _pictured(candidates[number]) for number in numbers}
     return {name: found[name] for name in wanted}
-
-
-def _step(name: str) -> Step:
-    from safetypairs_hf.building.rounds import Step
-
-    stage, _, number = name.partition("-")
-    return Step(stage, int(number) - 1 if number else 0)
 
 
 def _judges(every: Iterable[Attempt]) -> list[dict[str, Any]]:
@@ -190,7 +185,7 @@ def _preservation(every: Iterable[Attempt]) -> dict[str, Any] | None:
 
 
 def _spread(name: str, kinds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Percentiles of a figure of preservation, and counts in equal bins from `low` to `high`, by what became of the edit."""
+    """Percentiles of a figure of preservation, and counts in equal bins from `low` to `high`, by the edit's fate."""
     import numpy as np
 
     both = np.concatenate([np.array(of, float) for of in kinds.values()])

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 pytest.importorskip("matplotlib")
 
 from metric.examples import SCORES, rows_of
+from safetypairs_hf.report.plots import category_heat_map, leaderboard
 
 import safetypairs_hf as sp
 from safetypairs_hf.cli.report import command
@@ -29,7 +30,6 @@ from safetypairs_hf.report.failure_gallery import worst
 from safetypairs_hf.report.guard_files import read_guards, same_pairs
 from safetypairs_hf.report.markdown_report import markdown_table
 from safetypairs_hf.report.outcomes import OUTCOMES, rates
-from safetypairs_hf.report.plots import category_heat_map, leaderboard
 from safetypairs_hf.report.report import make_report
 
 NASTY = "<script>alert(1)</script> & $x$ | *b*"
