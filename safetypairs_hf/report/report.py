@@ -59,10 +59,10 @@ def make_report(
     if any(kind_of(word) for word in what):
         edition = _edition(data) if data else None
         guards = _guards(what, edition, names, reading)
-        report = _of_guards(guards, edition, failures, reading)
+        report = report_of_guards(guards, edition, failures, reading)
     else:
         _refuse(what, data or markdown or names)
-        report = _of_one(what[0])
+        report = report_of_one(what[0])
     if full:
         write_folder(report, full, progress)
     if out:
@@ -85,7 +85,8 @@ def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], 
     return read_guards(what, names=names, data=edition, **reading)
 
 
-def _of_guards(guards: Sequence[Guard], edition: Edition | None, failures: int, reading: Reading) -> Report:
+def report_of_guards(guards: Sequence[Guard], edition: Edition | None, failures: int, reading: Reading) -> Report:
+    """Make the report of some guards, best first; see `guards_data`. With `edition`, its failures have images."""
     from safetypairs_hf.report.pair_pictures import pictured, within_budget
 
     data = of_guards.guards_data(guards, edition, failures, **reading)
@@ -107,7 +108,8 @@ def _refuse(what: Sequence[str], of_predictions: Any) -> None:
         )
 
 
-def _of_one(word: str) -> Report:
+def report_of_one(word: str) -> Report:
+    """Make the report of a run folder or of a dataset."""
     from safetypairs_hf.core.run_folder import is_run, open_run
     from safetypairs_hf.report.dataset_page import dataset_report
     from safetypairs_hf.report.run_page import run_report

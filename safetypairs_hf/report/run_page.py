@@ -41,7 +41,7 @@ def run_report(run: RunFolder) -> Report:
     """Make the report of a run, finished or not. Raises RunError if there is none, or a part of it is damaged."""
     state = read_state(run)
     every = list(attempts(run))
-    reasons = _reasons(every)
+    reasons = reasons_of(every)
     taxonomy = read_taxonomy(run, run.read_json(RECIPE, "parts"))
     data: dict[str, Any] = {
         "kind": "run",
@@ -97,7 +97,7 @@ def _rounds(state: RunState) -> list[dict[str, Any]]:
 
 
 def _categories(state: RunState) -> list[dict[str, Any]]:
-    """The yield of each category, the share of its sources with a pair that judges let pass, and how many were drawn."""
+    """The yield of each category (the share of sources with a pair that passed the judges), and how many were drawn."""
     drawn: Mapping[str, Any] = next((each for each in state.funnel["stages"] if each["stage"] == "select"), {})
     found = []
     for slug, sources, passed, why in by_category(state.funnel):
@@ -116,7 +116,7 @@ def _share(hits: int, of: int) -> dict[str, Any]:
     return {"share": hits / of, "share_ci": list(wilson(hits / of, of))} if of else {"share": None, "share_ci": None}
 
 
-def _reasons(every: Iterable[Attempt]) -> list[dict[str, Any]]:
+def reasons_of(every: Iterable[Attempt]) -> list[dict[str, Any]]:
     """Each reason of each stage, the most frequent first, with the first candidates that it turned down."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
