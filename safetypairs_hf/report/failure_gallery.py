@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.report.outcomes import OUTCOMES
+from safetypairs_hf.report.pair_pictures import BUDGET
 
 if TYPE_CHECKING:
     from safetypairs_hf.report.guard_files import Guard
+    from safetypairs_hf.report.pair_pictures import Pictured
 
+_CARD, _LINE = 2500, 350  # characters that a pair takes on the page, and each guard that fails on it
 _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
 
 
@@ -83,6 +86,16 @@ def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
     for pair in found.values():
         pair["guards"].sort(key=lambda one: one["guard"])
     return list(found.values())
+
+
+def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured], budget: int = BUDGET) -> int:
+    """Return how many of the pairs that `by_pair` returns fit on a page, the first ones, with their pictures."""
+    for number, pair in enumerate(pairs):
+        budget -= _CARD + _LINE * len(pair["guards"])
+        budget -= pictures[pair["pair_id"]].size if pair["pair_id"] in pictures else 0
+        if budget < 0:
+            return number
+    return len(pairs)
 
 
 def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]:

@@ -127,11 +127,11 @@ def _at(share: float) -> str:
     return f"{100 * min(max(share, 0.0), 1.0):.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def label_of(name: str) -> str:
+def label_of(name: str, most: int = _LABEL) -> str:
     """Shorten a name to one line. It keeps its end, which tells sizes and versions of a model apart."""
     name = visible(" ".join(name.split()), lines=False)
-    if len(name) > _LABEL:
-        name = f"{name[: _LABEL // 3]}…{name[1 - _LABEL + _LABEL // 3 :]}"
+    if len(name) > most:
+        name = f"{name[: most // 3]}…{name[1 - most + most // 3 :]}"
     return name
 
 

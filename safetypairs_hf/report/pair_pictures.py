@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
 SIDE = 240  # pixels of a thumbnail's longer side: about 8 KB each of a photograph
-BUDGET = 8_000_000  # characters of all thumbnails of a page; with its words and figures it stays below 10 MB
+BUDGET = 8_000_000  # characters of all pairs of a page; with its charts it stays below 10 MB
 _COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instruction"]
 
 

@@ -87,12 +87,15 @@ def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], 
 
 def report_of_guards(guards: Sequence[Guard], edition: Edition | None, failures: int, reading: Reading) -> Report:
     """Make the report of some guards, best first; see `guards_data`. With `edition`, its failures have images."""
-    from safetypairs_hf.report.pair_pictures import pictured, within_budget
+    from safetypairs_hf.report.failure_gallery import fitting
+    from safetypairs_hf.report.pair_pictures import pictured
 
     data = of_guards.guards_data(guards, edition, failures, **reading)
-    ids = [pair["pair_id"] for pair in data["failures"]]
-    pictures = within_budget(pictured(edition, ids), ids) if edition and ids else {}
-    return Report("guards", data, pictures, edition, guards=tuple(guards))
+    pictures = pictured(edition, [pair["pair_id"] for pair in data["failures"]]) if edition else {}
+    data["failures_on_page"] = fitting(data["failures"], pictures)
+    shown = {pair["pair_id"] for pair in data["failures"][: data["failures_on_page"]]}
+    kept = {pair_id: picture for pair_id, picture in pictures.items() if pair_id in shown}
+    return Report("guards", data, kept, edition, guards=tuple(guards))
 
 
 def _refuse(what: Sequence[str], of_predictions: Any) -> None:

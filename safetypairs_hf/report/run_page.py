@@ -21,6 +21,8 @@ from safetypairs_hf.building.run_reader import (
     rounds,
 )
 from safetypairs_hf.building.yields import by_category, by_round
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 from safetypairs_hf.report.page import Report
@@ -75,15 +77,18 @@ def pictures_of(run: FinishedRun, wanted: Collection[str]) -> dict[str, Pictured
     found = {}
     for candidate, _ in run.pairs(wanted):
         assert candidate.identity
-        found[candidate.identity.pair_id] = _pictured(candidate)
+        found[candidate.identity.pair_id] = _pictured(candidate, run.url)
     return found
 
 
-def _pictured(candidate: Candidate) -> Pictured:
+def _pictured(candidate: Candidate, url: str) -> Pictured:
     instruction = candidate.instruction
+    with reading(f"{url}: an image of source {candidate.source_id}", "delete its part and build again", RunError):
+        unsafe = thumbnail(candidate.unsafe.data)
+        safe = None if candidate.safe is None else thumbnail(candidate.safe.data)
     return Pictured(
-        thumbnail(candidate.unsafe.data),
-        None if candidate.safe is None else thumbnail(candidate.safe.data),
+        unsafe,
+        safe,
         instruction.critical_feature if instruction else "",
         instruction.text if instruction else "",
     )
@@ -143,7 +148,7 @@ def _examples(run: RunFolder, wanted: Sequence[str]) -> dict[str, Pictured]:
     found: dict[str, Pictured] = {}
     for (step_name, part), numbers in sorted(places.items()):
         candidates = candidates_of(run, part, by_name[step_name])
-        found |= {f"{step_name}/{part}/{number}": _pictured(candidates[number]) for number in numbers}
+        found |= {f"{step_name}/{part}/{number}": _pictured(candidates[number], run.url) for number in numbers}
     return {name: found[name] for name in wanted}
 
 

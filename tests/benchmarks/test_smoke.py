@@ -32,6 +32,7 @@ FIGURE = {
     "manifests": r"diff against the pandas merge: ratio [\d.]+x in CPU time",
     "power": r"^least power had [\d.]+ +bound 0\.80 (kept|MISSED)",
     "probing": r"^bounds missed: \d of 4$",
+    "reporting": r"^every failure: .* MB of at most 10 (kept|MISSED)$",
     "scale": r"upload_folder to publish, ratio [\d.]+x in CPU time",
     "scoring": r"score\(\), all figures, Arrow, text ids, shuffled .* ratio [\d.]+x in CPU time",
     "serving": r"^  from start to exit .* of the ideal rate",

@@ -31,7 +31,7 @@ from safetypairs_hf.metric import pairs as of_metric
 from safetypairs_hf.metric.inference import wilson
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.report.failure_gallery import worst
+from safetypairs_hf.report.failure_gallery import fitting, worst
 from safetypairs_hf.report.guard_files import read_guards, same_pairs
 from safetypairs_hf.report.markdown_report import markdown_table
 from safetypairs_hf.report.outcomes import OUTCOMES, rates
@@ -338,6 +338,8 @@ def test_thumbnails_stay_within_the_budget_of_a_page() -> None:
     shown = Pictured(Thumbnail("x" * 60, 1, 1), Thumbnail("y" * 40, 1, 1), "", "")
     pictures = dict.fromkeys("abcd", shown)
     assert list(within_budget(pictures, "dabc", budget=250)) == ["d", "a"]
+    pairs = [{"pair_id": name, "guards": [{}] * 2} for name in "abcd"]
+    assert [fitting(pairs, pictures, budget) for budget in (3299, 3300, 9900, 10**6)] == [0, 1, 3, 4]
 
 
 def test_a_folder_with_a_page_for_each_pair(tmp_path: Path) -> None:

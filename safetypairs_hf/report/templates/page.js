@@ -36,27 +36,33 @@ function sort(table, column, sign) {
     .forEach(([, unit]) => parent.append(unit));
 }
 
+const STEP = 24; // pairs that the gallery shows at first
 const gallery = document.querySelector(".pairs[data-filtered]");
 if (gallery) {
   const cards = [...gallery.children];
   const choices = [...document.querySelectorAll("select[data-filter]")];
   const told = document.querySelector("[data-shown]");
+  const more = document.querySelector("[data-more]");
+  let most = STEP;
   const filter = () => {
     const wanted = Object.fromEntries(choices.map((choice) => [choice.dataset.filter, choice.value]));
-    const found = new Map();
-    for (const card of cards) {
-      const said = [...card.querySelectorAll("[data-guard]")].filter(
+    const rank = (card) => {
+      const said = [...card.querySelectorAll("[data-guard]")].find(
         (line) =>
           (!wanted.guard || line.dataset.guard === wanted.guard) &&
           (!wanted.outcome || line.dataset.outcome === wanted.outcome));
-      const here = said.length > 0 && (!wanted.category || card.dataset.category === wanted.category);
-      card.hidden = !here;
-      if (here) found.set(card, wanted.guard ? Number(said[0].dataset.rank) : cards.indexOf(card));
-    }
-    [...found].sort((one, two) => one[1] - two[1]).forEach(([card]) => gallery.append(card));
-    told.textContent = `${found.size} of ${cards.length} pairs shown`;
+      const here = said && (!wanted.category || card.dataset.category === wanted.category);
+      return !here ? null : wanted.guard ? Number(said.dataset.rank) : cards.indexOf(card);
+    };
+    const found = cards.map((card) => [rank(card), card]).filter(([at]) => at !== null).sort(([a], [b]) => a - b);
+    cards.forEach((card) => { card.hidden = true; });
+    found.slice(0, most).forEach(([, card]) => { card.hidden = false; });
+    gallery.prepend(...found.map(([, card]) => card));
+    told.textContent = `${Math.min(found.length, most)} of ${found.length} pairs shown`;
+    more.hidden = found.length <= most;
   };
-  choices.forEach((choice) => choice.addEventListener("change", filter));
+  choices.forEach((choice) => choice.addEventListener("change", () => { most = STEP; filter(); }));
+  more.addEventListener("click", () => { most += 2 * STEP; filter(); });
   filter();
 }
 
