@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
-    """What the demo leaves: a score for each guard, a sheet of pairs, a page, and the folder that `load_dataset` reads."""
+    """What the demo leaves: a score for each guard, a sheet of pairs, a report, and a folder for `load_dataset`."""
 
     scores: dict[str, PairScore]
     sheet: Path
