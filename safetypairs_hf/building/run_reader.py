@@ -66,6 +66,7 @@ class Attempt(NamedTuple):
     step: Step
     unit: int
     number: int
+    source_id: str
     category: str
     reject: Reject | None
     judgements: tuple[Judgement, ...] = ()
@@ -309,6 +310,7 @@ def attempts(run: RunFolder) -> Iterator[Attempt]:
                     step,
                     unit,
                     number,
+                    row["source_id"],
                     category,
                     row["reject"] and Reject(**row["reject"]),
                     tuple(Judgement(**said) for said in row.get("judgements") or ()),

@@ -122,16 +122,18 @@ def _share(hits: int, of: int) -> dict[str, Any]:
 
 
 def reasons_of(every: Iterable[Attempt]) -> list[dict[str, Any]]:
-    """Each reason of each stage, the most frequent first, with the first candidates that it turned down."""
+    """Each reason of each stage, the most frequent first, with the first sources that it turned down."""
     counts: Counter[tuple[str, str]] = Counter()
+    seen: set[tuple[str, str, str]] = set()
     examples: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for each in every:
         if each.reject is None:
             continue
         key = each.step.stage, each.reject.reason
         counts[key] += 1
-        hidden = each.step.stage in _NEVER_SHOWN or each.reject.reason == TAKEN_DOWN
+        hidden = each.step.stage in _NEVER_SHOWN or each.reject.reason == TAKEN_DOWN or (*key, each.source_id) in seen
         if len(examples[key]) < EXAMPLES and not hidden:
+            seen.add((*key, each.source_id))
             picture = f"{each.step.name}/{each.unit}/{each.number}"
             examples[key].append({"picture": picture, "category": each.category, "detail": each.reject.detail})
     ranked = sorted(counts, key=lambda key: (-counts[key], key))

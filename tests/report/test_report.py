@@ -299,6 +299,8 @@ def test_pages_of_a_run_and_of_a_dataset(tmp_path: Path) -> None:
             for reason, count in stage["rejected"].items():
                 expected[stage["stage"].split("-")[0], reason] += count
     assert counted == expected and ("judge", "still_unsafe") in counted
+    examples = [example for each in of_run["reasons"] for example in each["examples"]]
+    assert (tmp_path / "run.html").read_text().count('alt="before image of ') == len(examples) > 4
     (judge,) = of_run["judges"]
     every = list(judgements(run))
     assert judge["passed"] + judge["rejected"] == len(every)
@@ -319,7 +321,7 @@ def test_a_run_that_is_not_finished_and_what_is_never_shown(tmp_path: Path) -> N
     text = make_page(run.url, tmp_path / "r.html")
     assert "This run is not finished" in text and "What the judges said" in text and "Near-duplicates" not in text
     reject = Reject("source", "known_hash", "on the list of hashes")
-    seen, taken = (Attempt(Step("source"), 0, 0, "hate", each) for each in (reject, Reject("judge", TAKEN_DOWN)))
+    seen, taken = (Attempt(Step("source"), 0, 0, "a", "hate", each) for each in (reject, Reject("judge", TAKEN_DOWN)))
     assert [(each["count"], each["examples"]) for each in reasons_of([seen, taken])] == [(1, []), (1, [])]
 
 
