@@ -1,4 +1,4 @@
-"""The sidecar files of a release: card, changelog, Croissant, eval.yaml, takedowns, errata, reviews, taxonomy, script."""
+"""The sidecar files of a release: the card, what the Hub reads, what was corrected and reviewed, the loading script."""
 
 from __future__ import annotations
 

@@ -131,7 +131,6 @@ def test_files_that_were_shown_different_images(data: str) -> None:
 
 
 def test_signatures_say_what_evaluate_wrote(data: str) -> None:
-    pytest.importorskip("matplotlib")
     evaluate(ColourAndClutter(), data, OUT, split="all")
     Path("copy.parquet").write_bytes(OUT.read_bytes())
     words = [str(OUT), "--out", "r.html", "--markdown", "t.md"]
