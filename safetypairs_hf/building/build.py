@@ -14,6 +14,7 @@ from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.core.user_code import telling
@@ -69,6 +70,7 @@ def build(
             make_controls(working, loaded, run, units, draw, progress)
     run.write_json(FUNNEL, run_reader.count(run, units, draw))
     run.sweep()
+    kept_replies.clear(run)
     return Built(draw.drawn, recipe.pairs, url)
 
 

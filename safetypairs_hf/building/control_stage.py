@@ -11,7 +11,8 @@ from safetypairs_hf.building.controls import JUDGED, MADE
 from safetypairs_hf.building.engines.base import Engine, Parts, decode, replay
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.selection import Draw
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.building.stages import editors_of, keeping
+from safetypairs_hf.core.records import Candidate, Control
 from safetypairs_hf.core.run_folder import RunFolder
 
 
@@ -35,10 +36,18 @@ class ControlJob:
         if self.folder == MADE:
             assert recipe.controls is not None
             assert recipe.editor is not None  # a recipe with controls has one
-            made = recipe.controls.make(recipe.editor, found)
+            made = recipe.controls.make(
+                keeping(recipe.editor, run, MADE, number), found, self._before(recipe, run, number)
+            )
         else:
             made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)
         return [(run.part(self.folder, number), controls.dump(self.folder, made))]
+
+    def _before(self, recipe: Recipe, run: RunFolder, number: int) -> list[Control]:
+        """What the run has of a unit's controls already, where a server made them, which would make others now."""
+        name = run.part(MADE, number)
+        asks = recipe.editor is not None and any(hasattr(each, "keeping") for each in editors_of(recipe.editor))
+        return list(controls.load(run.read(name))) if asks and run.has(name) else []
 
 
 def make_controls(

@@ -72,10 +72,18 @@ class Controls:
                     "use Controls(kinds=('neutral_edit',)) or no controls"
                 )
 
-    def make(self, editor: Editor | ByRound, pairs: Sequence[Candidate]) -> list[Control]:
-        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair."""
+    def make(
+        self, editor: Editor | ByRound, pairs: Sequence[Candidate], there: Sequence[Control] = ()
+    ) -> list[Control]:
+        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair.
+
+        `there`: controls that were made before. A pair that has some of them gets no others.
+        """
         made: dict[str, list[Control]] = {}
-        for each, found in with_editor(editor, pairs):
+        for control in there:
+            made.setdefault(control.pair_id, []).append(control)
+        left = [pair for pair in pairs if pair.identity and pair.identity.pair_id not in made]
+        for each, found in with_editor(editor, left):
             for control in self._by(each, found):
                 made.setdefault(control.pair_id, []).append(control)
         return [control for pair in pairs if pair.identity for control in made[pair.identity.pair_id]]

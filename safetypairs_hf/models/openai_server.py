@@ -58,10 +58,14 @@ class NobodyError(SafetyPairsError):
 
 
 class Serves(NamedTuple):
-    """What GET /models says: all names, and what the server calls the weights behind ours, "" where it does not say."""
+    """What GET /models says: all names, whether ours is there, and what the server calls the weights behind it.
+
+    `root` is "" where it does not say.
+    """
 
     names: tuple[str, ...]
     root: str
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,8 @@ class OpenAIServer(Generic[Reply], ABC):
         found = read_object(_in_a_loop(self._client, listed)).get("data")
         listing = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         ours = next((each for each in listing if _same_model(str(each.get("id")), self.model)), {})
-        return Serves(tuple(str(each["id"]) for each in listing if "id" in each), str(ours.get("root") or ""))
+        names = tuple(str(each["id"]) for each in listing if "id" in each)
+        return Serves(names, str(ours.get("root") or ""), bool(ours))
 
     def check_name(self, found: Mapping[str, Any]) -> None:
         """Raise SafetyPairsError where an answer is of another model. Azure's deployments answer by other names."""

@@ -73,7 +73,7 @@ class Segment:
             if run.has(name):
                 found.after(step, _read(run, step, number, found.entering))
                 continue
-            candidates = _step(recipe, step, number, found.entering)
+            candidates = _step(recipe, run, step, number, found.entering)
             made.append((name, stage_files.dump(step.stage, candidates)))
             found.after(step, candidates)
         return made
@@ -193,7 +193,7 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
         return stage_files.load(step.stage, run.read(name), entering)
 
 
-def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
+def _step(recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
         with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
@@ -208,7 +208,7 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
             candidate.safe.name = f"the edit of {candidate.origin.id}"
     work: dict[str, Callable[[], Callable[[Sequence[Candidate]], Sequence[Candidate]]]] = {
         "instruct": lambda: recipe.instruct,
-        "edit": lambda: recipe.edit,
+        "edit": lambda: recipe.edit(run, step.name, unit),
         "judge": lambda: recipe.judging,
     }
     with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
