@@ -14,6 +14,7 @@ from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.building.stages import check_servers
 from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
@@ -50,6 +51,7 @@ def build(
         engine: "local", or "ray"; it changes no byte.
 
     Raises:
+        SafetyPairsError: an editor is behind a server that is not there, or has no such model.
         RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
             raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
@@ -61,6 +63,8 @@ def build(
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
+        if recipe.editor is not None and not run.has(FUNNEL):
+            check_servers(recipe.editor)
         with telling(about="it was asked for the rejected inputs of the source"):
             rejected = recipe.source.rejected_inputs()
         run_reader.write_rejected_inputs(run, rejected)

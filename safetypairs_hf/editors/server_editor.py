@@ -73,7 +73,7 @@ class ServerEditor:
         """The name under which the server has the model."""
         return self.server.model
 
-    def check(self) -> None:
+    def check_server(self) -> None:
         """Ask every replica whether it has the model. Raises SafetyPairsError; see `ImageServer.check`."""
         self.server.check()
 

@@ -130,15 +130,16 @@ class OpenAIServer(Generic[Reply], ABC):
 
         Raises:
             SafetyPairsError: nothing can work: no server there, key refused, no such model, log probabilities refused,
-                none of four requests or more was answered, or none for a while (see `Outage`).
+                none of four requests or more was answered, or none for a while (see `Outage`), or the last was not and
+                the server is gone.
         """
         outage = Outage(self.in_flight)
         for place, reply in _as_they_come(self._connected, self._one, bodies, self.in_flight):
             if outage.count(reply.problem, reply.raw):
                 raise self._dead(outage.in_a_row, outage.said)
             yield place, reply
-        if outage.total and (outage.asked >= TELLING or not self._alive()):
-            raise self._dead(outage.asked, outage.said)
+        if (outage.total and outage.asked >= TELLING) or (outage.in_a_row and not self._alive()):
+            raise self._dead(outage.in_a_row, outage.said)
 
     @property
     def in_flight(self) -> int:

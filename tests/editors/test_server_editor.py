@@ -46,7 +46,7 @@ def test_it_edits_as_in_process(start: Start, pipeline: Any, klein_folder: Path)
     server = EditServer(pipeline)
     here = Klein(str(klein_folder), steps=2, text_layers=(1,), max_sequence_length=32, device="cpu", batch_size=1)
     there = served(here, ImageServer("klein", start(server), extra_body={"enable_teacache": "false"}))
-    there.check()
+    there.check_server()
     assert there.holds_model is False and there.name == "server:klein"
     images = [*pictures(1), *pictures(1, 70)]  # the second is sent as 64 x 64, and comes back as 70 x 70
     instructions = [Instruction("", text, None) for text in PROMPTS[:2]]
@@ -100,13 +100,8 @@ def test_what_a_fault_comes_to(start: Start, pipeline: Any) -> None:  # noqa: F8
     assert rejects(answers)[0].startswith("refused: the server refused: 400: ")
     assert "moderation_blocked" in rejects(answers)[0]
     url = start(OfOwnSize(pipeline))
-    assert (
-        rejects(ask(editor_at(url)))
-        == [
-            "size_changed: 64 x 64 pixels were asked for and 96 x 80 came; a new run with resize_replies=true resizes them"
-        ]
-        * 2
-    )
+    wrong = "64 x 64 pixels were asked for and 96 x 80 came; a new run with resize_replies=true resizes them"
+    assert rejects(ask(editor_at(url))) == [f"size_changed: {wrong}"] * 2
     assert [each.pixels.shape for each in ask(editor_at(url, resize_replies=True))] == [(64, 64, 3)] * 2  # type: ignore[union-attr]
     with pytest.raises(SafetyPairsError, match=r"/v1: no edit came in the size of its image: 64 x 64 pixels were"):
         ask(editor_at(url), 4)
@@ -133,12 +128,12 @@ def test_faults_that_pass_are_asked_again(start: Start, pipeline: Any) -> None: 
 
 
 def test_nothing_works_without_a_server_or_its_model(start: Start, pipeline: Any) -> None:  # noqa: F811
-    for work in (lambda: ask(editor_at(NOWHERE)), lambda: editor_at(NOWHERE).check()):
+    for work in (lambda: ask(editor_at(NOWHERE)), lambda: editor_at(NOWHERE).check_server()):
         with pytest.raises(SafetyPairsError, match=r"^no server at http://127.0.0.1:9/v1 \(Connect.*\); start it"):
             work()
     url = start(EditServer(pipeline, "qwen"))
     with pytest.raises(SafetyPairsError, match=rf"^{url} has no model 'klein'; it has qwen; give one of these names$"):
-        editor_at(url).check()
+        editor_at(url).check_server()
     with pytest.raises(RecipeError, match="url = 'localhost'"):
         editor_at(url, "localhost")
     with pytest.raises(RecipeError, match="multiple = 0: give at least 1"):

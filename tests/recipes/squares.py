@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -127,6 +128,10 @@ class RedJudge:
         return Verdict(max(0.0, float(red - green)), "too_faint" if red > green > 0.5 else "")
 
 
+# Random weights redraw the whole image.
+SERVED: dict[str, Any] = {"max_changed_fraction": 1.0, "region_slack": None}
+
+
 def served(urls: tuple[str, ...], retries: int) -> ServerEditor:
     """The editor `klein` behind these servers."""
     return ServerEditor(ImageServer("klein", urls[0], replicas=urls[1:], retries=retries), steps=1)
@@ -154,7 +159,7 @@ def recipe(
         source=Squares(seed, sources, variant, taxonomy),
         instructor=SquareInstructor(holds_model=models),
         editor=served(server, retries) if server else Painter(misses, holds_model=models),
-        judging=Judging((RedJudge(holds_model=models),)),
+        judging=Judging((RedJudge(holds_model=models),), **(SERVED if server else {})),
         selection=Selection(test_fraction=test_fraction),
         pairs=pairs,
         license="CC0-1.0",
