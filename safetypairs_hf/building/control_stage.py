@@ -23,6 +23,16 @@ class ControlJob:
     folder: str
     pair_ids: Mapping[int, list[str]]
 
+    @property
+    def name(self) -> str:
+        return self.folder
+
+    def is_done(self, run: RunFolder, number: int) -> bool:
+        part = run.part(self.folder, number)
+        if not run.has(part):
+            return False
+        return list(dict.fromkeys(row["pair_id"] for row in run.rows(part, ["pair_id"]))) == self.pair_ids[number]
+
     def models(self, recipe: Recipe) -> tuple[Any, ...]:
         return (recipe.editor,) if self.folder == MADE else (*recipe.judging.judges,)
 
@@ -70,16 +80,14 @@ def make_controls(
         run.remove(run.part(JUDGED, unit))
         run.remove(run.part(MADE, unit))
     for folder in (MADE, JUDGED):
-        todo = [unit for unit, pair_ids in pairs_of.items() if not _is_of(run, run.part(folder, unit), pair_ids)]
+        job = ControlJob(folder, pairs_of)
+        todo = [unit for unit in pairs_of if not job.is_done(run, unit)]
         if folder == MADE:
             for unit in todo:
                 run.remove(run.part(JUDGED, unit))
         done = len(pairs_of) - len(todo)
         progress(folder, done, len(pairs_of))
-        for _ in engine.do(loaded, run, ControlJob(folder, pairs_of), todo):
+        for _ in engine.do(loaded, run, job, todo):
             done += 1
             progress(folder, done, len(pairs_of))
-
-
-def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:
-    return run.has(name) and list(dict.fromkeys(row["pair_id"] for row in run.rows(name, ["pair_id"]))) == pair_ids
+    engine.join(run)

@@ -43,7 +43,7 @@ def test_killed_in_the_middle_of_a_unit_it_ends_in_equal_bytes(start: Start, pip
     assert all(each.requests for each in replicas)
 
 
-def test_a_server_that_goes_ends_the_build(start: Start, pipeline: Any, tmp_path: Path) -> None:
+def test_a_server_that_goes_ends_the_build(start: Start, pipeline: Any, tmp_path: Path) -> None:  # noqa: F811
     server, said = EditServer(pipeline), []
     with edit_server(server) as url:
 
