@@ -38,7 +38,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 after=()
 for script in {scripts}; do
-    id=$(sbatch --parsable "${{after[@]}}" "$script")
+    id=$(sbatch --parsable ${{after[@]+"${{after[@]}}"}} "$script")
     id=${{id%%;*}}
     echo "$script: job $id"
     after=("--dependency=afterok:$id" --kill-on-invalid-dep=yes)
