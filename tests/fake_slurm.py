@@ -1,4 +1,4 @@
-"""An `sbatch` for tests: it runs the tasks of a job, one after another, before it answers.
+"""SLURM for tests: an `sbatch` that runs the tasks of a job, one after another, before it answers, and a `squeue`.
 
 A job that depends on one that failed does not run. Each job has a file in the folder of the command, which says its
 script and what came of it.
@@ -23,7 +23,7 @@ if not any("failed" in (here / f"job-{{each}}").read_text() for each in after):
     tasks = range(int(array[1]) + 1) if array else [None]
     codes = []
     for task in tasks:
-        env = os.environ | ({{}} if task is None else {{"SLURM_ARRAY_TASK_ID": str(task)}})
+        env = os.environ | {{"SLURM_JOB_ID": job.name[4:], "SLURM_ARRAY_TASK_ID": str(task)}}
         with open(here / "log", "a") as log:
             codes.append(subprocess.run(["bash", str(script)], env=env, stdout=log, stderr=log).returncode)
     said = "failed" if any(codes) else "done"
@@ -31,13 +31,21 @@ job.write_text(f"{{script.name}} {{said}}")
 print(f"{{job.name.removeprefix('job-')}};cluster")
 """
 
+_SQUEUE = f"""#!{sys.executable}
+import pathlib
+
+for job in pathlib.Path(__file__).parent.glob("job-*"):
+    if " " not in job.read_text():
+        print(job.name[4:])
+"""
+
 
 def fake_slurm(folder: Path) -> Path:
-    """Put the command `sbatch` into a folder, which is to be the first of the path."""
+    """Put the commands into a folder, which is to be the first of the path."""
     folder.mkdir()
-    command = folder / "sbatch"
-    command.write_text(_SBATCH)
-    command.chmod(0o755)
+    for name, text in (("sbatch", _SBATCH), ("squeue", _SQUEUE)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
     return folder
 
 

@@ -11,6 +11,8 @@ folder of the scripts, the run, and what the recipe reads, at the same paths.
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,6 +31,7 @@ from safetypairs_hf.core.run_folder import RunFolder
 
 TASKS: Final = 16  # of an array job, unless somebody says
 SUBMIT: Final = "submit.sh"
+SUBMITTED: Final = "submitted.txt"  # what sbatch said
 _JOIN: Final = "join"
 
 _SUBMIT_TEXT: Final = """\
@@ -99,9 +102,11 @@ class SlurmEngine:
         """
         if not self._pending:
             return
+        if self.submit:
+            _refuse_twice(_beside(run))
         units = len({unit for _, _, numbers in self._pending for unit in numbers})
         try:
-            folder = _new_folder(run)
+            folder = _new_folder(_beside(run))
             names = [self._write_array(folder, run, number) for number in range(len(self._pending))]
             self._write(folder, _JOIN, [], shlex.join(self.resume))
             scripts = " ".join(f"{name}.sh" for name in (*names, _JOIN))
@@ -133,10 +138,15 @@ class SlurmEngine:
         (folder / f"{name}.sh").write_text(text)
 
 
-def _new_folder(run: RunFolder) -> Path:
-    """A folder beside the run for the next scripts; of a run elsewhere than on a disk, in the current folder."""
-    local = "file" in run.fs.protocol
-    beside = Path(f"{run.root}.slurm") if local else Path.cwd() / f"{run.root.rstrip('/').rsplit('/', 1)[-1]}.slurm"
+def _beside(run: RunFolder) -> Path:
+    """Where the scripts of a run lie: beside it; of a run elsewhere than on a disk, in the current folder."""
+    if "file" in run.fs.protocol:
+        return Path(f"{run.root}.slurm")
+    return Path.cwd() / f"{run.root.rstrip('/').rsplit('/', 1)[-1]}.slurm"
+
+
+def _new_folder(beside: Path) -> Path:
+    """A folder for the next scripts."""
     beside.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(each.name) for each in beside.iterdir() if each.name.isdecimal()), default=0)
     folder = beside / f"{number:03d}"
@@ -144,8 +154,26 @@ def _new_folder(run: RunFolder) -> Path:
     return folder
 
 
+def _refuse_twice(beside: Path) -> None:
+    """Raise RunError where jobs of the run are still in the queue, as two would make the same units."""
+    ids = [
+        word for each in beside.glob(f"*/{SUBMITTED}") for word in re.findall(r": job (\d+)$", each.read_text(), re.M)
+    ]
+    if not ids or shutil.which("squeue") is None:
+        return
+    asked = ["squeue", "--noheader", "--format=%A", f"--jobs={','.join(ids)}"]
+    found = subprocess.run(asked, capture_output=True, text=True).stdout.split()  # it fails where it knows none of them
+    left = sorted({each for each in found if each in ids} - {os.environ.get("SLURM_JOB_ID")}, key=int)
+    if left:
+        raise RunError(
+            f"jobs of this run are still queued or running ({', '.join(left)}); the join goes on when they are done, "
+            f"or end them: scancel {' '.join(left)}"
+        )
+
+
 def _submit(script: Path) -> str:
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True)
+    (script.parent / SUBMITTED).write_text(done.stdout)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise RunError(f"sbatch refused a job of {script}: {cut(said[-1] if said else 'it said nothing', 200)}")

@@ -103,6 +103,24 @@ def test_submit_goes_all_the_way(tmp_path: Path) -> None:
     ]
 
 
+def test_jobs_that_fail_and_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = fake_slurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{slurm}:{os.environ['PATH']}")
+    settings = {"pairs": "9", "models": "true", "gpu_gb": "1e6"}  # that no machine has
+    said = build_by_slurm(tmp_path / "run", settings, submit=True, tasks=1).handed_over
+    assert said is not None and said.said.splitlines()[-1] == "join.sh: job 5"
+    source, *others = jobs(slurm)
+    assert source == "01-source.sh done"
+    assert others == [f"{name}.sh failed" for name in ("02-instruct", "03-edit", "04-judge", "join")]
+    (slurm / "job-4").write_text("04-judge.sh")  # as if it were still queued
+    with pytest.raises(RunError, match=r"still queued or running \(4\); the join goes on .* scancel 4$"):
+        build_by_slurm(tmp_path / "run", settings, submit=True)
+    (slurm / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: a1000' >&2\nexit 1\n")
+    (slurm / "job-4").write_text("04-judge.sh failed")
+    with pytest.raises(RunError, match=r"^sbatch refused a job of .*/002/submit\.sh: sbatch: error: invalid partition"):
+        build_by_slurm(tmp_path / "run", settings, submit=True)
+
+
 @pytest.mark.parametrize(
     ("options", "asked"),
     [({}, "gpus=1"), ({"model_options": ["gres=gpu:a100:1"]}, "gres=gpu:a100:1"), ({"options": ["gpus=2"]}, "gpus=2")],
@@ -113,8 +131,6 @@ def test_jobs_with_models_ask_for_a_gpu(options: dict[str, list[str]], asked: st
     texts = [path.read_text() for path in sorted(folder.glob("0*.sh"))]
     found = [[line[10:] for line in text.splitlines() if "=gpu" in line or "gpus=" in line] for text in texts]
     assert found == [["gpus=2"] if "options" in options else [], *[[asked]] * 3]
-    path, task = next(each for each in tasks_of(folder) if "instruct" in each[0])
-    assert array_task.main([path, str(task)]) == 1  # this machine is not enough for it
 
 
 def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
