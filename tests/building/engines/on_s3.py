@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
     server.start()
     host, port = server.get_host_and_port()
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    os.environ.update(access, AWS_ENDPOINT_URL=f"http://{host}:{port}")
+    os.environ.update(access, AWS_ENDPOINT_URL=f"http://{host}:{port}", SLURM_CPUS_PER_TASK="1")
     RunFolder("s3://bucket/").fs.mkdir("bucket")
     make_run(folder / "run", **SETTINGS)
     whole = tree(folder / "run")

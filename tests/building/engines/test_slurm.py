@@ -23,6 +23,12 @@ from safetypairs_hf.core.errors import RunError
 RESUME = ("echo", "the join")
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task of a few units needs no processes of its own."""
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+
+
 def build_by_slurm(out: Path | str, settings: dict[str, str], **options: object) -> Built:
     return build(load_recipe(SQUARES, settings), str(out), engine=SlurmEngine(RESUME, **options))  # type: ignore[arg-type]
 
