@@ -63,6 +63,14 @@ class Controls:
             if kind not in CONTROL_KINDS:
                 raise RecipeError(f"no control {kind!r}; there are: {', '.join(CONTROL_KINDS)}")
 
+    def left_out(self, editor: Editor | ByRound) -> str:
+        """One line on the kinds that are not made since an editor has no round trip; "" where there are none."""
+        without = [each.name for each in editors_of(editor) if not hasattr(each, "round_trip")]
+        kinds = [kind for kind in CONTROL_KINDS if kind not in self.kinds]
+        if not (without and kinds):
+            return ""
+        return f"the controls {' and '.join(kinds)} are left out: the editor {without[0]} has no round trip"
+
     def check(self, editor: Editor | ByRound) -> None:
         """Raise RecipeError where an editor cannot make them."""
         for each in editors_of(editor):

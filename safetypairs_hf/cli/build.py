@@ -80,6 +80,9 @@ def command(
     loaded = load_recipe(
         recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
     )
+    made, editor = loaded.recipe.controls, loaded.recipe.editor
+    if made is not None and editor is not None and (line := made.left_out(editor)):
+        click.echo(f"safetypairs: {line}", err=True)
     again = _again(recipe, out, pairs, workers, submit, sbatch, sbatch_model, taxonomy, settings)
     working: Any = engine
     if engine == "slurm":

@@ -24,20 +24,24 @@ IN_FLIGHT = 4  # at two replicas
 
 def test_killed_in_the_middle_of_a_unit_it_ends_in_equal_bytes(start: Start, pipeline: Any, tmp_path: Path) -> None:  # noqa: F811
     whole = EditServer(pipeline)
-    make_run(tmp_path / "whole", pairs=12, server=start(whole))
+    make_run(tmp_path / "whole", pairs=12, controls="true", server=start(whole))
     replicas = EditServer(pipeline), EditServer(pipeline)
     urls = ",".join(start(each) for each in replicas)
-    settings = ["--set", f"server={urls}", "--pairs", "12", "--workers", "1"]
+    settings = ["--set", f"server={urls}", "--set", "controls=true", "--pairs", "12", "--workers", "1"]
     command = [sys.executable, "-m", "safetypairs_hf", "build", SQUARES, "--out", "killed", *settings]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len(list(tmp_path.glob("killed/replies/edit/*/*"))) >= 3, "no reply is kept")
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.communicate()[1] == (
+        "safetypairs: the controls null_edit and both_regenerated are left out: the editor server:klein has no round trip\n"
+    )
     wait_for(lambda: not processes_in(tmp_path), "workers of a killed build are left")
     assert not list(tmp_path.glob("killed/edit/*1.parquet"))  # it was killed in the first of two units
-    make_run(tmp_path / "killed", pairs=12, server=urls)
+    make_run(tmp_path / "killed", pairs=12, controls="true", server=urls)
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
-    make_run(tmp_path / "killed", pairs=12, server="http://127.0.0.1:9/v1")  # it is finished, and asks for nothing
+    make_run(
+        tmp_path / "killed", pairs=12, controls="true", server="http://127.0.0.1:9/v1"
+    )  # it is finished, and asks for nothing
     asked = sum(len(each.requests) for each in replicas)
     assert len(whole.requests) <= asked <= len(whole.requests) + IN_FLIGHT
     assert all(each.requests for each in replicas)
