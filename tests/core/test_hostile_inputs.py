@@ -41,8 +41,9 @@ from safetypairs_hf.guards.zero_shot import ZeroShot
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.metric.prediction_files import read_predictions
-from safetypairs_hf.models.chat_server import LARGEST, LONGEST_ANSWER, LONGEST_KEPT, ChatServer
+from safetypairs_hf.models.chat_server import LONGEST_ANSWER, ChatServer
 from safetypairs_hf.models.loading import MODEL, check_class
+from safetypairs_hf.models.openai_server import LARGEST, LONGEST_KEPT
 from safetypairs_hf.sources import FolderSource, Frame, Screen
 from safetypairs_hf.sources.screen import HashFile
 from safetypairs_hf.taxonomy import taxonomy_file
