@@ -52,7 +52,7 @@ def command(
 
     \b
     Examples:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0
-               safetypairs publish review-safetypairs-1.0.0 my-org/safetypairs --version 1.0.1
+               safetypairs publish review-icons-1.0.0 my-org/icons --version 1.0.1
     """
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported

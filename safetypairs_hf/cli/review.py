@@ -64,7 +64,7 @@ def command(
 
     \b
     Examples:  safetypairs review runs/icons
-               safetypairs review my-org/safetypairs@1.1.0 --reviewer anna --order random
+               safetypairs review my-org/safetypairs@1.1.0 --reviewer anna
                safetypairs review runs/icons --figures
                safetypairs review runs/icons --export tasks.json --to label-studio
     """

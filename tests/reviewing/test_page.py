@@ -360,6 +360,20 @@ def test_an_answer_that_is_lost_is_asked_for_again(browser: Browser, server: Rev
     context.close()
 
 
+def test_two_windows_of_one_reviewer(browser: Browser, server: ReviewServer) -> None:  # noqa: F811
+    with reading(browser, server) as here, reading(browser, server) as there:
+        here.begin("anna")
+        there.begin("anna")
+        pair_id = here.wait("blind")
+        assert there.decide("a") == pair_id
+        here.press("ArrowRight")
+        expect(here.page.get_by_role("status")).to_have_text("Not recorded: decided in another window")
+        assert here.wait("blind") == there.wait("blind") != pair_id
+        assert [action for action, _, _ in here.actions()] == ["blind", "accept"]
+        assert [problem for problem in here.problems if "409" not in problem] == []
+        here.problems.clear()
+
+
 @contextmanager
 def own_process(run: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`safetypairs review` in a process of its own, and the address that it printed."""

@@ -35,6 +35,7 @@ let failed = null; // what `Try again` does
 async function post(name, body) {
   if (busy) return;
   busy = true;
+  let outOfDate = false;
   try {
     const answer = await fetch(`api/${name}`, {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
@@ -50,19 +51,22 @@ async function post(name, body) {
       apply(found);
       return found;
     }
-    if (name === "open" && $("name-form").checkVisibility()) {
+    outOfDate = answer.status === 409;
+    if (outOfDate) return;
+    if (state === null) {
       $("name-error").textContent = found.error;
-      sessionStorage.removeItem("reviewer");
     } else {
-      trouble(`Not recorded: ${found.error}`, answer.status === 409 ? () => post("open", { reviewer: state.reviewer }) : () => post(name, body));
+      trouble(`Not recorded: ${found.error}`, () => post(name, body));
     }
   } finally {
     busy = false;
+    if (outOfDate && (await post("open", { reviewer: state.reviewer }))) say("Not recorded: decided in another window");
   }
 }
 
 function trouble(text, again) {
   $("trouble").hidden = text === null;
+  if (text !== null) $("said").classList.remove("on");
   $("trouble").firstElementChild.textContent = text ?? "";
   failed = again;
 }
@@ -86,9 +90,8 @@ async function decide(action, reason = "") {
 
 async function undo() {
   if (!state?.last) return;
-  const was = DONE[state.last.action].toLowerCase();
   const found = await post("undo", { reviewer: state.reviewer, pair_id: state.last.pair_id });
-  if (found) say(`Not ${was} any more`);
+  if (found) say("Taken back");
 }
 
 // --- what comes back -------------------------------------------------------------------------------------------------
@@ -201,7 +204,9 @@ function showEnd() {
   const left = state.total - state.complete;
   $("end-next").textContent = left
     ? `${state.complete} of ${state.total} pairs are complete; ${left === 1 ? "one needs" : `${left} need`} another reviewer, or a further opinion.`
-    : "Every pair is complete. You may close this page and end the command.";
+    : "Every pair is complete. You may close this page and end the command; what came of it:";
+  $("end-command").hidden = left > 0;
+  $("end-command").textContent = `safetypairs review ${settings.name} --figures`;
   const { skip } = state.yours;
   $("again").hidden = !(state.ended === "all" && skip);
   $("again").textContent = skip === 1 ? "Look at the skipped pair" : `Look at the ${skip} skipped pairs`;
@@ -596,7 +601,14 @@ $("name-form").addEventListener("submit", async (event) => {
 
 async function begin(reviewer) {
   began = Date.now();
-  if (await post("open", { reviewer })) sessionStorage.setItem("reviewer", reviewer);
+  if (await post("open", { reviewer })) {
+    sessionStorage.setItem("reviewer", reviewer);
+    return;
+  }
+  sessionStorage.removeItem("reviewer");
+  $("name").value = reviewer;
+  screen("name");
+  $("name").focus();
 }
 
 async function start() {
@@ -615,14 +627,10 @@ async function start() {
     return item;
   }));
   $("last-reason").textContent = Object.keys(settings.reasons).length;
-  screen("name");
   const reviewer = settings.reviewer ?? sessionStorage.getItem("reviewer");
-  if (reviewer) {
-    $("name").value = reviewer;
-    await begin(reviewer);
-  } else {
-    $("name").focus();
-  }
+  if (reviewer) return begin(reviewer);
+  screen("name");
+  $("name").focus();
 }
 
 start();

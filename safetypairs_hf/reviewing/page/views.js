@@ -44,7 +44,7 @@ export function fitted(canvas, part) {
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
+  context.imageSmoothingQuality = scale * ratio < 0.75 ? "high" : "low"; // a larger image has no more to show
   context.imageSmoothingEnabled = scale * ratio < 3; // single pixels are to be seen as such
   return context;
 }
