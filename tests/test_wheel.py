@@ -26,6 +26,8 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     assert {path.name for path in site.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
     assert (site / "safetypairs_hf" / "py.typed").is_file()
     assert (site / "safetypairs_hf" / "importing" / "layouts" / "safeeditbench.yaml").is_file()
+    templates = ROOT / "safetypairs_hf" / "report" / "templates"
+    assert tree(site / "safetypairs_hf" / "report" / "templates") == tree(templates)
 
     # -S and an explicit path keep the editable installation out of it; the dependencies stay.
     outer = [path for path in sys.path if path.endswith("site-packages")]
