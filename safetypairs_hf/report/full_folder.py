@@ -14,8 +14,9 @@ from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.pictures import media_type
 from safetypairs_hf.report.failure_gallery import verdicts_by_pair
 from safetypairs_hf.report.page import Report, render, render_template
-from safetypairs_hf.report.pair_pictures import published_rows
+from safetypairs_hf.report.pair_pictures import files_of
 from safetypairs_hf.training.new_folder import new_folder, refuse_existing
+from safetypairs_hf.versions.pair_sheet import rows_by_file
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.run_folder import RunFolder
@@ -57,7 +58,7 @@ def write_folder(report: Report, out: Path, progress: Progress = lambda name, do
     with new_folder(out) as folder:
         (folder / "pairs").mkdir()
         (folder / "images").mkdir()
-        for done, pair in enumerate(_pairs(report, links), 1):
+        for done, pair in enumerate(rows_of(report, links), 1):
             kept.append(_write_pair(folder, pair, names, said.get(pair["pair_id"], [])))
             progress("pairs", done, len(ids))
         kept.sort(key=lambda pair: (pair["category"], pair["pair_id"]))
@@ -75,8 +76,8 @@ def _every_id(report: Report) -> list[str]:
     return [str(pair_id) for pair_id in report.edition.table["pair_id"].to_pylist()]
 
 
-def _pairs(report: Report, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield the published row of each pair, with its category by slug and its split."""
+def rows_of(report: Report, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the published row of each pair of a report, with its category by slug, its split, and where it was read."""
     if report.run:
         yield from _of_run(report.run)
     elif report.edition:
@@ -87,7 +88,7 @@ def _of_edition(edition: Edition, wanted: Mapping[str, str]) -> Iterator[dict[st
     places = {
         row["pair_id"]: row for row in edition.table.select(["pair_id", "category", "split", "group"]).to_pylist()
     }
-    for row in published_rows(edition, wanted, _COLUMNS):
+    for row in rows_by_file(edition, files_of(edition, wanted), _COLUMNS):
         yield {**row, **places[row["pair_id"]], "place": edition.name}
 
 

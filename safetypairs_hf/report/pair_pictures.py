@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import Picture
+from safetypairs_hf.versions.pair_sheet import rows_by_file
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -45,29 +45,21 @@ def pictured(edition: Edition, wanted: Iterable[str]) -> dict[str, Pictured]:
     """Return the published images and texts of some pairs, by pair id. Only the data files that hold them are fetched.
 
     Raises:
-        SafetyPairsError: A data file does not read.
+        SafetyPairsError: A data file does not read, or does not hold a pair that it should.
     """
     found = {}
-    for row in published_rows(edition, wanted, _COLUMNS):
+    for row in rows_by_file(edition, files_of(edition, wanted), _COLUMNS):
         with reading(f"{edition.name}: pair {row['pair_id']}", "see: safetypairs verify"):
             unsafe, safe = (thumbnail(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe"))
         found[row["pair_id"]] = Pictured(unsafe, safe, row["critical_feature"] or "", row["instruction"] or "")
     return found
 
 
-def published_rows(edition: Edition, wanted: Iterable[str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield some columns of some pairs, in the order of the manifest."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = sorted(set(wanted))
-    places = edition.table.select(["pair_id", "file"])
-    places = places.filter(pc.is_in(places["pair_id"], value_set=pa.array(ids, pa.string())))
-    by_file: dict[str, list[str]] = defaultdict(list)
-    for place in places.to_pylist():
-        by_file[place["file"]].append(place["pair_id"])
-    for file, held in by_file.items():
-        yield from edition.rows(file, held, list(columns))
+def files_of(edition: Edition, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the data file of each of some pairs, by pair id; of a pair that the version does not hold, none."""
+    places = edition.table.select(["pair_id", "file"]).to_pydict()
+    files = dict(zip(places["pair_id"], places["file"], strict=True))
+    return {pair_id: files[pair_id] for pair_id in sorted(set(wanted)) if pair_id in files}
 
 
 def thumbnail(data: bytes) -> Thumbnail:

@@ -15,8 +15,10 @@ from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.report.failure_gallery import verdicts_by_pair
+from safetypairs_hf.report.full_folder import rows_of
 from safetypairs_hf.report.guard_files import read_guards
-from safetypairs_hf.report.page import Report, render
+from safetypairs_hf.report.page import Report, render, render_template
 from safetypairs_hf.report.report import make_report, report_of_guards, report_of_one
 
 __all__ = ["browser"]
@@ -187,15 +189,26 @@ def test_hostile_texts_in_every_field_stay_texts(opened: Any, made: dict[str, Pa
     guards = read_guards(sorted(work.glob("*.csv")), data=edition)
     one = [report_of_one(str(work / name)) for name in ("run", "data")]
     reports = [report_of_guards(guards, edition, 24, {}), *one]
+    (row, *_) = rows_of(reports[0], {guards[0].pairs.texts("pair_id")[0].as_py(): ""})
+    said = next(iter(verdicts_by_pair(guards).values()))
+    images = {member: {"src": "data:image/png;base64,", "size": (9, 9)} for member in ("unsafe", "safe")}
+    names = [guard.name + HOSTILE for guard in guards]
+    pair = hostile({name: value for name, value in row.items() if not name.endswith("_image")})
+    pages = [
+        ("pair.html", render_template("pair.html", pair=pair, images=images, guards=names, said=said)),
+        ("every.html", render_template("every_pair.html", pairs=[{**pair, "page": "", "said": said}], guards=names)),
+    ]
     for report in reports:
         data = hostile(report.data)
         words = {"critical_feature": HOSTILE, "instruction": HOSTILE}
         pictures = {key + HOSTILE: picture._replace(**words) for key, picture in report.pictures.items()}
-        path = tmp_path / f"{report.kind}.html"
-        path.write_text(render(Report(report.kind, data, pictures)), encoding="utf-8")
+        pages.append((f"{report.kind}.html", render(Report(report.kind, data, pictures))))
+    for name, text in pages:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
         page = opened(path, viewport={"width": 390, "height": 900})
         assert page.evaluate("typeof owned") == "undefined"
         assert page.locator("script").count() == 1 and page.locator("img:not([src^='data:'])").count() == 0
         assert "<script>owned=1</script>" in page.locator("main").inner_text() and "{{ 7*7 }}" in page.content()
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, report.kind
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
