@@ -69,12 +69,15 @@ def build(
 def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress) -> Built:
     with engine as working:
         working.check(loaded)
+        finished = run.has(FUNNEL)
+        if not finished:
+            check_servers(loaded.recipe.editor)  # before the folder belongs to this recipe, which may be put right
         loaded = claim(run, loaded)
+        if finished and not run.has(FUNNEL):  # it grows
+            check_servers(loaded.recipe.editor)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
-        if recipe.editor is not None and not run.has(FUNNEL):
-            check_servers(recipe.editor)
         with telling(about="it was asked for the rejected inputs of the source"):
             rejected = recipe.source.rejected_inputs()
         run_reader.write_rejected_inputs(run, rejected)
@@ -82,9 +85,9 @@ def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progr
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:
             make_controls(working, loaded, run, units, draw, progress)
+    kept_replies.clear(run)
     run.write_json(FUNNEL, run_reader.count(run, units, draw))
     run.sweep()
-    kept_replies.clear(run)
     return Built(draw.drawn, recipe.pairs, run.url)
 
 

@@ -91,9 +91,9 @@ def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
     return editor.editors if isinstance(editor, ByRound) else (editor,)
 
 
-def check_servers(editor: Editor | ByRound) -> None:
+def check_servers(editor: Editor | ByRound | None) -> None:
     """Raise SafetyPairsError where an editor is behind a server that is not there, or has no such model."""
-    for each in editors_of(editor):
+    for each in () if editor is None else editors_of(editor):
         if hasattr(each, "check_server"):
             each.check_server()
 

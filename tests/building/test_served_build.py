@@ -61,7 +61,7 @@ def test_a_server_that_goes_ends_the_build(start: Start, pipeline: Any, tmp_path
     building.join()
     with pytest.raises(SafetyPairsError, match="no server at"):
         make_run(tmp_path / "other", pairs=12, server=url)
-    assert not list(tmp_path.glob("other/*/*"))  # it was looked at before the first unit
+    assert not (tmp_path / "other").exists()  # it was looked at before the folder belonged to the recipe
     assert said[0].startswith(f"no server at {url} (Connect")
     make_run(tmp_path / "run", pairs=12, server=start(server))
     stages = {stage["stage"]: stage for stage in run_reader.funnel(open_run(str(tmp_path / "run")))["stages"]}
