@@ -994,7 +994,8 @@ def page() -> str:
         f"| lists and objects in one another | {foreign_text.DEEPEST:,} |",
         f"| places where an answer is searched for JSON | {foreign_text.MOST_OBJECTS:,} |",
         f"| a file of an image | {decoding.MOST_BYTES >> 20:,} MB, {decoding.MOST_PIXELS:,} pixels |",
-        f"| a server's answer, until one deadline | {LARGEST >> 20} MB, with an edited image {LARGEST_IMAGE >> 20} MB |",
+        f"| a server's answer, until one deadline | {LARGEST >> 20} MB, "
+        f"with an edited image {LARGEST_IMAGE >> 20} MB |",
         f"| the text in it | {LONGEST_ANSWER:,} characters |",
         f"| what is kept of an answer that is none | {LONGEST_KEPT:,} characters |",
     ]
