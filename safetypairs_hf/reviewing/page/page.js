@@ -99,7 +99,6 @@ async function undo() {
 function apply(found) {
   state = found;
   lift(false);
-  prefetch();
   const { accept, reject, borderline, skip } = state.yours;
   const done = accept + reject + borderline + skip;
   $("count").innerHTML = "<b></b> of <span></span>";
@@ -111,6 +110,9 @@ function apply(found) {
   for (const button of [$("undo"), $("end-undo")]) button.disabled = !state.last;
   if (current()) showPair();
   else showEnd();
+  // What comes later waits until what is there now is painted.
+  if (current() && images.has(current().pair_id)) requestAnimationFrame(() => setTimeout(prefetch));
+  else prefetch();
 }
 
 function prefetch() {
