@@ -32,6 +32,15 @@ def check_class(model: str, revision: str | None, index: str, expected: Collecti
         )
 
 
+def model_type(model: str, commit: str | None) -> str:
+    """The `model_type` of a model of transformers: a folder, or a Hub id; "" where its config says none.
+
+    Raises:
+        SafetyPairsError: there is no such model.
+    """
+    return str(_read(model, commit, MODEL).get("model_type", ""))
+
+
 def revision_of(model: str, revision: str | None) -> str:
     """What names the weights: the pinned revision, or a hash of a local folder's files.
 
