@@ -11,6 +11,7 @@ from safetypairs_hf.building.control_stage import make_controls
 from safetypairs_hf.building.engines.base import Engine, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.inputs import Inputs, inputs_of
+from safetypairs_hf.building.preflight import check_models
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
@@ -79,6 +80,7 @@ def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
         The recipe. Where its source lists its inputs, each has the place that it has in the run.
 
     Raises:
+        SafetyPairsError: there is something to make, and a model that it needs cannot be used; see `check_models`.
         RunError: it is another recipe (the message says what differs), a larger run, or inputs that the run has used
             changed or went away.
     """
@@ -92,8 +94,10 @@ def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
         _refuse_other(run, theirs, ours, inputs)
     if inputs is not None:
         inputs.check(run)
+    goes_on = not run.has(FUNNEL)
     recipe_changed = (theirs.get("hash"), theirs.get("pairs")) != (ours["hash"], ours["pairs"])
-    if recipe_changed or (inputs is not None and inputs.changed):
+    if goes_on or recipe_changed or (inputs is not None and inputs.changed):
+        check_models(loaded.recipe)
         run.remove(FUNNEL)  # it is what says that a run is finished
     if recipe_changed:
         run.write_json(RECIPE, ours)

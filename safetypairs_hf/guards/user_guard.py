@@ -274,6 +274,10 @@ class OwnFunction(Guard):
             found += _ask(asked, images[part], categories[part], regions[part], self.taxonomy)
         return found
 
+    def check_model(self) -> None:
+        """Import the function. Raises what `judge` does where there is none."""
+        _ = self._loaded
+
     def release(self) -> None:
         """Forget the function; it is imported again on the next call of `judge`."""
         self.__dict__.pop("_loaded", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.prompt import question, schema
 from safetypairs_hf.instructors.sampling import OwnNoise
 from safetypairs_hf.models.adapters import base_of
-from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
+from safetypairs_hf.models.chat import Chat, Refused, basename, check_chat, load_chat, unless_refused
 from safetypairs_hf.models.loading import HoldsWeights, model_type
 from safetypairs_hf.models.memory import in_batches
 from safetypairs_hf.models.processors import resizing_of
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
+
+_NO_XGRAMMAR = "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar]', or set grammar=False"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,15 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         """The convention of its coordinates, where it goes by the model's class."""
         return {"coordinates": self._convention} if self.coordinates == AUTO else None
 
+    def check_model(self) -> None:
+        """See `HoldsWeights.check_model`; with a grammar, xgrammar has to be installed, too."""
+        super().check_model()
+        if self.grammar and importlib.util.find_spec("xgrammar") is None:
+            raise SafetyPairsError(_NO_XGRAMMAR)
+
+    def _check_class(self) -> None:
+        check_chat(self.model, self.commit)
+
     @cached_property
     def _convention(self) -> str:
         if self.coordinates != AUTO:
@@ -100,9 +112,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         try:
             import xgrammar
         except ModuleNotFoundError as error:
-            raise SafetyPairsError(
-                "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar]', or set grammar=False"
-            ) from error
+            raise SafetyPairsError(_NO_XGRAMMAR) from error
         size = self._chat.model.config.get_text_config().vocab_size
         tokenizer = xgrammar.TokenizerInfo.from_huggingface(self._chat.processor.tokenizer, vocab_size=size)
         return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(schema(self._asked_for)))

@@ -170,6 +170,18 @@ class ChatServer:
         ours = next((each for each in listing if _same_model(str(each.get("id")), self.model)), {})
         return Serves(tuple(str(each["id"]) for each in listing if "id" in each), str(ours.get("root") or ""))
 
+    def check_model(self) -> None:
+        """Ask whether the server is there, takes the key, and has the model, where it says what it has.
+
+        Raises:
+            SafetyPairsError: it is not so.
+        """
+        names = self.serves().names
+        # Azure lists models and no deployments; a proxy may list patterns.
+        if self.api_version or not names or any("*" in name or _same_model(name, self.model) for name in names):
+            return
+        raise SafetyPairsError(f"{self.url} has no model {self.model!r}; it has {printable(', '.join(names))}")
+
     def image_part(self, picture: Picture) -> dict[str, Any]:
         """An image as a part of a message: the encoded file, unless `max_side` says otherwise."""
         return {"type": "image_url", "image_url": {"url": image_url(downscaled(picture, self.max_side))}}
