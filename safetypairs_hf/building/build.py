@@ -11,10 +11,10 @@ from safetypairs_hf.building.control_stage import make_controls
 from safetypairs_hf.building.engines.base import Engine, HandedOver, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.inputs import Inputs, inputs_of
+from safetypairs_hf.building.preflight import check_models
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
-from safetypairs_hf.building.stages import check_servers
 from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
@@ -55,7 +55,7 @@ def build(
         engine: "local" or "ray", or one that is made already, such as a `SlurmEngine`; it changes no byte.
 
     Raises:
-        SafetyPairsError: an editor is behind a server that is not there, or has no such model.
+        SafetyPairsError: a model that it needs is not there; see `preflight.check_models`.
         RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
             raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
@@ -69,12 +69,7 @@ def build(
 def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress) -> Built:
     with engine as working:
         working.check(loaded)
-        finished = run.has(FUNNEL)
-        if not finished:
-            check_servers(loaded.recipe.editor)  # before the folder belongs to this recipe, which may be put right
         loaded = claim(run, loaded)
-        if finished and not run.has(FUNNEL):  # it grows
-            check_servers(loaded.recipe.editor)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
@@ -98,6 +93,7 @@ def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
         The recipe. Where its source lists its inputs, each has the place that it has in the run.
 
     Raises:
+        SafetyPairsError: there is something to make, and a model that it needs cannot be used; see `check_models`.
         RunError: it is another recipe (the message says what differs), a larger run, or inputs that the run has used
             changed or went away.
     """
@@ -111,8 +107,10 @@ def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
         _refuse_other(run, theirs, ours, inputs)
     if inputs is not None:
         inputs.check(run)
+    goes_on = not run.has(FUNNEL)
     recipe_changed = (theirs.get("hash"), theirs.get("pairs")) != (ours["hash"], ours["pairs"])
-    if recipe_changed or (inputs is not None and inputs.changed):
+    if goes_on or recipe_changed or (inputs is not None and inputs.changed):
+        check_models(loaded.recipe)
         run.remove(FUNNEL)  # it is what says that a run is finished
     if recipe_changed:
         run.write_json(RECIPE, ours)

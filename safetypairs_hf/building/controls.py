@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building import stage_files
-from safetypairs_hf.building.judge import Judging, region
+from safetypairs_hf.building.judge import Judging, judge_once
 from safetypairs_hf.building.stages import ByRound, editors_of, with_editor
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
@@ -122,12 +122,11 @@ def confirm(judging: Judging, controls: Sequence[Control], pairs: Sequence[Candi
     """The controls of some pairs with what the judges say of them; a Reject where a label is not what it was."""
     pair_of = {pair.identity.pair_id: pair for pair in pairs if pair.identity}
     there = [control for control in controls if control.reject is None]
-    categories = [pair_of[control.pair_id].category for control in there]
-    regions = [region(pair_of[control.pair_id]) for control in there]
+    pairs_of = [pair_of[control.pair_id] for control in there]
     found: dict[tuple[str, str], list[Judgement]] = {(c.pair_id, c.kind): [] for c in there}
     for judge in judging.judges:
-        before = judge.judge([_there(control.unsafe) for control in there], categories, regions)
-        after = judge.judge([_there(control.safe) for control in there], categories, regions)
+        members = [_there(control.unsafe) for control in there], [_there(control.safe) for control in there]
+        before, after = (judge_once(judge, [*zip(images, pairs_of, strict=True)]) for images in members)
         for control, unsafe, safe in zip(there, before, after, strict=True):
             found[control.pair_id, control.kind].append(Judgement(judge.name, unsafe.p_unsafe, safe.p_unsafe))
     return [

@@ -9,6 +9,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import content_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
 from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
+from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
 
@@ -54,10 +55,12 @@ class Judging:
         for candidate in batch:
             candidate.reject = self._check_pixels(candidate)
         preserved = [candidate for candidate in batch if candidate.reject is None]
-        for judge in self.judges:
-            self._ask(judge, preserved)
+        for number in range(len(self.judges)):
+            self._ask(number, preserved)
         keep_best(preserved)
         for candidate in preserved:
+            if candidate.reject is not None and candidate.reject.final and self._region_at_fault(candidate):
+                candidate.reject = candidate.reject._replace(final=False)  # the next round has another region
             if candidate.reject is None:
                 candidate.identity = identify(candidate.unsafe, _safe(candidate), candidate.category, candidate.family)
         return batch
@@ -83,24 +86,66 @@ class Judging:
                 return Reject("judge", "too_different", f"{name} is {distance:.3f}, at most {limits[name]} is allowed")
         return None
 
-    def _ask(self, judge: Judge, batch: Sequence[Candidate]) -> None:
-        categories = [candidate.category for candidate in batch]
-        regions = [region(candidate) for candidate in batch]
-        guard = as_guard(judge)
-        before = guard.judge([candidate.unsafe for candidate in batch], categories, regions)
-        after = guard.judge([_safe(candidate) for candidate in batch], categories, regions)
+    def _ask(self, number: int, batch: Sequence[Candidate]) -> None:
+        guard = as_guard(self.judges[number])
+        unknown = [candidate for candidate in batch if _known(candidate, number, guard) is None]
+        asked = iter(judge_once(guard, [(each.unsafe, each) for each in unknown]))
+        before = [_known(each, number, guard) or next(asked) for each in batch]
+        after = judge_once(guard, [(_safe(each), each) for each in batch])
         for candidate, unsafe, safe in zip(batch, before, after, strict=True):
-            candidate.judgements.append(Judgement(judge.name, unsafe.p_unsafe, safe.p_unsafe))
+            candidate.judgements.append(Judgement(guard.name, unsafe.p_unsafe, safe.p_unsafe))
             if candidate.reject is None:
-                candidate.reject = self._weigh(judge.name, unsafe, safe)
+                candidate.reject = self._weigh(guard.name, unsafe, safe)
 
     def _weigh(self, name: str, unsafe: Verdict, safe: Verdict) -> Reject | None:
-        if unsafe.p_unsafe is None or unsafe.p_unsafe < self.unsafe_at_least:
+        if not self._sees_unsafe(unsafe.p_unsafe):
             detail = f"{name}: P(unsafe) before = {unsafe.p_unsafe}"
             return Reject("judge", unsafe.note or "unsafe_not_seen", detail, final=True)  # whatever the edit
         if safe.p_unsafe is None or safe.p_unsafe >= self.safe_below:
             return Reject("judge", safe.note or "still_unsafe", f"{name}: P(unsafe) after = {safe.p_unsafe}")
         return None
+
+    def _sees_unsafe(self, p_unsafe: float | None) -> bool:
+        return p_unsafe is not None and p_unsafe >= self.unsafe_at_least
+
+    def _region_at_fault(self, candidate: Candidate) -> bool:
+        """Whether every judge that does not see the unsafe member as unsafe was shown a part of it alone."""
+        unseen = [
+            as_guard(judge)
+            for judge, said in zip(self.judges, candidate.judgements, strict=True)
+            if not self._sees_unsafe(said.p_unsafe_before)
+        ]
+        return region(candidate) is not None and all(guard.uses_regions for guard in unseen)
+
+
+def judge_once(judge: Judge, asked: Sequence[tuple[Picture, Candidate]]) -> list[Verdict]:
+    """Judge pictures of candidates, each of those that are the same once; one Verdict a picture, in order.
+
+    Attempts at a source share its image, and controls of a pair share its members. A judge whose verdict may depend on
+    the region is asked about each region.
+    """
+    guard = as_guard(judge)
+    keys = [
+        (sha256(picture.data), candidate.category, None if guard.uses_regions is False else region(candidate))
+        for picture, candidate in asked
+    ]
+    first = dict(reversed([*zip(keys, asked, strict=True)]))
+    if not keys:
+        return []
+    order = dict.fromkeys(keys)
+    pictures, candidates = zip(*(first[key] for key in order), strict=True)
+    found = guard.judge(pictures, [each.category for each in candidates], [region(each) for each in candidates])
+    verdicts = dict(zip(order, found, strict=True))
+    return [verdicts[key] for key in keys]
+
+
+def _known(candidate: Candidate, number: int, judge: Guard) -> Verdict | None:
+    """What the judge said of the unsafe member in an earlier round, of the same region where that may matter."""
+    if judge.uses_regions is False:
+        said = next((p for (other, _), p in candidate.known.items() if other == number), None)
+    else:
+        said = candidate.known.get((number, region(candidate)))
+    return None if said is None else Verdict(said)
 
 
 def family(judge: Judge) -> str:

@@ -12,11 +12,11 @@ A recipe of no rounds has a source that gives finished pairs: source -> judge.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from safetypairs_hf.building.stage_files import STAGES
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.core.records import Box, Candidate
 
 
 class Step(NamedTuple):
@@ -90,4 +90,13 @@ def _again(tried: Sequence[Candidate]) -> Candidate:
         best.family,
         round=best.round + 1,
         feedback=(*best.feedback, why),
+        known=best.known | {key: p for each in tried for key, p in _found(each)},
     )
+
+
+def _found(tried: Candidate) -> Iterator[tuple[tuple[int, Box | None], float]]:
+    """What the judges said of the unsafe member; where one abstained it is asked again, for its reason."""
+    region = tried.instruction.region if tried.instruction else None
+    for number, judgement in enumerate(tried.judgements):
+        if judgement.p_unsafe_before is not None:
+            yield (number, region), judgement.p_unsafe_before

@@ -91,13 +91,6 @@ def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
     return editor.editors if isinstance(editor, ByRound) else (editor,)
 
 
-def check_servers(editor: Editor | ByRound | None) -> None:
-    """Raise SafetyPairsError where an editor is behind a server that is not there, or has no such model."""
-    for each in () if editor is None else editors_of(editor):
-        if hasattr(each, "check_server"):
-            each.check_server()
-
-
 def keeping(editor: Editor | ByRound, run: RunFolder, step: str, unit: int) -> Editor | ByRound:
     """The editor for a step of a unit: one that asks a server keeps the replies in the run until the part is there."""
     if not any(hasattr(each, "keeping") for each in editors_of(editor)):

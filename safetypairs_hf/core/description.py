@@ -41,6 +41,8 @@ def describe(value: Any) -> Any:
       described by its default values and by the variables of its closure.
     - A part that runs files of its user has `content_hashes`, a mapping from the name of a file to its hash, which
       becomes a part of its description.
+    - A part that completes its settings by what it reads of its model has `read_from_model`, a mapping from the name of
+      a setting to its value.
 
     Args:
         value: what to describe.
@@ -226,8 +228,8 @@ def _is_cached(part: Any, name: str) -> bool:
 
 
 def _content(part: Any) -> dict[str, Any]:
-    hashes = getattr(part, "content_hashes", None)
-    return {} if hashes is None else {"content_hashes": dict(hashes)}
+    found = {name: getattr(part, name, None) for name in ("content_hashes", "read_from_model")}
+    return {name: dict(value) for name, value in found.items() if value is not None}
 
 
 def _source(defined: Any, place: _Place) -> dict[str, str]:

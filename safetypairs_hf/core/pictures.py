@@ -44,9 +44,16 @@ def downscaled(picture: Picture, max_side: int) -> Picture:
         image = Image.fromarray(picture.pixels)
     except Exception:  # a decoder may raise anything on a damaged file
         return picture
-    share = max_side / max(image.size)
-    size = [max(round(side * share), 1) for side in image.size]
+    size = downscaled_size(*image.size, max_side)
     return encode(np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
+
+
+def downscaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """The (width, height) that `downscaled` brings an image to."""
+    if not max_side or max(width, height) <= max_side:
+        return width, height
+    share = max_side / max(width, height)
+    return max(round(width * share), 1), max(round(height * share), 1)
 
 
 def media_type(data: bytes) -> str:

@@ -216,6 +216,7 @@ class Candidate:
     `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
     (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
     `round` counts from 0; `feedback` has why each earlier attempt failed, oldest first, for the instructor.
+    `known` has P(unsafe) of the unsafe member from earlier rounds, by the number of the judge and the region.
     `answer` is what the instructor said; `batch` how many images were edited together with this one. `edit_box` is the
     smallest box around what changed, None where nothing did. `finished` is of a pair that came finished, and then its
     source has filled in all but `judgements` and `identity`.
@@ -229,6 +230,7 @@ class Candidate:
     family: str = ""
     round: int = 0
     feedback: tuple[str, ...] = ()
+    known: dict[tuple[int, Box | None], float] = field(default_factory=dict)
     answer: Answer | None = None
     instruction: Instruction | None = None
     safe: Picture | None = None

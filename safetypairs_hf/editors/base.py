@@ -63,6 +63,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
     LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
     holds: ClassVar[tuple[str, ...]] = ("pipeline",)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers")
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
     _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
 
@@ -173,6 +174,9 @@ class PipelineEditor(HoldsWeights, ABC):
 
         returned = zip(images, self._by_size(images, work), strict=True)
         return [in_size_of(pixels, image.pixels) for image, (pixels, _) in returned]
+
+    def _check_class(self) -> None:
+        check_class(self.model, self.commit, PIPELINE, (self.PIPELINE,))
 
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)

@@ -73,9 +73,9 @@ class ServerEditor:
         """The name under which the server has the model."""
         return self.server.model
 
-    def check_server(self) -> None:
-        """Ask every replica whether it has the model. Raises SafetyPairsError; see `ImageServer.check`."""
-        self.server.check()
+    def check_model(self) -> None:
+        """Ask every replica whether it has the model. Raises SafetyPairsError; see `ImageServer.check_model`."""
+        self.server.check_model()
 
     def keeping(self, kept: KeptReplies) -> Self:
         """This editor, with what it is answered kept in `kept`, and with what is there not asked for again."""

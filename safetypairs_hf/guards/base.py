@@ -61,6 +61,11 @@ class Guard(AsksByTaxonomy, ABC):
         return False
 
     @property
+    def uses_regions(self) -> bool | None:
+        """Whether a verdict depends on the region that `judge` is given; None where that is not known."""
+        return False
+
+    @property
     def costly(self) -> bool:
         """Whether an answer costs money or much time, so that a run keeps each one as it comes; see `judge_singly`."""
         return False

@@ -16,7 +16,7 @@ from safetypairs_hf.core.errors import RecipeError, cut, printable
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import served_answers, token_probability, verdicts
 from safetypairs_hf.guards.base import ModelGuard, Question, Singly
-from safetypairs_hf.models.chat import Chat, as_pil, load_chat, turn
+from safetypairs_hf.models.chat import Chat, as_pil, check_chat, load_chat, turn
 from safetypairs_hf.models.chat_server import ChatServer, Reply
 from safetypairs_hf.models.openai_server import Serves
 
@@ -170,6 +170,15 @@ class ChatGuard(ModelGuard[Chat]):
             yield sent[number], self.verdict_of(reply)
         while left:
             yield left.pop(), Verdict(None, "not_covered")
+
+    def check_model(self) -> None:
+        if self.server is None:
+            super().check_model()
+        else:
+            self.server.check_model()
+
+    def _check_class(self) -> None:
+        check_chat(self.model, self.commit, self.classes)
 
     def preflight(self, image: Picture, category: str) -> tuple[Verdict, str]:
         """Ask a server what it has, and about one image; return the verdict, and a line that says what came.

@@ -63,17 +63,24 @@ class Classifier(ModelGuard[Loaded]):
 
     def load(self) -> Loaded:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
-        from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as NAMES
 
-        check_class(self.model, self.commit, MODEL, flat(NAMES.values()), "an image classifier")
+        self._check_class()
         where = pick_device(self.device)
         processor = AutoImageProcessor.from_pretrained(self.model, revision=self.commit)
         model = AutoModelForImageClassification.from_pretrained(
             self.model, revision=self.commit, dtype=pick_dtype(where)
         )
-        self._check(_places(self.model, model.config))
-        _ = _activation(self.model, model.config, self.activation)  # before any image is asked about
         return Loaded(processor, model.to(where).eval())
+
+    def _check_class(self) -> None:
+        """See `HoldsWeights`; the labels of the map have to be the model's, too."""
+        from transformers import AutoConfig
+        from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as NAMES
+
+        check_class(self.model, self.commit, MODEL, flat(NAMES.values()), "an image classifier")
+        config = AutoConfig.from_pretrained(self.model, revision=self.commit)
+        self._check(_places(self.model, config))
+        _ = _activation(self.model, config, self.activation)
 
     def _check(self, labels: Mapping[str, list[int]]) -> None:
         mapped = {label for several in self.unsafe.values() for label in several}

@@ -114,7 +114,17 @@ class Head(ModelGuard[TrainedHead]):
     def _config(self) -> dict[str, Any]:
         return _read_config(self._file(CONFIG), self.model)
 
+    def _check_class(self) -> None:
+        _ = self._backbone
+
     def load(self) -> TrainedHead:
+        backbone = self._backbone
+        weights = read_weights(self._file(WEIGHTS), self.model)
+        return TrainedHead(weights, backbone, tuple(self.config["categories"]))
+
+    @property
+    def _backbone(self) -> Backbone:
+        """The backbone that it was trained with, not loaded yet. Raises SafetyPairsError where that is another one."""
         told = self.config["backbone"]
         backbone = Backbone(told["model"], told["commit"], told["grid"], self.device)
         if backbone.revision != told["revision"]:
@@ -122,8 +132,7 @@ class Head(ModelGuard[TrainedHead]):
                 f"{self.model} was trained on features of {told['model']} {told['revision']}, and here is "
                 f"{backbone.revision}; install or download that one"
             )
-        weights = read_weights(self._file(WEIGHTS), self.model)
-        return TrainedHead(weights, backbone, tuple(self.config["categories"]))
+        return backbone
 
     def prepare(self, questions: Sequence[Question]) -> Any:
         return self.loaded.backbone.prepare([each.image for each in questions])

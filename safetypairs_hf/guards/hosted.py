@@ -149,6 +149,10 @@ class HostedGuard(Guard):
         if outage.total and outage.asked >= TELLING:
             raise self._down(outage)
 
+    def check_model(self) -> None:
+        """Raise SafetyPairsError where the client or the key is missing; nothing is sent."""
+        self.connect(self.module).close()
+
     @property
     def module(self) -> Any:
         """The module of its client.

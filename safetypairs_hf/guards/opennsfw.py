@@ -46,6 +46,10 @@ class OpenNSFW(Guard):
         except metadata.PackageNotFoundError as error:
             raise SafetyPairsError(_MISSING) from error
 
+    def check_model(self) -> None:
+        """Raise SafetyPairsError where its package is not installed."""
+        _ = self.revision
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:

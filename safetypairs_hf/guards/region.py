@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class OnRegion(Guard):
     inner: Judge
     margin: float = 0.25
     least: int = 32
+    uses_regions: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.margin < 0 or self.least < 1:

@@ -47,13 +47,16 @@ class ShieldGemma(ModelGuard[Loaded]):
     def load(self) -> Loaded:
         from transformers import AutoProcessor, ShieldGemma2ForImageClassification
 
-        check_class(self.model, self.commit, MODEL, (_CLASS,))
+        self._check_class()
         where = pick_device(self.device)
         processor = AutoProcessor.from_pretrained(self.model, revision=self.commit)
         model = ShieldGemma2ForImageClassification.from_pretrained(
             self.model, revision=self.commit, dtype=pick_dtype(where)
         )
         return Loaded(Copies(processor), model.to(where).eval())
+
+    def _check_class(self) -> None:
+        check_class(self.model, self.commit, MODEL, (_CLASS,))
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
         """Return a question for each policy that answers to an image's category.

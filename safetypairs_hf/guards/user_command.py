@@ -94,6 +94,11 @@ class OwnCommand(Guard):
         """
         return [self._one(image, category) for image, category in zip(images, categories, strict=True)]
 
+    def check_model(self) -> None:
+        """Raise UserCodeError where there is no such program; it is not started."""
+        if shutil.which(program := shlex.split(self.command)[0]) is None:
+            raise UserCodeError(f"{self.command!r} does not start: there is no program {program}; check the command")
+
     def release(self) -> None:
         """End the program; it starts again on the next call of `judge`."""
         running = self.__dict__.pop("_running", None)

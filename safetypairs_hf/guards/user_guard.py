@@ -66,8 +66,8 @@ class OwnObject(Guard):
 
     It needs `name` and `judge`. What it is must be known too, by one of: `revision`, a text that changes when its
     answers do; `identity()`, a mapping of JSON values that does; or being a dataclass whose fields are plain values and
-    whose class a file defines. `asked`, `family`, `fidelity`, `holds_model`, `release`, `seed` and `device` are used
-    where it has them.
+    whose class a file defines. `asked`, `family`, `fidelity`, `holds_model`, `release`, `seed`, `uses_regions` and
+    `device` are used where it has them.
 
     Args:
         inner: the object.
@@ -94,6 +94,10 @@ class OwnObject(Guard):
     @property
     def holds_model(self) -> bool:
         return bool(getattr(self.inner, "holds_model", False))
+
+    @property
+    def uses_regions(self) -> bool | None:
+        return getattr(self.inner, "uses_regions", None)
 
     @property
     def dtype(self) -> str | None:
@@ -182,6 +186,10 @@ class FunctionGuard(OfFunction, Guard):
     def name(self) -> str:
         return f"function:{super().name}"
 
+    @property
+    def uses_regions(self) -> bool:
+        return _by_region(self._asked)
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
@@ -237,6 +245,10 @@ class OwnFunction(Guard):
         return f"function:{self.function.rsplit('/', 1)[-1]}"
 
     @property
+    def uses_regions(self) -> bool:
+        return _by_region(self._loaded.asked)
+
+    @property
     def in_batches(self) -> bool:
         """Whether it is given lists of images, so that `batch_size` says which are judged together."""
         return self._loaded.asked.batched
@@ -262,6 +274,10 @@ class OwnFunction(Guard):
             found += _ask(asked, images[part], categories[part], regions[part], self.taxonomy)
         return found
 
+    def check_model(self) -> None:
+        """Import the function. Raises what `judge` does where there is none."""
+        _ = self._loaded
+
     def release(self) -> None:
         """Forget the function; it is imported again on the next call of `judge`."""
         self.__dict__.pop("_loaded", None)
@@ -283,6 +299,10 @@ class OwnFunction(Guard):
             raise RecipeError(f"{wrong}; {where} has no function {attribute!r}{hint(attribute, has) or listed}")
         asked = user_function(found, _OFFERS, self.batched)
         return _Loaded(asked, {where: digest} | _defining_file(found, module))
+
+
+def _by_region(asked: UserFunction) -> bool:
+    return bool({"region", "regions"} & {*asked.given.values()})
 
 
 def _ask(

@@ -73,11 +73,14 @@ class ZeroShot(ModelGuard[Loaded]):
     def load(self) -> Loaded:
         from transformers import AutoModel, AutoProcessor
 
-        check_class(self.model, self.commit, MODEL, ("CLIPModel", "SiglipModel"))
+        self._check_class()
         where = pick_device(self.device)
         processor = AutoProcessor.from_pretrained(self.model, revision=self.commit)
         model = AutoModel.from_pretrained(self.model, revision=self.commit, dtype=pick_dtype(where))
         return Loaded(processor, model.to(where).eval())
+
+    def _check_class(self) -> None:
+        check_class(self.model, self.commit, MODEL, ("CLIPModel", "SiglipModel"))
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
         """Return a question for each image. A batch is of one category, whose texts are the model's other input."""

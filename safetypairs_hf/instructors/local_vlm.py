@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +12,18 @@ from typing import Any, ClassVar
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.records import Answer, Candidate, Reject
+from safetypairs_hf.instructors.coordinates import AUTO, PIXELS, Coordinates, check_convention, convention_of
 from safetypairs_hf.instructors.parse import parse
-from safetypairs_hf.instructors.prompt import SCHEMA, question
+from safetypairs_hf.instructors.prompt import question, schema
 from safetypairs_hf.instructors.sampling import OwnNoise
-from safetypairs_hf.models.chat import Chat, Refused, basename, load_chat, unless_refused
-from safetypairs_hf.models.loading import HoldsWeights
+from safetypairs_hf.models.adapters import base_of
+from safetypairs_hf.models.chat import Chat, Refused, basename, check_chat, load_chat, unless_refused
+from safetypairs_hf.models.loading import HoldsWeights, model_type
 from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.models.processors import resizing_of
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
+
+_NO_XGRAMMAR = "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar]', or set grammar=False"
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         temperature: 0 is greedy; above it each candidate samples from its own seed, another one each round.
         grammar: hold the answer to the schema as it is written; needs the package xgrammar. A setting, and not whether
             the package happens to be there, because it decides what is written.
+        coordinates: how the model writes a region: "shares" of the image's width and height, "thousandths" of them, or
+            "pixels" of the image as its processor resizes it. "auto" goes by the model's class; see `coordinates.py`.
         device: "auto" takes a GPU where there is one.
     """
 
@@ -41,12 +49,14 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
     temperature: float = 0.0
     grammar: bool = False
     device: str = "auto"
+    coordinates: str = AUTO
     holds_model: ClassVar[bool] = True
-    holds: ClassVar[tuple[str, ...]] = ("_chat", "_grammar")
+    holds: ClassVar[tuple[str, ...]] = ("_chat", "_grammar", "_asked_for")
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
             raise RecipeError(f"temperature = {self.temperature}: give 0 (greedy) or more")
+        check_convention(self.coordinates)
 
     @property
     def name(self) -> str:
@@ -60,6 +70,38 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         """
         return [answer for answer, _ in in_batches(batch, self.batch_size, self._batch)]
 
+    @property
+    def read_from_model(self) -> dict[str, str] | None:
+        """The convention of its coordinates, where it goes by the model's class."""
+        return {"coordinates": self._convention} if self.coordinates == AUTO else None
+
+    def check_model(self) -> None:
+        """See `HoldsWeights.check_model`; with a grammar, xgrammar has to be installed, too."""
+        super().check_model()
+        if self.grammar and importlib.util.find_spec("xgrammar") is None:
+            raise SafetyPairsError(_NO_XGRAMMAR)
+
+    def _check_class(self) -> None:
+        check_chat(self.model, self.commit)
+
+    @cached_property
+    def _convention(self) -> str:
+        if self.coordinates != AUTO:
+            return self.coordinates
+        return convention_of(model_type(*(base_of(self.model, self.commit) or (self.model, self.commit))))
+
+    @cached_property
+    def _asked_for(self) -> Coordinates:
+        if self._convention != PIXELS:
+            return Coordinates(self._convention)
+        resizing = resizing_of(self._chat.processor)
+        if resizing is None:
+            raise SafetyPairsError(
+                f"coordinates = {self.coordinates!r}: the processor of {self.model} does not resize images as those of "
+                "Qwen2.5-VL do; set coordinates=shares, or thousandths"
+            )
+        return Coordinates(PIXELS, *resizing)
+
     @cached_property
     def _chat(self) -> Chat:
         return load_chat(self.model, self.commit, self.device)
@@ -70,18 +112,21 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         try:
             import xgrammar
         except ModuleNotFoundError as error:
-            raise SafetyPairsError(
-                "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar]', or set grammar=False"
-            ) from error
+            raise SafetyPairsError(_NO_XGRAMMAR) from error
         size = self._chat.model.config.get_text_config().vocab_size
         tokenizer = xgrammar.TokenizerInfo.from_huggingface(self._chat.processor.tokenizer, vocab_size=size)
-        return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(SCHEMA))
+        return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(schema(self._asked_for)))
 
     def _batch(self, batch: Sequence[Candidate]) -> list[Answer]:
         chat = self._chat  # loaded here: below, what fails is taken for an image that the processor refuses
 
+        wanted = self._asked_for
+
         def prepare(part: Sequence[Candidate]) -> tuple[Sequence[Candidate], Any]:
-            return part, chat.inputs([each.unsafe for each in part], [question(each, self.taxonomy) for each in part])
+            asked = [question(each, self.taxonomy, wanted) for each in part]
+            inputs = chat.inputs([each.unsafe for each in part], asked)
+            _check_sizes(part, inputs, wanted)
+            return part, inputs
 
         found = unless_refused(batch, prepare, lambda prepared: self._written(*prepared))
         return [
@@ -107,7 +152,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
             end = next((number for number, token in enumerate(ids) if token in ends), len(ids) - 1)
             raw = tokenizer.decode(ids[: end + 1], skip_special_tokens=True)
             height, width = candidate.unsafe.pixels.shape[:2]
-            outcome = parse(raw, width, height, candidate.category, self.taxonomy)
+            outcome = parse(raw, width, height, candidate.category, self.taxonomy, self._asked_for)
             answers.append(Answer(outcome, raw, prompt, end + 1))
         return answers
 
@@ -128,3 +173,18 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
             seeds = [derived_seed(each.source_id, "instruct", each.round) for each in batch]
             made.append(OwnNoise(seeds, self.temperature))
         return made
+
+
+def _check_sizes(batch: Sequence[Candidate], inputs: Any, coordinates: Coordinates) -> None:
+    """Raise SafetyPairsError where the model was given an image at another size than its pixels are counted in."""
+    if coordinates.convention != PIXELS:
+        return
+    patch = coordinates.factor / 2  # two by two patches become a token
+    for candidate, (_, rows, columns) in zip(batch, inputs["image_grid_thw"].tolist(), strict=True):
+        height, width = candidate.unsafe.pixels.shape[:2]
+        given, counted = (columns * patch, rows * patch), coordinates.extent(width, height)
+        if given != tuple(counted):
+            raise SafetyPairsError(
+                f"the processor brought an image of {width} x {height} pixels to {given[0]:g} x {given[1]:g}, and "
+                f"{counted.right:g} x {counted.bottom:g} were expected; set coordinates=shares"
+            )

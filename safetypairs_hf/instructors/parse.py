@@ -8,6 +8,7 @@ from typing import Any
 
 from safetypairs_hf.core.foreign_text import objects_in, whole
 from safetypairs_hf.core.records import Box, Instruction, Reject
+from safetypairs_hf.instructors.coordinates import SHARES, Coordinates
 from safetypairs_hf.instructors.forbidden import forbidden
 from safetypairs_hf.instructors.language import is_english
 from safetypairs_hf.models.answer_text import answer_of, answer_span, last_object, refuses
@@ -17,7 +18,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 _KEYS = ("critical_feature", "instruction", "region", "caption_unsafe", "caption_safe")
 _CORNERS = ("x0", "y0", "x1", "y1")
 _LONGEST = 600
-# How far outside [0, 1] a corner may lie and is still taken for the image's edge.
+# How far outside the image a corner may lie and is still taken for its edge, as a share of its width or height.
 _SLACK = 0.05
 
 
@@ -25,13 +26,20 @@ class _MalformedError(Exception):
     """Names the reason and the detail of a reject."""
 
 
-def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy = NINE) -> Instruction | Reject:
+def parse(
+    raw: str,
+    width: int,
+    height: int,
+    category: str,
+    taxonomy: Taxonomy = NINE,
+    coordinates: Coordinates = SHARES,
+) -> Instruction | Reject:
     """Read an instructor's answer.
 
     Reasoning, fences and text around the JSON object are passed over (`answer_text`); of several whole objects with our
-    keys the last one counts. Corners of the region are
-    shares of `width` and `height` (pixels); up to 0.05 outside the image they are clamped, beyond that or with nothing
-    between them the answer is rejected.
+    keys the last one counts. The region is in `coordinates` of an image of `width` x `height` pixels. Corners up to
+    0.05 of its sides outside of it are clamped. Corners beyond that, with nothing between them, or that look like
+    another convention's are "bad_region".
 
     Rejects, all of stage "instruct": "refused", "other_language", "not_json" (cut off, too), "bad_schema",
     "bad_region", "asks_forbidden".
@@ -47,7 +55,7 @@ def parse(raw: str, width: int, height: int, category: str, taxonomy: Taxonomy =
         if not is_english(f"{feature} {asked}"):
             raise _MalformedError("other_language", asked)
         captions = [_text(found, name, required=False) for name in _KEYS[3:]]
-        region = _region(found.get("region"), width, height)
+        region = _region(found.get("region"), width, height, coordinates)
     except _MalformedError as error:
         return Reject("instruct", error.args[0], _short(error.args[1]))
     word = forbidden(asked, feature, category, taxonomy)
@@ -86,16 +94,21 @@ def _text(found: dict[str, Any], name: str, required: bool = True) -> str:
     return value
 
 
-def _region(value: Any, width: int, height: int) -> Box | None:
+def _region(value: Any, width: int, height: int, coordinates: Coordinates) -> Box | None:
     if value is None:
         return None
     if isinstance(value, dict) and set(value) == set(_CORNERS):
         value = [value[corner] for corner in _CORNERS]
     if not isinstance(value, list) or len(value) != 4 or not all(_is_number(corner) for corner in value):
         raise _MalformedError("bad_schema", f"'region' is {json.dumps(value)}, expected x0, y0, x1, y1 or null")
-    if not all(-_SLACK <= corner <= 1 + _SLACK for corner in value):
-        raise _MalformedError("bad_region", f"{value} reaches out of the image; corners are shares between 0 and 1")
-    x0, y0, x1, y1 = (min(max(corner, 0.0), 1.0) for corner in value)
+    expected = f"corners are {coordinates.convention} between 0 and "
+    right, bottom = coordinates.extent(width, height)
+    if coordinates != SHARES and max(value) <= 1:
+        raise _MalformedError("bad_region", f"{value} are shares of the image; {expected}{right:g} and {bottom:g}")
+    shares = [corner / side for corner, side in zip(value, (right, bottom, right, bottom), strict=True)]
+    if not all(-_SLACK <= share <= 1 + _SLACK for share in shares):
+        raise _MalformedError("bad_region", f"{value} reaches out of the image; {expected}{right:g} and {bottom:g}")
+    x0, y0, x1, y1 = (min(max(share, 0.0), 1.0) for share in shares)
     if x0 >= x1 or y0 >= y1:
         raise _MalformedError("bad_region", f"{value} holds nothing; x0 < x1 and y0 < y1 are expected")
     return Box(math.floor(x0 * width), math.floor(y0 * height), math.ceil(x1 * width), math.ceil(y1 * height))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.instructors.coordinates import SHARES, Coordinates
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
@@ -22,15 +23,14 @@ the image is permitted. Keep the scene, the people, the light and the style as t
 Answer with a JSON object with these keys:
 - "critical_feature": what makes the image unsafe, a few words
 - "instruction": the edit as one short command to an image editor, such as "Replace the ... with ..."
-- "region": where it is: {{"x0", "y0", "x1", "y1"}} as shares of the width and height between 0 and 1, from the top \
-left corner; or null where it is all over the image
+- "region": where it is: {{"x0", "y0", "x1", "y1"}} {coordinates}, from the top left corner; or null \
+where it is all over the image
 - "caption_unsafe": the image as it is, one sentence
 - "caption_safe": the image after the edit, one sentence
 """
 _FAILED: Final = "\nEarlier attempts at this image failed. Ask for something else this time.\n{each}\n"
 
 _TEXT: Final = {"type": "string"}
-_SHARE: Final = {"type": "number", "minimum": 0, "maximum": 1}
 _CORNERS: Final = ("x0", "y0", "x1", "y1")
 
 
@@ -43,21 +43,26 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# An object, not a list of four: every schema engine takes it, and no answer can have a wrong number of corners.
-SCHEMA: Final[dict[str, Any]] = _object(
-    {
-        "critical_feature": _TEXT,
-        "instruction": _TEXT,
-        "region": {"anyOf": [_object(dict.fromkeys(_CORNERS, _SHARE)), {"type": "null"}]},
-        "caption_unsafe": _TEXT,
-        "caption_safe": _TEXT,
-    }
-)
+def schema(coordinates: Coordinates = SHARES) -> dict[str, Any]:
+    """The JSON schema of an answer."""
+    # An object, not a list of four: every schema engine takes it, and no answer can have a wrong number of corners.
+    corners = _object(dict.fromkeys(_CORNERS, coordinates.number))
+    return _object(
+        {
+            "critical_feature": _TEXT,
+            "instruction": _TEXT,
+            "region": {"anyOf": [corners, {"type": "null"}]},
+            "caption_unsafe": _TEXT,
+            "caption_safe": _TEXT,
+        }
+    )
 
 
-def question(candidate: Candidate, taxonomy: Taxonomy = NINE) -> str:
+def question(candidate: Candidate, taxonomy: Taxonomy = NINE, coordinates: Coordinates = SHARES) -> str:
     """The text that goes with a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
-    text = _TASK.format(policy=taxonomy.policy(candidate.category))
+    # Shares are the same of every image, so that only the others need the image's size.
+    width, height = (1, 1) if coordinates == SHARES else candidate.unsafe.pixels.shape[1::-1]
+    text = _TASK.format(policy=taxonomy.policy(candidate.category), coordinates=coordinates.asked(width, height))
     if candidate.feedback:
         text += _FAILED.format(each="\n".join(f"- {reason}" for reason in candidate.feedback))
     return text

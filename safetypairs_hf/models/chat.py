@@ -77,6 +77,18 @@ def turn(image: Any, text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}]
 
 
+def check_chat(model: str, commit: str | None, classes: Collection[str] = ()) -> None:
+    """Raise SafetyPairsError where a model is of none of the `classes`; of none that sees images, where there are none.
+
+    `model` and `commit` are those of weights, or of an adapter, and then its base is looked at.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
+
+    any_chat = "" if classes else "a chat model that sees images"
+    model, commit = base_of(model, commit) or (model, commit)
+    check_class(model, commit, MODEL, classes or flat(NAMES.values()), any_chat)
+
+
 def load_chat(model: str, commit: str | None, device: str, classes: Collection[str] = ()) -> Chat:
     """Load a folder or a pinned Hub id, of one of the `classes`, where any are named; or an adapter of such a model.
 
@@ -85,13 +97,11 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
             torchvision where there is none.
     """
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
-    any_chat = "" if classes else "a chat model that sees images"
     adapter, adapter_commit, base = model, commit, base_of(model, commit)
     if base:
         model, commit = base
-    check_class(model, commit, MODEL, classes or flat(NAMES.values()), any_chat)
+    check_chat(model, commit, classes)
     processor = load_processor(model, commit)
     if not getattr(processor, "chat_template", None):
         raise SafetyPairsError(

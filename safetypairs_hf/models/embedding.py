@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.core.records import Pixels
-from safetypairs_hf.models.image_features import load_vision, pooled
-from safetypairs_hf.models.loading import let_go, pick_device, revision_of
+from safetypairs_hf.models.image_features import check_vision, load_vision, pooled
+from safetypairs_hf.models.loading import check_packages, check_weights, let_go, pick_device, revision_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class EmbeddingDistance:
 
     def __post_init__(self) -> None:
         revision_of(self.model, self.revision)
+
+    def check_model(self) -> None:
+        """Look at the model without loading it. Raises SafetyPairsError where there is none."""
+        check_packages(self.model, ("torch", "transformers"))
+        check_vision(self.model, self.revision)
+        check_weights(self.model)
 
     def distance(self, before: Pixels, after: Pixels) -> float:
         """Of two images of any shapes, (height, width, 3) uint8."""

@@ -114,6 +114,17 @@ class Backbone:
         return lambda view: processor(images=view, return_tensors="pt")["pixel_values"], embed
 
 
+def check_vision(model: str, commit: str | None) -> None:
+    """Raise SafetyPairsError where a model has no class that `transformers` knows, or no image processor."""
+    from transformers import AutoConfig, AutoImageProcessor
+
+    try:
+        AutoConfig.from_pretrained(model, revision=commit)
+        AutoImageProcessor.from_pretrained(model, revision=commit)
+    except (OSError, ValueError) as error:
+        raise _no_vision(model, error) from error
+
+
 def load_vision(model: str, commit: str | None) -> tuple[Any, Any]:
     """Load a vision model of `transformers` and its image processor.
 
@@ -126,9 +137,13 @@ def load_vision(model: str, commit: str | None) -> tuple[Any, Any]:
         processor = AutoImageProcessor.from_pretrained(model, revision=commit)
         loaded: Any = AutoModel.from_pretrained(model, revision=commit)
     except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise SafetyPairsError(f"{model} is no vision model with an image processor: {said}") from error
+        raise _no_vision(model, error) from error
     return processor, loaded
+
+
+def _no_vision(model: str, error: Exception) -> SafetyPairsError:
+    said = " ".join(str(error).split())[:200]
+    return SafetyPairsError(f"{model} is no vision model with an image processor: {said}")
 
 
 def pooled(model: Any, pixels: Any) -> Any:

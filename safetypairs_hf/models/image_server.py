@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
-from safetypairs_hf.core.errors import SafetyPairsError, printable
 from safetypairs_hf.core.pictures import media_type
 from safetypairs_hf.models.openai_server import NobodyError, OpenAIServer, kept, read_object
 from safetypairs_hf.models.outage import FAILURES
@@ -68,20 +67,10 @@ class ImageServer(OpenAIServer[ImageReply]):
         """Every replica as a server of its own."""
         return tuple(replace(self, url=url, replicas=()) for url in (self.url, *self.replicas))
 
-    def check(self) -> None:
-        """Ask every replica which models it has.
-
-        Raises:
-            SafetyPairsError: one is not there or refuses the key, or lists its models and ours is not among them. One
-                that has no such list is taken as it is.
-        """
+    def check_model(self) -> None:
+        """Ask every replica as `OpenAIServer.check_model` does."""
         for server in self.each():
-            found = server.serves()
-            if found.names and not found.ours:
-                raise SafetyPairsError(
-                    f"{server.url} has no model {self.model!r}; it has {printable(', '.join(found.names))}; give one "
-                    "of these names"
-                )
+            OpenAIServer.check_model(server)
 
     def _connected(self) -> Any:
         return _Replicas(self)

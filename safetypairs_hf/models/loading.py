@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.util
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetypairs_hf.core.foreign_text import parse_object, read_text, reading
 from safetypairs_hf.core.hub import fetch
 
 PIPELINE, MODEL = "model_index.json", "config.json"
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".msgpack", ".h5", ".gguf")
 
 
 def check_class(model: str, revision: str | None, index: str, expected: Collection[str], kind: str = "") -> None:
@@ -30,6 +32,31 @@ def check_class(model: str, revision: str | None, index: str, expected: Collecti
             f"{model} holds {printable(' or '.join(found)) or 'no class'}, and this needs "
             f"{kind or ' or '.join(expected)}; name another model folder, or another recipe"
         )
+
+
+def model_type(model: str, commit: str | None) -> str:
+    """The `model_type` of a model of transformers: a folder, or a Hub id; "" where its config says none.
+
+    Raises:
+        SafetyPairsError: there is no such model.
+    """
+    return str(_read(model, commit, MODEL).get("model_type", ""))
+
+
+def check_weights(model: str) -> None:
+    """Raise SafetyPairsError where a folder holds no weights; the files of a Hub id are not looked at."""
+    folder = Path(model)
+    if folder.is_dir() and not any(next(folder.rglob(f"*{ending}"), None) for ending in _WEIGHTS):
+        raise SafetyPairsError(
+            f"{model} holds no weights (no file *{', *'.join(_WEIGHTS)}); download it again, or name another folder"
+        )
+
+
+def check_packages(what: str, packages: Collection[str]) -> None:
+    """Raise SafetyPairsError where one of the packages that models need is not installed. `what`: who needs it."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise SafetyPairsError(f"{what} needs the package {package}; pip install 'safetypairs-hf[gpu]'")
 
 
 def revision_of(model: str, revision: str | None) -> str:
@@ -88,6 +115,7 @@ class HoldsWeights:
     commit: str | None
     # The cached properties that `release` drops.
     holds: ClassVar[tuple[str, ...]] = ("loaded",)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
 
     @cached_property
     def revision(self) -> str:
@@ -97,6 +125,22 @@ class HoldsWeights:
             SafetyPairsError: the model is a Hub id and no commit is pinned.
         """
         return revision_of(self.model, self.commit)
+
+    def check_model(self) -> None:
+        """Look at the model without loading it: packages, revision, access, class, and that a folder has weights.
+
+        Raises:
+            SafetyPairsError: it cannot be loaded. On which device it will be is not looked at: it may be another
+                machine's.
+        """
+        check_packages(self.model, self.packages)
+        _ = self.revision
+        self._check_class()
+        check_weights(self.model)
+
+    def _check_class(self) -> None:
+        """Raise SafetyPairsError where there is no such model, or its class is another one."""
+        _read(self.model, self.commit, MODEL)
 
     def release(self) -> None:
         """Drop what was loaded and give its memory back; the next use loads it again."""

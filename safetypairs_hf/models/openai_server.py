@@ -172,6 +172,19 @@ class OpenAIServer(Generic[Reply], ABC):
         names = tuple(str(each["id"]) for each in listing if "id" in each)
         return Serves(names, str(ours.get("root") or ""), bool(ours))
 
+    def check_model(self) -> None:
+        """Ask whether the server is there, takes the key, and has the model, where it says what it has.
+
+        Raises:
+            SafetyPairsError: it is not so.
+        """
+        names, _, ours = self.serves()
+        # Azure lists models and no deployments; a proxy may list patterns.
+        if names and not ours and not self.api_version and not any("*" in name for name in names):
+            raise SafetyPairsError(
+                f"{self.url} has no model {self.model!r}; it has {printable(', '.join(names))}; give one of these names"
+            )
+
     def check_name(self, found: Mapping[str, Any]) -> None:
         """Raise SafetyPairsError where an answer is of another model. Azure's deployments answer by other names."""
         named = found.get("model")

@@ -56,6 +56,19 @@ def load_processor(model: str, commit: str | None) -> Any:
         raise SafetyPairsError(f"the image processor of {model} needs torchvision; pip install torchvision") from error
 
 
+def resizing_of(processor: Any) -> tuple[int, int, int] | None:
+    """How a processor resizes images, where it does as those of the Qwen models.
+
+    Returns:
+        The number that both sides are a multiple of, and the least and the most pixels in all.
+    """
+    images = processor.image_processor
+    size = getattr(images, "size", None) or {}
+    least, most = (getattr(size, name, None) or dict(size).get(name) for name in ("shortest_edge", "longest_edge"))
+    merge = getattr(images, "merge_size", None)
+    return (images.patch_size * merge, least, most) if merge == 2 and least and most else None
+
+
 def _class_of(model: str, commit: str | None) -> Any:
     """The class of a model's processor; by its own file where its model is a part of another one. None: not known."""
     import transformers

@@ -75,6 +75,7 @@ class Settings:
             licence, as with a restricted one, `publish` refuses a public target.
         grammar: constrain the instructor's answer to the schema while it is written: in process by the package
             xgrammar, which must be installed then; on a server by `response_format`.
+        coordinates: how the instructor writes regions, see `LocalVLM`; "auto" goes by its class, on a server its name.
         concurrency, timeout: how many requests the server gets at once, and the seconds that one may take.
         prompt_price, answer_price: the price of a million of the server's tokens, for the sum in `status`.
         judge: the second judge: a chat model with `judge_commit`, of another family than the guard; None asks the
@@ -123,6 +124,7 @@ class Settings:
     server: str | None = None
     api_key_env: str = ""
     grammar: bool = True
+    coordinates: str = "auto"
     concurrency: int = 8
     timeout: float = 120.0
     prompt_price: float = 0.0
@@ -318,8 +320,10 @@ class Settings:
                 schema=self.grammar,
                 prompt_price=self.prompt_price,
                 answer_price=self.answer_price,
+                coordinates=self.coordinates,
             )
-        return LocalVLM(self.instructor, self.instructor_commit, grammar=self.grammar, device=self.device)
+        how: dict[str, Any] = {"grammar": self.grammar, "device": self.device, "coordinates": self.coordinates}
+        return LocalVLM(self.instructor, self.instructor_commit, **how)
 
     def _measures(self) -> tuple[EmbeddingDistance, ...]:
         if self.embedding is None:

@@ -46,7 +46,7 @@ def test_it_edits_as_in_process(start: Start, pipeline: Any, klein_folder: Path)
     server = EditServer(pipeline)
     here = Klein(str(klein_folder), steps=2, text_layers=(1,), max_sequence_length=32, device="cpu", batch_size=1)
     there = served(here, ImageServer("klein", start(server), extra_body={"enable_teacache": "false"}))
-    there.check_server()
+    there.check_model()
     assert there.holds_model is False and there.name == "server:klein"
     images = [*pictures(1), *pictures(1, 70)]  # the second is sent as 64 x 64, and comes back as 70 x 70
     instructions = [Instruction("", text, None) for text in PROMPTS[:2]]
@@ -128,12 +128,12 @@ def test_faults_that_pass_are_asked_again(start: Start, pipeline: Any) -> None: 
 
 
 def test_nothing_works_without_a_server_or_its_model(start: Start, pipeline: Any) -> None:  # noqa: F811
-    for work in (lambda: ask(editor_at(NOWHERE)), lambda: editor_at(NOWHERE).check_server()):
+    for work in (lambda: ask(editor_at(NOWHERE)), lambda: editor_at(NOWHERE).check_model()):
         with pytest.raises(SafetyPairsError, match=r"^no server at http://127.0.0.1:9/v1 \(Connect.*\); start it"):
             work()
     url = start(EditServer(pipeline, "qwen"))
     with pytest.raises(SafetyPairsError, match=rf"^{url} has no model 'klein'; it has qwen; give one of these names$"):
-        editor_at(url).check_server()
+        editor_at(url).check_model()
     with pytest.raises(RecipeError, match="url = 'localhost'"):
         editor_at(url, "localhost")
     with pytest.raises(RecipeError, match="multiple = 0: give at least 1"):

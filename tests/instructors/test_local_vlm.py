@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
+from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Answer, Candidate, Instruction, Origin, Picture, Reject
 from safetypairs_hf.instructors.local_vlm import LocalVLM
 from safetypairs_hf.instructors.sampling import OwnNoise
 from safetypairs_hf.taxonomy.nine import SLUGS
+from safetypairs_hf.testing.tiny import qwen3_vl, qwen_vl
 from safetypairs_hf.testing.tiny.chat_vlm import ANSWER
 from safetypairs_hf.testing.tiny.squares import squares
 
@@ -105,6 +110,41 @@ def test_a_grammar_makes_random_weights_write_the_schema(random_chat: Path) -> N
 def test_a_grammar_without_xgrammar_is_one_line(red_chat: Path) -> None:
     with pytest.raises(SafetyPairsError, match=r"grammar=True needs xgrammar: pip install .safetypairs-hf\[grammar\]"):
         LocalVLM(str(red_chat), grammar=True).write(candidates(1))
+
+
+@pytest.mark.parametrize(("kind", "convention"), [(qwen_vl, "pixels"), (qwen3_vl, "thousandths")])
+def test_the_coordinates_are_those_of_the_models_class(tmp_path: Path, kind: ModuleType, convention: str) -> None:
+    """The prompt says the size that the processor makes of an image, and the recipe the convention."""
+    instructor = LocalVLM(str(kind.make(tmp_path / "model")), max_answer_tokens=2)
+    assert describe(instructor)["read_from_model"] == {"coordinates": convention}
+    shown, asked = [], []
+    chat = instructor._chat
+    inputs = chat.inputs
+
+    def look(images: list[Picture], texts: list[str]) -> Any:
+        made = inputs(images, texts)
+        shown.extend(made["image_grid_thw"].tolist())
+        asked.extend(texts)
+        return made
+
+    object.__setattr__(chat, "inputs", look)
+    batch = candidates(2)
+    batch[1].unsafe = encode(np.zeros((37, 211, 3), np.uint8))
+    instructor.write(batch)
+    patch = chat.processor.image_processor.patch_size
+    for (_, rows, columns), text in zip(shown, asked, strict=True):
+        size = f"which is {columns * patch} pixels wide and {rows * patch} pixels high, from the top left corner"
+        assert (size in text) is (convention == "pixels")
+        assert ("between 0 and 1000" in text) is (convention == "thousandths")
+    assert describe(replace(instructor, coordinates="shares"))["coordinates"] == "shares"
+    assert "read_from_model" not in describe(replace(instructor, coordinates="shares"))
+
+
+def test_pixels_of_a_processor_that_resizes_otherwise_are_one_line(red_chat: Path) -> None:
+    with pytest.raises(SafetyPairsError, match=r"does not resize images as those of Qwen2\.5-VL do; set coord"):
+        LocalVLM(str(red_chat), coordinates="pixels").write(candidates(1))
+    with pytest.raises(RecipeError, match="coordinates = 'pixel': expected one of auto, shares, thousandths, pixels"):
+        LocalVLM(str(red_chat), coordinates="pixel")
 
 
 def test_settings_and_state(red_chat: Path, random_classifier: Path) -> None:

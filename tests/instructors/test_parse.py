@@ -3,12 +3,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
+from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import Box, Candidate, Instruction, Origin, Picture, Reject
+from safetypairs_hf.instructors.coordinates import SHARES, Coordinates, convention_of, resized
 from safetypairs_hf.instructors.language import is_english
 from safetypairs_hf.instructors.parse import parse
-from safetypairs_hf.instructors.prompt import SCHEMA, question
+from safetypairs_hf.instructors.prompt import question, schema
+from safetypairs_hf.taxonomy.nine import NINE
 
 GOOD: dict[str, Any] = {
     "critical_feature": "a red square",
@@ -133,6 +138,68 @@ def test_the_question_has_policy_and_feedback() -> None:
     assert question(candidate).endswith("- still_unsafe: guard\n- leaked_outside_box\n")
 
 
-def test_the_schema_asks_for_what_the_parser_reads() -> None:
-    assert set(SCHEMA["required"]) == set(GOOD) == set(SCHEMA["properties"])
-    assert SCHEMA["properties"]["region"]["anyOf"][0]["required"] == ["x0", "y0", "x1", "y1"]
+CONVENTIONS = [
+    Coordinates("shares"),
+    Coordinates("thousandths"),
+    Coordinates("pixels"),
+    Coordinates("pixels", 32, 256 * 256, 512 * 512),
+]
+
+
+@pytest.mark.parametrize("coordinates", CONVENTIONS)
+def test_the_schema_asks_for_what_the_parser_reads(coordinates: Coordinates) -> None:
+    """The prompt's own numbers of a box come back as that box of the image, whatever they count."""
+    asked = schema(coordinates)
+    assert set(asked["required"]) == set(GOOD) == set(asked["properties"])
+    box = asked["properties"]["region"]["anyOf"][0]
+    assert box["required"] == ["x0", "y0", "x1", "y1"]
+    candidate = Candidate("0" * 16, "violence", Origin("d", "1", "CC0-1.0"), encode(np.zeros((100, 200, 3), np.uint8)))
+    words = question(candidate, NINE, coordinates)
+    assert f'"y1"}} {coordinates.asked(200, 100)}, from the top left corner; or null where it is all over' in words
+    right, bottom = coordinates.extent(200, 100)
+    corners = [0.1 * right, 0.25 * bottom, 0.5 * right, bottom]
+    if coordinates != SHARES:
+        corners = [round(corner) for corner in corners]
+    raw = changed(region=dict(zip(box["required"], corners, strict=True)))
+    found = parse(raw, 200, 100, "violence", NINE, coordinates)
+    assert isinstance(found, Instruction) and found.region is not None
+    assert all(abs(one - other) <= 1 for one, other in zip(found.region, Box(20, 25, 100, 100), strict=True))
+    over = changed(region=[0, 0, 1.1 * right, bottom])
+    assert reason_of(parse(over, 200, 100, "violence", NINE, coordinates)) == "bad_region"
+
+
+@pytest.mark.parametrize("coordinates", CONVENTIONS[1:])
+def test_shares_of_a_model_that_counts_are_no_region(coordinates: Coordinates) -> None:
+    assert reason_of(parse(changed(), 200, 100, "violence", NINE, coordinates)) == "bad_region"
+
+
+def reason_of(found: Instruction | Reject) -> str:
+    return found.reason if isinstance(found, Reject) else "none"
+
+
+def test_images_are_resized_as_by_the_processor() -> None:
+    for width, height in ((1024, 1024), (1248, 832), (4000, 3000), (20, 30), (1, 150), (97, 71)):
+        for factor, least, most in ((28, 56 * 56, 12_845_056), (28, 256 * 256, 512 * 512), (32, 65_536, 1_000_000)):
+            theirs = smart_resize(height, width, factor, least, most)
+            assert resized(width, height, factor, least, most)[::-1] == theirs, (width, height)
+
+
+@pytest.mark.parametrize(
+    ("family", "convention"),
+    [
+        ("qwen2_5_vl", "pixels"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "pixels"),
+        ("qwen2_5_omni_thinker", "pixels"),
+        ("qwen2_vl", "thousandths"),
+        ("qwen3_vl_moe", "thousandths"),
+        ("Qwen3-VL-30B-A3B-Instruct-FP8", "thousandths"),
+        ("internvl", "thousandths"),
+        ("glm4v_moe", "thousandths"),
+        ("zai-org/GLM-4.5V", "thousandths"),
+        ("gemma3", "shares"),
+        ("Qwen2.5-7B", "shares"),
+        ("", "shares"),
+    ],
+)
+def test_the_convention_is_the_familys(family: str, convention: str) -> None:
+    assert convention_of(family) == convention

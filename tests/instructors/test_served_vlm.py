@@ -88,6 +88,37 @@ def test_what_is_asked() -> None:
     assert api.requests[1]["seed"] == (first["seed"] + 3) % 2**31
 
 
+@pytest.mark.parametrize(("max_side", "sees"), [(0, (84, 56)), (30, (84, 56)), (400, (392, 196))])
+def test_pixels_are_of_the_image_as_the_model_sees_it(max_side: int, sees: tuple[int, int]) -> None:
+    """Images of 40 x 20 pixels and of 800 x 400, half of which is shown to Qwen2.5-VL as 400 x 200."""
+    size = (800, 400) if max_side == 400 else (40, 20)
+    width, height = sees
+    region = [width // 4, height // 4, width // 2, height // 2]
+    said = {"critical_feature": "a square", "instruction": "Remove the square.", "region": region}
+    picture = encode(np.zeros((*size[::-1], 3), np.uint8))
+    candidate = Candidate("0" * 16, "violence", Origin("d", "0", "CC0-1.0"), picture)
+    with chat_api(lambda body, times: Reaction(completion(json.dumps(said)))) as api:
+        server = ChatServer("small-vlm", api.url, max_side=max_side, **QUICK)
+        (found,) = ServerInstructor(server, coordinates="pixels").write([candidate])
+    (asked,) = api.requests
+    assert f"{width} pixels wide and {height} pixels high" in asked["messages"][0]["content"][1]["text"]
+    sides = asked["response_format"]["json_schema"]["schema"]["properties"]["region"]["anyOf"][0]["properties"]
+    assert sides["x1"] == {"type": "integer", "minimum": 0}
+    assert isinstance(found.outcome, Instruction)
+    assert found.outcome.region == (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2)
+
+
+def test_the_coordinates_are_those_of_the_served_models_family() -> None:
+    for model, convention in (
+        ("small-vlm", "shares"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "pixels"),
+        ("org/Qwen3-VL-8B", "thousandths"),
+    ):
+        assert describe(ServerInstructor(ChatServer(model, "http://a/v1")))["read_from_model"] == {
+            "coordinates": convention
+        }
+
+
 @pytest.mark.parametrize(
     "first",
     [

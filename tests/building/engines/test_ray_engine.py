@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from safetypairs_hf.building.engines import ray_pool
 from safetypairs_hf.building.engines.base import Segment, segments
 from safetypairs_hf.building.engines.ray import ON_GPU, RayEngine
 from safetypairs_hf.building.engines.ray_pool import Pool, Worker, order
+from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import load_recipe
-from safetypairs_hf.core.errors import RecipeError, RunError
+from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 from safetypairs_hf.core.run_folder import RunFolder
+from safetypairs_hf.guards.shieldgemma import ShieldGemma
 
 ray = pytest.importorskip("ray")
 import psutil  # noqa: E402  # Ray brings one along, where there is none
@@ -191,6 +194,18 @@ def test_a_gpu_that_no_machine_has(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"recipe 'squares' needs .*(GPU with 1e\+06 GB|PyTorch)"):
         ray_run(tmp_path / "run", gpu_gb=1e6)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_wrong_guard_folder_stops_at_once(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    loaded = load_recipe(SQUARES)
+    judging = Judging((ShieldGemma(str(tmp_path / "guard"), fidelity="common"),))
+    wrong = replace(loaded, recipe=replace(loaded.recipe, judging=judging))
+    with pytest.raises(SafetyPairsError, match="holds LlamaForCausalLM, and this needs ShieldGemma2") as caught:
+        build(wrong, str(tmp_path / "run"), 2, engine=engine)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_actors_cannot_see(tmp_path: Path) -> None:
