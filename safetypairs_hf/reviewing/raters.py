@@ -152,6 +152,7 @@ def _resampled(sums: NDArray[np.float64], value: Values) -> NDArray[np.float64]:
     found = []
     for start in range(0, RESAMPLES, step):
         count = min(step, RESAMPLES - start)
-        weights = random.multinomial(clusters, np.full(clusters, 1 / clusters), size=count)
-        found.append(value(weights @ sums))
+        drawn = random.integers(clusters, size=(count, clusters)) + clusters * np.arange(count)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=count * clusters).reshape(count, clusters)
+        found.append(value(weights.astype(np.float64) @ sums))
     return np.concatenate(found)

@@ -32,6 +32,8 @@ from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import Change, Head
+from safetypairs_hf.reviewing import decisions
+from safetypairs_hf.reviewing.decisions import Decision
 from safetypairs_hf.taxonomy.nine import SLUGS
 
 
@@ -209,7 +211,11 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
 
 def test_every_file_of_a_release_is_known_as_ours(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    takedown(parse_target(str(tmp_path / "out")), [read(tmp_path / "out").entries[0].pair_id], "x", parse("2.0.0"))
+    first, second, *_ = (entry.pair_id for entry in read(tmp_path / "out").entries)
+    takedown(parse_target(str(tmp_path / "out")), [first], "x", parse("2.0.0"))
+    folder = RunFolder(str(tmp_path / "review"))
+    decisions.append(folder, Decision(second, "accept", "", "", None, "safe", "anna", decisions.now(), 1.0))
+    release(folder, tmp_path / "out", "2.0.1")
     assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == SIDECARS
 
 
