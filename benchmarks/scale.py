@@ -10,7 +10,7 @@ the part of it that follows the writing, which is what the peer does. Neither in
 
 Many pairs: runs of pairs of 24 kB (64 x 64 pixels) published into a local folder, one process each: the first release,
 then a second one of the same run and 100 pairs more, which is what most releases are. `--plot` draws both (matplotlib,
-in the extra `report`).
+in the extra `train`).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.errors import VersionMismatch as VersionMismatch
     from safetypairs_hf.core.records import Verdict as Verdict
     from safetypairs_hf.editors.catalogue import list_editors as list_editors
+    from safetypairs_hf.evaluating.as_of import score as score
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.guards.catalogue import guard as guard
     from safetypairs_hf.guards.catalogue import list_guards as list_guards
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
-    from safetypairs_hf.metric import score as score
     from safetypairs_hf.probing.leaks import leaks as leaks
+    from safetypairs_hf.publishing.relabel import relabel as relabel
     from safetypairs_hf.report.probe_report import probe as probe
     from safetypairs_hf.reviewing.exchange import export_review as export_review
     from safetypairs_hf.reviewing.exchange import figures_of_review as figures_of_review
@@ -68,7 +69,7 @@ _WHERE = {
     "layouts": "safetypairs_hf.importing.layout",
     "load": "safetypairs_hf.loading.load",
     "images": "safetypairs_hf.loading.images",
-    "score": "safetypairs_hf.metric",
+    "score": "safetypairs_hf.evaluating.as_of",
     "show": "safetypairs_hf.loading.show_pair",
     "probe": "safetypairs_hf.report.probe_report",
     "compare": "safetypairs_hf.metric",
@@ -88,6 +89,7 @@ _WHERE = {
     "figures_of_review": "safetypairs_hf.reviewing.exchange",
     "import_review": "safetypairs_hf.reviewing.exchange",
     "leaks": "safetypairs_hf.probing.leaks",
+    "relabel": "safetypairs_hf.publishing.relabel",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",
     "PairBatchSampler": "safetypairs_hf.training.pair_batches",

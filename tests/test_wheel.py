@@ -28,6 +28,8 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
     page = Path("safetypairs_hf", "reviewing", "page")
     assert tree(site / page) == tree(ROOT / page)
     assert (site / "safetypairs_hf" / "importing" / "layouts" / "safeeditbench.yaml").is_file()
+    templates = ROOT / "safetypairs_hf" / "report" / "templates"
+    assert tree(site / "safetypairs_hf" / "report" / "templates") == tree(templates)
 
     # -S and an explicit path keep the editable installation out of it; the dependencies stay.
     outer = [path for path in sys.path if path.endswith("site-packages")]

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.control_stage import make_controls
-from safetypairs_hf.building.engines.base import Engine, run_units
+from safetypairs_hf.building.engines.base import Engine, HandedOver, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.building.stages import check_servers
+from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.core.user_code import telling
@@ -27,11 +29,15 @@ PATIENCE = 8
 
 
 class Built(NamedTuple):
-    """What a build came to: pairs drawn, pairs asked for, and the run folder's URL."""
+    """What a build came to: pairs drawn, pairs asked for, and the run folder's URL.
+
+    `handed_over` says which jobs are another's to do; then there is no draw yet, and the build goes on after them.
+    """
 
     pairs: int
     asked: int
     url: str
+    handed_over: HandedOver | None = None
 
 
 def build(
@@ -39,24 +45,36 @@ def build(
     url: str,
     workers: int | None = None,
     progress: Progress = lambda stage, done, total: None,
-    engine: str = "local",
+    engine: str | Engine = "local",
 ) -> Built:
     """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
 
     Args:
         workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
         progress: called as (step, units done, units planned).
-        engine: "local", or "ray"; it changes no byte.
+        engine: "local" or "ray", or one that is made already, such as a `SlurmEngine`; it changes no byte.
 
     Raises:
+        SafetyPairsError: an editor is behind a server that is not there, or has no such model.
         RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
             raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
-    run = RunFolder(url)
-    with _engine(engine, workers) as working:
+    try:
+        return _build(loaded, RunFolder(url), _engine(engine, workers), progress)
+    except HandedOver as handed_over:
+        return Built(0, loaded.recipe.pairs, url, handed_over)
+
+
+def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress) -> Built:
+    with engine as working:
         working.check(loaded)
+        finished = run.has(FUNNEL)
+        if not finished:
+            check_servers(loaded.recipe.editor)  # before the folder belongs to this recipe, which may be put right
         loaded = claim(run, loaded)
+        if finished and not run.has(FUNNEL):  # it grows
+            check_servers(loaded.recipe.editor)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
         recipe = loaded.recipe
@@ -67,9 +85,10 @@ def build(
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:
             make_controls(working, loaded, run, units, draw, progress)
+    kept_replies.clear(run)
     run.write_json(FUNNEL, run_reader.count(run, units, draw))
     run.sweep()
-    return Built(draw.drawn, recipe.pairs, url)
+    return Built(draw.drawn, recipe.pairs, run.url)
 
 
 def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
@@ -135,8 +154,10 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_short(old)} -> {_short(new)}"
 
 
-def _engine(name: str, workers: int | None) -> Engine:
-    if name == "ray":
+def _engine(engine: str | Engine, workers: int | None) -> Engine:
+    if not isinstance(engine, str):
+        return engine
+    if engine == "ray":
         from safetypairs_hf.building.engines.ray import RayEngine
 
         return RayEngine(workers)

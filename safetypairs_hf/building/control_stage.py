@@ -11,7 +11,8 @@ from safetypairs_hf.building.controls import JUDGED, MADE
 from safetypairs_hf.building.engines.base import Engine, Parts, decode, replay
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.selection import Draw
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.building.stages import editors_of, keeping
+from safetypairs_hf.core.records import Candidate, Control
 from safetypairs_hf.core.run_folder import RunFolder
 
 
@@ -21,6 +22,16 @@ class ControlJob:
 
     folder: str
     pair_ids: Mapping[int, list[str]]
+
+    @property
+    def name(self) -> str:
+        return self.folder
+
+    def is_done(self, run: RunFolder, number: int) -> bool:
+        part = run.part(self.folder, number)
+        if not run.has(part):
+            return False
+        return list(dict.fromkeys(row["pair_id"] for row in run.rows(part, ["pair_id"]))) == self.pair_ids[number]
 
     def models(self, recipe: Recipe) -> tuple[Any, ...]:
         return (recipe.editor,) if self.folder == MADE else (*recipe.judging.judges,)
@@ -35,10 +46,18 @@ class ControlJob:
         if self.folder == MADE:
             assert recipe.controls is not None
             assert recipe.editor is not None  # a recipe with controls has one
-            made = recipe.controls.make(recipe.editor, found)
+            made = recipe.controls.make(
+                keeping(recipe.editor, run, MADE, number), found, self._before(recipe, run, number)
+            )
         else:
             made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)
         return [(run.part(self.folder, number), controls.dump(self.folder, made))]
+
+    def _before(self, recipe: Recipe, run: RunFolder, number: int) -> list[Control]:
+        """What the run has of a unit's controls already, where a server made them, which would make others now."""
+        name = run.part(MADE, number)
+        asks = recipe.editor is not None and any(hasattr(each, "keeping") for each in editors_of(recipe.editor))
+        return list(controls.load(run.read(name))) if asks and run.has(name) else []
 
 
 def make_controls(
@@ -61,16 +80,14 @@ def make_controls(
         run.remove(run.part(JUDGED, unit))
         run.remove(run.part(MADE, unit))
     for folder in (MADE, JUDGED):
-        todo = [unit for unit, pair_ids in pairs_of.items() if not _is_of(run, run.part(folder, unit), pair_ids)]
+        job = ControlJob(folder, pairs_of)
+        todo = [unit for unit in pairs_of if not job.is_done(run, unit)]
         if folder == MADE:
             for unit in todo:
                 run.remove(run.part(JUDGED, unit))
         done = len(pairs_of) - len(todo)
         progress(folder, done, len(pairs_of))
-        for _ in engine.do(loaded, run, ControlJob(folder, pairs_of), todo):
+        for _ in engine.do(loaded, run, job, todo):
             done += 1
             progress(folder, done, len(pairs_of))
-
-
-def _is_of(run: RunFolder, name: str, pair_ids: list[str]) -> bool:
-    return run.has(name) and list(dict.fromkeys(row["pair_id"] for row in run.rows(name, ["pair_id"]))) == pair_ids
+    engine.join(run)

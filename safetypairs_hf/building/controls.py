@@ -63,6 +63,14 @@ class Controls:
             if kind not in CONTROL_KINDS:
                 raise RecipeError(f"no control {kind!r}; there are: {', '.join(CONTROL_KINDS)}")
 
+    def left_out(self, editor: Editor | ByRound) -> str:
+        """One line on the kinds that are not made since an editor has no round trip; "" where there are none."""
+        without = [each.name for each in editors_of(editor) if not hasattr(each, "round_trip")]
+        kinds = [kind for kind in CONTROL_KINDS if kind not in self.kinds]
+        if not (without and kinds):
+            return ""
+        return f"the controls {' and '.join(kinds)} are left out: the editor {without[0]} has no round trip"
+
     def check(self, editor: Editor | ByRound) -> None:
         """Raise RecipeError where an editor cannot make them."""
         for each in editors_of(editor):
@@ -72,10 +80,18 @@ class Controls:
                     "use Controls(kinds=('neutral_edit',)) or no controls"
                 )
 
-    def make(self, editor: Editor | ByRound, pairs: Sequence[Candidate]) -> list[Control]:
-        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair."""
+    def make(
+        self, editor: Editor | ByRound, pairs: Sequence[Candidate], there: Sequence[Control] = ()
+    ) -> list[Control]:
+        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair.
+
+        `there`: controls that were made before. A pair that has some of them gets no others.
+        """
         made: dict[str, list[Control]] = {}
-        for each, found in with_editor(editor, pairs):
+        for control in there:
+            made.setdefault(control.pair_id, []).append(control)
+        left = [pair for pair in pairs if pair.identity and pair.identity.pair_id not in made]
+        for each, found in with_editor(editor, left):
             for control in self._by(each, found):
                 made.setdefault(control.pair_id, []).append(control)
         return [control for pair in pairs if pair.identity for control in made[pair.identity.pair_id]]

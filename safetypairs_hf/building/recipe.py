@@ -18,12 +18,13 @@ from safetypairs_hf.building.function_parts import as_editor, as_instructor
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
-from safetypairs_hf.building.stages import ByRound, Edit, Instruct
+from safetypairs_hf.building.stages import ByRound, Edit, Instruct, keeping
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
+from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
 from safetypairs_hf.core.user_code import load_file, telling
 from safetypairs_hf.core.user_function import COLLECTS, kind_of
@@ -126,10 +127,11 @@ class Recipe:
         assert self.instructor is not None
         return Instruct(self.instructor)
 
-    @property
-    def edit(self) -> Edit:
+    def edit(self, run: RunFolder, step: str, unit: int) -> Edit:
+        """The edit stage for a step of a work unit."""
         assert self.editor is not None and self.instructor is not None
-        return Edit(self.editor, self.instructor.name, self.preservation, self.attempts)
+        editor = keeping(self.editor, run, step, unit)
+        return Edit(editor, self.instructor.name, self.preservation, self.attempts)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.funnel import rows as table_rows
 from safetypairs_hf.core.ids import failure_id
 from safetypairs_hf.core.pictures import perceptual_hash, sha256
-from safetypairs_hf.core.records import Candidate, Control, Identity, Judgement, Reject
+from safetypairs_hf.core.records import Candidate, Control, Identity, Judgement, Preservation, Reject
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -54,6 +54,23 @@ class FailedAttempt(NamedTuple):
     edited_sha256: str
     unsafe_phash: bytes
     edited_phash: bytes
+
+
+class Attempt(NamedTuple):
+    """What one step did to one candidate: how the step ended for it, and what it measured.
+
+    `unit` and `number` find it again: the work unit, and its place in the part of that step. `reject` is None where it
+    went on; `judgements` are those of a judge step, and `preservation` is that of the edit which was judged.
+    """
+
+    step: Step
+    unit: int
+    number: int
+    source_id: str
+    category: str
+    reject: Reject | None
+    judgements: tuple[Judgement, ...] = ()
+    preservation: Preservation | None = None
 
 
 class RunState(NamedTuple):
@@ -288,6 +305,56 @@ def judgements(run: RunFolder) -> Iterator[list[Judgement]]:
                     yield [Judgement(**said) for said in row["judgements"]]
 
 
+def attempts(run: RunFolder) -> Iterator[Attempt]:
+    """Every candidate in every step that a run has made so far, unit by unit. No picture is read."""
+    every = steps(rounds(run))
+    for unit in _finished(run, every[0]):
+        category_of: dict[str, str] = {}
+        measured: list[dict[str, Any] | None] = []
+        for step in every:
+            if not run.has(run.part(step.name, unit)):
+                break
+            found = run.rows(run.part(step.name, unit), _measured_in(step, len(every)))
+            for number, row in enumerate(found):
+                category = category_of.setdefault(row["source_id"], row.get("category", ""))
+                kept = (step.stage == "judge" and measured[number]) or None
+                yield Attempt(
+                    step,
+                    unit,
+                    number,
+                    row["source_id"],
+                    category,
+                    row["reject"] and Reject(**row["reject"]),
+                    tuple(Judgement(**said) for said in row.get("judgements") or ()),
+                    None if kept is None else stage_files.read_preservation(kept),
+                )
+            measured = [row.get("preservation") for row in found if row["reject"] is None]
+
+
+def _measured_in(step: Step, every: int) -> list[str]:
+    """The columns that `attempts` reads of a step: no pictures. Of two steps in all, the source has finished pairs."""
+    finished = ["preservation"] if every == 2 and step.stage == "source" else []
+    more = {"source": ["category", *finished], "edit": ["preservation"], "judge": ["judgements"]}
+    return ["source_id", "reject", *more.get(step.stage, ())]
+
+
+def candidates_of(run: RunFolder, unit: int, step: Step) -> list[Candidate]:
+    """The candidates of a unit as a step left them, in the order of its part, rejected ones included."""
+    found = Unit()
+    for each in steps(rounds(run)):
+        candidates = _loaded(run, each, unit, found)
+        if each == step:
+            return candidates
+        found.after(each, candidates)
+    raise RunError(f"the run in {run.url} has no step {step.name}")
+
+
+def _loaded(run: RunFolder, step: Step, unit: int, before: Unit) -> list[Candidate]:
+    name = run.part(step.name, unit)
+    with run.checked(name):
+        return stage_files.load(step.stage, run.read(name), before.entering)
+
+
 def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
     for row in run.rows(part, ["identity"]):
         if row["identity"] is not None:
@@ -305,9 +372,7 @@ def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:
 def _failures_of(run: RunFolder, unit: int, every: Sequence[Step]) -> Iterator[Candidate]:
     found = Unit()
     for step in every:
-        name = run.part(step.name, unit)
-        with run.checked(name):
-            candidates = stage_files.load(step.stage, run.read(name), found.entering)
+        candidates = _loaded(run, step, unit, found)
         yield from (each for each in candidates if each.reject and each.safe and not each.finished)
         found.after(step, candidates)
 

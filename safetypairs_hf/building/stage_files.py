@@ -96,7 +96,8 @@ def _read_instruction(row: dict[str, Any]) -> Instruction:
     return Instruction(**{**row, "region": row["region"] and Box(*row["region"])})
 
 
-def _read_preservation(row: dict[str, Any]) -> Preservation:
+def read_preservation(row: dict[str, Any]) -> Preservation:
+    """The figures of a row of a part."""
     return Preservation(**{**row, "distances": tuple(Distance(**distance) for distance in row["distances"])})
 
 
@@ -109,7 +110,7 @@ _EDITED = (
     _picture("safe"),
     _struct("generator", GENERATOR, Generator),
     Column("edit_box", BOX, list, lambda box: Box(*box)),
-    Column("preservation", PRESERVATION, Preservation.to_dict, _read_preservation),
+    Column("preservation", PRESERVATION, Preservation.to_dict, read_preservation),
 )
 _INSTRUCTION = Column("instruction", INSTRUCTION, lambda value: value._asdict(), _read_instruction)
 COLUMNS: dict[str, tuple[Column, ...]] = {

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
 from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
+from safetypairs_hf.core.kept_replies import KeptReplies
 from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import (
     Candidate,
@@ -25,6 +27,7 @@ from safetypairs_hf.core.records import (
     Pixels,
     Reject,
 )
+from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_function import place_of, read_each
 
 
@@ -88,6 +91,23 @@ def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
     return editor.editors if isinstance(editor, ByRound) else (editor,)
 
 
+def check_servers(editor: Editor | ByRound | None) -> None:
+    """Raise SafetyPairsError where an editor is behind a server that is not there, or has no such model."""
+    for each in () if editor is None else editors_of(editor):
+        if hasattr(each, "check_server"):
+            each.check_server()
+
+
+def keeping(editor: Editor | ByRound, run: RunFolder, step: str, unit: int) -> Editor | ByRound:
+    """The editor for a step of a unit: one that asks a server keeps the replies in the run until the part is there."""
+    if not any(hasattr(each, "keeping") for each in editors_of(editor)):
+        return editor
+    kept = KeptReplies(run, step, unit)
+    made: tuple[Any, ...] = editors_of(editor)
+    made = tuple(each.keeping(kept) if hasattr(each, "keeping") else each for each in made)
+    return ByRound(made) if isinstance(editor, ByRound) else made[0]
+
+
 def with_editor(editor: Editor | ByRound, items: Sequence[Candidate]) -> Iterator[tuple[Editor, list[Candidate]]]:
     """Group the candidates by round, in the order of the rounds, each group with the editor of its round."""
     for number, found in groupby(sorted(items, key=_round), key=_round):
@@ -133,7 +153,11 @@ class Edit:
         baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
             generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)
-            self._take(item, answer, generator, baselines.get(item.source_id))
+            baseline = baselines.get(item.source_id)
+            if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
+                answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)
+                baseline = None
+            self._take(item, answer, generator, baseline)
         return tries
 
     def _take(
@@ -151,16 +175,23 @@ class Edit:
             candidate.batch = answer.batch
             candidate.edit_box, candidate.preservation = self.preservation.measure(before, after, baseline)
 
-    def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels]:
-        """By source id, the unsafe image after the editor's round trip; empty if `preservation` needs no baseline.
+    def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels | Reject]:
+        """By source id, what the editor makes of the unsafe image with no edit; empty if `preservation` needs none.
 
-        It is empty for an editor without a round trip, too.
+        It is the image after the editor's round trip, or what an editor that has none gives as its `baseline`. Of an
+        editor with neither it is empty, too.
         """
-        round_trip = getattr(editor, "round_trip", None)
-        if round_trip is None or not self.preservation.needs_baseline or not batch:
+        if not self.preservation.needs_baseline or not batch:
             return {}
-        returned = round_trip([candidate.unsafe for candidate in batch])
+        unedited = getattr(editor, "baseline", None) or getattr(editor, "round_trip", None)
+        returned = unedited and unedited([candidate.unsafe for candidate in batch])
+        if returned is None:
+            return {}
         return {candidate.source_id: pixels for candidate, pixels in zip(batch, returned, strict=True)}
+
+
+def _of_baseline(reject: Reject) -> Reject:
+    return reject._replace(detail=f"of the baseline: {reject.detail}")
 
 
 def _instruction(candidate: Candidate) -> Instruction:

@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Read a published version again, and check it.",
     "probe": "Can anything tell the edited member without looking at content?",
     "taxonomy": "Categories and policies as data: check a file, compare two.",
+    "relabel": "Correct pairs whose label is wrong, in a new major version.",
     "takedown": "Remove pairs for good, in a new major version.",
     "evaluate": "Run a guard over the pairs of a version.",
     "score": "Pair-consistent accuracy of predictions.",

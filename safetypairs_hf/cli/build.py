@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from safetypairs_hf.cli.arrow_memory import give_back_memory
 from safetypairs_hf.cli.offers import named
 from safetypairs_hf.cli.options import choice_option, settings_option
 from safetypairs_hf.core.errors import RunError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.building.engines.base import HandedOver
 
 
 @click.command("build")
@@ -16,10 +23,24 @@ from safetypairs_hf.core.errors import RunError
 @click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
 @choice_option(
     "--engine",
-    ("local", "ray"),
-    "What runs the stages: this machine, or Ray (of RAY_ADDRESS, where set). It changes no byte.",
+    ("local", "ray", "slurm"),
+    "What runs the stages: this machine, Ray (of RAY_ADDRESS, where set), or jobs of SLURM. It changes no byte.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes; one a core by default. With slurm: tasks of a job; 16 by default.",
+)
+@click.option("--submit", is_flag=True, help="With slurm: hand the jobs to sbatch.")
+@click.option(
+    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: of every job, such as partition=a100; repeatable."
+)
+@click.option(
+    "--sbatch-model",
+    multiple=True,
+    metavar="OPTION",
+    help="With slurm: of the jobs that hold a model too, such as gres=gpu:1; repeatable.",
+)
 @click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
 @settings_option("recipe")
 def command(
@@ -28,6 +49,9 @@ def command(
     pairs: int | None,
     engine: str,
     workers: int | None,
+    submit: bool,
+    sbatch: tuple[str, ...],
+    sbatch_model: tuple[str, ...],
     taxonomy: str | None,
     settings: dict[str, str],
 ) -> None:
@@ -47,6 +71,8 @@ def command(
     from safetypairs_hf.core.run_folder import RunFolder
     from safetypairs_hf.taxonomy.taxonomy_file import read
 
+    if engine != "slurm" and (submit or sbatch or sbatch_model):
+        raise click.UsageError("--submit, --sbatch and --sbatch-model are for --engine slurm; give that too")
     quiet_hub()
     run = RunFolder(out)
     if not run.shared:
@@ -54,11 +80,58 @@ def command(
     loaded = load_recipe(
         recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
     )
+    made, editor = loaded.recipe.controls, loaded.recipe.editor
+    if made is not None and editor is not None and (line := made.left_out(editor)):
+        click.echo(f"safetypairs: {line}", err=True)
+    again = _again(recipe, out, pairs, workers, submit, sbatch, sbatch_model, taxonomy, settings)
+    working: Any = engine
+    if engine == "slurm":
+        from safetypairs_hf.building.engines.slurm import SlurmEngine
+
+        module = [sys.executable, "-m", "safetypairs_hf"]
+        working = SlurmEngine([*module, *again], workers, sbatch, sbatch_model, submit)
     with when_stopped(run.standing), reported("build") as progress:
-        built = build(loaded, out, workers, progress, engine)
+        built = build(loaded, out, workers, progress, working)
+    if built.handed_over is not None:
+        _say_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
+        return
     if built.pairs < built.asked:
         click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
     click.echo(f"{built.pairs:,} pairs in {built.url}")
     click.echo(f"Look at the funnel:  safetypairs status {built.url}")
     if built.pairs:
         click.echo(f"Publish it:          safetypairs publish {built.url} ./safetypairs --version 1.0.0")
+
+
+def _again(
+    recipe: str,
+    out: str,
+    pairs: int | None,
+    workers: int | None,
+    submit: bool,
+    sbatch: tuple[str, ...],
+    sbatch_model: tuple[str, ...],
+    taxonomy: str | None,
+    settings: dict[str, str],
+) -> list[str]:
+    """The words of this command with SLURM, for the join."""
+    words = ["build", recipe, "--out", out, "--engine", "slurm"]
+    for option, value in (("--pairs", pairs), ("--workers", workers), ("--taxonomy", taxonomy)):
+        words += [] if value is None else [option, str(value)]
+    for option, values in (("--sbatch", sbatch), ("--sbatch-model", sbatch_model)):
+        words += [word for value in values for word in (option, value)]
+    words += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    return [*words, *(["--submit"] if submit else [])]
+
+
+def _say_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
+    units, jobs = handed_over.units, handed_over.jobs
+    click.echo(f"{units:,} work units are for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join")
+    if handed_over.said:
+        click.echo(handed_over.said)
+        click.echo("The join goes on with the build. Where a job fails, go on by the same command:")
+    else:
+        click.echo(f"Hand them over:      bash {shlex.quote(handed_over.script)}")
+        click.echo("The join goes on, and writes the next jobs where there are some. So does this command:")
+    click.echo(f"  {command}")
+    click.echo(f"Look at the funnel:  safetypairs status {out}")

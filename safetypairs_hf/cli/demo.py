@@ -12,7 +12,7 @@ import click
 @click.option("--pairs", type=click.IntRange(min=9), default=90, show_default=True, help="Pairs in version 1.0.0.")
 @click.option("--more", type=click.IntRange(min=1), default=90, show_default=True, help="Pairs that 1.1.0 adds.")
 def command(out: Path, pairs: int, more: int) -> None:
-    """The whole road, offline: build, publish twice to a Hub on this machine, load, score, draw.
+    """The whole road, offline: build, publish twice to a Hub on this machine, load, score, report.
 
     \b
     Example:  safetypairs demo --out safetypairs-demo
@@ -34,6 +34,7 @@ def command(out: Path, pairs: int, more: int) -> None:
     click.echo("")
     click.echo(table("A pair counts only if both of its images are judged right", columns, rows))
     click.echo(f"\nThe pairs, side by side:  {outcome.sheet}")
+    click.echo(f"The guards, as a page:    {outcome.report}")
     made = outcome.dataset if out.is_absolute() else f"./{outcome.dataset}"
     click.echo("\nLoad what was made:\n")
     click.echo("    from datasets import load_dataset")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from safetypairs_hf.versions.diff import Difference
 
 
+MOST_ERRATA = 50
+_RARE = {"moved", "swapped", "reworded"}  # columns that are shown only where there is any
+
+
 @click.command("diff")
 @click.argument("words", nargs=-1, metavar="(TARGET OLD NEW | TARGET[@OLD] TARGET[@NEW])")
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON, with every pair id.")
@@ -22,8 +26,8 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
     """What changed from one version of a dataset to another.
 
     TARGET is org/name on the Hub, or a local folder such as ./safetypairs, which holds one version. Pairs added,
-    removed, relabelled (same images), re-edited (same unsafe image), re-reviewed, by category; and the least version
-    that the difference allows.
+    removed, relabelled (same images), re-edited (same unsafe image), re-reviewed, by category; the errata between them
+    with their reasons; and the least version that the difference allows.
 
     \b
     Examples:  safetypairs diff my-org/safetypairs 1.0.0 1.1.0
@@ -60,6 +64,19 @@ def _editions(words: tuple[str, ...]) -> tuple[Edition, Edition]:
     raise click.UsageError("Give a target and two versions, or two targets, each with @X.Y.Z or its newest.")
 
 
+def _errata(found: Difference) -> str:
+    """A line for each of the errata, the first MOST_ERRATA of them."""
+    from safetypairs_hf.dataset.errata import in_words
+
+    lines = [
+        f"{each['version']}  {each['pair_id']}  {in_words(each)}: {each['reason']} (by {each['by']})\n"
+        for each in found.errata[:MOST_ERRATA]
+    ]
+    more = len(found.errata) - len(lines)
+    title = "errata between the two, with their versions:\n" if lines else ""
+    return "".join([title, *lines, f"... and {more:,} more: see --json\n" if more else ""])
+
+
 def _told(found: Difference, old: Edition, new: Edition) -> str:
     from safetypairs_hf.core.tables import table
     from safetypairs_hf.versions.diff import KINDS
@@ -72,11 +89,13 @@ def _told(found: Difference, old: Edition, new: Edition) -> str:
     columns = "the columns differ\n" if found.schema else ""
     if found.taxonomy:
         columns += f"the taxonomy differs: {found.taxonomy}\n"
-    ending = f"{columns}least version for this after {found.old}: {found.least}; {said}"
+    ending = f"{_errata(found)}{columns}least version for this after {found.old}: {found.least}; {said}"
     if not found.changes:
         return f"{title}: no pair differs\n{ending}"
     counts = found.counts()
-    kinds = [kind for kind in KINDS if kind != "moved" or any(of["moved"] for of in counts.values())]
+    held = [kind for kind in KINDS if any(of[kind] for of in counts.values())]
+    # All would be too wide for a terminal.
+    kinds = held if _RARE & set(held) else [kind for kind in KINDS if kind not in _RARE]
     rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
     if len(rows) > 1:
         rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])

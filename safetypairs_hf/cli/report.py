@@ -1,7 +1,8 @@
-"""`safetypairs report`: predictions, a run or a published dataset as one HTML page."""
+"""`safetypairs report`: predictions, a run or a published dataset as a page, as a folder of pages, or as JSON."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,46 +13,66 @@ from safetypairs_hf.cli.options import scoring_options
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Reading
 
+_FILE, _FOLDER = (
+    click.Path(dir_okay=False, path_type=Path),
+    click.Path(file_okay=False, path_type=Path),
+)
+
 
 @click.command("report")
 @click.argument("what", nargs=-1, required=True, metavar="PREDICTIONS... | RUN | TARGET[@VERSION]")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Write this HTML page.")
+@click.option("--out", type=_FILE, help="Write this HTML page, which holds all it shows.")
+@click.option("--full", type=_FOLDER, help="Make this folder: the page, a page for each pair, images as they are.")
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guards were run on: shows the failures.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the leaderboard as Markdown.")
+@click.option("--markdown", type=_FILE, help="Write the leaderboard as Markdown.")
 @click.option("--name", "names", multiple=True, help="What to call a guard; once for each file, in their order.")
-@click.option("--failures", default=12, show_default=True, type=click.IntRange(min=0), help="Failures of each guard.")
+@click.option("--failures", default=24, show_default=True, type=click.IntRange(min=0), help="Failures of each guard.")
+@click.option("--json", "as_json", is_flag=True, help="Print the data behind the page as JSON.")
 @scoring_options
 def command(
     what: tuple[str, ...],
-    out: Path,
+    out: Path | None,
+    full: Path | None,
     data: str | None,
     markdown: Path | None,
     names: tuple[str, ...],
     failures: int,
+    as_json: bool,
     reading: Reading,
 ) -> None:
-    """One page that stands alone: guards compared, a run's funnel, or a dataset.
+    """Guards compared, a run's funnel, or a dataset, as a page that stands alone.
 
-    PREDICTIONS are files as `safetypairs score` takes them. The page fetches nothing and runs no script; images of
-    failures are blurred until asked for.
+    PREDICTIONS are files as `safetypairs score` takes them. The page fetches nothing; unsafe images are blurred until
+    somebody asks for them, and of a run or a dataset the page shows a sample.
 
     \b
     safetypairs report a.parquet b.csv --out report.html --data org/name@1.2.0
     safetypairs report a.parquet b.csv --out report.html --markdown table.md
     safetypairs report runs/icons --out run.html
+    safetypairs report org/name@1.2.0 --full pairs/
     """
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.report.report import make_report
 
+    written = [str(path) for path in (out, full and full / "index.html", markdown) if path]
+    if not written and not as_json:
+        raise click.UsageError("nothing to write: give --out PAGE.html, --full FOLDER, --markdown FILE or --json")
     quiet_hub()
-    with reported("report"):
-        made = make_report(
+    with reported("report") as progress:
+        found = make_report(
             what,
             out,
+            full=full,
             data=data,
             markdown=markdown,
             names=names,
             failures=failures,
+            progress=progress,
             **reading,
         )
-    click.echo(made)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    count = len(found["guards"]) if found["kind"] == "guards" else 0
+    of = f"{count} guard{'' if count == 1 else 's'}" if count else what[0]
+    click.echo(f"{of} in {' and '.join(written)}")

@@ -88,6 +88,12 @@ class RunFolder:
         if self.has(name):
             self.fs.rm_file(f"{self.root}/{name}")
 
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it. Safe beside another process that does so too."""
+        if self.fs.isdir(f"{self.root}/{name}"):
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm(f"{self.root}/{name}", recursive=True)
+
     def write(self, name: str, data: bytes) -> None:
         """Write a file by a temporary name and a rename, so that a kill leaves either all of it or none."""
         with self.writing(name) as file:
@@ -132,9 +138,10 @@ class RunFolder:
                 before = ","
             file.write(b"[]\n" if before == "[" else b"\n]\n")
 
-    def files(self) -> list[str]:
-        """Every file in the folder, relative, sorted; [] where there is no folder."""
-        found = self.fs.find(self.root) if self.fs.isdir(self.root) else []
+    def files(self, folder: str = "") -> list[str]:
+        """Every file in the run, or in a folder of it, relative to the run, sorted; [] where there is no folder."""
+        below = f"{self.root}/{folder}" if folder else self.root
+        found = self.fs.find(below) if self.fs.isdir(below) else []
         return sorted(path.removeprefix(self.root).lstrip("/") for path in found)
 
     def standing(self) -> str:

@@ -16,11 +16,12 @@ from safetypairs_hf.core import funnel
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import control_rows, failure_rows, licenses, markdown, reviews
+from safetypairs_hf.dataset import control_rows, errata, failure_rows, licenses, markdown, reviews
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
+MOST_ERRATA = 100  # that the card lists; errata.json has all
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -190,6 +191,9 @@ def _prose(manifest: Manifest, name: str) -> str:
         restricted=_restricted(manifest),
         sources=dict.fromkeys((each["license"], each["attribution"]) for each in manifest.releases),
         takedowns=len(manifest.takedowns),
+        errata=[{**each, "what": errata.in_words(each)} for each in manifest.errata[: -MOST_ERRATA - 1 : -1]],
+        errata_in_all=len(manifest.errata),
+        corrected=len({each["pair_id"] for each in manifest.errata}),
         releases=manifest.releases[::-1],
         citation=citation(manifest, name),
     )

@@ -128,6 +128,7 @@ class Manifest:
     `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
     `taxonomy`: what the categories are of.
     `sidecars`: each other file of this version but the manifest itself, by name; empty in format 1.
+    `errata`: every correction of a pair, oldest first (JSON values, see `errata.py`).
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -137,6 +138,7 @@ class Manifest:
     extras: dict[str, dict[str, Any]] = field(default_factory=dict)
     taxonomy: Taxonomy = NINE
     sidecars: dict[str, FileHash] = field(default_factory=dict)
+    errata: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def version(self) -> Version | None:
@@ -167,7 +169,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
     more than its own rows.
     """
     head = {
-        "format": manifest_head.FORMAT,
+        "format": manifest_head.format_of(manifest.errata),
         "version": str(manifest.version),
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,
@@ -175,6 +177,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
         **({"beside": manifest.extras} if manifest.extras else {}),
         **({"taxonomy": record} if (record := to_record(manifest.taxonomy)) else {}),
         **({"sidecars": manifest.sidecars} if manifest.sidecars else {}),
+        **({"errata": manifest.errata} if manifest.errata else {}),
     }
     with pq.ParquetWriter(sink, _SCHEMA, **_OPTIONS) as writer:
         writer.add_key_value_metadata(manifest_head.pack(head))
@@ -197,7 +200,14 @@ def load(data: bytes) -> Manifest | None:
     entries = [entry for batch in batches(file) for entry in _entries(batch)]
     files, sidecars = hashes(head, "files"), hashes(head, "sidecars")
     return Manifest(
-        entries, head["releases"], head["takedowns"], files, head.get("beside", {}), taxonomy_in(head), sidecars
+        entries,
+        head["releases"],
+        head["takedowns"],
+        files,
+        head.get("beside", {}),
+        taxonomy_in(head),
+        sidecars,
+        head.get("errata", []),
     )
 
 
@@ -206,7 +216,8 @@ def open_file(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
 
     The file has a row a pair, its columns named as Entry's fields; `batches` reads them. The head has `format`,
     `version`, `releases`, `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files,
-    `beside`; and `taxonomy`, unless this package brings the one that the release names. See `manifest_head`.
+    `beside`; `errata`, where there are any; and `taxonomy`, unless this package brings the one that the release names.
+    See `manifest_head`.
 
     Raises:
         PublishError: it is damaged, or a newer safetypairs-hf wrote it.

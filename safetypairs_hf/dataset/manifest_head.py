@@ -21,7 +21,10 @@ from safetypairs_hf.core.version import parse
 KEY: Final = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE: Final = b"safetypairs.more"
-FORMAT: Final = 2  # 1 had neither `row_hash` nor the hashes of the sidecar files
+# The newest format that is read. 1 had neither `row_hash` nor the hashes of the sidecar files. 3 has errata: code that
+# does not know them would take a relabelled pair for a damaged one, and lose the errata in the next release.
+FORMAT: Final = 3
+_WITHOUT_ERRATA: Final = 2
 MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has 28 MB
 MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
 LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
@@ -94,6 +97,15 @@ _TAKEDOWN: Final = {
     "unsafe_phash": str,
     "safe_phash": str,
 }
+_ERRATUM: Final = {
+    "pair_id": str,
+    "action": str,
+    "was": {"*": str},
+    "now": {"*": str},
+    "reason": str,
+    "by": str,
+    "version": str,
+}
 _EXTRA: Final = {"rows": int, "size": int, "confirmed?": int, "kinds?": {"*": int}, "judges?": {"*": [int]}}
 _HEAD: Final = {
     "version": str,
@@ -103,10 +115,16 @@ _HEAD: Final = {
     "beside?": {"*": _EXTRA},
     "sidecars?": {"*": list},
     "taxonomy?": dict,
+    "errata?": [_ERRATUM],
 }
 # What a later release needs of every earlier one: the card and the changelog list them all.
 _NEEDED: Final = ("pairs", "added", "removed", "relabelled", "summary", "license", "attribution", "restricted")
 _NEEDED_OF_LAST: Final = (*_NEEDED, "recipe", "recipe_hash", "code", "target", "judging", "funnel")
+
+
+def format_of(errata: Sequence[Any]) -> int:
+    """The format of a manifest with these errata: the oldest that says all, so that older readers read it still."""
+    return FORMAT if errata else _WITHOUT_ERRATA
 
 
 def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -115,8 +133,8 @@ def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
     rest = json.dumps({name: value for name, value in head.items() if name not in first}, **_PLAIN).encode()
     if len(rest) > MOST_BYTES:
         raise PublishError(
-            f"the releases, files and takedowns of the dataset take {len(rest) >> 20} MB in its manifest, and readers "
-            f"take {MOST_BYTES >> 20} MB; publish to a new target"
+            f"the releases, files, takedowns and errata of the dataset take {len(rest) >> 20} MB in its manifest, and "
+            f"readers take {MOST_BYTES >> 20} MB; publish to a new target"
         )
     return {KEY: json.dumps(first, **_PLAIN).encode(), MORE: base64.b85encode(zlib.compress(rest, 9))}
 
@@ -247,7 +265,8 @@ def _is_kind(value: Any, kind: type) -> bool:
 def _check_versions(head: Mapping[str, Any]) -> None:
     if not head["releases"]:
         raise ForeignTextError("names no release, so no version")
-    for text in (head["version"], *(each["version"] for each in (*head["releases"], *head["takedowns"]))):
+    listed = (*head["releases"], *head["takedowns"], *(head.get("errata") or []))
+    for text in (head["version"], *(each["version"] for each in listed)):
         try:
             parse(text)
         except PublishError as error:

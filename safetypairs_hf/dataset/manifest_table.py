@@ -32,6 +32,7 @@ class Columns:
         self._path, self._name = path, name
         file, self.head = self._open()
         self.rows: int = file.metadata.num_rows
+        self.names: list[str] = file.schema_arrow.names
         for _ in self._batches(file, None):
             pass
 
@@ -54,6 +55,13 @@ class Columns:
                 batch = batch.filter(pc.less(batch.column(KEY), high))
             kept.append(batch)
         return pa.Table.from_batches(kept, manifest.schema_of(names))
+
+    def of_pairs(self, columns: Sequence[str], pair_ids: pa.Array) -> pa.Table:
+        """Some columns of some pairs, in the order of the manifest."""
+        names = [*columns, *({"pair_id"} - set(columns))]
+        file, _ = self._open()
+        found = [batch.filter(pc.is_in(batch.column("pair_id"), pair_ids)) for batch in self._batches(file, names)]
+        return pa.Table.from_batches(found, manifest.schema_of(names))
 
     def _batches(self, file: pq.ParquetFile, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with self._named():

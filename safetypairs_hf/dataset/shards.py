@@ -1,10 +1,10 @@
-"""Write data files: new pairs go into new files, and a published file is rewritten only when it loses a pair."""
+"""Write data files: new pairs go into new files, and a published one is rewritten only where a pair goes or changes."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ _OPTIONS: dict[str, Any] = {
     "store_schema": False,
 }
 _IMAGES = ("unsafe_image", "safe_image", "edited_image")
+RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is
 
 
 @dataclass
@@ -167,11 +168,12 @@ def rewrite_without(
     ids: Iterable[str],
     column: str = "pair_id",
     taxonomies: tuple[Taxonomy, Taxonomy] | None = None,
+    changes: Mapping[str, RowChange] | None = None,
 ) -> None:
     """Write `source` to `target` less the rows with some ids in `column`, a row group at a time.
 
     `taxonomies`: what the categories are of in `source`, and what they are to be of; the second has every category of
-    the rows that stay.
+    the rows that stay. `changes`: for the id of a row that stays, what makes another row of it.
     """
     gone = pa.array(list(ids), pa.string())
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +182,8 @@ def rewrite_without(
         try:
             for table in _row_groups(old):
                 kept = table.filter(pc.invert(pc.is_in(table[column], gone)))
+                if changes and not changes.keys().isdisjoint(kept[column].to_pylist()):
+                    kept = table_of([changes.get(row[column], dict)(row) for row in kept.to_pylist()], kept.schema)
                 if kept.num_rows:
                     new.add(_renumbered(kept, *taxonomies).cast(new.schema) if taxonomies else kept)
             new.close()

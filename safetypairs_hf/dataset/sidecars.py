@@ -1,16 +1,16 @@
-"""The sidecar files of a release: card, changelog, Croissant, eval.yaml, takedowns, reviews, taxonomy, script."""
+"""The sidecar files of a release: the card, what the Hub reads, what was corrected and reviewed, the loading script."""
 
 from __future__ import annotations
 
 from safetypairs_hf.core.resources import folder
-from safetypairs_hf.dataset import card, croissant, eval_yaml, manifest, reviews, takedowns
+from safetypairs_hf.dataset import card, croissant, errata, eval_yaml, manifest, reviews, takedowns
 from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.taxonomy import taxonomy_file
 
 SCRIPT = "loading_script/safetypairs.py"
 # Every file that a release may write outside the folders of data.
 SIDECARS = {
-    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME, reviews.NAME),
+    *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME, errata.NAME, reviews.NAME),
     *(manifest.NAME, taxonomy_file.NAME, SCRIPT),
 }
 
@@ -28,6 +28,7 @@ def render(manifest: Manifest, name: str) -> dict[str, str]:
         **croissant.render(manifest, name),
         **eval_yaml.render(manifest),
         **takedowns.render(manifest),
+        **errata.render(manifest),
         **_taxonomy(manifest),
         SCRIPT: script,
     }

@@ -1,4 +1,4 @@
-"""Run the whole road on one machine, offline: build, publish two versions, load both, score two guards, draw the pairs.
+"""Run the whole road on one machine, offline: build, publish two versions, load both, score two guards, report.
 
 `huggingface_hub` reads its address, token and cache when it is imported, so the demo runs in a process of its own (the
 command `safetypairs demo`), and sets them before anything imports it.
@@ -29,10 +29,11 @@ Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
-    """What the demo leaves: a score for each guard, the contact sheet, and the folder that `load_dataset` reads."""
+    """What the demo leaves: a score for each guard, a sheet of pairs, a report, and a folder for `load_dataset`."""
 
     scores: dict[str, PairScore]
     sheet: Path
+    report: Path
     dataset: Path
 
 
@@ -58,7 +59,9 @@ def demo(out: Path, pairs: int, more: int, say: Say, progress: Callable[[str, in
         scores = _score(data["test"], out / "predictions", say)
     sheet = out / "pairs.png"
     _draw(data["test"], sheet)
-    return Outcome(scores, sheet, out / "safetypairs")
+    report = out / "report.html"
+    _report(out, list(scores), report)
+    return Outcome(scores, sheet, report, out / "safetypairs")
 
 
 def _check_parts() -> None:
@@ -171,3 +174,10 @@ def _draw(data: Dataset, path: Path) -> None:
         box = Box(*row["edit_box"])
         shown.append(Shown(row["unsafe_image"], row["safe_image"], box, names[category], row["instruction"]))
     contact_sheet(shown, path)
+
+
+def _report(out: Path, guards: list[str], page: Path) -> None:
+    from safetypairs_hf.report.report import make_report
+
+    data = f"{'' if out.is_absolute() else './'}{out / 'safetypairs'}@{SECOND}"
+    make_report([str(out / "predictions" / f"{name}.parquet") for name in guards], page, data=data)

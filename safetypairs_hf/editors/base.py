@@ -106,7 +106,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
     def _size(self, pixels: Pixels) -> Size:
         """The size at which an image goes into the pipeline; images of one size go in together."""
-        return _fitting(pixels, self._multiple, self._least)
+        return fitting(pixels, self._multiple, self._least)
 
     def _drawn(self, size: Size) -> Size:
         """The size at which the pipeline draws the edit of an image of `size`."""
@@ -150,7 +150,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
         def work(numbers: Sequence[int], size: Size) -> list[Pixels | Reject]:
             batch = Batch(
-                images=[_resized(images[number].pixels, size) for number in numbers],
+                images=[resized(images[number].pixels, size) for number in numbers],
                 prompts=[instructions[number].text for number in numbers],
                 seeds=[seeds[number] for number in numbers],
                 size=size,
@@ -163,16 +163,16 @@ class PipelineEditor(HoldsWeights, ABC):
             return [answer for number in numbers for answer in work([number], size)]
 
         for image, (answer, count) in zip(images, self._by_size(images, work), strict=True):
-            yield _finished(answer, image.pixels, count)
+            yield finished(answer, image.pixels, count)
 
     def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
         """Pass the images through the pipeline's autoencoder and back without an edit, each in its own size."""
 
         def work(numbers: Sequence[int], size: Size) -> list[Pixels]:
-            return self._decoded([_resized(images[number].pixels, size) for number in numbers], size)
+            return self._decoded([resized(images[number].pixels, size) for number in numbers], size)
 
         returned = zip(images, self._by_size(images, work), strict=True)
-        return [_back(pixels, image.pixels) for image, (pixels, _) in returned]
+        return [in_size_of(pixels, image.pixels) for image, (pixels, _) in returned]
 
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
@@ -278,30 +278,32 @@ def _finish_in_float32(processor: Any) -> None:
     processor.postprocess = lambda image, *args, **options: finish(image.float(), *args, **options)
 
 
-def _finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:
+def finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:
+    """What was made of an image in a batch of so many, in the image's own size; a Reject where it is of one colour."""
     if isinstance(answer, Reject):
         return answer
     if answer.max() == answer.min():
         return Reject("edit", "broken_output", f"every pixel of the edited image is {answer.max()}")
-    return Edited(_back(answer, before), count)
+    return Edited(in_size_of(answer, before), count)
 
 
-def _fitting(pixels: Pixels, multiple: int, least: int) -> Size:
+def fitting(pixels: Pixels, multiple: int, least: int) -> Size:
     """The size nearest to the image's own of which each side is a multiple of `multiple` and at least `least`."""
     height, width = pixels.shape[:2]
     return Size(*(max(round(side / multiple) * multiple, -(-least // multiple) * multiple) for side in (width, height)))
 
 
-def _resized(pixels: Pixels, size: Size) -> Any:
+def resized(pixels: Pixels, size: Size) -> Any:
+    """Pixels as an image of PIL, in another size by Lanczos where they have another one."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
     return image if image.size == tuple(size) else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _back(pixels: Pixels, like: Pixels) -> Pixels:
+def in_size_of(pixels: Pixels, like: Pixels) -> Pixels:
     """An image that the pipeline made, in the size of the one that went in."""
     import numpy as np
 
     height, width = like.shape[:2]
-    return np.asarray(_resized(pixels, Size(width, height)))
+    return np.asarray(resized(pixels, Size(width, height)))

@@ -12,7 +12,10 @@ from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.offer import Offer, settings_of
 from safetypairs_hf.core.settings import parameters_of
 from safetypairs_hf.editors.base import PipelineEditor
+from safetypairs_hf.editors.server_editor import ServerEditor
+from safetypairs_hf.models.image_server import ImageServer
 
+_TRUE_CFG = "true_cfg_scale"
 _QWEN_PLUS = ("Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511")
 
 
@@ -24,17 +27,19 @@ class Entry(NamedTuple):
         free: the models under the class's LICENSE whose output may be published without further consent.
         gpu_gb: the GPU memory that a build with it needs, in GB, or the judges' 25 if that is more; computed, and not
             measured.
+        guidance: the field by which a server takes the guidance, see `ServerEditor`.
     """
 
     where: str
     free: tuple[str, ...]
     gpu_gb: float
+    guidance: str = "guidance_scale"
 
 
 EDITORS: dict[str, Entry] = {
     "klein": Entry("klein:Klein", ("black-forest-labs/FLUX.2-klein-4B",), 32.0),
-    "qwen-image-edit": Entry("qwen_edit:QwenEdit", ("Qwen/Qwen-Image-Edit",), 70.0),
-    "qwen-image-edit-plus": Entry("qwen_edit:QwenEditPlus", _QWEN_PLUS, 70.0),
+    "qwen-image-edit": Entry("qwen_edit:QwenEdit", ("Qwen/Qwen-Image-Edit",), 70.0, _TRUE_CFG),
+    "qwen-image-edit-plus": Entry("qwen_edit:QwenEditPlus", _QWEN_PLUS, 70.0, _TRUE_CFG),
     "kontext": Entry("kontext:Kontext", (), 40.0),
     "instruct-pix2pix": Entry("instruct_pix2pix:InstructPix2Pix", (), 32.0),
 }
@@ -85,6 +90,24 @@ def make_editor(name: str, **settings: Any) -> PipelineEditor:
         **{key: value for key, value in settings.items() if value is not None}
     )
     return made
+
+
+def served(editor: PipelineEditor, server: ImageServer, negative_prompt: str = "", **settings: Any) -> ServerEditor:
+    """The editor behind a server: asked of `server.model`, with the steps and the guidance that `editor` has.
+
+    The commit of `editor` is the revision in the rows; what the server runs, nobody checks. A model that guides only
+    where there is a negative prompt gets " ", as in process.
+    """
+    field = find_editor(editor.name).guidance
+    return ServerEditor(
+        server,
+        steps=editor.steps,
+        guidance=getattr(editor, "guidance", None),
+        guidance_field=field,
+        negative_prompt=negative_prompt or (" " if field == _TRUE_CFG else ""),
+        revision=editor.commit or "served",
+        **settings,
+    )
 
 
 def license_of(name: str, model: str, stated: str | None) -> tuple[str, bool]:

@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import HubUnavailable, PairError, SafetyPairsError
+from safetypairs_hf.core.errors import HubUnavailable, PairError, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.target_name import parse_target_name, recorded_name
+from safetypairs_hf.dataset import errata
+from safetypairs_hf.evaluating.image_join import Answers, Join, answers_of, join, labels_in, some
 from safetypairs_hf.evaluating.prediction_file import predictions_of, read_run, told_by
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
-    from safetypairs_hf.dataset.store.base import Edition
+    from safetypairs_hf.dataset.store.base import Edition, Published
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
-_SHOWN = 5
 _FROM_DATA = ("category", "group")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The same predictions by the labels of an earlier version.
+
+    `columns` have the ids that the newer version gives the pairs, and their own where it does not hold them. `changed`:
+    pair id -> the earlier version's row of the pair and the newer one's, None where it is gone; of pairs whose label is
+    not what it was.
+    """
+
+    edition: Edition
+    columns: dict[str, Any]
+    changed: dict[str, tuple[Mapping[str, Any], Mapping[str, Any] | None]]
+    errata: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Checked:
     """Columns of predictions as `score` takes them, with category and group from the data where the file had none.
 
-    `told`: data, split and fidelity for the signature.
+    `told`: data, split and fidelity for the signature. `notes`: what a reader should know of predictions that were made
+    on another version. `swapped`: whether the members of a pair are the other way round than they were judged.
+    `earlier`: where the figures are of the pairs that an earlier version held.
     """
 
     columns: dict[str, Any]
     told: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    swapped: bool = False
+    earlier: Earlier | None = None
+
+    @property
+    def joined(self) -> bool:
+        """Whether the predictions were made on another version than the one whose labels they have."""
+        return bool(self.notes) or self.earlier is not None
 
 
-def check_data(path: str | Path, data: str) -> Checked:
-    """Predictions against `data`, TARGET[@VERSION].
+def check_data(
+    predictions: Any, data: str, as_of: str | None = None, labels: Mapping[Any, str] | None = None
+) -> Checked:
+    """Predictions against `data`, TARGET[@VERSION]; those made on another version are joined by image (`image_join`).
+
+    Args:
+        predictions: A file, or rows in another form that `score` takes.
+        data: The version whose labels count.
+        as_of: An earlier version of it, X.Y.Z, or a folder that holds it: take the pairs that it held.
+        labels: As in `score`.
 
     Raises:
         PairError: see `check_edition`.
@@ -41,48 +75,196 @@ def check_data(path: str | Path, data: str) -> Checked:
     """
     from safetypairs_hf.dataset.store.open_store import store_of
 
-    told = told_by(path)
     name = parse_target_name(data)
-    if told.get("data") and name.version:
-        _refuse_version(path, told["data"], name.version, str(name))
+    given = _given(predictions)
     try:
-        edition = store_of(name).open(name.version)
+        store = store_of(name)
+        edition = store.open(name.version)
+        earlier = None if as_of is None else _earlier(store, as_of)
     except HubUnavailable as error:
-        raise HubUnavailable(f"{path} was not checked against {name}: {error}; or score without --data") from error
-    return check_edition(path, edition)
+        raise HubUnavailable(
+            f"{given.name} was not checked against {name}: {error}; or score without --data"
+        ) from error
+    if earlier is not None:
+        if earlier.version > edition.version:
+            raise PairError(
+                f"--as-of {as_of} is of {earlier.version}, and --data {edition.name}; as-of is the earlier of the two"
+            )
+        return _as_of(given, edition, earlier, labels)
+    return (_joined(given, edition, labels) if given.may_be_of_another(edition) else None) or _checked(given, edition)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Predictions as they came: what messages call them, their columns, what the file says of itself, and the file."""
+
+    name: str
+    columns: dict[str, Any]
+    told: dict[str, Any]
+    file: str | Path | None
+
+    def may_be_of_another(self, edition: Edition) -> bool:
+        """Whether they say which images they are of, and not that these are the version's."""
+        if any(self.columns.get(name) is None for name in ("sha256", "reference")) or "control" in self.columns:
+            return False
+        said = self.told.get("data")
+        return not said or recorded_name(said).version not in (None, edition.version)
+
+
+def _given(predictions: Any) -> _Given:
+    from safetypairs_hf.metric.rows import columns_of
+
+    if isinstance(predictions, str | Path):
+        return _Given(str(predictions), predictions_of(predictions), told_by(predictions), predictions)
+    return _Given("the predictions", columns_of(predictions), {}, None)
+
+
+def _earlier(store: Published, as_of: str) -> Edition:
+    """The version that --as-of names, of the same dataset where it is a number."""
+    from safetypairs_hf.core.version import parse
+    from safetypairs_hf.dataset.store.open_store import open_named
+
+    try:
+        version = parse(as_of)
+    except PublishError:
+        return open_named(as_of)
+    try:
+        return store.open(version)
+    except VersionMismatch as error:
+        if store.tags() is None:
+            raise PairError(f"--as-of {as_of}: {error}; give a folder that holds it: --as-of ./FOLDER") from error
+        raise
+
+
+def _joined(given: _Given, edition: Edition, labels: Mapping[Any, str] | None) -> Checked | None:
+    """Predictions by the labels of another version than they were made on.
+
+    None where they do not say what they were made on, and every label is the version's.
+    """
+    answers = answers_of(given.name, given.columns, None, labels)
+    now = join(answers, edition)
+    moved = _moved(answers, now, edition.taxonomy)
+    if not given.told.get("data") and not (now.gone or moved["swapped"] or moved["category"]):
+        return None
+    notes = _notes(given.told.get("data"), edition, now, moved)
+    told = _split(now.held.values()) | given.told | {"data": edition.name}
+    return Checked(now.columns(answers), told, notes, bool(moved["swapped"]))
+
+
+def _as_of(given: _Given, edition: Edition, earlier: Edition, labels: Mapping[Any, str] | None) -> Checked:
+    """Predictions on the pairs that an earlier version held, by the labels of both versions."""
+    if given.columns.get("control") is not None:
+        raise PairError(f"{given.name} has predictions on controls, which have the labels of the version that has them")
+    answers = answers_of(given.name, given.columns, earlier, labels)
+    now, then = join(answers, edition), join(answers, earlier)
+    both = then.held.keys() & now.held.keys()
+    if not both:
+        raise PairError(
+            f"{given.name}: no pair of it that {earlier.name} held is in {edition.name} ({some(sorted(then.held))}); "
+            "there is nothing to score"
+        )
+    ids = {pair_id: str(row["pair_id"]) for pair_id, row in now.held.items() if pair_id in then.held}
+    before = then.columns(answers)
+    own = {str(row["pair_id"]): pair_id for pair_id, row in then.held.items()}
+    before["pair_id"] = [ids.get(own[each], each) for each in before["pair_id"]]
+    changed = {
+        ids.get(pair_id, str(row["pair_id"])): (row, now.held.get(pair_id))
+        for pair_id, row in then.held.items()
+        if pair_id not in now.held or any(row[name] != now.held[pair_id][name] for name in errata.LABELS)
+    }
+    between = errata.between(edition.head.get("errata", ()), earlier.version, edition.version)
+    return Checked(
+        now.columns(answers, set(both)),
+        _split(now.held[pair_id] for pair_id in both) | given.told | {"data": edition.name},
+        earlier=Earlier(earlier, before, changed, between),
+        swapped=any(new and new["unsafe_sha256"] != old["unsafe_sha256"] for old, new in changed.values()),
+    )
+
+
+def _split(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The split for the signature, where all pairs lie in one."""
+    splits = {str(row["split"]) for row in rows}
+    return {"split": splits.pop()} if len(splits) == 1 else {}
+
+
+def _moved(answers: Answers, now: Join, taxonomy: Taxonomy) -> dict[str, set[str]]:
+    """The pairs whose members are the other way round than the rows say, and those that are in another category."""
+    found: dict[str, set[str]] = {"swapped": set(), "category": set()}
+    given = answers.columns.get("category", [None] * len(answers.hashes))
+    slugs = {name: _slug(name, taxonomy) for name in set(given)}
+    rows = zip(answers.pair_ids, answers.hashes, answers.references, given, strict=True)
+    for pair_id, digest, reference, category in rows:
+        if (row := now.held.get(pair_id)) is None:
+            continue
+        if reference != int(row["unsafe_sha256"] == digest):
+            found["swapped"].add(pair_id)
+        if slugs[category] not in (None, row["category"]):
+            found["category"].add(pair_id)
+    return found
+
+
+def _notes(made_on: str | None, edition: Edition, now: Join, moved: Mapping[str, set[str]]) -> tuple[str, ...]:
+    parts = [
+        f"{len(found):,} {what} ({some(sorted(found))})"
+        for found, what in (
+            (now.gone, "of its pairs gone"),
+            (moved["swapped"], "with members swapped"),
+            (moved["category"], "judged under another category's policy"),
+        )
+        if found
+    ]
+    split = {row["split"] for row in now.held.values()}
+    lacks = sum(each in split for each in edition.table["split"].to_pylist()) - len(now.held)
+    parts += [f"{lacks:,} pairs of {' and '.join(sorted(split))} have no prediction"] if lacks else []
+    origin = f"made on {made_on}, joined" if made_on else "joined"
+    joined = f"{origin} to {edition.name} by image hash: {len(now.held):,} pairs"
+    return ("; ".join([joined, *parts]),)
 
 
 def check_edition(path: str | Path, edition: Edition) -> Checked:
-    """Predictions against a version.
+    """Predictions against the version that they were made on.
 
     Raises:
         PairError: the file says that it is on another version; it has pairs that the version does not hold, or in other
-            categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which).
+            categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which);
+            or it does not say which, and errata have swapped the members of a pair.
     """
+    return _checked(_given(path), edition)
+
+
+def _checked(given: _Given, edition: Edition) -> Checked:
     from safetypairs_hf.evaluating.benchmark import check_images
     from safetypairs_hf.metric.prediction_files import as_list
 
-    told = told_by(path)
+    told, whose, columns = given.told, given.name, given.columns
     if told.get("data"):
-        _refuse_version(path, told["data"], edition.version, edition.name)
-    columns = predictions_of(path)
+        _refuse_version(whose, told["data"], edition.version, edition.name)
     ids = [str(each) for each in as_list(columns.get("pair_id"))]
-    table = edition.table.select(["pair_id", "split", *_FROM_DATA]).to_pylist()
-    held = {row["pair_id"]: row for row in table}
+    held = labels_in(edition)
     strange = sorted(set(ids) - set(held))
     if strange:
         raise PairError(
-            f"{path}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({_some(strange)}); "
+            f"{whose}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({some(strange)}); "
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
-    _refuse_categories(path, ids, as_list(columns.get("category")), held, edition)
-    if read_run(path) is not None:
-        check_images(path, edition)
-    splits = {held[each]["split"] for each in ids}
-    if len(splits) == 1:
-        told = {"split": splits.pop()} | told
+    if columns.get("sha256") is None and not told.get("data"):
+        _refuse_turned(whose, set(ids), edition)
+    _refuse_categories(whose, ids, as_list(columns.get("category")), held, edition)
+    if given.file is not None and read_run(given.file) is not None:
+        check_images(given.file, edition)
+    told = _split(held[each] for each in ids) | told
     filled = {name: [held[each][name] for each in ids] for name in _FROM_DATA if columns.get(name) is None}
     return Checked(columns | filled, told | {"data": edition.name})
+
+
+def _refuse_turned(whose: str, ids: set[str], edition: Edition) -> None:
+    turned = sorted(ids & errata.swapped(edition.head.get("errata", ())))
+    if turned:
+        raise PairError(
+            f"{whose} does not say which images it is of, and errata up to {edition.version} swapped the members of "
+            f"{len(turned)} of its pairs ({some(turned)}); say which version the guard was shown: --as-of X.Y.Z, or "
+            "add the column sha256"
+        )
 
 
 def told_together(paths: Sequence[str | Path]) -> dict[str, Any]:
@@ -103,21 +285,19 @@ def told_together(paths: Sequence[str | Path]) -> dict[str, Any]:
     return found
 
 
-def _refuse_version(path: str | Path, told: str, version: Version, data: str) -> None:
+def _refuse_version(path: str, told: str, version: Version, data: str) -> None:
     if recorded_name(told).version != version:
         raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
 
 
-def _refuse_categories(
-    path: str | Path, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition
-) -> None:
+def _refuse_categories(path: str, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition) -> None:
     """A category in the words of the user's own is let be; one of the taxonomy's has to be the pair's."""
     ours = {name: _slug(name, edition.taxonomy) for name in set(given)}
     rows = zip(ids, given, strict=False)
     other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
     if other:
         raise PairError(
-            f"{path}: {len(other)} pairs are in another category than in {edition.name} ({_some(other)}); leave the "
+            f"{path}: {len(other)} pairs are in another category than in {edition.name} ({some(other)}); leave the "
             "column category out, and it is taken from the data"
         )
 
@@ -142,9 +322,5 @@ def _refuse_images(path: str | Path, shown: dict[tuple[str, int], tuple[str, str
     if other:
         raise PairError(
             f"{path} and {next(iter(other.values()))} were shown different images of {len(other)} pairs "
-            f"({_some(sorted(other))}); evaluate both on one version"
+            f"({some(sorted(other))}); evaluate both on one version"
         )
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")

@@ -17,7 +17,8 @@ from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import served_answers, token_probability, verdicts
 from safetypairs_hf.guards.base import ModelGuard, Question, Singly
 from safetypairs_hf.models.chat import Chat, as_pil, load_chat, turn
-from safetypairs_hf.models.chat_server import ChatServer, Reply, Serves
+from safetypairs_hf.models.chat_server import ChatServer, Reply
+from safetypairs_hf.models.openai_server import Serves
 
 
 class Written(NamedTuple):

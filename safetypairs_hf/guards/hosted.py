@@ -22,7 +22,8 @@ from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.guards.base import Guard, Singly
 from safetypairs_hf.guards.served_answers import verdict_of
-from safetypairs_hf.models.chat_server import LONGEST_KEPT, Reply
+from safetypairs_hf.models.chat_server import Reply
+from safetypairs_hf.models.openai_server import LONGEST_KEPT
 from safetypairs_hf.models.outage import TELLING, Outage, problem_of
 
 Item = TypeVar("Item")

@@ -11,7 +11,8 @@ from safetypairs_hf.core.errors import cut
 from safetypairs_hf.core.foreign_text import whole
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import ServedGuard, Singly
-from safetypairs_hf.models.chat_server import LONGEST_KEPT, ChatServer, Reply, read_object
+from safetypairs_hf.models.chat_server import ChatServer, Reply
+from safetypairs_hf.models.openai_server import LONGEST_KEPT, read_object
 from safetypairs_hf.taxonomy import crosswalk
 
 _GUARD = "omni-moderation"

@@ -13,11 +13,13 @@ from safetypairs_hf.building.run_reader import FinishedRun, Selected
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
-from safetypairs_hf.core.version import Version
+from safetypairs_hf.core.version import Version, check, least
+from safetypairs_hf.dataset.errata import first_labels, standing
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.dataset.takedowns import identity_of
+from safetypairs_hf.publishing.amendment import Amendment
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures, rejected_pairs
 from safetypairs_hf.publishing.plan_reviews import ReviewPlan, plan_reviews, rejected_counts, with_reviews
 from safetypairs_hf.publishing.target import Head
@@ -45,9 +47,10 @@ class Plan:
     `head` is the version that it builds on. `added` is by pair id in the order of the draw; `removed` and `kept` are
     published entries; `taxonomy` is what the categories are of from now on. `rejected` counts pairs of the run that
     stay out, by reason. A relabelled pair (the same two images in another category) is both removed and added:
-    `relabelled` maps its old pair id to its new one. `failures` and `reviews`: what changes among the
-    published failures and reviews. `release`: what the manifest will say of the release. `takedowns`: the pairs that
-    this release takes down.
+    `relabelled` maps its old pair id to its new one. `failures` and `reviews`: what changes among the published
+    failures and reviews. `release`: what the manifest will say of the release. `takedowns`: the pairs that this release
+    takes down. `errata`: what it corrects. The pairs of `amended` are among `kept`, those of `restored` are not: these
+    come back from an earlier version, each with its row.
     """
 
     version: Version
@@ -62,6 +65,9 @@ class Plan:
     failures: FailurePlan = field(default_factory=FailurePlan)
     reviews: ReviewPlan = field(default_factory=ReviewPlan)
     takedowns: Sequence[dict[str, Any]] = ()
+    errata: Sequence[dict[str, Any]] = ()
+    amended: Mapping[str, Amendment] = field(default_factory=dict)
+    restored: Sequence[tuple[Entry, dict[str, Any]]] = ()
 
     @property
     def last(self) -> Version | None:
@@ -90,7 +96,8 @@ class Plan:
     def counts(self) -> tuple[int, int, int]:
         """How many pairs are added, removed and relabelled; each pair counts once."""
         changed = len(self.relabelled)
-        return len(self.added) - changed, len(self.removed) - changed, changed
+        added = len(self.added) + len(self.restored)
+        return added - changed, len(self.removed) - changed, changed + len(self.amended)
 
     @property
     def summary(self) -> str:
@@ -151,7 +158,8 @@ def make_plan(
     """
     review, published = review or RunReview(), head.manifest
     turned_down = {name: reject for name in map(_id, finished.drawn) if (reject := review.reject(name))}
-    drawn = [item for item in finished.drawn if _id(item) not in turned_down]
+    accepted = [item for item in finished.drawn if _id(item) not in turned_down]
+    drawn, rejected = _without_errata(accepted, published, replace=replace)
     relabelled = _relabelled(drawn, published)
     if relabelled and not replace:
         raise _refused_relabel(drawn, relabelled, published)
@@ -161,7 +169,8 @@ def make_plan(
         kept = [entry for entry in published.entries if entry.pair_id in wanted]
         removed = [entry for entry in published.entries if entry.pair_id not in wanted]
     groups = placed_groups(kept, published.takedowns, finished.recipe["parts"]["selection"])
-    added, rejected = _place(drawn, groups, relabelled)
+    added, bridging = _place(drawn, groups, relabelled)
+    rejected |= bridging
     moved = {entry.pair_id: new for new, entry in relabelled.items() if new in added}
     here = {entry.pair_id for entry in kept}
     rejects = {name: reject for name, reject in turned_down.items() if name not in here}
@@ -220,6 +229,31 @@ def make_review_plan(
     return dataclasses.replace(plan, release=release)
 
 
+def last_to_correct(opened: Head) -> Version:
+    """The version that a release without a run, such as a takedown, corrects.
+
+    Raises:
+        PublishError: there is none, or its manifest does not say all that the card of the next one shows.
+    """
+    if opened.manifest.version is None:
+        raise PublishError(f"{opened.target.name} has no version yet; there is nothing to correct")
+    refuse_lacking(opened.manifest.releases, card=True)
+    return opened.manifest.version
+
+
+def check_major(version: Version, last: Version, what: str, removed: int, relabelled: int = 0) -> None:
+    """Refuse a version that is not a new major one, X.0.0; `what` the release is, such as "a takedown".
+
+    Raises:
+        PublishError: with the least version that would do.
+    """
+    check(version, last, 0, removed, relabelled)
+    if version.minor or version.patch:
+        raise PublishError(
+            f"version {version} is not a new major one, and {what} is; give {least(last, 0, 1)} or a later X.0.0"
+        )
+
+
 def placed_groups(
     kept: Sequence[Entry], takedowns: Sequence[Mapping[str, Any]], selection: Mapping[str, Any]
 ) -> Groups:
@@ -230,6 +264,36 @@ def placed_groups(
     for takedown in takedowns:
         groups.take_down(identity_of(takedown))
     return groups
+
+
+ERRATUM = "erratum"  # the reason with which a pair is left out because errata say otherwise of it than the run does
+
+
+def _without_errata(
+    drawn: Sequence[Selected], head: Manifest, *, replace: bool
+) -> tuple[Sequence[Selected], dict[str, int]]:
+    """The pairs of a run but for those that errata dropped, or have published in another way; and how many these are.
+
+    A pair that errata put into the category that the run gives it has another id there; with `replace` it takes the
+    place of the published one.
+    """
+    out = standing(head.errata) - {entry.pair_id for entry in head.entries}
+    first = first_labels(head.errata)
+    moved = {
+        (entry.unsafe_sha256, entry.safe_sha256, entry.category)
+        for entry in head.entries
+        if entry.pair_id in first and not replace
+    }
+    known = {entry.pair_id for entry in head.entries}
+
+    def stays(item: Selected) -> bool:
+        pair_id, unsafe, safe, *_ = item.entrant.identity
+        return pair_id not in out and (pair_id in known or (unsafe, safe, item.entrant.category) not in moved)
+
+    if not out and not moved:
+        return drawn, {}
+    kept = [item for item in drawn if stays(item)]
+    return kept, {ERRATUM: len(drawn) - len(kept)} if len(kept) < len(drawn) else {}
 
 
 def _place(

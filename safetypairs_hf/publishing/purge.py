@@ -6,6 +6,7 @@ and every other version is put on a new commit with the same files and no histor
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Collection, Iterator, Sequence
@@ -22,7 +23,8 @@ from safetypairs_hf.dataset.manifest import Manifest
 
 _DRAFT = "safetypairs-rewrite-"  # and a tag: the branch that leads to the new commit of that version
 
-Images = tuple[str, str]  # the SHA-256 of a pair's unsafe and of its safe image: what stays when a pair is relabelled
+# The SHA-256 of a pair's two images: what stays when a pair is relabelled. An erratum may swap them: no order counts.
+Images = tuple[str, str]
 
 
 class Traces(NamedTuple):
@@ -159,11 +161,11 @@ class History:
 
     def _holding(self, commit: str, gone: Collection[Images]) -> set[str]:
         if commit not in self._held:
-            found = self._manifest(commit)
-            names = {entry.file for entry in found.entries if (entry.unsafe_sha256, entry.safe_sha256) in gone}
+            found, either = self._manifest(commit), set(map(frozenset, gone))
+            names = {each.file for each in found.entries if frozenset((each.unsafe_sha256, each.safe_sha256)) in either}
             names |= {control_file(name) for name in names} & found.files.keys()
             if failure_rows.NAME in found.files:
-                unsafe = {image for image, _ in gone}
+                unsafe = set(itertools.chain(*gone))
                 with reading(f"{failure_rows.NAME} of {self.repo} at commit {commit[:8]}", "", PublishError):
                     failed = failure_rows.load(self._download(failure_rows.NAME, commit))
                 names |= {each.file for each in failed if each.unsafe_sha256 in unsafe}

@@ -1,7 +1,8 @@
 """Stage a release: write its files below a temporary folder and upload them, ready for one commit.
 
-New pairs go into new files. A published file that loses some of its rows is rewritten, one that loses all is deleted,
-and every other file stays as it is, unless the release has other categories, which have other numbers in every file.
+New pairs go into new files. A published file is rewritten where some of its rows go or change, deleted where all go.
+Every other file stays as it is, unless the release has other categories, which have other numbers in every file. A pair
+that errata put into another category goes from the file that held it to a new one.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import row
-from safetypairs_hf.dataset.shards import Shards, large_buffers, rewrite_without
+from safetypairs_hf.dataset.shards import RowChange, Shards, large_buffers, rewrite_without
 from safetypairs_hf.probing.probe_record import ReleaseProbe
+from safetypairs_hf.publishing.amendment import Amendment
 from safetypairs_hf.publishing.plan import Plan
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
@@ -64,6 +66,7 @@ def stage(
             with uploading(scratch, plan.head.target.send) as uploader:
                 for name in files.rewritten:
                     uploader.add(name)
+                _write_corrected(plan, files, uploader)
                 if finished is not None:
                     files.probe = ReleaseProbe(plan.added, wanted=probe)
                     _write_pairs(plan, finished, files, uploader, progress)
@@ -82,7 +85,8 @@ class _Files:
 
     `taxonomies`: the last version's and the release's, where they number the categories differently. `rewritten` and
     `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
-    are the new pairs, `failed` all failures of the release; `probe` measures a sample of the new pairs.
+    are the new pairs, `amended` the entries of pairs that changed; `failed` all failures of the release; `probe`
+    measures a sample of the new pairs. `moving`: the controls of pairs that go to another file, by pair id.
     """
 
     scratch: Path
@@ -91,12 +95,21 @@ class _Files:
     deleted: set[str] = field(default_factory=set)
     tallies: dict[str, dict[str, Any]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    amended: dict[str, Entry] = field(default_factory=dict)
+    moving: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
     probe: ReleaseProbe = field(default_factory=lambda: ReleaseProbe(()))
 
-    def rewrite(self, source: Path, name: str, ids: Iterable[str], column: str = "pair_id") -> None:
-        """Write a published file again, without the rows that have one of `ids` in `column`."""
-        rewrite_without(source, self.scratch / name, ids, column, self.taxonomies)
+    def rewrite(
+        self,
+        source: Path,
+        name: str,
+        ids: Iterable[str],
+        column: str = "pair_id",
+        changes: Mapping[str, RowChange] | None = None,
+    ) -> None:
+        """Write a published file again, without the rows that have one of `ids` in `column`; see `rewrite_without`."""
+        rewrite_without(source, self.scratch / name, ids, column, self.taxonomies, changes)
         self.rewritten.append(name)
 
     def delete_controls(self, name: str) -> None:
@@ -106,20 +119,25 @@ class _Files:
 
 
 def _rewritten(plan: Plan, scratch: Path) -> _Files:
-    """Rewrite the published files that lose some of their rows, and name those that lose all."""
+    """Rewrite the published files some of whose rows go or change, and name those that lose all."""
     taxonomies = (plan.head.manifest.taxonomy, plan.taxonomy) if plan.renumbered else None
     files = _Files(scratch, taxonomies, failed=list(plan.failures.kept))
-    leaving = _by_file((entry.file, entry.pair_id) for entry in plan.removed)
-    emptied = _without(plan, files, leaving, {entry.file for entry in plan.kept}, "pair_id")
+    moved = [each.entry for each in plan.amended.values() if each.moves]
+    gone = {entry.pair_id for entry in moved}
+    leaving = _by_file((entry.file, entry.pair_id) for entry in [*plan.removed, *moved])
+    staying = {entry.file for entry in plan.kept if entry.pair_id not in gone}
+    emptied = _without(plan, files, leaving, staying, "pair_id")
     files.tallies = {name: held for name, held in plan.head.manifest.extras.items() if "judges" in held}
-    touched = leaving.keys() | ({entry.file for entry in plan.kept} if plan.renumbered else set())
+    # The controls of swapped members were made from, and confirmed for, the labels that were wrong.
+    swapped = _by_file((each.entry.file, each.entry.pair_id) for each in plan.amended.values() if each.swaps)
+    touched = leaving.keys() | swapped.keys() | ({entry.file for entry in plan.kept} if plan.renumbered else set())
     for file in sorted(touched):
-        pair_ids = leaving.get(file, [])
         if control_file(file) in files.tallies:
+            _read_moving(plan, files, file, gone - set(swapped.get(file, ())))
             if file in emptied:
                 files.delete_controls(control_file(file))
             else:
-                _controls_without(plan, files, file, set(pair_ids))
+                _controls_without(plan, files, file, {*leaving.get(file, ()), *swapped.get(file, ())})
     leaving = _by_file((each.file, each.failure_id) for each in plan.failures.removed)
     _without(plan, files, leaving, {each.file for each in plan.failures.kept}, "failure_id")
     return files
@@ -134,12 +152,40 @@ def _by_file(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _without(plan: Plan, files: _Files, leaving: Mapping[str, list[str]], staying: set[str], column: str) -> set[str]:
-    """Rewrite each file that keeps some rows; the names of those that keep none, which are deleted."""
-    for file in sorted(staying if plan.renumbered else leaving.keys() & staying):
-        files.rewrite(plan.head.target.fetch(file), file, leaving.get(file, ()), column)
+    """Rewrite each file that keeps some rows and loses or changes others; the names of those that keep none."""
+    changing = _in_place(plan, files) if column == "pair_id" else {}
+    for file in sorted(staying if plan.renumbered else (leaving.keys() | changing.keys()) & staying):
+        files.rewrite(plan.head.target.fetch(file), file, leaving.get(file, ()), column, changing.get(file))
     emptied = leaving.keys() - staying
     files.deleted |= emptied
     return emptied
+
+
+def _in_place(plan: Plan, files: _Files) -> dict[str, dict[str, RowChange]]:
+    """File -> pair id -> what makes the row of a pair that stays there as it is to be."""
+
+    def change(amendment: Amendment) -> RowChange:
+        def made(row: dict[str, Any]) -> dict[str, Any]:
+            found = amendment.row(row, plan.taxonomy)
+            files.amended[amendment.entry.pair_id] = amendment.amended(found, amendment.entry.file)
+            return found
+
+        return made
+
+    found: dict[str, dict[str, RowChange]] = defaultdict(dict)
+    for pair_id, amendment in plan.amended.items():
+        if not amendment.moves:
+            found[amendment.entry.file][pair_id] = change(amendment)
+    return dict(found)
+
+
+def _read_moving(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> None:
+    """Keep the controls of those pairs of a data file that go to another one."""
+    if pair_ids:
+        wanted = [("pair_id", "in", pair_ids)]
+        table = pq.read_table(plan.head.target.fetch(control_file(file)), filters=wanted, partitioning=None)
+        for row in table.to_pylist():
+            files.moving.setdefault(row["pair_id"], []).append(row)
 
 
 def _controls_without(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> None:
@@ -174,6 +220,30 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
             digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
             files.entries.append(Entry.of(place.identity, file, *where, version, size, status, digest))
             progress("pairs", len(files.entries), len(plan.added))
+    files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
+
+
+def _write_corrected(plan: Plan, files: _Files, uploader: Uploader) -> None:
+    """Write the pairs that go to the files of another category, with their controls, and those that come back."""
+    there = (plan.amended[entry.pair_id] for entry in plan.kept if entry.pair_id in plan.amended)
+    moved = [each for each in there if each.moves]
+    if not moved and not plan.restored:
+        return
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    with Shards(files.scratch, str(plan.version), plan.taxonomy, uploader.add) as shards:
+        for amendment in moved:
+            entry = amendment.entry
+            wanted = [("pair_id", "==", entry.pair_id)]
+            (old,) = pq.read_table(plan.head.target.fetch(entry.file), filters=wanted, partitioning=None).to_pylist()
+            row = amendment.row(old, plan.taxonomy)
+            controls = [{**each, "category": row["category"]} for each in files.moving.get(entry.pair_id, ())]
+            file = shards.add(row, entry.split, amendment.now["category"], controls)
+            files.amended[entry.pair_id] = amendment.amended(row, file)
+            for control in controls:
+                tallies[control_file(file)].add(control, row["judges"])
+        for entry, row in plan.restored:
+            file = shards.add(row, entry.split, entry.category)
+            files.entries.append(entry._replace(file=file))
     files.tallies |= {name: held.to_dict() for name, held in tallies.items()}
 
 
@@ -226,12 +296,13 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
     }
     stay = {name: file for name, file in head.files.items() if name not in files.deleted}
     made = Manifest(
-        [*plan.kept, *files.entries],
+        [*(files.amended.get(entry.pair_id, entry) for entry in plan.kept), *files.entries],
         [*head.releases, release],
         [*head.takedowns, *plan.takedowns],
         stay | uploader.finish(),
         {**files.tallies, **failure_rows.totals(files.failed)},
         plan.taxonomy,
+        errata=[*head.errata, *plan.errata],
     )
     texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
     written = texts | _reviews(plan, files)

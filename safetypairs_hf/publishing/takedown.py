@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
-from safetypairs_hf.core.version import Version, check, least
+from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset.manifest import Entry
-from safetypairs_hf.dataset.manifest_head import refuse_lacking
 from safetypairs_hf.dataset.takedowns import listed
-from safetypairs_hf.publishing.plan import Plan, carried_over, placed_groups
+from safetypairs_hf.publishing.plan import Plan, carried_over, check_major, last_to_correct, placed_groups
 from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
@@ -61,10 +60,7 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     Raises:
         PublishError: see `takedown`.
     """
-    head, name = opened.manifest, opened.target.name
-    if head.version is None:
-        raise PublishError(f"{name} has no version yet; there is nothing to take down")
-    refuse_lacking(head.releases, card=True)
+    head, name, last = opened.manifest, opened.target.name, last_to_correct(opened)
     here = {entry.pair_id: entry for entry in head.entries}
     before = {item["pair_id"]: item["version"] for item in head.takedowns}
     for pair_id in pair_ids:
@@ -76,17 +72,12 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
                 "column pair_id; nothing was changed"
             )
     removed: list[Entry] = [here[pair_id] for pair_id in pair_ids]
-    check(version, head.version, 0, len(removed))
-    if version.minor or version.patch:
-        raise PublishError(
-            f"version {version} is not a new major one, and a takedown is; give {least(head.version, 0, 1)} or a later "
-            "X.0.0"
-        )
+    check_major(version, last, "a takedown", len(removed))
     gone = set(pair_ids)
     kept = [entry for entry in head.entries if entry.pair_id not in gone]
-    images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in removed}
-    if twins := [entry.pair_id for entry in kept if (entry.unsafe_sha256, entry.safe_sha256) in images]:
-        raise PublishError(f"pair {twins[0]} holds the same two images in another category; name it too")
+    images = {frozenset((entry.unsafe_sha256, entry.safe_sha256)) for entry in removed}
+    if twins := [entry.pair_id for entry in kept if frozenset((entry.unsafe_sha256, entry.safe_sha256)) in images]:
+        raise PublishError(f"pair {twins[0]} holds the same two images too; name it as well")
     if not kept:
         raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
     gone_now = [listed(entry, reason, version) for entry in removed]

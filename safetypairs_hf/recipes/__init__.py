@@ -41,6 +41,7 @@ from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
 from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
+from safetypairs_hf.editors.server_editor import ServerEditor
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.classifier import Classifier
@@ -50,6 +51,7 @@ from safetypairs_hf.instructors.local_vlm import LocalVLM
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
+from safetypairs_hf.models.image_server import ImageServer
 from safetypairs_hf.sources import FolderSource, Frame, HashFile, HashList, HubSource, Judged, Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE, SLUGS
@@ -75,6 +77,7 @@ __all__ = [
     "HashFile",
     "HashList",
     "HubSource",
+    "ImageServer",
     "Input",
     "InstructPix2Pix",
     "Instruction",
@@ -102,6 +105,7 @@ __all__ = [
     "SafetyPairsError",
     "Screen",
     "Selection",
+    "ServerEditor",
     "ServerInstructor",
     "ShieldGemma",
     "Source",

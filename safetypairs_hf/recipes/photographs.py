@@ -15,9 +15,9 @@ from safetypairs_hf.building.recipe import Recipe, Weights
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.building.stages import ByRound
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.records import Candidate, Instructor, Judge, Reject
+from safetypairs_hf.core.records import Candidate, Editor, Instructor, Judge, Reject
 from safetypairs_hf.editors.base import PipelineEditor
-from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor
+from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor, served
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
@@ -25,12 +25,14 @@ from safetypairs_hf.instructors.local_vlm import LocalVLM
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
+from safetypairs_hf.models.image_server import ImageServer
 from safetypairs_hf.sources import FolderSource, Frame, HubSource, Judged, Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 QWEN_VL = "Qwen/Qwen2.5-VL-7B-Instruct"
 LICENSES = {QWEN_VL: "apache-2.0"}
+JUDGES_GB = 25.0  # the GPU memory of the judges: computed, and not measured
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ class Settings:
         then: the editor from the second round on, by its name in editors/catalogue.py; `then_model`, `then_commit` and
             `then_license` replace its defaults. Without `then`, `then_steps` and `then_guidance` change the strength of
             the first editor from the second round on.
+        editor_server: ask the recipe's editor of a server with POST /images/edits, in place of running it here; several
+            replicas with commas between them. The recipe's setting `editor` is the name that the server has for it,
+            `steps` and `guidance` are sent, and `editor_commit` may say what it runs. `editor_key_env` names the
+            environment variable that holds the key, `editor_concurrency` requests are in flight at each replica, and
+            `editor_timeout` is how many seconds one may take. `editor_fields` are further fields of every request, as
+            NAME=VALUE with commas between them. See `ServerEditor` for `negative_prompt`, `baseline_prompt`, `multiple`
+            and `resize_replies`. The controls that need an autoencoder are not made.
+        then_server: the same for the editor of `then`.
         taxonomy: what the categories are of; `--taxonomy` gives it.
     """
 
@@ -136,6 +146,16 @@ class Settings:
     then_license: str | None = None
     then_steps: int | None = None
     then_guidance: float | None = None
+    editor_server: tuple[str, ...] = ()
+    then_server: tuple[str, ...] = ()
+    editor_key_env: str = ""
+    editor_concurrency: int = 2
+    editor_timeout: float = 600.0
+    editor_fields: tuple[str, ...] = ()
+    negative_prompt: str = ""
+    baseline_prompt: str = ""
+    multiple: int = 16
+    resize_replies: bool = False
     rounds: int = 3
     attempts: int = 2
     controls: bool = True
@@ -155,11 +175,15 @@ class Settings:
         Raises:
             RecipeError: settings contradict each other, or one names what does not exist.
         """
-        editors, drawn = self._by_round(first), [drawn_by]
+        pipelines, drawn = self._by_round(first), [drawn_by]
+        editors = self._behind_servers(pipelines)
+        if self.editor_server:
+            gpu_gb = gpu_gb and JUDGES_GB
         if self.then:
-            drawn.append(editor_weights(self.then, editors[-1].model, self.then_license))
-            gpu_gb = gpu_gb and max(gpu_gb, find_editor(self.then).gpu_gb)
-        missing = self._missing(editors)
+            drawn.append(editor_weights(self.then, pipelines[-1].model, self.then_license))
+            gpu_gb = gpu_gb and max(gpu_gb, JUDGES_GB if self.then_server else find_editor(self.then).gpu_gb)
+        missing = self._missing(pipelines)
+        here = any(isinstance(editor, PipelineEditor) for editor in editors)
         second = self._second_judge()
         source = NotGiven(missing, categories=self.taxonomy.slugs) if missing else self._source(second)
         guard = ShieldGemma(self.guard, self.guard_commit, "common", device=self.device)
@@ -167,7 +191,7 @@ class Settings:
         return Recipe(
             source=source,
             instructor=self._instructor(),
-            editor=ByRound(editors) if len(editors) > 1 else first,
+            editor=ByRound(editors) if len(editors) > 1 else editors[0],
             judging=Judging(
                 (guard, OnRegion(guard), second, OnRegion(second)),
                 unsafe_at_least=self.unsafe_at_least,
@@ -184,13 +208,13 @@ class Settings:
             attribution=self.attribution,
             unit_size=self.unit_size,
             expected_yield=0.23,  # from the paper; it only decides how many units are made at first
-            packages=("diffusers", "numpy", "pillow", "torch", "transformers", *self._grammar_package()),
+            packages=self._packages(here),
             categories=source.categories,
             taxonomy=self.taxonomy,
             rounds=self.rounds,
             attempts=self.attempts,
             preservation=Perceptual(composite=self.composite, measures=() if missing else self._measures()),
-            controls=Controls() if self.controls else None,
+            controls=_controls(editors) if self.controls else None,
             weights=(*drawn, written_by),
             gpu_gb=gpu_gb,
         )
@@ -211,6 +235,40 @@ class Settings:
         weights = {"model": self.then_model, "commit": self.then_commit, "device": self.device}
         return first, make_editor(self.then, **weights, **changed)
 
+    def _behind_servers(self, pipelines: tuple[PipelineEditor, ...]) -> tuple[Editor, ...]:
+        """The editors of the rounds, those that have a server behind it."""
+        if self.then_server and not self.then:
+            raise RecipeError("then_server is given and then is not; name the editor of the later rounds too")
+        of_then = self.then_server if self.then else self.editor_server
+        urls = (self.editor_server, *[of_then] * (len(pipelines) - 1))
+        return tuple(self._behind(editor, where) for editor, where in zip(pipelines, urls, strict=True))
+
+    def _behind(self, editor: PipelineEditor, urls: tuple[str, ...]) -> Editor:
+        if not urls:
+            return editor
+        server = ImageServer(
+            editor.model,
+            urls[0],
+            self.editor_key_env,
+            extra_body=dict(_field(each) for each in self.editor_fields),
+            timeout=self.editor_timeout,
+            concurrency=self.editor_concurrency,
+            replicas=urls[1:],
+        )
+        return served(
+            editor,
+            server,
+            negative_prompt=self.negative_prompt,
+            baseline_prompt=self.baseline_prompt,
+            multiple=self.multiple,
+            resize_replies=self.resize_replies,
+        )
+
+    def _packages(self, edits_here: bool) -> tuple[str, ...]:
+        """The distributions whose version changes the output."""
+        grammar = ("xgrammar",) if self.grammar and not self.server else ()  # it constrains the answers
+        return (*(("diffusers",) if edits_here else ()), "numpy", "pillow", "torch", "transformers", *grammar)
+
     def _missing(self, editors: tuple[PipelineEditor, ...]) -> str:
         """One line that lists every setting that must still be given; "" if the recipe is complete."""
         if self.folder and self.dataset:
@@ -218,8 +276,10 @@ class Settings:
         if self.max_distance is not None and not self.embedding:
             raise RecipeError("max_distance is given and embedding is not; name the vision model that measures it")
         first, last = editors[0], editors[-1]
-        models = {"editor_commit": (first.model, first.commit), "guard_commit": (self.guard, self.guard_commit)}
-        if self.then:
+        models = {"guard_commit": (self.guard, self.guard_commit)}
+        if not self.editor_server:
+            models["editor_commit"] = (first.model, first.commit)
+        if self.then and not self.then_server:
             models["then_commit"] = (last.model, last.commit)
         if self.embedding:
             models["embedding_commit"] = (self.embedding, self.embedding_commit)
@@ -266,10 +326,6 @@ class Settings:
             return ()
         return (EmbeddingDistance(self.embedding, self.embedding_commit, self.device),)
 
-    def _grammar_package(self) -> tuple[str, ...]:
-        """The package that constrains the answers: its version changes the output, so the recipe records it."""
-        return ("xgrammar",) if self.grammar and not self.server else ()
-
     def _served(self, url: str) -> ChatServer:
         return ChatServer(self.instructor, url, self.api_key_env, timeout=self.timeout, concurrency=self.concurrency)
 
@@ -279,6 +335,20 @@ class Settings:
         if self.server:
             return ChatVLM(server=self._served(self.server), commit="served")
         return ChatVLM(self.instructor, self.instructor_commit, device=self.device)
+
+
+def _field(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not (name and equals):
+        raise RecipeError(f"editor_fields={given}: expected NAME=VALUE, with commas between several")
+    return name, value
+
+
+def _controls(editors: tuple[Editor, ...]) -> Controls:
+    """Every control that the editors can make."""
+    if all(hasattr(editor, "round_trip") for editor in editors):
+        return Controls()
+    return Controls(kinds=("neutral_edit",))
 
 
 def editor_weights(name: str, model: str, stated: str | None) -> Weights:

@@ -1,5 +1,5 @@
-"""Reports on predictions, a run folder or a published dataset: an HTML page that needs no network, a Markdown table.
+"""Reports on predictions, a run folder or a published dataset: a page that needs no network, a folder, JSON, Markdown.
 
-Every figure comes from `safetypairs score`, from the run's funnel, or from the published manifest. Nothing is computed
-here that is not computed there.
+Every figure comes from `safetypairs score`, from the run's files, or from the published manifest. The data of a page
+(`guards_page`, `run_page`, `dataset_page`) are plain values, which `--json` prints and `templates/` render.
 """

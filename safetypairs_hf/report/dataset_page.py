@@ -1,46 +1,70 @@
-"""The page of a published dataset: what a version holds, and every release up to it, from its manifest."""
+"""What the page of a published version shows: balance, releases, reviews, probe, groups and pairs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.report.page import Block, Page, Table
+from safetypairs_hf.report.page import Report
+from safetypairs_hf.report.pair_pictures import pictured, within_budget
+from safetypairs_hf.report.pair_sample import groups_of, sample_of
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
+_RELEASE = ("version", "pairs", "added", "removed", "relabelled", "recipe", "license", "code", "summary")
 
-def dataset_page(edition: Edition) -> Page:
-    """Make the page of one version. It reads the manifest alone, no image."""
-    table, names = edition.table, {each.slug: each.name for each in edition.taxonomy.categories}
-    counts = Counter(zip(table["category"].to_pylist(), table["split"].to_pylist(), strict=True))
-    splits = sorted({split for _, split in counts}, reverse=True)
-    rows = [
-        (slug, names.get(slug, ""), *(counts[slug, split] for split in splits))
-        for slug in dict.fromkeys((*names, *sorted(slug for slug, _ in counts)))
-        if any(counts[slug, split] for split in splits)
+
+def dataset_report(edition: Edition) -> Report:
+    """Make the report of one version. Beside the manifest, only the data files of the pairs that it shows are read.
+
+    Raises:
+        SafetyPairsError: A data file, or the manifest's word on the taxonomy, does not read.
+    """
+    rows = edition.table.select(["pair_id", "category", "split", "group", "review", "size", "introduced"]).to_pylist()
+    groups, pairs = groups_of(rows), sample_of(rows)
+    data = {
+        "kind": "dataset",
+        "data": edition.name,
+        "version": str(edition.version),
+        "taxonomy": edition.taxonomy.name,
+        "pairs_in_all": len(rows),
+        "bytes": sum(row["size"] for row in rows),
+        "splits": sorted({row["split"] for row in rows}, reverse=True),
+        "categories": _balance(rows, edition),
+        "groups": groups,
+        "reviews": dict(Counter(row["review"] for row in rows).most_common()),
+        "releases": [{name: release.get(name) for name in _RELEASE} for release in reversed(edition.releases)],
+        "probe": _probe(edition),
+        "takedowns": len(edition.head.get("takedowns", ())),
+        "pairs": pairs,
+    }
+    shown = [pair["pair_id"] for pair in pairs]
+    shown += [pair_id for group in groups["largest"] for pair_id in group["pairs"]]
+    return Report("dataset", data, within_budget(pictured(edition, shown), shown), edition)
+
+
+def _balance(rows: list[dict[str, Any]], edition: Edition) -> list[dict[str, Any]]:
+    """The pairs of each category by split, and how many groups they are of."""
+    names = {each.slug: each.name for each in edition.taxonomy.categories}
+    counts = Counter((row["category"], row["split"]) for row in rows)
+    groups = Counter(category for category, _ in {(row["category"], row["group"]) for row in rows})
+    present = dict.fromkeys((*names, *sorted({category for category, _ in counts})))
+    found = []
+    for slug in present:
+        splits = {split: count for (category, split), count in counts.items() if category == slug}
+        if splits:
+            total = sum(splits.values())
+            row = {"category": slug, "name": names.get(slug, ""), "pairs": total, "groups": groups[slug]}
+            found.append({**row, "splits": splits})
+    return found
+
+
+def _probe(edition: Edition) -> dict[str, Any] | None:
+    """The newest probe with the version whose new pairs it was of; None where no release was probed."""
+    made = [
+        {**release["probe"], "version": release["version"]}
+        for release in edition.releases
+        if "not_made" not in release.get("probe", {"not_made": ""})
     ]
-    groups = len(set(table["group"].to_pylist()))
-    size = sum(table["size"].to_pylist()) / 1e6
-    reviews = Counter(table["review"].to_pylist())
-    reviewed = ", ".join(f"{count:,} {status}" for status, count in reviews.most_common())
-    lead = (
-        f"{table.num_rows:,} pairs in {groups:,} groups of near-duplicates, {size:,.1f} MB of images. "
-        f"Review: {reviewed or 'none'}."
-    )
-    total = ("all", "", *(sum(counts[slug, split] for slug, *_ in rows) for split in splits))
-    return Page(
-        edition.name,
-        lead,
-        [
-            Block("Pairs", table=Table(("category", "name", *splits), [*rows, total])),
-            Block("Releases", table=_releases(edition)),
-        ],
-    )
-
-
-def _releases(edition: Edition) -> Table:
-    columns = ("version", "pairs", "added", "removed", "recipe", "summary")
-    rows = [tuple(release.get(name) for name in columns) for release in reversed(edition.releases)]
-    return Table(columns, rows)
+    return made[-1] if made else None

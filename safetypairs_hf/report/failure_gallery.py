@@ -1,50 +1,34 @@
-"""The pairs that a guard has wrong, worst first, and their images from the published data."""
+"""What guards made of each pair, and the pairs that they have wrong, worst first."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.core.records import Picture
-from safetypairs_hf.report.outcomes import OUTCOMES, Outcome
+from safetypairs_hf.report.outcomes import OUTCOMES
+from safetypairs_hf.report.pair_pictures import BUDGET
 
 if TYPE_CHECKING:
-    from safetypairs_hf.dataset.store.base import Edition
     from safetypairs_hf.report.guard_files import Guard
+    from safetypairs_hf.report.pair_pictures import Pictured
 
-SIDE = 240  # pixels of a thumbnail's longer side: about 10 KB each
+_CARD, _LINE = 2500, 350  # characters that a pair takes on the page, and each guard that fails on it
 _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
-_COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instruction"]
 
 
-class Failure(NamedTuple):
-    """A pair that is not correct, with its two verdicts as words, and its two scores where there are any."""
+class Judged(NamedTuple):
+    """A pair as a guard has judged it: its outcome by key, verdicts as words, and scores where there are any."""
 
     pair_id: str
     category: str | None
-    outcome: Outcome
+    outcome: str
     unsafe_verdict: str
     safe_verdict: str
     unsafe_score: float | None
     safe_score: float | None
 
 
-class Shown(NamedTuple):
-    """What the data says about a pair. The images are data URIs of JPEG, of SIDE pixels at most."""
-
-    unsafe: str
-    safe: str
-    width: int
-    height: int
-    critical_feature: str
-    instruction: str
-
-
-def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
+def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
     """Return the `most` worst failures of a guard, and how many it has in all.
 
     They are sorted by s_safe - s_unsafe, largest first: how sure the guard is of the wrong answer. Pairs without two
@@ -64,19 +48,19 @@ def worst(guard: Guard, most: int) -> tuple[list[Failure], int]:
     ids = np.array([str(each) for each in pairs.texts("pair_id").take(rows).to_pylist()], dtype=object)
     keys = (ids.astype(str), -np.nan_to_num(margin, nan=-2.0), kind)
     order = np.lexsort(keys)[:most]
-    return [_failure(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
+    return [_judged(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
 
 
-def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
+def _judged(guard: Guard, row: int, pair_id: str) -> Judged:
     pairs = guard.pairs
 
     def score(scores: Any) -> float | None:
         return None if scores is None or scores[row] != scores[row] else float(scores[row])
 
-    return Failure(
+    return Judged(
         pair_id,
         None if pairs.category is None else pairs.categories[int(pairs.category[row])],
-        OUTCOMES[int(pairs.outcome[row])],
+        OUTCOMES[int(pairs.outcome[row])].key,
         _VERDICTS[int(pairs.unsafe_verdict[row])],
         _VERDICTS[int(pairs.safe_verdict[row])],
         score(pairs.unsafe_score),
@@ -84,47 +68,44 @@ def _failure(guard: Guard, row: int, pair_id: str) -> Failure:
     )
 
 
-def shown(edition: Edition, failures: Iterable[Failure]) -> dict[str, Shown]:
-    """Return the published images and texts of some pairs, by pair id.
+def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
+    """Gather the failures of several guards by pair: the worst of each guard first, then the second of each, and so on.
 
-    Only the data files that hold one of the pairs are fetched.
+    Args:
+        failures: Of each guard, worst first.
 
-    Raises:
-        SafetyPairsError: A data file does not read.
+    Returns:
+        `pair_id`, `category`, and `guards`: of each guard that fails on the pair its place in `failures`, the rank of
+        the pair among its failures (from 0), the outcome, the verdicts and the scores.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    found: dict[str, dict[str, Any]] = {}
+    ranked = [(rank, place, each) for place, of in enumerate(failures) for rank, each in enumerate(of)]
+    for rank, place, each in sorted(ranked, key=lambda item: item[:2]):
+        pair = found.setdefault(each.pair_id, {"pair_id": each.pair_id, "category": each.category, "guards": []})
+        pair["guards"].append({"guard": place, "rank": rank, **_said(each)})
+    for pair in found.values():
+        pair["guards"].sort(key=lambda one: one["guard"])
+    return list(found.values())
 
-    wanted = sorted({failure.pair_id for failure in failures})
-    places = edition.table.select(["pair_id", "file"])
-    places = places.filter(pc.is_in(places["pair_id"], value_set=pa.array(wanted, pa.string())))
-    by_file: dict[str, list[str]] = defaultdict(list)
-    for place in places.to_pylist():
-        by_file[place["file"]].append(place["pair_id"])
-    found: dict[str, Shown] = {}
-    for file, ids in by_file.items():
-        for row in edition.rows(file, ids, _COLUMNS):
-            with reading(f"{edition.name}: pair {row['pair_id']}", "see: safetypairs verify"):
-                found[row["pair_id"]] = _shown(row)
+
+def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured], budget: int = BUDGET) -> int:
+    """Return how many of the pairs that `by_pair` returns fit on a page, the first ones, with their pictures."""
+    for number, pair in enumerate(pairs):
+        budget -= _CARD + _LINE * len(pair["guards"])
+        budget -= pictures[pair["pair_id"]].size if pair["pair_id"] in pictures else 0
+        if budget < 0:
+            return number
+    return len(pairs)
+
+
+def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]:
+    """Return what each guard made of each pair, right or wrong: its place in `guards`, outcome, verdicts and scores."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for place, guard in enumerate(guards):
+        for row, pair_id in enumerate(map(str, guard.pairs.texts("pair_id").to_pylist())):
+            found.setdefault(pair_id, []).append({"guard": place, **_said(_judged(guard, row, pair_id))})
     return found
 
 
-def _shown(row: dict[str, Any]) -> Shown:
-    unsafe, width, height = _thumbnail(row["unsafe_image"]["bytes"])
-    safe, _, _ = _thumbnail(row["safe_image"]["bytes"])
-    return Shown(unsafe, safe, width, height, row["critical_feature"] or "", row["instruction"] or "")
-
-
-def _thumbnail(data: bytes) -> tuple[str, int, int]:
-    from PIL import Image
-
-    image = Image.fromarray(Picture(data).pixels)
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}", image.width, image.height
-
-
-def all_failures(guards: Sequence[Guard], most: int) -> list[tuple[Guard, list[Failure], int]]:
-    """Return each guard with its worst failures and how many it has in all, in order."""
-    return [(guard, *worst(guard, most)) for guard in guards]
+def _said(judged: Judged) -> dict[str, Any]:
+    return {name: value for name, value in judged._asdict().items() if name not in ("pair_id", "category")}

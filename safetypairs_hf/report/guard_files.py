@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from safetypairs_hf.core.errors import PairError
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 class Guard:
     """One file of predictions: the guard's name, its pairs as the scorer matched them, and its figures.
 
-    `fidelity`: how it was asked, None where that is not known. `covered`: its figures on the categories that it covers,
-    None where it covers all.
+    Attributes:
+        fidelity: How it was asked, None where that is not known.
+        covered: Its figures on the categories that it covers, None where it covers all.
+        columns: Its rows, as `score` takes them, for the figures that are made of rows.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Guard:
     score: PairScore
     fidelity: str | None = None
     covered: Covered | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_guards(
@@ -46,6 +49,7 @@ def read_guards(
     Args:
         paths: The files.
         names: The guards' names, one for each file; else the name in the file's metadata, else the file's stem.
+            Where several files have one name, as much of each one's path is added as tells them apart.
         data: The version that the guards were run on; category and group are taken from it where a file has none.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
@@ -53,8 +57,8 @@ def read_guards(
         The guards, best pair accuracy first, then by name.
 
     Raises:
-        PairError: As `score` does, with the file named; there are too few names, or a name comes twice; or as
-            `check_edition` and `told_together` do.
+        PairError: As `score` does, with the file named; there are too few names, or a name or a file comes twice; or
+            as `check_edition` and `told_together` do.
     """
     from safetypairs_hf.evaluating.checking import told_together
 
@@ -83,22 +87,43 @@ def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guar
         pairs = pairs_of(checked.columns, **reading)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
-    return Guard(name, path, pairs, scored, checked.told.get("fidelity"), covered_by(path, **reading))
+    return Guard(name, path, pairs, scored, checked.told.get("fidelity"), covered_by(path, **reading), checked.columns)
 
 
 def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
+    """Return the guards' names, all different."""
     if given and len(given) != len(files):
         raise PairError(f"{len(given)} names for {len(files)} files of predictions; give each file one, in their order")
-    names = list(given) or [_told(path) or path.stem for path in files]
-    often = Counter(names)
-    if not given:  # two runs' files are often called the same, and lie in folders that are not
-        names = [
-            f"{path.parent.name}/{name}" if often[name] > 1 else name for path, name in zip(files, names, strict=True)
-        ]
-    doubled = [name for name, times in Counter(names).items() if times > 1]
-    if doubled:
-        raise PairError(f"two files of predictions are both called {doubled[0]!r}; name them: --name A --name B")
-    return names
+    if given:
+        doubled = [name for number, name in enumerate(given) if name in given[:number]]
+        if doubled:
+            raise PairError(f"two files of predictions are both called {doubled[0]!r}; name them: --name A --name B")
+        return list(given)
+    told = [_told(path) for path in files]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for number, (name, path) in enumerate(zip(told, files, strict=True)):
+        alike[name or path.stem].append(number)
+    found = {}
+    for name, numbers in alike.items():
+        tails = _tails([files[number] for number in numbers])
+        for number, tail in zip(numbers, tails, strict=True):
+            found[number] = name if len(numbers) == 1 else f"{name} ({tail})" if told[number] else tail
+    return [found[number] for number in range(len(files))]
+
+
+def _tails(files: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of some paths, without suffixes, that tell them apart."""
+    whole = [path.absolute().with_suffix("").parts for path in files]
+    if len(set(whole)) < len(files):  # a.csv and a.parquet, or one file twice
+        whole = [path.absolute().parts for path in files]
+    if len(set(whole)) < len(files):
+        doubled = next(path for number, path in enumerate(files) if whole[number] in whole[:number])
+        raise PairError(f"{doubled} was named twice; name each file once, or call them apart: --name A --name B")
+    most = max(map(len, whole))
+    ends = next(
+        ends for length in range(1, most + 1) if len(set(ends := [parts[-length:] for parts in whole])) == len(files)
+    )
+    return ["/".join(parts) for parts in ends]
 
 
 def _told(path: Path) -> str | None:

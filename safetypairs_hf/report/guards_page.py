@@ -1,163 +1,155 @@
-"""The page of some guards: leaderboard, outcomes, categories, ROC curves, scores and failures."""
+"""What a page of guards shows: leaderboard, outcomes, categories, curves, agreement and failures, as plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Unpack
 
-from safetypairs_hf.metric.figures import Face, Figure, shown_in
-from safetypairs_hf.report import plots
-from safetypairs_hf.report.failure_gallery import all_failures, shown
+from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.metric.figures import Face, Figure, figures_in, shown_in
+from safetypairs_hf.report.curves import calibration_of, roc_of, scatter_of
+from safetypairs_hf.report.failure_gallery import by_pair, worst
 from safetypairs_hf.report.guard_files import Guard, same_pairs
-from safetypairs_hf.report.outcomes import OUTCOMES
-from safetypairs_hf.report.page import Block, FailureList, Page, Table
+from safetypairs_hf.report.outcomes import OUTCOMES, rates
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
-    from safetypairs_hf.metric.score import PairScore
+    from safetypairs_hf.metric.pairs import Reading
 
-FAILURES = 12  # of each guard
+FAILURES = 24  # of each guard
+MOST_COMPARED = 12  # guards that are compared with each other: 66 comparisons
 
 
-def guards_page(guards: Sequence[Guard], data: Edition | None = None, failures: int = FAILURES) -> Page:
-    """Make the page of some guards.
+def guards_data(
+    guards: Sequence[Guard], data: Edition | None = None, failures: int = FAILURES, **reading: Unpack[Reading]
+) -> dict[str, Any]:
+    """Return all that the page of some guards shows, as values that JSON takes.
 
     Args:
         guards: The guards, best first, as `read_guards` returns them; at least one.
-        data: The version that they were run on; with it the failures have their images.
-        failures: How many failures of each guard to show.
+        data: The version that they were run on.
+        failures: How many failures of each guard to list.
+        **reading: As `read_guards` took them.
     """
-    pairs = {guard.score.n_pairs for guard in guards}
-    count = f"{min(pairs):,}" if len(pairs) == 1 else f"{min(pairs):,} to {max(pairs):,}"
-    lead = (
-        f"{len(guards)} guard{'s' if len(guards) > 1 else ''} on {count} pairs"
-        f"{f' of {data.name}' if data else ''}. A pair is one unsafe and one safe image, equal in all else; a guard "
-        "earns it only if it judges both right. A coin gets 0.25, a constant answer 0."
-    )
-    worst = all_failures(guards, failures)
-    every = [failure for _, found, _ in worst for failure in found]
-    blocks = [_leaderboard(guards), _outcomes(guards), _categories(guards), _roc(guards), _scatter(guards)]
-    if every:
-        lists = [FailureList(guard.name, found, total) for guard, found, total in worst if found]
-        blocks.append(_failures(lists, data))
-    images = shown(data, every) if data and every else {}
-    return Page("Safety guards, pair by pair", lead, [block for block in blocks if block], images)
+    lists = [worst(guard, failures) for guard in guards]
+    pairs = [guard.score.n_pairs for guard in guards]
+    names = {category.slug: category.name for category in data.taxonomy.categories} if data else {}
+    shown = [
+        {
+            **row,
+            "file": str(guard.path),
+            "signature": guard.score.signature,
+            "notes": [*guard.score.notes, *_notes(guard)],
+            "score": guard.score.to_dict(),
+            "outcomes": dict(zip((outcome.key for outcome in OUTCOMES), rates(guard.score), strict=True)),
+            "roc": roc_of(guard.pairs),
+            "scores": scatter_of(guard.pairs),
+            "calibration": calibration_of(guard.columns, guard.pairs, reading),
+            "failures": total,
+        }
+        for guard, row, (_, total) in zip(guards, leaderboard(guards), lists, strict=True)
+    ]
+    return {
+        "kind": "guards",
+        "data": data.name if data else None,
+        "pairs": [min(pairs), max(pairs)],
+        "same_pairs": same_pairs(guards),
+        "guards": shown,
+        "categories": _categories(guards, names),
+        "agreement": _agreement(guards[:MOST_COMPARED], reading),
+        "differences": _differences(guards[:MOST_COMPARED], reading),
+        "failures": by_pair([found for found, _ in lists]),
+    }
 
 
-def leaderboard_table(guards: Sequence[Guard]) -> Table:
-    """Make a table of the figures of each guard that a report shows; a figure that does not apply is None.
+def leaderboard(guards: Sequence[Guard]) -> list[dict[str, Any]]:
+    """Return the figures of each guard that a report shows.
 
-    Where a guard does not cover all categories, the pair accuracy on those that it covers stands beside that on all.
+    Each row has the guard's `name`; how it was asked (`fidelity`); `figures`, each with `name`, `heading`, `meaning`,
+    `better`, whether it is a `headline`, its `value` (None where it does not apply) and its 95% `interval`, if any;
+    and `covered`, the categories that it covers with the figures there, None where it covers all.
     """
-    figures = shown_in(Face.REPORT, guards[0].score)
-    columns = ["guard"]
-    for figure in figures:
-        columns += [figure.heading, "95% interval"] if figure.interval else [figure.heading]
-    asked = ["fidelity"] if any(guard.fidelity for guard in guards) else []
-    parts = ["categories covered", "pair accuracy there"] if any(guard.covered for guard in guards) else []
-    rows = [
-        (
-            guard.name,
-            *_cells(guard.score, figures),
-            *[guard.fidelity for _ in asked],
-            *(_covered(guard) if parts else ()),
-        )
+    headline = {figure.name for figure in shown_in(Face.HEADLINE, guards[0].score)}
+    declared = {figure.name: figure for figure in figures_in(guards[0].score)}  # with their intervals
+    figures = [declared[figure.name] for figure in shown_in(Face.REPORT, guards[0].score)]
+    return [
+        {
+            "name": guard.name,
+            "fidelity": guard.fidelity,
+            "figures": [_figure(guard, figure, headline) for figure in figures],
+            "covered": guard.covered and guard.covered.to_dict(),
+        }
         for guard in guards
     ]
-    return Table([*columns, *asked, *parts], rows)
 
 
-def _covered(guard: Guard) -> tuple[str, float]:
-    """Return how many categories a guard covers, and its pair accuracy there."""
-    if guard.covered is None:
-        return "all", guard.score.pair_accuracy
-    covered = guard.covered
-    count = len(covered.categories) + len(covered.not_covered)
-    return f"{len(covered.categories)} of {count}", covered.score.pair_accuracy
+def _figure(guard: Guard, figure: Figure, headline: Iterable[str]) -> dict[str, Any]:
+    ends = getattr(guard.score, figure.interval) if figure.interval else None
+    return {
+        "name": figure.name,
+        "heading": figure.heading,
+        "meaning": figure.meaning,
+        "better": figure.better,
+        "headline": figure.name in headline,
+        "value": getattr(guard.score, figure.name),
+        "interval": ends and list(ends),
+    }
 
 
-def _cells(score: PairScore, figures: Sequence[Figure]) -> Iterator[Any]:
-    for figure in figures:
-        yield getattr(score, figure.name)
-        if figure.interval:
-            low, high = getattr(score, figure.interval)
-            yield f"{low:.3f} to {high:.3f}"
+def _notes(guard: Guard) -> list[str]:
+    """What has to be known of a guard to read its figures."""
+    notes = [str(guard.covered)] if guard.covered else []
+    if guard.score.n_incomplete:
+        notes.append(f"{guard.score.n_incomplete:,} pairs with one image only were left out.")
+    return notes
 
 
-def _leaderboard(guards: Sequence[Guard]) -> Block:
-    notes = []
-    if len(guards) > 1 and not same_pairs(guards):
-        notes.append("These guards answered about different pairs: the figures above do not compare.")
-    for guard in guards:
-        if guard.covered:
-            notes.append(f"{guard.name}: {guard.covered}")
-        if guard.score.n_incomplete:
-            notes.append(f"{guard.name}: {guard.score.n_incomplete:,} pairs with one image only were left out.")
-    signatures: dict[str, list[str]] = {}
-    for guard in guards:
-        signatures.setdefault(guard.score.signature, []).append(guard.name)
-    for signature, names in signatures.items():
-        of = f" of {', '.join(names)}" if len(signatures) > 1 else ""
-        notes.append(f"Signature{of}: {signature}")
-    told = "; ".join(f"{guard.name} {guard.score.pair_accuracy:.3f}" for guard in guards)
-    return Block(
-        "Leaderboard",
-        "Best pair accuracy first. At most: had every abstention been right.",
-        plots.leaderboard(guards),
-        f"pair accuracy with 95% intervals: {told}",
-        table=leaderboard_table(guards),
-        notes=notes,
-    )
+def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """For each category its pairs, and the pair accuracy of each guard there; None of a guard that has no such pair."""
+    slugs = sorted({slug for guard in guards for slug in guard.score.per_category})
+    found = []
+    for slug in slugs:
+        figures = [guard.score.per_category.get(slug) for guard in guards]
+        shown = [
+            each
+            and {
+                "pair_accuracy": each.pair_accuracy,
+                "pair_accuracy_ci": list(each.pair_accuracy_ci),
+                "silent": each.abstained_rate == 1,  # by rule it is 0, but it said nothing wrong
+            }
+            for each in figures
+        ]
+        pairs = max(each.n_pairs for each in figures if each)
+        found.append({"category": slug, "name": names.get(slug, ""), "pairs": pairs, "guards": shown})
+    return found
 
 
-def _outcomes(guards: Sequence[Guard]) -> Block:
-    says = "share of the pairs by outcome; the figures are in the table above"
-    return Block("What the pairs came to", plot=plots.outcome_bars(guards), says=says, legend=OUTCOMES)
+def _agreement(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]]:
+    """`metric.agreement` of each two guards, on the pairs that both have; none of two that share no pair."""
+    from safetypairs_hf.metric.agreement import agreement
+
+    found = []
+    for (first, one), (second, two) in combinations(enumerate(guards), 2):
+        try:
+            both = agreement(one.columns, two.columns, common=True, **reading)
+        except PairError:
+            continue
+        found.append({"a": first, "b": second, **both.to_dict()})
+    return found
 
 
-def _categories(guards: Sequence[Guard]) -> Block | None:
-    plot = plots.category_heat_map(guards)
-    if plot is None:
-        return None
-    names = sorted({name for guard in guards for name in guard.score.per_category})
-    rows: list[tuple[Any, ...]] = []
-    for name in names:
-        found = [guard.score.per_category.get(name) for guard in guards]
-        pairs = max(figures.n_pairs for figures in found if figures)
-        rows.append((name, pairs, *(figures.pair_accuracy if figures else None for figures in found)))
-    rows.append(
-        ("mean over categories", sum(row[1] for row in rows), *(guard.score.macro_pair_accuracy for guard in guards))
-    )
-    table = Table(("category", "pairs", *(guard.name for guard in guards)), rows)
-    text = "Pair accuracy. Hatched: the guard gave no verdict on any pair, which counts as 0."
-    return Block("By category", text, plot, "pair accuracy by guard and category, as in the table", table=table)
+def _differences(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]]:
+    """How far each guard is from the best one, on the pairs that all have; [] where there is no such pair."""
+    from safetypairs_hf.metric.compare_many import compare_many
 
-
-def _roc(guards: Sequence[Guard]) -> Block | None:
-    text = "Over all thresholds, of the pairs with two verdicts and two scores. Pairs play no part in this figure."
-    says, told = "ROC curves; the areas are in the table", _left_out(guards, plots.MOST_CURVES)
-    return Block("ROC", text, plot, says, notes=told) if (plot := plots.roc(guards)) else None
-
-
-def _scatter(guards: Sequence[Guard]) -> Block | None:
-    text = (
-        "A point is a pair, at the scores of its two images, in the colour of its outcome. Above the line the guard "
-        "ranks the two images right, whatever the threshold."
-    )
-    says, told = "scores of the unsafe against the safe image of each pair", _left_out(guards, plots.MOST_SCATTERS)
-    plot = plots.scatter(guards)
-    return Block("Scores", text, plot, says, legend=OUTCOMES[:4], notes=told) if plot else None
-
-
-def _left_out(guards: Sequence[Guard], most: int) -> list[str]:
-    """Return notes on the guards that a plot does not show."""
-    scored = [guard.name for guard in guards if guard.score.auroc is not None]
-    without = [guard.name for guard in guards if guard.score.auroc is None]
-    told = [f"Not drawn, beyond the first {most}: {', '.join(scored[most:])}."] if scored[most:] else []
-    return told + ([f"Not drawn, as they give no scores: {', '.join(without)}."] if without else [])
-
-
-def _failures(lists: Sequence[FailureList], data: Edition | None) -> Block:
-    text = "Worst first: the surer a guard holds the two images for the wrong way round. Abstentions come last. "
-    text += "Images are blurred until you ask for them." if data else "For the images give --data TARGET@VERSION."
-    return Block("Failures", text, failures=lists)
+    if len(guards) < 2:
+        return []
+    try:
+        found = compare_many({guard.name: guard.columns for guard in guards}, common=True, **reading)
+    except PairError:
+        return []
+    best = next(iter(found.guards))
+    return [
+        {**contest.to_dict(), "pairs": found.n_pairs} for contest in found.contests if best in (contest.a, contest.b)
+    ]

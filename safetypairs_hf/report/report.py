@@ -1,16 +1,18 @@
-"""Write an HTML report for predictions files, a run folder or a published dataset."""
+"""Write a report for predictions files, a run folder or a published dataset: a page, a folder of pages, its data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.metric.prediction_files import SUFFIXES, kind_of
 from safetypairs_hf.report import guards_page as of_guards
-from safetypairs_hf.report.guard_files import read_guards
-from safetypairs_hf.report.page import Page, render, write
+from safetypairs_hf.report.full_folder import Progress, write_folder
+from safetypairs_hf.report.guard_files import Guard, read_guards
+from safetypairs_hf.report.page import Report, render, write
+from safetypairs_hf.training.new_folder import refuse_existing
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -19,77 +21,103 @@ if TYPE_CHECKING:
 
 def make_report(
     what: Sequence[str],
-    out: Path,
+    out: Path | None = None,
     *,
+    full: Path | None = None,
     data: str | None = None,
     markdown: Path | None = None,
     names: Sequence[str] = (),
     failures: int = of_guards.FAILURES,
+    progress: Progress = lambda name, done, total: None,
     **reading: Unpack[Reading],
-) -> str:
-    """Write an HTML report for some predictions files, one run folder or one published dataset.
+) -> Mapping[str, Any]:
+    """Make a report for some predictions files, one run folder or one published dataset.
 
-    All arguments after `out` are for predictions.
+    `data`, `markdown`, `names`, `failures` and `reading` are for predictions.
 
     Args:
         what: The predictions files, the run folder (a path or URL) or the dataset (TARGET[@VERSION]).
-        out: The page to write.
+        out: The page to write: one file that holds all it shows.
+        full: A new folder to write: the page as index.html, a page for each pair, and the images as they are.
         data: The version that the guards were run on; with it the page shows the images of failures.
         markdown: A file for the leaderboard as a Markdown table.
         names: The guards' names, one for each file.
         failures: How many failures of each guard to show.
+        progress: Called as ("pairs", written, in all) while `full` is written.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
-        A line that says what was written.
+        The data behind the page, as values that JSON takes.
 
     Raises:
-        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; matplotlib is
-            missing; or as `read_guards` and `open_named` do.
+        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as
+            `read_guards`, `open_named` and `write_folder` do.
     """
-    files = [word for word in what if kind_of(word)]
-    if not files:
-        return _of_one(what, out, data=data, markdown=markdown, names=names)
-    others = [word for word in what if word not in files]
-    if others:
-        raise SafetyPairsError(
-            f"{others[0]!r} is no file of predictions ({', '.join(SUFFIXES)}), and {files[0]!r} is one; "
-            "a report is of predictions, or of one run, or of one dataset"
-        )
-    edition = _edition(data) if data else None
-    guards = read_guards(files, names=names, data=edition, **reading)
-    write(render(of_guards.guards_page(guards, edition, failures)), out)
+    guards: list[Guard] = []
+    if full:
+        refuse_existing(full)
+    if any(kind_of(word) for word in what):
+        edition = _edition(data) if data else None
+        guards = _guards(what, edition, names, reading)
+        report = report_of_guards(guards, edition, failures, reading)
+    else:
+        _refuse(what, data or markdown or names)
+        report = report_of_one(what[0])
+    if full:
+        write_folder(report, full, progress)
+    if out:
+        write(render(report), out)
     if markdown:
         from safetypairs_hf.report.markdown_report import markdown_table
 
         write(markdown_table(guards), markdown)
-    count = f"{len(guards)} guard{'s' if len(guards) > 1 else ''}"
-    return f"{count} in {out}{f' and {markdown}' if markdown else ''}"
+    return report.data
 
 
-def _of_one(what: Sequence[str], out: Path, *, data: str | None, markdown: Path | None, names: Sequence[str]) -> str:
+def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], reading: Reading) -> list[Guard]:
+    others = [word for word in what if not kind_of(word)]
+    if others:
+        first = next(word for word in what if word not in others)
+        raise SafetyPairsError(
+            f"{others[0]!r} is no file of predictions ({', '.join(SUFFIXES)}), and {first!r} is one; "
+            "a report is of predictions, or of one run, or of one dataset"
+        )
+    return read_guards(what, names=names, data=edition, **reading)
+
+
+def report_of_guards(guards: Sequence[Guard], edition: Edition | None, failures: int, reading: Reading) -> Report:
+    """Make the report of some guards, best first; see `guards_data`. With `edition`, its failures have images."""
+    from safetypairs_hf.report.failure_gallery import fitting
+    from safetypairs_hf.report.pair_pictures import pictured
+
+    data = of_guards.guards_data(guards, edition, failures, **reading)
+    pictures = pictured(edition, [pair["pair_id"] for pair in data["failures"]]) if edition else {}
+    data["failures_on_page"] = fitting(data["failures"], pictures)
+    shown = {pair["pair_id"] for pair in data["failures"][: data["failures_on_page"]]}
+    kept = {pair_id: picture for pair_id, picture in pictures.items() if pair_id in shown}
+    return Report("guards", data, kept, edition, guards=tuple(guards))
+
+
+def _refuse(what: Sequence[str], of_predictions: Any) -> None:
     if len(what) > 1:
         raise SafetyPairsError(
             f"a report is of files of predictions ({', '.join(SUFFIXES)}), or of one run, or of one dataset; "
             f"{len(what)} were named, {what[0]!r} first"
         )
-    if data or markdown or names:
+    if of_predictions:
         raise SafetyPairsError(
             f"--data, --markdown and --name are for predictions, and {what[0]!r} is no file of them "
             f"({', '.join(SUFFIXES)})"
         )
-    write(render(_page(what[0])), out)
-    return f"{what[0]} in {out}"
 
 
-def _page(word: str) -> Page:
-    from safetypairs_hf.core.run_folder import is_run
-    from safetypairs_hf.report.dataset_page import dataset_page
-    from safetypairs_hf.report.run_page import run_page
+def report_of_one(word: str) -> Report:
+    """Make the report of a run folder or of a dataset."""
+    from safetypairs_hf.core.run_folder import is_run, open_run
+    from safetypairs_hf.report.dataset_page import dataset_report
+    from safetypairs_hf.report.run_page import run_report
 
-    if is_run(word):
-        return run_page(word)
-    return dataset_page(_edition(word))
+    return run_report(open_run(word)) if is_run(word) else dataset_report(_edition(word))
 
 
 def _edition(text: str) -> Edition:

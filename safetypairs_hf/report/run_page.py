@@ -1,52 +1,222 @@
-"""The page of a run: its funnel by stage, and what came through by category."""
+"""What the page of a run shows: its funnel, yield, rejects with examples, judges, preservation, groups and pairs.
+
+An input that was refused at the source, or a pair because it was taken down, is counted and never shown.
+"""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.building.run_reader import read_state
-from safetypairs_hf.core import funnel
-from safetypairs_hf.core.run_folder import open_run
-from safetypairs_hf.report import plots
-from safetypairs_hf.report.page import Block, Page, Table
+from safetypairs_hf.building.rounds import steps
+from safetypairs_hf.building.run_reader import (
+    Attempt,
+    RunState,
+    attempts,
+    candidates_of,
+    open_finished,
+    read_state,
+    read_taxonomy,
+    rounds,
+)
+from safetypairs_hf.building.yields import by_category, by_round
+from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.near_duplicates import TAKEN_DOWN
+from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+from safetypairs_hf.report.page import Report
+from safetypairs_hf.report.pair_pictures import Pictured, thumbnail, within_budget
+from safetypairs_hf.report.pair_sample import groups_of, sample_of
 from safetypairs_hf.reviewing.read_review import read_review, review_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from safetypairs_hf.building.run_reader import FinishedRun
+    from safetypairs_hf.core.records import Candidate
+
+EXAMPLES = 3  # of each reason
+BINS = 20
+MOST_POINTS = 3000  # of a judge
+_NEVER_SHOWN = ("source",)  # the stage of refused inputs: of known unlawful images, too
 
 
-def run_page(url: str) -> Page:
-    """Make the page of the run folder at `url`, finished or not. Raises RunError if there is none."""
-    run = open_run(url)
+def run_report(run: RunFolder) -> Report:
+    """Make the report of a run, finished or not. Raises RunError if there is none, or a part of it is damaged."""
     state = read_state(run)
+    stages = state.funnel["stages"]
     if state.finished:
-        state.funnel["stages"] = [*state.funnel["stages"], *review_stages(run, read_review(run))]
-    stages: list[dict[str, Any]] = state.funnel["stages"]
-    progress = "finished" if state.finished else "not finished: the command that began it goes on with it"
-    blocks = [
-        Block(
-            "Funnel",
-            "What went into each stage, what came out, and why the rest did not.",
-            plots.funnel_bars(stages),
-            "the numbers of the table as bars",
-            table=Table(("stage", "in", "out", "rejected"), list(funnel.rows(state.funnel))),
-        )
+        stages = [*stages, *review_stages(run, read_review(run))]
+    every = list(attempts(run))
+    reasons = reasons_of(every)
+    taxonomy = read_taxonomy(run, run.read_json(RECIPE, "parts"))
+    data: dict[str, Any] = {
+        "kind": "run",
+        "run": run.url,
+        "finished": state.finished,
+        "taxonomy": taxonomy.name,
+        "names": {category.slug: category.name for category in taxonomy.categories},
+        "stages": stages,
+        "rounds": _rounds(state),
+        "categories": _categories(state),
+        "reasons": reasons,
+        "judges": _judges(every),
+        "preservation": _preservation(every),
+        "rejected_inputs": state.rejected_inputs,
+        "groups": None,
+        "pairs": [],
+    }
+    pictures: dict[str, Pictured] = {}
+    if state.finished:
+        finished = open_finished(run)
+        data |= _drawn(finished)
+        shown = [pair["pair_id"] for pair in data["pairs"]]
+        shown += [pair_id for group in data["groups"]["largest"] for pair_id in group["pairs"]]
+        pictures |= pictures_of(finished, set(shown))
+    pictures |= _examples(run, [example["picture"] for reason in reasons for example in reason["examples"]])
+    return Report("run", data, within_budget(pictures, pictures), run=run)
+
+
+def pictures_of(run: FinishedRun, wanted: Collection[str]) -> dict[str, Pictured]:
+    """The thumbnails of some pairs of a finished run, by pair id."""
+    found = {}
+    for candidate, _ in run.pairs(wanted):
+        assert candidate.identity
+        found[candidate.identity.pair_id] = _pictured(candidate, run.url)
+    return found
+
+
+def _pictured(candidate: Candidate, url: str) -> Pictured:
+    instruction = candidate.instruction
+    with reading(f"{url}: an image of source {candidate.source_id}", "delete its part and build again", RunError):
+        unsafe = thumbnail(candidate.unsafe.data)
+        safe = None if candidate.safe is None else thumbnail(candidate.safe.data)
+    return Pictured(
+        unsafe,
+        safe,
+        instruction.critical_feature if instruction else "",
+        instruction.text if instruction else "",
+    )
+
+
+def _rounds(state: RunState) -> list[dict[str, Any]]:
+    return [
+        {"round": number, "sources": begun, "passed": passed, **_share(passed, begun)}
+        for number, begun, passed in by_round(state.funnel)
     ]
-    if by_category := _by_category(stages):
-        blocks.append(Block("By category", "What each stage let through.", table=by_category))
-    if state.rejected_inputs:
-        rows = [(str(row["input"]), row["reason"], row["detail"]) for row in state.rejected_inputs]
-        blocks.append(Block("Inputs that never became a source", table=Table(("input", "reason", "detail"), rows)))
-    return Page(f"Run {url}", f"This run is {progress}.", blocks)
 
 
-def _by_category(stages: Sequence[Mapping[str, Any]]) -> Table | None:
-    """For each category what each stage let through, and the share of the first stage's that the last stage kept."""
-    slugs = sorted({slug for stage in stages for slug in stage["by_category"] if slug not in ("", "-")})
-    rows = []
-    for slug in slugs:
-        left = [stage["by_category"].get(slug, {"out": 0})["out"] for stage in stages]
-        ends = {stage["stage"]: out for stage, out in zip(stages, left, strict=True)}
-        first, last = ends.get("source", 0), ends.get("select", 0)
-        rows.append((slug, *left, last / first if first else None))
-    return Table(("category", *(stage["stage"] for stage in stages), "selected of sources"), rows) if rows else None
+def _categories(state: RunState) -> list[dict[str, Any]]:
+    """The yield of each category (the share of sources with a pair that passed the judges), and how many were drawn."""
+    drawn: Mapping[str, Any] = next((each for each in state.funnel["stages"] if each["stage"] == "select"), {})
+    found = []
+    for slug, sources, passed, why in by_category(state.funnel):
+        if slug not in ("", "-"):
+            cell = drawn.get("by_category", {}).get(slug)
+            selected = cell and cell["out"]
+            row = {"category": slug, "sources": sources, "passed": passed, "selected": selected, "rejected": why}
+            found.append({**row, **_share(passed, sources)})
+    return found
+
+
+def _share(hits: int, of: int) -> dict[str, Any]:
+    """A share with Wilson's 95% interval, as if the sources were independent."""
+    from safetypairs_hf.metric.inference import wilson
+
+    return {"share": hits / of, "share_ci": list(wilson(hits / of, of))} if of else {"share": None, "share_ci": None}
+
+
+def reasons_of(every: Iterable[Attempt]) -> list[dict[str, Any]]:
+    """Each reason of each stage, the most frequent first, with the first sources that it turned down."""
+    counts: Counter[tuple[str, str]] = Counter()
+    seen: set[tuple[str, str, str]] = set()
+    examples: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for each in every:
+        if each.reject is None:
+            continue
+        key = each.step.stage, each.reject.reason
+        counts[key] += 1
+        hidden = each.step.stage in _NEVER_SHOWN or each.reject.reason == TAKEN_DOWN or (*key, each.source_id) in seen
+        if len(examples[key]) < EXAMPLES and not hidden:
+            seen.add((*key, each.source_id))
+            picture = f"{each.step.name}/{each.unit}/{each.number}"
+            examples[key].append({"picture": picture, "category": each.category, "detail": each.reject.detail})
+    ranked = sorted(counts, key=lambda key: (-counts[key], key))
+    return [{"stage": key[0], "reason": key[1], "count": counts[key], "examples": examples[key]} for key in ranked]
+
+
+def _examples(run: RunFolder, wanted: Sequence[str]) -> dict[str, Pictured]:
+    """The thumbnails of attempts, named by step, unit and number."""
+    by_name = {step.name: step for step in steps(rounds(run))}
+    places: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for name in wanted:
+        step, unit, number = name.split("/")
+        places[step, int(unit)].append(int(number))
+    found: dict[str, Pictured] = {}
+    for (step_name, part), numbers in sorted(places.items()):
+        candidates = candidates_of(run, part, by_name[step_name])
+        found |= {f"{step_name}/{part}/{number}": _pictured(candidates[number], run.url) for number in numbers}
+    return {name: found[name] for name in wanted}
+
+
+def _judges(every: Iterable[Attempt]) -> list[dict[str, Any]]:
+    """What each judge said before and after the edit, of the candidates that were let pass and of the others."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    silent: Counter[str] = Counter()
+    for each in every:
+        for said in each.judgements:
+            points = found.setdefault(said.name, {"passed": [], "rejected": []})
+            if said.p_unsafe_before is None or said.p_unsafe_after is None:
+                silent[said.name] += 1
+                continue
+            point = round(said.p_unsafe_before, 4), round(said.p_unsafe_after, 4)
+            points["rejected" if each.reject else "passed"].append(point)
+    return [
+        {
+            "name": name,
+            "silent": silent[name],
+            **{kind: len(of) for kind, of in points.items()},
+            "points": {kind: sorted(set(of[:MOST_POINTS])) for kind, of in points.items()},
+        }
+        for name, points in found.items()
+    ]
+
+
+def _preservation(every: Iterable[Attempt]) -> dict[str, Any] | None:
+    """How the figures of preservation are spread over the edits that were judged; None where nothing was."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for each in every:
+        if each.preservation:
+            kind = "rejected" if each.reject else "passed"
+            measured = {name: getattr(each.preservation, name) for name in ("changed_fraction", "ssim_outside")}
+            for name, value in (measured | dict(each.preservation.distances)).items():
+                values.setdefault(name, {"passed": [], "rejected": []})[kind].append(value)
+    if not values:
+        return None
+    return {name: _spread(name, kinds) for name, kinds in values.items()}
+
+
+def _spread(name: str, kinds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Percentiles of a figure of preservation, and counts in equal bins from `low` to `high`, by the edit's fate."""
+    import numpy as np
+
+    both = np.concatenate([np.array(of, float) for of in kinds.values()])
+    p5, middle, p95 = (round(float(each), 4) for each in np.percentile(both, (5, 50, 95)))
+    # A similarity is read from 1 down, a share and a distance from 0 up.
+    low, high = (float(both.min()), 1.0) if name == "ssim_outside" else (0.0, float(both.max()))
+    low, high = (low, high) if low < high else (min(low, 0.0), max(high, 1.0))
+    counts = {kind: np.histogram(of, BINS, (low, high))[0].tolist() for kind, of in kinds.items()}
+    return {"edits": len(both), "p5": p5, "median": middle, "p95": p95, "low": low, "high": high, "bins": counts}
+
+
+def _drawn(run: FinishedRun) -> dict[str, Any]:
+    """The groups of the pairs that were drawn, and a sample of each category."""
+    rows = [
+        {
+            "pair_id": item.entrant.identity.pair_id,
+            "category": item.entrant.category,
+            "split": item.split,
+            "group": item.group,
+        }
+        for item in run.drawn
+    ]
+    return {"groups": groups_of(rows), "pairs": sample_of(rows), "pairs_in_all": len(rows)}

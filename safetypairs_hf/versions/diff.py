@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from safetypairs_hf.core.contact_sheet import contact_sheet
 from safetypairs_hf.core.version import Version, least
+from safetypairs_hf.dataset import errata
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.taxonomy import taxonomy_changes
 from safetypairs_hf.taxonomy.nine import SLUGS
@@ -20,7 +21,8 @@ from safetypairs_hf.versions.pair_sheet import on_sheet, published_rows
 
 PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
 
-KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved")
+KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved", "swapped", "reworded")
+_BROKEN = ("removed", "relabelled", "re-edited", "moved", "swapped", "reworded")  # these take a major version
 
 
 class Row(NamedTuple):
@@ -39,7 +41,7 @@ class Change(NamedTuple):
 
     `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
     `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
-    may do.
+    may do. `swapped`: the same pair with its members exchanged. `reworded`: the same pair and label, another row.
     """
 
     kind: str
@@ -65,7 +67,8 @@ class Difference(NamedTuple):
     """From one version to another. `least` is the smallest version after `old` that the difference allows.
 
     `schema`: whether the columns differ, which takes a major version as a removed pair does. `taxonomy`: how the
-    taxonomies differ; None where they do not. `slugs`: the categories in the order of `new`.
+    taxonomies differ; None where they do not. `slugs`: the categories in the order of `new`. `errata`: those that the
+    releases between the two brought.
     """
 
     old: Version
@@ -75,6 +78,7 @@ class Difference(NamedTuple):
     schema: bool = False
     taxonomy: TaxonomyDifference | None = None
     slugs: Sequence[str] = SLUGS
+    errata: Sequence[dict[str, Any]] = ()
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Category -> kind -> pairs, for categories in which anything changed."""
@@ -103,6 +107,7 @@ class Difference(NamedTuple):
             "taxonomy": self.taxonomy and self.taxonomy.to_dict(),
             "by_category": self.counts(),
             "pairs": [change.to_dict() for change in self.changes],
+            "errata": list(self.errata),
         }
 
 
@@ -112,14 +117,23 @@ def diff(old: Edition, new: Edition) -> Difference:
     Worked out part by part, so that memory is that of a part and of what differs, however many pairs there are.
     """
     parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
-    names = ("unsafe_sha256", "safe_sha256", *Row._fields)
+    hashed = all("row_hash" in edition.columns.names for edition in (old, new))
+    names = ("unsafe_sha256", "safe_sha256", *Row._fields, *(("row_hash",) if hashed else ()))
+    corrected = [each for edition in (old, new) for each in edition.head.get("errata", ())]
+    turned = pa.array(sorted(errata.swapped(corrected)), pa.string())  # either image may be the unsafe one: in any part
     reviewed = _reviewed_again(old, new)
     changes: list[Change] = []
     for part in range(parts):
-        before, after = (edition.columns.part(names, part, parts) for edition in (old, new))
+        tables = (edition.columns.part(names, part, parts) for edition in (old, new))
+        before, after = (table.filter(pc.invert(pc.is_in(table["pair_id"], turned))) for table in tables)
+        changes += _changes(before, after, reviewed)
+    if len(turned):
+        before, after = (edition.columns.of_pairs(names, turned) for edition in (old, new))
         changes += _changes(before, after, reviewed)
     changed = other_taxonomy(old, new)
-    return _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
+    found = _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
+    newer = max(old, new, key=lambda edition: edition.version)
+    return found._replace(errata=errata.between(newer.head.get("errata", ()), old.version, new.version))
 
 
 def compare(
@@ -174,7 +188,7 @@ def _difference(
 ) -> Difference:
     changes.sort(key=lambda change: (KINDS.index(change.kind), change.row.category, change.row.pair_id))
     kinds = Counter(change.kind for change in changes)
-    broken = sum(kinds[kind] for kind in ("removed", "relabelled", "re-edited", "moved"))
+    broken = sum(kinds[kind] for kind in _BROKEN)
     other = taxonomy is not None and taxonomy.step == MAJOR
     smallest = least(old, kinds["added"] + (taxonomy is not None), broken + schema + other)
     return Difference(old, new, changes, smallest, schema, taxonomy, slugs)
@@ -196,15 +210,22 @@ def _matched(
 
 
 def _kept(before: pa.Table, after: pa.Table, reviewed: Sequence[str]) -> Iterator[Change]:
-    """Pairs of both versions that were reviewed again, or moved."""
+    """Pairs of both versions that were relabelled by errata, reviewed again, or moved."""
     found = pc.index_in(after["pair_id"], before["pair_id"])
     both = pc.is_valid(found)
     then, now = before.take(found.filter(both)), after.filter(both)
     moved = pc.or_(pc.not_equal(then["split"], now["split"]), pc.not_equal(then["group"], now["group"]))
+    relabelled = pc.not_equal(then["category"], now["category"])
+    swapped = pc.not_equal(then["unsafe_sha256"], now["unsafe_sha256"])
     again = pc.or_(
         pc.not_equal(then["review"], now["review"]), pc.is_in(now["pair_id"], pa.array(reviewed, pa.string()))
     )
-    for kind, differs in (("re-reviewed", again), ("moved", moved)):
+    kinds = {"relabelled": relabelled, "swapped": swapped, "re-reviewed": again, "moved": moved}
+    if "row_hash" in then.column_names and "row_hash" in now.column_names:
+        told = pc.or_(pc.or_(relabelled, swapped), pc.or_(again, moved))
+        other = pc.fill_null(pc.not_equal(then["row_hash"], now["row_hash"]), False)
+        kinds["reworded"] = pc.and_not(other, told)
+    for kind, differs in kinds.items():
         for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
             yield Change(kind, old, new)
 

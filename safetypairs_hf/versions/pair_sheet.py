@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from PIL import Image, ImageFilter
@@ -27,15 +27,27 @@ def published_rows(edition: Edition, files: Mapping[str, str]) -> dict[str, dict
     Raises:
         SafetyPairsError: a data file does not read, or does not hold a pair that it should.
     """
+    return {row["pair_id"]: row for row in rows_by_file(edition, files, _COLUMNS)}
+
+
+def rows_by_file(edition: Edition, files: Mapping[str, str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield some columns of the published rows of some pairs, with the rows of one data file in memory at a time.
+
+    Args:
+        files: the data file of each pair, by pair id.
+        columns: the columns, `pair_id` among them.
+
+    Raises:
+        SafetyPairsError: as `published_rows` does.
+    """
     wanted: dict[str, list[str]] = defaultdict(list)
     for pair_id, file in files.items():
         wanted[file].append(pair_id)
-    found: dict[str, dict[str, Any]] = {}
     for file, ids in wanted.items():
-        found.update({row["pair_id"]: row for row in edition.rows(file, ids, _COLUMNS)})
-    if missing := sorted(files.keys() - found.keys()):
-        raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
-    return found
+        rows = edition.rows(file, ids, list(columns))
+        if missing := sorted(set(ids) - {row["pair_id"] for row in rows}):
+            raise SafetyPairsError(f"{edition.name} does not hold pair {missing[0]}; see: safetypairs verify")
+        yield from rows
 
 
 def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:

@@ -18,11 +18,13 @@ from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
+from safetypairs_hf.dataset.errata import first_labels
 from safetypairs_hf.dataset.manifest import FOLDERS
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.dataset.store.base import Edition, Published
 from safetypairs_hf.versions.diff import compare, other_columns, other_taxonomy
 from safetypairs_hf.versions.verify_card import check_card, check_sidecars
+from safetypairs_hf.versions.verify_errata import check_errata, check_relabelled
 from safetypairs_hf.versions.verify_extras import check_extras
 from safetypairs_hf.versions.verify_pairs import Problem, check_file
 from safetypairs_hf.versions.verify_reviews import check_reviews, reviewed_pairs
@@ -83,6 +85,7 @@ def verify(
     report = Report(edition.target, edition.version, edition.columns.rows)
     report.problems += _releases(edition)
     report.problems += _places(edition)
+    report.problems += check_errata(edition)
     report.problems += _history(dataset, edition, report.earlier)
     report.problems += check_card(edition)
     report.problems += check_sidecars(edition, report.unchecked)
@@ -140,6 +143,7 @@ def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Itera
             for value in _moved(before.table, edition.table, name):
                 what = f"it is in another split than in {version}"
                 yield _wrong(what, value) if name == "pair_id" else _wrong(f"group {value}: {what}")
+        yield from check_relabelled(before, edition)
         if version == earlier[-1]:
             also = other_columns(before, edition), other_taxonomy(before, edition)
             found = compare(before.table, edition.table, version, edition.version, *also)
@@ -175,6 +179,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     for name in sorted((set(hashed) - extra) ^ set(rows) | (extra - {failure_rows.NAME}) ^ set(named)):
         yield _wrong(f"its rows and its list of data files do not agree on {name}")
     yield from _extra_files(edition, report, {name: hashed[name] for name in sorted(extra)})
+    first = first_labels(edition.head.get("errata", ()))
     done = 0
 
     def checked(pairs: int) -> None:
@@ -195,6 +200,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             yield from _bytes(path, name, hashed.get(name), "the manifest names")
             rows_here = edition.table.take(places).to_pylist()
             for entry in rows_here:
+                entry["first"] = first.get(entry["pair_id"], {})
                 if entry["pair_id"] in reviewed:  # since its row was written, perhaps
                     del entry["review"]
             yield from check_file(path, name, rows_here, edition.taxonomy, pool, checked)

@@ -42,7 +42,8 @@ def check_file(
 ) -> Iterator[Problem]:
     """Every problem of the data file `name`, read from `path` a row group at a time; `checked` is told pairs done.
 
-    `entries` are the manifest's rows of the file; `taxonomy` is what its categories are of.
+    `entries` are the manifest's rows of the file, each with `first`: category and images as they were first published,
+    as far as errata changed them. `taxonomy` is what its categories are of.
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
     try:
@@ -138,8 +139,10 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
         yield "the size of its images is not the manifest's"
     if entry.get("row_hash") not in (None, row_hash(row, *files)):
         yield "its row is not the one that was published: an image, a text, a judge or the policy"
-    if content_id(*files, entry["category"]) != entry["pair_id"]:
-        yield "its id is not the hash of its images and category"
+    first = {**entry, **entry["first"]}
+    as_first = files if first["unsafe_sha256"] == entry["unsafe_sha256"] else files[::-1]
+    if content_id(*as_first, first["category"]) != entry["pair_id"]:
+        yield "its id is not the hash of its images and category" + (" as first published" if entry["first"] else "")
     if len(pictures) == 2:
         yield from other_encoding(*pictures)
         yield from _edit_box(row, *pictures)

@@ -33,6 +33,7 @@ FIGURE = {
     "manifests": r"diff against the pandas merge: ratio [\d.]+x in CPU time",
     "power": r"^least power had [\d.]+ +bound 0\.80 (kept|MISSED)",
     "probing": r"^bounds missed: \d of 4$",
+    "reporting": r"^every failure: .* MB of at most 10 (kept|MISSED)$",
     "reviewing": r"^next pair within [\d.]+ ms of the key, 95 of 100; bound 100 ms (kept|MISSED)$",
     "scale": r"upload_folder to publish, ratio [\d.]+x in CPU time",
     "scoring": r"score\(\), all figures, Arrow, text ids, shuffled .* ratio [\d.]+x in CPU time",

@@ -10,6 +10,7 @@ import pytest
 
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import build
+from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.preservation import Exact, Perceptual
 from safetypairs_hf.building.recipe import LoadedRecipe, Weights, load_recipe
 from safetypairs_hf.building.stages import ByRound
@@ -18,10 +19,12 @@ from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.kontext import Kontext
+from safetypairs_hf.editors.server_editor import ServerEditor
 from safetypairs_hf.guards.chat_vlm import ChatVLM
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.models.chat_server import ChatServer
 from safetypairs_hf.models.embedding import EmbeddingDistance
+from safetypairs_hf.models.image_server import ImageServer
 from safetypairs_hf.sources import FolderSource, HubSource
 from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.testing.tiny import chat_vlm, editors, shieldgemma
@@ -111,6 +114,15 @@ def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
             {"then": "contex"},
             "no editor 'contex'; the nearest is 'kontext'; there are klein, qwen-image-edit, qwen-image-edit-plus, "
             "kontext, instruct-pix2pix",
+        ),
+        (
+            {"then_server": "http://x/v1"},
+            "then_server is given and then is not; name the editor of the later rounds too",
+        ),
+        ({"editor_server": "x"}, "url = 'x': expected the base of a server, such as 'http://localhost:8000/v1'"),
+        (
+            {"editor_server": "http://x/v1", "editor_fields": "fast"},
+            "editor_fields=fast: expected NAME=VALUE, with commas between several",
         ),
         ({"then_commit": "k1"}, "then_commit is given and then is not; name the editor of the later rounds too"),
         (
@@ -230,6 +242,41 @@ def test_the_settings_of_server_grammar_and_embedding_reach_the_parts(photograph
     recipe = load_recipe("klein", {**given, **measured}).recipe
     assert recipe.preservation.measures == (EmbeddingDistance("org/dino", "d1"),)
     assert recipe.judging.at_most == (("embedding", 0.25),)
+
+
+def test_an_editor_may_be_behind_servers(photographs: str) -> None:
+    given = {
+        "folder": photographs,
+        "min_side": "32",
+        "category": "hate",
+        "guard_commit": "9a",
+        "instructor_commit": "17",
+    }
+    urls = "http://gpu-1:8000/v1,http://gpu-2:8000/v1"
+    own = {"editor_key_env": "KEY", "editor_concurrency": "3", "editor_timeout": "9", "editor_fields": "quality=high"}
+    recipe: Any = load_recipe("klein", {**given, **own, "editor_server": urls, "baseline_prompt": "Keep it."}).recipe
+    made = recipe.editor
+    assert made.server == ImageServer(Klein.model, api_key_env="KEY", extra_body={"quality": "high"})
+    assert (made.server.url, *made.server.replicas) == tuple(urls.split(","))
+    assert (made.server.concurrency, made.server.in_flight, made.server.timeout) == (3, 6, 9.0)
+    assert made == ServerEditor(made.server, steps=4, guidance=1.0, baseline_prompt="Keep it.", revision="served")
+    assert made.name == "server:FLUX.2-klein-4B" and recipe.weights[0] == Weights(Klein.model, "apache-2.0")
+    assert recipe.gpu_gb == 25 and "diffusers" not in recipe.packages
+    assert recipe.controls == Controls(kinds=("neutral_edit",))
+    alias: Any = load_recipe("klein", {**given, "editor_server": urls, "editor": "mine"}).recipe
+    assert alias.weights[0] == Weights("mine", "not stated", publishable=False)
+    both = {**given, "editor_commit": "e1", "then": "qwen-image-edit-plus", "then_server": urls, "then_steps": "8"}
+    later: Any = load_recipe("klein", both).recipe
+    assert later.editor.editors[0] == Klein(commit="e1") and "diffusers" in later.packages
+    last = later.editor.editors[1]
+    assert (last.model, last.steps, last.guidance_field, last.negative_prompt) == (
+        "Qwen/Qwen-Image-Edit-2511",
+        8,
+        "true_cfg_scale",
+        " ",
+    )
+    stronger: Any = load_recipe("klein", {**given, "editor_server": urls, "then_steps": "8"}).recipe
+    assert [editor.steps for editor in stronger.editor.editors] == [4, 8]
 
 
 def test_small_weights_go_all_the_way(small: dict[str, str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from recipes.squares import Painter
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import build
 from safetypairs_hf.building.controls import Controls
+from safetypairs_hf.building.preservation import Perceptual
 from safetypairs_hf.building.recipe import LoadedRecipe, load_recipe
 from safetypairs_hf.building.run_reader import controls_of
 from safetypairs_hf.building.stages import ByRound
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.records import Picture, Pixels
+from safetypairs_hf.core.records import Picture, Pixels, Reject
 from safetypairs_hf.core.run_folder import RunFolder, open_run
 
 
@@ -80,6 +82,28 @@ def test_the_last_editor_takes_all_rounds_that_are_left() -> None:
     assert [both.of_round(number) for number in range(4)] == [first, last, last, last]
     assert describe(both)["editors"][1] == {**describe(last), "revision": "1"}
     assert not both.holds_model and ByRound((first, Coarse(holds_model=True))).holds_model
+
+
+@dataclass(frozen=True)
+class Unedited(Painter):
+    """As behind a server: no autoencoder, and a baseline that it may refuse."""
+
+    refuses: bool = False
+    round_trip: ClassVar[None] = None  # type: ignore[assignment]
+
+    def baseline(self, images: Sequence[Picture]) -> list[Pixels | Reject]:
+        first, *others = [image.pixels for image in images]
+        return [Reject("edit", "refused", "no") if self.refuses else first, *others]
+
+
+def test_an_image_without_its_baseline_is_rejected(tmp_path: Path) -> None:
+    found = load_recipe(SQUARES, {"pairs": "4", "sources": "8"})
+    for refuses in (True, False):
+        recipe = replace(found.recipe, editor=Unedited(refuses=refuses), preservation=Perceptual())
+        build(replace(found, recipe=recipe), str(tmp_path / str(refuses)), 1)
+        rows = open_run(str(tmp_path / str(refuses))).rows("edit/part-00000.parquet")
+        rejected = [(row["reject"]["reason"], row["reject"]["detail"]) for row in rows if row["reject"]]
+        assert rejected == ([("refused", "of the baseline: no")] if refuses else [])
 
 
 def test_editors_that_cannot_be_used() -> None:

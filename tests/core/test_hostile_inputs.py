@@ -41,8 +41,10 @@ from safetypairs_hf.guards.zero_shot import ZeroShot
 from safetypairs_hf.instructors.parse import parse
 from safetypairs_hf.instructors.served_vlm import ServerInstructor
 from safetypairs_hf.metric.prediction_files import read_predictions
-from safetypairs_hf.models.chat_server import LARGEST, LONGEST_ANSWER, LONGEST_KEPT, ChatServer
+from safetypairs_hf.models.chat_server import LONGEST_ANSWER, ChatServer
+from safetypairs_hf.models.image_server import LARGEST_IMAGE
 from safetypairs_hf.models.loading import MODEL, check_class
+from safetypairs_hf.models.openai_server import LARGEST, LONGEST_KEPT
 from safetypairs_hf.sources import FolderSource, Frame, Screen
 from safetypairs_hf.sources.screen import HashFile
 from safetypairs_hf.taxonomy import taxonomy_file
@@ -992,7 +994,8 @@ def page() -> str:
         f"| lists and objects in one another | {foreign_text.DEEPEST:,} |",
         f"| places where an answer is searched for JSON | {foreign_text.MOST_OBJECTS:,} |",
         f"| a file of an image | {decoding.MOST_BYTES >> 20:,} MB, {decoding.MOST_PIXELS:,} pixels |",
-        f"| a server's answer, until one deadline | {LARGEST >> 20:,} MB |",
+        f"| a server's answer, until one deadline | {LARGEST >> 20} MB, "
+        f"with an edited image {LARGEST_IMAGE >> 20} MB |",
         f"| the text in it | {LONGEST_ANSWER:,} characters |",
         f"| what is kept of an answer that is none | {LONGEST_KEPT:,} characters |",
     ]

@@ -108,6 +108,16 @@ def taken(*takedowns: Head) -> Make:
     return head(lambda head: head.update(takedowns=list(takedowns)))
 
 
+def erring(*errata: Head) -> Make:
+    return head(lambda head: head.update(format=3, errata=list(errata)))
+
+
+def misled(folder: Path) -> None:
+    """An erratum of a pair that is there, with a label that it does not have."""
+    pair_id = pq.read_table(folder / DATA, columns=["pair_id"], partitioning=None)["pair_id"][0].as_py()
+    erring({**WRONG, "pair_id": pair_id, "was": {"category": "y"}, "now": {"category": "x"}})(folder)
+
+
 def named(kind: str, name: str, value: Any) -> Make:
     """Another value of a file in one of the head's lists of files."""
     return head(lambda head: head[kind].update({name: value}))
@@ -433,6 +443,18 @@ hostile(
     "takedown: no hash", taken({**GONE, "safe_phash": "xyz"}), "safe_phash of the takedown of 0000000000000000 is 'xyz'"
 )
 hostile("takedown: in version soon", taken({**GONE, "version": "soon"}), versions="names a version wrongly")
+WRONG = {"pair_id": "0" * 16, "action": "swap", "was": {}, "now": {}, "reason": "x", "by": "x", "version": "1.0.0"}
+for key in ("was", "reason"):
+    told = f"does not say what errata[0].{key} is"
+    hostile(f"erratum: no {key}", erring({k: v for k, v in WRONG.items() if k != key}), versions=told, publish=told)
+told = "says that errata[0].was.category is 7, and a text was expected"
+hostile("erratum: a category is a number", erring({**WRONG, "was": {"category": 7}}), versions=told, takedown=told)
+hostile("erratum: in version soon", erring({**WRONG, "version": "soon"}), versions="names a version wrongly")
+told = "an erratum has the action 'x', which is none"
+hostile("erratum: an action that is none", erring({**WRONG, "action": "x"}), verify=told, diff=OK, load=OK, takedown=OK)
+told = "category is 'hate', and its last erratum says 'x'"
+hostile("erratum: another category than the pair's", misled, verify=told, diff=OK, load=OK)
+
 hostile("takedown: of a pair that is there", back, verify="it was taken down, and is there again")
 for what, content in {
     "empty": b"",

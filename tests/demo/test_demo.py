@@ -44,6 +44,7 @@ def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
     assert max(len(line) for line in out.splitlines() if "http" not in line and "/" not in line) <= 80
     with Image.open(tmp_path / "safetypairs-demo" / "pairs.png") as sheet:
         assert sheet.size[0] == 3 * (2 * 220 + 24) + 12
+    assert "./safetypairs-demo/safetypairs@1.1.0" in (tmp_path / "safetypairs-demo" / "report.html").read_text()
 
     python = textwrap.dedent(out.split("Load what was made:")[1]).replace(".show()", ".size")
     done = subprocess.run(

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from safetypairs_hf.cli.compare import command as compare_command
 from safetypairs_hf.cli.report import command as report_command
 from safetypairs_hf.cli.score import command as score_command
-from safetypairs_hf.core.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.store.open_store import open_named
-from safetypairs_hf.evaluating.checking import check_data, told_together
+from safetypairs_hf.evaluating.checking import check_data, check_edition, told_together
 from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.evaluating.prediction_file import metadata_of, read_run, told_by
 from safetypairs_hf.icons.scene_guards import ColourAndClutter
@@ -53,7 +53,7 @@ def test_predictions_and_the_data_that_they_are_on(data: str) -> None:
         checked = check_data(OUT, named)
         assert checked.told == {"data": f"{data}@1.0.0", "split": "all", "fidelity": None}
     assert told_by(OUT) == {"data": f"{data}@1.0.0", "split": "all", "fidelity": None}
-    with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0; give --d"):
+    with pytest.raises(VersionMismatch, match=r"data holds 1.0.0 alone, not 1.1.0"):
         check_data(OUT, f"{data}@1.1.0")
     with pytest.raises(SafetyPairsError, match="no folder"):
         check_data(OUT, "./gone")
@@ -62,8 +62,13 @@ def test_predictions_and_the_data_that_they_are_on(data: str) -> None:
 def test_the_newest_version_is_not_the_one_of_the_predictions(data: str, tmp_path: Path) -> None:
     evaluate(ColourAndClutter(), data, OUT, split="all")
     publish(make_run(tmp_path / "more", pairs=6), parse_target(data), parse("1.1.0"))
-    with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0"):
-        check_data(OUT, data)
+    checked = check_data(OUT, data)
+    assert checked.told == {"data": f"{data}@1.1.0", "split": "all", "fidelity": None}
+    (note,) = checked.notes
+    assert note.startswith(f"made on {data}@1.0.0, joined to {data}@1.1.0 by image hash: 4 pairs; 2 pairs of ")
+    # A report lays files side by side, so they are of one version.
+    with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0; give --d"):
+        check_edition(OUT, open_named(data))
 
 
 def test_pairs_that_the_data_does_not_hold(data: str) -> None:
@@ -126,7 +131,6 @@ def test_files_that_were_shown_different_images(data: str) -> None:
 
 
 def test_signatures_say_what_evaluate_wrote(data: str) -> None:
-    pytest.importorskip("matplotlib")
     evaluate(ColourAndClutter(), data, OUT, split="all")
     Path("copy.parquet").write_bytes(OUT.read_bytes())
     words = [str(OUT), "--out", "r.html", "--markdown", "t.md"]

@@ -18,7 +18,7 @@ from safetypairs_hf.evaluating.data import open_data
 from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.report.guard_files import read_guards
-from safetypairs_hf.report.guards_page import leaderboard_table
+from safetypairs_hf.report.guards_page import leaderboard
 
 OUT = Path("out.parquet")
 
@@ -57,9 +57,12 @@ def test_covered_figures_stand_beside_those_on_all(data: str) -> None:
     assert max(map(len, covers.splitlines())) <= 80
     shown = CliRunner().invoke(group, ["score", str(OUT)])
     assert shown.exit_code == 0 and "It covers 1 of 2 categories" in shown.stdout
-    table = leaderboard_table(read_guards([OUT]))
-    row = dict(zip(table.columns, table.rows[0], strict=True))
-    assert (row["fidelity"], row["categories covered"], row["pair accuracy there"]) == ("common", "1 of 2", 1.0)
+    (row,) = leaderboard(read_guards([OUT]))
+    assert (row["fidelity"], row["covered"]["categories"], row["covered"]["pair_accuracy"]) == (
+        "common",
+        ["violence"],
+        1.0,
+    )
 
 
 def test_a_run_of_some_categories(data: str) -> None:

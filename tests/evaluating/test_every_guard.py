@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("matplotlib")
 pytest.importorskip("transformers")
 
 from chat_api import Reaction, chat_api, with_logprobs

@@ -185,5 +185,5 @@ def test_by_name_and_settings() -> None:
         more = {} if name in ("chat-vlm", "server") else {"fidelity": "common"}
         guard: Any = make_guard(name, settings | more)
         assert guard.server == ChatServer("m", extra_body={"top_k": 1}) and guard.server.concurrency == 3
-    with pytest.raises(RecipeError, match="concurrency = 0, retries = 5, timeout = 120, max_side = 0: expected"):
+    with pytest.raises(RecipeError, match="concurrency = 0, retries = 5, timeout = 120: expected"):
         make_guard("server", {"model": "m", "concurrency": "0"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -32,7 +33,7 @@ from safetypairs_hf.metric.figures import (
 )
 from safetypairs_hf.metric.score import PairScore
 from safetypairs_hf.report.guard_files import Guard, read_guards
-from safetypairs_hf.report.guards_page import leaderboard_table
+from safetypairs_hf.report.guards_page import leaderboard
 from safetypairs_hf.report.markdown_report import markdown_table
 
 from .examples import SCORES, rows_of
@@ -74,9 +75,10 @@ def test_an_added_figure_shows_in_every_face() -> None:
     assert lines == str(before).splitlines()
 
     guard, plain = (Guard("g", Path("g.csv"), None, each) for each in (added, before))  # type: ignore[arg-type]
-    table, known = leaderboard_table([guard]), leaderboard_table([plain])
-    assert list(table.columns) == [*known.columns, "tied", "95% interval"]
-    assert list(table.rows[0]) == [*known.rows[0], 0.125, "0.100 to 0.500"]
+    (row,), (known,) = leaderboard([guard]), leaderboard([plain])
+    *others, last_figure = row["figures"]
+    assert others == known["figures"]
+    assert (last_figure["heading"], last_figure["value"], last_figure["interval"]) == ("tied", 0.125, [0.1, 0.5])
     head, _, row, *_ = markdown_table([guard]).splitlines()
     assert head.endswith("| AUROC | tied (95% CI) |")
     assert row.endswith("| 0.840 | 12.5 (10.0–50.0) |")
@@ -178,14 +180,16 @@ def test_the_package_names_what_it_exports() -> None:
     from safetypairs_hf import metric
 
     assert all(getattr(metric, name).__module__.startswith("safetypairs_hf.metric") for name in metric.__all__)
-    assert (sp.score, sp.compare, sp.PairScore) == (metric.score, metric.compare, metric.PairScore)
+    assert (sp.compare, sp.PairScore) == (metric.compare, metric.PairScore)
+    taken = {name: each.default for name, each in inspect.signature(sp.score).parameters.items()}
+    assert taken.pop("as_of", "") is None  # for it, `sp.score` reads data, which the metric does not
+    assert taken == {name: each.default for name, each in inspect.signature(metric.score).parameters.items()}
+    assert sp.score(rows_of(SCORES)) == metric.score(rows_of(SCORES))
 
 
 def test_guards_read_from_files_show_the_declared_figures(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows_of(SCORES)))
-    columns = leaderboard_table(read_guards([file])).columns
-    assert [name for name in columns if name != "95% interval"] == [
-        "guard",
-        *(figure.heading for figure in shown_in(Face.REPORT, PairScore)),
-    ]
+    (row,) = leaderboard(read_guards([file]))
+    headings = [figure["heading"] for figure in row["figures"]]
+    assert headings == [figure.heading for figure in shown_in(Face.REPORT, PairScore)]

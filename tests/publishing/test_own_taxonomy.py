@@ -169,7 +169,6 @@ def test_a_guard_is_scored_by_its_categories(road: Path, tmp_path: Path, sees_re
     assert score.pair_accuracy == 1.0
     run = json.loads(pq.read_schema(out).metadata[b"safetypairs"])
     assert run["data"]["taxonomy"] == "road@1.0" and run["guard"]["taxonomy"] == f"road@1.0 {ROAD.digest}"
-    pytest.importorskip("matplotlib")
     page = tmp_path / "report.html"
     make_report([str(out)], page)
     assert all(slug in page.read_text() for slug in score.per_category)

@@ -30,6 +30,7 @@ from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import make_plan
 from safetypairs_hf.publishing.publish import Published, publish
+from safetypairs_hf.publishing.relabel import relabel
 from safetypairs_hf.publishing.takedown import takedown
 from safetypairs_hf.publishing.target import Change, Head
 from safetypairs_hf.reviewing import decisions
@@ -211,11 +212,12 @@ def test_a_patch_renews_the_card_alone(runs: tuple[RunFolder, RunFolder], tmp_pa
 
 def test_every_file_of_a_release_is_known_as_ours(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    first, second, *_ = (entry.pair_id for entry in read(tmp_path / "out").entries)
+    first, second, third, *_ = (entry.pair_id for entry in read(tmp_path / "out").entries)
     takedown(parse_target(str(tmp_path / "out")), [first], "x", parse("2.0.0"))
+    relabel(str(tmp_path / "out"), [{"pair_id": third, "action": "swap", "reason": "x", "by": "R1"}], "3.0.0")
     folder = RunFolder(str(tmp_path / "review"))
     decisions.append(folder, Decision(second, "accept", "", "", None, "safe", "anna", decisions.now(), 1.0))
-    release(folder, tmp_path / "out", "2.0.1")
+    release(folder, tmp_path / "out", "3.0.1")
     assert {name for name in tree(tmp_path / "out") if not name.startswith("data/")} == SIDECARS
 
 
@@ -508,9 +510,9 @@ def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tm
     release(runs[0], tmp_path / "out", "1.0.0")
     path = tmp_path / "out" / "manifest.parquet"
     table = pq.read_table(path)
-    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 3}
+    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 4}
     pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
-    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 3"
+    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 4"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
 
 

@@ -444,3 +444,28 @@ def test_figures_that_no_review_has_are_refused(work: Path) -> None:
     found.releases[-1]["review"]["people"][0]["pairs"] = "many"
     with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many', and a whole number was expected"):
         manifest.load(manifest.dump(found))
+
+
+def test_a_relabel_ends_the_review_of_another_label_and_keeps_the_others(work: Path, copy: Path) -> None:
+    before = read(copy)
+    swapped, moved, reworded, dropped = sorted(before)[:4]
+    category = next(entry.category for entry in held(copy).entries if entry.pair_id == moved)
+    other = "violence" if category != "violence" else "hate"
+    says = {"reason": "a worse label", "by": "R9"}
+    errata = [
+        {"pair_id": swapped, "action": "swap", **says},
+        {"pair_id": moved, "action": "category", "value": other, **says},
+        {"pair_id": reworded, "action": "text", "value": "critical_feature: a sign", **says},
+        {"pair_id": dropped, "action": "drop", **says},
+    ]
+    shutil.copytree(copy, copy.with_name("whole"))
+    sp.relabel(str(copy), errata, "2.0.0")
+    assert problems(copy) == []
+    ended = {swapped, moved, dropped}
+    assert read(copy) == {pair_id: each for pair_id, each in before.items() if pair_id not in ended}
+    status = {row["pair_id"]: row["review"]["status"] for row in rows(copy, "data")}
+    assert (status[swapped], status[moved], status[reworded]) == ("unreviewed", "unreviewed", before[reworded].status)
+    back = [{"pair_id": dropped, "action": "undo", "value": str(copy.with_name("whole")), **says}]
+    sp.relabel(str(copy), back, "3.0.0")
+    assert problems(copy) == []
+    assert read(copy)[dropped] == before[dropped]._replace(version="3.0.0")

@@ -1,7 +1,8 @@
 """A recipe for tests, all real and tiny: red squares are unsafe, the editor paints them green, the judge looks.
 
 Of 10 squares in a row, one is too pale for the judge; every 13th has no hint, so no instruction can be written. The
-painter may be told to miss: then the square is as red as before, unless its seed is a lucky one.
+painter may be told to miss: then the square is as red as before, unless its seed is a lucky one. An editor behind a
+server may take its place.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from safetypairs_hf.recipes import (
     Candidate,
     Controls,
     Edited,
+    ImageServer,
     Instruction,
     Judging,
     Origin,
@@ -27,6 +30,7 @@ from safetypairs_hf.recipes import (
     Recipe,
     Reject,
     Selection,
+    ServerEditor,
     Taxonomy,
     Verdict,
     Weights,
@@ -124,6 +128,15 @@ class RedJudge:
         return Verdict(max(0.0, float(red - green)), "too_faint" if red > green > 0.5 else "")
 
 
+# Random weights redraw the whole image.
+SERVED: dict[str, Any] = {"max_changed_fraction": 1.0, "region_slack": None}
+
+
+def served(urls: tuple[str, ...], retries: int) -> ServerEditor:
+    """The editor `klein` behind these servers."""
+    return ServerEditor(ImageServer("klein", urls[0], replicas=urls[1:], retries=retries), steps=1)
+
+
 def recipe(
     pairs: int = 20,
     seed: int = 0,
@@ -138,13 +151,15 @@ def recipe(
     controls: bool = False,
     restricted: bool = False,
     gpu_gb: float = 0.0,
+    server: tuple[str, ...] = (),
+    retries: int = 1,
     taxonomy: Taxonomy = NINE,
 ) -> Recipe:
     return Recipe(
         source=Squares(seed, sources, variant, taxonomy),
         instructor=SquareInstructor(holds_model=models),
-        editor=Painter(misses, holds_model=models),
-        judging=Judging((RedJudge(holds_model=models),)),
+        editor=served(server, retries) if server else Painter(misses, holds_model=models),
+        judging=Judging((RedJudge(holds_model=models),), **(SERVED if server else {})),
         selection=Selection(test_fraction=test_fraction),
         pairs=pairs,
         license="CC0-1.0",
@@ -154,7 +169,7 @@ def recipe(
         packages=("numpy",),
         rounds=rounds,
         attempts=attempts,
-        controls=Controls() if controls else None,
+        controls=(Controls(("neutral_edit",)) if server else Controls()) if controls else None,
         weights=(Weights("lab/free", "mit"), Weights("lab/painter", "painters-only", not restricted)),
         gpu_gb=gpu_gb,
         taxonomy=taxonomy,

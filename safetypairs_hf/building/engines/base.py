@@ -25,8 +25,30 @@ from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
 Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
 
 
+class HandedOver(Exception):  # noqa: N818 - a state, not a mistake
+    """The jobs of a build are another's to do, and the build goes on when they are done.
+
+    Attributes:
+        units: how many work units they have.
+        jobs: how many jobs there are.
+        script: what hands them over.
+        said: what it said, "" where it was not run.
+    """
+
+    def __init__(self, units: int, jobs: int, script: str, said: str) -> None:
+        super().__init__(units, jobs, script, said)
+        self.units, self.jobs, self.script, self.said = units, jobs, script, said
+
+
 class Job(Protocol):
     """What is done to a unit. It goes to other processes, by pickle."""
+
+    @property
+    def name(self) -> str:
+        """The steps that it does, as the name of a file."""
+
+    def is_done(self, run: RunFolder, number: int) -> bool:
+        """Whether the parts of a unit are there."""
 
     def models(self, recipe: Recipe) -> tuple[Any, ...]:
         """What it works with."""
@@ -51,12 +73,22 @@ class Engine(Protocol):
     def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
         """Do a job to units; each is yielded when its parts are written, in any order."""
 
+    def join(self, run: RunFolder) -> None:
+        """Return when all jobs so far are done. Raises HandedOver where another does them."""
+
 
 @dataclass(frozen=True)
 class Segment:
     """The job of some neighbouring steps."""
 
     steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        return "-to-".join(dict.fromkeys((self.steps[0].name, self.steps[-1].name)))
+
+    def is_done(self, run: RunFolder, number: int) -> bool:
+        return all(run.has(run.part(step.name, number)) for step in self.steps)
 
     def models(self, recipe: Recipe) -> tuple[Any, ...]:
         return tuple(model for step in self.steps for model in _models(recipe)[step.stage])
@@ -73,7 +105,7 @@ class Segment:
             if run.has(name):
                 found.after(step, _read(run, step, number, found.entering))
                 continue
-            candidates = _step(recipe, step, number, found.entering)
+            candidates = _step(recipe, run, step, number, found.entering)
             made.append((name, stage_files.dump(step.stage, candidates)))
             found.after(step, candidates)
         return made
@@ -86,11 +118,12 @@ def run_units(
 
     Raises:
         RunError: the folder cannot be written, or a worker process died.
+        HandedOver: the engine has others do it.
     """
     for segment in segments(loaded.recipe):
         todo = []
         for unit in units:
-            if all(run.has(run.part(step.name, unit)) for step in segment.steps):
+            if segment.is_done(run, unit):
                 for step in segment.steps:
                     done(step.name, unit)
             else:
@@ -98,6 +131,7 @@ def run_units(
         for unit in engine.do(loaded, run, segment, todo):
             for step in segment.steps:
                 done(step.name, unit)
+    engine.join(run)
 
 
 def segments(recipe: Recipe) -> list[Segment]:
@@ -193,7 +227,7 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
         return stage_files.load(step.stage, run.read(name), entering)
 
 
-def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
+def _step(recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
         with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
@@ -208,7 +242,7 @@ def _step(recipe: Recipe, step: Step, unit: int, candidates: list[Candidate]) ->
             candidate.safe.name = f"the edit of {candidate.origin.id}"
     work: dict[str, Callable[[], Callable[[Sequence[Candidate]], Sequence[Candidate]]]] = {
         "instruct": lambda: recipe.instruct,
-        "edit": lambda: recipe.edit,
+        "edit": lambda: recipe.edit(run, step.name, unit),
         "judge": lambda: recipe.judging,
     }
     with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):

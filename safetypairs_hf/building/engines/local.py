@@ -47,6 +47,9 @@ class LocalEngine:
         if heavy:
             release(loaded.recipe, job)
 
+    def join(self, run: RunFolder) -> None:
+        """A job is done when `do` ends."""
+
 
 def _run_here(recipe: Recipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
     """One unit after another, with the next one's parts read ahead and the last one's written behind."""

@@ -83,6 +83,9 @@ class RayEngine:
         finally:
             pool.close()
 
+    def join(self, run: RunFolder) -> None:
+        """A job is done when `do` ends."""
+
     def _let_go(self) -> None:
         while self._kept:
             self._ray.kill(self._kept.pop())

@@ -1,0 +1,74 @@
+"""A task of an array job: makes its share of the units of one job. `python -m` this, with a file and a number."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetypairs_hf.building.engines.base import Sent, holds_model
+from safetypairs_hf.building.engines.local import LocalEngine
+from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.core.errors import RunError, SafetyPairsError
+
+
+class ArrayJob(NamedTuple):
+    """A job over units as the tasks of an array get it: the name of the recipe, the job, its units, how many tasks."""
+
+    recipe: str
+    sent: Sent
+    units: tuple[int, ...]
+    tasks: int
+
+    def pack(self) -> bytes:
+        """The content of the file that the tasks read. It is a pickle: only its writer's own tasks may read it."""
+        return pickle.dumps(tuple(self))
+
+    @classmethod
+    def read(cls, path: str) -> ArrayJob:
+        """Raise RunError where there is no such file."""
+        try:
+            return cls(*pickle.loads(Path(path).read_bytes()))
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}; every node needs it at this path") from error
+
+
+def make(path: str, task: int) -> None:
+    """Make the units of a task. Those whose parts are there, since the task began before, are not made again.
+
+    Raises:
+        SafetyPairsError: as a build does.
+    """
+    array = ArrayJob.read(path)
+    opened = array.sent.open()
+    loaded = LoadedRecipe(array.recipe, array.sent.path, {}, opened.recipe)
+    units = [unit for unit in array.units[task :: array.tasks] if not opened.job.is_done(opened.run, unit)]
+    with LocalEngine(_cores()) as engine:
+        if holds_model(opened.recipe, opened.job):
+            engine.check(loaded)
+        for _ in engine.do(loaded, opened.run, opened.job, units):
+            pass
+
+
+def _cores() -> int:
+    """The cores that the task may use."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return int(given) if given.isdecimal() else len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the units of the task `arguments[1]` of the job in the file `arguments[0]`; the exit status."""
+    try:
+        make(arguments[0], int(arguments[1]))
+    except SafetyPairsError as error:
+        sys.stderr.write(f"safetypairs: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""Join predictions to the pairs of another version than they were made on, by the hashes of the images.
+
+An image that a guard was shown is known by the SHA-256 of its file, which no erratum changes. So what the guard said of
+it counts under whatever label a version gives that image. `evaluate` writes the hashes; of predictions without them,
+the manifest of the version that they were made on tells what each row showed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.core.errors import PairError
+
+if TYPE_CHECKING:
+    from safetypairs_hf.dataset.store.base import Edition
+
+_LABELS = ("pair_id", "split", "category", "group", "unsafe_sha256", "safe_sha256")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions, one row an image, with what each row showed.
+
+    `name` is what messages call them; `columns` are lists by name; `hashes` the SHA-256 of each row's image, and
+    `references` what the rows themselves call it, 1 unsafe and 0 safe.
+    """
+
+    name: str
+    columns: Mapping[str, list[Any]]
+    hashes: Sequence[str]
+    references: Sequence[int]
+
+    @property
+    def pair_ids(self) -> list[str]:
+        return [str(each) for each in self.columns["pair_id"]]
+
+
+@dataclass(frozen=True)
+class Join:
+    """Pairs of predictions in a version: the id that they were given -> the version's row of the pair, with its labels.
+
+    `gone`: ids of pairs that the version does not hold.
+    """
+
+    held: Mapping[str, Mapping[str, Any]]
+    gone: Sequence[str]
+
+    def columns(self, answers: Answers, ids: set[str] | None = None) -> dict[str, Any]:
+        """The predictions with the labels, categories, groups and ids of the version; `ids`: of these pairs alone."""
+        from safetypairs_hf.metric.rows import abstentions_written
+
+        chosen = [
+            (number, pair_id)
+            for number, pair_id in enumerate(answers.pair_ids)
+            if pair_id in self.held and (ids is None or pair_id in ids)
+        ]
+        taken = {name: [values[number] for number, _ in chosen] for name, values in answers.columns.items()}
+        rows = [self.held[pair_id] for _, pair_id in chosen]
+        hashes = [answers.hashes[number] for number, _ in chosen]
+        labels = {name: [row[name] for row in rows] for name in ("pair_id", "category", "group")}
+        labels["reference"] = [int(row["unsafe_sha256"] == digest) for row, digest in zip(rows, hashes, strict=True)]
+        return abstentions_written({**taken, **labels})
+
+
+def labels_in(edition: Edition) -> dict[str, dict[str, Any]]:
+    """Pair id -> its split, category, group and the hashes of its images."""
+    return {row["pair_id"]: row for row in edition.table.select(_LABELS).to_pylist()}
+
+
+def join(answers: Answers, edition: Edition) -> Join:
+    """Find the pairs of predictions in a version: by id, else by their two images.
+
+    Raises:
+        PairError: a pair of the version was judged on other images, or no pair of the predictions is in the version.
+    """
+    labels = labels_in(edition)
+    shown: dict[str, set[str]] = defaultdict(set)
+    for pair_id, digest in zip(answers.pair_ids, answers.hashes, strict=True):
+        shown[pair_id].add(digest)
+    by_images: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+    for row in labels.values():
+        if row["pair_id"] not in shown:
+            by_images[frozenset((row["unsafe_sha256"], row["safe_sha256"]))].append(row)
+    held, gone, other = {}, [], []
+    for pair_id, digests in shown.items():
+        alike = by_images.get(frozenset(digests))
+        if pair_id in labels:
+            held[pair_id] = labels[pair_id]
+            if not digests <= {labels[pair_id]["unsafe_sha256"], labels[pair_id]["safe_sha256"]}:
+                other.append(pair_id)
+        elif alike:
+            held[pair_id] = alike.pop()  # relabelled by a release that gave it another id
+        else:
+            gone.append(pair_id)
+    if other:
+        raise PairError(
+            f"{answers.name}: {len(other)} pairs were judged on other images than {edition.name} has ({some(other)}); "
+            "evaluate again on it"
+        )
+    if not held:
+        raise PairError(
+            f"{answers.name}: none of its {len(gone)} pairs is in {edition.name} ({some(gone)}); give the dataset that "
+            "the guard was run on: --data TARGET@X.Y.Z"
+        )
+    return Join(held, sorted(gone))
+
+
+def answers_of(
+    name: str, columns: Mapping[str, Any], made_on: Edition | None, labels: Mapping[Any, str] | None = None
+) -> Answers:
+    """Predictions as one row an image with its hash.
+
+    Args:
+        name: What messages call them.
+        columns: As `read_predictions` gives them.
+        made_on: The version that they were made on, which tells what each row showed where they do not say it.
+        labels: As in `score`.
+
+    Raises:
+        PairError: nothing tells what the rows showed; a pair is not in `made_on`; a reference is none.
+    """
+    from safetypairs_hf.metric.prediction_files import as_list
+
+    lists = _one_row_an_image({key: as_list(values) for key, values in columns.items() if values is not None})
+    if missing := [column for column in ("pair_id", "reference") if column not in lists]:
+        raise PairError(f"{name}: a column that is not there: {missing[0]}")
+    references = _references(name, lists, labels)
+    hashes = lists.pop("sha256", None)
+    if hashes is not None and all(isinstance(each, str) for each in hashes):
+        return Answers(name, lists, [each.lower() for each in hashes], references)
+    if made_on is None:
+        raise PairError(
+            f"{name} does not say of every row what it showed, in the column sha256; give the version that the guard "
+            "was run on: --as-of X.Y.Z"
+        )
+    held = labels_in(made_on)
+    ids = [str(each) for each in lists["pair_id"]]
+    if strange := sorted(set(ids) - held.keys()):
+        raise PairError(
+            f"{name}: {len(strange)} of {len(set(ids))} pairs are not in {made_on.name} ({some(strange)}); give the "
+            "version that the guard was run on"
+        )
+    members = ("safe_sha256", "unsafe_sha256")
+    shown = [str(held[pair_id][members[code]]) for pair_id, code in zip(ids, references, strict=True)]
+    return Answers(name, lists, shown, references)
+
+
+def _references(name: str, columns: Mapping[str, list[Any]], labels: Mapping[Any, str] | None) -> list[int]:
+    from safetypairs_hf.metric.column_values import codes_of, to_array, verdicts_of
+
+    codes: list[int] = verdicts_of(to_array("reference", columns["reference"]), codes_of(labels)).tolist()
+    ids = map(str, columns["pair_id"])
+    if strange := sorted({each for each, code in zip(ids, codes, strict=True) if code not in (0, 1)}):
+        where = f"{len(strange)} pairs ({some(strange)})"
+        raise PairError(f"{name}: a reference outside {{0, 1}}: {where}; give 1 for unsafe, 0 for safe")
+    return codes
+
+
+def _one_row_an_image(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns of one row a pair as columns of one row an image."""
+    from safetypairs_hf.metric.rows import OF_PAIRS
+
+    wide = {name: sides for name, sides in OF_PAIRS.items() if set(sides) <= columns.keys()}
+    if not wide:
+        return columns
+    n = len(columns["pair_id"])
+    columns.pop("sha256", None)  # of one of the two, or of neither
+    made = {name: [*columns.pop(unsafe), *columns.pop(safe)] for name, (unsafe, safe) in wide.items()}
+    return {**{name: values * 2 for name, values in columns.items()}, **made, "reference": [1] * n + [0] * n}
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first few of some pair ids."""
+    return ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")

@@ -1,0 +1,168 @@
+"""A server that edits images by OpenAI's POST /images/edits: vLLM-Omni, SGLang Diffusion, Dynamo, a LiteLLM proxy.
+
+It may run as several replicas. Each request goes to the one that is least busy; one that fails it is tried no more for
+this request while another is left, and one that nobody listens at is left out while another is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
+
+from safetypairs_hf.core.errors import SafetyPairsError, printable
+from safetypairs_hf.core.pictures import media_type
+from safetypairs_hf.models.openai_server import NobodyError, OpenAIServer, kept, read_object
+from safetypairs_hf.models.outage import FAILURES
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+LARGEST_IMAGE: Final = 128 * 2**20  # bytes of an answer over HTTP: an image of 16 megapixels as PNG in base64
+
+
+class ImageReply(NamedTuple):
+    """What came back for one request: the encoded image, or why there is none.
+
+    `problem` is "" where `data` is an image. "content_filter": a filter of the service kept the request or the answer
+    back. "rate_limited", "timed_out", "server_error": there is no answer to this request after all retries. `raw` is
+    what came in the place of an image.
+    """
+
+    data: bytes = b""
+    problem: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True)
+class ImageServer(OpenAIServer[ImageReply]):
+    """Where a model that edits images is served. What cannot change an answer is left out of a recipe's hash.
+
+    A body has `image` (an encoded file) and `prompt`; whatever else it has is sent as fields of the form.
+
+    Args:
+        replicas: the bases of further servers that have the same model.
+        timeout: seconds for one request, from sending to the last byte.
+        concurrency: requests in flight at each replica. Servers batch edits little, so that more than a few only wait.
+    """
+
+    _largest: ClassVar[int] = LARGEST_IMAGE
+
+    timeout: float = field(default=600.0, compare=False)
+    concurrency: int = field(default=2, compare=False)
+    replicas: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.replicas:
+            self.each()  # whose urls are checked
+
+    @property
+    def in_flight(self) -> int:
+        return self.concurrency * (1 + len(self.replicas))
+
+    def each(self) -> tuple[ImageServer, ...]:
+        """Every replica as a server of its own."""
+        return tuple(replace(self, url=url, replicas=()) for url in (self.url, *self.replicas))
+
+    def check(self) -> None:
+        """Ask every replica which models it has.
+
+        Raises:
+            SafetyPairsError: one is not there or refuses the key, or lists its models and ours is not among them. One
+                that has no such list is taken as it is.
+        """
+        for server in self.each():
+            found = server.serves()
+            if found.names and not found.ours:
+                raise SafetyPairsError(
+                    f"{server.url} has no model {self.model!r}; it has {printable(', '.join(found.names))}; give one "
+                    "of these names"
+                )
+
+    def _connected(self) -> Any:
+        return _Replicas(self)
+
+    def _alive(self) -> bool:
+        return any(OpenAIServer._alive(server) for server in self.each())
+
+    async def _one(self, client: Any, body: Mapping[str, Any]) -> ImageReply:
+        return await client.one(body) if isinstance(client, _Replicas) else await super()._one(client, body)
+
+    async def _post(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> str:
+        sent = {**self.extra_body, **body}
+        file, prompt = sent.pop("image"), sent.pop("prompt")
+        kind = media_type(file)
+        image = (kind.replace("/", "."), file, kind)
+        edit = client.images.with_raw_response.edit
+        return (await edit(model=self.model, image=image, prompt=prompt, n=1, extra_body=sent)).text
+
+    def _read(self, text: str) -> ImageReply:
+        found = read_object(text).get("data")
+        first = found[0] if isinstance(found, list) and found else None
+        encoded = first.get("b64_json") if isinstance(first, dict) else None
+        if not isinstance(encoded, str):
+            return self._failure("server_error", kept(f"200, without an image in b64_json: {text}"))
+        try:
+            return ImageReply(base64.b64decode(encoded, validate=True))
+        except (binascii.Error, ValueError):
+            return self._failure("server_error", kept(f"200, with b64_json that is no base64: {text}"))
+
+    def _failure(self, problem: str, raw: str) -> ImageReply:
+        return ImageReply(problem=problem, raw=raw)
+
+
+class _Replica:
+    """A replica with its client, the requests that it has, and whether nobody listened there."""
+
+    def __init__(self, server: ImageServer) -> None:
+        self.server, self.client = server, server._client()
+        self.busy = 0
+        self.gone = False
+
+    async def one(self, body: Mapping[str, Any], retrying: bool) -> ImageReply:
+        client = self.client if retrying else self.client.with_options(max_retries=0)
+        self.busy += 1
+        try:
+            return await self.server._one(client, body)
+        finally:
+            self.busy -= 1
+
+
+class _Replicas:
+    """The clients of all replicas, for as long as requests are sent."""
+
+    def __init__(self, server: ImageServer) -> None:
+        self._all = [_Replica(each) for each in server.each()]
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for each in self._all:
+            await self._open.enter_async_context(each.client)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._open.aclose()
+
+    async def one(self, body: Mapping[str, Any]) -> ImageReply:
+        """Send a request to one replica after the other until one answers; the last that is left is asked again."""
+        left = [each for each in self._all if not each.gone] or list(self._all)
+        reply, nobody = None, None
+        while left:
+            chosen = min(left, key=lambda each: each.busy)
+            left.remove(chosen)
+            try:
+                reply = await chosen.one(body, retrying=not left)
+            except NobodyError as error:
+                chosen.gone, nobody = True, error
+                continue
+            chosen.gone = False
+            if reply.problem not in FAILURES:
+                return reply
+        if reply is None:
+            assert nobody is not None
+            raise nobody
+        return reply

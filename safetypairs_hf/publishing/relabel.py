@@ -1,0 +1,363 @@
+"""Correct published pairs: a new major version with other labels, which keeps the ids and says what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.foreign_text import ForeignTextError, reading
+from safetypairs_hf.core.near_duplicates import NEAR_BITS
+from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.records import Reject
+from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset.errata import IMAGES, TEXTS, erratum, in_words
+from safetypairs_hf.dataset.manifest import RESTORE, Entry
+from safetypairs_hf.dataset.reviews import Review
+from safetypairs_hf.dataset.row_hash import row_hash
+from safetypairs_hf.dataset.schema import COLUMNS
+from safetypairs_hf.dataset.store.open_store import open_named
+from safetypairs_hf.publishing.amendment import Amendment
+from safetypairs_hf.publishing.errata_file import Correction, read_corrections
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.plan import Plan, carried_over, check_major, last_to_correct, placed_groups
+from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
+from safetypairs_hf.publishing.plan_reviews import plan_reviews
+from safetypairs_hf.publishing.staging import stage
+from safetypairs_hf.publishing.target import Head, Target, open_head
+
+_LISTED = 20  # errata that are printed
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """What came of it. `where` is "" for a dry run; `done` is False where the target held the errata already."""
+
+    target: str
+    version: Version
+    last: Version | None
+    where: str
+    errata: Sequence[Mapping[str, Any]]
+    pairs: int
+    counts: tuple[int, int, int]
+    done: bool = True
+    controls_left_out: int = 0
+    files: Sequence[str] = field(default_factory=tuple)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values. `files`: the published data files that are written again or deleted."""
+        back, dropped, relabelled = self.counts
+        return {
+            "target": self.target,
+            "version": str(self.version),
+            "last": str(self.last),
+            "where": self.where or None,
+            "done": self.done,
+            "pairs": self.pairs,
+            "relabelled": relabelled,
+            "dropped": dropped,
+            "back": back,
+            "controls_left_out": self.controls_left_out,
+            "files": list(self.files),
+            "errata": [dict(each) for each in self.errata],
+        }
+
+    def __str__(self) -> str:
+        if not self.done:
+            return f"{self.where}: nothing to do"
+        back, dropped, relabelled = self.counts
+        counted = (f"{relabelled:,} pairs relabelled", f"{dropped:,} dropped", f"{back:,} back" if back else "")
+        what = ", ".join(filter(None, (*counted, f"{self.pairs:,} in all")))
+        head = "relabelled in" if self.where else "would be relabelled in"
+        lines = [f"{head} {self.version} (last: {self.last}): {what}"]
+        lines += [f"  {each['pair_id']}  {in_words(each)}: {each['reason']}" for each in self.errata[:_LISTED]]
+        if len(self.errata) > _LISTED:
+            lines.append(f"  ... and {len(self.errata) - _LISTED:,} more")
+        if self.controls_left_out:
+            lines.append(f"{self.controls_left_out:,} controls of swapped and dropped pairs are left out")
+        lines.append(f"at {self.where}" if self.where else f"{len(self.files):,} data files would change")
+        return "\n".join(lines)
+
+
+def relabel(
+    target: str | Target,
+    errata: str | Path | Iterable[Mapping[str, Any]],
+    version: str | Version,
+    *,
+    dry_run: bool = False,
+    create_pr: bool = False,
+) -> Relabelled:
+    """Publish `version` with corrected pairs, by one commit and one tag. Ids, groups and splits stay.
+
+    Only data files that hold a changed pair are written again. Older versions are as they were. Run again after it was
+    stopped, it ends what it began.
+
+    Args:
+        target: `org/name` on the Hub, or a local folder.
+        errata: A file as `errata_file` reads it, or rows of it.
+        version: A new major one, X.0.0.
+        dry_run: Work everything out, and change nothing.
+        create_pr: Propose the release as a pull request.
+
+    Raises:
+        PublishError: A line of the errata is wrong, or the version is; nothing is changed.
+        HubUnavailable: The Hub did not answer, or refused this token.
+    """
+    to = parse_target(target, create_pr=create_pr) if isinstance(target, str) else target
+    wanted = parse(version) if isinstance(version, str) else version
+    corrections = read_corrections(errata)
+    opened = open_head(to)
+    last = opened.manifest.version
+    if last == wanted and _is_done(opened, corrections):
+        if not dry_run and not to.tagged(wanted):
+            to.tag(wanted)  # it was stopped between its commit and its tag, or a pull request was merged
+        held = [each for each in opened.manifest.errata if each["version"] == str(wanted)]
+        pairs = len(opened.manifest.entries)
+        return Relabelled(to.name, wanted, last, f"{to.name} holds {wanted} already", held, pairs, (0, 0, 0), False)
+    plan = plan_relabel(opened, corrections, wanted)
+    done = Relabelled(
+        to.name,
+        wanted,
+        last,
+        "",
+        plan.errata,
+        len(plan.kept) + len(plan.restored),
+        plan.counts,
+        controls_left_out=_controls_left_out(plan),
+        files=_touched(plan),
+    )
+    if dry_run:
+        return done
+    with stage(plan) as staged:
+        return replace(done, where=to.commit(staged))
+
+
+def _is_done(opened: Head, corrections: Sequence[Correction]) -> bool:
+    """Whether the last release is the one that these corrections make."""
+    last = str(opened.manifest.version)
+    held = {(e["pair_id"], e["action"], e["reason"], e["by"]) for e in opened.manifest.errata if e["version"] == last}
+    return held == {(each.pair_id, each.action, each.reason, each.by) for each in corrections}
+
+
+def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Version) -> Plan:
+    """Plan the release. Of the data, only the texts of the pairs that change are read, and the rows that come back.
+
+    Raises:
+        PublishError: see `relabel`.
+    """
+    head = opened.manifest
+    check_major(version, last_to_correct(opened), "a relabel", 0, len(corrections))
+    here = {entry.pair_id: entry for entry in head.entries}
+    found = [each for each in corrections if each.pair_id in here]
+    texts = _texts(opened, [here[each.pair_id] for each in found if each.action != "drop"])
+    amended: dict[str, Amendment] = {}
+    removed, restored, made = [], [], []
+    reviews: dict[str, Review] = {}
+    for each in corrections:
+        entry = here.get(each.pair_id)
+        if entry is None:
+            back, row, review = _restored(opened, each)
+            restored.append((back, row))
+            if review:
+                reviews[back.pair_id] = review
+            was, now = {}, _place_of(back)
+        elif each.action == "drop":
+            removed.append(entry)
+            was, now = _place_of(entry), {}
+        else:
+            was, now = _changed(opened, each, entry, texts[each.pair_id])
+            amended[each.pair_id] = Amendment(entry, now)
+        made.append(erratum(each.pair_id, each.action, was, now, each.reason, each.by, version))
+    gone = {entry.pair_id for entry in removed}
+    kept = [entry for entry in head.entries if entry.pair_id not in gone]
+    _refuse_twins(corrections, kept, amended)
+    if not kept:
+        raise PublishError(f"that would leave no pair in {opened.target.name}; delete the whole dataset instead")
+    failures = FailurePlan(kept=list(opened.failed))
+    if restored:
+        failures = _refuse_misplaced(opened, corrections, kept, restored)
+    counts = {"pairs relabelled": len(amended), "dropped": len(removed), "back": len(restored)}
+    summary = "errata: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    release = {**carried_over(head), "summary": summary}
+    ended = {pair_id for pair_id, each in amended.items() if each.ends_review}
+    reviewed = [*(entry for entry in kept if entry.pair_id not in ended), *(entry for entry, _ in restored)]
+    return Plan(
+        version,
+        opened,
+        {},
+        removed,
+        kept,
+        head.taxonomy,
+        release,
+        failures=failures,
+        reviews=plan_reviews(reviews, opened.reviews, reviewed, (), {}),
+        errata=made,
+        amended=amended,
+        restored=restored,
+    )
+
+
+def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
+    """Pair id -> the texts of its row that an erratum may change."""
+    wanted: dict[str, list[str]] = {}
+    for entry in entries:
+        wanted.setdefault(entry.file, []).append(entry.pair_id)
+    found: dict[str, dict[str, str]] = {}
+    for file, pair_ids in wanted.items():
+        with reading(f"{file} of {opened.target.name}", RESTORE, PublishError):
+            columns, filters = ["pair_id", "policy", *TEXTS], [("pair_id", "in", pair_ids)]
+            table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
+            found |= {row["pair_id"]: row for row in table.to_pylist()}
+            if missing := sorted(set(pair_ids) - found.keys()):
+                raise ForeignTextError(f"does not hold pair {missing[0]}, which the manifest says that it does")
+    return found
+
+
+def _changed(
+    opened: Head, correction: Correction, entry: Entry, texts: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What a pair that stays was, and is to be, by column; only what differs."""
+    taxonomy = opened.manifest.taxonomy
+    before = {**{name: texts[name] or "" for name in ("policy", *TEXTS)}, **entry._asdict()}
+    now: dict[str, str] = dict(correction.texts)
+    if correction.action == "swap":
+        now |= {IMAGES[0]: entry.safe_sha256, IMAGES[1]: entry.unsafe_sha256}
+    elif correction.action == "category":
+        try:
+            slug = taxonomy.find(correction.value).slug
+        except SafetyPairsError as error:
+            raise correction.refused(str(error)) from None
+        if slug == entry.category:
+            raise correction.refused(f"pair {entry.pair_id} is in {slug} already; expected another category")
+        now |= {"category": slug, "policy": taxonomy.policy_id(slug)}
+    elif correction.action == "undo":
+        now |= _undone(opened, correction)
+        if "category" in now and now["category"] not in taxonomy.slugs:
+            raise correction.refused(f"{taxonomy.name} has no category {now['category']!r} any more")
+    now = {name: value for name, value in now.items() if before[name] != value}
+    if not now:
+        raise correction.refused(f"pair {entry.pair_id} says that already; expected something else, or no such line")
+    return {name: before[name] for name in now}, now
+
+
+def _undone(opened: Head, correction: Correction) -> dict[str, str]:
+    if correction.value:
+        raise correction.refused("undo takes a value only for a dropped pair: where to read it; leave it empty")
+    for each in reversed(opened.manifest.errata):
+        if each["pair_id"] == correction.pair_id and each["was"] and each["now"]:
+            return dict(each["was"])
+    raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
+
+
+def _place_of(entry: Entry) -> dict[str, str]:
+    names = ("category", "split", "group", "introduced", *IMAGES)
+    return {name: getattr(entry, name) for name in names}
+
+
+def _refuse_twins(corrections: Sequence[Correction], kept: Sequence[Entry], amended: Mapping[str, Amendment]) -> None:
+    """Raise PublishError where a pair gets the images and the category of another one."""
+    moving = {each.pair_id: each for each in corrections if each.pair_id in amended and amended[each.pair_id].moves}
+    if not moving:
+        return
+
+    def key(entry: Entry) -> tuple[frozenset[str], str]:
+        now = amended[entry.pair_id].now if entry.pair_id in amended else {}
+        return frozenset((entry.unsafe_sha256, entry.safe_sha256)), now.get("category", entry.category)
+
+    seen: dict[tuple[frozenset[str], str], str] = {}
+    for entry in kept:
+        other = seen.setdefault(key(entry), entry.pair_id)
+        if other != entry.pair_id:
+            moved, twin = (entry.pair_id, other) if entry.pair_id in moving else (other, entry.pair_id)
+            if moved in moving:
+                raise moving[moved].refused(f"pair {twin} holds the same two images in that category; drop one of them")
+
+
+def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, Any], Review | None]:
+    """A dropped pair as it was, by its entry, its row and its review in a version that holds it."""
+    head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
+    last = next((each for each in reversed(head.errata) if each["pair_id"] == pair_id), None)
+    if any(item["pair_id"] == pair_id for item in head.takedowns):
+        raise correction.refused(f"pair {pair_id} was taken down, which is for good")
+    if last is None or last["now"]:
+        known = [entry.pair_id for entry in head.entries]
+        raise correction.refused(
+            f"{name} {head.version} has no pair {pair_id!r}{hint(pair_id, known)}; a pair id is 16 hex characters, as "
+            "in the column pair_id"
+        )
+    if correction.action != "undo":
+        raise correction.refused(f"pair {pair_id} was dropped in {last['version']}; bring it back first: action undo")
+    where = correction.value or _version_with(opened, correction, last["version"])
+    try:
+        edition = open_named(where)
+        entry = next((row for row in edition.table.to_pylist() if row["pair_id"] == pair_id), None)
+        if entry is None:
+            raise SafetyPairsError(f"{edition.name} does not hold it")
+        (row,) = edition.rows(entry["file"], [pair_id], list(COLUMNS))
+    except (SafetyPairsError, ValueError) as error:
+        raise correction.refused(f"pair {pair_id} cannot be read from {where}: {error}") from error
+    found = Entry(**entry)
+    if found.row_hash not in (None, row_hash(row, found.unsafe_sha256, found.safe_sha256)) or any(
+        getattr(found, name) != last["was"].get(name) for name in ("category", "group", "split", *IMAGES)
+    ):
+        raise correction.refused(f"pair {pair_id} of {where} is not the one that was dropped in {last['version']}")
+    if found.category not in head.taxonomy.slugs:
+        raise correction.refused(f"{head.taxonomy.name} has no category {found.category!r} any more")
+    return found, {**row, "category": head.taxonomy.number(found.category)}, edition.reviews.get(pair_id)
+
+
+def _version_with(opened: Head, correction: Correction, dropped: str) -> str:
+    """The version before the one that dropped a pair, as TARGET@X.Y.Z."""
+    from safetypairs_hf.publishing.local_target import LocalTarget
+
+    if isinstance(opened.target, LocalTarget):
+        raise correction.refused(
+            "a folder keeps no earlier version to read the pair from; give the value: a folder that holds it, or "
+            "org/name@X.Y.Z"
+        )
+    versions = [parse(release["version"]) for release in opened.manifest.releases]
+    return f"{opened.target.name}@{max(each for each in versions if each < parse(dropped))}"
+
+
+def _refuse_misplaced(
+    opened: Head,
+    corrections: Sequence[Correction],
+    kept: Sequence[Entry],
+    restored: Sequence[tuple[Entry, dict[str, Any]]],
+) -> FailurePlan:
+    """Raise PublishError where what came meanwhile keeps a pair from its place; which failures stay beside them."""
+    last = opened.manifest.releases[-1]
+    settings = {"near_duplicate_bits": last.get("near_duplicate_bits", NEAR_BITS), "test_fraction": 0.0}
+    groups = placed_groups(kept, opened.manifest.takedowns, settings)
+    lines = {each.pair_id: each for each in corrections}
+    for entry, _ in restored:
+        place = groups.place(entry.identity, entry.split)
+        if isinstance(place, Reject) or place[1] != entry.split:
+            why = place.detail if isinstance(place, Reject) else f"pairs that look like it are in {place[1]} now"
+            raise lines[entry.pair_id].refused(f"pair {entry.pair_id} cannot come back to {entry.split}: {why}")
+    return plan_failures((), opened.failed, groups)
+
+
+def _touched(plan: Plan) -> list[str]:
+    return sorted({entry.file for entry in plan.removed} | {each.entry.file for each in plan.amended.values()})
+
+
+def _controls_left_out(plan: Plan) -> int:
+    """How many controls leave with the pairs that are dropped, or whose members are swapped."""
+    from safetypairs_hf.dataset.control_rows import control_file
+
+    leaving = [*plan.removed, *(each.entry for each in plan.amended.values() if each.swaps)]
+    wanted: dict[str, list[str]] = {}
+    for entry in leaving:
+        if control_file(entry.file) in plan.head.manifest.extras:
+            wanted.setdefault(control_file(entry.file), []).append(entry.pair_id)
+    count = 0
+    for file, pair_ids in wanted.items():
+        filters = [("pair_id", "in", pair_ids)]
+        fetched = plan.head.target.fetch(file)
+        count += pq.read_table(fetched, columns=["pair_id"], filters=filters, partitioning=None).num_rows
+    return count

@@ -1,0 +1,86 @@
+"""Pairs as a page shows them: two thumbnails and what the data says of the pair, within a budget of bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.records import Picture
+from safetypairs_hf.versions.pair_sheet import rows_by_file
+
+if TYPE_CHECKING:
+    from safetypairs_hf.dataset.store.base import Edition
+
+SIDE = 240  # pixels of a thumbnail's longer side: about 8 KB each of a photograph
+BUDGET = 8_000_000  # characters of all pairs of a page; with its charts it stays below 10 MB
+_COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instruction"]
+
+
+class Thumbnail(NamedTuple):
+    """A picture as a data URI, and its size in pixels, of SIDE at most."""
+
+    uri: str
+    width: int
+    height: int
+
+
+class Pictured(NamedTuple):
+    """A pair, or an attempt at one: `safe` is None where no edit was made."""
+
+    unsafe: Thumbnail
+    safe: Thumbnail | None
+    critical_feature: str
+    instruction: str
+
+    @property
+    def size(self) -> int:
+        """The characters of its data URIs."""
+        return len(self.unsafe.uri) + (len(self.safe.uri) if self.safe else 0)
+
+
+def pictured(edition: Edition, wanted: Iterable[str]) -> dict[str, Pictured]:
+    """Return the published images and texts of some pairs, by pair id. Only the data files that hold them are fetched.
+
+    Raises:
+        SafetyPairsError: A data file does not read, or does not hold a pair that it should.
+    """
+    found = {}
+    for row in rows_by_file(edition, files_of(edition, wanted), _COLUMNS):
+        with reading(f"{edition.name}: pair {row['pair_id']}", "see: safetypairs verify"):
+            unsafe, safe = (thumbnail(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe"))
+        found[row["pair_id"]] = Pictured(unsafe, safe, row["critical_feature"] or "", row["instruction"] or "")
+    return found
+
+
+def files_of(edition: Edition, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the data file of each of some pairs, by pair id; of a pair that the version does not hold, none."""
+    places = edition.table.select(["pair_id", "file"]).to_pydict()
+    files = dict(zip(places["pair_id"], places["file"], strict=True))
+    return {pair_id: files[pair_id] for pair_id in sorted(set(wanted)) if pair_id in files}
+
+
+def thumbnail(data: bytes) -> Thumbnail:
+    """Make a thumbnail of an encoded image. Bytes that are no image make Pillow raise anything."""
+    from PIL import Image
+
+    image = Image.fromarray(Picture(data).pixels)
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80)
+    uri = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Thumbnail(uri, image.width, image.height)
+
+
+def within_budget(pictures: Mapping[str, Pictured], order: Iterable[str], budget: int = BUDGET) -> dict[str, Pictured]:
+    """Return the pictures that come first in `order`, as many as a page has room for."""
+    kept = {}
+    for name in order:
+        if name in pictures and name not in kept:
+            budget -= pictures[name].size
+            if budget < 0:
+                break
+            kept[name] = pictures[name]
+    return kept
