@@ -62,7 +62,7 @@ class EditServer:
                 generator=[torch.Generator("cpu").manual_seed(int(form.get("seed", 0)))],
                 num_inference_steps=int(form.get("num_inference_steps", 1)),
                 guidance_scale=float(form.get("guidance_scale", 1.0)),
-                max_sequence_length=32,
+                max_sequence_length=128,
                 text_encoder_out_layers=(1,),
             )
         return made.images[0]

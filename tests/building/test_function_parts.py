@@ -25,7 +25,7 @@ from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.rounds import Step, Unit
 from safetypairs_hf.building.run_reader import pairs
 from safetypairs_hf.core.errors import RecipeError, RunError, UserCodeError
-from safetypairs_hf.core.run_folder import open_run
+from safetypairs_hf.core.run_folder import RunFolder, open_run
 from safetypairs_hf.guards.region import OnRegion
 from safetypairs_hf.guards.user_guard import FunctionGuard
 
@@ -247,7 +247,7 @@ def test_objects_that_answer_wrongly(folder: Path, tmp_path: Path, wrong: str, a
     unit = Unit()
     with pytest.raises(UserCodeError, match=said) as caught:
         for step in map(Step, ("source", "instruct", "edit", "judge")):
-            unit.after(step, _step(recipe, step, 0, unit.entering))
+            unit.after(step, _step(recipe, RunFolder(str(tmp_path / "run")), step, 0, unit.entering))
     assert "\n" not in str(caught.value)
 
 

@@ -44,7 +44,7 @@ def rejects(answers: list[Edited | Reject]) -> list[str]:
 
 def test_it_edits_as_in_process(start: Start, pipeline: Any, klein_folder: Path) -> None:  # noqa: F811
     server = EditServer(pipeline)
-    here = Klein(str(klein_folder), steps=2, text_layers=(1,), max_sequence_length=32, device="cpu", batch_size=1)
+    here = Klein(str(klein_folder), steps=2, text_layers=(1,), max_sequence_length=128, device="cpu", batch_size=1)
     there = served(here, ImageServer("klein", start(server), extra_body={"enable_teacache": "false"}))
     there.check_model()
     assert there.holds_model is False and there.name == "server:klein"
