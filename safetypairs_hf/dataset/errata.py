@@ -89,6 +89,11 @@ def swapped(errata: Iterable[Erratum]) -> set[str]:
     return {each["pair_id"] for each in errata if each["was"] and each["now"] and IMAGES[0] in each["now"]}
 
 
+def reworded(errata: Iterable[Erratum]) -> set[str]:
+    """The pairs whose words any of the errata changed."""
+    return {each["pair_id"] for each in errata if not each["now"].keys().isdisjoint(TEXTS)}
+
+
 def standing(errata: Sequence[Erratum]) -> set[str]:
     """The pairs that errata have left another category, other members or no place in the dataset."""
     first, last = first_labels(errata), last_labels(errata)

@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
     `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
     `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
-    may do. `swapped`: the same pair with its members exchanged. `reworded`: the same pair and label, another row.
+    may do. `swapped`: the same pair with its members exchanged. `reworded`: the same pair and label, other words.
     """
 
     kind: str
@@ -121,18 +121,16 @@ def diff(old: Edition, new: Edition) -> Difference:
     names = ("unsafe_sha256", "safe_sha256", *Row._fields, *(("row_hash",) if hashed else ()))
     corrected = [each for edition in (old, new) for each in edition.head.get("errata", ())]
     turned = pa.array(sorted(errata.swapped(corrected)), pa.string())  # either image may be the unsafe one: in any part
-    reviewed = _reviewed_again(old, new)
+    told = _Told(_reviewed_again(old, new), sorted(errata.reworded(corrected)))
     changes: list[Change] = []
     for part in range(parts):
         tables = (edition.columns.part(names, part, parts) for edition in (old, new))
         before, after = (table.filter(pc.invert(pc.is_in(table["pair_id"], turned))) for table in tables)
-        changes += _changes(before, after, reviewed)
+        changes += _changes(before, after, told)
     if len(turned):
         before, after = (edition.columns.of_pairs(names, turned) for edition in (old, new))
-        changes += _changes(before, after, reviewed)
+        changes += _changes(before, after, told)
     changed = other_taxonomy(old, new)
-    if changed:  # its name is in every row, so that every row's hash differs
-        changes = [change for change in changes if change.kind != "reworded"]
     found = _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
     newer = max(old, new, key=lambda edition: edition.version)
     return found._replace(errata=errata.between(newer.head.get("errata", ()), old.version, new.version))
@@ -147,7 +145,7 @@ def compare(
     taxonomy: TaxonomyDifference | None = None,
 ) -> Difference:
     """See `diff`; the tables are manifests, `schema` and `taxonomy` are as in `Difference`."""
-    return _difference(list(_changes(before, after)), old, new, schema, taxonomy)
+    return _difference(list(_changes(before, after, _Told())), old, new, schema, taxonomy)
 
 
 def other_columns(old: Edition, new: Edition) -> bool:
@@ -168,7 +166,18 @@ def _reviewed_again(old: Edition, new: Edition) -> list[str]:
     return [name for name in {**one, **two} if name not in one or not one[name].same(two.get(name))]
 
 
-def _changes(before: pa.Table, after: pa.Table, reviewed: Sequence[str] = ()) -> Iterator[Change]:
+class _Told(NamedTuple):
+    """Pair ids that the manifests' rows do not tell of: reviewed again, and of which errata have changed the words.
+
+    Rows differ for other reasons too, such as another `introduced` in two folders that were published apart, or another
+    version of the taxonomy: that rewords nothing.
+    """
+
+    reviewed: Sequence[str] = ()
+    reworded: Sequence[str] = ()
+
+
+def _changes(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
     gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
     came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
     relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
@@ -177,7 +186,7 @@ def _changes(before: pa.Table, after: pa.Table, reviewed: Sequence[str] = ()) ->
     yield from (Change("removed", row, None) for row in _rows(gone))
     yield from relabelled
     yield from edited
-    yield from _kept(before, after, reviewed)
+    yield from _kept(before, after, told)
 
 
 def _difference(
@@ -211,7 +220,7 @@ def _matched(
     return [Change(kind, old, new) for old, new in rows], _without(gone, olds), _without(came, news)
 
 
-def _kept(before: pa.Table, after: pa.Table, reviewed: Sequence[str]) -> Iterator[Change]:
+def _kept(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
     """Pairs of both versions that were relabelled by errata, reviewed again, or moved."""
     found = pc.index_in(after["pair_id"], before["pair_id"])
     both = pc.is_valid(found)
@@ -220,13 +229,14 @@ def _kept(before: pa.Table, after: pa.Table, reviewed: Sequence[str]) -> Iterato
     relabelled = pc.not_equal(then["category"], now["category"])
     swapped = pc.not_equal(then["unsafe_sha256"], now["unsafe_sha256"])
     again = pc.or_(
-        pc.not_equal(then["review"], now["review"]), pc.is_in(now["pair_id"], pa.array(reviewed, pa.string()))
+        pc.not_equal(then["review"], now["review"]), pc.is_in(now["pair_id"], pa.array(told.reviewed, pa.string()))
     )
     kinds = {"relabelled": relabelled, "swapped": swapped, "re-reviewed": again, "moved": moved}
-    if "row_hash" in then.column_names and "row_hash" in now.column_names:
-        told = pc.or_(pc.or_(relabelled, swapped), pc.or_(again, moved))
+    if told.reworded and "row_hash" in then.column_names and "row_hash" in now.column_names:
+        named = pc.is_in(now["pair_id"], pa.array(told.reworded, pa.string()))
         other = pc.fill_null(pc.not_equal(then["row_hash"], now["row_hash"]), False)
-        kinds["reworded"] = pc.and_not(other, told)
+        said = pc.or_(pc.or_(relabelled, swapped), pc.or_(again, moved))
+        kinds["reworded"] = pc.and_not(pc.and_(named, other), said)
     for kind, differs in kinds.items():
         for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
             yield Change(kind, old, new)
