@@ -105,10 +105,11 @@ def _region(value: Any, width: int, height: int, coordinates: Coordinates) -> Bo
     right, bottom = coordinates.extent(width, height)
     if coordinates != SHARES and max(value) <= 1:
         raise _MalformedError("bad_region", f"{value} are shares of the image; {expected}{right:g} and {bottom:g}")
-    shares = [corner / side for corner, side in zip(value, (right, bottom, right, bottom), strict=True)]
-    if not all(-_SLACK <= share <= 1 + _SLACK for share in shares):
+    placed = list(zip(value, (right, bottom, right, bottom), strict=True))
+    # Compared before they are divided, as a whole number of hundreds of digits is no float.
+    if not all(-_SLACK * side <= corner <= (1 + _SLACK) * side for corner, side in placed):
         raise _MalformedError("bad_region", f"{value} reaches out of the image; {expected}{right:g} and {bottom:g}")
-    x0, y0, x1, y1 = (min(max(share, 0.0), 1.0) for share in shares)
+    x0, y0, x1, y1 = (min(max(corner / side, 0.0), 1.0) for corner, side in placed)
     if x0 >= x1 or y0 >= y1:
         raise _MalformedError("bad_region", f"{value} holds nothing; x0 < x1 and y0 < y1 are expected")
     return Box(math.floor(x0 * width), math.floor(y0 * height), math.ceil(x1 * width), math.ceil(y1 * height))
