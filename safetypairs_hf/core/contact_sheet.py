@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from safetypairs_hf.core.errors import SafetyPairsError, visible
 
@@ -45,9 +45,16 @@ def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: in
         _write(draw, (x, y), pair.title, 15, _INK, 2 * side)
         _write(draw, (x, y + 19), pair.text, 13, _GREY, 2 * side)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, format="PNG")
-    except OSError as error:
-        raise SafetyPairsError(f"cannot write the sheet {path}: {error.strerror or error}; name a .png file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SafetyPairsError(f"cannot write the sheet {path}: {reason}; name a .png file") from error
+
+
+def blurred(image: Image.Image) -> Image.Image:
+    """Return an image of which one sees that it is there, and not what it shows."""
+    return image.filter(ImageFilter.GaussianBlur(max(image.size) / 10))
 
 
 def _framed(image: Image.Image, box: Box, side: int, colour: str) -> Image.Image:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from safetypairs_hf.core.contact_sheet import Shown, contact_sheet
+from safetypairs_hf.core.contact_sheet import Shown, blurred, contact_sheet
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.importing.pair_source import PairSource
 
@@ -41,6 +41,6 @@ def _shown(candidate: Candidate, show_unsafe: bool) -> Shown:
     assert candidate.safe and candidate.edit_box and candidate.instruction
     unsafe, safe = (Image.fromarray(each.pixels) for each in (candidate.unsafe, candidate.safe))
     if not show_unsafe:
-        unsafe = unsafe.filter(ImageFilter.GaussianBlur(max(unsafe.size) / 10))
+        unsafe = blurred(unsafe)
     said = candidate.instruction.critical_feature or candidate.instruction.text
     return Shown(unsafe, safe, candidate.edit_box, candidate.category, f"{candidate.origin.id}  {said}".strip())

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from safetypairs_hf.core.contact_sheet import Shown
+from safetypairs_hf.core.contact_sheet import Shown, blurred
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import Box, Picture
@@ -65,5 +65,5 @@ def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
         for image in (unsafe, safe)
     ]
     if not show_unsafe:
-        small[0] = small[0].filter(ImageFilter.GaussianBlur(max(small[0].size) / 10))
+        small[0] = blurred(small[0])
     return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {row['instruction'] or ''}")

@@ -122,7 +122,7 @@ def test_failures_are_drawn_with_the_images_of_their_data(tmp_path: Path) -> Non
     rows = [{**row, "score": 0.5} for row in sp.images(data)]
     for row in rows:
         row.pop("image")
-    path, sheet = tmp_path / "p.jsonl", tmp_path / "sheet.png"
+    path, sheet = tmp_path / "p.jsonl", tmp_path / "new" / "sheet.png"
     path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
     words = [str(path), "--data", "safetypairs", "--sheet", str(sheet)]
     assert f"4 of 6 failures drawn in {sheet}" in run(failures_cli.command, *words, "--top", "4").output
