@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from safetypairs_hf.cli.offers import show
 
 
 @click.command("layouts")
@@ -23,14 +23,4 @@ def command(name: str | None, as_json: bool) -> None:
     """
     from safetypairs_hf.importing.layout import layout, layouts
 
-    if name is not None:
-        found = layout(name)
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
-        return
-    known = layouts()
-    if as_json:
-        click.echo(json.dumps([each.to_dict() for each in known], indent=2, ensure_ascii=False))
-        return
-    width = max(len(each.name) for each in known)
-    for each in known:
-        click.echo(f"{each.name:<{width}}  {each.about}")
+    show(layouts, layout, name, as_json)

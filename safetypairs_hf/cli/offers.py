@@ -1,4 +1,4 @@
-"""What the commands `guards`, `editors` and `recipes` share: a list of what there is, or one with its settings."""
+"""What the commands `guards`, `editors`, `recipes` and `layouts` share: a list of what there is, or one whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from safetypairs_hf.core.offer import Offer
+    from safetypairs_hf.core.offer import Listed
 
 
 def named(where: str, function: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -23,7 +23,7 @@ def named(where: str, function: str) -> Callable[[click.Context, click.Parameter
     return complete
 
 
-def show(every: Callable[[], Sequence[Offer]], one: Callable[[str], Offer], name: str | None, as_json: bool) -> None:
+def show(every: Callable[[], Sequence[Listed]], one: Callable[[str], Listed], name: str | None, as_json: bool) -> None:
     """Print every offer on a line, or one whole; with `as_json`, all that is known."""
     from safetypairs_hf.core.offer import listed
 

@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from safetypairs_hf.core.settings import TEXT, as_text, parameters_of, value_text
 
@@ -105,7 +105,19 @@ def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, 
     return tuple(found[name] for name in (found if only is None else only) if name in found)
 
 
-def listed(offers: Sequence[Offer]) -> str:
+class Listed(Protocol):
+    """What can be listed: it has a name, is told in a line, prints whole as text, and gives plain values for JSON."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def listed(offers: Sequence[Listed]) -> str:
     """Return a line for each offer: its name and what it is."""
     width = max(len(offer.name) for offer in offers)
     lines = [_wrapped(f"{offer.name:<{width}}  {offer.about}", " " * (width + 2)) for offer in offers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from collections.abc import Iterator
@@ -60,6 +61,11 @@ def media_type(data: bytes) -> str:
     """Return the media type of an encoded JPEG, WebP or PNG, by its first bytes; "image/png" for anything else."""
     kind = "jpeg" if data[:2] == b"\xff\xd8" else "webp" if data[8:12] == b"WEBP" else "png"
     return f"image/{kind}"
+
+
+def data_uri(data: bytes) -> str:
+    """An encoded JPEG, WebP or PNG as a data URI; its bytes are as they were."""
+    return f"data:{media_type(data)};base64,{base64.b64encode(data).decode()}"
 
 
 def sha256(data: bytes) -> str:

@@ -7,11 +7,11 @@ answers into the figures that a harness logs.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.core import pictures
 from safetypairs_hf.guards import verdicts
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def data_uri(image: Any) -> str:
     """Encode a PIL image as a data URI of PNG: RGB, lossless."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return pictures.data_uri(buffer.getvalue())
 
 
 def member_id(pair_id: str, number: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import uuid
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.pictures import data_uri
 
 _SIDE: Final = 360  # pixels of a member's longer side, as it is shown
 _MEMBERS: Final = ("unsafe_image", "safe_image")
@@ -79,4 +79,4 @@ def _thumbnail(image: Any, name: str) -> str:
     small.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import whole
-from safetypairs_hf.core.pictures import downscaled, media_type
+from safetypairs_hf.core.pictures import data_uri, downscaled
 from safetypairs_hf.models.openai_server import OpenAIServer, kept, quoted, read_object
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class ChatServer(OpenAIServer[Reply]):
 
     def image_part(self, picture: Picture) -> dict[str, Any]:
         """An image as a part of a message: the encoded file, unless `max_side` says otherwise."""
-        return {"type": "image_url", "image_url": {"url": image_url(downscaled(picture, self.max_side))}}
+        return {"type": "image_url", "image_url": {"url": data_uri(downscaled(picture, self.max_side).data)}}
 
     def user_message(self, picture: Picture, text: str) -> dict[str, Any]:
         """A user's turn with one image and a text, the image first."""
@@ -103,11 +102,6 @@ class ChatServer(OpenAIServer[Reply]):
                 "or top_logprobs=0 to do without: P(unsafe) is 0 or 1 then"
             )
         return super()._failed(response, body)
-
-
-def image_url(picture: Picture) -> str:
-    """An image as a data URL; the encoded file is sent as it is."""
-    return f"data:{media_type(picture.data)};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def _message(found: Mapping[str, Any]) -> dict[str, Any] | None:

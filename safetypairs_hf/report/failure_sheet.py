@@ -9,6 +9,7 @@ from typing import Any, Final
 from safetypairs_hf.core.contact_sheet import contact_sheet
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.dataset.store.open_store import open_named
+from safetypairs_hf.report.pair_pictures import files_of
 from safetypairs_hf.versions.pair_sheet import on_sheet, published_rows
 
 MOST: Final = 60  # pairs on a sheet
@@ -32,14 +33,13 @@ def draw_failures(failures: Sequence[Mapping[str, Any]], data: str, path: Path, 
     if not drawn:
         return 0
     edition = open_named(data)
-    places = edition.table.select(["pair_id", "file"]).to_pydict()
-    files = dict(zip(places["pair_id"], places["file"], strict=True))
+    files = files_of(edition, (row["pair_id"] for row in drawn))
     if gone := [row["pair_id"] for row in drawn if row["pair_id"] not in files]:
         raise SafetyPairsError(
             f"{edition.name} holds no pair {gone[0]}, which the predictions are on; name the version that the guard "
             "was run on: --data TARGET@VERSION"
         )
-    rows = published_rows(edition, {row["pair_id"]: files[row["pair_id"]] for row in drawn})
+    rows = published_rows(edition, files)
     shown = [on_sheet(_title(row), rows[row["pair_id"]], show_unsafe) for row in drawn]
     contact_sheet(shown, path)
     return len(drawn)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from safetypairs_hf.core.foreign_text import reading
+from safetypairs_hf.core.pictures import data_uri
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.versions.pair_sheet import rows_by_file
 
@@ -70,8 +70,7 @@ def thumbnail(data: bytes) -> Thumbnail:
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=80)
-    uri = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return Thumbnail(uri, image.width, image.height)
+    return Thumbnail(data_uri(buffer.getvalue()), image.width, image.height)
 
 
 def within_budget(pictures: Mapping[str, Pictured], order: Iterable[str], budget: int = BUDGET) -> dict[str, Pictured]:

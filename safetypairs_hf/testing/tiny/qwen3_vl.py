@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.testing.tiny import qwen_vl, tokenizers
-from safetypairs_hf.testing.tiny.sizes import PATCH, SPREAD, TEXT
+from safetypairs_hf.testing.tiny.sizes import SPREAD, TEXT, VISION
 from safetypairs_hf.testing.tiny.weights import save_random
 
 _IMAGE: Final = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -51,16 +51,9 @@ def _config(tokenizer: Any) -> Any:
         "initializer_range": SPREAD,
     }
     vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_heads": 2,
-        "patch_size": PATCH,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
+        **VISION,
         "num_position_embeddings": 64,
         "deepstack_visual_indexes": [0],
-        "out_hidden_size": 32,
         "initializer_range": SPREAD,
     }
     return Qwen3VLConfig(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from safetypairs_hf.testing.tiny import tokenizers
+from safetypairs_hf.testing.tiny import sizes, tokenizers
 from safetypairs_hf.testing.tiny.sizes import PATCH, SIDE, SPREAD, TEXT
 from safetypairs_hf.testing.tiny.weights import save_random
 
@@ -14,18 +14,7 @@ SPECIALS: Final = (
     *("<|endoftext|>", "<|im_end|>", "<|im_start|>"),
     *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
 )
-VISION: Final = {
-    "depth": 2,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_heads": 2,
-    "patch_size": PATCH,
-    "spatial_merge_size": 2,
-    "temporal_patch_size": 2,
-    "window_size": 4 * PATCH,
-    "fullatt_block_indexes": [1],
-    "out_hidden_size": 32,
-}
+VISION: Final = {**sizes.VISION, "window_size": 4 * PATCH, "fullatt_block_indexes": [1]}
 
 
 def make(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
