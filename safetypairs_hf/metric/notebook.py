@@ -159,4 +159,5 @@ def plot_records(records: Mapping[str, Any], figure: Figure, axes: Any = None) -
     axes.set_xlabel(f"{figure.label}, 95% interval")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    return axes  # type: ignore[no-any-return]
+    drawn: Axes = axes
+    return drawn
