@@ -27,10 +27,14 @@ _BAND = 64  # rows that stay in the processor's cache through the steps of a fil
 
 def lab(pixels: Pixels) -> Planes:
     """L* (0 to 100), a* and b* of (height, width, 3) uint8 sRGB pixels, as (3, height, width); the white is D65's."""
-    red, green, blue = (_LINEAR[pixels[..., channel]] for channel in range(3))
-    # Not as a product of matrices: the threads of a BLAS cost more than they bring, and it rounds as it likes.
-    x, y, z = (_bent(row[0] * red + row[1] * green + row[2] * blue) for row in _TO_XYZ)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+    height, width, _ = pixels.shape
+    found = np.empty((3, height, width), np.float32)
+    for first in range(0, height, _BAND // 2):
+        band = np.take(_LINEAR, pixels[first : first + _BAND // 2])
+        # Not as a product of matrices: the threads of a BLAS cost more than they bring, and it rounds as it likes.
+        x, y, z = (_bent(row[0] * band[..., 0] + row[1] * band[..., 1] + row[2] * band[..., 2]) for row in _TO_XYZ)
+        found[:, first : first + _BAND // 2] = 116 * y - 16, 500 * (x - y), 200 * (y - z)
+    return found
 
 
 def _bent(values: Planes) -> Planes:
@@ -53,9 +57,14 @@ def kernel(sigma: float, radius: int) -> list[float]:
     return [weight / total for weight in weights]
 
 
+def reach(sigma: float) -> int:
+    """How many pixels away a pixel still counts in a `blur`."""
+    return math.ceil(3 * sigma)
+
+
 def blur(planes: Planes, sigma: float) -> Planes:
     """A Gaussian blur over the last two axes, edges repeated; the shape stays."""
-    radius = math.ceil(3 * sigma)
+    radius = reach(sigma)
     pad = [(0, 0)] * (planes.ndim - 2) + [(radius, radius)] * 2
     return weighted(np.pad(planes, pad, mode="edge"), kernel(sigma, radius))
 
