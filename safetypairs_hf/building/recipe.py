@@ -16,12 +16,14 @@ from typing import Any
 from safetypairs_hf.building.controls import Controls
 from safetypairs_hf.building.function_parts import as_editor, as_instructor
 from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.building.preservation import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.building.stages import ByRound, Edit, Instruct
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.pictures import ENCODERS, PILLOW
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
@@ -129,7 +131,16 @@ class Recipe:
     @property
     def edit(self) -> Edit:
         assert self.editor is not None and self.instructor is not None
-        return Edit(self.editor, self.instructor.name, self.preservation, self.attempts)
+        return Edit(self.editor, self.instructor.name, self.finishing, self.attempts)
+
+    @property
+    def encoder(self) -> str:
+        """What writes the PNG files: of both members of a pair, so it is the encoder of the source."""
+        return str(getattr(self.source, "encoder", PILLOW))
+
+    @property
+    def finishing(self) -> Finishing:
+        return Finishing(self.preservation, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -237,7 +248,8 @@ def _needed(function: Callable[..., Recipe]) -> list[str]:
 
 def versions(recipe: Recipe) -> dict[str, str]:
     """The versions in this process of what changes the output. Raises RecipeError where one is not installed."""
-    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages)}
+    encoder = () if recipe.encoder == PILLOW else (ENCODERS[recipe.encoder],)
+    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages, *encoder)}
 
 
 def _version(distribution: str) -> str:

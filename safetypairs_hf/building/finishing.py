@@ -1,0 +1,132 @@
+"""What becomes of images beside the model: they are decoded before it, and finished, encoded and hashed after it.
+
+None of this needs the model, so that it is done in other processes while the model works. This module imports what
+these processes need and no more, as each of them waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+
+from safetypairs_hf.building.preservation import Exact, Perceptual, Preserving
+from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.pictures import PILLOW, encode, perceptual_hash, sha256
+from safetypairs_hf.core.records import Box, Distance, Identity, Picture, Pixels, Preservation
+from safetypairs_hf.core.user_code import telling
+
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class FinishedEdit(NamedTuple):
+    """The safe member of a pair as it is published, with what the edit changed."""
+
+    safe: Picture
+    edit_box: Box | None
+    preservation: Preservation | None
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """Finishes images by the rule and the encoder of a recipe.
+
+    Args:
+        preservation: the rule by which an edited image is finished and measured.
+        encoder: what writes the PNG files; see `core.pictures.ENCODERS`.
+    """
+
+    preservation: Preserving = Exact()
+    encoder: str = PILLOW
+
+    @property
+    def holds_model(self) -> bool:
+        return bool(getattr(self.preservation, "holds_model", False))
+
+    def without_models(self) -> Finishing | None:
+        """The part of it that needs no model: all but the measures of its rule; None where that is not known."""
+        if not self.holds_model:
+            return self
+        rule = self.preservation
+        return replace(self, preservation=replace(rule, measures=())) if isinstance(rule, Perceptual) else None
+
+    def edit(self, before: Pixels, after: Pixels, baseline: Pixels | None, name: str) -> FinishedEdit:
+        """Finish an edited image, encode it, and measure what changed.
+
+        Args:
+            before: the unsafe member.
+            after: what the editor returned.
+            baseline: the unsafe member after the editor's round trip, where there is one.
+            name: what messages call the image.
+
+        Raises:
+            UserCodeError: a rule of the user's own raised something.
+        """
+        rule: Any = self.preservation
+        with telling(about=f"it was asked about {name}"):
+            if hasattr(rule, "finish_and_measure"):
+                finished, box, preservation = rule.finish_and_measure(before, after, baseline)
+            else:
+                finished = rule.finish(before, after, baseline)
+                box, preservation = rule.measure(before, finished, baseline)
+        return FinishedEdit(encode(finished, self.encoder), box, preservation)
+
+    def measured(self, before: Pixels, found: FinishedEdit) -> FinishedEdit:
+        """Add the measures that `without_models` left out."""
+        rule = self.preservation
+        if found.preservation is None or not isinstance(rule, Perceptual):
+            return found
+        more = (Distance(each.name, each.distance(before, found.safe.pixels)) for each in rule.measures)
+        distances = (*found.preservation.distances, *more)
+        return found._replace(preservation=found.preservation._replace(distances=distances))
+
+    def encoded(self, pixels: Pixels) -> Picture:
+        """Encode an image that is published as the editor returned it."""
+        return encode(pixels, self.encoder)
+
+    def decoded(self, data: bytes) -> Pixels:
+        """Decode an image for the model."""
+        return Picture(data).pixels
+
+    def identified(self, unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
+        """Hash both members of a pair."""
+        return identify(unsafe, safe, category, family)
+
+
+class CpuWork(Protocol):
+    """Where a `Finishing` does its work: in this thread, in another one, or in other processes.
+
+    `partial`: whether it is `Finishing.without_models` that works there, so that `measured` is still to be called.
+    """
+
+    partial: bool
+
+    def submit(
+        self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
+    ) -> Future[Result]:
+        """Have a method of the `Finishing` called; what it raises is raised by the future's `result`."""
+        ...
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Does the work in the thread that asks for it, before `submit` returns."""
+
+    finishing: Finishing = Finishing()
+    partial: bool = False
+
+    def submit(
+        self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
+    ) -> Future[Result]:
+        done: Future[Result] = Future()
+        done.set_result(task(self.finishing, *args, **options))
+        return done
+
+
+def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
+    """What the pair is known by; its id is a content hash of both files and the category."""
+    files = sha256(unsafe.data), sha256(safe.data)
+    return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)
