@@ -14,6 +14,7 @@ from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
 from safetypairs_hf.core.user_code import telling
@@ -40,6 +41,7 @@ def build(
     workers: int | None = None,
     progress: Progress = lambda stage, done, total: None,
     engine: str = "local",
+    tempos: Tempos | None = None,
 ) -> Built:
     """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
 
@@ -47,6 +49,7 @@ def build(
         workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
         progress: called as (step, units done, units planned).
         engine: "local", or "ray"; it changes no byte.
+        tempos: those of the run, for who wants to see them while it is made.
 
     Raises:
         RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
@@ -54,8 +57,11 @@ def build(
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
     run = RunFolder(url)
+    tempos = tempos or Tempos(run)
     with _engine(engine, workers) as working:
         working.check(loaded)
+        if not run.has(RECIPE):
+            tempos.begin()
         loaded = claim(run, loaded)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
@@ -63,10 +69,10 @@ def build(
         with telling(about="it was asked for the rejected inputs of the source"):
             rejected = recipe.source.rejected_inputs()
         run_reader.write_rejected_inputs(run, rejected)
-        units, draw = _make(working, loaded, run, progress)
+        units, draw = _make(working, loaded, run, progress, tempos)
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:
-            make_controls(working, loaded, run, units, draw, progress)
+            make_controls(working, loaded, run, units, draw, progress, tempos)
     run.write_json(FUNNEL, run_reader.count(run, units, draw))
     run.sweep()
     return Built(draw.drawn, recipe.pairs, url)
@@ -143,7 +149,7 @@ def _engine(name: str, workers: int | None) -> Engine:
     return LocalEngine(workers)
 
 
-def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress) -> tuple[int, Draw]:
+def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress, tempos: Tempos) -> tuple[int, Draw]:
     """Make units until the draw is even or the sources are used up; the number of units, and the draw.
 
     How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
@@ -163,7 +169,7 @@ def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progre
             finished[step] += 1
             progress(step, finished[step], planned)
 
-        run_units(engine, loaded, run, range(made, planned), done)
+        run_units(engine, loaded, run, range(made, planned), done, tempos)
         made = planned
         draw = recipe.selection.draw(run_reader.entrants(run, made), recipe.pairs, recipe.categories)
         if draw.even or made == last:

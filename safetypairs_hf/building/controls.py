@@ -73,9 +73,7 @@ class Controls:
                     "use Controls(kinds=('neutral_edit',)) or no controls"
                 )
 
-    def start(
-        self, editor: Editor | ByRound, pairs: Sequence[Candidate], cpu: CpuWork
-    ) -> Callable[[], list[Control]]:
+    def start(self, editor: Editor | ByRound, pairs: Sequence[Candidate], cpu: CpuWork) -> Callable[[], list[Control]]:
         """Ask the editors for the controls of some pairs, each the one that made its pair.
 
         Returns:

@@ -11,12 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
-from safetypairs_hf.building.preservation import Exact, Perceptual, Preserving
+from safetypairs_hf.building.preservation import Perceptual, Preserving
 from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import PILLOW, encode, perceptual_hash, sha256
+from safetypairs_hf.core.pictures import encode, perceptual_hash, sha256
 from safetypairs_hf.core.records import Box, Distance, Identity, Picture, Pixels, Preservation
 from safetypairs_hf.core.user_code import telling
-
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -39,8 +38,8 @@ class Finishing:
         encoder: what writes the PNG files; see `core.pictures.ENCODERS`.
     """
 
-    preservation: Preserving = Exact()
-    encoder: str = PILLOW
+    preservation: Preserving
+    encoder: str
 
     @property
     def holds_model(self) -> bool:
@@ -97,12 +96,12 @@ class Finishing:
 
 
 class CpuWork(Protocol):
-    """Where a `Finishing` does its work: in this thread, in another one, or in other processes.
+    """Where a `Finishing` does its work: in this thread, in another one, or in other processes."""
 
-    `partial`: whether it is `Finishing.without_models` that works there, so that `measured` is still to be called.
-    """
-
-    partial: bool
+    @property
+    def partial(self) -> bool:
+        """Whether it is `Finishing.without_models` that works there, so that `measured` is still to be called."""
+        ...
 
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
@@ -115,7 +114,7 @@ class CpuWork(Protocol):
 class AtOnce:
     """Does the work in the thread that asks for it, before `submit` returns."""
 
-    finishing: Finishing = Finishing()
+    finishing: Finishing
     partial: bool = False
 
     def submit(

@@ -50,7 +50,11 @@ class Judging:
             )
 
     def start(self, batch: Sequence[Candidate], cpu: CpuWork) -> Callable[[], Sequence[Candidate]]:
-        """Ask the judges. Returns a function that waits until the pairs that passed are hashed, and returns the batch."""
+        """Ask the judges.
+
+        Returns:
+            A function that waits until `cpu` has hashed the pairs that passed, and returns the batch.
+        """
         for candidate in batch:
             candidate.reject = self._check_pixels(candidate)
         preserved = [candidate for candidate in batch if candidate.reject is None]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.building.controls import Controls
+from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.building.function_parts import as_editor, as_instructor
 from safetypairs_hf.building.judge import Judging
-from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.building.preservation import Exact, Preserving
 from safetypairs_hf.building.selection import Selection
 from safetypairs_hf.building.stages import ByRound, Edit, Instruct

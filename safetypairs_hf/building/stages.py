@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
 from safetypairs_hf.building.finishing import CpuWork, FinishedEdit, Finishing
+from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.pictures import size_of

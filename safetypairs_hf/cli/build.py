@@ -42,6 +42,7 @@ def command(
     give_back_memory()
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.tempo import Tempos
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder
@@ -54,8 +55,9 @@ def command(
     loaded = load_recipe(
         recipe, settings | ({"pairs": str(pairs)} if pairs is not None else {}), read(taxonomy) if taxonomy else None
     )
-    with when_stopped(run.standing), reported("build") as progress:
-        built = build(loaded, out, workers, progress, engine)
+    tempos = Tempos(run)
+    with when_stopped(run.standing), reported("build", tempos.of) as progress:
+        built = build(loaded, out, workers, progress, engine, tempos)
     if built.pairs < built.asked:
         click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
     click.echo(f"{built.pairs:,} pairs in {built.url}")

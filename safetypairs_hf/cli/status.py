@@ -1,4 +1,4 @@
-"""`safetypairs status`: the funnel of a run."""
+"""`safetypairs status`: the funnel of a run, and how fast the steps go that hold a model."""
 
 from __future__ import annotations
 
@@ -14,20 +14,25 @@ import click
 def command(run: str, as_json: bool, by_category: bool) -> None:
     """The funnel of a run: in and out of each stage, and why the rest went.
 
+    On the machine that builds it, also how many images an hour go through each step that holds a model, and the share
+    of the time that the model works.
+
     \b
     Examples:  safetypairs status runs/icons
                safetypairs status runs/icons --by-category
     """
     from safetypairs_hf.building import yields
     from safetypairs_hf.building.run_reader import read_state
+    from safetypairs_hf.building.tempo import Tempos
     from safetypairs_hf.core import funnel
     from safetypairs_hf.core.run_folder import open_run
     from safetypairs_hf.core.tables import table
 
     opened = open_run(run)
-    state = read_state(opened)
+    state, tempos = read_state(opened), Tempos(opened)
     if as_json:
-        click.echo(json.dumps({**state.funnel, "rejected_inputs": state.rejected_inputs}, indent=2))
+        found = {**state.funnel, "rejected_inputs": state.rejected_inputs, "tempo": tempos.to_dict()}
+        click.echo(json.dumps(found, indent=2))
         return
     title = f"{run}: {'finished' if state.finished else 'not finished; the command that began it goes on with it'}"
     click.echo(table(title, ("stage", "in", "out", "rejected"), list(funnel.rows(state.funnel))))
@@ -35,6 +40,8 @@ def command(run: str, as_json: bool, by_category: bool) -> None:
         columns = ("category", "sources", "passed", "rejected")
         click.echo(table("by category", columns, yields.by_category(state.funnel)))
     for line in yields.lines(opened, state.funnel):
+        click.echo(line)
+    for line in tempos.lines():
         click.echo(line)
     for row in state.rejected_inputs:
         click.echo(f"input {row['input']}: {row['reason']} ({row['detail']})")

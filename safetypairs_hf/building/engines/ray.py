@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from safetypairs_hf.building.engines.base import Job, holds_model
 from safetypairs_hf.building.engines.ray_pool import BUSY, PATIENCE, TRIES, Pool, order, raise_cause, reason
 from safetypairs_hf.building.recipe import LoadedRecipe, check_gpu
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -38,6 +39,7 @@ class RayEngine:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
         self._ray = _import_ray()
+        self.meter = Meter()
         self._ours = False
         self._kept: list[Any] = []  # actors on a CPU, from the job before
 
@@ -73,7 +75,7 @@ class RayEngine:
         size = max(1, min(room.actors, self.workers or room.actors, len(units)))
         if room.needs != ON_CPU:
             self._let_go()
-        pool = Pool(self._ray, room.needs, order(loaded, run, job), run)
+        pool = Pool(self._ray, room.needs, order(loaded, run, job), run, self.meter)
         kept, self._kept = self._kept, []
         try:
             pool.hire(size, kept)

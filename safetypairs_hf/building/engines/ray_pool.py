@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from safetypairs_hf.building.engines.base import Job, Sent
+from safetypairs_hf.building.engines.base import Job, Made, Sent
 from safetypairs_hf.building.recipe import LoadedRecipe, versions
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 
@@ -59,7 +60,7 @@ class Worker:
                     "was started; every node of the Ray cluster needs the same"
                 )
 
-    def make(self, number: int) -> list[str]:
+    def make(self, number: int) -> Made:
         return self._opened.make(number, self._busy)
 
 
@@ -75,8 +76,9 @@ class _Hand:
 class Pool:
     """Actors for one job. Units are given to those that have started, so none waits for an actor that never does."""
 
-    def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder) -> None:
+    def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder, meter: Meter) -> None:
         self._ray = ray
+        self._meter = meter
         self._run = run
         self._kind = ray.remote(Worker).options(**needs, max_restarts=0, max_concurrency=QUEUED)
         self._order = ray.put(order)
@@ -137,7 +139,7 @@ class Pool:
         """What came of a call: the unit that is finished, if it was that."""
         hand, unit = self._asked[call]
         try:
-            names = self._ray.get(call)
+            made = self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:
             raise_cause(error)
         except self._ray.exceptions.RayError as error:
@@ -148,8 +150,9 @@ class Pool:
             hand.ready = True
             self._died[None] = 0
             return None
-        if names and not self._run.has(names[-1]):
+        if made.names and not self._run.has(made.names[-1]):
             raise RunError(_not_shared(self._run))
+        self._meter.add(made.images, made.busy / len(self._hands))
         hand.units.remove(unit)
         return unit
 
