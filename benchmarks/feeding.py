@@ -201,9 +201,7 @@ def main() -> None:
     first = min(chosen.images, loaded.recipe.unit_size)
     ideal, ratio = chosen.seconds * chosen.images, alone / first * chosen.images / took
     print(f"{chosen.images} photographs of {WIDTH} x {HEIGHT}, {chosen.workers} processes, encoder {chosen.encoder}")
-    print(
-        f"  edit stage   {took:7.2f} s, {ideal / took:.1%} of the ideal {ideal:.2f} s   (bound 90%, on two idle cores)"
-    )
+    print(f"  edit stage   {took:7.2f} s, {ideal / took:.1%} of the ideal {ideal:.2f} s   (bound 90%, idle cores)")
     print(f"  model busy   {busy / took:.1%} of it; {3600 * chosen.images / took:,.0f} images an hour")
     print(f"  plain order  {alone:7.2f} s for {first} images, equal bytes: ratio {ratio:.2f}x")
 

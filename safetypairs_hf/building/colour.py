@@ -94,9 +94,19 @@ def _summed(plane: Planes, half: list[float]) -> Planes:
 
 def highest(plane: NDArray[AnyScalar], radius: int) -> NDArray[AnyScalar]:
     """The maximum over the square of 2 * radius + 1 around each pixel; what lies outside the image does not count."""
+    outside = False if plane.dtype == np.bool_ else -np.inf
     for axis in (0, 1):
-        # Windows of 1, 2, 4, ... to one side, then the two halves of the last step: a few passes whatever the radius.
-        plane = np.maximum(_reach(plane, radius, axis), np.flip(_reach(np.flip(plane, axis), radius, axis), axis))
+        found = np.pad(
+            plane, [(radius, radius) if axis == each else (0, 0) for each in (0, 1)], constant_values=outside
+        )
+        # Windows of 1, 2, 4, ... and then of the whole width: a few passes whatever the radius.
+        covered = 1
+        while covered < 2 * radius + 1:
+            step = min(covered, 2 * radius + 1 - covered)
+            along = np.moveaxis(found, axis, 0)
+            found = np.moveaxis(np.maximum(along[:-step], along[step:]), 0, axis)
+            covered += step
+        plane = found
     return plane
 
 
@@ -108,15 +118,3 @@ def grow(mask: Mask, radius: int) -> Mask:
 def shrink(mask: Mask, radius: int) -> Mask:
     """The pixels of the mask with the whole square around them in it; the image's edge does not eat into it."""
     return ~highest(~mask, radius)
-
-
-def _reach(plane: NDArray[AnyScalar], radius: int, axis: int) -> NDArray[AnyScalar]:
-    """The maximum of each pixel and the `radius` that follow it along an axis."""
-    found, covered = plane.copy(), 0
-    while covered < radius:
-        step = min(covered + 1, radius - covered)
-        ahead, here = np.moveaxis(found, axis, 0)[step:], np.moveaxis(found, axis, 0)
-        raised = np.maximum(here[: len(ahead)], ahead)
-        here[: len(ahead)] = raised
-        covered += step
-    return found

@@ -184,9 +184,17 @@ class Perceptual:
             difference[:, *own] = lab(after[own]) - ground.original[:, *own]
             seen[around] = _length(blur(difference[:, *around], self.sigma))
         threshold = self._least(seen) if ground.threshold is None else ground.threshold
-        speck, join = _scaled(self.speck, before), _scaled(self.join, before)
-        found = _closed(grow(shrink(seen > threshold, speck), speck), join)
-        return _closed(found & (_length(difference) > threshold), join)
+        return self._tidy(seen > threshold, _length(difference) > threshold)
+
+    def _tidy(self, seen: Mask, own: Mask) -> Mask:
+        """`seen` without specks, its gaps closed, and its edge moved back to the pixels of `own`."""
+        mask, box = np.zeros_like(seen), box_of(seen)
+        if box is not None:
+            speck, join = _scaled(self.speck, seen), _scaled(self.join, seen)
+            place = _slices(box, seen, speck + 2 * join)  # farther away nothing can become a part of it
+            found = _closed(grow(shrink(seen[place], speck), speck), join)
+            mask[place] = _closed(found & own[place], join)
+        return mask
 
 
 class _Ground(NamedTuple):
@@ -278,7 +286,7 @@ def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
     return math.sqrt(total / (3 * pixels))
 
 
-def _slices(box: Box, pixels: Pixels, margin: int = 0) -> tuple[slice, slice]:
+def _slices(box: Box, pixels: Pixels | Mask, margin: int = 0) -> tuple[slice, slice]:
     """The rows and the columns of a box and of `margin` pixels around it, as far as the image goes."""
     height, width = pixels.shape[:2]
     return (
@@ -297,7 +305,7 @@ def _length(planes: Sequence[Planes] | Planes) -> Planes:
     return np.asarray(np.sqrt(first * first + second * second + third * third), np.float32)
 
 
-def _scaled(length: float, pixels: Pixels) -> int:
+def _scaled(length: float, pixels: Pixels | Mask) -> int:
     """A length of an image of 1024 x 1024, scaled to this image; at least 1 unless it is 0."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     return max(1, round(length * side / 1024)) if length else 0
