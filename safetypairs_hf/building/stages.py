@@ -136,7 +136,7 @@ class Edit:
         for editor, found in with_editor(self.editor, batch):
             tries = [replace(candidate, judgements=[]) for candidate in found for _ in range(self.attempts)]
             made += tries
-            submitted += self._by(editor, found, tries, cpu)
+            submitted += self._by(editor, tries, cpu)
 
         def rest() -> list[Candidate]:
             for candidate, future in submitted:
@@ -148,10 +148,10 @@ class Edit:
         return rest
 
     def _by(
-        self, editor: Editor, batch: Sequence[Candidate], tries: Sequence[Candidate], cpu: CpuWork
+        self, editor: Editor, tries: Sequence[Candidate], cpu: CpuWork
     ) -> Iterator[tuple[Candidate, Future[FinishedEdit]]]:
         """Ask one editor, a slice after the other; each attempt that it made goes to `cpu`."""
-        baselines = self._baselines(editor, batch)
+        baselines: dict[str, Pixels] = {}
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
         for places in _slices(editor, tries):
@@ -159,6 +159,7 @@ class Edit:
             images, texts = [item.unsafe for item in items], [_instruction(item) for item in items]
             edited = editor.edit(images, texts, [seeds[place] for place in places])
             answers = read_each(edited, [image.name for image in images], place_of(editor.edit), read_edited, EDITED)
+            baselines |= self._baselines(editor, [item for item in items if item.source_id not in baselines])
             for place, item, answer in zip(places, items, answers, strict=True):
                 generator = Generator(self.instructor_name, editor.name, editor.revision, seeds[place], numbers[place])
                 pixels = _take(item, answer, generator)
@@ -174,8 +175,8 @@ class Edit:
         round_trip = getattr(editor, "round_trip", None)
         if round_trip is None or not self.finishing.preservation.needs_baseline or not batch:
             return {}
-        returned = round_trip([candidate.unsafe for candidate in batch])
-        return {candidate.source_id: pixels for candidate, pixels in zip(batch, returned, strict=True)}
+        images = {candidate.source_id: candidate.unsafe for candidate in batch}
+        return dict(zip(images, round_trip(list(images.values())), strict=True))
 
 
 def _slices(editor: Editor, tries: Sequence[Candidate]) -> Iterator[Sequence[int]]:
