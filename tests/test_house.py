@@ -57,6 +57,7 @@ HEAVY = (
     "sklearn",
     "scipy",
     "openai",
+    "cv2",
 )
 
 

@@ -66,7 +66,8 @@ def _by_opencv(pixels: Pixels) -> bytes:
 
     how = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH)
     _, file = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]), how)  # OpenCV has blue first
-    return file.tobytes()
+    data: bytes = file.tobytes()
+    return data
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
