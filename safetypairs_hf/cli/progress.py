@@ -66,7 +66,7 @@ def reported(command: str, more: More = _nothing) -> Iterator[Report]:
 
     Args:
         command: the command that works.
-        more: what else there is to say of a stage, asked each time that it is shown.
+        more: what there is to say of a stage beside its rate, asked each time that it is shown; "" for nothing.
     """
     if _quiet:
         yield lambda stage, done, total: None
@@ -110,7 +110,7 @@ class Lines:
     Args:
         command: the command that works.
         clock: seconds, from any start.
-        more: what else there is to say of a stage.
+        more: what there is to say of a stage in place of its rate.
     """
 
     def __init__(self, command: str, clock: Callable[[], float] = time.monotonic, more: More = _nothing) -> None:
@@ -137,12 +137,11 @@ class Lines:
         if stage is None:
             return f"{start}: at work for {_span(now - self._began)}"
         share = f" ({stage.done / stage.total:.0%})" if stage.total else ""
-        more = self._more(self._current)
-        text = f"{start}, {self._current}: {stage.done:,} of {stage.total:,}{share}" + (f", {more}" if more else "")
+        text = f"{start}, {self._current}: {stage.done:,} of {stage.total:,}{share}"
         rate = (stage.done - stage.at_first) / (now - stage.began) if now > stage.began else 0.0
         if not rate or stage.done >= stage.total:
             return f"{text}, at work for {_span(now - self._began)}"
-        return f"{text}, {_rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
+        return f"{text}, {self._more(self._current) or _rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
 
 
 def _rate(rate: float) -> str:
