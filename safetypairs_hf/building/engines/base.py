@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import stage_files
-from safetypairs_hf.building.finishing import AtOnce, CpuWork
+from safetypairs_hf.building.finishing import AtOnce, CpuWork, Finishing
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.tempo import Meter, Tempos
@@ -162,10 +162,13 @@ def pictures(candidates: Sequence[Candidate]) -> list[Picture]:
     return list(dict.fromkeys(found))  # attempts at one source share its picture
 
 
-def decode(found: Sequence[Picture]) -> None:
+def decode(found: Sequence[Picture], cpu: CpuWork) -> None:
     """Decode the pictures now, while a model is at work, and not when it waits for them."""
-    for picture in found:
-        _ = picture.pixels
+    decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in found]
+    for picture, decoded in decoding:
+        pixels = decoded.result()
+        pixels.flags.writeable = False  # as where it was decoded
+        picture.pixels = pixels
 
 
 class Sent(NamedTuple):
@@ -203,15 +206,19 @@ class Opened(NamedTuple):
     def make(
         self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None, cpu: CpuWork | None = None
     ) -> Made:
-        """Do the job to a unit. `busy` is held while the models work, not to read, to finish and to write."""
+        """Do the job to a unit. `busy` is held while the models work, not to read, to finish and to write.
+
+        What needs no model is done by `cpu`; None does it in this thread.
+        """
+        cpu = cpu or AtOnce(self.recipe.finishing)
         found = self.job.read(self.recipe, self.run, number)
-        decode(self.job.pictures(found))
+        decode(self.job.pictures(found), cpu)
         images = self.job.images(self.recipe, found)
         # It is told here, as a traceback does not go to another process.
         with telling(about=f"in the work unit {number}"):
             with busy or contextlib.nullcontext():
                 began = monotonic()
-                rest = self.job.work(self.recipe, self.run, number, found, cpu or AtOnce(self.recipe.finishing))
+                rest = self.job.work(self.recipe, self.run, number, found, cpu)
                 took = monotonic() - began
             made = rest()
         for name, data in made:

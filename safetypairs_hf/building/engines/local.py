@@ -20,7 +20,7 @@ from typing import Any, Self
 from safetypairs_hf.building.engines.base import Job, Opened, Parts, Sent, decode, holds_model, release
 from safetypairs_hf.building.engines.cpu_work import MOST, Beside
 from safetypairs_hf.building.engines.processes import begin_process, end_processes, interrupts_held
-from safetypairs_hf.building.finishing import AtOnce, CpuWork, Finishing
+from safetypairs_hf.building.finishing import AtOnce, CpuWork
 from safetypairs_hf.building.recipe import LoadedRecipe, check_machine
 from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
@@ -82,7 +82,7 @@ def _run_here(
 
     def read_ahead(number: int) -> Any:
         found = job.read(recipe, run, number)
-        _decode_by(cpu, job.pictures(found))
+        decode(job.pictures(found), cpu)
         return found
 
     def end(number: int, rest: Callable[[], Parts]) -> None:
@@ -96,7 +96,7 @@ def _run_here(
         for index, number in enumerate(units):
             found = reading.result()
             if index == 0:  # nothing works yet that could be kept waiting, and the processes only start
-                reader.submit(decode, job.pictures(found))
+                reader.submit(_decode_here, job.pictures(found))
             if index + 1 < len(units):
                 reading = reader.submit(read_ahead, units[index + 1])
             images, began = job.images(recipe, found), monotonic()
@@ -124,12 +124,9 @@ def _abandoned(cpu: CpuWork) -> Iterator[None]:
         raise
 
 
-def _decode_by(cpu: CpuWork, pictures: Sequence[Picture]) -> None:
-    decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in pictures]
-    for picture, decoded in decoding:
-        pixels = decoded.result()
-        pixels.flags.writeable = False  # as where it was decoded
-        picture.pixels = pixels
+def _decode_here(pictures: Sequence[Picture]) -> None:
+    for picture in pictures:
+        _ = picture.pixels
 
 
 def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int]:

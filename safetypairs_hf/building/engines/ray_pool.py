@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from safetypairs_hf.building.engines.base import Job, Made, Sent
+from safetypairs_hf.building.engines.cpu_work import Beside
+from safetypairs_hf.building.finishing import AtOnce
 from safetypairs_hf.building.recipe import LoadedRecipe, versions
 from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 
-QUEUED = 2  # units that an actor has at a time: one at work, one being read or written
+QUEUED = 3  # units that an actor has at a time: one being read, one at work, one being finished and written
 TRIES = 3  # actors that may die at one unit, or before they have started
 PATIENCE = 600.0  # seconds that a cluster may take until an actor has its CPU or GPU
 MEMORY = "out of memory?"
@@ -26,21 +28,25 @@ BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minut
 
 
 class Order(NamedTuple):
-    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same."""
+    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same.
+
+    `beside`: processes that work beside the models of an actor; 1 is none.
+    """
 
     sent: Sent
+    beside: int
     folder: str
     threads: str | None
     versions: dict[str, str]
 
 
-def order(loaded: LoadedRecipe, run: RunFolder, job: Job) -> Order:
+def order(loaded: LoadedRecipe, run: RunFolder, job: Job, beside: int = 1) -> Order:
     threads = os.environ.get("OMP_NUM_THREADS")
-    return Order(Sent.pack(loaded, run, job), str(Path.cwd()), threads, versions(loaded.recipe))
+    return Order(Sent.pack(loaded, run, job), beside, str(Path.cwd()), threads, versions(loaded.recipe))
 
 
 class Worker:
-    """An actor. It may be asked for two units at once: while a model works on one, the other is read or written."""
+    """An actor. It may be asked for some units at once: while a model works on one, others are read or finished."""
 
     def start(self, order: Order) -> None:
         """For each job; not in the constructor, as what that raises is told as the death of an actor."""
@@ -51,6 +57,8 @@ class Worker:
             os.environ["OMP_NUM_THREADS"] = order.threads
         self._opened = order.sent.open()
         self._busy = threading.Lock()
+        finishing = self._opened.recipe.finishing
+        self._cpu = AtOnce(finishing) if order.beside == 1 else Beside(finishing, order.sent.path, order.beside)
         if not self._opened.run.has(RECIPE):
             raise RunError(_not_shared(self._opened.run))
         for name, version in versions(self._opened.recipe).items():
@@ -61,7 +69,7 @@ class Worker:
                 )
 
     def make(self, number: int) -> Made:
-        return self._opened.make(number, self._busy)
+        return self._opened.make(number, self._busy, self._cpu)
 
 
 @dataclass(eq=False)

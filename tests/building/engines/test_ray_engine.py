@@ -78,12 +78,15 @@ def test_rounds_controls_and_growth_have_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
-    """To Ray a GPU is a number: two are claimed, and the actors of each job are told which is theirs."""
+    """To Ray a GPU is a number: two are claimed, and the actors of each job are told which is theirs.
+
+    Of four CPUs each actor has two, for processes beside its model.
+    """
     recipe = tmp_path / "gpus.py"
     look = (
         "        import os\n"
         f"        with open({str(tmp_path / 'seen')!r}, 'a') as seen:\n"
-        "            print(os.getpid(), os.environ['CUDA_VISIBLE_DEVICES'], self.name, file=seen)\n"
+        "            print(os.getpid(), os.environ.get('CUDA_VISIBLE_DEVICES'), self.name, file=seen)\n"
     )
     red = "        return [self._look(image.pixels, box)"
     missed = "        each = zip(images, instructions, seeds, strict=True)\n"
@@ -93,13 +96,15 @@ def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
     code = (
         "import ray\nfrom safetypairs_hf.building.recipe import load_recipe\n"
         "from safetypairs_hf.building.build import build\n"
-        "ray.init('local', num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)\n"
+        "ray.init('local', num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)\n"
         f"build(load_recipe({str(recipe)!r}, {{'pairs': '40', 'models': 'true'}}), 'run', engine='ray')\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
     assert {(gpu, name) for _, gpu, name in seen} == {(gpu, name) for gpu in "01" for name in ("painter", "red-judge")}
     assert len({pid for pid, _, _ in seen}) == len(seen)
+    local_run(tmp_path / "local", str(recipe), pairs=40, models=True)
+    assert tree(tmp_path / "run") == tree(tmp_path / "local")
 
 
 def test_killed_by_either_engine_the_other_ends_in_equal_bytes(tmp_path: Path) -> None:
