@@ -6,7 +6,7 @@ these processes need and no more, as each of them waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -103,6 +103,10 @@ class CpuWork(Protocol):
         """Whether it is `Finishing.without_models` that works there, so that `measured` is still to be called."""
         ...
 
+    def expect(self, pictures: Sequence[Picture]) -> None:
+        """Get ready for the work on such pictures."""
+        ...
+
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
     ) -> Future[Result]:
@@ -116,6 +120,9 @@ class AtOnce:
 
     finishing: Finishing
     partial: bool = False
+
+    def expect(self, pictures: Sequence[Picture]) -> None:
+        """There is nothing to get ready."""
 
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs

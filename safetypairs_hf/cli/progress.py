@@ -66,7 +66,7 @@ def reported(command: str, more: More = _nothing) -> Iterator[Report]:
 
     Args:
         command: the command that works.
-        more: what there is to say of a stage beside its rate, asked each time that it is shown; "" for nothing.
+        more: what there is to say of a stage in place of its rate, asked each time that it is shown; "" for nothing.
     """
     if _quiet:
         yield lambda stage, done, total: None
@@ -167,13 +167,9 @@ def _bars(more: More) -> Iterator[Report]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(_rate(task.speed) if task.speed else "")
+            return Text(more(task.description) or (_rate(task.speed) if task.speed else ""))
 
-    class Beside(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(more(task.description))
-
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft(), Beside())
+    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -12,15 +12,43 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recipes import squares
-from safetypairs_hf.recipes import Box, Edited, Instruction, Perceptual, Picture, Pixels, Preservation, Recipe, Reject
+import numpy as np
 
-RULES = ("own", "measured", "dies", "raises")
+from recipes import squares
+from safetypairs_hf.recipes import (
+    Box,
+    Candidate,
+    Edited,
+    Exact,
+    Instruction,
+    Perceptual,
+    Picture,
+    Pixels,
+    Preservation,
+    Recipe,
+    Reject,
+    encode,
+)
+
+RULES = ("own", "measured", "dies", "raises", "exact")
 
 
 def trace(what: str) -> None:
     with Path(os.environ["TRACE"]).open("a") as file:
         print(what, os.getpid(), file=file)
+
+
+@dataclass(frozen=True)
+class Large(squares.Squares):
+    """Squares that are worth a process beside the model: of 256 x 256 pixels."""
+
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        return [self._large(candidate) for candidate in super().take(start, stop)]
+
+    def _large(self, candidate: Candidate) -> Candidate:
+        pixels = np.kron(candidate.unsafe.pixels, np.ones((4, 4, 1), np.uint8))
+        hint = {name: [4 * side for side in box] for name, box in candidate.hint.items()}
+        return replace(candidate, unsafe=encode(pixels), hint=hint)
 
 
 @dataclass(frozen=True)
@@ -66,12 +94,16 @@ class Far:
 
 
 def rule(name: str) -> Any:
+    if name == "exact":
+        return Exact()
     if name == "measured":
         return Perceptual(composite=True, measures=(Far(),))
     return Own("" if name == "own" else name)
 
 
 def recipe(pairs: int = 9, preservation: str = "own") -> Recipe:
-    """`preservation`: one of RULES."""
-    found = squares.recipe(pairs, models=True, rounds=2, attempts=2, misses=0.5, controls=True)
-    return replace(found, editor=Painter(0.5, holds_model=True), preservation=rule(preservation))
+    """`preservation`: one of RULES. With "exact" it is quick: a round, an attempt, no controls."""
+    more = 1 if preservation == "exact" else 2
+    found = squares.recipe(pairs, models=True, rounds=more, attempts=more, misses=0.5, controls=more > 1)
+    source = Large(0, None)
+    return replace(found, source=source, editor=Painter(0.5, holds_model=True), preservation=rule(preservation))

@@ -164,6 +164,7 @@ def pictures(candidates: Sequence[Candidate]) -> list[Picture]:
 
 def decode(found: Sequence[Picture], cpu: CpuWork) -> None:
     """Decode the pictures now, while a model is at work, and not when it waits for them."""
+    cpu.expect(found)
     decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in found]
     for picture, decoded in decoding:
         pixels = decoded.result()

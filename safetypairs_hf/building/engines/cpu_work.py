@@ -9,19 +9,23 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from math import prod
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from safetypairs_hf.building.engines.processes import begin_process, end_processes, interrupts_held
 from safetypairs_hf.building.finishing import CpuWork, Finishing
+from safetypairs_hf.core.pictures import size_of
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.core.user_code import load_file
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 MOST = 8  # processes beside one model, by default: more than a model can keep busy
+SMALL = 256 * 256  # pixels of an image, below which a process costs more time to start than it saves
 
 
 class Beside(CpuWork):
@@ -30,24 +34,32 @@ class Beside(CpuWork):
     Args:
         finishing: does the work.
         path: the recipe's file, which defines what classes `finishing` has of the user's own; "" without one.
-        workers: processes; 1 means a thread of this process. A thread does it, too, where no other process can be
-            given `finishing`: it cannot be pickled, its class is known in this process alone, or all of it needs a
-            model.
+        workers: processes; 1 means a thread of this process. A thread does it, too, until an image is expected that is
+            not small, and where no other process can be given `finishing`: it cannot be pickled, its class is known in
+            this process alone, or all of it needs a model.
     """
 
     def __init__(self, finishing: Finishing, path: str, workers: int) -> None:
-        self.finishing, self.workers = finishing, workers
-        self._partial = False
+        self.finishing, self.path, self.workers = finishing, path, workers
+        self._partial = self._expected = False
         self._thread: ThreadPoolExecutor | None = None
         self._pool: ProcessPoolExecutor | None = None
         self._starting: list[Future[None]] = []
         self._others = multiprocessing.active_children()
-        sent = _pickled(finishing.without_models())
-        if sent is not None and workers > 1 and not multiprocessing.current_process().daemon:
-            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (path, sent))
-            self._partial = finishing.holds_model
-            with interrupts_held():  # a process for each of them is started at once
-                self._starting = [self._pool.submit(_check) for _ in range(workers)]
+
+    def expect(self, pictures: Sequence[Picture]) -> None:
+        if not self._expected and any(prod(size_of(picture)) >= SMALL for picture in pictures):
+            self._expected = True
+            self._start()
+
+    def _start(self) -> None:
+        sent = _pickled(self.finishing.without_models())
+        if sent is not None and self.workers > 1 and not multiprocessing.current_process().daemon:
+            spawned = multiprocessing.get_context("spawn")
+            with interrupts_held():  # a process for each of the first calls is started at once
+                self._pool = ProcessPoolExecutor(self.workers, spawned, _begin, (self.path, sent))
+                self._starting = [self._pool.submit(_check) for _ in range(self.workers)]
+            self._partial = self.finishing.holds_model
 
     @property
     def partial(self) -> bool:

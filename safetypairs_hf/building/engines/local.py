@@ -96,6 +96,7 @@ def _run_here(
         for index, number in enumerate(units):
             found = reading.result()
             if index == 0:  # nothing works yet that could be kept waiting, and the processes only start
+                cpu.expect(job.pictures(found))
                 reader.submit(_decode_here, job.pictures(found))
             if index + 1 < len(units):
                 reading = reader.submit(read_ahead, units[index + 1])

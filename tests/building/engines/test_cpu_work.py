@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builds import SQUARES, tree
+from builds import tree
 from processes import interruptible, processes_in, wait_for
 
 from safetypairs_hf.building.build import build
@@ -64,7 +64,8 @@ def test_what_holds_a_model_stays_in_the_process_of_the_model(tmp_path: Path, tr
 def test_a_rule_that_cannot_be_sent_works_in_a_thread(traced: Path) -> None:
     own = load_recipe(BESIDE).recipe.preservation
     beside = Beside(Finishing(replace(own, cannot_be_sent=lambda: 0), PILLOW), BESIDE, 2)  # type: ignore[type-var]
-    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    beside.expect([encode(pixels)])
     assert beside.submit(Finishing.edit, pixels, pixels, None, "").result().edit_box is None
     assert processes_of(traced, "finish") == {os.getpid()}
     beside.close()
@@ -76,8 +77,8 @@ def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
 
 
 def test_stopped_and_killed_it_ends_in_equal_bytes(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "safetypairs_hf", "build", SQUARES, "--out", "run", "--pairs", "120"]
-    command += ["--set", "models=true", "--workers", "2"]
+    words = f"safetypairs_hf build {BESIDE} --out run --pairs 40 --workers 2 --set preservation=exact"
+    command = [sys.executable, "-m", *words.split()]
     how = {"cwd": tmp_path, "start_new_session": True, "preexec_fn": interruptible, "stderr": subprocess.PIPE}
 
     def begun(goal: int, by: signal.Signals) -> tuple[int, str]:
@@ -88,19 +89,19 @@ def test_stopped_and_killed_it_ends_in_equal_bytes(tmp_path: Path) -> None:
         wait_for(lambda: not processes_in(tmp_path), "processes of the build are left")
         return process.returncode, said
 
-    status, said = begun(3, signal.SIGINT)
+    status, said = begun(2, signal.SIGINT)
     assert status == 130 and said.startswith("safetypairs: stopped; ") and said.count("\n") == 1
-    assert begun(8, signal.SIGKILL)[0] == -9
-    settings = {"pairs": "120", "models": "true"}
+    assert begun(4, signal.SIGKILL)[0] == -9
     for out in ("run", "whole"):
-        build(load_recipe(SQUARES, settings), str(tmp_path / out), 1)
+        build(load_recipe(BESIDE, {"pairs": "40", "preservation": "exact"}), str(tmp_path / out), 1)
     assert tree(tmp_path / "run") == tree(tmp_path / "whole")
 
 
 def test_pixels_go_there_and_back_and_errors_back() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     beside = Beside(Finishing(load_recipe(BESIDE, {"preservation": "raises"}).recipe.preservation, PILLOW), BESIDE, 2)
     try:
+        beside.expect([encode(pixels)])
         file = beside.submit(Finishing.encoded, pixels).result()
         assert file.data == encode(pixels).data
         assert np.array_equal(beside.submit(Finishing.decoded, file.data).result(), pixels)

@@ -22,6 +22,7 @@ from safetypairs_hf.building.engines.base import Segment, segments
 from safetypairs_hf.building.engines.ray import ON_GPU, RayEngine
 from safetypairs_hf.building.engines.ray_pool import Pool, Worker, order
 from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RecipeError, RunError
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -213,7 +214,7 @@ def test_a_node_with_other_packages_is_named(tmp_path: Path) -> None:
 
 def test_units_do_not_wait_for_an_actor_that_has_no_place(tmp_path: Path) -> None:
     """As many actors as the cluster has CPUs, and two more."""
-    pool = Pool(ray, {"num_cpus": 1}, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")))
+    pool = Pool(ray, {"num_cpus": 1}, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")), Meter())
     try:
         pool.hire(4)
         assert sorted(pool.work(range(12))) == list(range(12))
@@ -227,7 +228,7 @@ def test_units_do_not_wait_for_an_actor_that_has_no_place(tmp_path: Path) -> Non
 
 def test_a_cluster_that_is_never_free_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_pool, "PATIENCE", 1.0)
-    pool = Pool(ray, ON_GPU, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")))
+    pool = Pool(ray, ON_GPU, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")), Meter())
     try:
         pool.hire(1)
         with pytest.raises(RunError, match="no CPU or GPU of the Ray cluster was free for"):
