@@ -6,16 +6,16 @@ it makes no difference to a run which process did what, or when. It imports litt
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import pickle
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from math import prod
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from safetypairs_hf.building.engines.processes import begin_process, end_processes, interrupts_held
+from safetypairs_hf.building.engines.processes import WorkerPool
 from safetypairs_hf.building.finishing import CpuWork, Finishing
 from safetypairs_hf.core.pictures import size_of
 from safetypairs_hf.core.records import Picture
@@ -43,9 +43,9 @@ class Beside(CpuWork):
         self.finishing, self.path, self.workers = finishing, path, workers
         self._partial = self._expected = False
         self._thread: ThreadPoolExecutor | None = None
-        self._pool: ProcessPoolExecutor | None = None
-        self._starting: list[Future[None]] = []
-        self._others = multiprocessing.active_children()
+        self._pool: WorkerPool | None = None
+        self._unchecked: list[Future[None]] = []
+        self._checking = threading.Lock()
 
     def expect(self, pictures: Sequence[Picture]) -> None:
         if not self._expected and any(prod(size_of(picture)) >= SMALL for picture in pictures):
@@ -55,10 +55,8 @@ class Beside(CpuWork):
     def _start(self) -> None:
         sent = _pickled(self.finishing.without_models())
         if sent is not None and self.workers > 1 and not multiprocessing.current_process().daemon:
-            spawned = multiprocessing.get_context("spawn")
-            with interrupts_held():  # a process for each of the first calls is started at once
-                self._pool = ProcessPoolExecutor(self.workers, spawned, _begin, (self.path, sent))
-                self._starting = [self._pool.submit(_check) for _ in range(self.workers)]
+            self._pool = WorkerPool(self.workers, _open, (self.path, sent))
+            self._unchecked = self._pool.opened
             self._partial = self.finishing.holds_model
 
     @property
@@ -70,39 +68,38 @@ class Beside(CpuWork):
     ) -> Future[Result]:
         pool = self._processes()
         if pool is not None:
-            return pool.submit(_work, task, args, options)
+            return pool.submit(task, *args, **options)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1)
         return self._thread.submit(task, self.finishing, *args, **options)
 
     def close(self) -> None:
         """End the processes when they have done what they were given."""
-        self._shut(wait=True)
+        if self._pool is not None:
+            self._pool.close()
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def abandon(self) -> None:
         """End the processes now; the futures of what they were given raise."""
         if self._pool is not None:
-            end_processes(but=self._others)
-        self._shut(wait=False)
+            self._pool.abandon()
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
 
-    def _shut(self, wait: bool) -> None:
-        for executor in (self._pool, self._thread):
-            if executor is not None:
-                executor.shutdown(wait=wait, cancel_futures=not wait)
-
-    def _processes(self) -> ProcessPoolExecutor | None:
+    def _processes(self) -> WorkerPool | None:
         """The processes, if they could make something of what they were sent."""
-        while self._starting:
-            try:
-                self._starting.pop().result()
-            except BrokenProcessPool:
-                raise
-            except Exception:  # what unpickling raises, and loading a file
-                self._starting, self._partial = [], False
-                assert self._pool is not None
-                self._pool.shutdown()
-                self._pool = None
-        return self._pool
+        with self._checking:
+            while self._unchecked:
+                try:
+                    self._unchecked.pop().result()
+                except BrokenProcessPool:
+                    raise
+                except Exception:  # what unpickling raises, and loading a file
+                    assert self._pool is not None
+                    self._pool.close()
+                    self._pool, self._unchecked, self._partial = None, [], False
+            return self._pool
 
 
 def _pickled(finishing: Finishing | None) -> bytes | None:
@@ -112,29 +109,11 @@ def _pickled(finishing: Finishing | None) -> bytes | None:
         return None
 
 
-_sent: tuple[str, bytes]
-
-
-def _begin(path: str, sent: bytes) -> None:
-    global _sent
-    begin_process()
-    _sent = path, sent
-
-
-@functools.cache
-def _finishing() -> Finishing:
-    path, sent = _sent
+def _open(path: str, sent: bytes) -> Finishing:
+    """In a new process."""
     try:
         found: Finishing = pickle.loads(sent)
     except ModuleNotFoundError:  # it is of a class that the recipe's file defines, or a file beside that
         load_file(path)
         found = pickle.loads(sent)
     return found
-
-
-def _check() -> None:
-    _finishing()
-
-
-def _work(task: Callable[..., Any], args: Any, options: Any) -> Any:
-    return task(_finishing(), *args, **options)
