@@ -68,7 +68,7 @@ class WorkerPool:
 
     def __init__(self, workers: int, opener: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Any] | None] = queue.SimpleQueue()
-        self._died = threading.Event()
+        self._died, self._ended = threading.Event(), threading.Event()
         self._processes, self._threads = [], []
         self.opened: list[Future[None]] = []  # of each process; raises what `opener` raised there
         spawning = multiprocessing.get_context("spawn")
@@ -89,6 +89,8 @@ class WorkerPool:
         """Have a process call `call(opened, *args, **options)`; the future raises BrokenProcessPool where one died."""
         future: Future[Any] = Future()
         self._calls.put((future, (call, args, options)))
+        if self._ended.is_set():
+            self._refuse()
         return future
 
     def close(self) -> None:
@@ -98,6 +100,8 @@ class WorkerPool:
         for thread, process in zip(self._threads, self._processes, strict=True):
             thread.join()
             process.join()
+        self._ended.set()
+        self._refuse()
 
     def abandon(self) -> None:
         """End the processes now; the futures of what they have not done raise."""
@@ -105,6 +109,14 @@ class WorkerPool:
         for process in self._processes:
             process.terminate()
         self.close()
+
+    def _refuse(self) -> None:
+        """Settle what was submitted when nothing could take it any more."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found = self._calls.get_nowait()
+                if found is not None:
+                    found[0].set_exception(BrokenProcessPool("a worker process was ended"))
 
     def _talk(self, pipe: Connection, opened: Future[None]) -> None:
         with pipe:
