@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from safetypairs_hf.building.preservation import Perceptual, Preserving
 from safetypairs_hf.core.ids import content_id
@@ -36,20 +36,25 @@ class Finishing:
     Args:
         preservation: the rule by which an edited image is finished and measured.
         encoder: what writes the PNG files; see `core.pictures.ENCODERS`.
+        keeps_pixels: whether an image that is encoded keeps its pixels, for who needs them next.
     """
 
     preservation: Preserving
     encoder: str
+    keeps_pixels: bool = True
 
     @property
     def holds_model(self) -> bool:
         return bool(getattr(self.preservation, "holds_model", False))
 
     def without_models(self) -> Finishing | None:
-        """The part of it that needs no model: all but the measures of its rule; None where that is not known."""
-        if not self.holds_model:
-            return self
+        """The part of it that needs no model, for another process; None where that is not known.
+
+        It is all but the measures of the rule. Only for these are pixels sent back.
+        """
         rule = self.preservation
+        if not self.holds_model:
+            return replace(self, keeps_pixels=False)
         return replace(self, preservation=replace(rule, measures=())) if isinstance(rule, Perceptual) else None
 
     def edit(self, before: Pixels, after: Pixels, baseline: Pixels | None, name: str) -> FinishedEdit:
@@ -64,14 +69,14 @@ class Finishing:
         Raises:
             UserCodeError: a rule of the user's own raised something.
         """
-        rule: Any = self.preservation
+        rule = self.preservation
         with telling(about=f"it was asked about {name}"):
-            if hasattr(rule, "finish_and_measure"):
+            if type(rule) is Perceptual:  # a subclass may have another `finish` or `measure`
                 finished, box, preservation = rule.finish_and_measure(before, after, baseline)
             else:
                 finished = rule.finish(before, after, baseline)
                 box, preservation = rule.measure(before, finished, baseline)
-        return FinishedEdit(encode(finished, self.encoder), box, preservation)
+        return FinishedEdit(self.encoded(finished), box, preservation)
 
     def measured(self, before: Pixels, found: FinishedEdit) -> FinishedEdit:
         """Add the measures that `without_models` left out."""
@@ -83,8 +88,9 @@ class Finishing:
         return found._replace(preservation=found.preservation._replace(distances=distances))
 
     def encoded(self, pixels: Pixels) -> Picture:
-        """Encode an image that is published as the editor returned it."""
-        return encode(pixels, self.encoder)
+        """Encode an image of the run."""
+        picture = encode(pixels, self.encoder)
+        return picture if self.keeps_pixels else Picture(picture.data)
 
     def decoded(self, data: bytes) -> Pixels:
         """Decode an image for the model."""

@@ -30,10 +30,9 @@ class Preserving(Protocol):
     """A rule that finishes an edited image and measures what changed.
 
     Images are (height, width, 3) uint8 RGB pixels, all of one shape. `baseline` is the unedited image after the round
-    trip of the editor; None if `needs_baseline` is false, or the editor has no round trip. A rule that does both at
-    once for less also has `finish_and_measure`, which returns what the two return, the pixels first.
+    trip of the editor; None if `needs_baseline` is false, or the editor has no round trip.
 
-    It works in processes beside the model of the editor, unless it says `holds_model`.
+    A rule works in processes beside the model of the editor, unless it says `holds_model`.
     """
 
     @property
@@ -115,22 +114,22 @@ class Perceptual:
 
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
         """The edit as it came, or with `composite` the edit in the mask and the original outside."""
-        return self._finish(self._ground(before, baseline), after) if self.composite else after
+        return self._composite(before, after, self.mask(before, after, baseline)) if self.composite else after
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
         """The smallest box around the mask, and the figures; (None, None) if the mask is empty.
 
         The distances are `rmse_outside`, in levels of 0 to 255, and those of `measures`.
         """
-        return self._measure(self._ground(before, baseline), after)
+        return self._figures(before, after, self.mask(before, after, baseline))
 
     def finish_and_measure(
         self, before: Pixels, after: Pixels, baseline: Pixels | None
     ) -> tuple[Pixels, Box | None, Preservation | None]:
         """What `finish` returns, and what `measure` returns of that; the baseline is looked at once for both."""
         ground = self._ground(before, baseline)
-        finished = self._finish(ground, after)
-        return finished, *self._measure(ground, finished)
+        finished = self._composite(before, after, self._mask(ground, after)) if self.composite else after
+        return finished, *self._figures(before, finished, self._mask(ground, finished))
 
     def release(self) -> None:
         """Release the models of `measures`."""
@@ -159,15 +158,11 @@ class Perceptual:
     def _least(self, noise: Planes) -> np.float32:
         return np.float32(max(self.floor, _MEDIANS * float(np.median(noise))))
 
-    def _finish(self, ground: _Ground, after: Pixels) -> Pixels:
-        if not self.composite:
-            return after
-        before = ground.before
-        kept = grow(self._mask(ground, after), _scaled(self.margin, before))
+    def _composite(self, before: Pixels, after: Pixels, mask: Mask) -> Pixels:
+        kept = grow(mask, _scaled(self.margin, before))
         return composite(before, after, kept, _scaled(self.feather, before))
 
-    def _measure(self, ground: _Ground, after: Pixels) -> tuple[Box | None, Preservation | None]:
-        before, mask = ground.before, self._mask(ground, after)
+    def _figures(self, before: Pixels, after: Pixels, mask: Mask) -> tuple[Box | None, Preservation | None]:
         box = box_of(mask)
         if box is None:
             return None, None

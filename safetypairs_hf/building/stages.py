@@ -189,7 +189,7 @@ def _slices(editor: Editor, tries: Sequence[Candidate]) -> Iterator[Sequence[int
     if not getattr(editor, "holds_model", False):
         yield range(len(tries))
         return
-    batch = max(1, getattr(editor, "batch_size", 1))
+    batch = max(1, getattr(editor, "batch_size", None) or 1)
     most = max(2, -(-SLICE // batch)) * batch
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, item in enumerate(tries):

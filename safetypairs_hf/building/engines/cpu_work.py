@@ -48,9 +48,10 @@ class Beside(CpuWork):
         self._checking = threading.Lock()
 
     def expect(self, pictures: Sequence[Picture]) -> None:
-        if not self._expected and any(prod(size_of(picture)) >= SMALL for picture in pictures):
-            self._expected = True
-            self._start()
+        with self._checking:
+            if not self._expected and any(prod(size_of(picture)) >= SMALL for picture in pictures):
+                self._expected = True
+                self._start()
 
     def _start(self) -> None:
         sent = _pickled(self.finishing.without_models())
