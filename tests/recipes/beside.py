@@ -102,8 +102,8 @@ def rule(name: str) -> Any:
 
 
 def recipe(pairs: int = 9, preservation: str = "own") -> Recipe:
-    """`preservation`: one of RULES. With "exact" it is quick: a round, an attempt, no controls."""
-    more = 1 if preservation == "exact" else 2
+    """`preservation`: one of RULES. Only with "own" there are two rounds and attempts, and controls."""
+    more = 2 if preservation == "own" else 1
     found = squares.recipe(pairs, models=True, rounds=more, attempts=more, misses=0.5, controls=more > 1)
     source = Large(0, None)
     return replace(found, source=source, editor=Painter(0.5, holds_model=True), preservation=rule(preservation))

@@ -16,7 +16,7 @@ from math import prod
 from typing import Concatenate, ParamSpec, TypeVar
 
 from safetypairs_hf.building.engines.processes import WorkerPool
-from safetypairs_hf.building.finishing import CpuWork, Finishing
+from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.core.pictures import size_of
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.core.user_code import load_file
@@ -28,7 +28,7 @@ MOST = 8  # processes beside one model, by default: more than a model can keep b
 SMALL = 256 * 256  # pixels of an image, below which a process costs more time to start than it saves
 
 
-class Beside(CpuWork):
+class Beside:
     """Work for a model in this process, done beside it.
 
     Args:
@@ -40,8 +40,11 @@ class Beside(CpuWork):
     """
 
     def __init__(self, finishing: Finishing, path: str, workers: int) -> None:
-        self.finishing, self.path, self.workers = finishing, path, workers
-        self._partial = self._expected = False
+        light = finishing.without_models()
+        self.path, self.workers, self._expected = path, workers, False
+        self._finishing = finishing if light is None else light
+        self._sent = None if light is None else _pickled(light)
+        self.partial = finishing.holds_model and light is not None
         self._thread: ThreadPoolExecutor | None = None
         self._pool: WorkerPool | None = None
         self._unchecked: list[Future[None]] = []
@@ -54,15 +57,9 @@ class Beside(CpuWork):
                 self._start()
 
     def _start(self) -> None:
-        sent = _pickled(self.finishing.without_models())
-        if sent is not None and self.workers > 1 and not multiprocessing.current_process().daemon:
-            self._pool = WorkerPool(self.workers, _open, (self.path, sent))
+        if self._sent is not None and self.workers > 1 and not multiprocessing.current_process().daemon:
+            self._pool = WorkerPool(self.workers, _open, (self.path, self._sent))
             self._unchecked = self._pool.opened
-            self._partial = self.finishing.holds_model
-
-    @property
-    def partial(self) -> bool:
-        return self._partial
 
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
@@ -72,7 +69,7 @@ class Beside(CpuWork):
             return pool.submit(task, *args, **options)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1)
-        return self._thread.submit(task, self.finishing, *args, **options)
+        return self._thread.submit(task, self._finishing, *args, **options)
 
     def close(self) -> None:
         """End the processes when they have done what they were given."""
@@ -99,13 +96,13 @@ class Beside(CpuWork):
                 except Exception:  # what unpickling raises, and loading a file
                     assert self._pool is not None
                     self._pool.close()
-                    self._pool, self._unchecked, self._partial = None, [], False
+                    self._pool, self._unchecked = None, []
             return self._pool
 
 
-def _pickled(finishing: Finishing | None) -> bytes | None:
+def _pickled(finishing: Finishing) -> bytes | None:
     try:
-        return None if finishing is None else pickle.dumps(finishing)
+        return pickle.dumps(finishing)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
 
