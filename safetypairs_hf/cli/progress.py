@@ -163,13 +163,15 @@ def _bars(more: More) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(more(task.description) or (_rate(task.speed) if task.speed else ""))
 
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
+    whole = Column(no_wrap=True)  # where there is little room, the bars are shorter
+    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(whole), TimeLeft())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
