@@ -22,7 +22,7 @@ from safetypairs_hf.core.errors import RunError, UserCodeError
 from safetypairs_hf.core.pictures import PILLOW, encode
 
 TESTS = Path(__file__).parents[2]
-BESIDE = str(TESTS / "recipes" / "beside.py")
+BESIDE = str(TESTS / "recipes" / "near_a_model.py")
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ def test_pixels_go_there_and_back_and_errors_back() -> None:
             beside.submit(Finishing.decoded, b"no image").result()
         with pytest.raises(UserCodeError) as told:
             beside.submit(Finishing.edit, pixels, pixels, None, "the image 7").result()
-        assert "beside.py, line" in str(told.value)
+        assert "near_a_model.py, line" in str(told.value)
         assert str(told.value).endswith("ValueError: no finish today; it was asked about the image 7")
     finally:
         beside.close()
