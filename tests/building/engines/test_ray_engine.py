@@ -84,7 +84,7 @@ def test_rounds_controls_and_growth_have_equal_bytes(tmp_path: Path) -> None:
 def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
     """To Ray a GPU is a number: two are claimed, and the actors of each job are told which is theirs.
 
-    Of four CPUs each actor has two, for processes beside its model.
+    Of four CPUs each actor has two, for processes beside its model, which finish what it made.
     """
     recipe = tmp_path / "gpus.py"
     look = (
@@ -92,11 +92,28 @@ def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
         f"        with open({str(tmp_path / 'seen')!r}, 'a') as seen:\n"
         "            print(os.getpid(), os.environ.get('CUDA_VISIBLE_DEVICES'), self.name, file=seen)\n"
     )
+    finishes = (
+        "from safetypairs_hf.recipes import Exact\n"
+        "class Told(Exact):\n"
+        "    def finish(self, before, after, baseline):\n"
+        f"        import os\n        with open({str(tmp_path / 'finished')!r}, 'a') as file:\n"
+        "            print(os.getpid(), file=file)\n"
+        "        return after\n"
+    )
     red = "        return [self._look(image.pixels, box)"
     missed = "        each = zip(images, instructions, seeds, strict=True)\n"
     text = Path(SQUARES).read_text()
-    assert red in text and missed in text
-    recipe.write_text(text.replace(red, look + red).replace(missed, look + missed))
+    changes = {
+        red: look + red,
+        missed: look + missed,
+        "        pairs=pairs,\n": "        pairs=pairs,\n        preservation=Told(),\n",
+        "\n\ndef recipe(": f"\n\n{finishes}\n\ndef recipe(",
+        "np.ones((8, 8, 1))": "np.ones((32, 32, 1))",  # large enough for a process beside the model
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    recipe.write_text(text)
     code = (
         "import ray\nfrom safetypairs_hf.building.recipe import load_recipe\n"
         "from safetypairs_hf.building.build import build\n"
@@ -107,6 +124,8 @@ def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
     assert {(gpu, name) for _, gpu, name in seen} == {(gpu, name) for gpu in "01" for name in ("painter", "red-judge")}
     assert len({pid for pid, _, _ in seen}) == len(seen)
+    finished = set((tmp_path / "finished").read_text().split())
+    assert len(finished) >= 2 and finished.isdisjoint(pid for pid, _, _ in seen)
     local_run(tmp_path / "local", str(recipe), pairs=40, models=True)
     assert tree(tmp_path / "run") == tree(tmp_path / "local")
 
