@@ -58,6 +58,7 @@ HEAVY = (
     "sklearn",
     "scipy",
     "openai",
+    "cv2",
 )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from safetypairs_hf.building.finishing import CpuWork, Finishing
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import perceptual_hash, sha256
-from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.records import Box, Candidate, Judge, Judgement, Picture, Reject, Verdict
 from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
@@ -51,7 +51,12 @@ class Judging:
                 f"{self.families}: judges that share weights agree for the wrong reasons; add one of another family"
             )
 
-    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+    def start(self, batch: Sequence[Candidate], cpu: CpuWork) -> Callable[[], Sequence[Candidate]]:
+        """Ask the judges.
+
+        Returns:
+            A function that waits until `cpu` has hashed the pairs that passed, and returns the batch.
+        """
         for candidate in batch:
             candidate.reject = self._check_pixels(candidate)
         preserved = [candidate for candidate in batch if candidate.reject is None]
@@ -61,9 +66,15 @@ class Judging:
         for candidate in preserved:
             if candidate.reject is not None and candidate.reject.final and self._region_at_fault(candidate):
                 candidate.reject = candidate.reject._replace(final=False)  # the next round has another region
-            if candidate.reject is None:
-                candidate.identity = identify(candidate.unsafe, _safe(candidate), candidate.category, candidate.family)
-        return batch
+        passed = [candidate for candidate in preserved if candidate.reject is None]
+        identities = [cpu.submit(Finishing.identified, c.unsafe, _safe(c), c.category, c.family) for c in passed]
+
+        def rest() -> Sequence[Candidate]:
+            for candidate, identity in zip(passed, identities, strict=True):
+                candidate.identity = identity.result()
+            return batch
+
+        return rest
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
         """A Reject where nothing changed, too much did, or something outside the region did."""
@@ -164,12 +175,6 @@ def keep_best(batch: Sequence[Candidate]) -> None:
     for candidate in batch:
         if candidate.reject is None and best[candidate.source_id] is not candidate:
             candidate.reject = Reject("judge", "not_the_best", "another attempt at this source passed by more")
-
-
-def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
-    """What the pair is known by; its id is a content hash of both files and the category."""
-    files = sha256(unsafe.data), sha256(safe.data)
-    return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)
 
 
 def _margin(candidate: Candidate) -> float:

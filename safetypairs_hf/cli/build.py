@@ -66,6 +66,7 @@ def command(
     give_back_memory()
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.tempo import Tempos
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder
@@ -90,8 +91,9 @@ def command(
 
         module = [sys.executable, "-m", "safetypairs_hf"]
         working = SlurmEngine([*module, *again], workers, sbatch, sbatch_model, submit)
-    with when_stopped(run.standing), reported("build") as progress:
-        built = build(loaded, out, workers, progress, working)
+    tempos = Tempos(run)
+    with when_stopped(run.standing), reported("build", tempos.of) as progress:
+        built = build(loaded, out, workers, progress, working, tempos)
     if built.handed_over is not None:
         _say_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
         return

@@ -26,6 +26,7 @@ from safetypairs_hf.building.engines import array_task
 from safetypairs_hf.building.engines.array_task import ArrayJob
 from safetypairs_hf.building.engines.base import HandedOver, Job, Sent, holds_model
 from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError, cut
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -71,6 +72,7 @@ class SlurmEngine:
     options: Sequence[str] = ()
     model_options: Sequence[str] = ()
     submit: bool = False
+    meter: Meter = field(default_factory=Meter, init=False, repr=False)  # stays as it is: no task tells
     _pending: list[tuple[LoadedRecipe, Job, list[int]]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
