@@ -111,6 +111,14 @@ def _round(candidate: Candidate) -> int:
     return candidate.round
 
 
+def revision_of_edits(editor: Editor) -> str:
+    """What rows name as the revision of an editor: its own, and the levers that were on where it ran.
+
+    The levers that it is asked for are in `recipe.json`, of which no byte depends on the machine.
+    """
+    return "; ".join((editor.revision, *getattr(editor, "levers", ())))
+
+
 def _release(editor: Editor) -> None:
     if hasattr(editor, "release"):
         editor.release()
@@ -140,12 +148,14 @@ class Edit:
         tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
+        if hasattr(editor, "expect"):
+            editor.expect([_instruction(item) for item in tries])
         edited = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
         names = [item.unsafe.name for item in tries]
         answers = read_each(edited, names, place_of(editor.edit), read_edited, EDITED)
         baselines = self._baselines(editor, batch)
         for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
-            generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)
+            generator = Generator(self.instructor_name, editor.name, revision_of_edits(editor), seed, number)
             baseline = baselines.get(item.source_id)
             if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
                 answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)
