@@ -320,6 +320,10 @@ class PipelineEditor(HoldsWeights, ABC):
         returned = zip(images, self._by_size(images, work), strict=True)
         return [in_size_of(pixels, image.pixels) for image, (pixels, _) in returned]
 
+    def check_model(self) -> None:
+        super().check_model()
+        levers.check_torchao(self.fp8)
+
     def _check_class(self) -> None:
         check_class(self.model, self.commit, PIPELINE, (self.PIPELINE,))
 

@@ -6,6 +6,7 @@ each token by themselves. They do change the last bits, and FP8 more than that, 
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any, Final, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
@@ -25,6 +26,7 @@ ATTENTION: Final = (
 WITHOUT_MASKS: Final = ("flash", "_flash_3")
 FP8: Final = ("off", "auto", "rows", "weights")
 COMPILER = "inductor"
+_NO_TORCHAO: Final = "needs torchao: pip install 'safetypairs-hf[fp8]'; or give fp8=off"
 
 
 class Card(NamedTuple):
@@ -49,6 +51,12 @@ def check(attention: str, fp8: str) -> None:
     for name, given, known in (("attention", attention, ATTENTION), ("fp8", fp8, FP8)):
         if given not in known:
             raise RecipeError(f"{name} = {given!r}; expected one of {', '.join(known)}")
+
+
+def check_torchao(fp8: str) -> None:
+    """Raise SafetyPairsError where it is not installed, which all but "off" and "auto" need on any machine."""
+    if fp8 in ("rows", "weights") and importlib.util.find_spec("torchao") is None:
+        raise SafetyPairsError(f"fp8={fp8} {_NO_TORCHAO}")
 
 
 def card_of(device: str) -> Card:
@@ -117,9 +125,7 @@ def _quantize(denoiser: Any, kind: str, asked: str) -> None:
     try:
         from torchao import quantization
     except ImportError as error:
-        raise SafetyPairsError(
-            f"fp8={asked} needs torchao: pip install 'safetypairs-hf[fp8]'; or give fp8=off"
-        ) from error
+        raise SafetyPairsError(f"fp8={asked} {_NO_TORCHAO}") from error
     if kind == "rows":
         how = quantization.Float8DynamicActivationFloat8WeightConfig(granularity=quantization.PerRow())
     else:

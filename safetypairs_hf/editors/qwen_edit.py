@@ -15,7 +15,7 @@ from typing import Any
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Pixels
 from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
-from safetypairs_hf.models.loading import revision_of
+from safetypairs_hf.models.loading import check_weights, revision_of
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ class QwenEditor(PipelineEditor):
         """What names the weights, those of a LoRA too; see `HoldsWeights.revision`."""
         own = revision_of(self.model, self.commit)
         return own if self.lora is None else f"{own} + {self.lora} {revision_of(self.lora, self.lora_commit)}"
+
+    def check_model(self) -> None:
+        super().check_model()
+        if self.lora is not None:
+            _check_peft(self.lora)
+            check_weights(self.lora)
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
         return 0, 0  # the pipelines cut no prompt
@@ -150,8 +156,7 @@ def few_steps(pipeline: Any, lora: str, commit: str | None, file: str | None) ->
     scheduler = pipeline.scheduler
     shifts = {"use_dynamic_shifting": True, "base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
     pipeline.scheduler = type(scheduler).from_config(scheduler.config, **shifts)
-    if importlib.util.find_spec("peft") is None:
-        raise SafetyPairsError(f"lora={lora} needs peft: pip install peft")
+    _check_peft(lora)
     try:
         pipeline.load_lora_weights(lora, revision=commit, weight_name=file)
         pipeline.fuse_lora()
@@ -159,6 +164,11 @@ def few_steps(pipeline: Any, lora: str, commit: str | None, file: str | None) ->
         said = " ".join(str(error).split())[:300]
         raise SafetyPairsError(f"lora={lora} does not load into {type(pipeline).__name__}: {said}") from error
     pipeline.unload_lora_weights()
+
+
+def _check_peft(lora: str) -> None:
+    if importlib.util.find_spec("peft") is None:
+        raise SafetyPairsError(f"lora={lora} needs peft: pip install peft")
 
 
 def image_processor_class() -> Any:

@@ -249,6 +249,8 @@ class Settings:
     def _behind(self, editor: PipelineEditor, urls: tuple[str, ...]) -> Editor:
         if not urls:
             return editor
+        if lora := getattr(editor, "lora", None):
+            raise RecipeError(f"lora = {lora!r} and a server for the editor: give the LoRA to the server, and not here")
         server = ImageServer(
             editor.model,
             urls[0],

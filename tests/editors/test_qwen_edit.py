@@ -186,3 +186,7 @@ def test_a_lora_that_cannot_be_used_is_one_line(qwen: QwenEdit, lora: Path, tmp_
         _ = replace(qwen, lora="lightx2v/Qwen-Image-Edit-2511-Lightning", guidance=1.0).revision
     with pytest.raises(SafetyPairsError, match=r"lora=.*/other does not load into \w+: "):
         replace(qwen, lora=str(tmp_path / "other"), guidance=1.0).round_trip(pictures((64, 64)))
+    replace(qwen, lora=str(lora), guidance=1.0).check_model()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SafetyPairsError, match=r"empty holds no weights"):
+        replace(qwen, lora=str(tmp_path / "empty"), guidance=1.0).check_model()
