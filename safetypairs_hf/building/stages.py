@@ -116,6 +116,14 @@ def _round(candidate: Candidate) -> int:
     return candidate.round
 
 
+def revision_of_edits(editor: Editor) -> str:
+    """What rows name as the revision of an editor: its own, and the levers that were on where it ran.
+
+    The levers that it is asked for are in `recipe.json`, of which no byte depends on the machine.
+    """
+    return "; ".join((editor.revision, *getattr(editor, "levers", ())))
+
+
 def _release(editor: Editor) -> None:
     if hasattr(editor, "release"):
         editor.release()
@@ -167,6 +175,8 @@ class Edit:
         baselines: dict[str, Pixels | Reject] = {}
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
+        if hasattr(editor, "expect"):
+            editor.expect([_instruction(item) for item in tries])
         for places in _slices(editor, tries):
             items = [tries[place] for place in places]
             images, texts = [item.unsafe for item in items], [_instruction(item) for item in items]
@@ -174,7 +184,9 @@ class Edit:
             answers = read_each(edited, [image.name for image in images], place_of(editor.edit), read_edited, EDITED)
             baselines |= self._baselines(editor, [item for item in items if item.source_id not in baselines])
             for place, item, answer in zip(places, items, answers, strict=True):
-                generator = Generator(self.instructor_name, editor.name, editor.revision, seeds[place], numbers[place])
+                generator = Generator(
+                    self.instructor_name, editor.name, revision_of_edits(editor), seeds[place], numbers[place]
+                )
                 baseline = baselines.get(item.source_id)
                 if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
                     answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)

@@ -152,6 +152,7 @@ def _prose(manifest: Manifest, name: str) -> str:
     splits = splits_of(totals)
     release = manifest.releases[-1]
     stages = release["funnel"]
+    editing = release.get("editing") or {"editors": [], "made_by": []}
     return environment.get_template("README.md.jinja").render(
         title=name.rstrip("/").rsplit("/", 1)[-1],
         name=name,
@@ -178,6 +179,8 @@ def _prose(manifest: Manifest, name: str) -> str:
         imported=release.get("imported", False),
         judging=release["judging"],
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
+        editors=[(editor["class"], _settings(editor)) for editor in editing["editors"]],
+        made_by=editing["made_by"],
         funnel=list(funnel.rows({"stages": stages})),
         stages=[stage["stage"] for stage in stages],
         yields=list(_yields(stages, manifest.taxonomy)),

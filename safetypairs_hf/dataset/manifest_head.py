@@ -85,6 +85,7 @@ _RELEASE: Final = {
         "max_changed_fraction": float,
     },
     "review?": _REVIEW,
+    "editing?": {"editors": [{"class": str}], "made_by": [str]},
     "funnel?": [{"stage": str, **_COUNTS, "by_category": {"*": _COUNTS}}],
 }
 _TAKEDOWN: Final = {

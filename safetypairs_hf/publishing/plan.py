@@ -374,6 +374,14 @@ def restricted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: model[name] for name in ("model", "license")} for model in models]
 
 
+def _editing(finished: FinishedRun) -> dict[str, Any]:
+    """The editors behind a run with their settings, and what was on where they ran; {} where none is a pipeline."""
+    asked = finished.recipe["parts"].get("editor") or {}
+    pipelines = [each for each in asked.get("editors", [asked]) if "attention" in each]
+    editors = [{name: value for name, value in each.items() if name != "device"} for each in pipelines]
+    return {"editing": {"editors": editors, "made_by": finished.made_by}} if editors else {}
+
+
 def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, Any]:
     """What the manifest remembers of a release, for the card of this version and of every later one; see `staging`."""
     recipe, parts = finished.recipe, finished.recipe["parts"]
@@ -394,5 +402,6 @@ def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, 
         **({"review": review_figures(review.decisions, listed).to_dict()} if listed else {}),
         **({"about": parts["about"]} if parts.get("about") else {}),
         **({"imported": True} if parts["rounds"] == 0 else {}),
+        **_editing(finished),
         **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),
     }

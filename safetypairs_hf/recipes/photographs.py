@@ -169,18 +169,19 @@ class Settings:
     device: str = "auto"
     taxonomy: Taxonomy = NINE
 
-    def recipe(self, first: PipelineEditor, drawn_by: Weights, gpu_gb: float) -> Recipe:
+    def recipe(self, first: PipelineEditor, drawn_by: Weights, gpu_gb: float, *also_by: Weights) -> Recipe:
         """Make the recipe.
 
         Args:
             first: the editor of the first round, and of the later ones unless `then` names another.
             drawn_by: the weights of `first`, with their licence.
             gpu_gb: the GPU memory that a build with `first` needs, in GB; 0 skips the check.
+            also_by: further weights that are merged into those.
 
         Raises:
             RecipeError: settings contradict each other, or one names what does not exist.
         """
-        pipelines, drawn = self._by_round(first), [drawn_by]
+        pipelines, drawn = self._by_round(first), [drawn_by, *also_by]
         editors = self._behind_servers(pipelines)
         if self.editor_server:
             gpu_gb = gpu_gb and JUDGES_GB
@@ -251,6 +252,8 @@ class Settings:
     def _behind(self, editor: PipelineEditor, urls: tuple[str, ...]) -> Editor:
         if not urls:
             return editor
+        if lora := getattr(editor, "lora", None):
+            raise RecipeError(f"lora = {lora!r} and a server for the editor: give the LoRA to the server, and not here")
         server = ImageServer(
             editor.model,
             urls[0],
@@ -286,6 +289,8 @@ class Settings:
             models["editor_commit"] = (first.model, first.commit)
         if self.then and not self.then_server:
             models["then_commit"] = (last.model, last.commit)
+        if lora := getattr(first, "lora", None):
+            models["lora_commit"] = (lora, getattr(first, "lora_commit", None))
         if self.embedding:
             models["embedding_commit"] = (self.embedding, self.embedding_commit)
         if not self.server:
