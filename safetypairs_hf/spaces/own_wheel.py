@@ -18,10 +18,14 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: safetypairs-hf\nRoot-Is-Purelib: true\n
 _THEN = (2020, 1, 1, 0, 0, 0)  # one date for all files, so that the same package gives the same bytes
 
 
-def write_wheel(folder: Path) -> Path:
+def write_wheel(folder: Path, *, embedded: bool = True) -> Path:
     """Write this package, as it is installed or checked out, as a wheel into a folder.
 
     The file is laid out by the Binary Distribution Format 1.0 of the Python packaging specifications.
+
+    Args:
+        folder: Where to write it.
+        embedded: With the set of pairs that the package carries, which is nine tenths of its size.
 
     Returns:
         The wheel's path.
@@ -35,7 +39,7 @@ def write_wheel(folder: Path) -> Path:
     path = folder / f"{stem}-py3-none-any.whl"
     record = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in [*_package(), *((f"{info}/{name}", content) for name, content in _metadata(ours))]:
+        for name, content in [*_package(embedded), *((f"{info}/{name}", content) for name, content in _metadata(ours))]:
             archive.writestr(zipfile.ZipInfo(name, _THEN), content, zipfile.ZIP_DEFLATED)
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             record.append(f"{name},sha256={digest},{len(content)}")
@@ -60,17 +64,17 @@ def _distribution() -> Distribution:
         raise SafetyPairsError("safetypairs-hf runs from a checkout; install it first: pip install -e .") from error
 
 
-def _package() -> Iterator[tuple[str, bytes]]:
+def _package(embedded: bool) -> Iterator[tuple[str, bytes]]:
     """The name and the content of each file of the package; what a checkout has beside it lies in `_data`."""
     yield from _files(_PACKAGE, "safetypairs_hf")
-    if not (_PACKAGE / "_data").is_dir():
-        for name in _DATA:
+    for name in _DATA:
+        if embedded or name != "embedded":
             yield from _files(resources.folder(name), f"safetypairs_hf/_data/{name}")
 
 
 def _files(folder: Path, below: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and not {"__pycache__", "_data"} & {*path.relative_to(folder).parts}:
             yield f"{below}/{path.relative_to(folder).as_posix()}", path.read_bytes()
 
 

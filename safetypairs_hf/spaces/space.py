@@ -73,10 +73,10 @@ class MadeSpace:
         return asdict(self) | {"files": list(self.files)}
 
     def __str__(self) -> str:
-        upload = f"hf upload --repo-type space ORG/NAME {self.folder} ."
+        upload = f"hf upload ORG/NAME {self.folder} . --type space"
         return (
             f"a {self.kind} Space in {self.folder}: {len(self.files)} files, {self.bytes / 1e6:.1f} MB\n"
-            f"push it:  hf repo create ORG/NAME --repo-type space --space_sdk gradio\n          {upload}"
+            f"push it:  hf repos create ORG/NAME --type space --sdk gradio\n          {upload}"
         )
 
 
@@ -109,7 +109,7 @@ def space(
     refuse_existing(out)
     settings = _settings(kind, predictions, repo, data, title)
     with new_folder(out) as folder:
-        wheel = write_wheel(folder)
+        write_wheel(folder, embedded=kind == "viewer" and "DATA" not in settings)
         if kind == "metric":
             shutil.copy(Path(metric_path()) / "pair_consistent_accuracy.py", folder)
             (folder / "example.csv").write_text(_EXAMPLE, encoding="utf-8")
@@ -122,7 +122,6 @@ def space(
         (folder / ".gitattributes").write_text("*.whl filter=lfs diff=lfs merge=lfs -text\n", encoding="utf-8")
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         size = sum((folder / name).stat().st_size for name in names)
-    assert wheel.name in names
     return MadeSpace(kind, str(out), tuple(names), size)
 
 

@@ -10,10 +10,13 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _CSS = """
-.gradio-container { max-width: 1100px !important; margin: auto !important; }
-.results { overflow-x: auto; }
-.results th { text-align: left; }
+.gradio-container { width: 100% !important; max-width: 1100px !important; margin: auto !important; }
+.results { contain: inline-size; overflow-x: auto; }
+.results table { border: 0 !important; }
+.results td, .results th { border: 0 !important; padding: .25em .9em .25em 0 !important; text-wrap: nowrap; }
+.results tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
 .fault { border-left: 4px solid #c2410c; padding: .3em .8em; overflow-wrap: anywhere; }
+.signatures { overflow-wrap: anywhere; }
 """
 
 

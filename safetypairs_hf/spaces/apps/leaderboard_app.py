@@ -63,7 +63,7 @@ def board() -> str:
     signatures = "".join(
         f"<dt>{html.escape(each.name)}</dt><dd><code>{html.escape(each.score.signature)}</code></dd>" for each in guards
     )
-    folded = f"<details><summary>Signatures</summary><dl>{signatures}</dl></details>"
+    folded = f'<details class="signatures"><summary>Signatures</summary><dl>{signatures}</dl></details>'
     return alike + results(table) + folded + "".join(faults)
 
 

@@ -50,7 +50,7 @@ def main() -> None:
 
     with gr.Blocks(title="Pair-consistent accuracy", analytics_enabled=False) as page:
         gr.Markdown(TOLD)
-        file = gr.File(label="Predictions", type="filepath")
+        file = gr.File(label="Predictions", type="filepath", height=140)
         with gr.Accordion("Options", open=False):
             by = gr.Radio(["prediction", "score"], value="prediction", label="What decides where a file has both")
             threshold = gr.Number(None, label="Threshold", info="A score at or above it means unsafe; 0.5 by default")

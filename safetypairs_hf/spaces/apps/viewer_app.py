@@ -25,9 +25,9 @@ DATA = "safetypairs"  # TARGET[@VERSION], such as "org/name@1.2.0"; "safetypairs
 ALL = "all categories"
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def pairs(split: str, token: str | None) -> Any:
-    return load(DATA, split=split, token=token)
+    return load(DATA, split=split, token=token or False)
 
 
 def rows(split: str, token: str | None) -> Any:
