@@ -13,10 +13,15 @@ _CSS = """
 .gradio-container { width: 100% !important; max-width: 1100px !important; margin: auto !important; }
 .results { contain: inline-size; overflow-x: auto; }
 .results table { border: 0 !important; }
-.results td, .results th { border: 0 !important; padding: .25em .9em .25em 0 !important; text-wrap: nowrap; }
+.results :is(td, th) { border: 0 !important; padding: .25em .9em .25em 0 !important; }
+.results :is(td, th) { vertical-align: middle !important; text-wrap: nowrap; }
 .results tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
 .fault { border-left: 4px solid #c2410c; padding: .3em .8em; overflow-wrap: anywhere; }
 .signatures { overflow-wrap: anywhere; }
+/* On a phone an interval is in words alone, and stands beside its figure. */
+@media (max-width: 640px) {
+  .results svg, .results tr:has(> :nth-child(6)) > :is(:nth-child(4), :nth-child(5)) { display: none !important; }
+}
 """
 
 
