@@ -186,3 +186,16 @@ def test_what_is_wrong_is_one_line_and_leaves_no_folder(
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match="exists; name a folder that does not"):
         space("metric", tmp_path)
+
+
+def test_a_leaderboard_reads_a_private_repo_by_the_secret_of_the_space(hub: Hub, tmp_path: Path) -> None:  # noqa: F811
+    api = hub.api()
+    api.create_repo("lab/results", repo_type="dataset", private=True)
+    for name, content in (("half.csv", HALF), ("more/right.csv", RIGHT), ("config.yaml", "a: 1\n")):
+        api.upload_file(path_or_fileobj=content.encode(), path_in_repo=name, repo_id="lab/results", repo_type="dataset")
+    space("leaderboard", tmp_path / "board", repo="lab/results")
+    code = 'import runpy; print("RESULT" + runpy.run_path("app.py")["board"]())'
+    board = hub.run_python(code, user="bob", cwd=tmp_path / "board").split("RESULT")[1].strip()
+    assert board.startswith('<p class="fault" role="alert">') and "lab/results" in board and "\n" not in board
+    board = hub.run_python(code, user="alice", cwd=tmp_path / "board").split("RESULT")[1]
+    assert board.index(">right<") < board.index(">half<") and "fault" not in board
