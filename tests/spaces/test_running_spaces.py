@@ -58,8 +58,9 @@ def look_at_metric(page: Page, work: Path) -> None:
     page.get_by_text("no file: upload predictions").wait_for()
     bad = work / "bad.csv"
     bad.write_text(f"{HOSTILE},b\n1,2\n")
-    page.locator("input[type=file]").set_input_files(bad)
-    page.get_by_text("bad.csv").first.wait_for()
+    with page.expect_response("**/upload*"):
+        page.locator("input[type=file]").set_input_files(bad)
+    page.get_by_label("Remove this file").or_(page.locator(".file-preview")).first.wait_for()
     page.get_by_role("button", name="Score", exact=True).click()
     page.locator(".fault", has_text=f"the columns given are: {HOSTILE}").wait_for()
 
@@ -68,7 +69,7 @@ def look_at_leaderboard(page: Page, work: Path) -> None:
     page.locator(".results table").wait_for()
     assert page.locator(".results tr").count() == 2
     assert "0.095 to 0.905" in page.locator(".results").inner_text()
-    page.get_by_text("Signatures").click()
+    page.get_by_text("Signatures", exact=True).click()
     assert page.locator(".signatures code").is_visible()
     assert page.locator(".fault").all_inner_texts()[0].startswith("bad.csv: ")
 

@@ -96,9 +96,11 @@ def main() -> None:
         inputs = [split, category, number]
         page.load(choices, None, category, api_name=False)
         page.load(shown_pair, inputs, shown, api_name="pair")
-        number.change(shown_pair, inputs, shown, api_name=False)
+        # The page is emptied before each pair: Gradio keeps a tick of "show the unsafe member" where HTML is only changed.
+        number.change(lambda: "", None, shown, api_name=False).then(shown_pair, inputs, shown, api_name=False)
         for chosen in (split, category):
-            chosen.input(lambda: 1, None, number, api_name=False).then(shown_pair, inputs, shown, api_name=False)
+            first = chosen.input(lambda: (1, ""), None, [number, shown], api_name=False)
+            first.then(shown_pair, inputs, shown, api_name=False)
         before.click(lambda at: max(1, (at or 1) - 1), number, number, api_name=False)
         after.click(lambda at: (at or 0) + 1, number, number, api_name=False)
     serve(page)
