@@ -96,7 +96,7 @@ def main() -> None:
         inputs = [split, category, number]
         page.load(choices, None, category, api_name=False)
         page.load(shown_pair, inputs, shown, api_name="pair")
-        # The page is emptied before each pair: Gradio keeps a tick of "show the unsafe member" where HTML is only changed.
+        # Emptied before each pair: where HTML is only changed, a tick of "show the unsafe member" stays.
         number.change(lambda: "", None, shown, api_name=False).then(shown_pair, inputs, shown, api_name=False)
         for chosen in (split, category):
             first = chosen.input(lambda: (1, ""), None, [number, shown], api_name=False)
