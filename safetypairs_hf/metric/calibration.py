@@ -179,7 +179,11 @@ class ThresholdCurve:
     inverted_rate: Shares
 
     def at(self, threshold: float) -> float:
-        """Return the pair accuracy at a threshold in [0, 1]; `score` gives the same for rows with scores only."""
+        """Return the pair accuracy at a threshold; `score` gives the same for rows with scores only.
+
+        Args:
+            threshold: In [0, 1].
+        """
         return float(self.pair_accuracy[self._step(threshold)])
 
     def best(self) -> tuple[float, float]:
@@ -194,6 +198,10 @@ class ThresholdCurve:
         """Return the widest range around `threshold` in which the pair accuracy changes by at most `tolerance`.
 
         The range (low, high) contains every t with low < t <= high, and 0 if low is 0.
+
+        Args:
+            threshold: In [0, 1].
+            tolerance: The largest change in pair accuracy, 0 or more.
         """
         here = self._step(threshold)
         # Shares are multiples of 1 / n; the small margin includes a difference of exactly the tolerance.

@@ -95,7 +95,10 @@ class ManyComparison(Standing):
         return results_html(_title(self), tables, notes, self.signature)
 
     def to_pandas(self, of: Literal["guards", "contests"] = "guards") -> DataFrame:
-        """Return the figures as a pandas table: a row for each guard, or for each two of them.
+        """Return the figures as a pandas table: a row for each guard, or for each contest.
+
+        Args:
+            of: "guards" for a row per guard, "contests" for a row per two guards.
 
         Raises:
             PairError: pandas is not installed.
