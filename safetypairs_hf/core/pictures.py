@@ -26,14 +26,17 @@ PNG_LEVEL = 4
 
 
 def encode(pixels: Pixels, encoder: str = PILLOW) -> Picture:
-    """Encode (height, width, 3) uint8 RGB pixels as PNG: lossless, no metadata, equal bytes for equal pixels.
+    """Encode pixels as a PNG without metadata; equal pixels give equal bytes.
 
     Args:
-        pixels: the image.
-        encoder: a name of ENCODERS. Both members of a pair go through the same one.
+        pixels: (height, width, 3) uint8 RGB.
+        encoder: A name of ENCODERS. Both members of a pair must use the same one.
+
+    Returns:
+        The encoded picture.
 
     Raises:
-        RecipeError: there is no such encoder, or its package is not installed.
+        RecipeError: There is no such encoder, or its package is not installed.
     """
     check_encoder(encoder)
     picture = Picture(_by_opencv(pixels) if encoder == OPENCV else _by_pillow(pixels))

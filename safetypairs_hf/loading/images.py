@@ -1,4 +1,4 @@
-"""`images`: pairs as one row an image, for guards that look at images one at a time."""
+"""`images`: pairs with one row per image, for guards that judge one image at a time."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset, Features, IterableDataset
 
-AnyData = TypeVar("AnyData")  # the kind that is given is the kind that comes back
+AnyData = TypeVar("AnyData")  # the type that is given is the type that is returned
 _NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
 _MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
-_CONTROL = "control"  # a column of the config `controls` alone
-_NULL_EDIT = "null_edit"  # whose safe member is none
+_CONTROL = "control"  # a column of the config `controls` only
+_NULL_EDIT = "null_edit"  # it has no safe member
 _BATCH = 32  # pairs of images held at once while streaming
 
 
 def images(ds: AnyData) -> AnyData:
-    """One row an image of a published pair dataset, the two of a pair adjacent.
+    """Return a pair dataset with one row per image, the two images of a pair next to each other.
 
-    `ds`: a Dataset, IterableDataset, or a dict of either. Columns that come back: `pair_id`, `image`, `reference` (1
-    the unsafe member, 0 the safe one), `category` (its slug), `group`. Which member comes first is fixed by the pair's
-    id, and for about half of the pairs it is the safe one, so that position tells nothing. No image is decoded or
-    encoded; the rows of a Dataset refer to the bytes where they lie.
+    Which member comes first depends on the pair's id alone, and for about half of the pairs it is the safe one, so
+    position does not reveal the label. Images are neither decoded nor encoded again; the rows of a Dataset refer to
+    the original bytes.
 
-    Of the config `controls` the column `control` (its name) comes back too, and a null edit is one row alone.
+    Args:
+        ds: A Dataset or IterableDataset of pairs, or a dict of either, as `load` returns it.
 
-    Raises SafetyPairsError where `ds` is no dataset, or lacks one of the columns.
+    Returns:
+        A dataset of the same type with the columns `pair_id`, `image`, `reference` (1 for the unsafe member, 0 for the
+        safe one), `category` (its slug) and `group`. For the config `controls` there is also `control` (the kind of
+        control), and a null edit is a single row.
+
+    Raises:
+        SafetyPairsError: `ds` is not a dataset, or lacks one of the columns.
     """
     import datasets
 
@@ -115,7 +121,7 @@ def _columns(features: Features) -> list[str]:
 
 
 def _there(order: Any, controls: list[str]) -> Any:
-    """(n,) whether the image at each place of `order` (unsafe members first, then the safe ones) is one at all."""
+    """Return (n,) whether there is an image at each place of `order` (unsafe members first, then the safe ones)."""
     import numpy as np
 
     if not controls:
@@ -153,5 +159,5 @@ def _slugs(features: Features, column: str, values: list[Any]) -> list[str]:
 
 
 def safe_first(pair_id: str) -> bool:
-    """Whether the safe member of a pair comes before the unsafe one: by its id, for about half of the pairs."""
+    """Return whether the safe member of a pair comes first; its id decides, and it does for about half of the pairs."""
     return zlib.crc32(pair_id.encode()) % 2 == 1
