@@ -1,10 +1,14 @@
-"""Render croissant.json: Croissant 1.0 with the responsible-AI fields that the Hub's generated file lacks.
+"""Render croissant.json: Croissant 1.1 with the responsible-AI fields that the Hub's generated file lacks.
 
 The data is one FileSet over all Parquet files, so the file does not grow with the dataset. On the Hub the set lies in
 the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
 is that of huggingface.co whatever HF_ENDPOINT says, so that the text depends on nothing but the version; who reads from
-another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. There is no datePublished, which
-mlcroissant warns of: a release knows no clock.
+another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. `datePublished` is the date of
+this version, which its release states; of a release that states none it is left out.
+
+Of the responsible-AI fields those that nobody can know here are left out: dataCollectionTimeFrame, of images that others
+took; annotatorDemographics, as reviewers are pseudonyms. The others are in `dataset_card/responsible_ai.yaml`, or follow
+from the release.
 """
 
 from __future__ import annotations
@@ -59,7 +63,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": markdown.line(title) or fixed["pretty_name"],
         "description": (
             "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
@@ -67,6 +71,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         ),
         **(of_hub if is_hub_id(name) else {}),
         "version": str(manifest.version),
+        **({"datePublished": date} if (date := manifest.releases[-1].get("date")) else {}),
         "license": sorted({licenses.url(release["license"]) for release in manifest.releases}),
         "keywords": fixed["tags"],
         "inLanguage": fixed["language"],
@@ -251,13 +256,16 @@ def _categories(taxonomy: Taxonomy) -> dict[str, Any]:
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
@@ -267,10 +275,12 @@ CONTEXT: dict[str, Any] = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
     "rai": "http://mlcommons.org/croissant/RAI/",

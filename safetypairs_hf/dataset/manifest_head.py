@@ -29,6 +29,7 @@ MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has
 MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
 LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
 _SHA256: Final = re.compile("[0-9a-f]{64}")
+_DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
 
 # What each value is: a type, [what a list holds], or {key: value}; "?" behind a key: it may be missing, or null.
@@ -70,6 +71,7 @@ _RELEASE: Final = {
     "recipe_hash?": str,
     "code?": str,
     "target?": str,
+    "date?": str,
     "taxonomy?": str,
     "license?": str,
     "attribution?": str,
@@ -266,6 +268,9 @@ def _is_kind(value: Any, kind: type) -> bool:
 def _check_versions(head: Mapping[str, Any]) -> None:
     if not head["releases"]:
         raise ForeignTextError("names no release, so no version")
+    for release in head["releases"]:
+        if (date := release.get("date")) is not None and not _DATE.fullmatch(date):
+            raise ForeignTextError(f"says that a release is of {_short(date)}, and a date was expected: YYYY-MM-DD")
     listed = (*head["releases"], *head["takedowns"], *(head.get("errata") or []))
     for text in (head["version"], *(each["version"] for each in listed)):
         try:

@@ -32,6 +32,7 @@ from safetypairs_hf.dataset.shards import RowChange, Shards, large_buffers, rewr
 from safetypairs_hf.probing.probe_record import ReleaseProbe
 from safetypairs_hf.publishing.amendment import Amendment
 from safetypairs_hf.publishing.plan import Plan
+from safetypairs_hf.publishing.release_date import release_date
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
 from safetypairs_hf.taxonomy.categories import Taxonomy
@@ -290,7 +291,8 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         **dict(zip(("added", "removed", "relabelled"), plan.counts, strict=True)),
         "pairs": len(plan.kept) + len(files.entries),
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
-        "target": target.name,
+        "target": target.published_name,
+        "date": release_date(),
         "taxonomy": plan.taxonomy.name,
         **files.probe.record(),
     }
@@ -304,7 +306,7 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         plan.taxonomy,
         errata=[*head.errata, *plan.errata],
     )
-    texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
+    texts = {name: text.encode() for name, text in sidecars.render(made, target.published_name).items()}
     written = texts | _reviews(plan, files)
     hashes = {name: FileHash(sha256(data), len(data)) for name, data in written.items()}
     if plan.reviews.empty and reviews.NAME in head.sidecars:
