@@ -83,8 +83,12 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
 
 
 def _responsible(manifest: Manifest) -> dict[str, Any]:
-    judges = [markdown.line(judge["class"]) for judge in manifest.releases[-1]["judging"]["judges"]]
+    release = manifest.releases[-1]
+    judges = [markdown.line(judge["class"]) for judge in release["judging"]["judges"]]
     fixed = card.resource("responsible_ai.yaml")
+    of_imports = fixed.pop("imported")
+    if release.get("imported"):
+        fixed |= of_imports
     people, of_people = "", {}
     if figures := card.review_verdict(manifest):
         people = "; people as the column `review` says"
