@@ -254,7 +254,7 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
         for each in reversed(reviewed)
     ]
     rows = [
-        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in _agreements(found) if figure["items"]
+        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in agreements(found) if figure["items"]
     ]
     if found.get("seconds"):
         low, median, high = found["seconds"]
@@ -280,7 +280,7 @@ def _decisions(found: Mapping[str, Any]) -> int:
     return sum(each["pairs"] for each in found["people"])
 
 
-def _agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+def agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """The figures of agreement of a review: each with its name and what it is of."""
     yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pairs"
     yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pairs"

@@ -4,10 +4,10 @@ The data is one FileSet over all Parquet files, so the file does not grow with t
 the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
 is that of huggingface.co whatever HF_ENDPOINT says, so that the text depends on nothing but the version; who reads from
 another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. `datePublished` is the date of
-this version, which its release states; of a release that states none it is left out.
+this version, which its release states; a release without one leaves it out.
 
-Of the responsible-AI fields those that nobody can know here are left out: dataCollectionTimeFrame, of images that others
-took; annotatorDemographics, as reviewers are pseudonyms. The others are in `dataset_card/responsible_ai.yaml`, or follow
+Responsible-AI fields that are not known here are left out: dataCollectionTimeFrame (others took the images),
+annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The others are in `dataset_card/responsible_ai.yaml`, or follow
 from the release.
 """
 

@@ -36,8 +36,8 @@ FIRST_FILE_BYTES = GROUP_BYTES
 # Chunks of content end within a row group only where one image is larger than this. With the 256 kB to 1 MB of
 # `datasets`, two images of 100 kB lie in one page here and in two there, and a removal stored 1.7 times as much.
 _CHUNKING: Final = {"min_chunk_size": 1 << 20, "max_chunk_size": 1 << 21, "norm_level": 0}
-# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Statistics help no
-# reader of such small groups, and ARROW:schema would repeat what the features say: a release of few pairs is many small
+# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Statistics help
+# no reader of such small groups, and ARROW:schema would repeat what the features say: a release of few pairs is many small
 # files. The page index (about 1 kB a file) and the chunking are what the Hub calls optimized Parquet.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
@@ -47,8 +47,8 @@ _OPTIONS: dict[str, Any] = {
     "use_content_defined_chunking": _CHUNKING,
     "store_schema": False,
 }
-# By these keys of a file its readers know the chunking: the first is that of `datasets` (ParquetWriter), the second that
-# of the Hub's viewer, which lists a dataset as `format:optimized-parquet` (libviewer, src/parquet.rs).
+# By these keys of a file its readers know the chunking: the first is that of `datasets` (ParquetWriter), the second
+# that of the Hub's viewer, which lists a dataset as `format:optimized-parquet` (libviewer, src/parquet.rs).
 CHUNKING_KEYS: Final = ("content_defined_chunking", "use_content_defined_chunking")
 _IMAGES = ("unsafe_image", "safe_image", "edited_image")
 RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is

@@ -70,7 +70,7 @@ def test_a_release_that_states_no_date_has_none(release: Manifest) -> None:
 @pytest.mark.parametrize("text", ["soon", "-1", "1e9", "9" * 40, "\u0661"])
 def test_a_date_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
-    with pytest.raises(PublishError, match="SOURCE_DATE_EPOCH is .*; expected the seconds from 1970"):
+    with pytest.raises(PublishError, match=r"SOURCE_DATE_EPOCH is .*; expected the seconds from 1970"):
         release_date()
 
 

@@ -130,4 +130,6 @@ def test_an_unknown_task_is_one_line(lab: Hub, tmp_path: Path) -> None:
     with answering(say) as api:
         done = started(tmp_path, api, words, lab.env())
     assert done.returncode != 0
-    assert f"eval.yaml of {REPO} has no task 'members' for inspect-ai; it has unsafe_members, safe_members" in done.stderr
+    assert (
+        f"eval.yaml of {REPO} has no task 'members' for inspect-ai; it has unsafe_members, safe_members" in done.stderr
+    )
