@@ -7,8 +7,8 @@ another server, or has the files already, gives mlcroissant `mapping={"repo": FO
 this version, which its release states; a release without one leaves it out.
 
 Responsible-AI fields that are not known here are left out: dataCollectionTimeFrame (others took the images),
-annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The others are in `dataset_card/responsible_ai.yaml`, or follow
-from the release.
+annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The
+others are in `dataset_card/responsible_ai.yaml`, or follow from the release.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ FIRST_FILE_BYTES = GROUP_BYTES
 # `datasets`, two images of 100 kB lie in one page here and in two there, and a removal stored 1.7 times as much.
 _CHUNKING: Final = {"min_chunk_size": 1 << 20, "max_chunk_size": 1 << 21, "norm_level": 0}
 # Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Statistics help
-# no reader of such small groups, and ARROW:schema would repeat what the features say: a release of few pairs is many small
-# files. The page index (about 1 kB a file) and the chunking are what the Hub calls optimized Parquet.
+# no reader of such small groups, and ARROW:schema would repeat what the features say: a release of few pairs is many
+# small files. The page index (about 1 kB a file) and the chunking are what the Hub calls optimized Parquet.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
     "use_dictionary": False,

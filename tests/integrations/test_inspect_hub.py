@@ -65,7 +65,7 @@ def score_of(folder: Path) -> Any:
 
 
 def copy_as_text(hub: Hub, folder: Path) -> None:
-    """The same data in another repo, with each image as a data URI in a text column, and eval.yaml without the pairs."""
+    """The same data in another repo: each image as a data URI in a text column, eval.yaml without the pairs."""
     from datasets import Dataset, load_dataset
 
     pairs = load_dataset(str(folder), split="test")
