@@ -33,8 +33,8 @@ GROUP_BYTES = 512 * 1024
 # first file before its first pair, as pyarrow reads adjacent groups at once (up to 32 MB), whatever their size.
 FIRST_FILE_BYTES = GROUP_BYTES
 
-# Larger than a row group is, so that a chunk of content ends where its row group does, unless one image is larger still.
-# A row group closes by what it holds, and BOUNDARY lets Xet find it again. Ends within a group cost more: of seven groups
+# Larger than a row group, so that a chunk of content ends where its row group does, unless one image is larger still. A
+# row group closes by what it holds, and BOUNDARY lets Xet find it again. Ends within a group cost more: of seven groups
 # of three pairs of 200 kB, a removal stored 0.80 MB with chunks of 1 to 2 MB, and less than 0.43 MB with these.
 _CHUNKING: Final = {"min_chunk_size": 1 << 24, "max_chunk_size": 1 << 25, "norm_level": 0}
 # Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Statistics help
