@@ -100,6 +100,9 @@ def space(
         data: TARGET[@VERSION] on the Hub that a viewer shows; by default the set that the package carries.
         title: What to call the Space.
 
+    Returns:
+        The Space's kind, its folder, the names of its files and their size.
+
     Raises:
         SafetyPairsError: there is something at `out`, an option does not belong to the kind, or a name is wrong.
         PairError: a file is no file of predictions.
