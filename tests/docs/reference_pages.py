@@ -66,8 +66,8 @@ def columns_page() -> str:
     lines = [
         "# Columns",
         "",
-        "The columns of a published version: a row is a pair. `sp.images(ds)` makes a row of each image, with `reference`",
-        "(1 unsafe, 0 safe).",
+        "The columns of a published version: a row is a pair. `sp.images(ds)` makes a row of each image, with",
+        "`reference` (1 unsafe, 0 safe).",
         "",
         "| column | Arrow type | holds |",
         "|---|---|---|",
