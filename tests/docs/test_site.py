@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import safetypairs_hf as sp
+from safetypairs_hf.cli import COMMANDS
 
 from .reference_pages import DOCS, PAGES
 
@@ -47,3 +48,10 @@ def test_the_site_is_built_strictly_and_fetches_nothing(tmp_path: Path) -> None:
         fetched = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"?([^\s\">]+)", text)
         fetched += re.findall(r"<link[^>]*rel=\"?(?:stylesheet|preconnect|icon)\"?[^>]*href=\"?([^\s\">]+)", text)
         assert [each for each in fetched if each.startswith(("http:", "https:", "//"))] == [], page.name
+    commands = (tmp_path / "commands.html").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f'<h3 id="safetypairs-{name}"' not in commands] == []
+    assert "Sentinel" not in commands
+    reference = (tmp_path / "api.html").read_text(encoding="utf-8")
+    places = {name: getattr(sp, name) for name in sp.__all__}
+    wanted = {f"{each.__module__}.{name}" for name, each in places.items() if hasattr(each, "__module__")}
+    assert {each for each in wanted if f'id="{each}"' not in reference} == set()
