@@ -61,6 +61,7 @@ class LazyGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(cmd_name, cmd_name)}")
+        module.command.name = cmd_name  # the reference of commands is headed by it
         return from_environment(module.command, PREFIX, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
