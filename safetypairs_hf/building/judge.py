@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safetypairs_hf.building.finishing import CpuWork, Finishing
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Box, Candidate, Judge, Judgement, Picture, Reject, Verdict
 from safetypairs_hf.guards.base import Guard
@@ -72,12 +73,17 @@ class Judging:
         def rest() -> Sequence[Candidate]:
             for candidate, identity in zip(passed, identities, strict=True):
                 candidate.identity = identity.result()
+                if policy := _safe_policy(candidate):
+                    pair_id = policy_pair_id(candidate.identity.unsafe_sha256, candidate.category, policy)
+                    candidate.identity = candidate.identity._replace(pair_id=pair_id)
             return batch
 
         return rest
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
         """A Reject where nothing changed, too much did, or something outside the region did."""
+        if _safe_policy(candidate):
+            return None  # one image is both members
         box, preservation = candidate.edit_box, candidate.preservation
         if box is None or preservation is None:
             return Reject("judge", "unchanged", "the edit changed no pixel")
@@ -193,6 +199,11 @@ def _inside(box: Box, region: Box, slack: int) -> bool:
         and box.x1 <= region.x1 + slack
         and box.y1 <= region.y1 + slack
     )
+
+
+def _safe_policy(candidate: Candidate) -> str:
+    """Of a policy pair the category whose policy calls the image safe; "" of any other pair."""
+    return candidate.finished.safe_policy if candidate.finished else ""
 
 
 def _safe(candidate: Candidate) -> Picture:

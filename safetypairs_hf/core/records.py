@@ -173,13 +173,15 @@ class Finished(NamedTuple):
     """What is known of a pair that came finished, and that a build would know itself.
 
     `direction`: one of DIRECTIONS. `split`: the split that the source states, "" where it states none.
-    `unsafe_file` and `safe_file`: the SHA-256 (hex) of the two files as they came.
+    `unsafe_file` and `safe_file`: the SHA-256 (hex) of the two files as they came. `safe_policy`: of a policy pair the
+    category whose policy calls the image safe; "" of any other pair.
     """
 
     direction: str
     split: str
     unsafe_file: str
     safe_file: str
+    safe_policy: str = ""
 
 
 class Reject(NamedTuple):
@@ -207,6 +209,11 @@ class Identity(NamedTuple):
     unsafe_phash: bytes
     safe_phash: bytes
     family: str
+
+    @property
+    def is_policy_pair(self) -> bool:
+        """Whether both members are one image, which one policy calls unsafe and another one safe."""
+        return self.unsafe_sha256 == self.safe_sha256
 
 
 @dataclass(slots=True)

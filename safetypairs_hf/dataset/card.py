@@ -16,7 +16,7 @@ from safetypairs_hf.core import funnel
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import control_rows, errata, failure_rows, licenses, markdown, reviews
+from safetypairs_hf.dataset import control_rows, errata, failure_rows, licenses, markdown, policy_pair_rows, reviews
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -74,12 +74,14 @@ class View(NamedTuple):
 def configs(manifest: Manifest) -> dict[str, list[View]]:
     """The configs; each lists only splits that hold rows.
 
-    All but `controls`, `failures` and `reviews` are views of the pairs.
+    All but `policy_pairs`, `controls`, `failures` and `reviews` are views of the pairs of images.
     """
     totals = manifest.totals()
     splits = splits_of(totals)
     present = manifest.taxonomy.present(slug for split in splits for slug in totals[split])
-    views = {"default": [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]}
+    views: dict[str, list[View]] = {}
+    if splits:  # a version may have policy pairs alone
+        views["default"] = [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]
     if "test" in totals:
         test = totals["test"]
         views["by_category"] = [
@@ -91,7 +93,15 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
             for split in splits
             if slug in totals[split]
         ]
-    return views | _extras(manifest, splits)
+    return views | _policy_pairs(manifest) | _extras(manifest, splits)
+
+
+def _policy_pairs(manifest: Manifest) -> dict[str, list[View]]:
+    """`policy_pairs`, where there are any."""
+    totals = manifest.totals(of_policies=True)
+    root = policy_pair_rows.ROOT
+    views = [View(split, f"{root}{split}/*.parquet", _sum(totals[split].values())) for split in splits_of(totals)]
+    return {policy_pair_rows.CONFIG: views} if views else {}
 
 
 def _extras(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
@@ -185,6 +195,7 @@ def _prose(manifest: Manifest, name: str) -> str:
         stages=[stage["stage"] for stage in stages],
         yields=list(_yields(stages, manifest.taxonomy)),
         controls=_controls(manifest),
+        policy_pairs=sum(entry.is_policy_pair for entry in manifest.entries),
         failures={
             slug: total.pairs
             for slug in manifest.taxonomy.slugs
@@ -321,6 +332,8 @@ def _probe(manifest: Manifest) -> dict[str, Any]:
     probed = [(release["version"], release["probe"]) for release in manifest.releases if "probe" in release]
     made = [(version, found) for version, found in probed if "not_made" not in found]
     if not made:
+        if not manifest.totals():
+            return {"not_made": "it has no pair of two images"}
         why = probed[-1][1]["not_made"] if probed else "an earlier safetypairs-hf published it, which made none"
         return {"not_made": why}
     version, found = made[-1]

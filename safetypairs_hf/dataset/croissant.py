@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import card, licenses, markdown, reviews
+from safetypairs_hf.dataset import card, licenses, markdown, policy_pair_rows, reviews
 from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.dataset.manifest import Manifest
@@ -78,7 +78,11 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
         "distribution": _distribution(manifest, where if is_hub_id(name) else None),
-        "recordSet": [_pairs(manifest), *_extras(manifest), _categories(manifest.taxonomy)],
+        "recordSet": [
+            *([_pairs(manifest)] if manifest.totals() else []),
+            *_extras(manifest),
+            _categories(manifest.taxonomy),
+        ],
     }
 
 
@@ -113,7 +117,9 @@ def _responsible(manifest: Manifest) -> dict[str, Any]:
 
 
 def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]:
-    sets = [_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet")]
+    sets = []
+    if manifest.totals():
+        sets.append(_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet"))
     for name, (_, files, glob, _) in _held(manifest).items():
         sets.append(_set(f"{name}-files", f"The config {name}: {files}.", glob))
     if where is None:
@@ -145,6 +151,12 @@ def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, st
     """The configs beside the pairs that hold rows: columns, files, their glob, and the key ("" where there is none)."""
     data = "<category>/<version>-<n>.parquet"
     every = {
+        policy_pair_rows.CONFIG: (
+            policy_pair_rows.POLICY_PAIR_COLUMNS,
+            f"{policy_pair_rows.ROOT}<split>/<version>-<n>.parquet",
+            f"{policy_pair_rows.ROOT}*/*.parquet",
+            "pair_id",
+        ),
         "controls": (CONTROL_COLUMNS, f"controls/<split>/{data}", "controls/*/*/*.parquet", ""),
         "failures": (FAILURE_COLUMNS, f"failures/{data}", "failures/*/*.parquet", "failure_id"),
         reviews.CONFIG: (reviews.REVIEW_COLUMNS, reviews.NAME, reviews.NAME, "pair_id"),

@@ -21,6 +21,7 @@ import yaml
 
 from safetypairs_hf.dataset import card
 from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.dataset.policy_pair_rows import CONFIG
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 FRAMEWORK = "safetypairs-hf"  # as the list of huggingface.js is to have it
@@ -54,7 +55,8 @@ _Blocks.add_representer(
 
 def described(manifest: Manifest) -> dict[str, Any]:
     """The version as a benchmark."""
-    totals = manifest.totals()
+    of_policies = not manifest.totals()
+    totals = manifest.totals(of_policies=of_policies)
     split = card.splits_of(totals)[-1]
     present = manifest.taxonomy.present(totals[split])
     return {
@@ -67,19 +69,23 @@ def described(manifest: Manifest) -> dict[str, Any]:
         ),
         "evaluation_framework": FRAMEWORK,
         "tasks": [
-            {"id": PAIR_TASK, "config": "default", "split": split},
-            *(_task(member, split, manifest.taxonomy, present) for member in ("unsafe", "safe")),
+            {"id": PAIR_TASK, "config": CONFIG if of_policies else "default", "split": split},
+            *(_task(member, split, manifest.taxonomy, present, of_policies) for member in ("unsafe", "safe")),
         ],
     }
 
 
-def _task(member: str, split: str, taxonomy: Taxonomy, present: list[str]) -> dict[str, Any]:
+def _task(member: str, split: str, taxonomy: Taxonomy, present: list[str], of_policies: bool) -> dict[str, Any]:
+    fields = {"input": "policy", "input_image": f"{member}_image", "target": f"literal:{member}"}
+    if of_policies:  # one image, and for each member its own policy
+        present = list(taxonomy.slugs)
+        fields |= {"input": f"{member}_policy", "input_image": "image"}
     texts = [f"Policy {taxonomy.policy_id(slug)}: {taxonomy.policy(slug)}" for slug in present]
     return {
         "id": f"{member}_members",
-        "config": "default",
+        "config": CONFIG if of_policies else "default",
         "split": split,
-        "field_spec": {"input": "policy", "input_image": f"{member}_image", "target": f"literal:{member}"},
+        "field_spec": fields,
         "solvers": [
             {"name": "system_message", "args": {"template": "\n".join(texts)}},
             {"name": "prompt_template", "args": {"template": _ASK}},

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from safetypairs_hf.dataset.control_rows import control_file, control_schema
 from safetypairs_hf.dataset.failure_rows import ROOT as FAILURES
 from safetypairs_hf.dataset.failure_rows import failure_schema
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
+from safetypairs_hf.dataset.policy_pair_rows import policy_pair_schema
 from safetypairs_hf.dataset.schema import IMAGE, arrow_schema, features
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -51,7 +53,7 @@ _OPTIONS: dict[str, Any] = {
 # By these keys of a file its readers know the chunking: the first is that of `datasets` (ParquetWriter), the second
 # that of the Hub's viewer, which lists a dataset as `format:optimized-parquet` (libviewer, src/parquet.rs).
 CHUNKING_KEYS: Final = ("content_defined_chunking", "use_content_defined_chunking")
-_IMAGES = ("unsafe_image", "safe_image", "edited_image")
+_IMAGES = ("unsafe_image", "safe_image", "edited_image", "image")
 RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is
 
 
@@ -94,8 +96,9 @@ class Shards:
     """Writes rows below `folder`, few of them in memory at a time.
 
     Pairs go to `data/<split>/<category>/<version>-<n>.parquet`, their controls to the file of the same name under
-    `controls/`, failures to `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file
-    when it is whole. `taxonomy`: what the categories are of.
+    `controls/`, policy pairs to `policy_pairs/<split>/<version>-<n>.parquet`, failures to
+    `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file when it is whole.
+    `taxonomy`: what the categories are of.
     """
 
     def __init__(
@@ -110,6 +113,9 @@ class Shards:
 
     def add(self, row: dict[str, Any], split: str, category: str, controls: Iterable[dict[str, Any]] = ()) -> str:
         """Write a pair with its controls; the name of its file."""
+        if "image" in row:
+            where = f"{POLICY_PAIRS}{split}"
+            return self._put(where, self._shard(where, policy_pair_schema(self.taxonomy)), row)
         where = f"data/{split}/{category}"
         shard = self._shard(where, arrow_schema(self.taxonomy))
         for control in controls:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.evaluating.abstentions import NOT_COVERED
 from safetypairs_hf.evaluating.data import Data, open_data
 from safetypairs_hf.evaluating.judging import Progress, Tell, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
-from safetypairs_hf.guards.user_guard import as_judge
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 from safetypairs_hf.taxonomy.binding import bind
 
 if TYPE_CHECKING:
@@ -72,6 +74,9 @@ def evaluate(
     The file has the columns of docs/metric.md except `prediction`, because guards give scores. It adds `note` (why the
     guard abstained, "" where it did not), `raw` (its answer), `sha256` (of the image file) and, for the config
     `controls`, `control` (the kind of control).
+
+    Of the config `policy_pairs` the guard is asked about each image once by each of two policies, and the column
+    `policy` says by which. A guard that takes no policy abstains from all of them with the note "not_covered".
 
     Args:
         guard: A guard, or a plain function as `safetypairs evaluate function` takes it.
@@ -146,6 +151,10 @@ def judge_data(
     if parts.joined:
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
+    if data.pair_categories is not None and not as_guard(guard).takes_policy:
+        for number in mine:
+            parts.write(number, [Verdict(None, NOT_COVERED)] * len(units[number]))
+        mine = []
     try:
         work = judge_units(guard, data, parts, units, mine, progress, unreadable == "error", tell)
     except KeyboardInterrupt as error:

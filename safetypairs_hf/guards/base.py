@@ -113,6 +113,12 @@ class Guard(AsksByTaxonomy, ABC):
         """Return the text that it is asked under a category; "" where its own policies are asked."""
         return ""
 
+    @property
+    def takes_policy(self) -> bool:
+        """Whether what it is asked depends on the policy of a category, so that one image can be asked by two."""
+        texts = [self.asked(slug) for slug in self.taxonomy.slugs]
+        return len(set(texts)) > 1
+
     def release(self) -> None:
         """Free the memory of its model, which loads again on the next call of `judge`."""
 

@@ -84,6 +84,10 @@ class OwnCommand(Guard):
             found |= {named: named for named in (argument, argument.partition("=")[2]) if _is_file(named)}
         return {named: file_hash(path) for named, path in found.items() if path is not None}
 
+    @property
+    def takes_policy(self) -> bool:
+        return True  # it is sent the category
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:

@@ -28,7 +28,7 @@ from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
 from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
 from safetypairs_hf.importing.recognition import recognise, understood
-from safetypairs_hf.importing.source_policies import taxonomy_of
+from safetypairs_hf.importing.source_policies import MOST_OF_PAIRS, taxonomy_of
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.sources.labels import category_of, read_labels
 from safetypairs_hf.sources.pinned_dataset import look_up
@@ -238,6 +238,10 @@ def import_pairs(
     run = RunFolder(os.fspath(out))
     _refuse_inside(source, run)
     opened = open_pairs(source, said, layout=layout, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
+    if judges and opened.plan.kind == "policies":
+        raise RecipeError(
+            "policy pairs are judged once they are published (evaluate --config policy_pairs); leave judges out"
+        )
     show(opened)
     pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
     loaded = _loaded(opened, pairs, tuple(judges), judging, test_fraction)
@@ -279,6 +283,8 @@ def _categorised(
     found: Sequence[FoundPair], plan: ReadingPlan, rows: Rows, taxonomy: Taxonomy | None
 ) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
     """Return the pairs with their category slugs, the pairs without one, and the taxonomy."""
+    if plan.kind == "policies":
+        return _by_policies(found, rows, taxonomy)
     policies = plan.column("policy") or plan.column("policy_name")
     if plan.category or plan.column("category") or (taxonomy is not None and not policies):
         return _by_category(found, plan, taxonomy or NINE)
@@ -305,6 +311,36 @@ def _categorised(
     made, slugs = taxonomy_of(policies_of, rows.origin.split("@")[0])
     pairs = PackedList(pair._replace(texts={**pair.texts, "category": slugs[key]}) for pair, key in known())
     return pairs, rejects, made
+
+
+def _by_policies(
+    found: Sequence[FoundPair], rows: Rows, taxonomy: Taxonomy | None
+) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+    """Policy pairs, each with the slugs of its two policies: of the texts, or by name of a taxonomy that is given."""
+    both = (("policy", "policy_name"), ("safe_policy", "safe_policy_name"))
+    if taxonomy is None:
+        of_all = ((pair.texts[text], pair.texts.get(name)) for pair in found for text, name in both)
+        taxonomy, slugs = taxonomy_of(of_all, rows.origin.split("@")[0], MOST_OF_PAIRS)
+        return (
+            PackedList(_with_policies(each, *(slugs[each.texts[text]] for text, _ in both)) for each in found),
+            [],
+            taxonomy,
+        )
+    pairs, rejects = PackedList[FoundPair](), []
+    for each in found:
+        named = [category_of(each.texts.get(name, each.texts[text]), {}, taxonomy) for text, name in both]
+        unsafe, safe = named
+        if isinstance(unsafe, Reject):
+            rejects.append((each.name, unsafe))
+        elif isinstance(safe, Reject):
+            rejects.append((each.name, safe))
+        else:
+            pairs.append(_with_policies(each, unsafe, safe))
+    return pairs, rejects, taxonomy
+
+
+def _with_policies(pair: FoundPair, unsafe: str, safe: str) -> FoundPair:
+    return pair._replace(texts={**pair.texts, "category": unsafe, "safe_category": safe})
 
 
 def _by_category(

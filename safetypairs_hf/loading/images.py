@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.dataset.policy_pair_rows import slug_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 AnyData = TypeVar("AnyData")  # the type that is given is the type that is returned
 _NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
 _MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
+_POLICY = "policy"  # a column of the images of policy pairs only
+_POLICIES = {"unsafe_image": "unsafe_policy", "safe_image": "safe_policy"}
 _CONTROL = "control"  # a column of the config `controls` only
 _NULL_EDIT = "null_edit"  # it has no safe member
 _BATCH = 32  # pairs of images held at once while streaming
@@ -25,6 +28,9 @@ def images(ds: AnyData) -> AnyData:
     Which member comes first depends on the pair's id alone, and for about half of the pairs it is the safe one, so
     position does not reveal the label. Images are neither decoded nor encoded again; the rows of a Dataset refer to
     the original bytes.
+
+    For the config `policy_pairs`, both rows show the same image, and the column `policy` names the category by whose
+    policy the row is to be judged.
 
     Args:
         ds: A Dataset or IterableDataset of pairs, or a dict of either, as `load` returns it.
@@ -52,6 +58,8 @@ def _of_table(ds: Dataset) -> Dataset:
     import datasets
     import numpy as np
 
+    if _is_of_policies(ds.features):
+        ds = _with_members(ds)
     _check(ds.features)
     ds = ds.select_columns(_columns(ds.features)).with_format(None)
     if not len(ds):
@@ -59,10 +67,13 @@ def _of_table(ds: Dataset) -> Dataset:
     pair_ids, groups = ds["pair_id"][:], ds["group"][:]
     slugs = _slugs(ds.features, "category", ds["category"][:])
     controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
+    policies = {name: ds[name][:] for name in _POLICIES.values() if name in ds.features}
     halves = []
     for column, reference in _MEMBERS:
         half = ds.select_columns(["pair_id", column]).rename_column(column, "image")
         of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
+        if policies:
+            of_half[_POLICY] = [slug_of(policy) for policy in policies[_POLICIES[column]]]
         for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
             half = half.add_column(name, values)
         halves.append(half)
@@ -76,6 +87,8 @@ def _of_stream(ds: IterableDataset) -> IterableDataset:
     features = ds.features
     if features is None:
         raise SafetyPairsError("images needs to know the columns of a stream; load it with sp.load or load_dataset")
+    if _is_of_policies(features):
+        raise SafetyPairsError("images takes policy pairs as a whole Dataset, without streaming")
     _check(features)
     return (
         ds.select_columns(_columns(features))
@@ -117,7 +130,19 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
 
 
 def _columns(features: Features) -> list[str]:
-    return [*_NEEDED, *([_CONTROL] if _CONTROL in features else [])]
+    return [*_NEEDED, *(name for name in (_CONTROL, *_POLICIES.values()) if name in features)]
+
+
+def _is_of_policies(features: Features) -> bool:
+    return "image" in features and set(_POLICIES.values()) <= set(features)
+
+
+def _with_members(ds: Dataset) -> Dataset:
+    """Policy pairs with their image as both members; the rows refer to the bytes where they lie."""
+    import datasets
+
+    safe = ds.select_columns(["image"]).rename_column("image", "safe_image")
+    return datasets.concatenate_datasets([ds.rename_column("image", "unsafe_image"), safe], axis=1)
 
 
 def _there(order: Any, controls: list[str]) -> Any:
@@ -141,6 +166,7 @@ def _features(features: Features) -> Features:
             "category": datasets.Value("string"),
             "group": features["group"],
             **({_CONTROL: datasets.Value("string")} if _CONTROL in features else {}),
+            **({_POLICY: datasets.Value("string")} if set(_POLICIES.values()) <= set(features) else {}),
         }
     )
 

@@ -216,7 +216,7 @@ SUFFIXES = {
     ".eval": "eval",
 }
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-TEXT = ("pair_id", "category", "group", "sample", "control", "sha256")
+TEXT = ("pair_id", "category", "group", "sample", "control", "sha256", "policy")
 NUMBERS = ("reference", "prediction", "score", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 PARQUET = b"PAR1"
 MOST_BYTES = 1 << 32  # what a compressed file may unpack to

@@ -70,6 +70,11 @@ class Plan:
     restored: Sequence[tuple[Entry, dict[str, Any]]] = ()
 
     @property
+    def added_pairs(self) -> list[str]:
+        """The ids of the new pairs of two images; not those of policy pairs."""
+        return [pair_id for pair_id, place in self.added.items() if not place.identity.is_policy_pair]
+
+    @property
     def last(self) -> Version | None:
         """The version that the release builds on; None for the first release."""
         return self.head.manifest.version
@@ -331,6 +336,7 @@ def _id(item: Selected) -> str:
 
 def _relabelled(drawn: Sequence[Selected], head: Manifest) -> dict[str, Entry]:
     """New pair id -> the published entry of the same two images in a category that the run no longer gives them."""
+    drawn = [item for item in drawn if not item.entrant.identity.is_policy_pair]  # of an image there are many of these
     wanted = {item.entrant.identity.pair_id for item in drawn}
     old = {(e.unsafe_sha256, e.safe_sha256): e for e in head.entries if e.pair_id not in wanted}
     published = {entry.pair_id for entry in head.entries}

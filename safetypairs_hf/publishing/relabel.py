@@ -156,6 +156,12 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     check_major(version, last_to_correct(opened), "a relabel", 0, len(corrections))
     here = {entry.pair_id: entry for entry in head.entries}
     found = [each for each in corrections if each.pair_id in here]
+    for each in found:
+        if here[each.pair_id].is_policy_pair and each.action != "drop":
+            raise PublishError(
+                f"pair {each.pair_id} is one image under two policies, of which relabel takes no {each.action}; drop "
+                "it, and publish it anew with the policies as they should be"
+            )
     texts = _texts(opened, [here[each.pair_id] for each in found if each.action != "drop"])
     amended: dict[str, Amendment] = {}
     removed, restored, made = [], [], []
