@@ -52,6 +52,12 @@ def policy_pair_row(candidate: Candidate, group: str, taxonomy: Taxonomy, versio
     }
 
 
+def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A published row in the form of a pair's, for pages of pairs: the image twice, and what the policies say."""
+    what = f"unsafe by {row['unsafe_policy']}, safe by {row['safe_policy']}"
+    return {**row, "unsafe_image": row["image"], "safe_image": row["image"], "critical_feature": what}
+
+
 def slug_of(policy: str) -> str:
     """The category of a policy's id: `nudity` of `nudity@1.0`."""
     return policy.partition("@")[0]

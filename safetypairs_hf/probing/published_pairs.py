@@ -9,6 +9,7 @@ from typing import Any
 
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS, Box
 from safetypairs_hf.dataset.control_rows import control_file
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.probing.pair_words import clue
 from safetypairs_hf.probing.probe import ProbedPair
@@ -74,7 +75,8 @@ def _chosen(edition: Edition, sample: int) -> dict[str, Sequence[str]]:
     """File -> the pairs to read of it."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for file, pair_id in zip(*(edition.table[name].to_pylist() for name in ("file", "pair_id")), strict=True):
-        by_file[file].append(pair_id)
+        if not file.startswith(POLICY_PAIRS):  # in these no member is edited
+            by_file[file].append(pair_id)
     chosen: dict[str, Sequence[str]] = {}
     for file in sorted(by_file, key=lambda name: hashlib.sha256(name.encode()).digest()):
         if sample > 0:
