@@ -175,8 +175,8 @@ class Edit:
         baselines: dict[str, Pixels | Reject] = {}
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
-        if hasattr(editor, "expect"):
-            editor.expect([_instruction(item) for item in tries])
+        if hasattr(editor, "embed_prompts"):
+            editor.embed_prompts([_instruction(item) for item in tries])
         for places in _slices(editor, tries):
             items = [tries[place] for place in places]
             images, texts = [item.unsafe for item in items], [_instruction(item) for item in items]

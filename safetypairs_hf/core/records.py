@@ -335,7 +335,8 @@ class Editor(Protocol):
     """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape.
 
     What is edited together is decided by the arguments of one call alone. An editor that works in a latent space also
-    has `round_trip(images) -> list[Pixels]`: through its autoencoder and back, with no edit.
+    has `round_trip(images) -> list[Pixels]`: through its autoencoder and back, with no edit. One that embeds prompts by
+    themselves has `embed_prompts(instructions)`: it is called with those of a work unit before the first `edit` of it.
     """
 
     @property

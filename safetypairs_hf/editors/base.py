@@ -18,6 +18,7 @@ from safetypairs_hf.editors.beside import Beside, Promised
 from safetypairs_hf.editors.grid import equal_grids
 from safetypairs_hf.models.loading import PIPELINE, HoldsWeights, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import give_back, in_batches, out_of_memory
+from safetypairs_hf.models.processors import count_tokens
 
 Result = TypeVar("Result")
 
@@ -86,7 +87,7 @@ class PipelineEditor(HoldsWeights, ABC):
     """
 
     LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
-    holds: ClassVar[tuple[str, ...]] = ("pipeline", "_compiled", "_expected", "_away")
+    holds: ClassVar[tuple[str, ...]] = ("pipeline", "_compiled", "_embedded", "_away")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers")
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
     _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
@@ -184,15 +185,15 @@ class PipelineEditor(HoldsWeights, ABC):
         levers.turn_on(_denoiser(pipeline), self.attention, self.fp8, self.compile_blocks, self.device)
         return pipeline
 
-    def expect(self, instructions: Sequence[Instruction]) -> None:
+    def embed_prompts(self, instructions: Sequence[Instruction]) -> None:
         """Embed the prompts of edits that follow, so that those find them embedded; see `_embeddings`."""
         if self._text_parts:
-            self._expected.clear()
+            self._embedded.clear()
             prompts = [instruction.text for instruction in instructions if self._cut(instruction.text) is None]
-            self._expected.update(self._embeddings(prompts))
+            self._embedded.update(self._embeddings(prompts))
 
     @cached_property
-    def _expected(self) -> dict[str, Mapping[str, Any]]:
+    def _embedded(self) -> dict[str, Mapping[str, Any]]:
         return {}
 
     def edit(
@@ -276,7 +277,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
         if not self._text_parts:
             return {}
-        known = {prompt: self._expected.get(prompt) for prompt in prompts}
+        known = {prompt: self._embedded.get(prompt) for prompt in prompts}
         new = [prompt for prompt, embedding in known.items() if embedding is None]
         if new:
             with self._text_here(), torch.inference_mode():
@@ -460,11 +461,6 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, **opti
 def _denoiser(pipeline: Any) -> Any:
     """The part of a pipeline that is called once a step."""
     return getattr(pipeline, "transformer", None) or pipeline.unet
-
-
-def count_tokens(tokenizer: Any, text: str) -> int:
-    """How many tokens a text has, with the special ones that the tokenizer adds."""
-    return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
 
 def _finish_in_float32(processor: Any) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor, Size, count_tokens
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
+from safetypairs_hf.models.processors import count_tokens
 
 
 @dataclass(frozen=True)

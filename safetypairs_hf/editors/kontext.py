@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor, Size, count_tokens
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
+from safetypairs_hf.models.processors import count_tokens
 
 
 @dataclass(frozen=True)

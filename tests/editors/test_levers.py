@@ -103,7 +103,7 @@ def test_the_text_encoder_is_away_while_images_are_edited(editor: Any) -> None:
     images, away = pictures((64, 64), (96, 64)), []
     plain, frugal, seen = edit(editor, images, [1, 2]), replace(editor, release_text=True), []
     encoder = frugal.pipeline.text_encoder
-    frugal.expect([Instruction("", f"Paint the red square green. {number}", None) for number in (1, 2, 1)])
+    frugal.embed_prompts([Instruction("", f"Paint the red square green. {number}", None) for number in (1, 2, 1)])
     with (
         hooked(denoiser(frugal), lambda module, args: away.append(frugal.pipeline.text_encoder is None)),
         hooked(encoder, lambda module, args: seen.append(frugal.pipeline.text_encoder is encoder)),
