@@ -250,8 +250,7 @@ def _needed(function: Callable[..., Recipe]) -> list[str]:
 
 def versions(recipe: Recipe) -> dict[str, str]:
     """The versions in this process of what changes the output. Raises RecipeError where one is not installed."""
-    encoder = () if recipe.encoder == PILLOW else (ENCODERS[recipe.encoder],)
-    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages, *encoder)}
+    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages, ENCODERS[recipe.encoder])}
 
 
 def _version(distribution: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from builds import make_run, tree
 from click.testing import CliRunner
 
 from safetypairs_hf.building import tempo
-from safetypairs_hf.building.tempo import Meter, Tempos
+from safetypairs_hf.building.tempo import Meter, Note, Tempos
 from safetypairs_hf.cli import group
 from safetypairs_hf.cli.progress import Lines
 from safetypairs_hf.core.run_folder import RunFolder, open_run
@@ -77,6 +78,23 @@ def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines.report("judge", 0, 40)
     lines.report("judge", 1, 40)
     assert "images/h" not in lines.line()
+
+
+def test_the_figures_of_tasks(tmp_path: Path) -> None:
+    """Two tasks of 60 s, 30 s of them at the same time; one that did nothing, a damaged note, and one of before."""
+    folder = tmp_path / "run.slurm" / "001"
+    folder.mkdir(parents=True)
+    notes = [("edit", 20, 54.0, 100.0, 160.0), ("edit", 10, 36.0, 130.0, 190.0), ("judge", 0, 0.0, 100.0, 160.0)]
+    for number, note in enumerate(notes):
+        (folder / f"{number}.tempo").write_text(json.dumps(asdict(Note(*note))))
+    (folder / "3.tempo").write_text('{"step"')
+    tempos = Tempos(RunFolder(str(tmp_path / "run")))
+    expected = {"images": 30, "seconds": 90.0, "images_an_hour": 1200.0, "busy_share": 0.75}
+    assert tempos.to_dict() == {"edit": expected}
+    tempos.add("edit", 10, 30.0, 15.0)
+    assert list(tempos.lines()) == ["edit: 1,200 images/h, model busy 69%"]
+    tempos.begin()
+    assert Tempos(RunFolder(str(tmp_path / "run"))).to_dict() == {}
 
 
 def test_what_cannot_be_read_is_forgotten(tmp_path: Path) -> None:

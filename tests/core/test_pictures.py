@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 from recipes import pictures
 
+from safetypairs_hf.building import recipe as recipe_module
+from safetypairs_hf.building.build import claim
 from safetypairs_hf.building.engines.base import Opened, segments
-from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, _version
+from safetypairs_hf.core.errors import RecipeError, RunError
 from safetypairs_hf.core.pictures import ENCODERS, OPENCV, PILLOW, encode, encoding, size_of
 from safetypairs_hf.core.records import Picture, Pixels
 from safetypairs_hf.core.run_folder import RunFolder
@@ -60,7 +62,7 @@ def test_one_encoder_writes_both_members_and_the_recipe_says_which(tmp_path: Pat
     recipe = recipe_of(tmp_path / "photographs", encoder)
     said = LoadedRecipe("mine", "", {}, recipe).resolved()
     assert said["parts"]["source"]["frame"]["encoder"] == encoder == recipe.encoder
-    assert ("opencv-python-headless" in said["versions"]) == (encoder == OPENCV)
+    assert said["versions"].keys() >= {ENCODERS[encoder]}
     run = RunFolder(str(tmp_path / "run"))
     for segment in segments(recipe):
         Opened(recipe, run, segment).make(0)
@@ -68,6 +70,32 @@ def test_one_encoder_writes_both_members_and_the_recipe_says_which(tmp_path: Pat
     members = [row[member] for stage, member in stages for row in run.rows(run.part(stage, 0))]
     assert len(members) == 6
     assert all(data == encode(Picture(data).pixels, encoder).data for data in members)
+
+
+def test_a_run_keeps_to_the_encoder_that_it_was_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one, or another version of its package, is another run, and that is said in one line."""
+    pytest.importorskip("cv2")
+    (tmp_path / "photographs" / "hate").mkdir(parents=True)
+    recipes = {encoder: recipe_of(tmp_path / "photographs", encoder) for encoder in ENCODERS}
+    for begun, package in ENCODERS.items():
+        run = RunFolder(str(tmp_path / begun))
+        claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
+        other = next(encoder for encoder in ENCODERS if encoder != begun)
+        changed = (
+            rf"was begun by another recipe \(.*source\.frame\.encoder: {begun} -> {other}; .*\); name another --out"
+        )
+        with pytest.raises(RunError, match=changed):
+            claim(run, LoadedRecipe("mine", "", {}, recipes[other]))
+        with monkeypatch.context() as upgraded:
+            upgraded.setattr(recipe_module, "_version", lambda name: "99" if name == package else _version(name))
+            with pytest.raises(RunError, match=rf"\(versions\.{package}: .* -> 99\); name another --out"):
+                claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
+        with monkeypatch.context() as uninstalled:
+            uninstalled.setattr(
+                recipe_module, "_version", lambda name: _version("no-" + name if name == package else name)
+            )
+            with pytest.raises(RecipeError, match=f"needs the package no-{package}, which is not installed"):
+                claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
 
 
 def test_an_encoder_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from safetypairs_hf.building.engines.base import Sent, holds_model
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.tempo import noted
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 
 
@@ -47,9 +48,11 @@ def make(path: str, task: int) -> None:
     loaded = LoadedRecipe(array.recipe, array.sent.path, {}, opened.recipe)
     units = [unit for unit in array.units[task :: array.tasks] if not opened.job.is_done(opened.run, unit)]
     with LocalEngine(_cores()) as engine:
+        doing = engine.do(loaded, opened.run, opened.job, units)
         if holds_model(opened.recipe, opened.job):
             engine.check(loaded)
-        for _ in engine.do(loaded, opened.run, opened.job, units):
+            doing = noted(Path(path), task, opened.job.name, engine.meter, doing)
+        for _ in doing:
             pass
 
 

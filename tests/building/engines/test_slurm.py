@@ -18,7 +18,9 @@ from safetypairs_hf.building.build import Built, build
 from safetypairs_hf.building.engines import array_task
 from safetypairs_hf.building.engines.slurm import SlurmEngine
 from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.run_folder import RunFolder
 
 RESUME = ("echo", "the join")
 
@@ -73,6 +75,11 @@ def test_killed_by_hand_it_ends_in_the_bytes_of_the_local_engine(tmp_path: Path)
         run_by_hand(tmp_path / "run.slurm" / f"{rounds:03d}")
     assert rounds == 4  # the units that were left, those that the draw still needed, and the controls of what it drew
     assert tree(out) == tree(tmp_path / "local")
+    images = [
+        [(step, each["images"]) for step, each in Tempos(RunFolder(str(run))).to_dict().items()]
+        for run in (out, tmp_path / "local")
+    ]
+    assert images[0] == images[1] and len(images[0]) == 5  # as the tasks noted them beside their scripts
 
 
 def test_submit_goes_all_the_way(tmp_path: Path) -> None:
