@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import sys
 from dataclasses import replace
@@ -12,10 +13,9 @@ import pytest
 from PIL import Image
 from recipes import pictures
 
-from safetypairs_hf.building import recipe as recipe_module
 from safetypairs_hf.building.build import claim
 from safetypairs_hf.building.engines.base import Opened, segments
-from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, _version
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.core.errors import RecipeError, RunError
 from safetypairs_hf.core.pictures import ENCODERS, OPENCV, PILLOW, encode, encoding, size_of
 from safetypairs_hf.core.records import Picture, Pixels
@@ -72,30 +72,26 @@ def test_one_encoder_writes_both_members_and_the_recipe_says_which(tmp_path: Pat
     assert all(data == encode(Picture(data).pixels, encoder).data for data in members)
 
 
-def test_a_run_keeps_to_the_encoder_that_it_was_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_run_keeps_to_its_encoder(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one, or another version of its package, is another run, and that is said in one line."""
     pytest.importorskip("cv2")
     (tmp_path / "photographs" / "hate").mkdir(parents=True)
-    recipes = {encoder: recipe_of(tmp_path / "photographs", encoder) for encoder in ENCODERS}
-    for begun, package in ENCODERS.items():
-        run = RunFolder(str(tmp_path / begun))
-        claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
-        other = next(encoder for encoder in ENCODERS if encoder != begun)
-        changed = (
-            rf"was begun by another recipe \(.*source\.frame\.encoder: {begun} -> {other}; .*\); name another --out"
-        )
-        with pytest.raises(RunError, match=changed):
-            claim(run, LoadedRecipe("mine", "", {}, recipes[other]))
-        with monkeypatch.context() as upgraded:
-            upgraded.setattr(recipe_module, "_version", lambda name: "99" if name == package else _version(name))
-            with pytest.raises(RunError, match=rf"\(versions\.{package}: .* -> 99\); name another --out"):
-                claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
-        with monkeypatch.context() as uninstalled:
-            uninstalled.setattr(
-                recipe_module, "_version", lambda name: _version("no-" + name if name == package else name)
-            )
-            with pytest.raises(RecipeError, match=f"needs the package no-{package}, which is not installed"):
-                claim(run, LoadedRecipe("mine", "", {}, recipes[begun]))
+    loaded = {name: LoadedRecipe("mine", "", {}, recipe_of(tmp_path / "photographs", name)) for name in ENCODERS}
+    run, package = RunFolder(str(tmp_path / "run")), ENCODERS[encoder]
+    claim(run, loaded[encoder])
+    [other] = loaded.keys() - {encoder}
+    with pytest.raises(
+        RunError, match=rf"another recipe \(.*\.encoder: {encoder} -> {other}; .*name another --out"
+    ):
+        claim(run, loaded[other])
+    installed = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99" if name == package else installed(name))
+    with pytest.raises(RunError, match=rf"\(versions\.{package}: .* -> 99\); name another --out"):
+        claim(run, loaded[encoder])
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: installed("no-" * (name == package) + name))
+    with pytest.raises(RecipeError, match=f"needs the package {package}, which is not installed"):
+        claim(run, loaded[encoder])
 
 
 def test_an_encoder_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,16 @@ def test_submit_goes_all_the_way(tmp_path: Path) -> None:
     ]
 
 
+def test_a_node_with_other_versions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build_by_slurm(tmp_path / "run", {"pairs": "9"})
+    recipe = tmp_path / "run" / "recipe.json"
+    recipe.write_text(re.sub('"pillow": "[^"]*"', '"pillow": "1.0"', recipe.read_text()))
+    [(path, task)] = tasks_of(tmp_path / "run.slurm" / "001")[:1]
+    assert array_task.main([path, str(task)]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"has pillow [\d.]+, and the run was begun with 1\.0; every node needs the same\n$", said)
+
+
 def test_jobs_that_fail_and_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slurm = fake_slurm(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{slurm}:{os.environ['PATH']}")
