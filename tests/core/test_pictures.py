@@ -81,9 +81,7 @@ def test_a_run_keeps_to_its_encoder(encoder: str, tmp_path: Path, monkeypatch: p
     run, package = RunFolder(str(tmp_path / "run")), ENCODERS[encoder]
     claim(run, loaded[encoder])
     [other] = loaded.keys() - {encoder}
-    with pytest.raises(
-        RunError, match=rf"another recipe \(.*\.encoder: {encoder} -> {other}; .*name another --out"
-    ):
+    with pytest.raises(RunError, match=rf"another recipe \(.*\.encoder: {encoder} -> {other}; .*name another --out"):
         claim(run, loaded[other])
     installed = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99" if name == package else installed(name))
