@@ -233,9 +233,9 @@ class OwnFunction(Guard):
 
     Args:
         function: "mine.py:name", or "mine:name", where mine is a file of the current folder or a module.
-        revision: what to call this version of it.
-        batched: whether it takes lists; None goes by the name of its first parameter.
-        batch_size: of how many images the lists are, at most.
+        revision: a name for this version of the function.
+        batched: whether the function takes lists; None means that it does if its first parameter is `images`.
+        batch_size: the most images in a list.
     """
 
     function: str

@@ -30,17 +30,17 @@ class Sides(NamedTuple):
 class ZeroShot(ModelGuard[Loaded]):
     """P(unsafe) = softmax over two sides; a side's weight is the mean of exp(similarity) over its texts.
 
-    By taking the mean, a side gains nothing from having more texts. Similarities are the model's `logits_per_image`.
-    `raw` has the nearest text.
+    The mean makes the result independent of the number of texts on a side. Similarities are the model's
+    `logits_per_image`. `raw` has the nearest text.
+
+    CLIP reads the first 77 tokens of a text and SigLIP the first 64. The texts of the nine categories are far shorter.
+    A longer text in `prompts` or in your own taxonomy is an error, because its end would be ignored.
 
     Args (see `ModelGuard` for the others):
-        model: a CLIPModel or a SiglipModel.
-        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not in it is not
-            covered, unless it maps to one that is. "" takes the lists of the taxonomy's policies: what an image should
-            not show, and what it can.
-
-    CLIP reads the first 77 tokens of a text and SigLIP the first 64. The nine's texts are far shorter. One of your own,
-    in `prompts` or in a taxonomy, that is longer is an error, as the part that is not read would not be judged by.
+        model: a folder or a Hub id of a CLIPModel or a SiglipModel.
+        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}. A category is not covered unless it, or a
+            category that it maps to, is in the file. "" uses the lists in the taxonomy's policies of what an image
+            should not show and what it can show.
     """
 
     model: str = "openai/clip-vit-large-patch14"
