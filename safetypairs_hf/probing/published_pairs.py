@@ -28,7 +28,7 @@ _CONTROL = ("pair_id", "control", "unsafe_image")
 
 
 def probed_pair(row: Mapping[str, Any], controls: Iterable[Mapping[str, Any]] = ()) -> ProbedPair:
-    """Take what a probe needs of the published row of a pair, and of the rows of its controls."""
+    """Return the pair to probe from its published row and the rows of its controls."""
     return ProbedPair(
         pair_id=row["pair_id"],
         group=row["group"],
@@ -48,15 +48,15 @@ def _file(image: Mapping[str, Any] | None) -> bytes:
 def published_pairs(
     edition: Edition, sample: int, progress: Callable[[str, int, int], None] = lambda name, done, total: None
 ) -> Iterator[ProbedPair]:
-    """Read pairs of a version, `sample` of them at most.
+    """Read at most `sample` pairs of a version.
 
-    Whole files are read, in an order that the hash of their names gives, so that of a large version on the Hub few
-    files are downloaded. The same version gives the same pairs.
+    Whole files are read, ordered by the hash of their names, so that only a few files of a large version on the Hub are
+    downloaded. The same version gives the same pairs.
 
     Args:
         edition: The version.
-        sample: How many pairs to read at most.
-        progress: Called as ("pairs", read, to read).
+        sample: The most pairs to read.
+        progress: Called with ("pairs", number read, total).
     """
     chosen = _chosen(edition, sample)
     total, done = sum(map(len, chosen.values())), 0
