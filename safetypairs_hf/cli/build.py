@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes; one a core by default. With slurm: tasks of a job; 16 by default.",
+    help="Processes; one per core by default. With slurm: tasks per job; 16 by default.",
 )
 @click.option("--submit", is_flag=True, help="With slurm: hand the jobs to sbatch.")
 @click.option(
-    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: of every job, such as partition=a100; repeatable."
+    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: for every job, such as partition=a100; repeatable."
 )
 @click.option(
     "--sbatch-model",
     multiple=True,
     metavar="OPTION",
-    help="With slurm: of the jobs that hold a model too, such as gres=gpu:1; repeatable.",
+    help="With slurm: for jobs that hold a model, such as gres=gpu:1; repeatable.",
 )
 @click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
 @settings_option("recipe")

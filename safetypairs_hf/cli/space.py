@@ -12,7 +12,7 @@ import click
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--metric", "kind", flag_value="metric", help="Visitors upload predictions; `evaluate` loads it, too.")
 @click.option("--leaderboard", "kind", flag_value="leaderboard", help="Guards by pair accuracy, with intervals.")
-@click.option("--viewer", "kind", flag_value="viewer", help="Pairs of a dataset, unsafe images blurred.")
+@click.option("--viewer", "kind", flag_value="viewer", help="Show the pairs of a dataset, with unsafe images blurred.")
 @click.option("--predictions", multiple=True, metavar="FILE", help="A file for the leaderboard; repeatable.")
 @click.option("--repo", metavar="ORG/NAME", help="A dataset repo whose prediction files the leaderboard reads.")
 @click.option("--data", metavar="TARGET[@VERSION]", help="What the viewer shows.")

@@ -10,7 +10,7 @@ import click
 @click.command("status")
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON, with every category.")
-@click.option("--by-category", is_flag=True, help="The yield and the reasons of each category as well.")
+@click.option("--by-category", is_flag=True, help="Show the yield and the reject reasons of each category, too.")
 def command(run: str, as_json: bool, by_category: bool) -> None:
     """The funnel of a run: in and out of each stage, and why the rest went.
 
