@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,24 +35,18 @@ GROUP_BYTES = 512 * 1024
 # first file before its first pair, as pyarrow reads adjacent groups at once (up to 32 MB), whatever their size.
 FIRST_FILE_BYTES = GROUP_BYTES
 
-# Larger than a row group, so that a chunk of content ends where its row group does, unless one image is larger still. A
-# row group closes by what it holds, and BOUNDARY lets Xet find it again. Ends within a group cost more: of seven groups
-# of three pairs of 200 kB, a removal stored 0.80 MB with chunks of 1 to 2 MB, and less than 0.43 MB with these.
-_CHUNKING: Final = {"min_chunk_size": 1 << 24, "max_chunk_size": 1 << 25, "norm_level": 0}
-# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Statistics help
-# no reader of such small groups, and ARROW:schema would repeat what the features say: a release of few pairs is many
-# small files. The page index (about 1 kB a file) and the chunking are what the Hub calls optimized Parquet.
+# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
+# be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
+# such small groups, and ARROW:schema would repeat what the features say. With content-defined chunking a removal stored
+# 7.5 times the new bytes, so it stays off. With a page index, pyarrow 26 also writes histograms, and ends the process
+# where one is damaged (`ColumnChunkMetaData`), so that `verify` could not name the file.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
     "use_dictionary": False,
     "write_statistics": False,
-    "write_page_index": True,
-    "use_content_defined_chunking": _CHUNKING,
+    "write_page_index": False,
     "store_schema": False,
 }
-# By these keys of a file its readers know the chunking: the first is that of `datasets` (ParquetWriter), the second
-# that of the Hub's viewer, which lists a dataset as `format:optimized-parquet` (libviewer, src/parquet.rs).
-CHUNKING_KEYS: Final = ("content_defined_chunking", "use_content_defined_chunking")
 _IMAGES = ("unsafe_image", "safe_image", "edited_image", "image")
 RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is
 
@@ -231,9 +225,7 @@ class _File:
         self.schema = schema
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(self._sink, schema, **_OPTIONS)
-        chunking = {key.encode(): json.dumps(_CHUNKING).encode() for key in CHUNKING_KEYS}
-        # Without ARROW:schema, the writer leaves the schema's own metadata out.
-        self._writer.add_key_value_metadata({b"huggingface": schema.metadata[b"huggingface"], **chunking})
+        self._writer.add_key_value_metadata(schema.metadata)  # without ARROW:schema, the writer leaves it out
         self._groups = 0
 
     def add(self, group: pa.Table) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from builds import make_run
 
 from safetypairs_hf.core.version import parse
-from safetypairs_hf.dataset.shards import CHUNKING_KEYS
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
 
@@ -38,12 +36,3 @@ def unpacked(path: Path) -> object:
     from safetypairs_hf.dataset import manifest
 
     return manifest.load(path.read_bytes())
-
-
-def test_each_data_file_is_what_the_viewer_calls_optimized(published: Path) -> None:
-    """A page index in every column chunk, and the keys by which chunking is known."""
-    for path in published.glob("data/*/*/*.parquet"):
-        held = pq.read_metadata(path)
-        assert {key.encode() for key in CHUNKING_KEYS} <= held.metadata.keys()
-        columns = [held.row_group(group).column(0) for group in range(held.num_row_groups)]
-        assert all(column.has_offset_index for column in columns)

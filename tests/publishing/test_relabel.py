@@ -290,7 +290,8 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
     class Late:
         """A target whose head was read before the other release, as where two publish at once."""
 
-        name, fetch, begin, send, commit = late.name, late.fetch, late.begin, late.send, late.commit
+        name, published_name = late.name, late.published_name
+        fetch, begin, send, commit = late.fetch, late.begin, late.send, late.commit
 
         def head(self) -> Manifest:
             return held
