@@ -40,7 +40,7 @@ def edited(editor: Klein, images: list[Picture], expected: bool = False) -> tupl
     `expected`: the prompts are embedded outside the clock.
     """
     instructions = [Instruction("", f"Paint square {number % 3} green.", None) for number in range(len(images))]
-    editor.expect(instructions if expected else [])
+    editor.embed_prompts(instructions if expected else [])
     for image in images:
         _ = image.pixels  # decoded outside the clock
     seconds, answers = timed(lambda: editor.edit(images, instructions, range(len(images))))

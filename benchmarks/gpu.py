@@ -298,7 +298,7 @@ def stage(bench: Bench) -> None:
         ends[step] = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder, LocalEngine() as engine:
-        run_units(engine, loaded, RunFolder(folder), range(-(-asked.images // asked.unit)), done)
+        run_units(engine, loaded, RunFolder(folder), range(-(-asked.images // asked.unit)), done, Tempos(RunFolder(folder)))
     kind.pipeline = None
     whole, busy = ends["edit"] - ends["instruct"], sum(kind.seconds)
     print(f"stage: {asked.images} images in units of {asked.unit}, {asked.images / whole * 3600:.0f} images an hour")
