@@ -148,10 +148,9 @@ def dump(stage: str, candidates: Sequence[Candidate]) -> bytes:
     for column in (*COLUMNS[stage], *(_OF_FINISHED if finished else ()), _REJECT):
         values = (getattr(candidate, column.name) for candidate in candidates)
         columns[column.name] = pa.array([v if v is None else column.write(v) for v in values], column.type)
-    buffer = pa.BufferOutputStream()  # a BytesIO takes several times as long for the same bytes
+    buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="NONE", use_dictionary=False, write_statistics=False)
-    data: bytes = buffer.getvalue().to_pybytes()
-    return data
+    return buffer.getvalue()
 
 
 def load(stage: str, data: bytes, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""Descriptions of the guards, editors, recipes and layouts that a user can choose from: settings, licence, example."""
+"""What there is of a kind, such as guards or editors: what each is, its settings, its licence and an example."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any, Protocol
 from safetypairs_hf.core.settings import TEXT, as_text, parameters_of, value_text
 
 WIDTH = 80
-# Matches "steps: how many" in the "Args:" section of a docstring, and "`steps`: how many" in its text.
+# "steps: how many" at the foot of a docstring's "Args:", or "`steps`: how many" in its text.
 _ARGUMENT = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 _IN_TEXT = re.compile(r"`(\w+)`: (.*?)(?=\s`\w+`: |\n\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that users type as `--set NAME=VALUE`.
+    """A setting that is given as text.
 
     Attributes:
-        name: the name of the setting.
-        value: the values that it accepts, such as "a number" or "trained or common".
-        default: the default as a user would type it; "" if it has none or it cannot be typed.
-        needed: whether the setting is required.
-        about: what it means, from the docstring; "" if the docstring does not describe it.
+        name: as in `--set NAME=VALUE`.
+        value: what it takes, in words, such as "a number" or "trained or common".
+        default: the value that it has if it is left out, as it would be given; "" if there is none to type.
+        needed: whether it must be given.
+        about: what it means, from the docstring; "" where that says nothing.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Offer:
-    """One guard, editor, recipe or layout that a user can choose.
+    """One of what there is.
 
     Attributes:
-        name: the name that a user types.
-        about: a description of one line.
+        name: as one types it.
+        about: what it is, in a line.
         facts: further facts by name, such as "license".
-        settings: the settings that it accepts, in order.
-        example: a command that uses it; several commands have a line each.
+        settings: what it takes, in order.
+        example: a command that uses it; several lines where there are several ways.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Offer:
     example: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the offer as plain values, for JSON."""
+        """Return it as plain values, for JSON."""
         settings = [dataclasses.asdict(setting) for setting in self.settings]
         return {"name": self.name, "about": self.about, **self.facts, "settings": settings, "example": self.example}
 
@@ -83,15 +83,12 @@ class Offer:
 
 
 def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, **fixed: Any) -> tuple[Setting, ...]:
-    """Return the settings that several functions or dataclasses accept, each name once.
+    """Return the settings that functions or dataclasses take together, a name of several from the first.
 
     Args:
-        takers: the functions or dataclasses. A name that several accept is described by the first of them.
-        only: the names to return, in this order; all by default.
-        fixed: defaults that replace those of the takers.
-
-    Returns:
-        The settings, in the order of the signatures or of `only`.
+        takers: what takes them.
+        only: their names, in this order; all by default.
+        fixed: defaults that differ from those of the takers.
 
     Raises:
         RecipeError: an annotation names something that is not imported when the code runs.
@@ -109,7 +106,7 @@ def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, 
 
 
 class Listed(Protocol):
-    """An entry of a list: its name, a description of one line, its whole description by `str`, and values for JSON."""
+    """What can be listed: it has a name, is told in a line, prints whole as text, and gives plain values for JSON."""
 
     @property
     def name(self) -> str: ...
@@ -121,14 +118,14 @@ class Listed(Protocol):
 
 
 def listed(offers: Sequence[Listed]) -> str:
-    """Return a table with the name and the description of each offer, wrapped at 80 columns."""
+    """Return a line for each offer: its name and what it is."""
     width = max(len(offer.name) for offer in offers)
     lines = [_wrapped(f"{offer.name:<{width}}  {offer.about}", " " * (width + 2)) for offer in offers]
     return "\n".join(line for wrapped in lines for line in wrapped)
 
 
 def folded(commands: str) -> str:
-    """Return commands, one a line, with long ones continued on a new line before an option, in shell syntax."""
+    """Return commands, a line each, with those that are long broken before an option, as a shell takes them."""
     return "\n".join(line if len(line) <= WIDTH - 2 else _folded(line) for line in commands.splitlines())
 
 
@@ -151,12 +148,12 @@ def _default(taker: Any, name: str, parameter: inspect.Parameter) -> Any:
 
 
 def _as_given(default: Any) -> str:
-    """Return a default as a user would type it; "" for None and for a value that cannot be typed, such as an object."""
+    """Return a default as one would type it; "" for None, for no text, and for what is no text, such as an object."""
     return as_text(default) if isinstance(default, (bool, str, int, float, tuple)) else ""
 
 
 def _said_by(taker: Any) -> dict[str, str]:
-    """Return the description of each parameter in the docstrings of a function, or of a class and its bases."""
+    """Return what the docstrings of a function, or of a class and its bases, say of each parameter."""
     owners = [each for each in reversed(taker.__mro__) if each is not object] if isinstance(taker, type) else [taker]
     said: dict[str, str] = {}
     for owner in owners:
@@ -169,7 +166,7 @@ def _said_by(taker: Any) -> dict[str, str]:
 
 
 def _arguments(text: str) -> dict[str, str]:
-    """Return the descriptions in the section "Args" of a docstring by name; "a, b: text" describes a and b."""
+    """Return what the section "Args" of a docstring says, by name; names that share a text each have it."""
     found: dict[str, str] = {}
     names: list[str] = []
     inside = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
+from safetypairs_hf.editors.base import Batch, PipelineEditor
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,6 @@ class InstructPix2Pix(PipelineEditor):
 
     LICENSE = "unknown"
     PIPELINE = "StableDiffusionInstructPix2PixPipeline"
-    _gives_latents = True
 
     model: str = "timbrooks/instruct-pix2pix"
     steps: int = 20
@@ -37,6 +36,3 @@ class InstructPix2Pix(PipelineEditor):
 
     def _load(self, **options: Any) -> Any:
         return super()._load(safety_checker=None, **options)
-
-    def _decodable(self, latents: Any, drawn: Size) -> Any:
-        return latents / self.pipeline.vae.config.scaling_factor

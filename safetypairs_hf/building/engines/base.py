@@ -1,9 +1,7 @@
 """What all engines share: jobs over work units, and parts that are written once. An engine changes no byte of a part.
 
 A job is neighbouring steps that run together on a unit, or one that holds a model, alone. A job is over for all units
-before the next starts, so that one GPU holds one model at a time. What a job does to a unit has two halves: `work` asks
-the models and submits what needs none to a `CpuWork`; the function that `work` returns waits for that, and makes the
-parts of it.
+before the next starts, so that one GPU holds one model at a time.
 """
 
 from __future__ import annotations
@@ -13,16 +11,13 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import stage_files
-from safetypairs_hf.building.finishing import AtOnce, CpuWork, Finishing
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
-from safetypairs_hf.building.tempo import Meter, Tempos
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
-from safetypairs_hf.core.records import Candidate, Picture
+from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import load_file, telling
 from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
@@ -59,30 +54,14 @@ class Job(Protocol):
         """What it works with."""
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> Any:
-        """What `work` needs of a unit."""
+        """What `work` needs of a unit, read and decoded."""
 
-    def pictures(self, found: Any) -> list[Picture]:
-        """The pictures of what was read, which are decoded before `work`."""
-
-    def images(self, recipe: Recipe, found: Any) -> int:
-        """How many images the models work on in a unit."""
-
-    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any, cpu: CpuWork) -> Callable[[], Parts]:
-        """Have the models work; `found` is what was read.
-
-        Returns:
-            A function that waits for what was submitted to `cpu`, and returns the parts of the unit that have to be
-            written, in order. It may be called in another thread.
-        """
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any) -> Parts:
+        """The parts of a unit that have to be written, in order; `found` is what was read."""
 
 
 class Engine(Protocol):
-    """Does jobs. Used as a context, which holds what it works on: processes, or a cluster.
-
-    `meter`: what the models have done in the jobs so far.
-    """
-
-    meter: Meter
+    """Does jobs. Used as a context, which holds what it works on: nothing, or a cluster."""
 
     def __enter__(self) -> Self: ...
 
@@ -115,32 +94,27 @@ class Segment:
         return tuple(model for step in self.steps for model in _models(recipe)[step.stage])
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> Unit:
-        return replay(run, number, recipe.rounds, before=self.steps[0])
+        unit = replay(run, number, recipe.rounds, before=self.steps[0])
+        decode(unit.entering)
+        return unit
 
-    def pictures(self, found: Unit) -> list[Picture]:
-        return pictures(found.entering)
-
-    def images(self, recipe: Recipe, found: Unit) -> int:
-        return len(found.entering) * (recipe.attempts if self.steps[0].stage == "edit" else 1)
-
-    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit, cpu: CpuWork) -> Callable[[], Parts]:
-        *before, last = self.steps
-        made = [part for step in before for part in _start(recipe, run, number, found, step, cpu)()]
-        rest = _start(recipe, run, number, found, last, cpu)
-        return lambda: made + rest()
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit) -> Parts:
+        made = []
+        for step in self.steps:
+            name = run.part(step.name, number)
+            if run.has(name):
+                found.after(step, _read(run, step, number, found.entering))
+                continue
+            candidates = _step(recipe, run, step, number, found.entering)
+            made.append((name, stage_files.dump(step.stage, candidates)))
+            found.after(step, candidates)
+        return made
 
 
 def run_units(
-    engine: Engine,
-    loaded: LoadedRecipe,
-    run: RunFolder,
-    units: Sequence[int],
-    done: Callable[[str, int], None],
-    tempos: Tempos,
+    engine: Engine, loaded: LoadedRecipe, run: RunFolder, units: Sequence[int], done: Callable[[str, int], None]
 ) -> None:
     """Make every part of `units` that is not there. `done(step, unit)` is called as each step of a unit is finished.
-
-    How fast the steps that hold a model go is noted in `tempos`.
 
     Raises:
         RunError: the folder cannot be written, or a worker process died.
@@ -154,10 +128,7 @@ def run_units(
                     done(step.name, unit)
             else:
                 todo.append(unit)
-        doing = engine.do(loaded, run, segment, todo)
-        if holds_model(loaded.recipe, segment):
-            doing = tempos.timed(segment.steps[0].name, engine.meter, doing)
-        for unit in doing:
+        for unit in engine.do(loaded, run, segment, todo):
             for step in segment.steps:
                 done(step.name, unit)
     engine.join(run)
@@ -190,20 +161,10 @@ def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -
     return found
 
 
-def pictures(candidates: Sequence[Candidate]) -> list[Picture]:
-    """The pictures of some candidates."""
-    found = (picture for each in candidates for picture in (each.unsafe, each.safe) if picture is not None)
-    return list(dict.fromkeys(found))  # attempts at one source share its picture
-
-
-def decode(found: Sequence[Picture], cpu: CpuWork) -> None:
+def decode(candidates: Sequence[Candidate]) -> None:
     """Decode the pictures now, while a model is at work, and not when it waits for them."""
-    cpu.expect(found)
-    decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in found]
-    for picture, decoded in decoding:
-        pixels = decoded.result()
-        pixels.flags.writeable = False  # as where it was decoded
-        picture.pixels = pixels
+    for candidate in candidates:
+        _ = candidate.unsafe.pixels, candidate.safe and candidate.safe.pixels
 
 
 class Sent(NamedTuple):
@@ -238,35 +199,15 @@ class Opened(NamedTuple):
     run: RunFolder
     job: Job
 
-    def make(
-        self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None, cpu: CpuWork | None = None
-    ) -> Made:
-        """Do the job to a unit. `busy` is held while the models work, not to read, to finish and to write.
-
-        What needs no model is done by `cpu`; None does it in this thread.
-        """
-        cpu = cpu or AtOnce(self.recipe.finishing)
+    def make(self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None) -> list[str]:
+        """Do the job to a unit; the parts written. `busy` is held while the models work, not to read and to write."""
         found = self.job.read(self.recipe, self.run, number)
-        decode(self.job.pictures(found), cpu)
-        images = self.job.images(self.recipe, found)
         # It is told here, as a traceback does not go to another process.
-        with telling(about=f"in the work unit {number}"):
-            with busy or contextlib.nullcontext():
-                began = monotonic()
-                rest = self.job.work(self.recipe, self.run, number, found, cpu)
-                took = monotonic() - began
-            made = rest()
+        with busy or contextlib.nullcontext(), telling(about=f"in the work unit {number}"):
+            made = self.job.work(self.recipe, self.run, number, found)
         for name, data in made:
             self.run.write(name, data)
-        return Made([name for name, _ in made], images, took)
-
-
-class Made(NamedTuple):
-    """What came of a unit: the names of the parts written, the images of its models, and the seconds they worked."""
-
-    names: list[str]
-    images: int
-    busy: float
+        return [name for name, _ in made]
 
 
 def _is_heavy(model: Any) -> bool:
@@ -286,44 +227,26 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
         return stage_files.load(step.stage, run.read(name), entering)
 
 
-def _start(recipe: Recipe, run: RunFolder, number: int, unit: Unit, step: Step, cpu: CpuWork) -> Callable[[], Parts]:
-    """Begin a step of a unit; what is returned ends it, and returns its part, or none where that is there already."""
-    name = run.part(step.name, number)
-    if run.has(name):
-        unit.after(step, _read(run, step, number, unit.entering))
-        return list
-    rest = _step(recipe, run, step, number, unit.entering, cpu)
-
-    def end() -> Parts:
-        candidates = rest()
-        unit.after(step, candidates)
-        return [(name, stage_files.dump(step.stage, candidates))]
-
-    return end
-
-
-def _step(
-    recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate], cpu: CpuWork
-) -> Callable[[], Sequence[Candidate]]:
+def _step(recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
         with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
             taken = list(recipe.source.take(start, stop))
         _refuse_strange(recipe, taken)
-        return lambda: taken
+        return taken
     if not candidates:
-        return list
+        return []
     for candidate in candidates:  # what an error calls them
         candidate.unsafe.name = f"the image {candidate.origin.id}"
         if candidate.safe is not None:
             candidate.safe.name = f"the edit of {candidate.origin.id}"
+    work: dict[str, Callable[[], Callable[[Sequence[Candidate]], Sequence[Candidate]]]] = {
+        "instruct": lambda: recipe.instruct,
+        "edit": lambda: recipe.edit(run, step.name, unit),
+        "judge": lambda: recipe.judging,
+    }
     with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
-        if step.stage == "instruct":
-            instructed = recipe.instruct(candidates)
-            return lambda: instructed
-        if step.stage == "edit":
-            return recipe.edit(run, step.name, unit).start(candidates, cpu)
-        return recipe.judging.start(candidates, cpu)
+        return work[step.stage]()(candidates)
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:

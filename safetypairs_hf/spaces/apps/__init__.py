@@ -1,1 +1,0 @@
-"""The apps; each is copied into the folder of its Space as app.py."""
