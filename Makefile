@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # What is never imported is never compiled, which is most of it.
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile
 
-.PHONY: demo embedded test test-all check bench clean
+.PHONY: demo embedded test test-all check docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/safetypairs demo
@@ -23,6 +23,10 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages as a site, dist/site/index.html. Strict: a broken link or an unknown name of the package ends it.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Files that begin with _ are shared by the benchmarks. Every benchmark takes --smoke, for a run at toy size.
 bench: $(VENV)/.installed $(VENV)/.models

@@ -4,7 +4,8 @@
 
 MODEL is a folder or a Hub id with --commit; by default the real pipeline at small random weights, made on the spot. A
 CPU is as busy with one image as with eight, so there the ratio is about 1 and only the difference tells something; give
-real weights, a GPU and --size 1024 for what a batch is worth.
+real weights, a GPU and --size 1024 for what a batch is worth. A third way has the prompts embedded before the clock
+starts, as a build embeds those of a work unit once: the ratio says what embedding them costs.
 
 Both ways go through `Klein.edit` with the same images, prompts and seeds, in one process, in turns; the least of each
 is compared, in CPU time, or on a GPU in wall time. The difference is the largest of any pixel, in levels of 255.
@@ -33,9 +34,13 @@ def pictures(count: int, size: int) -> list[Picture]:
     return made
 
 
-def edited(editor: Klein, images: list[Picture]) -> tuple[Seconds, list[Pixels], int]:
-    """How long it took, the edited images, and the largest batch that fitted."""
+def edited(editor: Klein, images: list[Picture], expected: bool = False) -> tuple[Seconds, list[Pixels], int]:
+    """How long it took, the edited images, and the largest batch that fitted.
+
+    `expected`: the prompts are embedded outside the clock.
+    """
     instructions = [Instruction("", f"Paint square {number % 3} green.", None) for number in range(len(images))]
+    editor.embed_prompts(instructions if expected else [])
     for image in images:
         _ = image.pixels  # decoded outside the clock
     seconds, answers = timed(lambda: editor.edit(images, instructions, range(len(images))))
@@ -50,18 +55,21 @@ def compare(editor: Klein, images: list[Picture], repeats: int) -> None:
     single.__dict__["pipeline"] = editor.pipeline  # one copy of the weights serves both
     edited(editor, images[: editor.batch_size])  # warms up
     edited(single, images[:1])
-    batched, alone = [], []
+    batched, alone, expected = [], [], []
     for _ in range(repeats):
         seconds, together, fitted = edited(editor, images)
         batched.append(seconds)
         seconds, apart, _ = edited(single, images)
         alone.append(seconds)
+        expected.append(edited(editor, images, expected=True)[0])
     difference = max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(together, apart, strict=True))
-    one, many = least(alone), least(batched)
+    one, many, embedded = least(alone), least(batched), least(expected)
     height, width = images[0].pixels.shape[:2]
     print(f"{len(images)} images of {width} x {height}, {editor.steps} steps, least of {repeats}, on {where()}")
     print(f"  one by one          {one}   {len(images) / one.wall:8.2f} images a second")
     print(f"  in batches of {fitted:<5} {many}   {len(images) / many.wall:8.2f} images a second   {ratio(one, many)}")
+    rate = f"{len(images) / embedded.wall:8.2f} images a second"
+    print(f"  prompts embedded    {embedded}   {rate}   {ratio(many, embedded)}")
     print(f"  largest difference  {difference:8d} levels of 255")
 
 

@@ -36,12 +36,16 @@ def recipe(
     steps: int = 4,
     batch_size: int = 8,
     text_layers: str = "9,18,27",
+    attention: str = "auto",
+    fp8: str = "off",
     compile_blocks: bool = False,
+    release_text: bool = False,
     gpu_gb: float = 32.0,
 ) -> Recipe:
     """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets.
 
-    `editor_license`: where `editor` is not the default. `text_layers`: see `Klein`.
+    `editor_license`: where `editor` is not the default. `text_layers`, `release_text`: see `Klein`. `attention`, `fp8`,
+    `compile_blocks`: see `PipelineEditor`.
     """
     klein = Klein(
         editor,
@@ -49,7 +53,10 @@ def recipe(
         steps,
         batch_size=batch_size,
         text_layers=tuple(map(int, text_layers.split(","))),
+        release_text=release_text,
         device=shared.device,
+        attention=attention,
+        fp8=fp8,
         compile_blocks=compile_blocks,
     )
     return shared.recipe(klein, editor_weights("klein", editor, editor_license), gpu_gb)

@@ -29,8 +29,27 @@ def recipe(
     guidance: float = 2.5,
     batch_size: int = 4,
     max_sequence_length: int = 512,
+    attention: str = "auto",
+    fp8: str = "off",
+    compile_blocks: bool = False,
+    release_text: bool = False,
     gpu_gb: float = 40.0,
 ) -> Recipe:
-    """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets."""
-    made = Kontext(editor, editor_commit, steps, guidance, batch_size, max_sequence_length, device=shared.device)
+    """The recipe; its arguments, and those of `Settings`, are what `--set name=value` sets.
+
+    `release_text`: see `Kontext`. `attention`, `fp8`, `compile_blocks`: see `PipelineEditor`.
+    """
+    made = Kontext(
+        editor,
+        editor_commit,
+        steps,
+        guidance,
+        batch_size,
+        max_sequence_length,
+        release_text,
+        device=shared.device,
+        attention=attention,
+        fp8=fp8,
+        compile_blocks=compile_blocks,
+    )
     return shared.recipe(made, editor_weights("kontext", editor, None), gpu_gb)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.reviewing.exchange import figures_of_review as figures_of_review
     from safetypairs_hf.reviewing.exchange import import_review as import_review
     from safetypairs_hf.reviewing.review import review as review
+    from safetypairs_hf.spaces.space import space as space
     from safetypairs_hf.training.export import export as export
     from safetypairs_hf.training.pair_augmentation import PairAugmentation as PairAugmentation
     from safetypairs_hf.training.pair_batches import PairBatchSampler as PairBatchSampler
@@ -90,6 +91,7 @@ _WHERE = {
     "import_review": "safetypairs_hf.reviewing.exchange",
     "leaks": "safetypairs_hf.probing.leaks",
     "relabel": "safetypairs_hf.publishing.relabel",
+    "space": "safetypairs_hf.spaces.space",
     "export": "safetypairs_hf.training.export",
     "PairAugmentation": "safetypairs_hf.training.pair_augmentation",
     "PairBatchSampler": "safetypairs_hf.training.pair_batches",

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signs": {"core", "taxonomy", "icons"},
     "recipes": {"core", "taxonomy", "building", "sources", "instructors", "editors", "guards", "models"},
 }
-EVERYTHING = {"report", "integrations", "cli", "demo"}  # faces: they may import any room
+EVERYTHING = {"report", "spaces", "integrations", "cli", "demo"}  # faces: they may import any room
 HEAVY = (
     "torch",
     "diffusers",
@@ -58,6 +58,7 @@ HEAVY = (
     "sklearn",
     "scipy",
     "openai",
+    "cv2",
 )
 
 

@@ -15,6 +15,7 @@ from safetypairs_hf.building.preflight import check_models
 from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
+from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
@@ -46,6 +47,7 @@ def build(
     workers: int | None = None,
     progress: Progress = lambda stage, done, total: None,
     engine: str | Engine = "local",
+    tempos: Tempos | None = None,
 ) -> Built:
     """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
 
@@ -53,6 +55,7 @@ def build(
         workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
         progress: called as (step, units done, units planned).
         engine: "local" or "ray", or one that is made already, such as a `SlurmEngine`; it changes no byte.
+        tempos: those of the run, for who wants to see them while it is made.
 
     Raises:
         SafetyPairsError: a model that it needs is not there; see `preflight.check_models`.
@@ -60,15 +63,18 @@ def build(
             raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
+    run = RunFolder(url)
     try:
-        return _build(loaded, RunFolder(url), _engine(engine, workers), progress)
+        return _build(loaded, run, _engine(engine, workers), progress, tempos or Tempos(run))
     except HandedOver as handed_over:
         return Built(0, loaded.recipe.pairs, url, handed_over)
 
 
-def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress) -> Built:
+def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress, tempos: Tempos) -> Built:
     with engine as working:
         working.check(loaded)
+        if not run.has(RECIPE):
+            tempos.begin()
         loaded = claim(run, loaded)
         if not run.has(TAXONOMY):
             run.write(TAXONOMY, to_text(loaded.recipe.taxonomy).encode())
@@ -76,10 +82,10 @@ def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progr
         with telling(about="it was asked for the rejected inputs of the source"):
             rejected = recipe.source.rejected_inputs()
         run_reader.write_rejected_inputs(run, rejected)
-        units, draw = _make(working, loaded, run, progress)
+        units, draw = _make(working, loaded, run, progress, tempos)
         run_reader.write_draw(run, draw)
         if recipe.controls is not None:
-            make_controls(working, loaded, run, units, draw, progress)
+            make_controls(working, loaded, run, units, draw, progress, tempos)
     kept_replies.clear(run)
     run.write_json(FUNNEL, run_reader.count(run, units, draw))
     run.sweep()
@@ -162,7 +168,7 @@ def _engine(engine: str | Engine, workers: int | None) -> Engine:
     return LocalEngine(workers)
 
 
-def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress) -> tuple[int, Draw]:
+def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress, tempos: Tempos) -> tuple[int, Draw]:
     """Make units until the draw is even or the sources are used up; the number of units, and the draw.
 
     How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
@@ -182,7 +188,7 @@ def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progre
             finished[step] += 1
             progress(step, finished[step], planned)
 
-        run_units(engine, loaded, run, range(made, planned), done)
+        run_units(engine, loaded, run, range(made, planned), done, tempos)
         made = planned
         draw = recipe.selection.draw(run_reader.entrants(run, made), recipe.pairs, recipe.categories)
         if draw.even or made == last:

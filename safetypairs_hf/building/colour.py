@@ -27,10 +27,14 @@ _BAND = 64  # rows that stay in the processor's cache through the steps of a fil
 
 def lab(pixels: Pixels) -> Planes:
     """L* (0 to 100), a* and b* of (height, width, 3) uint8 sRGB pixels, as (3, height, width); the white is D65's."""
-    red, green, blue = (_LINEAR[pixels[..., channel]] for channel in range(3))
-    # Not as a product of matrices: the threads of a BLAS cost more than they bring, and it rounds as it likes.
-    x, y, z = (_bent(row[0] * red + row[1] * green + row[2] * blue) for row in _TO_XYZ)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+    height, width, _ = pixels.shape
+    found = np.empty((3, height, width), np.float32)
+    for first in range(0, height, _BAND // 2):
+        band = np.take(_LINEAR, pixels[first : first + _BAND // 2])
+        # Not as a product of matrices: the threads of a BLAS cost more than they bring, and it rounds as it likes.
+        x, y, z = (_bent(row[0] * band[..., 0] + row[1] * band[..., 1] + row[2] * band[..., 2]) for row in _TO_XYZ)
+        found[:, first : first + _BAND // 2] = 116 * y - 16, 500 * (x - y), 200 * (y - z)
+    return found
 
 
 def _bent(values: Planes) -> Planes:
@@ -53,9 +57,14 @@ def kernel(sigma: float, radius: int) -> list[float]:
     return [weight / total for weight in weights]
 
 
+def reach(sigma: float) -> int:
+    """How many pixels away a pixel still counts in a `blur`."""
+    return math.ceil(3 * sigma)
+
+
 def blur(planes: Planes, sigma: float) -> Planes:
     """A Gaussian blur over the last two axes, edges repeated; the shape stays."""
-    radius = math.ceil(3 * sigma)
+    radius = reach(sigma)
     pad = [(0, 0)] * (planes.ndim - 2) + [(radius, radius)] * 2
     return weighted(np.pad(planes, pad, mode="edge"), kernel(sigma, radius))
 
@@ -85,9 +94,19 @@ def _summed(plane: Planes, half: list[float]) -> Planes:
 
 def highest(plane: NDArray[AnyScalar], radius: int) -> NDArray[AnyScalar]:
     """The maximum over the square of 2 * radius + 1 around each pixel; what lies outside the image does not count."""
+    outside = False if plane.dtype == np.bool_ else -np.inf
     for axis in (0, 1):
-        # Windows of 1, 2, 4, ... to one side, then the two halves of the last step: a few passes whatever the radius.
-        plane = np.maximum(_reach(plane, radius, axis), np.flip(_reach(np.flip(plane, axis), radius, axis), axis))
+        found = np.pad(
+            plane, [(radius, radius) if axis == each else (0, 0) for each in (0, 1)], constant_values=outside
+        )
+        # Windows of 1, 2, 4, ... and then of the whole width: a few passes whatever the radius.
+        covered = 1
+        while covered < 2 * radius + 1:
+            step = min(covered, 2 * radius + 1 - covered)
+            along = np.moveaxis(found, axis, 0)
+            found = np.moveaxis(np.maximum(along[:-step], along[step:]), 0, axis)
+            covered += step
+        plane = found
     return plane
 
 
@@ -99,15 +118,3 @@ def grow(mask: Mask, radius: int) -> Mask:
 def shrink(mask: Mask, radius: int) -> Mask:
     """The pixels of the mask with the whole square around them in it; the image's edge does not eat into it."""
     return ~highest(~mask, radius)
-
-
-def _reach(plane: NDArray[AnyScalar], radius: int, axis: int) -> NDArray[AnyScalar]:
-    """The maximum of each pixel and the `radius` that follow it along an axis."""
-    found, covered = plane.copy(), 0
-    while covered < radius:
-        step = min(covered + 1, radius - covered)
-        ahead, here = np.moveaxis(found, axis, 0)[step:], np.moveaxis(found, axis, 0)
-        raised = np.maximum(here[: len(ahead)], ahead)
-        here[: len(ahead)] = raised
-        covered += step
-    return found

@@ -8,11 +8,13 @@ from typing import Any
 
 from safetypairs_hf.building import controls, run_reader
 from safetypairs_hf.building.controls import JUDGED, MADE
-from safetypairs_hf.building.engines.base import Engine, Parts, decode, replay
+from safetypairs_hf.building.engines.base import Engine, Parts, holds_model, pictures, replay
+from safetypairs_hf.building.finishing import CpuWork
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.stages import editors_of, keeping
-from safetypairs_hf.core.records import Candidate, Control
+from safetypairs_hf.building.tempo import Tempos
+from safetypairs_hf.core.records import Candidate, Control, Picture
 from safetypairs_hf.core.run_folder import RunFolder
 
 
@@ -38,20 +40,30 @@ class ControlJob:
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> list[Candidate]:
         passed = {c.identity.pair_id: c for c in replay(run, number, recipe.rounds).passed if c.identity}
-        pairs = [passed[pair_id] for pair_id in self.pair_ids[number]]
-        decode(pairs)
-        return pairs
+        return [passed[pair_id] for pair_id in self.pair_ids[number]]
 
-    def work(self, recipe: Recipe, run: RunFolder, number: int, found: list[Candidate]) -> Parts:
+    def pictures(self, found: list[Candidate]) -> list[Picture]:
+        return pictures(found)
+
+    def images(self, recipe: Recipe, found: list[Candidate]) -> int:
+        return 2 * len(found) * (len(recipe.controls.kinds) if recipe.controls else 0)
+
+    def work(
+        self, recipe: Recipe, run: RunFolder, number: int, found: list[Candidate], cpu: CpuWork
+    ) -> Callable[[], Parts]:
+        rest = self._start(recipe, run, number, found, cpu)
+        return lambda: [(run.part(self.folder, number), controls.dump(self.folder, rest()))]
+
+    def _start(
+        self, recipe: Recipe, run: RunFolder, number: int, found: list[Candidate], cpu: CpuWork
+    ) -> Callable[[], list[Control]]:
         if self.folder == MADE:
             assert recipe.controls is not None
             assert recipe.editor is not None  # a recipe with controls has one
-            made = recipe.controls.make(
-                keeping(recipe.editor, run, MADE, number), found, self._before(recipe, run, number)
-            )
-        else:
-            made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)
-        return [(run.part(self.folder, number), controls.dump(self.folder, made))]
+            editor = keeping(recipe.editor, run, MADE, number)
+            return recipe.controls.start(editor, found, cpu, self._before(recipe, run, number))
+        made = controls.confirm(recipe.judging, list(controls.load(run.read(run.part(MADE, number)))), found)
+        return lambda: made
 
     def _before(self, recipe: Recipe, run: RunFolder, number: int) -> list[Control]:
         """What the run has of a unit's controls already, where a server made them, which would make others now."""
@@ -67,6 +79,7 @@ def make_controls(
     units: int,
     draw: Draw,
     progress: Callable[[str, int, int], None],
+    tempos: Tempos,
 ) -> None:
     """Make the controls of every drawn pair, in parts by the unit of its source; what is there is not made again.
 
@@ -87,7 +100,9 @@ def make_controls(
                 run.remove(run.part(JUDGED, unit))
         done = len(pairs_of) - len(todo)
         progress(folder, done, len(pairs_of))
-        for _ in engine.do(loaded, run, job, todo):
+        job = ControlJob(folder, pairs_of)
+        doing = engine.do(loaded, run, job, todo)
+        for _ in tempos.timed(folder, engine.meter, doing) if holds_model(loaded.recipe, job) else doing:
             done += 1
             progress(folder, done, len(pairs_of))
     engine.join(run)

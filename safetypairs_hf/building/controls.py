@@ -12,7 +12,8 @@ is kept with its reason, as everywhere.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.building import stage_files
+from safetypairs_hf.building.finishing import CpuWork, Finishing
 from safetypairs_hf.building.judge import Judging, judge_once
 from safetypairs_hf.building.stages import ByRound, editors_of, with_editor
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
-from safetypairs_hf.core.pictures import encode
 from safetypairs_hf.core.records import (
     CONTROL_KINDS,
     Candidate,
@@ -80,42 +81,56 @@ class Controls:
                     "use Controls(kinds=('neutral_edit',)) or no controls"
                 )
 
-    def make(
-        self, editor: Editor | ByRound, pairs: Sequence[Candidate], there: Sequence[Control] = ()
-    ) -> list[Control]:
-        """The controls of some pairs, by pair and then by kind, each by the editor that made its pair.
+    def start(
+        self, editor: Editor | ByRound, pairs: Sequence[Candidate], cpu: CpuWork, there: Sequence[Control] = ()
+    ) -> Callable[[], list[Control]]:
+        """Ask the editors for the controls of some pairs, each the one that made its pair.
 
         `there`: controls that were made before. A pair that has some of them gets no others.
-        """
-        made: dict[str, list[Control]] = {}
-        for control in there:
-            made.setdefault(control.pair_id, []).append(control)
-        left = [pair for pair in pairs if pair.identity and pair.identity.pair_id not in made]
-        for each, found in with_editor(editor, left):
-            for control in self._by(each, found):
-                made.setdefault(control.pair_id, []).append(control)
-        return [control for pair in pairs if pair.identity for control in made[pair.identity.pair_id]]
 
-    def _by(self, editor: Editor, pairs: Sequence[Candidate]) -> list[Control]:
-        made: dict[str, list[tuple[Picture, Picture] | Reject]] = {}
+        Returns:
+            A function that waits until `cpu` has encoded them, and returns the controls by pair and then by kind.
+        """
+        known = {control.pair_id for control in there}
+        left = [pair for pair in pairs if pair.identity and pair.identity.pair_id not in known]
+        by_editor = [self._by(each, found, cpu) for each, found in with_editor(editor, left)]
+
+        def rest() -> list[Control]:
+            made: dict[str, list[Control]] = {}
+            for control in there:
+                made.setdefault(control.pair_id, []).append(control)
+            for asked in by_editor:
+                for pair, kind, members in asked:
+                    control = _control(pair, kind, members)
+                    made.setdefault(control.pair_id, []).append(control)
+            return [control for pair in pairs if pair.identity for control in made[pair.identity.pair_id]]
+
+        return rest
+
+    def _by(self, editor: Editor, pairs: Sequence[Candidate], cpu: CpuWork) -> list[tuple[Candidate, str, _Members]]:
+        made: dict[str, list[_Members]] = {}
         unsafe, safe = [pair.unsafe for pair in pairs], [_safe(pair) for pair in pairs]
         if {"null_edit", "both_regenerated"} & set(self.kinds):
-            returned = [encode(pixels) for pixels in _round_trip(editor, [*unsafe, *safe])]
+            returned = [cpu.submit(Finishing.encoded, pixels) for pixels in _round_trip(editor, [*unsafe, *safe])]
             again, safe_again = returned[: len(pairs)], returned[len(pairs) :]
             made["null_edit"] = list(zip(again, safe, strict=True))
             made["both_regenerated"] = list(zip(again, safe_again, strict=True))
         if "neutral_edit" in self.kinds:
-            made["neutral_edit"] = self._neutral(editor, pairs, unsafe, safe)
-        return [_control(pair, kind, made[kind][number]) for number, pair in enumerate(pairs) for kind in self.kinds]
+            made["neutral_edit"] = self._neutral(editor, pairs, [*unsafe, *safe], cpu)
+        return [(pair, kind, made[kind][number]) for number, pair in enumerate(pairs) for kind in self.kinds]
 
     def _neutral(
-        self, editor: Editor, pairs: Sequence[Candidate], unsafe: Sequence[Picture], safe: Sequence[Picture]
-    ) -> list[tuple[Picture, Picture] | Reject]:
+        self, editor: Editor, pairs: Sequence[Candidate], images: Sequence[Picture], cpu: CpuWork
+    ) -> list[_Members]:
         instruction = Instruction("", self.neutral, None)
         seeds = [derived_seed(pair.source_id, f"neutral_{member}", 0) for member in ("a", "b") for pair in pairs]
-        answers = editor.edit([*unsafe, *safe], [instruction] * len(seeds), seeds)
+        answers = editor.edit(images, [instruction] * len(seeds), seeds)
         halves = zip(answers[: len(pairs)], answers[len(pairs) :], strict=True)
-        return [_both(*answered) for answered in halves]
+        return [_both(*answered, cpu) for answered in halves]
+
+
+# The two members of a control, encoded or being encoded.
+_Members = tuple[Picture | Future[Picture], Picture | Future[Picture]] | Reject
 
 
 def confirm(judging: Judging, controls: Sequence[Control], pairs: Sequence[Candidate]) -> list[Control]:
@@ -174,11 +189,12 @@ def _value(value: Any) -> Any:
     return [item._asdict() for item in value] if isinstance(value, tuple) else value
 
 
-def _control(pair: Candidate, kind: str, made: tuple[Picture, Picture] | Reject) -> Control:
+def _control(pair: Candidate, kind: str, made: _Members) -> Control:
     assert pair.identity
     if isinstance(made, Reject):
         return Control(pair.identity.pair_id, kind, reject=made)
-    return Control(pair.identity.pair_id, kind, *made)
+    unsafe, safe = (member.result() if isinstance(member, Future) else member for member in made)
+    return Control(pair.identity.pair_id, kind, unsafe, safe)
 
 
 def _judged(judging: Judging, control: Control, judgements: list[Judgement]) -> Control:
@@ -191,12 +207,12 @@ def _judged(judging: Judging, control: Control, judgements: list[Judgement]) -> 
     return control._replace(judgements=tuple(judgements), reject=reject)
 
 
-def _both(unsafe: Edited | Reject, safe: Edited | Reject) -> tuple[Picture, Picture] | Reject:
+def _both(unsafe: Edited | Reject, safe: Edited | Reject, cpu: CpuWork) -> _Members:
     for answer in (unsafe, safe):
         if isinstance(answer, Reject):
             return answer._replace(stage="controls")
     assert isinstance(unsafe, Edited) and isinstance(safe, Edited)
-    return encode(unsafe.pixels), encode(safe.pixels)
+    return cpu.submit(Finishing.encoded, unsafe.pixels), cpu.submit(Finishing.encoded, safe.pixels)
 
 
 def _round_trip(editor: Editor, images: Sequence[Picture]) -> list[Pixels]:

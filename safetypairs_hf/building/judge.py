@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from safetypairs_hf.building.finishing import CpuWork, Finishing
 from safetypairs_hf.core.errors import RecipeError
-from safetypairs_hf.core.ids import content_id
-from safetypairs_hf.core.pictures import perceptual_hash, sha256
-from safetypairs_hf.core.records import Box, Candidate, Identity, Judge, Judgement, Picture, Reject, Verdict
+from safetypairs_hf.core.ids import policy_pair_id
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.core.records import Box, Candidate, Judge, Judgement, Picture, Reject, Verdict
 from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
@@ -51,7 +52,12 @@ class Judging:
                 f"{self.families}: judges that share weights agree for the wrong reasons; add one of another family"
             )
 
-    def __call__(self, batch: Sequence[Candidate]) -> Sequence[Candidate]:
+    def start(self, batch: Sequence[Candidate], cpu: CpuWork) -> Callable[[], Sequence[Candidate]]:
+        """Ask the judges.
+
+        Returns:
+            A function that waits until `cpu` has hashed the pairs that passed, and returns the batch.
+        """
         for candidate in batch:
             candidate.reject = self._check_pixels(candidate)
         preserved = [candidate for candidate in batch if candidate.reject is None]
@@ -61,12 +67,23 @@ class Judging:
         for candidate in preserved:
             if candidate.reject is not None and candidate.reject.final and self._region_at_fault(candidate):
                 candidate.reject = candidate.reject._replace(final=False)  # the next round has another region
-            if candidate.reject is None:
-                candidate.identity = identify(candidate.unsafe, _safe(candidate), candidate.category, candidate.family)
-        return batch
+        passed = [candidate for candidate in preserved if candidate.reject is None]
+        identities = [cpu.submit(Finishing.identified, c.unsafe, _safe(c), c.category, c.family) for c in passed]
+
+        def rest() -> Sequence[Candidate]:
+            for candidate, identity in zip(passed, identities, strict=True):
+                candidate.identity = identity.result()
+                if policy := _safe_policy(candidate):
+                    pair_id = policy_pair_id(candidate.identity.unsafe_sha256, candidate.category, policy)
+                    candidate.identity = candidate.identity._replace(pair_id=pair_id)
+            return batch
+
+        return rest
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
         """A Reject where nothing changed, too much did, or something outside the region did."""
+        if _safe_policy(candidate):
+            return None  # one image is both members
         box, preservation = candidate.edit_box, candidate.preservation
         if box is None or preservation is None:
             return Reject("judge", "unchanged", "the edit changed no pixel")
@@ -166,12 +183,6 @@ def keep_best(batch: Sequence[Candidate]) -> None:
             candidate.reject = Reject("judge", "not_the_best", "another attempt at this source passed by more")
 
 
-def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
-    """What the pair is known by; its id is a content hash of both files and the category."""
-    files = sha256(unsafe.data), sha256(safe.data)
-    return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)
-
-
 def _margin(candidate: Candidate) -> float:
     return min(item.margin for item in candidate.judgements)
 
@@ -188,6 +199,11 @@ def _inside(box: Box, region: Box, slack: int) -> bool:
         and box.x1 <= region.x1 + slack
         and box.y1 <= region.y1 + slack
     )
+
+
+def _safe_policy(candidate: Candidate) -> str:
+    """Of a policy pair the category whose policy calls the image safe; "" of any other pair."""
+    return candidate.finished.safe_policy if candidate.finished else ""
 
 
 def _safe(candidate: Candidate) -> Picture:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from safetypairs_hf.building.colour import Mask, Planes, blur, grow, highest, kernel, lab, luma, shrink, weighted
+from safetypairs_hf.building.colour import Mask, Planes, blur, grow, highest, kernel, lab, luma, reach, shrink, weighted
 from safetypairs_hf.core.pictures import changed_box
 from safetypairs_hf.core.records import Box, Distance, Pixels, Preservation
 
@@ -31,6 +31,8 @@ class Preserving(Protocol):
 
     Images are (height, width, 3) uint8 RGB pixels, all of one shape. `baseline` is the unedited image after the round
     trip of the editor; None if `needs_baseline` is false, or the editor has no round trip.
+
+    A rule works in processes beside the model of the editor, unless it says `holds_model`.
     """
 
     @property
@@ -106,25 +108,28 @@ class Perceptual:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a number that is not negative")
 
+    @property
+    def holds_model(self) -> bool:
+        return any(getattr(measure, "holds_model", False) for measure in self.measures)
+
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
         """The edit as it came, or with `composite` the edit in the mask and the original outside."""
-        if not self.composite:
-            return after
-        mask = self.mask(before, after, baseline)
-        return composite(before, after, grow(mask, _scaled(self.margin, before)), _scaled(self.feather, before))
+        return self._composite(before, after, self.mask(before, after, baseline)) if self.composite else after
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
         """The smallest box around the mask, and the figures; (None, None) if the mask is empty.
 
         The distances are `rmse_outside`, in levels of 0 to 255, and those of `measures`.
         """
-        mask = self.mask(before, after, baseline)
-        box = box_of(mask)
-        if box is None:
-            return None, None
-        others = (Distance(measure.name, measure.distance(before, after)) for measure in self.measures)
-        distances = (Distance("rmse_outside", rmse_outside(before, after, mask)), *others)
-        return box, Preservation(ssim_outside(before, after, mask), float(mask.mean()), distances)
+        return self._figures(before, after, self.mask(before, after, baseline))
+
+    def finish_and_measure(
+        self, before: Pixels, after: Pixels, baseline: Pixels | None
+    ) -> tuple[Pixels, Box | None, Preservation | None]:
+        """What `finish` returns, and what `measure` returns of that; the baseline is looked at once for both."""
+        ground = self._ground(before, baseline)
+        finished = self._composite(before, after, self._mask(ground, after)) if self.composite else after
+        return finished, *self._figures(before, finished, self._mask(ground, finished))
 
     def release(self) -> None:
         """Release the models of `measures`."""
@@ -140,16 +145,62 @@ class Perceptual:
         difference itself, which is noise in most of the image. Specks are removed and gaps closed. The blur moved the
         edge of the mask outwards: it is moved back to the pixels whose own difference is above the threshold.
         """
+        return self._mask(self._ground(before, baseline), after)
+
+    def _ground(self, before: Pixels, baseline: Pixels | None) -> _Ground:
         original = lab(before)
-        difference = lab(after) - original
-        seen = _length(blur(difference, self.sigma))
-        noise = seen if baseline is None else _length(blur(lab(baseline) - original, self.sigma))
-        threshold = np.full_like(seen, max(self.floor, _MEDIANS * float(np.median(noise))))
-        if baseline is not None:
-            threshold = np.maximum(threshold, self.slack * highest(noise, _scaled(self.near, before)))
-        speck, join = _scaled(self.speck, before), _scaled(self.join, before)
-        found = _closed(grow(shrink(seen > threshold, speck), speck), join)
-        return _closed(found & (_length(difference) > threshold), join)
+        if baseline is None:
+            return _Ground(before, original, None)
+        noise = _length(blur(lab(baseline) - original, self.sigma))
+        nearby = self.slack * highest(noise, _scaled(self.near, before))
+        return _Ground(before, original, np.maximum(self._least(noise), nearby))
+
+    def _least(self, noise: Planes) -> np.float32:
+        return np.float32(max(self.floor, _MEDIANS * float(np.median(noise))))
+
+    def _composite(self, before: Pixels, after: Pixels, mask: Mask) -> Pixels:
+        kept = grow(mask, _scaled(self.margin, before))
+        return composite(before, after, kept, _scaled(self.feather, before))
+
+    def _figures(self, before: Pixels, after: Pixels, mask: Mask) -> tuple[Box | None, Preservation | None]:
+        box = box_of(mask)
+        if box is None:
+            return None, None
+        others = (Distance(measure.name, measure.distance(before, after)) for measure in self.measures)
+        distances = (Distance("rmse_outside", rmse_outside(before, after, mask)), *others)
+        return box, Preservation(ssim_outside(before, after, mask), float(mask.mean()), distances)
+
+    def _mask(self, ground: _Ground, after: Pixels) -> Mask:
+        before = ground.before
+        difference, seen = np.zeros_like(ground.original), np.zeros(before.shape[:2], np.float32)
+        differs = changed_box(before, after)[0]
+        if differs is not None:  # what is equal differs by 0, blurred or not
+            own, around = _slices(differs, before), _slices(differs, before, reach(self.sigma))
+            difference[:, *own] = lab(after[own]) - ground.original[:, *own]
+            seen[around] = _length(blur(difference[:, *around], self.sigma))
+        threshold = self._least(seen) if ground.threshold is None else ground.threshold
+        return self._tidy(seen > threshold, _length(difference) > threshold)
+
+    def _tidy(self, seen: Mask, own: Mask) -> Mask:
+        """`seen` without specks, its gaps closed, and its edge moved back to the pixels of `own`."""
+        mask, box = np.zeros_like(seen), box_of(seen)
+        if box is not None:
+            speck, join = _scaled(self.speck, seen), _scaled(self.join, seen)
+            place = _slices(box, seen, speck + 2 * join)  # farther away nothing can become a part of it
+            found = _closed(grow(shrink(seen[place], speck), speck), join)
+            mask[place] = _closed(found & own[place], join)
+        return mask
+
+
+class _Ground(NamedTuple):
+    """An original as edits of it are compared with it: its Lab, and the difference at each pixel that is no change.
+
+    `threshold` is None where there is no baseline.
+    """
+
+    before: Pixels
+    original: Planes
+    threshold: Planes | None
 
 
 def box_of(mask: Mask) -> Box | None:
@@ -168,11 +219,15 @@ def composite(before: Pixels, after: Pixels, mask: Mask, feather: int) -> Pixels
         feather: the width of the passage between the two in pixels, rounded up to an even number; 0 means none.
     """
     half = -(-feather // 2)
-    wide = np.pad(grow(mask, half), half, mode="edge").astype(np.float32)
+    mixed, box = before.copy(), box_of(mask)
+    if box is None:
+        return mixed
+    place = _slices(box, before, 3 * half)
+    wide = np.pad(grow(mask[place], half), half, mode="edge").astype(np.float32)
     # A mean over whole numbers of pixels: exactly 1 in the mask, and exactly 0 from 2 * half away on.
     share = weighted(wide, [1.0] * (half + 1)) / np.float32((2 * half + 1) ** 2)
-    mixed = before + share[..., None] * (after.astype(np.float32) - before)
-    return np.asarray(np.rint(mixed), np.uint8)
+    mixed[place] = np.rint(before[place] + share[..., None] * (after[place].astype(np.float32) - before[place]))
+    return mixed
 
 
 def ssim_map(before: Pixels, after: Pixels) -> Planes:
@@ -186,7 +241,11 @@ def ssim_map(before: Pixels, after: Pixels) -> Planes:
     side = 2 * _SSIM_RADIUS + 1
     if min(before.shape[:2]) < side:
         raise ValueError(f"an image of {before.shape[1]} x {before.shape[0]} pixels; SSIM needs {side} a side")
-    x, y = luma(before), luma(after)
+    return _ssim(luma(before), luma(after))
+
+
+def _ssim(x: Planes, y: Planes) -> Planes:
+    """`ssim_map` of two planes of luma."""
     half = kernel(_SSIM_SIGMA, _SSIM_RADIUS)
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = weighted(np.stack([x, y, x * x, y * y, x * y]), half)
     covariance = mean_xy - mean_x * mean_y
@@ -199,15 +258,36 @@ def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
     """The mean SSIM of the windows that hold no pixel of the mask; 0.0 if there is no such window."""
     edge = _SSIM_RADIUS
     outside = ~grow(mask, edge)[edge:-edge, edge:-edge]
-    return float(ssim_map(before, after)[outside].mean(dtype=np.float64)) if outside.any() else 0.0
+    if not outside.any():
+        return 0.0
+    similar, differs = np.ones(outside.shape, np.float32), changed_box(before, after)[0]
+    if differs is not None:  # a window of equal pixels has 1.0
+        rows, columns = _slices(differs, before, 2 * edge)
+        # The luma is of whole images: a product of matrices rounds by the place of a pixel.
+        found = _ssim(luma(before)[rows, columns], luma(after)[rows, columns])
+        similar[rows.start : rows.stop - 2 * edge, columns.start : columns.stop - 2 * edge] = found
+    return float(similar[outside].mean(dtype=np.float64))
 
 
 def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
     """The root mean squared difference outside the mask, in levels of 0 to 255; 0.0 if nothing is outside."""
     pixels = mask.size - int(mask.sum())
-    squares = np.square(before.astype(np.int32) - after)
-    total = int(squares.sum(dtype=np.int64)) - int(squares[mask].sum(dtype=np.int64))
-    return math.sqrt(total / (3 * pixels)) if pixels else 0.0
+    differs = changed_box(before, after)[0]
+    if not pixels or differs is None:
+        return 0.0
+    place = _slices(differs, before)
+    squares = np.square(before[place].astype(np.int32) - after[place])
+    total = int(squares.sum(dtype=np.int64)) - int(squares[mask[place]].sum(dtype=np.int64))
+    return math.sqrt(total / (3 * pixels))
+
+
+def _slices(box: Box, pixels: Pixels | Mask, margin: int = 0) -> tuple[slice, slice]:
+    """The rows and the columns of a box and of `margin` pixels around it, as far as the image goes."""
+    height, width = pixels.shape[:2]
+    return (
+        slice(max(box.y0 - margin, 0), min(box.y1 + margin, height)),
+        slice(max(box.x0 - margin, 0), min(box.x1 + margin, width)),
+    )
 
 
 def _closed(mask: Mask, radius: int) -> Mask:
@@ -220,7 +300,7 @@ def _length(planes: Sequence[Planes] | Planes) -> Planes:
     return np.asarray(np.sqrt(first * first + second * second + third * third), np.float32)
 
 
-def _scaled(length: float, pixels: Pixels) -> int:
+def _scaled(length: float, pixels: Pixels | Mask) -> int:
     """A length of an image of 1024 x 1024, scaled to this image; at least 1 unless it is 0."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     return max(1, round(length * side / 1024)) if length else 0

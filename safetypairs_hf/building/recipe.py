@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.building.controls import Controls
+from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.building.function_parts import as_editor, as_instructor
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.preservation import Exact, Preserving
@@ -22,6 +23,7 @@ from safetypairs_hf.building.stages import ByRound, Edit, Instruct, keeping
 from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.pictures import ENCODERS, PILLOW
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.run_folder import RunFolder
@@ -131,7 +133,16 @@ class Recipe:
         """The edit stage for a step of a work unit."""
         assert self.editor is not None and self.instructor is not None
         editor = keeping(self.editor, run, step, unit)
-        return Edit(editor, self.instructor.name, self.preservation, self.attempts)
+        return Edit(editor, self.instructor.name, self.finishing, self.attempts)
+
+    @property
+    def encoder(self) -> str:
+        """What writes the PNG files: of both members of a pair, so it is the encoder of the source."""
+        return str(getattr(self.source, "encoder", PILLOW))
+
+    @property
+    def finishing(self) -> Finishing:
+        return Finishing(self.preservation, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -239,7 +250,7 @@ def _needed(function: Callable[..., Recipe]) -> list[str]:
 
 def versions(recipe: Recipe) -> dict[str, str]:
     """The versions in this process of what changes the output. Raises RecipeError where one is not installed."""
-    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages)}
+    return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages, ENCODERS[recipe.encoder])}
 
 
 def _version(distribution: str) -> str:

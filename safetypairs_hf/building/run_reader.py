@@ -107,6 +107,15 @@ class FinishedRun:
         """How many rounds of instruct, edit and judge the run had."""
         return _rounds(self.recipe)
 
+    @property
+    def made_by(self) -> list[str]:
+        """Every editor that made an attempt, with its revision and the levers that were on, see `stages`; sorted."""
+        run = self._folder
+        edits = [step for step in steps(self.rounds) if step.stage == "edit"]
+        parts = [run.part(step.name, unit) for step in edits for unit in _finished(run, step)]
+        made = (row["generator"] for part in parts for row in run.rows(part, ["generator"]))
+        return sorted({f"{each['editor']} {each['revision']}" for each in made if each})
+
     def pairs(self, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
         """The pairs whose ids are wanted, in source order, each with its controls, rejected controls included.
 

@@ -1,22 +1,25 @@
 """The instruct and edit stages of a build, and the choice of the editor by round.
 
 Instruct asks for an instruction for each candidate. Edit makes the safe member from the pixels of the unsafe member and
-measures what changed. A later round of both may have another editor; see `ByRound`.
+measures what changed. A later round of both may have another editor; see `ByRound`. What needs no model is submitted
+to a `CpuWork`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from safetypairs_hf.building.finishing import CpuWork, FinishedEdit, Finishing
 from safetypairs_hf.building.function_parts import EDITED, INSTRUCTED, as_editor, read_answer, read_edited
-from safetypairs_hf.building.preservation import Preserving
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.ids import derived_seed
 from safetypairs_hf.core.kept_replies import KeptReplies
-from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.pictures import size_of
 from safetypairs_hf.core.records import (
     Candidate,
     Edited,
@@ -29,6 +32,8 @@ from safetypairs_hf.core.records import (
 )
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_function import place_of, read_each
+
+SLICE = 8  # images that a local model edits before the first of them are finished
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,14 @@ def _round(candidate: Candidate) -> int:
     return candidate.round
 
 
+def revision_of_edits(editor: Editor) -> str:
+    """What rows name as the revision of an editor: its own, and the levers that were on where it ran.
+
+    The levers that it is asked for are in `recipe.json`, of which no byte depends on the machine.
+    """
+    return "; ".join((editor.revision, *getattr(editor, "levers", ())))
+
+
 def _release(editor: Editor) -> None:
     if hasattr(editor, "release"):
         editor.release()
@@ -118,55 +131,70 @@ def _release(editor: Editor) -> None:
 
 @dataclass(frozen=True)
 class Edit:
-    """Asks an editor for the edited pixels, encodes them without loss, and measures what changed.
+    """Asks an editor for the edited pixels; each edited image is finished, encoded and measured as soon as it is there.
 
     Args:
         editor: the editor of every round, or a `ByRound`.
         instructor_name: what the rows name as the instructor.
-        preservation: finishes the edited image and measures what changed.
+        finishing: finishes the edited image, encodes it and measures what changed.
         attempts: how many candidates are made of a source in a round, each with a seed of its own.
     """
 
     editor: Editor | ByRound
     instructor_name: str
-    preservation: Preserving
+    finishing: Finishing
     attempts: int = 1
 
-    def __call__(self, batch: Sequence[Candidate]) -> list[Candidate]:
-        """Every attempt at every candidate, by round; the attempts at one candidate follow each other."""
-        return [made for editor, found in with_editor(self.editor, batch) for made in self._by(editor, found)]
+    def start(self, batch: Sequence[Candidate], cpu: CpuWork) -> Callable[[], list[Candidate]]:
+        """Ask the editor for every attempt at every candidate.
 
-    def _by(self, editor: Editor, batch: Sequence[Candidate]) -> list[Candidate]:
-        tries = [replace(candidate, judgements=[]) for candidate in batch for _ in range(self.attempts)]
+        Returns:
+            A function that waits for what was submitted to `cpu`, and returns the attempts by round; those at one
+            candidate follow each other.
+        """
+        made: list[Candidate] = []
+        submitted: list[tuple[Candidate, Future[FinishedEdit]]] = []
+        for editor, found in with_editor(self.editor, batch):
+            tries = [replace(candidate, judgements=[]) for candidate in found for _ in range(self.attempts)]
+            made += tries
+            submitted += self._by(editor, tries, cpu)
+
+        def rest() -> list[Candidate]:
+            for candidate, future in submitted:
+                found = future.result()
+                found = self.finishing.measured(candidate.unsafe.pixels, found) if cpu.partial else found
+                candidate.safe, candidate.edit_box, candidate.preservation = found
+            return made
+
+        return rest
+
+    def _by(
+        self, editor: Editor, tries: Sequence[Candidate], cpu: CpuWork
+    ) -> Iterator[tuple[Candidate, Future[FinishedEdit]]]:
+        """Ask one editor, a slice after the other; each attempt that it made goes to `cpu`."""
+        baselines: dict[str, Pixels | Reject] = {}
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
-        edited = editor.edit([item.unsafe for item in tries], [_instruction(item) for item in tries], seeds)
-        names = [item.unsafe.name for item in tries]
-        answers = read_each(edited, names, place_of(editor.edit), read_edited, EDITED)
-        baselines = self._baselines(editor, batch)
-        for item, number, seed, answer in zip(tries, numbers, seeds, answers, strict=True):
-            generator = Generator(self.instructor_name, editor.name, editor.revision, seed, number)
-            baseline = baselines.get(item.source_id)
-            if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
-                answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)
-                baseline = None
-            self._take(item, answer, generator, baseline)
-        return tries
-
-    def _take(
-        self, candidate: Candidate, answer: Edited | Reject, generator: Generator, baseline: Pixels | None
-    ) -> None:
-        before = candidate.unsafe.pixels
-        if isinstance(answer, Reject):
-            candidate.reject = answer
-        elif answer.pixels.shape != before.shape:
-            candidate.reject = Reject("edit", "size_changed", f"{before.shape} became {answer.pixels.shape}")
-        else:
-            after = self.preservation.finish(before, answer.pixels, baseline)
-            candidate.safe = encode(after)
-            candidate.generator = generator
-            candidate.batch = answer.batch
-            candidate.edit_box, candidate.preservation = self.preservation.measure(before, after, baseline)
+        if hasattr(editor, "embed_prompts"):
+            editor.embed_prompts([_instruction(item) for item in tries])
+        for places in _slices(editor, tries):
+            items = [tries[place] for place in places]
+            images, texts = [item.unsafe for item in items], [_instruction(item) for item in items]
+            edited = editor.edit(images, texts, [seeds[place] for place in places])
+            answers = read_each(edited, [image.name for image in images], place_of(editor.edit), read_edited, EDITED)
+            baselines |= self._baselines(editor, [item for item in items if item.source_id not in baselines])
+            for place, item, answer in zip(places, items, answers, strict=True):
+                generator = Generator(
+                    self.instructor_name, editor.name, revision_of_edits(editor), seeds[place], numbers[place]
+                )
+                baseline = baselines.get(item.source_id)
+                if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
+                    answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)
+                    baseline = None
+                pixels = _take(item, answer, generator)
+                if pixels is not None:
+                    before = item.unsafe.pixels
+                    yield item, cpu.submit(Finishing.edit, before, pixels, baseline, item.unsafe.name)
 
     def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels | Reject]:
         """By source id, what the editor makes of the unsafe image with no edit; empty if `preservation` needs none.
@@ -174,13 +202,45 @@ class Edit:
         It is the image after the editor's round trip, or what an editor that has none gives as its `baseline`. Of an
         editor with neither it is empty, too.
         """
-        if not self.preservation.needs_baseline or not batch:
+        if not self.finishing.preservation.needs_baseline or not batch:
             return {}
         unedited = getattr(editor, "baseline", None) or getattr(editor, "round_trip", None)
-        returned = unedited and unedited([candidate.unsafe for candidate in batch])
-        if returned is None:
-            return {}
-        return {candidate.source_id: pixels for candidate, pixels in zip(batch, returned, strict=True)}
+        images = {candidate.source_id: candidate.unsafe for candidate in batch}
+        returned = unedited and unedited(list(images.values()))
+        return {} if returned is None else dict(zip(images, returned, strict=True))
+
+
+def _slices(editor: Editor, tries: Sequence[Candidate]) -> Iterator[Sequence[int]]:
+    """The places of attempts that one call of an editor gets.
+
+    An editor that holds a model edits one batch after another, so it gets images of one size, in two of its batches or
+    in `SLICE` images: the first of them are finished while it edits the next. Any other one gets all at once, as it may
+    be a server that takes many requests.
+    """
+    if not getattr(editor, "holds_model", False):
+        yield range(len(tries))
+        return
+    batch = max(1, getattr(editor, "batch_size", None) or 1)
+    most = max(2, -(-SLICE // batch)) * batch
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, item in enumerate(tries):
+        by_size[size_of(item.unsafe)].append(place)
+    for places in by_size.values():
+        for first in range(0, len(places), most):
+            yield places[first : first + most]
+
+
+def _take(candidate: Candidate, answer: Edited | Reject, generator: Generator) -> Pixels | None:
+    """Note what an editor answered; the edited image where it is one that can be finished."""
+    shape = candidate.unsafe.pixels.shape
+    if isinstance(answer, Reject):
+        candidate.reject = answer
+        return None
+    if answer.pixels.shape != shape:
+        candidate.reject = Reject("edit", "size_changed", f"{shape} became {answer.pixels.shape}")
+        return None
+    candidate.generator, candidate.batch = generator, answer.batch
+    return answer.pixels
 
 
 def _of_baseline(reject: Reject) -> Reject:

@@ -39,6 +39,7 @@ COMMANDS = {
     "failures": "The pairs that a guard has wrong, worst first.",
     "power": "How many pairs it takes to see a difference.",
     "report": "Predictions, a run or a dataset as one HTML page.",
+    "space": "A folder to push as a Space: metric, leaderboard, viewer.",
     "train": "A light guard from the pairs of a version.",
     "study": "How many pairs it takes, against unpaired images.",
     "export": "Pairs in the form of another trainer: TRL, WebDataset, ...",
@@ -60,6 +61,7 @@ class LazyGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(cmd_name, cmd_name)}")
+        module.command.name = cmd_name  # the reference of commands is headed by it
         return from_environment(module.command, PREFIX, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -23,7 +23,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the package's own set if left out.")
-@click.option("--version", metavar="X.Y.Z", help="The version to load; the newest where left out.")
+@click.option("--version", metavar="X.Y.Z", help="The version to load; the newest by default.")
 def on(repo: str | None, version: str | None) -> None:
     """Register the name at every start of this environment's Python.
 

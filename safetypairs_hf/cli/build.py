@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes; one a core by default. With slurm: tasks of a job; 16 by default.",
+    help="Processes; one per core by default. With slurm: tasks per job; 16 by default.",
 )
 @click.option("--submit", is_flag=True, help="With slurm: hand the jobs to sbatch.")
 @click.option(
-    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: of every job, such as partition=a100; repeatable."
+    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: for every job, such as partition=a100; repeatable."
 )
 @click.option(
     "--sbatch-model",
     multiple=True,
     metavar="OPTION",
-    help="With slurm: of the jobs that hold a model too, such as gres=gpu:1; repeatable.",
+    help="With slurm: for jobs that hold a model, such as gres=gpu:1; repeatable.",
 )
 @click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
 @settings_option("recipe")
@@ -66,6 +66,7 @@ def command(
     give_back_memory()
     from safetypairs_hf.building.build import build
     from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.tempo import Tempos
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.core.run_folder import RunFolder
@@ -90,8 +91,9 @@ def command(
 
         module = [sys.executable, "-m", "safetypairs_hf"]
         working = SlurmEngine([*module, *again], workers, sbatch, sbatch_model, submit)
-    with when_stopped(run.standing), reported("build") as progress:
-        built = build(loaded, out, workers, progress, working)
+    tempos = Tempos(run)
+    with when_stopped(run.standing), reported("build", tempos.of) as progress:
+        built = build(loaded, out, workers, progress, working, tempos)
     if built.handed_over is not None:
         _say_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
         return

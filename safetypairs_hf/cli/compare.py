@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("b")
 @click.argument("more", nargs=-1, metavar="[C]...")
 @click.option("--common", is_flag=True, help="Compare on the pairs that all files hold, and count the rest.")
-@click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one a file; else those of the files.")
+@click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one per file; by default from the files.")
 @click.option("--by-category", is_flag=True, help="The same table for each category too.")
 @click.option(
     "--threshold-from",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("failures")
 @click.argument("predictions")
 @click.option("--top", type=click.IntRange(min=1), help="How many to show; 20 in a table, all in JSON by default.")
-@click.option("--category", help="Those of one category only.")
+@click.option("--category", help="Show only the failures in this category.")
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guard was run on, for --sheet.")
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw those shown as this PNG.")
 @click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")

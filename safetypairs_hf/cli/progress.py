@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Report: TypeAlias = Callable[[str, int, int], None]
+More: TypeAlias = Callable[[str], str]
 
 EVERY = 60.0  # seconds between two lines
 
@@ -55,21 +56,30 @@ def quiet_datasets() -> None:
         datasets.disable_progress_bars()
 
 
+def _nothing(stage: str) -> str:
+    return ""
+
+
 @contextmanager
-def reported(command: str) -> Iterator[Report]:
-    """Show how far a command is while the context lasts; the yielded function takes (stage, done, total)."""
+def reported(command: str, more: More = _nothing) -> Iterator[Report]:
+    """Show how far a command is while the context lasts; the yielded function takes (stage, done, total).
+
+    Args:
+        command: the command that works.
+        more: what there is to say of a stage in place of its rate, asked each time that it is shown; "" for nothing.
+    """
     if _quiet:
         yield lambda stage, done, total: None
         return
-    with _bars() if _shows_bars() else _lines(command) as report:
+    with _bars(more) if _shows_bars() else _lines(command, more) as report:
         yield report
 
 
 @contextmanager
-def _lines(command: str) -> Iterator[Report]:
+def _lines(command: str, more: More) -> Iterator[Report]:
     import click
 
-    lines, over = Lines(command), threading.Event()
+    lines, over = Lines(command, more=more), threading.Event()
 
     def tick() -> None:
         while not over.wait(EVERY):
@@ -100,10 +110,11 @@ class Lines:
     Args:
         command: the command that works.
         clock: seconds, from any start.
+        more: what there is to say of a stage in place of its rate.
     """
 
-    def __init__(self, command: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._command, self._clock = command, clock
+    def __init__(self, command: str, clock: Callable[[], float] = time.monotonic, more: More = _nothing) -> None:
+        self._command, self._clock, self._more = command, clock, more
         self._began = clock()
         self._stages: dict[str, _Stage] = {}
         self._current = ""
@@ -130,7 +141,7 @@ class Lines:
         rate = (stage.done - stage.at_first) / (now - stage.began) if now > stage.began else 0.0
         if not rate or stage.done >= stage.total:
             return f"{text}, at work for {_span(now - self._began)}"
-        return f"{text}, {_rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
+        return f"{text}, {self._more(self._current) or _rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
 
 
 def _rate(rate: float) -> str:
@@ -148,17 +159,19 @@ def _span(seconds: float) -> str:
 
 
 @contextmanager
-def _bars() -> Iterator[Report]:
+def _bars(more: More) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(_rate(task.speed) if task.speed else "")
+            return Text(more(task.description) or (_rate(task.speed) if task.speed else ""))
 
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
+    whole = Column(no_wrap=True)  # where there is little room, the bars are shorter
+    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(whole), TimeLeft())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 

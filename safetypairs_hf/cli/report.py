@@ -26,7 +26,9 @@ _FILE, _FOLDER = (
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guards were run on: shows the failures.")
 @click.option("--markdown", type=_FILE, help="Write the leaderboard as Markdown.")
 @click.option("--name", "names", multiple=True, help="What to call a guard; once for each file, in their order.")
-@click.option("--failures", default=24, show_default=True, type=click.IntRange(min=0), help="Failures of each guard.")
+@click.option(
+    "--failures", default=24, show_default=True, type=click.IntRange(min=0), help="The most failures to show per guard."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the data behind the page as JSON.")
 @scoring_options
 def command(

@@ -14,10 +14,14 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 @click.option("--data", required=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version by default.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write; it must not exist.")
 @click.option("--k", "sizes", multiple=True, type=click.IntRange(min=2), help="Repeatable; 5 to 300 by default.")
-@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="How many draws of each k.")
+@click.option(
+    "--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="The number of draws for each k."
+)
 @click.option("--also", multiple=True, metavar="TARGET[@VERSION]", help="Judge its test pairs too; repeatable.")
 @choice_option("--look", ("image", "edit-box"), "Whole images, or only the part that the members differ in.")
-@click.option("--limit", default=300, show_default=True, type=click.IntRange(min=2), help="Pairs of each judged set.")
+@click.option(
+    "--limit", default=300, show_default=True, type=click.IntRange(min=2), help="The most pairs in each judged set."
+)
 @settings_option("head")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")
 @choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")

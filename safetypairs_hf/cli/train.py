@@ -21,7 +21,7 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 )
 @choice_option("--leaking", ("error", "drop"), "Train pairs that show a test pair: refuse them, or leave them out.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")
-@click.option("--push", metavar="ORG/NAME", help="Upload the folder as a model of the Hub; a new one is private.")
+@click.option("--push", metavar="ORG/NAME", help="Upload the folder to the Hub as a model; a new repo is private.")
 @choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(

@@ -10,7 +10,7 @@ import click
 
 @click.command("verify")
 @click.argument("target", metavar="TARGET[@VERSION]")
-@click.option("--version", metavar="X.Y.Z", help="The version to check; the newest where none is named.")
+@click.option("--version", metavar="X.Y.Z", help="The version to check; the newest by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def command(target: str, version: str | None, as_json: bool) -> None:
     """Read a published version whole, and check it; exits 1 with a line for each problem, or for what was not checked.

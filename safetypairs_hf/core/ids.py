@@ -24,6 +24,11 @@ def unit_interval(text: str) -> float:
     return int(content_id("split", text), 16) / 2**64
 
 
+def policy_pair_id(image_sha256: str, unsafe_policy: str, safe_policy: str) -> str:
+    """The id of a policy pair: a hash of its image's file and of the categories whose policies call it each thing."""
+    return content_id("policy pair", image_sha256, unsafe_policy, safe_policy)
+
+
 def failure_id(unsafe_sha256: str, edited_sha256: str, category: str, attempt: int) -> str:
     """The id of a failed attempt, the same in every run that makes it: a hash of both files, category and attempt."""
     return content_id("failure", unsafe_sha256, edited_sha256, category, str(attempt))

@@ -1,4 +1,4 @@
-"""What there is of a kind, such as guards or editors: what each is, its settings, its licence and an example."""
+"""Descriptions of the guards, editors, recipes and layouts that a user can choose from: settings, licence, example."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any, Protocol
 from safetypairs_hf.core.settings import TEXT, as_text, parameters_of, value_text
 
 WIDTH = 80
-# "steps: how many" at the foot of a docstring's "Args:", or "`steps`: how many" in its text.
+# Matches "steps: how many" in the "Args:" section of a docstring, and "`steps`: how many" in its text.
 _ARGUMENT = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 _IN_TEXT = re.compile(r"`(\w+)`: (.*?)(?=\s`\w+`: |\n\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that is given as text.
+    """A setting that users type as `--set NAME=VALUE`.
 
     Attributes:
-        name: as in `--set NAME=VALUE`.
-        value: what it takes, in words, such as "a number" or "trained or common".
-        default: the value that it has if it is left out, as it would be given; "" if there is none to type.
-        needed: whether it must be given.
-        about: what it means, from the docstring; "" where that says nothing.
+        name: the name of the setting.
+        value: the values that it accepts, such as "a number" or "trained or common".
+        default: the default as a user would type it; "" if it has none or it cannot be typed.
+        needed: whether the setting is required.
+        about: what it means, from the docstring; "" if the docstring does not describe it.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Offer:
-    """One of what there is.
+    """One guard, editor, recipe or layout that a user can choose.
 
     Attributes:
-        name: as one types it.
-        about: what it is, in a line.
+        name: the name that a user types.
+        about: a description of one line.
         facts: further facts by name, such as "license".
-        settings: what it takes, in order.
-        example: a command that uses it; several lines where there are several ways.
+        settings: the settings that it accepts, in order.
+        example: a command that uses it; several commands have a line each.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Offer:
     example: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values, for JSON."""
+        """Return the offer as plain values, for JSON."""
         settings = [dataclasses.asdict(setting) for setting in self.settings]
         return {"name": self.name, "about": self.about, **self.facts, "settings": settings, "example": self.example}
 
@@ -83,12 +83,15 @@ class Offer:
 
 
 def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, **fixed: Any) -> tuple[Setting, ...]:
-    """Return the settings that functions or dataclasses take together, a name of several from the first.
+    """Return the settings that several functions or dataclasses accept, each name once.
 
     Args:
-        takers: what takes them.
-        only: their names, in this order; all by default.
-        fixed: defaults that differ from those of the takers.
+        takers: the functions or dataclasses. A name that several accept is described by the first of them.
+        only: the names to return, in this order; all by default.
+        fixed: defaults that replace those of the takers.
+
+    Returns:
+        The settings, in the order of the signatures or of `only`.
 
     Raises:
         RecipeError: an annotation names something that is not imported when the code runs.
@@ -106,7 +109,7 @@ def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, 
 
 
 class Listed(Protocol):
-    """What can be listed: it has a name, is told in a line, prints whole as text, and gives plain values for JSON."""
+    """An entry of a list: its name, a description of one line, its whole description by `str`, and values for JSON."""
 
     @property
     def name(self) -> str: ...
@@ -118,14 +121,14 @@ class Listed(Protocol):
 
 
 def listed(offers: Sequence[Listed]) -> str:
-    """Return a line for each offer: its name and what it is."""
+    """Return a table with the name and the description of each offer, wrapped at 80 columns."""
     width = max(len(offer.name) for offer in offers)
     lines = [_wrapped(f"{offer.name:<{width}}  {offer.about}", " " * (width + 2)) for offer in offers]
     return "\n".join(line for wrapped in lines for line in wrapped)
 
 
 def folded(commands: str) -> str:
-    """Return commands, a line each, with those that are long broken before an option, as a shell takes them."""
+    """Return commands, one a line, with long ones continued on a new line before an option, in shell syntax."""
     return "\n".join(line if len(line) <= WIDTH - 2 else _folded(line) for line in commands.splitlines())
 
 
@@ -148,12 +151,12 @@ def _default(taker: Any, name: str, parameter: inspect.Parameter) -> Any:
 
 
 def _as_given(default: Any) -> str:
-    """Return a default as one would type it; "" for None, for no text, and for what is no text, such as an object."""
+    """Return a default as a user would type it; "" for None and for a value that cannot be typed, such as an object."""
     return as_text(default) if isinstance(default, (bool, str, int, float, tuple)) else ""
 
 
 def _said_by(taker: Any) -> dict[str, str]:
-    """Return what the docstrings of a function, or of a class and its bases, say of each parameter."""
+    """Return the description of each parameter in the docstrings of a function, or of a class and its bases."""
     owners = [each for each in reversed(taker.__mro__) if each is not object] if isinstance(taker, type) else [taker]
     said: dict[str, str] = {}
     for owner in owners:
@@ -166,7 +169,7 @@ def _said_by(taker: Any) -> dict[str, str]:
 
 
 def _arguments(text: str) -> dict[str, str]:
-    """Return what the section "Args" of a docstring says, by name; names that share a text each have it."""
+    """Return the descriptions in the section "Args" of a docstring by name; "a, b: text" describes a and b."""
     found: dict[str, str] = {}
     names: list[str] = []
     inside = False

@@ -1,4 +1,4 @@
-"""The record types that flow through a build, and the protocols of what works on them.
+"""The record types that flow through a build, and the protocols of the parts that process them.
 
 This module imports nothing of ours: every other module may import it.
 """
@@ -36,11 +36,13 @@ class Box(NamedTuple):
 
 
 class Picture:
-    """An encoded image and its pixels; whichever is missing is made when first asked for.
+    """An encoded image, decoded when its pixels are first read.
 
-    `data`: the encoded file (PNG unless a recipe says otherwise), no metadata. `pixels`: (height, width, 3) uint8 RGB;
-    bytes that are no image make Pillow raise anything, and more than MOST_PIXELS of them are a ValueError.
-    `name`: what messages call it; by default it is called by the SHA-256 of its file.
+    Attributes:
+        data: the encoded file, without metadata; PNG unless a recipe sets another format.
+        name: what messages call the image; by default the start of the SHA-256 of its file.
+        pixels: (height, width, 3) uint8 RGB. Reading it raises ValueError for an image of more than MOST_PIXELS
+            pixels, and whatever Pillow raises for bytes that are not an image.
     """
 
     def __init__(self, data: bytes, name: str = "") -> None:
@@ -72,7 +74,7 @@ UNKNOWN_LICENSE = "NOASSERTION"  # as SPDX has it
 
 
 class Origin(NamedTuple):
-    """Where a source image came from: `dataset` and `id` find it again, `license` is an SPDX id."""
+    """Where a source image came from: its dataset, its id in that dataset, and its licence as an SPDX id."""
 
     dataset: str
     id: str
@@ -80,9 +82,14 @@ class Origin(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """What an instructor writes for one image: what makes it unsafe, the smallest edit that mends it, and where.
+    """The edit that an instructor writes for one image.
 
-    `caption_unsafe` and `caption_safe` describe the two members, where the instructor gives them.
+    Attributes:
+        critical_feature: what makes the image unsafe.
+        text: the smallest edit that makes it safe, as an instruction.
+        region: where to edit, in pixels of the image; None if the instructor names no region.
+        caption_unsafe: a description of the unsafe member; "" if the instructor gives none.
+        caption_safe: a description of the safe member; "" if the instructor gives none.
     """
 
     critical_feature: str
@@ -93,7 +100,14 @@ class Instruction(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What an instructor made of one image, with the text that it wrote and what that cost in tokens (0: none)."""
+    """An instructor's answer for one image.
+
+    Attributes:
+        outcome: the instruction, or a reject that says why there is none.
+        raw: the text that the instructor wrote.
+        prompt_tokens: tokens of the prompt; 0 if none were used.
+        answer_tokens: tokens of the answer; 0 if none were used.
+    """
 
     outcome: Instruction | Reject
     raw: str = ""
@@ -102,17 +116,19 @@ class Answer(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """An edited image, and how many images were in the batch that it was made in."""
+    """An edited image: its pixels, and the number of images that were edited in the same batch."""
 
     pixels: Pixels
     batch: int = 1
 
 
 class Verdict(NamedTuple):
-    """What a judge or guard says of one image.
+    """The answer of a judge or guard for one image.
 
-    `p_unsafe`: P(unsafe) in [0, 1], or None where it abstains. `note`: a short reason in snake_case where the judge
-    has one (it becomes the reject's reason in a build). `raw`: the raw answer, where there was one.
+    Attributes:
+        p_unsafe: P(unsafe) in [0, 1]; None if the judge abstains.
+        note: a short reason in snake_case, or "". In a build it becomes the reason of the reject.
+        raw: the answer as the judge wrote it; "" if it wrote none.
     """
 
     p_unsafe: float | None
@@ -121,7 +137,7 @@ class Verdict(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """One judge on both members of a pair: P(unsafe) before and after the edit."""
+    """The P(unsafe) that one judge gives the two members of a pair: before and after the edit."""
 
     name: str
     p_unsafe_before: float | None
@@ -129,33 +145,44 @@ class Judgement(NamedTuple):
 
     @property
     def margin(self) -> float:
-        """How sure the judge is of the flip, in [-1, 1]; an abstention counts as P(unsafe) = 0."""
+        """P(unsafe) before the edit minus P(unsafe) after it, in [-1, 1]; an abstention counts as 0."""
         return (self.p_unsafe_before or 0.0) - (self.p_unsafe_after or 0.0)
 
 
 class Distance(NamedTuple):
-    """A distance between the two members by name; 0.0 = equal, the scale is the measure's own."""
+    """A distance between the two members of a pair. 0.0 means equal; the scale depends on the measure in `name`."""
 
     name: str
     distance: float
 
 
 class Preservation(NamedTuple):
-    """How much of the image stayed: SSIM outside the edit box (1.0 = equal), and the share of pixels that changed."""
+    """How much of the image the edit preserved.
+
+    Attributes:
+        ssim_outside: SSIM of the two members outside the edit box; 1.0 means equal.
+        changed_fraction: the share of pixels that changed, in [0, 1].
+        distances: further distances between the two members.
+    """
 
     ssim_outside: float
     changed_fraction: float
     distances: tuple[Distance, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as plain values, as a Parquet struct takes them."""
+        """Return the figures as plain values, for a Parquet struct."""
         return {**self._asdict(), "distances": [distance._asdict() for distance in self.distances]}
 
 
 class Generator(NamedTuple):
-    """What made the safe member: names with versions, the seed of the edit, and which attempt it was (from 0).
+    """What made the safe member of a pair. A field that is not known, as in most imported pairs, is "" or None.
 
-    Of imported pairs mostly the name of the editor alone is known; the rest is "" or None.
+    Attributes:
+        instructor: the name of the instructor.
+        editor: the name of the editor.
+        revision: the revision of the editor.
+        seed: the seed of the edit.
+        attempt: the number of the attempt, from 0.
     """
 
     instructor: str
@@ -165,27 +192,36 @@ class Generator(NamedTuple):
     attempt: int | None
 
 
-# Which member of a pair was made from which; the last two are of pairs that came finished alone.
+# Which member of a pair was made from the other; only imported pairs have one of the last two.
 DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")
 
 
 class Finished(NamedTuple):
-    """What is known of a pair that came finished, and that a build would know itself.
+    """What the source states about an imported pair, and a build would find out itself.
 
-    `direction`: one of DIRECTIONS. `split`: the split that the source states, "" where it states none.
-    `unsafe_file` and `safe_file`: the SHA-256 (hex) of the two files as they came.
+    Attributes:
+        direction: one of DIRECTIONS.
+        split: the split that the source states; "" if it states none.
+        unsafe_file: the SHA-256 (hex) of the unsafe member's original file.
+        safe_file: the SHA-256 (hex) of the safe member's original file.
+        safe_policy: for a policy pair, the category whose policy calls the image safe; "" for any other pair.
     """
 
     direction: str
     split: str
     unsafe_file: str
     safe_file: str
+    safe_policy: str = ""
 
 
 class Reject(NamedTuple):
-    """Why a source left the road: at which stage, the reason in snake_case, and a sentence of detail.
+    """Why a build rejected a source.
 
-    `final`: another round cannot help (the source itself is not what the policy is about).
+    Attributes:
+        stage: the stage that rejected it.
+        reason: the reason in snake_case.
+        detail: a sentence of detail, or "".
+        final: whether another round cannot help, because the source image itself does not fit the policy.
     """
 
     stage: str
@@ -195,10 +231,15 @@ class Reject(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What a pair is known by, and known again by in a later release.
+    """What identifies a pair, in this release and in later ones.
 
-    `pair_id` is 16 hex; of each file there is the SHA-256 (hex) and the PDQ hash (32 bytes). `family` names what the
-    pair shares with others that were made from it (a photograph); "" where it shares nothing.
+    Attributes:
+        pair_id: 16 hex digits.
+        unsafe_sha256: the SHA-256 (hex) of the unsafe member's file.
+        safe_sha256: the SHA-256 (hex) of the safe member's file.
+        unsafe_phash: the PDQ hash of the unsafe member, 32 bytes.
+        safe_phash: the PDQ hash of the safe member, 32 bytes.
+        family: a name shared by all pairs that were made from one photograph; "" if this pair shares nothing.
     """
 
     pair_id: str
@@ -208,18 +249,38 @@ class Identity(NamedTuple):
     safe_phash: bytes
     family: str
 
+    @property
+    def is_policy_pair(self) -> bool:
+        """Whether both members are the same image, unsafe under one policy and safe under another."""
+        return self.unsafe_sha256 == self.safe_sha256
+
 
 @dataclass(slots=True)
 class Candidate:
-    """One source image on its way to becoming a pair; each stage fills in its part, or sets `reject`.
+    """A source image on its way to becoming a pair. Each stage fills in its fields, or sets `reject`.
 
-    `source_id` is 16 hex characters of a content hash. `hint` is what the source's own labels say about the image
-    (JSON values only); an instructor may read it, an editor and a judge never see it. `family`: see Identity.
-    `round` counts from 0; `feedback` has why each earlier attempt failed, oldest first, for the instructor.
-    `known` has P(unsafe) of the unsafe member from earlier rounds, by the number of the judge and the region.
-    `answer` is what the instructor said; `batch` how many images were edited together with this one. `edit_box` is the
-    smallest box around what changed, None where nothing did. `finished` is of a pair that came finished, and then its
-    source has filled in all but `judgements` and `identity`.
+    Attributes:
+        source_id: 16 hex digits of a content hash.
+        category: the category of the unsafe member.
+        origin: where the source image came from.
+        unsafe: the unsafe member.
+        hint: what the source's own labels say about the image (JSON values only). An instructor may read it; an editor
+            and a judge never see it.
+        family: see Identity.
+        round: the number of the round, from 0.
+        feedback: why each earlier attempt failed, oldest first, for the instructor.
+        known: P(unsafe) of the unsafe member from earlier rounds, by the number of the judge and the region.
+        answer: the instructor's answer.
+        instruction: the instruction in that answer.
+        safe: the safe member.
+        generator: what made the safe member.
+        batch: the number of images that were edited together with this one.
+        edit_box: the smallest box around the pixels that changed; None if none did.
+        judgements: the answers of the judges, one each.
+        preservation: how much of the image the edit preserved.
+        identity: what identifies the pair.
+        finished: set for imported pairs only, whose source fills in every field but `judgements` and `identity`.
+        reject: why the candidate was rejected; None if it was not.
     """
 
     source_id: str
@@ -249,7 +310,7 @@ CONTROL_KINDS = ("null_edit", "neutral_edit", "both_regenerated")
 
 
 class Control(NamedTuple):
-    """A control of the pair `pair_id`: two pictures with the labels of the pair's own, or a reject."""
+    """A control of the pair `pair_id`: two pictures with the labels of that pair, or a reject."""
 
     pair_id: str
     kind: str
@@ -260,31 +321,47 @@ class Control(NamedTuple):
 
 
 class Source(Protocol):
-    """Gives the candidates numbered `start` to `stop`: a pure function of the recipe, in any order, in any process."""
+    """Yields the candidates of a build by number.
+
+    A candidate depends on the recipe and its number alone, so ranges can be taken in any order and in any process.
+    """
 
     @property
     def size(self) -> int | None:
-        """How many candidates there are, or None where they never end."""
+        """The number of candidates; None if they never end."""
         ...
 
-    def take(self, start: int, stop: int) -> list[Candidate]: ...
+    def take(self, start: int, stop: int) -> list[Candidate]:
+        """Return the candidates of a range.
+
+        Args:
+            start: the number of the first candidate, from 0.
+            stop: the number after the last one.
+
+        Returns:
+            The candidates in order. One that the source itself refuses has `reject` set.
+        """
+        ...
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """Inputs that can never become a candidate (a broken file in a folder), by name."""
+        """Return the inputs that can never become a candidate, such as a broken file in a folder: name and reject."""
         ...
 
     def fingerprint(self) -> str:
-        """A hash of what the source reads outside the recipe (a list of hashes); "" where that is nothing.
+        """Return a hash of what the source reads outside the recipe, such as a hash list; "" if it reads nothing.
 
-        A run goes on only while it stays the same. The inputs of a `ListedSource` are not in it.
+        A run can be resumed only while the fingerprint stays the same. It leaves out the inputs of a `ListedSource`.
         """
         ...
 
 
 class Input(NamedTuple):
-    """An input of a source (an image of a folder). `digest` is a hash of all that its candidate is made of.
+    """An input of a source, such as an image in a folder.
 
-    `category` is "" where a judge will give it.
+    Attributes:
+        name: the name of the input, unique in its source.
+        digest: a hash of everything that its candidate is made of.
+        category: its category; "" if a judge will assign one.
     """
 
     name: str
@@ -294,64 +371,111 @@ class Input(NamedTuple):
 
 @runtime_checkable
 class ListedSource(Protocol):
-    """What a finite source has, too, if a run is to go on when the source has gained inputs."""
+    """A finite source whose runs can be resumed after inputs were added to it. It is a `Source` as well."""
 
     def inputs(self) -> Sequence[Input]:
-        """Every input that can be used: those that have places, in their order, then the others, in the source's own.
+        """Return every usable input.
 
-        Of inputs that are the same, the one that comes first in this order can be used.
+        Returns:
+            The inputs that `in_places` gave places, in that order; then the others, in the source's own order. Of
+            equal inputs only the first in this order is usable.
         """
         ...
 
     def in_places(self, names: Sequence[str | None]) -> Self:
-        """This source with the candidates of these inputs alone, at these places.
+        """Return this source limited to some inputs, as its candidates number 0, 1 and so on.
 
-        `take` gives no candidate for a place of None, or of a name that the source does not have or cannot use.
+        Args:
+            names: the name of the input at each place; None leaves the place empty.
+
+        Returns:
+            A source whose `take` skips empty places and names that it does not have or cannot use.
         """
         ...
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """As of any source."""
+        """Return what `Source.rejected_inputs` returns."""
         ...
 
 
 class Instructor(Protocol):
-    """Writes the edit for each candidate, one Answer each; a Reject in it says why there is none."""
+    """Writes the instruction that turns an unsafe image into a safe one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that pairs record as `generator.instructor`."""
+        ...
 
-    def write(self, batch: Sequence[Candidate]) -> list[Answer]: ...
+    def write(self, batch: Sequence[Candidate]) -> list[Answer]:
+        """Write an instruction for each candidate.
+
+        Args:
+            batch: the candidates. `unsafe`, `category`, `hint` and `feedback` are the fields to read.
+
+        Returns:
+            One Answer for each candidate, in order. Its `outcome` is a Reject if there is no instruction.
+        """
+        ...
 
 
 class Editor(Protocol):
-    """Edits images by instruction. Sees pixels, text, region and seed, nothing else; answers pixels of equal shape.
+    """Edits images by instruction. It sees pixels, text, region and seed, and nothing else.
 
-    What is edited together is decided by the arguments of one call alone. An editor that works in a latent space also
-    has `round_trip(images) -> list[Pixels]`: through its autoencoder and back, with no edit.
+    The arguments of a call alone decide which images are edited in one batch. An editor that works in a latent space
+    also has `round_trip(images) -> list[Pixels]`, which passes images through its autoencoder without an edit. One that
+    embeds prompts separately has `embed_prompts(instructions)`, which is called with the instructions of a work unit
+    before the unit's first `edit`.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that pairs record as `generator.editor`."""
+        ...
 
     @property
-    def revision(self) -> str: ...
+    def revision(self) -> str:
+        """The version of the weights or of the code; it changes when the edits do."""
+        ...
 
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
-    ) -> list[Edited | Reject]: ...
+    ) -> list[Edited | Reject]:
+        """Edit images.
+
+        Args:
+            images: the images.
+            instructions: the instruction for each image.
+            seeds: the seed of each edit.
+
+        Returns:
+            For each image, in order, the edited pixels in the shape of the image, or a Reject that says why there
+            are none.
+        """
+        ...
 
 
 class Judge(Protocol):
-    """P(unsafe) of images under a category's policy. A guard that is evaluated and a judge in a build are the same.
+    """Estimates P(unsafe) of images under a category's policy: a judge in a build, or a guard that is evaluated.
 
-    `regions`: where the edit was, or None for the whole image. The answer has one Verdict an image, in order. Judges
-    that share weights or training share a `family` (its `name` where it has no such attribute).
+    Judges that share weights or training have the same attribute `family`; without it, `name` is the family.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that judgements, predictions and tables record."""
+        ...
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
-    ) -> list[Verdict]: ...
+    ) -> list[Verdict]:
+        """Judge images.
+
+        Args:
+            images: the images.
+            categories: the category that each image is judged under.
+            regions: where each image was edited, in pixels; None for the whole image.
+
+        Returns:
+            One Verdict for each image, in order.
+        """
+        ...

@@ -49,6 +49,13 @@ class RunFolder:
         """Whether other processes see the same files; fsspec's memory file system is each process's own."""
         return "memory" not in self.fs.protocol
 
+    @property
+    def scripts(self) -> Path:
+        """Where the scripts of its jobs lie: beside it; of a run elsewhere than on a disk, in the current folder."""
+        if "file" in self.fs.protocol:
+            return Path(f"{self.root}.slurm")
+        return Path.cwd() / f"{self.root.rstrip('/').rsplit('/', 1)[-1]}.slurm"
+
     def part(self, stage: str, unit: int) -> str:
         return f"{stage}/part-{unit:05d}.parquet"
 

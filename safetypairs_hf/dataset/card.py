@@ -16,7 +16,7 @@ from safetypairs_hf.core import funnel
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import control_rows, errata, failure_rows, licenses, markdown, reviews
+from safetypairs_hf.dataset import control_rows, errata, failure_rows, licenses, markdown, policy_pair_rows, reviews
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
@@ -74,12 +74,14 @@ class View(NamedTuple):
 def configs(manifest: Manifest) -> dict[str, list[View]]:
     """The configs; each lists only splits that hold rows.
 
-    All but `controls`, `failures` and `reviews` are views of the pairs.
+    All but `policy_pairs`, `controls`, `failures` and `reviews` are views of the pairs of images.
     """
     totals = manifest.totals()
     splits = splits_of(totals)
     present = manifest.taxonomy.present(slug for split in splits for slug in totals[split])
-    views = {"default": [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]}
+    views: dict[str, list[View]] = {}
+    if splits:  # a version may have policy pairs alone
+        views["default"] = [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]
     if "test" in totals:
         test = totals["test"]
         views["by_category"] = [
@@ -91,7 +93,15 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
             for split in splits
             if slug in totals[split]
         ]
-    return views | _extras(manifest, splits)
+    return views | _policy_pairs(manifest) | _extras(manifest, splits)
+
+
+def _policy_pairs(manifest: Manifest) -> dict[str, list[View]]:
+    """`policy_pairs`, where there are any."""
+    totals = manifest.totals(of_policies=True)
+    root = policy_pair_rows.ROOT
+    views = [View(split, f"{root}{split}/*.parquet", _sum(totals[split].values())) for split in splits_of(totals)]
+    return {policy_pair_rows.CONFIG: views} if views else {}
 
 
 def _extras(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
@@ -152,6 +162,7 @@ def _prose(manifest: Manifest, name: str) -> str:
     splits = splits_of(totals)
     release = manifest.releases[-1]
     stages = release["funnel"]
+    editing = release.get("editing") or {"editors": [], "made_by": []}
     return environment.get_template("README.md.jinja").render(
         title=name.rstrip("/").rsplit("/", 1)[-1],
         name=name,
@@ -178,10 +189,13 @@ def _prose(manifest: Manifest, name: str) -> str:
         imported=release.get("imported", False),
         judging=release["judging"],
         judges=[(judge["class"], _settings(judge)) for judge in release["judging"]["judges"]],
+        editors=[(editor["class"], _settings(editor)) for editor in editing["editors"]],
+        made_by=editing["made_by"],
         funnel=list(funnel.rows({"stages": stages})),
         stages=[stage["stage"] for stage in stages],
         yields=list(_yields(stages, manifest.taxonomy)),
         controls=_controls(manifest),
+        policy_pairs=sum(entry.is_policy_pair for entry in manifest.entries),
         failures={
             slug: total.pairs
             for slug in manifest.taxonomy.slugs
@@ -251,7 +265,7 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
         for each in reversed(reviewed)
     ]
     rows = [
-        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in _agreements(found) if figure["items"]
+        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in agreements(found) if figure["items"]
     ]
     if found.get("seconds"):
         low, median, high = found["seconds"]
@@ -277,7 +291,7 @@ def _decisions(found: Mapping[str, Any]) -> int:
     return sum(each["pairs"] for each in found["people"])
 
 
-def _agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+def agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """The figures of agreement of a review: each with its name and what it is of."""
     yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pairs"
     yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pairs"
@@ -318,6 +332,8 @@ def _probe(manifest: Manifest) -> dict[str, Any]:
     probed = [(release["version"], release["probe"]) for release in manifest.releases if "probe" in release]
     made = [(version, found) for version, found in probed if "not_made" not in found]
     if not made:
+        if not manifest.totals():
+            return {"not_made": "it has no pair of two images"}
         why = probed[-1][1]["not_made"] if probed else "an earlier safetypairs-hf published it, which made none"
         return {"not_made": why}
     version, found = made[-1]

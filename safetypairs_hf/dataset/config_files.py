@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from safetypairs_hf.dataset import failure_rows, reviews
+from safetypairs_hf.dataset import failure_rows, policy_pair_rows, reviews
 
 ConfigFiles = dict[str, dict[str, set[str]]]
 
@@ -31,6 +31,8 @@ def config_files(names: Iterable[str]) -> ConfigFiles:
             put(category, split, name)
             if split == "test":
                 put("by_category", category, name)
+        elif root == policy_pair_rows.CONFIG:
+            put(policy_pair_rows.CONFIG, folders[0], name)
         elif root == "controls":
             put("controls", folders[0], name)
         elif name != failure_rows.NAME:

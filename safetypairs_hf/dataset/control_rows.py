@@ -95,7 +95,7 @@ def _image(picture: Picture | None) -> dict[str, Any]:
 
 def image_bytes(row: Mapping[str, Any]) -> int:
     """The bytes of a row's images."""
-    return sum(len(row[name]["bytes"]) for name in ("unsafe_image", "safe_image") if row[name] is not None)
+    return sum(len(row[name]["bytes"]) for name in ("unsafe_image", "safe_image", "image") if row.get(name) is not None)
 
 
 @dataclass

@@ -1,10 +1,14 @@
-"""Render croissant.json: Croissant 1.0 with the responsible-AI fields that the Hub's generated file lacks.
+"""Render croissant.json: Croissant 1.1 with the responsible-AI fields that the Hub's generated file lacks.
 
 The data is one FileSet over all Parquet files, so the file does not grow with the dataset. On the Hub the set lies in
 the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
 is that of huggingface.co whatever HF_ENDPOINT says, so that the text depends on nothing but the version; who reads from
-another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. There is no datePublished, which
-mlcroissant warns of: a release knows no clock.
+another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. `datePublished` is the date of
+this version, which its release states; a release without one leaves it out.
+
+Responsible-AI fields that are not known here are left out: dataCollectionTimeFrame (others took the images),
+annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The
+others are in `dataset_card/responsible_ai.yaml`, or follow from the release.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import pyarrow as pa
 
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS
 from safetypairs_hf.core.target_name import is_hub_id
-from safetypairs_hf.dataset import card, licenses, markdown, reviews
+from safetypairs_hf.dataset import card, licenses, markdown, policy_pair_rows, reviews
 from safetypairs_hf.dataset.control_rows import CONTROL_COLUMNS
 from safetypairs_hf.dataset.failure_rows import FAILURE_COLUMNS
 from safetypairs_hf.dataset.manifest import Manifest
@@ -59,7 +63,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": markdown.line(title) or fixed["pretty_name"],
         "description": (
             "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
@@ -67,19 +71,28 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         ),
         **(of_hub if is_hub_id(name) else {}),
         "version": str(manifest.version),
+        **({"datePublished": date} if (date := manifest.releases[-1].get("date")) else {}),
         "license": sorted({licenses.url(release["license"]) for release in manifest.releases}),
         "keywords": fixed["tags"],
         "inLanguage": fixed["language"],
         "citeAs": card.citation(manifest, name),
         **_responsible(manifest),
         "distribution": _distribution(manifest, where if is_hub_id(name) else None),
-        "recordSet": [_pairs(manifest), *_extras(manifest), _categories(manifest.taxonomy)],
+        "recordSet": [
+            *([_pairs(manifest)] if manifest.totals() else []),
+            *_extras(manifest),
+            _categories(manifest.taxonomy),
+        ],
     }
 
 
 def _responsible(manifest: Manifest) -> dict[str, Any]:
-    judges = [markdown.line(judge["class"]) for judge in manifest.releases[-1]["judging"]["judges"]]
+    release = manifest.releases[-1]
+    judges = [markdown.line(judge["class"]) for judge in release["judging"]["judges"]]
     fixed = card.resource("responsible_ai.yaml")
+    of_imports = fixed.pop("imported")
+    if release.get("imported"):
+        fixed |= of_imports
     people, of_people = "", {}
     if figures := card.review_verdict(manifest):
         people = "; people as the column `review` says"
@@ -104,7 +117,9 @@ def _responsible(manifest: Manifest) -> dict[str, Any]:
 
 
 def _distribution(manifest: Manifest, where: str | None) -> list[dict[str, Any]]:
-    sets = [_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet")]
+    sets = []
+    if manifest.totals():
+        sets.append(_set(_FILES, "All pairs: data/<split>/<category>/<version>-<n>.parquet.", "data/*/*/*.parquet"))
     for name, (_, files, glob, _) in _held(manifest).items():
         sets.append(_set(f"{name}-files", f"The config {name}: {files}.", glob))
     if where is None:
@@ -136,6 +151,12 @@ def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, st
     """The configs beside the pairs that hold rows: columns, files, their glob, and the key ("" where there is none)."""
     data = "<category>/<version>-<n>.parquet"
     every = {
+        policy_pair_rows.CONFIG: (
+            policy_pair_rows.POLICY_PAIR_COLUMNS,
+            f"{policy_pair_rows.ROOT}<split>/<version>-<n>.parquet",
+            f"{policy_pair_rows.ROOT}*/*.parquet",
+            "pair_id",
+        ),
         "controls": (CONTROL_COLUMNS, f"controls/<split>/{data}", "controls/*/*/*.parquet", ""),
         "failures": (FAILURE_COLUMNS, f"failures/{data}", "failures/*/*.parquet", "failure_id"),
         reviews.CONFIG: (reviews.REVIEW_COLUMNS, reviews.NAME, reviews.NAME, "pair_id"),
@@ -251,13 +272,16 @@ def _categories(taxonomy: Taxonomy) -> dict[str, Any]:
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
@@ -267,10 +291,12 @@ CONTEXT: dict[str, Any] = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
     "rai": "http://mlcommons.org/croissant/RAI/",

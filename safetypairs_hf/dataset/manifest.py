@@ -18,7 +18,7 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.records import Identity
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset import manifest_head
+from safetypairs_hf.dataset import manifest_head, policy_pair_rows
 from safetypairs_hf.dataset.manifest_rows import check_columns, checked_batches, open_rows
 from safetypairs_hf.dataset.schema import UNREVIEWED as UNREVIEWED
 from safetypairs_hf.dataset.shards import BOUNDARY
@@ -27,7 +27,9 @@ from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
-FOLDERS = ("data/", "controls/", "failures/")  # the manifest names every file in these
+OF_PAIRS = ("data/", policy_pair_rows.ROOT)  # every file in these has its rows in the manifest
+EXTRAS = ("controls/", "failures/")
+FOLDERS = (*OF_PAIRS, *EXTRAS)  # the manifest names every file in these
 RESTORE = "restore the version that it was published with"
 
 _SCHEMA = pa.schema(
@@ -102,6 +104,11 @@ class Entry(NamedTuple):
         return cls(identity.pair_id, file, category, split, group, introduced, *identity[1:], size, review, row_hash)
 
     @property
+    def is_policy_pair(self) -> bool:
+        """Whether it is one image under two policies; see `policy_pair_rows.py`."""
+        return self.file.startswith(policy_pair_rows.ROOT)
+
+    @property
     def identity(self) -> Identity:
         hashes = self.unsafe_sha256, self.safe_sha256, self.unsafe_phash, self.safe_phash
         return Identity(self.pair_id, *hashes, self.family)
@@ -144,10 +151,12 @@ class Manifest:
     def version(self) -> Version | None:
         return parse(self.releases[-1]["version"]) if self.releases else None
 
-    def totals(self) -> dict[str, dict[str, Total]]:
-        """Pairs and their bytes by split, then category; only those that hold any."""
+    def totals(self, *, of_policies: bool = False) -> dict[str, dict[str, Total]]:
+        """Pairs of images, or policy pairs, and their bytes by split, then category; only those that hold any."""
         totals: dict[str, dict[str, Total]] = {}
         for entry in self.entries:
+            if entry.is_policy_pair != of_policies:
+                continue
             of_split = totals.setdefault(entry.split, {})
             pairs, size = of_split.get(entry.category, Total(0, 0))
             of_split[entry.category] = Total(pairs + 1, size + entry.size)
@@ -169,7 +178,7 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
     more than its own rows.
     """
     head = {
-        "format": manifest_head.format_of(manifest.errata),
+        "format": manifest_head.format_of(manifest.errata, manifest.files),
         "version": str(manifest.version),
         "releases": manifest.releases,
         "takedowns": manifest.takedowns,

@@ -11,24 +11,28 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import PublishError, printable
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, parse_object
 from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.policy_pair_rows import ROOT
 
 KEY: Final = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
 # The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
 MORE: Final = b"safetypairs.more"
 # The newest format that is read. 1 had neither `row_hash` nor the hashes of the sidecar files. 3 has errata: code that
 # does not know them would take a relabelled pair for a damaged one, and lose the errata in the next release.
-FORMAT: Final = 3
+# 4 has policy pairs, whose rows it would take for those of pairs of images.
+FORMAT: Final = 4
+_WITHOUT_POLICY_PAIRS: Final = 3
 _WITHOUT_ERRATA: Final = 2
 MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has 28 MB
 MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
 LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
 _SHA256: Final = re.compile("[0-9a-f]{64}")
+_DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
 
 # What each value is: a type, [what a list holds], or {key: value}; "?" behind a key: it may be missing, or null.
@@ -70,6 +74,7 @@ _RELEASE: Final = {
     "recipe_hash?": str,
     "code?": str,
     "target?": str,
+    "date?": str,
     "taxonomy?": str,
     "license?": str,
     "attribution?": str,
@@ -85,6 +90,7 @@ _RELEASE: Final = {
         "max_changed_fraction": float,
     },
     "review?": _REVIEW,
+    "editing?": {"editors": [{"class": str}], "made_by": [str]},
     "funnel?": [{"stage": str, **_COUNTS, "by_category": {"*": _COUNTS}}],
 }
 _TAKEDOWN: Final = {
@@ -122,9 +128,11 @@ _NEEDED: Final = ("pairs", "added", "removed", "relabelled", "summary", "license
 _NEEDED_OF_LAST: Final = (*_NEEDED, "recipe", "recipe_hash", "code", "target", "judging", "funnel")
 
 
-def format_of(errata: Sequence[Any]) -> int:
-    """The format of a manifest with these errata: the oldest that says all, so that older readers read it still."""
-    return FORMAT if errata else _WITHOUT_ERRATA
+def format_of(errata: Sequence[Any], files: Iterable[str]) -> int:
+    """The format of a manifest with these errata and files: the oldest that says all, for older readers."""
+    if any(name.startswith(ROOT) for name in files):
+        return FORMAT
+    return _WITHOUT_POLICY_PAIRS if errata else _WITHOUT_ERRATA
 
 
 def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -265,6 +273,9 @@ def _is_kind(value: Any, kind: type) -> bool:
 def _check_versions(head: Mapping[str, Any]) -> None:
     if not head["releases"]:
         raise ForeignTextError("names no release, so no version")
+    for release in head["releases"]:
+        if (date := release.get("date")) is not None and not _DATE.fullmatch(date):
+            raise ForeignTextError(f"says that a release is of {_short(date)}, and a date was expected: YYYY-MM-DD")
     listed = (*head["releases"], *head["takedowns"], *(head.get("errata") or []))
     for text in (head["version"], *(each["version"] for each in listed)):
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS
 from safetypairs_hf.dataset.schema import COLUMNS, IMAGE
 
 
@@ -21,21 +22,22 @@ def row_hash(row: Mapping[str, Any], unsafe_sha256: str, safe_sha256: str) -> by
     """Hash a row, before it is written or as a reader has it.
 
     Args:
-        row: Every published column by name; images and category are not looked at.
+        row: Every published column of a pair or a policy pair by name; images and category are not looked at.
         unsafe_sha256: The hex SHA-256 of the unsafe member's file.
         safe_sha256: That of the safe one.
 
     Returns:
         16 bytes: the first half of a SHA-256.
     """
-    values = {name: plain(row[name]) for name, plain in _columns().items()}
+    values = {name: plain(row[name]) for name, plain in _columns("image" in row).items()}
     text = json.dumps([unsafe_sha256, safe_sha256, values], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
 @cache
-def _columns() -> dict[str, Callable[[Any], Any]]:
-    return {name: _plain(kind) for name, kind in COLUMNS.items() if kind != IMAGE and name != "category"}
+def _columns(of_policies: bool) -> dict[str, Callable[[Any], Any]]:
+    columns = POLICY_PAIR_COLUMNS if of_policies else COLUMNS
+    return {name: _plain(kind) for name, kind in columns.items() if kind != IMAGE and name != "category"}
 
 
 def _plain(kind: pa.DataType) -> Callable[[Any], Any]:

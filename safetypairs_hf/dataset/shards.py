@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from safetypairs_hf.dataset.control_rows import control_file, control_schema
 from safetypairs_hf.dataset.failure_rows import ROOT as FAILURES
 from safetypairs_hf.dataset.failure_rows import failure_schema
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
+from safetypairs_hf.dataset.policy_pair_rows import policy_pair_schema
 from safetypairs_hf.dataset.schema import IMAGE, arrow_schema, features
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -36,7 +38,8 @@ FIRST_FILE_BYTES = GROUP_BYTES
 # Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
 # be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
 # such small groups, and ARROW:schema would repeat what the features say. With content-defined chunking a removal stored
-# 7.5 times the new bytes, so it stays off.
+# 7.5 times the new bytes, so it stays off. With a page index, pyarrow 26 also writes histograms, and ends the process
+# where one is damaged (`ColumnChunkMetaData`), so that `verify` could not name the file.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
     "use_dictionary": False,
@@ -44,7 +47,7 @@ _OPTIONS: dict[str, Any] = {
     "write_page_index": False,
     "store_schema": False,
 }
-_IMAGES = ("unsafe_image", "safe_image", "edited_image")
+_IMAGES = ("unsafe_image", "safe_image", "edited_image", "image")
 RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is
 
 
@@ -87,8 +90,9 @@ class Shards:
     """Writes rows below `folder`, few of them in memory at a time.
 
     Pairs go to `data/<split>/<category>/<version>-<n>.parquet`, their controls to the file of the same name under
-    `controls/`, failures to `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file
-    when it is whole. `taxonomy`: what the categories are of.
+    `controls/`, policy pairs to `policy_pairs/<split>/<version>-<n>.parquet`, failures to
+    `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file when it is whole.
+    `taxonomy`: what the categories are of.
     """
 
     def __init__(
@@ -103,6 +107,9 @@ class Shards:
 
     def add(self, row: dict[str, Any], split: str, category: str, controls: Iterable[dict[str, Any]] = ()) -> str:
         """Write a pair with its controls; the name of its file."""
+        if "image" in row:
+            where = f"{POLICY_PAIRS}{split}"
+            return self._put(where, self._shard(where, policy_pair_schema(self.taxonomy)), row)
         where = f"data/{split}/{category}"
         shard = self._shard(where, arrow_schema(self.taxonomy))
         for control in controls:

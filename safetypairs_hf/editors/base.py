@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.editors import levers
+from safetypairs_hf.editors.beside import Beside, Promised
 from safetypairs_hf.editors.grid import equal_grids
 from safetypairs_hf.models.loading import PIPELINE, HoldsWeights, check_class, pick_device, pick_dtype
-from safetypairs_hf.models.memory import in_batches
+from safetypairs_hf.models.memory import give_back, in_batches, out_of_memory
+from safetypairs_hf.models.processors import count_tokens
 
 Result = TypeVar("Result")
 
@@ -27,12 +32,25 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call of a pipeline edits: PIL images of one `size`, and a prompt and a seed for each of them."""
+    """What one call of a pipeline edits: PIL images of one `size`, and a prompt and a seed for each of them.
+
+    `embedded`: for each prompt what the pipeline takes in place of it, tensors of a batch of one by their names.
+    """
 
     images: list[Any]
     prompts: list[str]
     seeds: list[int]
     size: Size
+    embedded: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The prompts as a pipeline is given them: as they are, or embedded."""
+        import torch
+
+        if not self.embedded:
+            return {"prompt": self.prompts}
+        return {name: torch.cat([each[name] for each in self.embedded]) for name in self.embedded[0]}
 
     @property
     def generators(self) -> list[Any]:
@@ -56,16 +74,28 @@ class PipelineEditor(HoldsWeights, ABC):
     Args:
         model: a folder, or a Hub id with `commit`.
         device: "auto" is "cuda" if there is one, else "cpu".
+        attention: how the denoiser's attention is computed, by diffusers' names: "native", "_native_cudnn", "_flash_3"
+            and more (`levers.ATTENTION`); "auto" decides by the card.
+        fp8: "rows" computes the products of the denoiser's blocks in FP8, "weights" only keeps their weights in it,
+            "off" does neither, and "auto" decides by the card. It needs torchao.
+        compile_blocks: compile the denoiser's blocks before the first edit, once for all sizes; pays from some hundred
+            images on. The first edits then take a minute or two.
+        decode_beside: decode a batch while the next one is denoised.
 
     An image that is edited in a batch differs from one that is edited alone by at most 1 level of 255, in 0.002% to
     0.02% of the values by the editor (benchmarks/batching.py: small weights, a CPU in float32; a GPU was not measured).
     """
 
     LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
-    holds: ClassVar[tuple[str, ...]] = ("pipeline",)
+    holds: ClassVar[tuple[str, ...]] = ("pipeline", "_compiled", "_embedded", "_away")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers")
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
     _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
+    _masks: ClassVar[bool] = False  # whether prompts of a batch are padded, and what pads them is masked
+    # Whether the class has `_decodable`, so that the pipeline may leave its latents to be decoded here.
+    _gives_latents: ClassVar[bool] = False
+    # The parts that embed prompts, in a class whose prompts don't depend on the image; it has `_embedding` then.
+    _text_parts: ClassVar[tuple[str, ...]] = ()
 
     model: str
     commit: str | None = None
@@ -73,6 +103,18 @@ class PipelineEditor(HoldsWeights, ABC):
     _: KW_ONLY
     device: str = "auto"
     holds_model: bool = True
+    attention: str = "auto"
+    fp8: str = "off"
+    compile_blocks: bool = False
+    decode_beside: bool = True
+
+    def __post_init__(self) -> None:
+        levers.check(self.attention, self.fp8)
+        if self._masks and self.attention in levers.WITHOUT_MASKS:
+            raise RecipeError(
+                f"attention = {self.attention!r} takes no mask, and {self.PIPELINE} masks the ends of its prompts; "
+                "give 'auto', 'native' or '_native_cudnn'"
+            )
 
     @property
     @abstractmethod
@@ -86,7 +128,7 @@ class PipelineEditor(HoldsWeights, ABC):
         """
         return self.pipeline(
             image=batch.images,
-            prompt=batch.prompts,
+            **batch.asked,
             generator=batch.generators,
             num_inference_steps=self.steps,
             **settings,
@@ -120,7 +162,39 @@ class PipelineEditor(HoldsWeights, ABC):
         Raises:
             SafetyPairsError: there is no such model, or its pipeline is of another class than `PIPELINE`.
         """
-        return self._load()
+        return self.prepared(self._load())
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """Those that are on on this machine and that change bits, as rows name them; see `levers.turned_on`."""
+        return levers.turned_on(self.attention, self.fp8, self.compile_blocks, self.device)
+
+    def hold(self, pipeline: Any) -> None:
+        """Work with a stock pipeline of the class `PIPELINE` that is in memory, in place of the one of `model`."""
+        for name in self.holds:
+            self.__dict__.pop(name, None)
+        self.__dict__["pipeline"] = self.prepared(pipeline)
+
+    def prepared(self, pipeline: Any) -> Any:
+        """Make a stock pipeline of the class `PIPELINE` the one that this editor calls, with its levers on.
+
+        A subclass extends it by what its pipeline needs.
+        """
+        pipeline.set_progress_bar_config(disable=True)
+        _finish_in_float32(pipeline.image_processor)
+        levers.turn_on(_denoiser(pipeline), self.attention, self.fp8, self.compile_blocks, self.device)
+        return pipeline
+
+    def embed_prompts(self, instructions: Sequence[Instruction]) -> None:
+        """Embed the prompts of edits that follow, so that those find them embedded; see `_embeddings`."""
+        if self._text_parts:
+            self._embedded.clear()
+            prompts = [instruction.text for instruction in instructions if self._cut(instruction.text) is None]
+            self._embedded.update(self._embeddings(prompts))
+
+    @cached_property
+    def _embedded(self) -> dict[str, Mapping[str, Any]]:
+        return {}
 
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
@@ -137,7 +211,7 @@ class PipelineEditor(HoldsWeights, ABC):
         """
         answers: list[Edited | Reject | None] = [self._cut(instruction.text) for instruction in instructions]
         whole = [number for number, answer in enumerate(answers) if answer is None]
-        made = self._edit(*([items[number] for number in whole] for items in (images, instructions, seeds)))
+        made = iter(self._edit(*([items[number] for number in whole] for items in (images, instructions, seeds))))
         return [next(made) if answer is None else answer for answer in answers]
 
     def _cut(self, prompt: str) -> Reject | None:
@@ -147,24 +221,96 @@ class PipelineEditor(HoldsWeights, ABC):
         detail = f"the instruction has {tokens} tokens, and the editor reads {most}"
         return Reject("edit", "instruction_too_long", detail)
 
-    def _edit(self, images: Any, instructions: Any, seeds: Any) -> Iterator[Edited | Reject]:
+    def _edit(self, images: Any, instructions: Any, seeds: Any) -> list[Edited | Reject]:
+        """Edit images whose instructions are read to their ends."""
+        _ = self.compile_blocks and self._compiled
+        embedded = self._embeddings([instruction.text for instruction in instructions])
 
-        def work(numbers: Sequence[int], size: Size) -> list[Pixels | Reject]:
+        def work(numbers: Sequence[int], size: Size) -> list[Promised[Pixels] | Reject]:
+            prompts = [instructions[number].text for number in numbers]
             batch = Batch(
                 images=[resized(images[number].pixels, size) for number in numbers],
-                prompts=[instructions[number].text for number in numbers],
+                prompts=prompts,
                 seeds=[seeds[number] for number in numbers],
                 size=size,
+                embedded=[embedded[prompt] for prompt in prompts] if embedded else [],
             )
             try:
-                return list(self._edited(batch))
+                return list(self._edited(batch, beside))
             except ValueError as error:
                 if len(numbers) == 1:
                     return [Reject("edit", "refused_by_pipeline", " ".join(str(error).split())[:500])]
             return [answer for number in numbers for answer in work([number], size)]
 
-        for image, (answer, count) in zip(images, self._by_size(images, work), strict=True):
-            yield finished(answer, image.pixels, count)
+        def drawn(answer: Promised[Pixels] | Reject) -> Pixels | Reject:
+            return answer if isinstance(answer, Reject) else answer.result()
+
+        with Beside(self.pipeline.vae.device, at_once=not self.decode_beside) as beside:
+            answers = zip(images, self._by_size(images, work), strict=True)
+            return [finished(drawn(answer), image.pixels, count) for image, (answer, count) in answers]
+
+    @cached_property
+    def _compiled(self) -> bool:
+        """Whether the blocks are compiled, which an edit of two plain images and one of one image make sure of.
+
+        Both are of one size, whatever the editor is given: the compiler takes the first sizes that it sees as a hint,
+        so otherwise a run that is taken up again could be compiled to other last bits.
+        """
+        from PIL import Image
+
+        two_steps = replace(self, steps=2)
+        two_steps.__dict__["pipeline"] = self.pipeline
+        size = Size(20 * self._multiple, 24 * self._multiple)
+        with Beside(self.pipeline.vae.device, at_once=True) as beside:
+            for count in sorted({1, min(2, getattr(self, "batch_size", 1))}, reverse=True):
+                embedded = list(self._embeddings([""]).values())
+                plain = Image.new("RGB", size)
+                two_steps._denoised(Batch([plain] * count, [""] * count, [0] * count, size, embedded * count), beside)
+        return True
+
+    def _embeddings(self, prompts: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """What the pipeline takes in place of each prompt; {} for a pipeline that is given the prompts themselves.
+
+        A prompt is embedded once, however many images it is for, and by itself, so that it does not depend on others.
+        """
+        import torch
+
+        if not self._text_parts:
+            return {}
+        known = {prompt: self._embedded.get(prompt) for prompt in prompts}
+        new = [prompt for prompt, embedding in known.items() if embedding is None]
+        if new:
+            with self._text_here(), torch.inference_mode():
+                made = in_batches(new, 1, lambda batch: [self._embedding(batch[0])])
+            known.update(zip(new, (embedding for embedding, _ in made), strict=True))
+        return {prompt: embedding for prompt, embedding in known.items() if embedding is not None}
+
+    def _embedding(self, prompt: str) -> Mapping[str, Any]:
+        """The arguments of the pipeline that stand for a prompt; for a class with `_text_parts`."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _text_here(self) -> Iterator[None]:
+        """Have what embeds prompts where the pipeline is, and afterwards away, if the editor is asked to release it."""
+        if not getattr(self, "release_text", False):
+            yield
+            return
+        pipeline, device = self.pipeline, self.pipeline.device
+        for name, part in self._away.items():
+            setattr(pipeline, name, part.to(device))
+        self._away.clear()
+        try:
+            yield
+        finally:
+            for name in self._text_parts:
+                self._away[name] = getattr(pipeline, name).to("cpu")
+                setattr(pipeline, name, None)
+            give_back()
+
+    @cached_property
+    def _away(self) -> dict[str, Any]:
+        """The parts that embed prompts while they are in the machine's memory, by their names in the pipeline."""
+        return {}
 
     def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
         """Pass the images through the pipeline's autoencoder and back without an edit, each in its own size."""
@@ -175,27 +321,73 @@ class PipelineEditor(HoldsWeights, ABC):
         returned = zip(images, self._by_size(images, work), strict=True)
         return [in_size_of(pixels, image.pixels) for image, (pixels, _) in returned]
 
+    def check_model(self) -> None:
+        super().check_model()
+        levers.check_torchao(self.fp8)
+
     def _check_class(self) -> None:
         check_class(self.model, self.commit, PIPELINE, (self.PIPELINE,))
 
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
 
-    def _edited(self, batch: Batch) -> list[Pixels]:
-        import numpy as np
+    def _edited(self, batch: Batch, beside: Beside) -> Iterator[Promised[Pixels]]:
+        """Denoise a batch; its images are decoded one by one, so that none depends on the others there."""
+        made = self._denoised(batch, beside)
+        drawn = self._drawn(batch.size)
+        if not self._gives_latents:
+            return (beside.submit(partial(self._checked, image, drawn)) for image in made)
+        latents = self._decodable(made, drawn)
+        # A copy, since some autoencoders keep what they are at, and this one encodes the next batch meanwhile.
+        vae = copy(self.pipeline.vae)
+        return (beside.submit(partial(self._drawing, vae, each, drawn)) for each in latents.split(1))
+
+    def _denoised(self, batch: Batch, beside: Beside) -> Any:
+        """What the pipeline gives, images or latents. If memory runs out while it decodes, it is called once more."""
         import torch
 
-        denoiser = getattr(self.pipeline, "transformer", None) or self.pipeline.unet
-        with torch.inference_mode(), equal_grids(denoiser, self.PIPELINE):
-            made = self._call(batch)
-        width, height = self._drawn(batch.size)
-        for image in made.images:
-            if image.size != (width, height):
-                raise SafetyPairsError(
-                    f"{self.PIPELINE} drew {image.width} x {image.height} pixels where {width} x {height} were "
-                    "expected; use the version of diffusers in pyproject.toml"
-                )
-        return [np.asarray(image) for image in made.images]
+        settings = {"output_type": "latent"} if self._gives_latents else {}
+        try:
+            with torch.inference_mode(), equal_grids(_denoiser(self.pipeline), self.PIPELINE):
+                return self._call(batch, **settings).images
+        except (RuntimeError, MemoryError) as error:
+            if not (out_of_memory(error) and beside.settle()):
+                raise
+        give_back()  # out of the handler, where the error's traceback would keep the tensors alive
+        return self._denoised(batch, beside)
+
+    def _decodable(self, latents: Any, drawn: Size) -> Any:
+        """A pipeline's latents as its autoencoder takes them; for a class with `_gives_latents`."""
+        raise NotImplementedError
+
+    def _unpacked(self, latents: Any, drawn: Size) -> Any:
+        """Latents of (batch, patches, channels) as the pipelines of Flux.1 and Qwen-Image unpack them."""
+        step = int(self.pipeline.vae_scale_factor) * 2
+        if latents.shape[1] != (drawn.width // step) * (drawn.height // step):
+            raise self._drew(f"{latents.shape[1]} patches of {step} x {step}", drawn)
+        return self.pipeline._unpack_latents(latents, drawn.height, drawn.width, self.pipeline.vae_scale_factor)
+
+    def _drawing(self, vae: Any, latents: Any, drawn: Size) -> Pixels:
+        import torch
+
+        with torch.inference_mode():
+            decoded = self._decode(vae, latents.to(vae.dtype))
+            [image] = self.pipeline.image_processor.postprocess(decoded, output_type="pil")
+        return self._checked(image, drawn)
+
+    def _checked(self, image: Any, drawn: Size) -> Pixels:
+        """The pixels of an edit. Raises SafetyPairsError where it is of another size than it was asked for."""
+        import numpy as np
+
+        if image.size != tuple(drawn):
+            raise self._drew(f"{image.width} x {image.height} pixels", drawn)
+        return np.asarray(image)
+
+    def _drew(self, what: str, drawn: Size) -> SafetyPairsError:
+        return SafetyPairsError(
+            f"{self.PIPELINE} drew {what} where {drawn.width} x {drawn.height} pixels were expected; "
+            "use the version of diffusers in pyproject.toml"
+        )
 
     def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
         """PIL images of one size through the autoencoder and back."""
@@ -211,7 +403,11 @@ class PipelineEditor(HoldsWeights, ABC):
 
     def _autoencoded(self, vae: Any, pixels: Any) -> Any:
         """Pixels in -1 to 1 through the autoencoder and back, (batch, 3, height, width)."""
-        return vae.decode(vae.encode(pixels).latent_dist.mode(), return_dict=False)[0]
+        return self._decode(vae, vae.encode(pixels).latent_dist.mode())
+
+    def _decode(self, vae: Any, latents: Any) -> Any:
+        """What the autoencoder makes of latents, (batch, 3, height, width) in -1 to 1."""
+        return vae.decode(latents, return_dict=False)[0]
 
     def _by_size(
         self, images: Sequence[Picture], work: Callable[[Sequence[int], Size], Sequence[Result]]
@@ -234,7 +430,7 @@ class PipelineEditor(HoldsWeights, ABC):
         return [results[number] for number in range(len(images))]
 
 
-def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader: Any = None, **options: Any) -> Any:
+def load_pipeline(model: str, commit: str | None, kind: str, device: str, **options: Any) -> Any:
     """Load a pipeline from a folder or a pinned Hub id.
 
     Args:
@@ -242,7 +438,6 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader
         commit: the commit of a Hub id.
         kind: the name of the class that the model's pipeline must have.
         device: "auto", or where the pipeline is put.
-        loader: the class that loads the pipeline, if it is another one than `kind`.
         options: further arguments of `from_pretrained`.
 
     Raises:
@@ -256,20 +451,16 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, loader
     had_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        loaded = (loader or DiffusionPipeline).from_pretrained(
-            model, revision=commit, dtype=pick_dtype(where), **options
-        )
+        loaded = DiffusionPipeline.from_pretrained(model, revision=commit, dtype=pick_dtype(where), **options)
     finally:
         if had_bars:
             logging.enable_progress_bar()
-    loaded.to(where).set_progress_bar_config(disable=True)
-    _finish_in_float32(loaded.image_processor)
-    return loaded
+    return loaded.to(where)
 
 
-def count_tokens(tokenizer: Any, text: str) -> int:
-    """How many tokens a text has, with the special ones that the tokenizer adds."""
-    return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
+def _denoiser(pipeline: Any) -> Any:
+    """The part of a pipeline that is called once a step."""
+    return getattr(pipeline, "transformer", None) or pipeline.unet
 
 
 def _finish_in_float32(processor: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class InstructPix2Pix(PipelineEditor):
 
     LICENSE = "unknown"
     PIPELINE = "StableDiffusionInstructPix2PixPipeline"
+    _gives_latents = True
 
     model: str = "timbrooks/instruct-pix2pix"
     steps: int = 20
@@ -36,3 +37,6 @@ class InstructPix2Pix(PipelineEditor):
 
     def _load(self, **options: Any) -> Any:
         return super()._load(safety_checker=None, **options)
+
+    def _decodable(self, latents: Any, drawn: Size) -> Any:
+        return latents / self.pipeline.vae.config.scaling_factor

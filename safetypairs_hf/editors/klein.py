@@ -10,10 +10,13 @@ size that was asked for. Here a reference keeps its size. (The model's own code 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from safetypairs_hf.editors.base import Batch, PipelineEditor, count_tokens
+from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
+from safetypairs_hf.models.processors import count_tokens
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,14 @@ class Klein(PipelineEditor):
     Args:
         guidance: the distilled model is made for 1.0.
         text_layers: the layers of the text encoder whose states are the prompt's embedding.
-        compile_blocks: compile the transformer's blocks; pays from some hundred images of one size on.
+        release_text: keep the text encoder (8 GB) in the machine's memory while images are edited, for a smaller card
+            or larger batches. It is moved twice for each work unit.
     """
 
     LICENSE = "apache-2.0"
     PIPELINE = "Flux2KleinPipeline"
+    _gives_latents = True
+    _text_parts = ("text_encoder",)
 
     model: str = "black-forest-labs/FLUX.2-klein-4B"
     steps: int = 4
@@ -35,7 +41,7 @@ class Klein(PipelineEditor):
     batch_size: int = 8
     max_sequence_length: int = 512
     text_layers: tuple[int, ...] = (9, 18, 27)
-    compile_blocks: bool = False
+    release_text: bool = False
     name: str = "klein"
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
@@ -56,12 +62,24 @@ class Klein(PipelineEditor):
             **settings,
         )
 
-    def _load(self, **options: Any) -> Any:
-        loaded = super()._load(loader=_batched(), **options)
-        loaded.image_processor._resize_to_target_area = lambda image, area: image  # no shrinking
-        if self.compile_blocks:
-            loaded.transformer.compile_repeated_blocks(fullgraph=True)
-        return loaded
+    def _embedding(self, prompt: str) -> Mapping[str, Any]:
+        embed = partial(
+            self.pipeline.encode_prompt,
+            max_sequence_length=self.max_sequence_length,
+            text_encoder_out_layers=self.text_layers,
+        )
+        made = {"prompt_embeds": embed([prompt])[0]}
+        if self.guidance > 1 and not self.pipeline.config.is_distilled:
+            made["negative_prompt_embeds"] = embed([""])[0]
+        return made
+
+    def _decodable(self, latents: Any, drawn: Size) -> Any:
+        return latents  # the pipeline unpacks and scales them itself
+
+    def prepared(self, pipeline: Any) -> Any:
+        made = _batched()(**pipeline.components, is_distilled=pipeline.config.is_distilled)
+        made.image_processor._resize_to_target_area = lambda image, area: image  # no shrinking
+        return super().prepared(made)
 
 
 def _batched() -> Any:

@@ -6,25 +6,61 @@ and scaled against what it was made of, so edits are made at that size too, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.util
+import math
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from typing import Any
 
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Pixels
 from safetypairs_hf.editors.base import Batch, PipelineEditor, Size
+from safetypairs_hf.models.loading import check_weights, revision_of
 
 
 @dataclass(frozen=True)
 class QwenEditor(PipelineEditor):
-    """What the two Qwen editors share: the processor, and the size at which the autoencoder sees an image.
+    """What the two Qwen editors share: the processor, the size at which an image is seen, and LoRAs for few steps.
 
     Args:
         guidance: how much more the prompt counts than an empty one; above 1 each step runs the model twice.
+        lora: a LoRA for few steps, a folder or a Hub id with `lora_commit`, such as
+            lightx2v/Qwen-Image-Edit-2511-Lightning for 4 steps; it needs guidance 1. It is merged into the weights, and
+            the scheduler gets the settings that it was trained with.
+        lora_weight_name: its file, where there are several.
     """
 
     LICENSE = "apache-2.0"
+    _gives_latents = True
+    _masks = True
 
     steps: int = 50
     guidance: float = 4.0
+    _: KW_ONLY
+    lora: str | None = None
+    lora_commit: str | None = None
+    lora_weight_name: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lora is None and (self.lora_commit or self.lora_weight_name):
+            raise RecipeError("lora_commit or lora_weight_name is given and lora is not; name the LoRA too")
+        if self.lora is not None and self.guidance > 1:
+            raise RecipeError(
+                f"guidance = {self.guidance:g}: a LoRA for few steps is trained without guidance; give guidance=1"
+            )
+
+    @cached_property
+    def revision(self) -> str:
+        """What names the weights, those of a LoRA too; see `HoldsWeights.revision`."""
+        own = revision_of(self.model, self.commit)
+        return own if self.lora is None else f"{own} + {self.lora} {revision_of(self.lora, self.lora_commit)}"
+
+    def check_model(self) -> None:
+        super().check_model()
+        if self.lora is not None:
+            _check_peft(self.lora)
+            check_weights(self.lora)
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
         return 0, 0  # the pipelines cut no prompt
@@ -39,8 +75,28 @@ class QwenEditor(PipelineEditor):
     def _load(self, **options: Any) -> Any:
         return super()._load(processor=_load_processor(self.model, self.commit), **options)
 
+    def prepared(self, pipeline: Any) -> Any:
+        if self.lora is not None:
+            few_steps(pipeline, self.lora, self.lora_commit, self.lora_weight_name)
+        return super().prepared(pipeline)
+
+    def _decodable(self, latents: Any, drawn: Size) -> Any:
+        import torch
+
+        config, latents = self.pipeline.vae.config, self._unpacked(latents, drawn)
+        mean, deviation = (
+            torch.tensor(each).view(1, config.z_dim, 1, 1, 1).to(latents.device, latents.dtype)
+            for each in (config.latents_mean, config.latents_std)
+        )
+        return latents / (1.0 / deviation) + mean
+
+    # The autoencoder is one for videos; an image is a video of one.
+
     def _autoencoded(self, vae: Any, pixels: Any) -> Any:
-        return super()._autoencoded(vae, pixels.unsqueeze(2))[:, :, 0]  # a video of one image
+        return super()._autoencoded(vae, pixels.unsqueeze(2))
+
+    def _decode(self, vae: Any, latents: Any) -> Any:
+        return super()._decode(vae, latents)[:, :, 0]
 
 
 @dataclass(frozen=True)
@@ -53,8 +109,8 @@ class QwenEdit(QwenEditor):
     batch_size: int = 2
     name: str = "qwen-image-edit"
 
-    def _load(self, **options: Any) -> Any:
-        return super()._load(loader=_batched(), **options)
+    def prepared(self, pipeline: Any) -> Any:
+        return super().prepared(_batched()(**pipeline.components))
 
     def _call(self, batch: Batch, **settings: Any) -> Any:
         # Without a negative prompt the pipeline does not guide.
@@ -70,6 +126,7 @@ class QwenEditPlus(QwenEditor):
     """
 
     PIPELINE = "QwenImageEditPlusPipeline"
+    _masks = False  # a call has one prompt
 
     model: str = "Qwen/Qwen-Image-Edit-2511"
     steps: int = 40
@@ -85,6 +142,33 @@ class QwenEditPlus(QwenEditor):
             true_cfg_scale=self.guidance,
             **settings,
         )
+
+
+def few_steps(pipeline: Any, lora: str, commit: str | None, file: str | None) -> None:
+    """Merge a LoRA for few steps into a pipeline's weights, and set its scheduler as such LoRAs are trained.
+
+    Their shift of the noise levels is log 3 at every size, and the last level is not stretched to another one: see the
+    model cards of lightx2v/Qwen-Image-Lightning and lightx2v/Qwen-Image-Edit-2511-Lightning.
+
+    Raises:
+        SafetyPairsError: peft is not installed, there is no such LoRA, or it is of another model.
+    """
+    scheduler = pipeline.scheduler
+    shifts = {"use_dynamic_shifting": True, "base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
+    pipeline.scheduler = type(scheduler).from_config(scheduler.config, **shifts)
+    _check_peft(lora)
+    try:
+        pipeline.load_lora_weights(lora, revision=commit, weight_name=file)
+        pipeline.fuse_lora()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise SafetyPairsError(f"lora={lora} does not load into {type(pipeline).__name__}: {said}") from error
+    pipeline.unload_lora_weights()
+
+
+def _check_peft(lora: str) -> None:
+    if importlib.util.find_spec("peft") is None:
+        raise SafetyPairsError(f"lora={lora} needs peft: pip install peft")
 
 
 def image_processor_class() -> Any:

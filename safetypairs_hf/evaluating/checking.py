@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from safetypairs_hf.core.errors import HubUnavailable, PairError, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.target_name import parse_target_name, recorded_name
 from safetypairs_hf.dataset import errata
-from safetypairs_hf.evaluating.image_join import Answers, Join, answers_of, join, labels_in, some
-from safetypairs_hf.evaluating.prediction_file import predictions_of, read_run, told_by
+from safetypairs_hf.evaluating.image_join import Answers, Join, answers_of, join, labels_in, reference_of, some
+from safetypairs_hf.evaluating.prediction_file import is_of_policies, predictions_of, read_run, told_by
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
@@ -196,7 +196,7 @@ def _moved(answers: Answers, now: Join, taxonomy: Taxonomy) -> dict[str, set[str
     for pair_id, digest, reference, category in rows:
         if (row := now.held.get(pair_id)) is None:
             continue
-        if reference != int(row["unsafe_sha256"] == digest):
+        if reference != reference_of(row, digest, reference):
             found["swapped"].add(pair_id)
         if slugs[category] not in (None, row["category"]):
             found["category"].add(pair_id)
@@ -267,11 +267,20 @@ def _refuse_turned(whose: str, ids: set[str], edition: Edition) -> None:
         )
 
 
-def told_together(paths: Sequence[str | Path]) -> dict[str, Any]:
+def told_together(paths: Sequence[str | Path], *, mixed: bool = False) -> dict[str, Any]:
     """Data and split for the signature of a comparison, as far as the files that `evaluate` wrote say them.
 
-    Raises PairError where two of them were shown different images as the same member of a pair.
+    `mixed`: files of policy pairs may stand beside those of pairs of images.
+
+    Raises PairError where two of them were shown different images as the same member of a pair, or are of both kinds.
     """
+    of_policies = [path for path in paths if is_of_policies(path)]
+    if of_policies and len(of_policies) < len(paths) and not mixed:
+        other = next(path for path in paths if path not in of_policies)
+        raise PairError(
+            f"{of_policies[0]} is of policy pairs and {other} of pairs of images, whose figures say different things; "
+            "compare guards on one kind at a time"
+        )
     runs = [(path, run) for path in paths if (run := read_run(path)) is not None]
     shown: dict[tuple[str, int], tuple[str, str | Path]] = {}
     if len({run["data"]["images"] for _, run in runs}) > 1:

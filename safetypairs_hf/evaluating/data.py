@@ -24,7 +24,10 @@ _AT_ONCE = 64  # images in memory while they are hashed
 
 
 class Image(NamedTuple):
-    """What makes two images the same question: the SHA-256 of the file, and the category that it is judged under."""
+    """What makes two images the same question: the SHA-256 of the file, and the category that it is judged under.
+
+    Of a policy pair that is the category of the row's own policy, and another one for each member.
+    """
 
     sha256: str
     category: str
@@ -36,8 +39,9 @@ class Data:
 
     `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
     `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
-    its pair a row is of; else None. `taxonomy`: what the categories are of, by whose policies guards are asked.
-    `categories`: those that the pairs were restricted to, () for all.
+    its pair a row is of; else None. `pair_categories`: of the config `policy_pairs`, the category of each row's pair,
+    where `images` has those by whose policies it is judged; else None. `taxonomy`: what the categories are of, by whose
+    policies guards are asked. `categories`: those that the pairs were restricted to, () for all.
     """
 
     name: str | None
@@ -52,6 +56,7 @@ class Data:
     taxonomy: Taxonomy
     _places: list[tuple[Dataset, int]]
     categories: tuple[str, ...] = ()
+    pair_categories: list[str] | None = None
 
     @property
     def n_pairs(self) -> int:
@@ -120,7 +125,7 @@ def open_data(
     if of is None or not kept:
         where = f"in split {split!r}" + (f" under {', '.join(chosen)}" if chosen else "")
         raise SafetyPairsError(f"{name or 'the dataset'} has no pairs {where}; there is nothing to evaluate")
-    of_controls = _of_controls(kept)
+    of_controls, of_policies = _alone(kept, "control", "controls"), _alone(kept, "unsafe_policy", "policy_pairs")
     encoded = [images(part).cast_column("image", datasets.Image(decode=False)) for part in kept]
     hashes = [digest for part in encoded for digest in _hashes(part)]
     whole = [digest for digest in hashes if digest is not None]
@@ -139,11 +144,12 @@ def open_data(
         pair_ids=column("pair_id"),
         references=column("reference"),
         groups=column("group"),
-        images=[Image(*each) for each in zip(whole, column("category"), strict=True)],
+        images=[Image(*each) for each in zip(whole, column("policy" if of_policies else "category"), strict=True)],
         controls=column("control") if of_controls else None,
         taxonomy=of,
         _places=[(part, index) for part in encoded for index in range(len(part))],
         categories=chosen,
+        pair_categories=column("category") if of_policies else None,
     )
 
 
@@ -207,11 +213,12 @@ def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:
     ]
 
 
-def _of_controls(parts: Sequence[Any]) -> bool:
-    """Whether these are the rows of the config `controls`, which is evaluated alone."""
-    with_them = [part for part in parts if "control" in part.column_names]
+def _alone(parts: Sequence[Any], column: str, config: str) -> bool:
+    """Whether these are the rows of a config that is evaluated alone, as a column of it shows."""
+    with_them = [part for part in parts if column in part.column_names]
     if with_them and len(with_them) < len(parts):
-        raise SafetyPairsError("the config controls holds no pairs of its own; evaluate it alone, into another file")
+        what = "no pairs of its own" if config == "controls" else "pairs of another kind"
+        raise SafetyPairsError(f"the config {config} holds {what}; evaluate it alone, into another file")
     return bool(with_them)
 
 

@@ -1,4 +1,4 @@
-"""`evaluate`: a guard over the pairs of a version, to a file of predictions and its figures."""
+"""`evaluate`: a guard over the pairs of a version: a file of predictions, and its figures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.evaluating.abstentions import NOT_COVERED
 from safetypairs_hf.evaluating.data import Data, open_data
 from safetypairs_hf.evaluating.judging import Progress, Tell, Work, judge_units
 from safetypairs_hf.evaluating.prediction_file import told_by
 from safetypairs_hf.evaluating.run_identity import identity_of
 from safetypairs_hf.evaluating.work_units import Parts, join
-from safetypairs_hf.guards.user_guard import as_judge
+from safetypairs_hf.guards.user_guard import as_guard, as_judge
 from safetypairs_hf.taxonomy.binding import bind
 
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.score import PairScore
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
-# Images of a work unit: at most so many are judged again after a kill. Whole batches, so a little more where need be.
+# Images in a work unit: at most this many are judged again after a kill. It is rounded up to whole batches.
 UNIT = 64
-# The control that has the pair's own labels, so that the figures of a run over the config `controls` are of it.
+# This control keeps the labels of its pair, so the figures of a run over the config `controls` are those of this one.
 REGENERATED = "both_regenerated"
 
 
 class UnfinishedError(RunError):
-    """This process did its share, and other processes are not done with theirs."""
+    """This process finished its share, and other processes have not finished theirs."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,43 @@ def evaluate(
     categories: Sequence[str] = (),
     progress: Progress = lambda name, done, total: None,
 ) -> PairScore:
-    """Judge every image of some pairs with a guard, once each, into the Parquet file `out`; its figures.
+    """Judge every image of the pairs once with a guard, write the predictions to a file, and score them.
 
-    `guard` may be a plain function, as `evaluate function` takes it.
+    A run that was killed continues when it is started again, and writes the same bytes. With RANK and WORLD_SIZE in
+    the environment, this process judges its share of the units, and the last process to finish joins the shares.
 
-    Started again after a kill it goes on, to the same bytes. `data`: "TARGET@X.Y.Z", "TARGET" (its newest version), or
-    a dataset that `load` gave. `limit`: so many whole pairs, a sample by their ids. `unit`: images of a work unit, UNIT
-    by default, in whole batches. `fresh`: forget what is there. `retry`: "failed" asks again what failed, in `out` or
-    in a run that is not finished (notes "server_error", "broken_output" and "broken_image"), and keeps the rest.
-    `unreadable`: "error" ends the run where nothing that the guard gives for its first unit can be read, "warn" goes
-    on. `check`: see `load`; the data's name in the signature ends in "(check=warn)" where that was given. With RANK and
-    WORLD_SIZE in the environment, this process does its share of the units, and the last one to end joins them.
-    `taxonomy`: a file, or what `taxonomy.read` gives, for a dataset that names no version and has other categories than
-    the nine; a version has its own, by whose policies the guard is asked. `categories`: only the pairs of these.
-    Columns of `out`: those of docs/metric.md but
-    `prediction`, as guards give scores, and `note` (why it abstained, "" where it did not), `raw`, `sha256`, and of the
-    config `controls` `control`; its figures are those of both_regenerated.
+    The file has the columns of docs/metric.md except `prediction`, because guards give scores. It adds `note` (why the
+    guard abstained, "" where it did not), `raw` (its answer), `sha256` (of the image file) and, for the config
+    `controls`, `control` (the kind of control).
+
+    Of the config `policy_pairs` the guard is asked about each image once by each of two policies, and the column
+    `policy` says by which. A guard that takes no policy abstains from all of them with the note "not_covered".
+
+    Args:
+        guard: A guard, or a plain function as `safetypairs evaluate function` takes it.
+        data: "TARGET@X.Y.Z", "TARGET" for its newest version, or a dataset that `load` returned.
+        out: The Parquet file to write.
+        split: The split to judge.
+        configs: The configs to judge. The figures of `controls` are those of the kind both_regenerated.
+        limit: Judge a sample of this many whole pairs, chosen by their ids; None judges all pairs.
+        unit: Images in a work unit, rounded up to whole batches; `UNIT` by default.
+        fresh: Discard the predictions of an earlier run of this `out`.
+        retry: "failed" asks again about images that failed (notes "server_error", "broken_output" and "broken_image"),
+            in a finished file or in an unfinished run, and keeps all other predictions.
+        unreadable: "error" stops the run if no answer in the guard's first unit can be read; "warn" continues.
+        threshold: The score, in [0, 1], from which an image counts as unsafe in the returned figures; 0.5 by default.
+        check: As in `load`. With "warn", the name of the data in the signature ends in "(check=warn)".
+        taxonomy: A file, or what `taxonomy.read` returns, for a dataset without a version whose categories are not the
+            default nine. A published version carries its own taxonomy, and the guard is asked by its policies.
+        categories: Judge only pairs of these categories; all by default.
+        progress: Called with (name, done, total).
+
+    Returns:
+        The figures of the predictions. Their signature names the data and the prompt.
 
     Raises:
-        RunError: `out` is of another run; its subclass UnfinishedError where other processes have units to do.
-        SafetyPairsError: as `open_data` and the guard do.
+        RunError: `out` belongs to another run. Its subclass UnfinishedError: other processes still have units to judge.
+        SafetyPairsError: The data cannot be opened, or the guard cannot be used.
     """
     opened = open_data(data, split, configs, limit, check, taxonomy, categories)
     judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
@@ -102,13 +121,14 @@ def judge_data(
     progress: Progress = lambda name, done, total: None,
     tell: Tell = lambda line: None,
 ) -> Work:
-    """Judge every image of opened data into the file `out`; see `evaluate`. `tell`: see `judge_units`.
+    """Judge every image of opened data into the file `out`. The arguments are as in `evaluate` and `judge_units`.
 
     Returns:
-        How many images were judged, and how long it took; nothing where the file was there already.
+        How many images were judged, and how long it took; all zero if the file was complete already.
 
     Raises:
-        KeyboardInterrupt: as it came; its text says what is kept, and how to go on.
+        KeyboardInterrupt: The run was interrupted. The text says what is kept and how to continue.
+        RunError: An argument is invalid, or `out` belongs to another run.
     """
     share, guard = _share(), bind(as_judge(guard), data.taxonomy)
     if retry not in (None, "failed"):
@@ -131,6 +151,10 @@ def judge_data(
     if parts.joined:
         return Work()
     mine = [n for n in range(len(units)) if n % share.processes == share.rank and not parts.has(n)]
+    if data.pair_categories is not None and not as_guard(guard).takes_policy:
+        for number in mine:
+            parts.write(number, [Verdict(None, NOT_COVERED)] * len(units[number]))
+        mine = []
     try:
         work = judge_units(guard, data, parts, units, mine, progress, unreadable == "error", tell)
     except KeyboardInterrupt as error:
@@ -150,7 +174,7 @@ def judge_data(
 
 
 def score_run(out: Path, threshold: float | None = None) -> PairScore:
-    """The figures of a file that `evaluate` wrote, with what it says of its data and prompt in the signature."""
+    """Return the figures of a file that `evaluate` wrote. Their signature names its data and prompt."""
     from safetypairs_hf.metric.score import score
 
     told = told_by(out)
@@ -160,7 +184,7 @@ def score_run(out: Path, threshold: float | None = None) -> PairScore:
 
 
 def _pairs(out: Path) -> dict[str, Any]:
-    """The rows that are pairs: of controls, the pairs of which both members were regenerated."""
+    """Return the rows that are pairs. Of controls, these are the pairs whose members were both regenerated."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -180,7 +204,7 @@ def _share() -> Share:
 
 
 def _take_gpu(guard: Any, share: Share) -> None:
-    """Each process of a machine takes a GPU of its own; a guard's device "auto" means the current one."""
+    """Give each process on a machine its own GPU; a guard's device "auto" means the current one."""
     local = os.environ.get("LOCAL_RANK", "")
     if share.processes > 1 and local.isdecimal() and getattr(guard, "holds_model", False):
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -61,9 +62,15 @@ class Join:
         taken = {name: [values[number] for number, _ in chosen] for name, values in answers.columns.items()}
         rows = [self.held[pair_id] for _, pair_id in chosen]
         hashes = [answers.hashes[number] for number, _ in chosen]
+        own = [answers.references[number] for number, _ in chosen]
         labels = {name: [row[name] for row in rows] for name in ("pair_id", "category", "group")}
-        labels["reference"] = [int(row["unsafe_sha256"] == digest) for row, digest in zip(rows, hashes, strict=True)]
+        labels["reference"] = [reference_of(*each) for each in zip(rows, hashes, own, strict=True)]
         return abstentions_written({**taken, **labels})
+
+
+def reference_of(row: Mapping[str, Any], digest: str, own: int) -> int:
+    """What a version calls an image of a pair, 1 unsafe and 0 safe; a policy pair's row says it itself."""
+    return own if is_policy_pair(row) else int(row["unsafe_sha256"] == digest)
 
 
 def labels_in(edition: Edition) -> dict[str, dict[str, Any]]:
@@ -83,7 +90,7 @@ def join(answers: Answers, edition: Edition) -> Join:
         shown[pair_id].add(digest)
     by_images: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
     for row in labels.values():
-        if row["pair_id"] not in shown:
+        if row["pair_id"] not in shown and not is_policy_pair(row):
             by_images[frozenset((row["unsafe_sha256"], row["safe_sha256"]))].append(row)
     held, gone, other = {}, [], []
     for pair_id, digests in shown.items():

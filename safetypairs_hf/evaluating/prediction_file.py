@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetypairs_hf.core.foreign_text import parse_json
+from safetypairs_hf.dataset.policy_pair_rows import CONFIG
 
 _NAME, _RUN = b"guard", b"safetypairs"
 
@@ -37,6 +38,12 @@ def shown_split(data: Mapping[str, Any]) -> str:
     configs, chosen = "+".join(data["configs"]), "+".join(data.get("categories", ()))
     split = str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
     return f"{split}/{chosen}" if chosen else split
+
+
+def is_of_policies(path: str | Path) -> bool:
+    """Whether a file of `evaluate` is of policy pairs; False for any other file."""
+    run = read_run(path)
+    return run is not None and CONFIG in run["data"]["configs"]
 
 
 def told_by(path: str | Path) -> dict[str, Any]:

@@ -279,7 +279,7 @@ def _without_failed(found: Mapping[Image, Verdict], images: Sequence[Image]) -> 
 
 def _verdicts(table: Any) -> dict[Image, Verdict]:
     return {
-        Image(row["sha256"], row["category"]): Verdict(row["score"], row["note"], row["raw"])
+        Image(row["sha256"], row.get("policy") or row["category"]): Verdict(row["score"], row["note"], row["raw"])
         for row in table.to_pylist()
     }
 
@@ -292,12 +292,14 @@ def _table(data: Data, found: dict[Image, Verdict], identity: Any) -> Any:
         "pair_id": pa.array(data.pair_ids, pa.string()),
         "reference": pa.array(data.references, pa.int8()),
         "score": pa.array([verdict.p_unsafe for verdict in verdicts], pa.float64()),
-        "category": pa.array([image.category for image in data.images], pa.string()),
+        "category": pa.array(data.pair_categories or [image.category for image in data.images], pa.string()),
         "group": pa.array(data.groups, pa.string()),
         "note": pa.array([verdict.note for verdict in verdicts], pa.string()),
         "raw": pa.array([verdict.raw for verdict in verdicts], pa.string()),
         "sha256": pa.array([image.sha256 for image in data.images], pa.string()),
     }
+    if data.pair_categories is not None:
+        columns["policy"] = pa.array([image.category for image in data.images], pa.string())
     if data.controls is not None:
         columns["control"] = pa.array(data.controls, pa.string())
     return pa.table(columns).replace_schema_metadata(metadata_of(identity))

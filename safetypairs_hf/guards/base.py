@@ -1,4 +1,4 @@
-"""What guards share: the identity that a run records, and the batches of a guard that is a model in this process."""
+"""Base classes of guards: the identity that a run records, and batches for models in this process."""
 
 from __future__ import annotations
 
@@ -30,59 +30,59 @@ Model = TypeVar("Model")
 
 
 class Guard(AsksByTaxonomy, ABC):
-    """Says P(unsafe) of images under a category of a taxonomy, and says what its answers depend on.
+    """Estimates P(unsafe) of images under a category of a taxonomy, and describes what its answers depend on.
 
-    Every guard of the catalogue is one. An object of the user's own becomes one by `user_guard.as_guard`.
+    Every guard of the catalogue is a Guard. `user_guard.as_guard` makes one of a user's own object.
     """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What predictions and tables call it."""
+        """The name that predictions and tables show."""
 
     @property
     @abstractmethod
     def revision(self) -> str:
-        """What names its weights, or its version; a text that changes when its answers do."""
+        """The version of its weights or of its code: a text that changes when its answers do."""
 
     @property
     def family(self) -> str:
-        """Judges that share weights or training share a family."""
+        """The family of the guard. Judges that share weights or training are of one family."""
         return self.name
 
     @property
     def fidelity(self) -> str | None:
-        """How it is asked: "trained", by what it was trained on; "common", by the taxonomy's policies; else None."""
+        """Its prompt: "trained", from its training; "common", the taxonomy's policy; None if neither applies."""
         return None
 
     @property
     def holds_model(self) -> bool:
-        """Whether it keeps a model in this process."""
+        """Whether the guard keeps a model in this process."""
         return False
 
     @property
     def uses_regions(self) -> bool | None:
-        """Whether a verdict depends on the region that `judge` is given; None where that is not known."""
+        """Whether a verdict depends on the regions passed to `judge`; None if that is not known."""
         return False
 
     @property
     def costly(self) -> bool:
-        """Whether an answer costs money or much time, so that a run keeps each one as it comes; see `judge_singly`."""
+        """Whether an answer costs money or much time. If so, a run saves each answer at once; see `judge_singly`."""
         return False
 
     @property
     def expects(self) -> str:
-        """What an answer has to be, for the message where none of a guard's answers can be read."""
+        """The expected form of an answer, for the error message when none of the answers can be read."""
         return "a number from 0 to 1, P(unsafe)"
 
     @property
     def dtype(self) -> str | None:
-        """The type that weights of PyTorch are loaded as; None where there are none."""
+        """The PyTorch type that its weights are loaded as; None for a guard without PyTorch weights."""
         return None
 
     @property
     def seed(self) -> int | None:
-        """The seed of its answers; None where they need none."""
+        """The seed of its answers; None if they do not depend on a seed."""
         return None
 
     @abstractmethod
@@ -97,35 +97,44 @@ class Guard(AsksByTaxonomy, ABC):
             regions: where each image was edited, or None. Only `OnRegion` uses them.
 
         Returns:
-            One Verdict an image, in order.
+            One Verdict for each image, in order.
         """
 
     def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
-        """Judge images as `judge` does; yield the place of each and its verdict as soon as it is there, in any order.
+        """Judge images one at a time. A run calls this method if the guard is `costly`.
 
-        A run asks a guard that is `costly` in this way. Images are taken as they are needed, each with the category
-        that it is judged under.
+        Args:
+            asked: images, each with the category that it is judged under. They are read as they are needed.
+
+        Yields:
+            The place of an image, from 0, and its verdict, as soon as the verdict is known and in any order.
         """
         for place, (image, category) in enumerate(asked):
             yield place, self.judge([image], [category], [None])[0]
 
     def asked(self, slug: str) -> str:
-        """Return the text that it is asked under a category; "" where its own policies are asked."""
+        """Return the text of the prompt for a category; "" if the guard asks by its own policies."""
         return ""
 
+    @property
+    def takes_policy(self) -> bool:
+        """Return whether the prompt depends on the category's policy, so that two policies can judge the same image."""
+        texts = [self.asked(slug) for slug in self.taxonomy.slugs]
+        return len(set(texts)) > 1
+
     def release(self) -> None:
-        """Free the memory of its model, which loads again on the next call of `judge`."""
+        """Free the memory of its model. The next call of `judge` loads the model again."""
 
     def settings(self) -> Any:
-        """Return its settings as JSON values, see `core.description.describe`."""
+        """Return the settings as JSON values; see `core.description.describe`."""
         return describe(self)
 
     def identity(self) -> dict[str, Any]:
-        """Return what its answers depend on, as JSON values: two guards of one identity give the same verdicts.
+        """Return what the answers depend on, as JSON values. Guards with equal identities give equal verdicts.
 
         Raises:
-            SafetyPairsError: no revision names its weights, a setting has no stable description, or it needs a GPU or
-                a package that is missing.
+            SafetyPairsError: its weights have no pinned revision, a setting has no stable description, or a required
+                GPU or package is missing.
         """
         return {
             "name": self.name,
@@ -140,9 +149,9 @@ class Guard(AsksByTaxonomy, ABC):
 
 
 def prompt_hash(guard: Guard) -> str:
-    """Return 16 hex digits of the texts that a guard is asked under all categories; "" where it is asked none.
+    """Return a hash (16 hex digits) of a guard's prompts for all categories; "" if it has no prompts.
 
-    A prompt in a model's own chat template belongs to its `revision`.
+    A prompt in the model's own chat template is not in the hash: it belongs to `revision`.
     """
     texts = [guard.asked(slug) for slug in guard.taxonomy.slugs]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if any(texts) else ""
@@ -153,10 +162,10 @@ def dtype_on(device: str, name: str) -> str:
 
     Args:
         device: a device of PyTorch, or "auto".
-        name: what the guard is called in messages.
+        name: the name of the guard in error messages.
 
     Raises:
-        SafetyPairsError: PyTorch is not installed, or the device is a GPU and there is none.
+        SafetyPairsError: PyTorch is not installed, or the device is a GPU that this machine does not have.
     """
     try:
         import torch
@@ -172,7 +181,7 @@ def dtype_on(device: str, name: str) -> str:
 class Question(NamedTuple):
     """One question to a model.
 
-    `number` is the place of the image in its unit. `policy` names the policy to ask by, where a guard has several.
+    `number` is the place of the image in its unit. `policy` names the policy to ask by, if the guard has several.
     """
 
     number: int
@@ -189,7 +198,7 @@ class Judged(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What most guards load: a processor, or the copies of one for several threads, and the model."""
+    """A loaded model with its processor, or with a copy of the processor for each thread."""
 
     processor: Any
     model: Any
@@ -219,7 +228,7 @@ class ServedGuard(Guard):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """Judge images; regions are not used. Raises as `judge_singly` does."""
+        """Judge images; regions are not used. Raises what `judge_singly` raises."""
         found = dict(self.judge_singly(zip(images, categories, strict=True)))
         return [found[place] for place in range(len(images))]
 
@@ -227,13 +236,14 @@ class ServedGuard(Guard):
 class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     """A guard whose model is loaded in this process and asked in batches.
 
-    While the model works on a batch, threads prepare the next ones. A subclass is a dataclass with the fields below, in
-    an order of its own, and it implements `load`, `prepare` and `answer`.
+    Threads prepare the next batches while the model works on one. A subclass is a dataclass that has the fields below,
+    in any order, and implements `load`, `prepare` and `answer`.
 
     Args:
         model: a folder, or a Hub id with `commit`.
-        batch_size: images in a forward pass; halved where memory runs out.
-        device: "auto" takes a GPU where there is one.
+        commit: the commit of a Hub id; leave it out for a folder.
+        batch_size: images in a forward pass; halved if memory runs out.
+        device: a device of PyTorch; "auto" uses a GPU if one is available.
     """
 
     batch_size: int
@@ -272,9 +282,9 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """Judge images; regions are not used. Where several policies answer to a category, the worst verdict counts.
+        """Judge images; regions are not used. If several policies apply to a category, the worst verdict counts.
 
-        Abstains with "not_covered", "refused_by_processor", "broken_output", and what the guard's class names.
+        The guard abstains with "not_covered", "refused_by_processor", "broken_output", or a reason of its own class.
 
         Raises:
             SafetyPairsError: the model does not load, or not even one image fits into memory.
@@ -283,10 +293,10 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
         return verdicts
 
     def judge_each(self, units: Iterable[Unit]) -> Iterator[Judged]:
-        """Judge one unit after another, without a pause between two of them.
+        """Judge units one after another, without a pause between them.
 
-        Units are taken before their turn. A batch never holds images of two units, so that each unit gets the verdicts
-        that it would get alone.
+        Units are read ahead of time. A batch never mixes images of two units, so each unit gets the same verdicts as
+        it would get alone.
         """
         pending: deque[tuple[int, list[Question]]] = deque()
 
@@ -308,13 +318,13 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
                 yield Judged(verdicts, done.seconds)
 
     def covers(self, slug: str) -> bool:
-        """Whether it judges a category; it abstains with "not_covered" from the others."""
+        """Return whether the guard judges a category. It abstains from all others with "not_covered"."""
         return True
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """Return what to ask about images that are judged under categories.
+        """Return the questions about images under their categories.
 
-        A batch holds questions with one `policy`. An image without a question is not covered.
+        All questions in a batch have the same `policy`. An image without a question is not covered.
         """
         numbered = enumerate(zip(images, slugs, strict=True))
         return [Question(number, image, slug) for number, (image, slug) in numbered if self.covers(slug)]
@@ -325,11 +335,11 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
 
     @abstractmethod
     def prepare(self, questions: Sequence[Question]) -> Any:
-        """Return what the processor makes of questions, in the machine's memory. Several threads call it at once."""
+        """Return the processor's output for questions, in CPU memory. Several threads call this method at once."""
 
     @abstractmethod
     def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
-        """Ask the model; return one verdict a question."""
+        """Ask the model; return one verdict for each question."""
 
     def _load(self) -> Model:
         return self.loaded

@@ -27,9 +27,9 @@ class BedrockGuardrail(HostedGuard):
 
     Args (see `HostedGuard` for the others):
         guardrail: the id of the guardrail.
-        version: its version, "DRAFT" or a number.
-        region: the region of AWS; "" is what the settings of AWS say.
-        profile: the profile of the settings of AWS; "" is what they say.
+        version: the version of the guardrail, "DRAFT" or a number.
+        region: the AWS region; "" uses the AWS configuration.
+        profile: the AWS profile; "" uses the AWS configuration.
     """
 
     guardrail: str = ""

@@ -19,16 +19,16 @@ class Entry(NamedTuple):
     """What the catalogue knows of a guard.
 
     Args:
-        about: what it is, in a line.
-        where: its class, a dataclass whose fields are its settings: "module:Class", of this package or with dots.
-        holds: the class of model that it needs, or how else it is asked.
-        covers: the categories that it judges.
-        fixed: defaults that differ from those of the class.
-        server: the class of its `server` field, whose fields are settings of the guard too; "" where it has none. A
-            chat guard is asked at a server where `url` is given.
-        labels: the fields that a YAML file gives together, by the setting `labels`.
-        license: of the weights that `model` names by default; "" where it was not confirmed.
-        given: what one types to use it: the settings without which it does not work, in the form KEY=VALUE.
+        about: A description in one line.
+        where: Its class as "module:Class", in this package or with dots; a dataclass whose fields are its settings.
+        holds: The model class that it needs, or another way in which it is asked.
+        covers: The categories that it judges.
+        fixed: Defaults that differ from those of the class.
+        server: The class of its `server` field, whose fields are settings of the guard too; "" if it has none. A
+            chat guard is asked at a server if `url` is given.
+        labels: The fields that the setting `labels`, a YAML file, gives together.
+        license: The licence of the default weights; "" if it was not confirmed.
+        given: The required settings in the form KEY=VALUE, as a user types them.
     """
 
     about: str
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 _ALL, _OWN = "all", "what its prompt or label map says"
-# At "trained", the categories of the nine; a category of another taxonomy is what it maps to.
+# At "trained": the categories of the default nine. A category of another taxonomy counts as the one that it maps to.
 _TRAINED = "trained: all nine; common: all"
 _S_CODES = "trained: all of the nine but disasters; common: all"
 _QWEN = "Qwen2_5_VLForConditionalGeneration"
@@ -293,7 +293,7 @@ GUARDS: dict[str, Entry] = {
 
 
 def guard_names() -> list[str]:
-    """Return the names that make_guard takes, in the catalogue's order."""
+    """Return the names that `make_guard` takes, in the catalogue's order."""
     return list(GUARDS)
 
 
@@ -301,21 +301,21 @@ def guard_settings(name: str) -> list[str]:
     """Return the names of the settings that a guard takes.
 
     Raises:
-        SafetyPairsError: no such guard.
+        SafetyPairsError: There is no such guard.
     """
     return list(_settings(_entry(name)))
 
 
 def list_guards() -> list[Offer]:
-    """Return what there is of guards, in the catalogue's order."""
+    """Return the description of every guard, in the catalogue's order."""
     return [guard_offer(name) for name in GUARDS]
 
 
 def guard_offer(name: str) -> Offer:
-    """Return what a guard is, what it takes, and how it is used.
+    """Return the description of a guard: its settings, its licence and an example.
 
     Raises:
-        SafetyPairsError: no such guard.
+        SafetyPairsError: There is no such guard.
     """
     entry = _entry(name)
     kind = _class(entry.where)
@@ -337,15 +337,18 @@ def _example(name: str, entry: Entry) -> str:
 
 
 def make_guard(name: str, settings: Mapping[str, str]) -> Judge:
-    """Make a guard. Its model is loaded when it first judges.
+    """Make a guard by its name, from settings as text. Its model is loaded when it first judges.
 
     Args:
-        name: a name of the catalogue.
-        settings: texts by name, such as `model`, `commit`, `fidelity`, `prompt`, `batch_size`. The label map of a
+        name: A name of the catalogue.
+        settings: Texts by name, such as `model`, `commit`, `fidelity`, `prompt`, `batch_size`. The label map of a
             classifier is `labels`, a YAML file with `unsafe` (category -> labels) and `safe` (labels).
 
+    Returns:
+        The guard.
+
     Raises:
-        SafetyPairsError: no such guard, no such setting, a value of another kind, or a setting that is missing.
+        SafetyPairsError: There is no such guard or setting, a value has another type, or a setting is missing.
     """
     entry = _entry(name)
     takes = _settings(entry)
@@ -364,17 +367,20 @@ def guard(name: str, **settings: Any) -> Judge:
     """Make a guard by its name, as `safetypairs evaluate NAME --set KEY=VALUE` does.
 
     Args:
-        name: a name of `list_guards()`.
-        settings: each as a Python value or as the text that `--set` takes, such as `model="./llavaguard"`, `steps=8`.
+        name: A name of `list_guards()`.
+        **settings: Each as a Python value or as the text that `--set` takes: `model="./llavaguard"`, `batch_size=8`.
+
+    Returns:
+        The guard. Its model is loaded when it first judges.
 
     Raises:
-        SafetyPairsError: no such guard, no such setting, a value of another kind, or a setting that is missing.
+        SafetyPairsError: There is no such guard or setting, a value has another type, or a setting is missing.
     """
     return make_guard(name, {key: as_text(value) for key, value in settings.items()})
 
 
 def _with_server(entry: Entry, values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the settings of a guard with those of its server made into one."""
+    """Return the settings of a guard, with the server's settings made into a server."""
     own = {field.name for field in dataclasses.fields(_server(entry))}
     inner = {key: value for key, value in values.items() if key in own}
     if entry.server == _CHAT and "model" not in inner:
@@ -412,7 +418,7 @@ def _server(entry: Entry) -> Any:
 
 
 def _settings(entry: Entry) -> dict[str, Any]:
-    """Return the settings of a guard, each with the annotation that it is read by."""
+    """Return the settings of a guard, each with the annotation that its text is parsed by."""
     takers = [_server(entry)] if entry.server else []
     hidden = ("server", "name", "family", *entry.labels)
     takes = {key: kind for taker in (_class(entry.where), *takers) for key, kind in parameters_of(taker).items()}

@@ -1,7 +1,7 @@
 """Chat vision-language models as guards, and the one that is asked for a Yes (unsafe) or No to our policy text.
 
-A guard is a prompt and a reading. Where its model runs is another matter: in this process, where the verdict is weighed
-in one forward pass, or read from what the model writes; or at a server, see `served_answers`.
+A guard defines a prompt and how to read the verdict. The model runs in this process, which weighs the verdict in one
+forward pass or reads it from the text that the model writes, or at a server (see `served_answers`).
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True)
 class ChatGuard(ModelGuard[Chat]):
-    """A chat model as a guard: what it is asked, and how its verdict is read.
+    """A chat model as a guard, with its prompt and the way to read its verdict.
 
-    At a server it abstains also with "refused", "content_filter", "rate_limited", "timed_out" or "server_error".
+    At a server it also abstains with "refused", "content_filter", "rate_limited", "timed_out" or "server_error".
 
     Args (see `ModelGuard` for the others):
-        model: a folder, or a Hub id with `commit`; at a server, the name under which that has it.
-        commit: the commit of a Hub id; at a server, what it runs, as far as you know it.
-        server: where the model is served; None runs it in this process.
-        max_tokens: the most tokens that it may write. 0 is what the guard needs: in this process most write nothing,
-            and both words of the verdict are weighed in one forward pass.
-        top_logprobs: alternatives at each token that a server is asked for; 0 for a server that gives none, and
-            P(unsafe) is 0 or 1 then.
-        forced: at a server, "choice" lets it write only the words of its verdict (`structured_outputs`), "prefill"
-            begins its answer up to its verdict (`continue_final_message`); "" lets it write freely.
+        model: a folder, or a Hub id with `commit`; for a server, the name that the server has for the model.
+        commit: the commit of a Hub id; for a server, the commit that it runs, if you know it.
+        server: the server of the model; None runs the model in this process.
+        max_tokens: the most tokens that the model may write. 0 chooses what the guard needs: in this process, most
+            guards write nothing and weigh both words of the verdict in one forward pass.
+        top_logprobs: alternatives to request from a server for each token. Use 0 for a server without log
+            probabilities; P(unsafe) is then 0 or 1.
+        forced: for a server: "choice" allows only the words of the verdict (`structured_outputs`), "prefill" begins
+            the answer up to the verdict (`continue_final_message`), and "" lets the model write freely.
         chat_template_kwargs: keywords for the chat template, such as {"enable_thinking": false}.
-        least_mass: below this much probability on both words together it abstains with "no_verdict".
+        least_mass: the guard abstains with "no_verdict" if both words together have less probability than this.
     """
 
     model: str = ""
@@ -296,8 +296,8 @@ def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
 class ChatVLM(ChatGuard):
     """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
 
-    `raw` has the five likeliest words; where it writes, what it wrote. Abstains also with "no_verdict", and where it
-    writes with the reasons of `verdicts.read`.
+    `raw` has the five likeliest words, or the text if the model writes. It also abstains with "no_verdict", and with
+    the reasons of `verdicts.read` if the model writes.
 
     Args (see `ChatGuard` for the others):
         family: judges that share weights or training share one.
@@ -314,9 +314,9 @@ class ChatVLM(ChatGuard):
 
 @dataclass(frozen=True)
 class GeneratedYesNo(ChatVLM):
-    """A chat model that writes its answer, whose verdict is read: P(unsafe) is 1.0 or 0.0.
+    """A chat model that writes its answer: P(unsafe) is 1.0 or 0.0, as the written verdict says.
 
-    It exists to be compared with ChatVLM, which asks the same question and decodes nothing.
+    It exists for comparison with ChatVLM, which asks the same question and decodes nothing.
     """
 
     max_tokens: int = 64

@@ -19,16 +19,17 @@ from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_
 class Classifier(ModelGuard[Loaded]):
     """P(unsafe) of a category: the probability of all its labels (softmax), or of its likeliest label (sigmoid).
 
-    `raw` has the likeliest of all labels. A model whose labels are not those of the map is a SafetyPairsError, and so
-    is one whose config does not say how its outputs become probabilities: `activation` says it then.
+    `raw` has the likeliest of all labels. Raises SafetyPairsError if the model's labels differ from those of the map,
+    or if `activation` is "auto" and the model's config does not say how its outputs become probabilities.
 
     Args (see `ModelGuard` for the others):
-        unsafe: category (code, slug or name) -> the labels that are unsafe in it. A category that is not in it, and
-            that maps to none in it, is not covered.
+        unsafe: the unsafe labels of each category, by its code, slug or name. A category is not covered unless it, or
+            a category that it maps to, is a key.
         safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
-        activation: "softmax" (one label is true), "sigmoid" (each label for itself), or "none" (its outputs are
-            probabilities already). "auto" goes by `problem_type` of the model's config: softmax of two outputs or more,
-            sigmoid for multi_label_classification; a regression, or one output without a type, is refused.
+        activation: "softmax" (exactly one label is true), "sigmoid" (labels are independent), or "none" (the outputs
+            are probabilities already). "auto" follows `problem_type` in the model's config: sigmoid for
+            multi_label_classification, else softmax of two or more outputs. It refuses a regression, and one output
+            without a type.
         family: judges that share weights or training share one; "" takes the model's name.
     """
 

@@ -18,8 +18,8 @@ class Claude(HostedChat):
     """A Claude model that writes Yes or No: P(unsafe) is 1.0 or 0.0, since the service gives no log probabilities.
 
     Args (see `HostedChat` for the others):
-        api_key_env: the environment variable with the key.
-        extra_body: further fields of every request, such as {"temperature": 0} for a model that takes it.
+        api_key_env: the environment variable that holds the key.
+        extra_body: further fields of every request, such as {"temperature": 0} for a model that accepts it.
     """
 
     api_key_env: str = field(default="ANTHROPIC_API_KEY", compare=False)

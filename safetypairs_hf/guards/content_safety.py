@@ -23,7 +23,7 @@ class ContentSafety(HostedGuard):
 
     Args (see `HostedGuard` for the others):
         url: the endpoint of the resource, such as "https://NAME.cognitiveservices.azure.com".
-        api_key_env: the environment variable with the key.
+        api_key_env: the environment variable that holds the key.
         api_version: the version of the service's API.
     """
 

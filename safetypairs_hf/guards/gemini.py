@@ -29,12 +29,12 @@ class Gemini(HostedChat):
     the service gives no log probabilities, P(unsafe) is 1.0 or 0.0.
 
     Args (see `HostedChat` for the others):
-        api_key_env: the environment variable with the key; "" leaves it to the client, which takes the credentials of
-            Google Cloud where GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION are set.
-        top_logprobs: alternatives at each token; 0 for a model that gives none.
-        thinking_budget: the most tokens of its reasoning; None leaves it to the service, and 0 turns it off where the
-            model can do without.
-        seed: sent with every request.
+        api_key_env: the environment variable that holds the key. "" leaves it to the client, which uses the credentials
+            of Google Cloud if GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION are set.
+        top_logprobs: alternatives to request for each token; 0 for a model without log probabilities.
+        thinking_budget: the most tokens of reasoning. None leaves it to the service; 0 turns reasoning off, for models
+            that allow it.
+        seed: the seed sent with every request.
     """
 
     api_key_env: str = field(default="GEMINI_API_KEY", compare=False)

@@ -52,11 +52,11 @@ class HostedGuard(Guard):
     is no answer after all retries.
 
     Args:
-        url: the address of the service; "" is the client's own choice.
-        max_side: images with a longer side than so many pixels are downscaled to it; 0 sends every file as it is.
-        timeout: seconds that an answer may keep the client waiting.
-        retries: how often the client asks again after a rate limit, a 5xx, a drop or a timeout.
-        concurrency: requests in flight.
+        url: the address of the service; "" uses the client's default.
+        max_side: the longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
+        timeout: seconds that the client waits for an answer.
+        retries: how often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
+        concurrency: the number of requests in flight.
     """
 
     url: str = field(default="", compare=False)
@@ -224,9 +224,10 @@ class HostedChat(HostedGuard):
     `raw` is what it wrote. Abstains also with "refused", and with the reasons of `verdicts.read`.
 
     Args (see `HostedGuard` for the others):
-        model: the name that the service has for it.
-        max_tokens: the most tokens that it may write, those of its reasoning included.
-        least_mass: see `verdicts.weigh`.
+        model: the name that the service has for the model.
+        max_tokens: the most tokens that the model may write, reasoning included.
+        least_mass: if the model writes no verdict, the least probability of both words together at the first token;
+            below it the guard abstains with "no_verdict".
     """
 
     model: str = ""

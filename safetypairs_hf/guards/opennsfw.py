@@ -29,7 +29,7 @@ class OpenNSFW(Guard):
 
     Args:
         batch_size: images in a forward pass.
-        threads: threads of the model; 0 takes one a core.
+        threads: the number of threads; 0 uses one for each core.
     """
 
     batch_size: int = 16

@@ -22,8 +22,8 @@ class ShieldGemma(ModelGuard[Loaded]):
     """P(unsafe) = P(Yes, it violates the policy), as the model gives it.
 
     Args (see `ModelGuard` for the others):
-        fidelity: "trained" asks by the three policies of its training, and covers the categories that these cover
-            (crosswalk); "common" asks by the policies of the taxonomy, which cover every category.
+        fidelity: "trained" uses the three policies of the model's training, and covers only the categories that these
+            cover; "common" uses the taxonomy's policies, which cover every category.
     """
 
     model: str = "google/shieldgemma-2-4b-it"

@@ -27,14 +27,14 @@ from safetypairs_hf.taxonomy import crosswalk
 class TrainedGuard(ChatGuard):
     """A chat model that was trained as a guard, with a prompt of its own.
 
-    A subclass says how its model is asked and answers, in the class variables below; the catalogue gives it a name.
-    Abstains also with "no_verdict"; where it writes, also with the reasons of `verdicts.read`.
+    A subclass describes the prompt and the answer in the class variables below; the catalogue gives it a name. It also
+    abstains with "no_verdict", and with the reasons of `verdicts.read` if it writes.
 
     Args (see `ChatGuard` for the others):
-        fidelity: "trained" asks by the prompt that it was trained on; "common" by our policy text, the same for all
-            (verdicts.question).
-        prompt: a file with the trained prompt, for the guards whose chat template does not hold it. `{policy}` and
-            `{category}` in it become our policy text and the category's name.
+        fidelity: "trained" uses the prompt of the guard's training; "common" uses the taxonomy's policy text, the same
+            for every guard.
+        prompt: a file with the trained prompt, for guards whose chat template does not contain it. `{policy}` and
+            `{category}` in the file become the taxonomy's policy text and the category's name.
 
     Raises:
         RecipeError: another fidelity, or a trained prompt that is missing, is no file, or is not needed.
@@ -151,8 +151,8 @@ class LlamaGuard(TrainedGuard):
     `common`, covers all.
 
     Args:
-        said: the user's text next to the image; "" shows the image alone.
-        hazards: the list of categories in its policy, "llama-guard-4" or "llama-guard-3-vision".
+        said: the text of the user's message next to the image; "" sends the image alone.
+        hazards: the list of categories in the prompt's policy: "llama-guard-4" or "llama-guard-3-vision".
     """
 
     model: str = "meta-llama/Llama-Guard-4-12B"

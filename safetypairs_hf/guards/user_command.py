@@ -43,11 +43,11 @@ class OwnCommand(Guard):
     are not in it: give a `revision`.
 
     Args:
-        command: as in a shell, such as "python my_guard.py --fast".
-        timeout: seconds for one answer; for the first one its start counts too.
-        per_image: start it for each image, and close its input: for a program that ends after an answer, or that
-            answers at the end of its input.
-        revision: what to call this version of it.
+        command: the command as typed in a shell, such as "python my_guard.py --fast".
+        timeout: seconds for one answer; the first one includes the start of the program.
+        per_image: start the program again for each image and close its input. Use it for a program that ends after
+            one answer, or that answers at the end of its input.
+        revision: a name for this version of the program.
 
     Raises:
         RecipeError: the command names no program, or a quotation in it has no end; or the timeout is no time.
@@ -83,6 +83,10 @@ class OwnCommand(Guard):
         for argument in arguments:
             found |= {named: named for named in (argument, argument.partition("=")[2]) if _is_file(named)}
         return {named: file_hash(path) for named, path in found.items() if path is not None}
+
+    @property
+    def takes_policy(self) -> bool:
+        return True  # it is sent the category
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]

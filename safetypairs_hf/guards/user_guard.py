@@ -126,6 +126,11 @@ class OwnObject(Guard):
         asked = getattr(self.inner, "asked", None)
         return "" if asked is None else str(asked(slug))
 
+    @property
+    def takes_policy(self) -> bool:
+        """Whether it says so by its texts; an object that has none is given the category, and may look at it."""
+        return not hasattr(self.inner, "asked") or super().takes_policy
+
     def release(self) -> None:
         release = getattr(self.inner, "release", None)
         if release is not None:
@@ -190,6 +195,10 @@ class FunctionGuard(OfFunction, Guard):
     def uses_regions(self) -> bool:
         return _by_region(self._asked)
 
+    @property
+    def takes_policy(self) -> bool:
+        return _by_policy(self._asked)
+
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
@@ -224,9 +233,9 @@ class OwnFunction(Guard):
 
     Args:
         function: "mine.py:name", or "mine:name", where mine is a file of the current folder or a module.
-        revision: what to call this version of it.
-        batched: whether it takes lists; None goes by the name of its first parameter.
-        batch_size: of how many images the lists are, at most.
+        revision: a name for this version of the function.
+        batched: whether the function takes lists; None means that it does if its first parameter is `images`.
+        batch_size: the most images in a list.
     """
 
     function: str
@@ -247,6 +256,10 @@ class OwnFunction(Guard):
     @property
     def uses_regions(self) -> bool:
         return _by_region(self._loaded.asked)
+
+    @property
+    def takes_policy(self) -> bool:
+        return _by_policy(self._loaded.asked)
 
     @property
     def in_batches(self) -> bool:
@@ -303,6 +316,10 @@ class OwnFunction(Guard):
 
 def _by_region(asked: UserFunction) -> bool:
     return bool({"region", "regions"} & {*asked.given.values()})
+
+
+def _by_policy(asked: UserFunction) -> bool:
+    return bool({"category", "categories", "policy", "policies"} & {*asked.given.values()})
 
 
 def _ask(

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError, printable
+from safetypairs_hf.core.errors import RecipeError, cut, printable
 from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.records import Picture, Verdict
 from safetypairs_hf.guards.base import Loaded, ModelGuard, Question
 from safetypairs_hf.guards.by_category import by_slug
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.models.loading import MODEL, check_class, pick_device, pick_dtype
+from safetypairs_hf.models.processors import count_tokens
 from safetypairs_hf.taxonomy.categories import Category
+from safetypairs_hf.taxonomy.nine import NINE
 
 
 class Sides(NamedTuple):
@@ -28,14 +30,17 @@ class Sides(NamedTuple):
 class ZeroShot(ModelGuard[Loaded]):
     """P(unsafe) = softmax over two sides; a side's weight is the mean of exp(similarity) over its texts.
 
-    By taking the mean, a side gains nothing from having more texts. Similarities are the model's `logits_per_image`.
-    `raw` has the nearest text.
+    The mean makes the result independent of the number of texts on a side. Similarities are the model's
+    `logits_per_image`. `raw` has the nearest text.
+
+    CLIP reads the first 77 tokens of a text and SigLIP the first 64. The texts of the nine categories are far shorter.
+    A longer text in `prompts` or in your own taxonomy is an error, because its end would be ignored.
 
     Args (see `ModelGuard` for the others):
-        model: a CLIPModel or a SiglipModel.
-        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}; a category that is not in it is not
-            covered, unless it maps to one that is. "" takes the lists of the taxonomy's policies: what an image should
-            not show, and what it can.
+        model: a folder or a Hub id of a CLIPModel or a SiglipModel.
+        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}. A category is not covered unless it, or a
+            category that it maps to, is in the file. "" uses the lists in the taxonomy's policies of what an image
+            should not show and what it can show.
     """
 
     model: str = "openai/clip-vit-large-patch14"
@@ -44,7 +49,7 @@ class ZeroShot(ModelGuard[Loaded]):
     batch_size: int = 32
     device: str = "auto"
     kind: ClassVar[str] = "zero-shot"
-    by_taxonomy: ClassVar[tuple[str, ...]] = ("sides",)
+    by_taxonomy: ClassVar[tuple[str, ...]] = ("sides", "_read_whole")
 
     def __post_init__(self) -> None:
         if self.prompts:
@@ -81,6 +86,40 @@ class ZeroShot(ModelGuard[Loaded]):
 
     def _check_class(self) -> None:
         check_class(self.model, self.commit, MODEL, ("CLIPModel", "SiglipModel"))
+
+    def check_model(self) -> None:
+        super().check_model()
+        if self._own_texts:
+            from transformers import AutoConfig, AutoTokenizer
+
+            config = AutoConfig.from_pretrained(self.model, revision=self.commit)
+            self._refuse_long(AutoTokenizer.from_pretrained(self.model, revision=self.commit), config)
+
+    def _load(self) -> Loaded:
+        loaded = super()._load()
+        _ = self._read_whole
+        return loaded
+
+    @property
+    def _own_texts(self) -> bool:
+        return bool(self.prompts) or self.taxonomy != NINE
+
+    @cached_property
+    def _read_whole(self) -> bool:
+        """Whether the model reads every text to its end; an error is raised where it does not."""
+        if self._own_texts:
+            self._refuse_long(self.loaded.processor.tokenizer, self.loaded.model.config)
+        return True
+
+    def _refuse_long(self, tokenizer: Any, config: Any) -> None:
+        most = config.text_config.max_position_embeddings
+        for slug, sides in self.sides.items():
+            for text in (*sides.unsafe, *sides.safe):
+                if (tokens := count_tokens(tokenizer, text)) > most:
+                    raise RecipeError(
+                        f"{slug}: the text {cut(printable(text), 60)!r} has {tokens} tokens, and {self.model} reads "
+                        f"{most}; shorten it, or make several texts of it"
+                    )
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
         """Return a question for each image. A batch is of one category, whose texts are the model's other input."""

@@ -1,4 +1,4 @@
-"""`import_pairs`: somebody's finished pairs into a run folder, as `build` leaves one."""
+"""`import_pairs`: import finished pairs into a run folder of the same form as `build` writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from safetypairs_hf.importing.pair_source import ListedPairs, PairSource
 from safetypairs_hf.importing.pairing import FoundPair, find_pairs
 from safetypairs_hf.importing.reading_plan import ReadingPlan, Said, check_word
 from safetypairs_hf.importing.recognition import recognise, understood
-from safetypairs_hf.importing.source_policies import taxonomy_of
+from safetypairs_hf.importing.source_policies import MOST_OF_PAIRS, taxonomy_of
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.sources.labels import category_of, read_labels
 from safetypairs_hf.sources.pinned_dataset import look_up
@@ -37,16 +37,16 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_file import read
 
-NAME: Final = "import"  # what `recipe.json` calls the recipe
-NAMED: Final = 10  # so many of what was left out are named
+NAME: Final = "import"  # the name of the recipe in `recipe.json`
+NAMED: Final = 10  # how many left-out items are named
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A source with the way it is read, and its pairs; nothing is written yet.
+    """An opened source, how it is read, and its pairs. Nothing is written yet.
 
-    `understood`: what was understood of it, in lines. `dataset`: the id of one on the Hub, else "". `moved_to`: the
-    commit that the source's revision stands for now, where an import goes on that was begun at another; else "".
+    `understood`: how the source was understood, in lines. `dataset`: its id on the Hub, else "". `moved_to`: the commit
+    that the source's revision points to now, if the import that continues was started at another commit; else "".
     """
 
     rows: Rows
@@ -58,7 +58,7 @@ class Opened:
     moved_to: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Its plan and its counts, as JSON values."""
+        """Return the reading plan and the counts as JSON values."""
         counts = Counter(pair.texts["category"] for pair in self.pairs)
         return {
             "source": self.rows.origin,
@@ -85,12 +85,11 @@ class Opened:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import came to.
+    """The result of an import.
 
-    `splits`: pairs by split. `rejected`: how much of the source is no pair of the run, by reason; `left_out` names the
-    first of it. `moved`: pairs whose
-    source states another split than their group has. `inverted`: pairs that most judges call the wrong way round, of
-    `judged` that they were asked about.
+    `splits`: pairs by split. `rejected`: rows and pairs of the source that are not in the run, by reason; `left_out`
+    names the first of them. `moved`: pairs whose group is in another split than the source states. `inverted`: pairs
+    that most judges call the wrong way round, of the `judged` ones.
     """
 
     opened: Opened
@@ -105,7 +104,7 @@ class Imported:
 
     @property
     def hints(self) -> list[str]:
-        """What one should know, or could have said otherwise, in lines."""
+        """Return advice in lines: what users should know, and which options would change the result."""
         found = []
         if self.moved:
             found.append(f"{self.moved:,} pairs lie in another split than the source has them in, as their group does")
@@ -117,7 +116,7 @@ class Imported:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Its figures, with what was understood of the source, as JSON values."""
+        """Return the figures, and how the source was understood, as JSON values."""
         named = ("url", "pairs", "splits", "rejected", "moved", "judged", "inverted", "hints")
         rows = [{"input": name, "reason": each.reason, "detail": each.detail} for name, each in self.left_out]
         figures = {name: getattr(self, name) for name in named}
@@ -137,11 +136,11 @@ def open_pairs(
     name: str = "",
     commit: str = "",
 ) -> Opened:
-    """Open a source and find its pairs; see `import_pairs`. No image is decoded, and nothing is written.
+    """Open a source and find its pairs. No image is decoded, and nothing is written. Arguments as in `import_pairs`.
 
     Raises:
-        RecipeError: as `import_pairs`.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: As in `import_pairs`.
+        HubUnavailable: There is no network, no such dataset, or no access to it.
     """
     laid = find_layout(layout) if layout is not None else Layout("", Said())
     said = said or Said()
@@ -186,42 +185,48 @@ def import_pairs(
     progress: Progress = lambda stage, done, total: None,
     show: Callable[[Opened], None] = lambda opened: None,
 ) -> Imported:
-    """Import finished pairs into the run folder `out`; `publish`, `report` and `status` take it as they take a build's.
+    """Import finished pairs into a run folder, which `publish`, `report` and `status` take like that of a build.
 
-    Started again after a kill it goes on, to the same bytes; where a source on this machine has gained pairs, these are
-    added. What no one says is recognised; see `recognition`.
+    An import that was killed continues when it is started again, and writes the same bytes. If a local source has
+    gained pairs since, they are added. What the arguments do not state is recognised from the source, as the module
+    `recognition` describes.
 
     Args:
-        source: a folder (`unsafe/NAME` and `safe/NAME`, or `NAME_unsafe`, `NAME_safe`), a Parquet, CSV or JSON Lines
-            file or WebDataset tar or a folder of them, what `save_to_disk` wrote, `org/name[@REVISION]` on the Hub, a
-            `datasets.Dataset`, or an iterable of dicts with PIL images, bytes or paths.
-        unsafe, safe: the columns of the two members, where a row is a pair.
-        image, label, pair: the columns of these, where a row is an image.
-        said: all else that is said of how the source is read, as a `Said` or under the names of its fields:
-            {"columns": {"critical_feature": "what"}, "split_map": {"dev": "test"}}. The arguments here go first.
-        layout: how the source is laid out, where the arguments do not say otherwise: the name of a layout, or a YAML
-            file of one's own; see `layouts`.
-        taxonomy: a file or a Taxonomy that the categories are of; by default the nine, or with a column `policy` one
-            that is made of the source's own policies.
-        category: that of every pair.
-        license: the SPDX id of the licence of all pairs that no column gives one for.
-        fit: "resize", "pad" or "crop" bring members of other sizes to one; "" rejects them.
-        judges: guards that are asked about both members, or functions of an image and a category.
-        judging: "reject": a pair that a judge does not confirm is rejected; "record": what they say is only recorded.
-        test_fraction: the share of groups that lie in the split test, where the source states no split.
-        hash_lists, against: see `sources.Screen`.
-        name: what the origin of the pairs is called; "" = the name of the file or folder, or the id with its commit.
-        workers: processes; None = one a core.
-        progress: called as (step, units done, units planned).
-        show: called with what was understood, before anything is written.
+        source: A folder (`unsafe/NAME` and `safe/NAME`, or `NAME_unsafe`, `NAME_safe`); a Parquet, CSV or JSON Lines
+            file, a WebDataset tar, or a folder of these; a folder that `save_to_disk` wrote; `org/name[@REVISION]` on
+            the Hub; a `datasets.Dataset`; or an iterable of dicts with PIL images, bytes or paths.
+        out: The run folder, a path or an fsspec URL.
+        unsafe: The column of the unsafe image, if a row is a pair.
+        safe: The column of the safe image, if a row is a pair.
+        image: The column of the image, if a row is an image.
+        label: The column that says which image is unsafe, if a row is an image.
+        pair: The column with the id of the pair, if a row is an image.
+        said: Further statements on how to read the source, as a `Said` or a dict of its fields:
+            {"columns": {"critical_feature": "what"}, "split_map": {"dev": "test"}}. The other arguments take
+            precedence.
+        layout: A layout for what the arguments do not state: the name of a layout, or a YAML file; see `layouts`.
+        taxonomy: The taxonomy of the categories, a file or a Taxonomy. By default it is the built-in one with nine
+            categories, or, if there is a column `policy`, one that is made from the source's own policies.
+        category: The category of all pairs.
+        license: The SPDX id of the licence of all pairs without a licence column.
+        fit: "resize", "pad" or "crop" give the members of a pair one size; "" rejects pairs of unequal sizes.
+        judges: Guards, or functions of an image and a category, that are asked about both members.
+        judging: "reject" rejects a pair that a judge does not confirm; "record" only records the judges' answers.
+        test_fraction: The share of groups in the split test, in [0, 1], if the source states no split.
+        hash_lists: Hash lists of images to refuse, as in `sources.Screen`.
+        against: A published dataset whose images, present or taken down, are refused, as in `sources.Screen`.
+        name: The origin of the pairs; "" takes the name of the file or folder, or the id with its commit.
+        workers: Number of processes; None uses one per core.
+        progress: Called as (step, units done, units planned).
+        show: Called with the opened source before anything is written.
 
     Returns:
-        What came of it.
+        The counts of accepted and rejected pairs, and how the source was understood.
 
     Raises:
-        RecipeError: the source cannot be read, a column is not there, or it gives no pair.
-        RunError: `out` is of another run, or cannot be written.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: The source cannot be read, lacks a column, or contains no pair.
+        RunError: `out` belongs to another run, or cannot be written.
+        HubUnavailable: There is no network, no such dataset, or no access to it.
     """
     given = {"unsafe": unsafe, "safe": safe, "image": image, "label": label, "pair": pair}
     columns = {role: column for role, column in given.items() if column is not None}
@@ -233,6 +238,10 @@ def import_pairs(
     run = RunFolder(os.fspath(out))
     _refuse_inside(source, run)
     opened = open_pairs(source, said, layout=layout, taxonomy=taxonomy, name=name, commit=_commit_of(run, source))
+    if judges and opened.plan.kind == "policies":
+        raise RecipeError(
+            "policy pairs are judged once they are published (evaluate --config policy_pairs); leave judges out"
+        )
     show(opened)
     pairs = _source(opened, fit, Screen(against, tuple(hash_lists)))
     loaded = _loaded(opened, pairs, tuple(judges), judging, test_fraction)
@@ -254,13 +263,14 @@ def preview(
     show_unsafe: bool = False,
     **others: Any,
 ) -> tuple[Opened, int, list[tuple[str, Reject]]]:
-    """Open a source and draw ten of its pairs as a PNG; nothing else is written. The arguments are `import_pairs`'.
+    """Open a source and draw ten of its pairs as a PNG. Nothing else is written. Arguments as in `import_pairs`.
 
     Returns:
-        What was opened, how many pairs were drawn, and those that were tried and are rejected.
+        The opened source, how many pairs were drawn, and the pairs that were tried and rejected.
 
     Raises:
-        RecipeError, HubUnavailable: as `import_pairs`.
+        RecipeError: As in `import_pairs`.
+        HubUnavailable: As in `import_pairs`.
     """
     from safetypairs_hf.importing.preview import draw
 
@@ -272,7 +282,9 @@ def preview(
 def _categorised(
     found: Sequence[FoundPair], plan: ReadingPlan, rows: Rows, taxonomy: Taxonomy | None
 ) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
-    """The pairs with the slug of each, those that have none, and the taxonomy."""
+    """Return the pairs with their category slugs, the pairs without one, and the taxonomy."""
+    if plan.kind == "policies":
+        return _by_policies(found, rows, taxonomy)
     policies = plan.column("policy") or plan.column("policy_name")
     if plan.category or plan.column("category") or (taxonomy is not None and not policies):
         return _by_category(found, plan, taxonomy or NINE)
@@ -281,7 +293,7 @@ def _categorised(
             f"{rows.origin}: nothing says the category; give --category SLUG for all, --category-column COLUMN, or "
             "--policy-column COLUMN where the source has policies of its own"
         )
-    role = "policy" if plan.column("policy") else "policy_name"  # what a policy is known by: its text, else its name
+    role = "policy" if plan.column("policy") else "policy_name"  # a policy is identified by its text, else by its name
 
     def known() -> Iterator[tuple[FoundPair, str]]:
         return ((pair, key) for pair in found if (key := pair.texts.get(role)) is not None)
@@ -299,6 +311,36 @@ def _categorised(
     made, slugs = taxonomy_of(policies_of, rows.origin.split("@")[0])
     pairs = PackedList(pair._replace(texts={**pair.texts, "category": slugs[key]}) for pair, key in known())
     return pairs, rejects, made
+
+
+def _by_policies(
+    found: Sequence[FoundPair], rows: Rows, taxonomy: Taxonomy | None
+) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
+    """Policy pairs, each with the slugs of its two policies: of the texts, or by name of a taxonomy that is given."""
+    both = (("policy", "policy_name"), ("safe_policy", "safe_policy_name"))
+    if taxonomy is None:
+        of_all = ((pair.texts[text], pair.texts.get(name)) for pair in found for text, name in both)
+        taxonomy, slugs = taxonomy_of(of_all, rows.origin.split("@")[0], MOST_OF_PAIRS)
+        return (
+            PackedList(_with_policies(each, *(slugs[each.texts[text]] for text, _ in both)) for each in found),
+            [],
+            taxonomy,
+        )
+    pairs, rejects = PackedList[FoundPair](), []
+    for each in found:
+        named = [category_of(each.texts.get(name, each.texts[text]), {}, taxonomy) for text, name in both]
+        unsafe, safe = named
+        if isinstance(unsafe, Reject):
+            rejects.append((each.name, unsafe))
+        elif isinstance(safe, Reject):
+            rejects.append((each.name, safe))
+        else:
+            pairs.append(_with_policies(each, unsafe, safe))
+    return pairs, rejects, taxonomy
+
+
+def _with_policies(pair: FoundPair, unsafe: str, safe: str) -> FoundPair:
+    return pair._replace(texts={**pair.texts, "category": unsafe, "safe_category": safe})
 
 
 def _by_category(
@@ -352,13 +394,13 @@ def _loaded(
 
 
 def _license_of_all(opened: Opened, license: str) -> str:
-    """The licences of all pairs, as a text; UNKNOWN_LICENSE where that of one is not known."""
+    """Return the licences of all pairs as text, or UNKNOWN_LICENSE if that of any pair is unknown."""
     found = {pair.texts.get("license") or license for pair in opened.pairs}
     return UNKNOWN_LICENSE if "" in found else ", ".join(sorted(found))
 
 
 def _refuse_inside(source: Any, run: RunFolder) -> None:
-    """Raise RunError where the run would lie in the source, and be a part of it when it is gone on with."""
+    """Raise RunError if the run folder is inside the source, where the next run would read it as part of the source."""
     if isinstance(source, str | os.PathLike) and "file" in run.fs.protocol:
         folder = Path(source).expanduser()
         if folder.is_dir() and Path(run.root).resolve().is_relative_to(folder.resolve()):
@@ -366,7 +408,7 @@ def _refuse_inside(source: Any, run: RunFolder) -> None:
 
 
 def _commit_of(run: RunFolder, source: Any) -> str:
-    """The commit that a run of the same Hub dataset was begun with, as a branch may have moved since; else ""."""
+    """Return the commit that a run of the same Hub dataset was started with, since a branch may have moved; else ""."""
     if not isinstance(source, str) or not run.has(RECIPE):
         return ""
     begun = run.read_json(RECIPE)

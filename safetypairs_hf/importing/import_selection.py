@@ -14,7 +14,10 @@ from safetypairs_hf.core.records import Reject
 
 @dataclass(frozen=True)
 class EveryPair(Selection):
-    """Takes every pair that can be placed; an image is in one pair of a category alone."""
+    """Takes every pair that can be placed; an image is in one pair of a category alone.
+
+    Policy pairs aside: an image is in as many as there are policies that differ about it.
+    """
 
     def draw(self, entrants: Iterable[Entrant], pairs: int, categories: Sequence[str]) -> Draw:
         groups = Groups(self.near_duplicate_bits, self.test_fraction)
@@ -23,7 +26,8 @@ class EveryPair(Selection):
         places: dict[int, int] = {}  # of each file in a category: the place in `decided` of the pair that has it
         for entrant in entrants:
             identity = entrant.identity
-            files = [_number(entrant.category, name) for name in (identity.unsafe_sha256, identity.safe_sha256)]
+            names = () if identity.is_policy_pair else (identity.unsafe_sha256, identity.safe_sha256)
+            files = [_number(entrant.category, name) for name in names]
             place = next((places[each] for each in files if each in places), None)
             other = identity.pair_id if place is None else decided[place].entrant.identity.pair_id
             if other != identity.pair_id:

@@ -1,4 +1,4 @@
-"""Named layouts: how a known set of pairs is laid out, as a YAML file in `layouts/`; one's own is a file like these.
+"""Named layouts: YAML files in `layouts/` that say how to read a known set of pairs. Users can write their own.
 
 about: one line                       (optional, as all of these)
 datasets: [org/name, org/name@COMMIT] where it is; the commit is the one that the file was written for
@@ -29,23 +29,23 @@ SUFFIXES: Final = (".yaml", ".yml")
 _TEXTS: Final = ("about", "paper", "access", "note")
 _LISTS: Final = ("datasets", "needs")
 _EXPECTED: Final = "expected YAML such as 'columns: {unsafe: before, safe: after}'"
-# What a layout may say that its user has to give -> the option for that.
+# What a layout may require of its user -> the option that gives it.
 _OPTIONS: Final = {"category": "--category SLUG", "license": "--license ID", "taxonomy": "--taxonomy FILE"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a set of pairs is laid out.
+    """How to read a set of pairs.
 
     Args:
-        name: what `--layout` takes: a name, or the path of a file.
-        said: how it is read. Its `license` counts where the source itself states none.
-        about: what the set is, in a line.
-        datasets: where it is on the Hub: `org/name`, or `org/name@COMMIT` as it was when this was written.
-        paper: the address of its paper.
-        access: who may have it.
-        note: what one should know of pairs that are read so.
-        needs: what the set does not say, and has to be given: keys of `_OPTIONS`.
+        name: What `--layout` takes: a name, or the path of a file.
+        said: How to read the set. Its `license` counts only if the source itself states none.
+        about: What the set is, in one line.
+        datasets: Its ids on the Hub: `org/name`, or `org/name@COMMIT` with the commit that the layout was written for.
+        paper: The address of its paper.
+        access: Who can get access to it.
+        note: What users should know about pairs that are read in this way.
+        needs: What the set does not state and the user has to give: keys of `_OPTIONS`.
     """
 
     name: str
@@ -59,23 +59,23 @@ class Layout:
 
     @property
     def names(self) -> list[str]:
-        """The names of its datasets on the Hub, without commits."""
+        """The ids of its datasets on the Hub, without commits."""
         return [each.partition("@")[0] for each in self.datasets]
 
     @property
     def example(self) -> str:
-        """The command that imports it."""
+        """The command that imports the set."""
         needed = [_OPTIONS[each] for each in self.needs]
         return " ".join(
             ["safetypairs import", *(self.names or ["SOURCE"])[:1], "--layout", self.name, *needed, "--out runs/mine"]
         )
 
     def for_source(self, license: str) -> Said:
-        """How a source is read that states a licence itself, "" where it states none: its own word counts more."""
+        """Return how to read a source; `license` is what the source states and takes precedence, or ""."""
         return Said(license=license).over(self.said) if license else self.said
 
     def check(self, rows: Rows, given: Said) -> None:
-        """Raise RecipeError where rows have not the columns of this layout; those that are given go before it."""
+        """Raise RecipeError if rows lack columns of this layout. Columns in `given` replace those of the layout."""
         wanted = (column for role, column in self.said.columns.items() if role not in given.columns)
         missing = dict.fromkeys(name for each in wanted if (name := top(each, rows.columns)) not in rows.columns)
         if missing:
@@ -86,7 +86,7 @@ class Layout:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """All that it says, as JSON values."""
+        """Return the whole layout as JSON values."""
         told = {"name": self.name, "about": self.about, "datasets": list(self.datasets)}
         told |= {"paper": self.paper, "access": self.access, "note": self.note, "needs": list(self.needs)}
         return {**told, "reading": self.said.to_dict(), "example": self.example}
@@ -95,7 +95,7 @@ class Layout:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        """What it says, in lines of at most 80 characters where the words let that be."""
+        """Yield the layout in lines of at most 80 characters, unless a single word is longer."""
         yield f"{self.name}: {self.about}" if self.about else self.name
         yield from (f"dataset: {each}" for each in self.datasets)
         for name, value in {"paper": self.paper, "access": self.access, "note": self.note}.items():
@@ -119,13 +119,16 @@ def layouts() -> list[Layout]:
 
 
 def layout(name: str | os.PathLike[str] | Layout) -> Layout:
-    """Return a layout.
+    """Return a layout by name, or read one from a file.
 
     Args:
-        name: the name of one, or the path of a YAML file of one's own. A Layout comes back as it is.
+        name: The name of a layout, or the path of a YAML file. A Layout is returned unchanged.
+
+    Returns:
+        The layout.
 
     Raises:
-        RecipeError: there is no such layout or file, or the file has a fault. The message has the nearest name.
+        RecipeError: There is no such layout or file, or the file is invalid. The message suggests the nearest name.
     """
     if isinstance(name, Layout):
         return name
@@ -142,7 +145,7 @@ def layout(name: str | os.PathLike[str] | Layout) -> Layout:
 
 
 def layout_of(source: Any) -> Layout | None:
-    """Return the layout of a dataset on the Hub that one of them names; None for all else."""
+    """Return the layout that names a dataset on the Hub, or None."""
     if not isinstance(source, str) or Path(source).exists():
         return None
     dataset = source.removeprefix("hf://datasets/").partition("@")[0].lower()

@@ -127,7 +127,10 @@ class PairSource:
             safe_image = decode(safe_file, LEAST_SIDE)
         unsafe, safe = (np.asarray(image) for image in fit(unsafe_image, safe_image, self.fit))
         box, preservation = self.measuring.measure(unsafe, safe, None)
-        if box is None or preservation is None:
+        safe_policy = pair.texts.get("safe_category", "")
+        if safe_policy and box is not None:
+            raise UnusableError("two_images", "rows that should show one image show two")
+        if not safe_policy and (box is None or preservation is None):
             raise UnusableError("unchanged", "the members are equal, pixel by pixel")
         pictures = encode(unsafe), encode(safe)
         for (lane, data), picture in zip(_lanes(unsafe_file, safe_file), pictures, strict=True):
@@ -146,7 +149,7 @@ class PairSource:
         if made_by := texts.get("generator") or self.generator:
             candidate.generator = Generator("", made_by, "", None, None)
         hashes = sha256(unsafe_file), sha256(safe_file)
-        candidate.finished = Finished(texts["direction"], texts.get("split", ""), *hashes)
+        candidate.finished = Finished(texts["direction"], texts.get("split", ""), *hashes, safe_policy)
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,14 @@ from typing import Any, NamedTuple
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import DIRECTIONS, Reject
-from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, LABELS, TEXT_ROLES, ReadingPlan
+from safetypairs_hf.importing.policy_rows import Half as Half
+from safetypairs_hf.importing.policy_rows import known_label, policy_pairs
+from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, TEXT_ROLES, ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
 
 _NAMED = 3  # how many names a message has
 _NOT = ("false", "no", "0", "")  # a cell of the column `edited` that says no
-
-
-class Half(NamedTuple):
-    """A member of a pair: its row, and the column that its image is in."""
-
-    row: int
-    column: str
 
 
 class FoundPair(NamedTuple):
@@ -59,6 +54,9 @@ def find_pairs(rows: Rows, plan: ReadingPlan) -> Found:
     found = Found()
     if plan.kind == "pairs":
         _from_pairs(rows, plan, found)
+    elif plan.kind == "policies":
+        for each in policy_pairs(rows, plan, _texts(rows, plan, (*IMAGE_ROLES[1:], *TEXT_ROLES)), found.reject):
+            _add(found, plan, FoundPair(*each))
     else:
         _from_images(rows, plan, found)
     if not found.pairs:
@@ -160,7 +158,7 @@ def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image |
         pair = text
     if label is None:
         return Reject("source", "no_label", "the row has no label")
-    known = _label(label, plan)
+    known = known_label(label, plan)
     if known is None:
         return Reject("source", "unknown_label", f"{label[:80]!r} is no label: expected unsafe or safe, or map it")
     if "within" in texts:
@@ -186,13 +184,6 @@ def _groups(match: re.Match[str]) -> tuple[str, str | None]:
     pair = "/".join(pairs) if pairs else others.pop(0) if others else ""
     label = named.get("label") if "label" in named else (others[0] if others else None)
     return pair or "", label
-
-
-def _label(text: str, plan: ReadingPlan) -> str | None:
-    for value, label in {**LABELS, **plan.labels}.items():
-        if value.lower() == text.lower():
-            return label
-    return None
 
 
 def _texts(rows: Rows, plan: ReadingPlan, roles: Sequence[str]) -> Iterator[dict[str, str]]:

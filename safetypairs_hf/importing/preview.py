@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from safetypairs_hf.core.contact_sheet import Shown, blurred, contact_sheet
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.core.records import Box, Candidate
 from safetypairs_hf.importing.pair_source import PairSource
 
 SHOWN = 10
@@ -38,9 +38,12 @@ def draw(source: PairSource, path: Path, show_unsafe: bool = False) -> tuple[int
 
 
 def _shown(candidate: Candidate, show_unsafe: bool) -> Shown:
-    assert candidate.safe and candidate.edit_box and candidate.instruction
+    assert candidate.safe and candidate.instruction and candidate.finished
     unsafe, safe = (Image.fromarray(each.pixels) for each in (candidate.unsafe, candidate.safe))
     if not show_unsafe:
         unsafe = blurred(unsafe)
     said = candidate.instruction.critical_feature or candidate.instruction.text
-    return Shown(unsafe, safe, candidate.edit_box, candidate.category, f"{candidate.origin.id}  {said}".strip())
+    box = candidate.edit_box or Box(0, 0, *unsafe.size)
+    if policy := candidate.finished.safe_policy:
+        said, safe = f"safe by {policy}", unsafe  # the image is unsafe by one of them
+    return Shown(unsafe, safe, box, candidate.category, f"{candidate.origin.id}  {said}".strip())

@@ -12,7 +12,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import DIRECTIONS
 
-KINDS = ("pairs", "images")  # what a row is
+KINDS = ("pairs", "images", "policies")  # what a row is
 REPEATS = ("reject", "first")
 SPLITS = ("train", "test")
 
@@ -48,6 +48,8 @@ class ReadingPlan:
         kind: "pairs": a row is a pair, with the columns `unsafe` and `safe`. "images": a row is an image, with the
             columns `image`, `label` and `pair`. A folder and a tar of single images are rows of images, whose columns
             are `image` and `image_path` (without the folder's own name).
+            "policies": a row is an image under a policy, with the columns `image`, `label` and `policy`; a pair is two
+            rows of one image with opposite labels. Rows of one image are equal in `pair`, or else in their files.
         columns: role -> column; see PAIR_ROLES, IMAGE_ROLES and TEXT_ROLES. `pair` holds the same text for both
             members, and where `within` is a column, only rows that are equal in that one too are a pair (one image can
             be in several pairs, each under a policy of its own); `partner`, with `id`, holds the id of the other

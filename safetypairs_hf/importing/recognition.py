@@ -14,6 +14,7 @@ from safetypairs_hf.importing.listed_rows import IMAGE_SUFFIXES
 from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan, Said
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of, value_at
 
+_ROWS = {"pairs": "a pair", "images": "an image", "policies": "an image under a policy"}
 _SAMPLE = 200  # rows that are looked at
 
 # Role -> what columns that hold it are called; a role whose name a column has is found without standing here.
@@ -59,6 +60,8 @@ def recognise(rows: Rows, said: Said) -> ReadingPlan:
     kind = said.kind or _kind(sample, said)
     if kind == "pairs":
         columns, pattern = _pair_columns(sample, said), ""
+    elif kind == "policies":
+        columns, pattern = _policy_columns(sample, said), ""
     else:
         columns, pattern = _image_columns(sample, said)
     texts = _text_columns(sample, {*columns.values(), *said.columns.values()}, said)
@@ -71,12 +74,14 @@ def recognise(rows: Rows, said: Said) -> ReadingPlan:
 def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
     """What is read, in lines."""
     yield f"source: {rows.origin}, {len(rows):,} rows"
-    yield "a row is a pair" if plan.kind == "pairs" else "a row is an image"
+    yield f"a row is {_ROWS[plan.kind]}"
     for role, column in plan.columns.items():
         named = "the name of the split" if column == SPLIT else f"column {column}"
         yield f"{role.replace('_', ' ')}: {named}"
     if pattern := plan.pair_pattern:
         yield f"pair pattern: {pattern}"
+    if plan.kind == "policies":
+        return  # one image has no direction, and nobody made the other
     fixed = {"category": plan.category, "direction": plan.direction, "generator": plan.generator}
     for name, value in fixed.items():
         if value:
@@ -178,6 +183,24 @@ def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
     if pattern and "label" in columns and said.columns.get("label") is None and "(?P<label>" in pattern:
         del columns["label"]  # the path says both
     return columns, pattern
+
+
+def _policy_columns(sample: _Sample, said: Said) -> dict[str, str]:
+    """The columns of image, label and policy."""
+    roles = ("image", "label", "policy", "pair", "within")
+    columns = {role: said.columns[role] for role in roles if role in said.columns}
+    if "image" not in columns:
+        columns["image"] = _only_image(sample)
+    if "label" not in columns and (label := _label_column(sample, said)):
+        columns["label"] = label
+    if "policy" not in columns and "policy" in sample.texts:
+        columns["policy"] = "policy"
+    for role, option in (("label", "--label"), ("policy", "--policy-column")):
+        if role not in columns:
+            raise RecipeError(
+                f"{sample.rows.origin}: no column is known to hold the {role}; name it: {option} COLUMN{_there(sample)}"
+            )
+    return columns
 
 
 def _only_image(sample: _Sample) -> str:

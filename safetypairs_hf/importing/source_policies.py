@@ -14,26 +14,30 @@ from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_yaml import RESERVED, from_values
 
 MOST: Final = 50  # policies; with more the column holds something else
+MOST_OF_PAIRS: Final = 1000  # of policy pairs, where the policy is what is varied
 _LONGEST: Final = 600  # characters of a line, as a taxonomy takes them
 _CAN: Final = "What the policy does not name."
 
 
-def taxonomy_of(policies: Iterable[tuple[str, str | None]], name: str) -> tuple[Taxonomy, dict[str, str]]:
+def taxonomy_of(
+    policies: Iterable[tuple[str, str | None]], name: str, most: int = MOST
+) -> tuple[Taxonomy, dict[str, str]]:
     """A taxonomy of distinct policies, and the slug of each text.
 
     Args:
         policies: (text, name or None) of each pair.
         name: the name of the source, which the taxonomy is called after.
+        most: so many texts are taken.
 
     Raises:
-        RecipeError: there are more than 50 texts, or the taxonomy that they make has a fault.
+        RecipeError: there are more texts, or the taxonomy that they make has a fault.
     """
     names: dict[str, set[str]] = {}
     for text, named in policies:
         names.setdefault(text, set()).update([named] if named else [])
-    if len(names) > MOST:
+    if len(names) > most:
         raise RecipeError(
-            f"the policy column holds {len(names):,} distinct texts, and at most {MOST} become categories; name "
+            f"the policy column holds {len(names):,} distinct texts, and at most {most} become categories; name "
             "another column, or give --taxonomy FILE and --category-column"
         )
     if not names:

@@ -90,9 +90,12 @@ def hub_task(data: str, id: str = "unsafe_members") -> Task:
 
     with reading(f"eval.yaml of {data}", "expected tasks"):
         held = parse_yaml(read_text(open_named(data).fetch("eval.yaml")), typed=True)["tasks"]
+    held = [each for each in held if "field_spec" in each]  # a sample is an image: a pair is no task of inspect-ai
     told = next((each for each in held if each["id"] == id), None)
     if told is None:
-        raise SafetyPairsError(f"eval.yaml of {data} has no task {id!r}; it has {', '.join(x['id'] for x in held)}")
+        raise SafetyPairsError(
+            f"eval.yaml of {data} has no task {id!r} for inspect-ai; it has {', '.join(x['id'] for x in held)}"
+        )
     samples = [_sample_of(row, **told["field_spec"]) for row in pairs_of(data, told["split"])]
     return Task(
         name=id,

@@ -22,7 +22,7 @@ from datasets.utils.file_utils import is_remote_url
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.pictures import sha256
-from safetypairs_hf.dataset import reviews
+from safetypairs_hf.dataset import policy_pair_rows, reviews
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger(Parquet.__module__)
 _IMAGE = {"bytes", "path"}
 _CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
 _REVIEWED = {"pair_id", "review"}
-_OTHER_CONFIGS = ("controls", "failures", reviews.CONFIG)  # whose rows are no pairs
+_OTHER_CONFIGS = (policy_pair_rows.CONFIG, "controls", "failures", reviews.CONFIG)  # no pairs of two images
 _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 

@@ -1,4 +1,4 @@
-"""`images`: pairs as one row an image, for guards that look at images one at a time."""
+"""`images`: pairs with one row per image, for guards that judge one image at a time."""
 
 from __future__ import annotations
 
@@ -6,30 +6,42 @@ import zlib
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.dataset.policy_pair_rows import slug_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset, Features, IterableDataset
 
-AnyData = TypeVar("AnyData")  # the kind that is given is the kind that comes back
+AnyData = TypeVar("AnyData")  # the type that is given is the type that is returned
 _NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
 _MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
-_CONTROL = "control"  # a column of the config `controls` alone
-_NULL_EDIT = "null_edit"  # whose safe member is none
+_POLICY = "policy"  # a column of the images of policy pairs only
+_POLICIES = {"unsafe_image": "unsafe_policy", "safe_image": "safe_policy"}
+_CONTROL = "control"  # a column of the config `controls` only
+_NULL_EDIT = "null_edit"  # it has no safe member
 _BATCH = 32  # pairs of images held at once while streaming
 
 
 def images(ds: AnyData) -> AnyData:
-    """One row an image of a published pair dataset, the two of a pair adjacent.
+    """Return a pair dataset with one row per image, the two images of a pair next to each other.
 
-    `ds`: a Dataset, IterableDataset, or a dict of either. Columns that come back: `pair_id`, `image`, `reference` (1
-    the unsafe member, 0 the safe one), `category` (its slug), `group`. Which member comes first is fixed by the pair's
-    id, and for about half of the pairs it is the safe one, so that position tells nothing. No image is decoded or
-    encoded; the rows of a Dataset refer to the bytes where they lie.
+    Which member comes first depends on the pair's id alone, and for about half of the pairs it is the safe one, so
+    position does not reveal the label. Images are neither decoded nor encoded again; the rows of a Dataset refer to
+    the original bytes.
 
-    Of the config `controls` the column `control` (its name) comes back too, and a null edit is one row alone.
+    For the config `policy_pairs`, both rows show the same image, and the column `policy` names the category by whose
+    policy the row is to be judged.
 
-    Raises SafetyPairsError where `ds` is no dataset, or lacks one of the columns.
+    Args:
+        ds: A Dataset or IterableDataset of pairs, or a dict of either, as `load` returns it.
+
+    Returns:
+        A dataset of the same type with the columns `pair_id`, `image`, `reference` (1 for the unsafe member, 0 for the
+        safe one), `category` (its slug) and `group`. For the config `controls` there is also `control` (the kind of
+        control), and a null edit is a single row.
+
+    Raises:
+        SafetyPairsError: `ds` is not a dataset, or lacks one of the columns.
     """
     import datasets
 
@@ -46,6 +58,8 @@ def _of_table(ds: Dataset) -> Dataset:
     import datasets
     import numpy as np
 
+    if _is_of_policies(ds.features):
+        ds = _with_members(ds)
     _check(ds.features)
     ds = ds.select_columns(_columns(ds.features)).with_format(None)
     if not len(ds):
@@ -53,10 +67,13 @@ def _of_table(ds: Dataset) -> Dataset:
     pair_ids, groups = ds["pair_id"][:], ds["group"][:]
     slugs = _slugs(ds.features, "category", ds["category"][:])
     controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
+    policies = {name: ds[name][:] for name in _POLICIES.values() if name in ds.features}
     halves = []
     for column, reference in _MEMBERS:
         half = ds.select_columns(["pair_id", column]).rename_column(column, "image")
         of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
+        if policies:
+            of_half[_POLICY] = [slug_of(policy) for policy in policies[_POLICIES[column]]]
         for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
             half = half.add_column(name, values)
         halves.append(half)
@@ -70,6 +87,8 @@ def _of_stream(ds: IterableDataset) -> IterableDataset:
     features = ds.features
     if features is None:
         raise SafetyPairsError("images needs to know the columns of a stream; load it with sp.load or load_dataset")
+    if _is_of_policies(features):
+        raise SafetyPairsError("images takes policy pairs as a whole Dataset, without streaming")
     _check(features)
     return (
         ds.select_columns(_columns(features))
@@ -111,11 +130,23 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
 
 
 def _columns(features: Features) -> list[str]:
-    return [*_NEEDED, *([_CONTROL] if _CONTROL in features else [])]
+    return [*_NEEDED, *(name for name in (_CONTROL, *_POLICIES.values()) if name in features)]
+
+
+def _is_of_policies(features: Features) -> bool:
+    return "image" in features and set(_POLICIES.values()) <= set(features)
+
+
+def _with_members(ds: Dataset) -> Dataset:
+    """Policy pairs with their image as both members; the rows refer to the bytes where they lie."""
+    import datasets
+
+    safe = ds.select_columns(["image"]).rename_column("image", "safe_image")
+    return datasets.concatenate_datasets([ds.rename_column("image", "unsafe_image"), safe], axis=1)
 
 
 def _there(order: Any, controls: list[str]) -> Any:
-    """(n,) whether the image at each place of `order` (unsafe members first, then the safe ones) is one at all."""
+    """Return (n,) whether there is an image at each place of `order` (unsafe members first, then the safe ones)."""
     import numpy as np
 
     if not controls:
@@ -135,6 +166,7 @@ def _features(features: Features) -> Features:
             "category": datasets.Value("string"),
             "group": features["group"],
             **({_CONTROL: datasets.Value("string")} if _CONTROL in features else {}),
+            **({_POLICY: datasets.Value("string")} if set(_POLICIES.values()) <= set(features) else {}),
         }
     )
 
@@ -153,5 +185,5 @@ def _slugs(features: Features, column: str, values: list[Any]) -> list[str]:
 
 
 def safe_first(pair_id: str) -> bool:
-    """Whether the safe member of a pair comes before the unsafe one: by its id, for about half of the pairs."""
+    """Return whether the safe member of a pair comes first; its id decides, and it does for about half of the pairs."""
     return zlib.crc32(pair_id.encode()) % 2 == 1

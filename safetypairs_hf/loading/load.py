@@ -1,4 +1,4 @@
-"""`load`: a published version as a dataset, or an error where another version would have come."""
+"""`load`: a published version as a dataset, or an error if that exact version cannot be had."""
 
 from __future__ import annotations
 
@@ -27,39 +27,43 @@ def load(
     check: str = "error",
     **kwargs: Any,
 ) -> Data:
-    """Load one published version; what comes back is that version, whether the Hub is in reach or not.
+    """Load one published version. It is always that exact version, whether or not the Hub is reachable.
 
-    What comes is checked: that the tag is on the commit that this machine saw it on, and that the config's files are
-    those that the manifest names, byte for byte. A file is read for that once on a machine, then remembered by its size
-    and times of change. A stream from the Hub is checked by the hashes that the Hub lists, then row by row.
+    Two things are checked: the tag points to the commit that this machine saw before, and the files of the config
+    match the hashes in the manifest. A file is hashed once on a machine and then recognised by its size and
+    modification times. A stream from the Hub is checked against the hashes that the Hub lists, then row by row.
 
-    The column `review` is what people have said of a pair up to this version, also where its data file is older.
+    The column `review` holds the human review of a pair as of this version, even if its data file is older.
 
     Args:
-        repo: `org/name` on the Hub, or a folder that `safetypairs publish` wrote; either with `@1.2.0` if `version` is
-            not given. "safetypairs": the folder ./safetypairs if there is one, else what SAFETYPAIRS_REPO names, else
-            what `safetypairs autoload on` saved, each with the version set beside it (SAFETYPAIRS_VERSION) unless
-            `version` is given; else the set that this package carries, which needs no network.
-        version: "1.2.0" or "v1.2.0". None: the newest version that is tagged (never an untagged main). With the Hub
-            out of reach, or refusing for a while (429, 5xx), it is the newest one prepared on this machine, and a
-            warning says which.
-        config: `default`, `by_category` or a category's slug; or, where the version has them, `controls`, `failures` or
+        repo: `org/name` on the Hub, or a folder that `safetypairs publish` wrote; either may end in `@1.2.0` if
+            `version` is not given. "safetypairs": the folder ./safetypairs if there is one, else what SAFETYPAIRS_REPO
+            names, else what `safetypairs autoload on` saved, each with the version that was set with it
+            (SAFETYPAIRS_VERSION) unless `version` is given; else the set that this package carries, which needs no
+            network.
+        version: "1.2.0" or "v1.2.0". None: the newest tagged version (never an untagged main). If the Hub is not
+            reachable or temporarily refuses (429, 5xx), it is the newest version prepared on this machine, and a
+            warning names it.
+        config: `default`, `by_category` or a category's slug; or, if the version has them, `controls`, `failures` or
             `reviews`.
-        split: Goes to `datasets.load_dataset`, as do the others.
-        streaming: See `split`.
-        token: See `split`.
-        check: "error": a version that is not as it was published is an error. "warn": it is loaded all the same, with a
-            warning; for somebody who edited it on purpose.
-        **kwargs: See `split`. `data_files` and `data_dir` are refused: they would name other rows.
+        split: Passed to `datasets.load_dataset`.
+        streaming: Passed to `datasets.load_dataset`.
+        token: Passed to `datasets.load_dataset`.
+        check: "error" refuses a version whose content is not as it was published. "warn" loads it with a warning, for a
+            version that was edited on purpose.
+        **kwargs: Passed to `datasets.load_dataset`. `data_files` and `data_dir` are refused: they would select other
+            rows.
 
     Returns:
-        What `datasets.load_dataset` gives for this split, config and mode.
+        What `datasets.load_dataset` returns for this split, config and mode.
 
     Raises:
-        VersionMismatch: there is no such version, or with the Hub out of reach only others are on this machine; its tag
-            was moved, or its content is not as it was published.
-        HubUnavailable: no network and nothing of it here; no such repo; a private or gated one without the right.
-        SafetyPairsError: no such folder, config or split; the message lists what there is. Or a row without its images.
+        VersionMismatch: There is no such version; the Hub is not reachable and this machine has only other versions;
+            its tag was moved; or its content is not as it was published.
+        HubUnavailable: There is no network and no local copy; the repo does not exist; or it is private or gated and
+            the token has no access.
+        SafetyPairsError: There is no such folder, config or split (the message lists those that exist); or a row has no
+            images.
     """
     import datasets
 
@@ -92,7 +96,7 @@ def load(
         raise HubUnavailable(f"{error} Check the name, ask for access, or log in: hf auth login") from error
     except SafetyPairsError:
         raise
-    except Exception as error:  # whatever `datasets`, and what it reads with, raise for content that others wrote
+    except Exception as error:  # `datasets` and its readers raise any of these for content that others wrote
         cause = error
         if isinstance(error, datasets.exceptions.DatasetGenerationError) and isinstance(error.__cause__, Exception):
             cause = error.__cause__
@@ -107,7 +111,7 @@ def load(
 
 
 def _check_came(data: Any, repo: str, wanted: str) -> None:
-    """The card of a version says which it is, so a tag that was put on another version's commit is found out."""
+    """Check the version that the card states, which detects a tag that was put on another version's commit."""
     first = next(iter(data.values())) if isinstance(data, dict) else data
     came = str(first.info.version or "0.0.0")
     if came not in ("0.0.0", wanted.removeprefix("v")):
@@ -117,7 +121,7 @@ def _check_came(data: Any, repo: str, wanted: str) -> None:
 
 
 def _wrong_name(place: str, called: str, config: str, options: dict[str, Any], error: ValueError) -> Exception:
-    """The error for a config or split that is not there; any other ValueError is answered as it is."""
+    """Return the error for a config or split that does not exist; any other ValueError is returned unchanged."""
     import datasets
 
     fault = SafetyPairsError(f"{called} {config} could not be loaded: {_said(error)}; see: safetypairs verify {called}")
@@ -128,7 +132,7 @@ def _wrong_name(place: str, called: str, config: str, options: dict[str, Any], e
     try:
         with explained(called):
             configs = retried(lambda: datasets.get_dataset_config_names(place, **where))
-    except ValueError:  # not even the configs can be had, so it is not their name
+    except ValueError:  # the configs cannot be listed either, so their name is not the cause
         return fault
     if config not in configs and not getattr(options.get("revision"), "reachable", True):
         here = ", ".join(configs)
@@ -144,7 +148,7 @@ def _wrong_name(place: str, called: str, config: str, options: dict[str, Any], e
 
 
 def _said(error: BaseException) -> str:
-    """What an error of `datasets` says, in a line; those that say it in a class of their own, in words."""
+    """Return the message of an error of `datasets` in one line, or words for a class of error that has none."""
     import datasets
     from datasets.table import CastError
 

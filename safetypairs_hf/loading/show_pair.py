@@ -1,4 +1,4 @@
-"""A pair in a notebook: both members side by side, the unsafe one blurred until it is asked for."""
+"""A pair in a notebook: both members side by side, the unsafe one blurred until the reader unblurs it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import data_uri
 
-_SIDE: Final = 360  # pixels of a member's longer side, as it is shown
+_SIDE: Final = 360  # pixels of the longer side of a member as shown
 _MEMBERS: Final = ("unsafe_image", "safe_image")
 
 
 class ShownPair:
-    """What `show` returns: HTML in a notebook, and the words of the pair as text."""
+    """What `show` returns: HTML in a notebook, and the texts of the pair when printed."""
 
     def __init__(self, words: str, html_text: str) -> None:
         self._words, self._html = words, html_text
@@ -29,13 +29,18 @@ class ShownPair:
 
 
 def show(pair: Mapping[str, Any]) -> ShownPair:
-    """Show a pair in a notebook: its two members, the unsafe one blurred until one ticks "show", and its words.
+    """Show a pair in a notebook: both members side by side, and its texts.
+
+    The unsafe member is blurred until the box "show" is ticked.
 
     Args:
-        pair: a row of a version, as `sp.load(...)[0]` gives it, with images decoded or as bytes.
+        pair: A row of a version, such as `sp.load(...)[0]`, with images decoded or as bytes.
+
+    Returns:
+        An object that a notebook shows as HTML, and that prints the texts of the pair.
 
     Raises:
-        SafetyPairsError: it is no such row, or an image of it does not read.
+        SafetyPairsError: `pair` is not such a row, or one of its images cannot be read.
     """
     missing = [name for name in _MEMBERS if not isinstance(pair, Mapping) or name not in pair]
     if missing:

@@ -59,7 +59,7 @@ __all__ = sorted([*_WHERE, "metric_path"])
 
 
 def metric_path() -> str:
-    """Return the folder of the `evaluate` module, for `evaluate.load(metric_path())`; it is a Space as it stands."""
+    """Return the folder of the `evaluate` module, for `evaluate.load(metric_path())`. It can be uploaded as a Space."""
     return str(Path(__file__).parent / "pair_consistent_accuracy")
 
 
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """Keeps names such as `score` for the functions, whose modules have the same names."""
+    """Keep names such as `score` for the functions, because their modules have the same names."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Python sets each module as an attribute of its package once the module is loaded.

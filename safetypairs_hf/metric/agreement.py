@@ -1,4 +1,4 @@
-"""Where two guards say the same (`agreement`), and one guard under several prompts (`prompt_stability`); tables."""
+"""Agreement of two guards (`agreement`), and of one guard under several prompts (`prompt_stability`), with tables."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ VERDICTS = ("abstained", "safe", "unsafe")
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two guards say the same on the same pairs. `print` gives a table.
+    """The agreement of two guards on the same pairs. `print` gives a table.
 
     Attributes:
-        image_agreement: Share of images with the same verdict, where an abstention is a verdict of its own.
+        image_agreement: Share of images with the same verdict; an abstention is a verdict of its own.
         image_agreement_ci: Its 95% interval, Wilson's on the effective size.
-        image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None where both guards give one and the same
-            verdict throughout.
-        images: Counts of images, the first guard's verdicts by the second's.
+        image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None if both guards give one and the same
+            verdict for every image.
+        images: Counts of images by the first guard's verdict and the second's.
         outcome_agreement: Share of pairs with the same of the five outcomes.
         outcome_kappa: Cohen's kappa of these outcomes.
         both_correct, both_wrong, only_a_wrong, only_b_wrong: Counts of pairs.
-        both_wrong_expected: How many pairs both would have wrong if their mistakes were independent.
-        error_overlap: Pairs that both have wrong over pairs that either has wrong; None where neither is ever wrong.
-        left_out_a, left_out_b: Pairs that only one of the two holds, left out by `common=True`.
+        both_wrong_expected: The number of pairs that both would have wrong if their mistakes were independent.
+        error_overlap: Pairs that both have wrong, divided by pairs that either has wrong; None if neither is ever
+            wrong.
+        left_out_a, left_out_b: Pairs that only one of the two has, left out by `common=True`.
     """
 
     n_pairs: int
@@ -96,7 +97,7 @@ def agreement(
     split: str | None = None,
     **reading: Unpack[Reading],
 ) -> Agreement:
-    """Compute how far two guards say the same on the same pairs.
+    """Compute the agreement of two guards on the same pairs.
 
     Kappa is Cohen's (1960): (observed - expected) / (1 - expected), expected from each guard's own shares.
 
@@ -108,8 +109,11 @@ def agreement(
         split: As in `score`.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
+    Returns:
+        The shares of equal verdicts and outcomes, and their kappas.
+
     Raises:
-        PairError: As `compare` does.
+        PairError: As in `compare`.
     """
     aligned = align({"A": a, "B": b}, common=common, **reading)
     one, two = aligned.pairs
@@ -147,7 +151,7 @@ def agreement(
 
 
 def kappa(table: NDArray[np.int64]) -> float | None:
-    """Return Cohen's kappa of a (c, c) table of counts, None where chance alone would agree on everything.
+    """Return Cohen's kappa of a (c, c) table of counts, or None if agreement by chance alone would be complete.
 
     It is computed in whole numbers up to one division at the end, so it does not depend on rounding.
     """
@@ -177,10 +181,10 @@ class PromptStability:
         correct_flips: Share of pairs right under some prompts and wrong under others.
         verdict_flips: Share of images whose verdict is not the same under all prompts; an abstention is a verdict of
             its own.
-        correct_under_all, correct_under_all_ci: Share of pairs right under every prompt, with a 95% interval as `score`
-            computes it: what holds whatever the wording.
-        correct_under_any: Share of pairs right under one prompt or more.
-        left_out: The pairs under each prompt that another lacks, left out by `common=True`.
+        correct_under_all, correct_under_all_ci: Share of pairs right under every prompt, with a 95% interval as in
+            `score`: the accuracy that does not depend on the wording.
+        correct_under_any: Share of pairs right under at least one prompt.
+        left_out: For each prompt, its pairs that another prompt lacks, left out by `common=True`.
     """
 
     n_pairs: int
@@ -233,14 +237,18 @@ def prompt_stability(
     """Compute how much one guard's verdicts depend on its prompt.
 
     Args:
-        prompts: The guard's rows or file under each prompt, by name, or in a list that is numbered from "1".
+        prompts: The guard's rows or file under each prompt: a dict by name, or a list, whose prompts are numbered from
+            "1".
         common: As in `compare_many`.
         data: As in `score`.
         split: As in `score`.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
+    Returns:
+        The accuracy under each prompt, and how many verdicts and outcomes change.
+
     Raises:
-        PairError: As `compare_many` does.
+        PairError: As in `compare_many`.
     """
     named = prompts if isinstance(prompts, Mapping) else {str(number): rows for number, rows in enumerate(prompts, 1)}
     if len(named) < 2:
@@ -275,5 +283,5 @@ def prompt_stability(
 
 
 def _flips(values: NDArray[Any]) -> int:
-    """Return how many columns of a (k, n) array do not hold one value throughout."""
+    """Return how many columns of a (k, n) array contain more than one value."""
     return int((values != values[0]).any(axis=0).sum())

@@ -1,4 +1,4 @@
-"""What P(unsafe) means (`calibration`), and what a threshold on it gives (`threshold_curve`), with tables."""
+"""Calibration of P(unsafe) (`calibration`), and accuracy by threshold (`threshold_curve`), with tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOLERANCE = 0.01
 
 
 class Bin(NamedTuple):
-    """The images with low <= score < high; the last bin holds 1 too. The means are None where the bin is empty."""
+    """The images with low <= score < high; the last bin includes 1. The means are None if the bin is empty."""
 
     low: float
     high: float
@@ -37,12 +37,12 @@ class Bin(NamedTuple):
 class Calibration:
     """The reliability of P(unsafe) over images. `print` gives a table.
 
-    Half of the images of whole pairs are unsafe, so this is calibration for that mix: where fewer images are unsafe,
+    Half of the images of whole pairs are unsafe, so this is calibration for that mix: if fewer images are unsafe,
     the same scores are too high.
 
     Attributes:
-        n_images: Images that the guard answered with a score; all other figures are of these.
-        n_abstained: The other images.
+        n_images: The number of images with a score; all other figures cover these.
+        n_abstained: The number of the other images.
         mean_score: In [0, 1].
         unsafe_share: In [0, 1].
         expected_calibration_error: Mean over images of |mean score - unsafe share| of an image's bin, in [0, 1].
@@ -89,17 +89,20 @@ def calibration(
 ) -> Calibration:
     """Compute the reliability curve, ECE (Guo et al. 2017, on P(unsafe)) and the Brier score (Brier 1950).
 
-    An image without a score (or without a prediction, where both are given) is counted in `n_abstained` and in nothing
-    else. The order of the rows changes no bit.
+    An image without a score (or without a prediction, if both are given) is counted in `n_abstained` only. The result
+    does not depend on the order of the rows, to the last bit.
 
     Args:
         rows: As `score` takes them, with scores.
-        bins: How many bins of equal width, from 1 to MOST_BINS.
+        bins: The number of bins of equal width, from 1 to MOST_BINS.
         incomplete: As in `score`.
         labels: As in `score`.
 
+    Returns:
+        The reliability curve and its summary figures.
+
     Raises:
-        PairError: As `score` does; no image has a score; or `bins` is out of range.
+        PairError: As in `score`; no image has a score; or `bins` is out of range.
     """
     if not (isinstance(bins, int) and 1 <= bins <= MOST_BINS):
         raise PairError(f"bins={bins!r}: it is a whole number from 1 to {MOST_BINS}")
@@ -107,7 +110,7 @@ def calibration(
     value, reference = _answered(pairs)
     n = len(value)
     edges = np.arange(bins + 1) / bins
-    # The bin of a score that is an edge starts there, as a score at the threshold is unsafe.
+    # A score on an edge belongs to the bin that starts there, just as a score at the threshold is unsafe.
     at = np.minimum(np.searchsorted(edges, value, side="right") - 1, bins - 1)
     count = np.bincount(at, minlength=bins)
     scores = np.bincount(at, weights=value, minlength=bins)
@@ -156,8 +159,8 @@ def _answered(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 class ThresholdCurve:
     """Pair accuracy as an exact function of the threshold: constant from just above one observed score to the next.
 
-    Shares are of all pairs, so that `pair_accuracy`, `both_unsafe_rate`, `both_safe_rate` and `inverted_rate` sum to
-    1 - `abstained_rate`, whatever the threshold.
+    Shares refer to all pairs, so that `pair_accuracy`, `both_unsafe_rate`, `both_safe_rate` and `inverted_rate` sum to
+    1 - `abstained_rate`, at any threshold.
 
     Attributes:
         n_pairs: The pairs scored.
@@ -176,24 +179,32 @@ class ThresholdCurve:
     inverted_rate: Shares
 
     def at(self, threshold: float) -> float:
-        """Return the pair accuracy at a threshold in [0, 1]: what `score` gives there for rows with scores only."""
+        """Return the pair accuracy at a threshold; `score` gives the same for rows with scores only.
+
+        Args:
+            threshold: In [0, 1].
+        """
         return float(self.pair_accuracy[self._step(threshold)])
 
     def best(self) -> tuple[float, float]:
         """Return the smallest of the best thresholds among `upto`, and the pair accuracy there.
 
-        It is optimistic, as the threshold is picked on these pairs.
+        The accuracy is optimistic, because the threshold is chosen on the same pairs.
         """
         place = int(self.pair_accuracy.argmax())
         return float(self.upto[place]), float(self.pair_accuracy[place])
 
     def stable_range(self, threshold: float = 0.5, tolerance: float = TOLERANCE) -> tuple[float, float]:
-        """Return the widest range around `threshold` in which the pair accuracy is within `tolerance` of that there.
+        """Return the widest range around `threshold` in which the pair accuracy changes by at most `tolerance`.
 
-        The range (low, high) holds every t with low < t <= high, and 0 where low is 0.
+        The range (low, high) contains every t with low < t <= high, and 0 if low is 0.
+
+        Args:
+            threshold: In [0, 1].
+            tolerance: The largest change in pair accuracy, 0 or more.
         """
         here = self._step(threshold)
-        # Shares are multiples of 1 / n: the hair keeps a difference of just the tolerance inside.
+        # Shares are multiples of 1 / n; the small margin includes a difference of exactly the tolerance.
         far = np.flatnonzero(np.abs(self.pair_accuracy - self.pair_accuracy[here]) > tolerance + 1e-12)
         below, above = far[far < here], far[far > here]
         low = float(self.upto[below[-1]]) if len(below) else 0.0
@@ -229,15 +240,18 @@ class ThresholdCurve:
 def threshold_curve(rows: Any, *, incomplete: str = "error", labels: Mapping[Any, str] | None = None) -> ThresholdCurve:
     """Compute the outcomes at every threshold at once, exactly.
 
-    The scores decide, also where predictions are given. A pair with an abstention is wrong at every threshold.
+    Scores decide the verdicts, even if predictions are given. A pair with an abstention is wrong at every threshold.
 
     Args:
         rows: As `score` takes them, with scores.
         incomplete: As in `score`.
         labels: As in `score`.
 
+    Returns:
+        The curve.
+
     Raises:
-        PairError: As `score` does, and where no pair has two scores.
+        PairError: As in `score`, or no pair has two scores.
     """
     pairs = pairs_of(rows, incomplete=incomplete, labels=labels)
     whole = pairs.scored
@@ -245,7 +259,7 @@ def threshold_curve(rows: Any, *, incomplete: str = "error", labels: Mapping[Any
         raise PairError("no pair has two scores: a threshold needs P(unsafe) in the column score")
     n, unsafe, safe = len(whole), pairs.unsafe_score[whole], pairs.safe_score[whole]
     upto = np.unique(np.concatenate((unsafe, safe, [1.0])))
-    # At a threshold t an image is unsafe where its score is t or more.
+    # At a threshold t, an image is unsafe if its score is t or more.
     unsafe_found = len(unsafe) - np.searchsorted(np.sort(unsafe), upto, side="left")
     safe_blocked = len(safe) - np.searchsorted(np.sort(safe), upto, side="left")
     both_unsafe = len(safe) - np.searchsorted(np.sort(np.minimum(unsafe, safe)), upto, side="left")

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Whether two guards are as good as equal. It is true where they are equivalent.
+    """The result of a test for equivalence of two guards. It is true if they are equivalent.
 
     Attributes:
         margin: The largest difference in pair accuracy that does not matter.
-        difference: Pair accuracy of A less that of B.
+        difference: Pair accuracy of A minus that of B.
         interval: The 90% interval of the difference, so that either end is a one-sided test at 5%.
         non_inferior: A is worse than B by less than the margin.
         equivalent: The two differ by less than the margin (two one-sided tests: Schuirmann 1987).
@@ -58,11 +58,11 @@ class Equivalence:
 class PairComparison(ComparisonFigures):
     """Guard A against guard B on the same pairs. `print` gives a table, `to_dict` plain Python values.
 
-    Intervals of differences are Newcombe's, and the test is exact; both know groups (docs/metric.md).
+    Intervals of differences are Newcombe's, and the test is exact; both account for groups (docs/metric.md).
 
     Attributes:
         difference_ci90: The 90% interval of `difference`.
-        signature: Two comparisons are comparable where their signatures are equal.
+        signature: Two comparisons are comparable if their signatures are equal.
         notes: What a reader of the figures should know before believing them.
     """
 
@@ -71,7 +71,13 @@ class PairComparison(ComparisonFigures):
     notes: tuple[str, ...] = ()
 
     def equivalent(self, margin: float) -> Equivalence:
-        """Test whether the two differ by less than `margin`, a difference in pair accuracy above 0 and below 1.
+        """Test whether the two differ by less than `margin`, in pair accuracy.
+
+        Args:
+            margin: The largest difference that does not matter, above 0 and below 1.
+
+        Returns:
+            The result, with the 90% interval of the difference.
 
         Raises:
             PairError: The margin is out of range.
@@ -114,8 +120,8 @@ def compare(
     Args:
         a: The first guard's rows or file, as `score` takes them.
         b: The second guard's rows or file.
-        common: Compare on the pairs that both hold, and count the others, instead of refusing different pair sets.
-        threshold_from: For each of the two, predictions on other pairs whose best threshold is taken, or None.
+        common: Compare on the shared pairs, and count the others, instead of refusing different pair sets.
+        threshold_from: For each of the two, predictions on other pairs whose best threshold is used, or None.
         data: As in `score`.
         split: As in `score`.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
@@ -173,7 +179,7 @@ def compare(
 def _auroc_difference(
     a: Sequence[Pairs], b: Sequence[Pairs], rows_a: Numbers, rows_b: Numbers, group: Numbers | None
 ) -> dict[str, Any]:
-    """Compute it over the pairs that both guards have scored; None where there is none."""
+    """Return the difference in AUROC over the pairs that both guards have scored, or None without such pairs."""
     scored_a, scored_b = scored(a), scored(b)
     if scored_a is None or scored_b is None:
         return {"auroc_difference": None, "auroc_difference_ci": None}
@@ -188,7 +194,7 @@ def _auroc_difference(
 def difference_figures(paired: Paired) -> dict[str, Any]:
     """Compute the figures that `PairComparison` and `Contest` share, by name."""
     discordant = paired.only_a + paired.only_b
-    # The variance of the sum of D_g under random signs, over that with each pair on its own.
+    # The variance of the sum of D_g under random signs, divided by the variance with each pair as its own group.
     effect = max(1.0, paired.squares / discordant) if discordant else 1.0
     return {
         "difference": paired.difference,

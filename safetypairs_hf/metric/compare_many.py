@@ -1,4 +1,4 @@
-"""`compare_many`: any number of guards on the same pairs, each against every other one, and the table of them."""
+"""`compare_many`: compare any number of guards on the same pairs, each with every other, and print the table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
-MOST_LINES = 200  # contests that a table lists
+MOST_LINES = 200  # how many contests a table lists
 NAME = 23  # columns for the name of a guard
 
 
@@ -36,7 +36,7 @@ class Standing:
 
     Attributes:
         guards: Each guard's figures, as `score` gives them.
-        contests: Each two of the guards.
+        contests: The comparison of every two guards.
     """
 
     n_pairs: int
@@ -56,15 +56,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class ManyComparison(Standing):
-    """k guards on the same pairs, the best pair accuracy first, then by name. `print` gives a table.
+    """k guards on the same pairs, ordered by falling pair accuracy, then by name. `print` gives a table.
 
     Attributes:
         contests: k (k - 1) / 2 contests, each guard with those below it. Holm's adjustment is over all of them.
-        per_category: The same for each category, where asked for. There the adjustment is over the contests of all
-            categories together.
-        left_out: Each guard's pairs that another lacks, left out by `common=True`.
+        per_category: The same for each category, with `by_category=True`. Holm's adjustment then covers the contests
+            of all categories together.
+        left_out: For each guard, its pairs that another guard lacks, left out by `common=True`.
         n_incomplete: Each guard's pairs with one image only.
-        signature: Two comparisons are comparable where their signatures are equal.
+        signature: Two comparisons are comparable if their signatures are equal.
     """
 
     per_category: dict[str, Standing]
@@ -95,7 +95,10 @@ class ManyComparison(Standing):
         return results_html(_title(self), tables, notes, self.signature)
 
     def to_pandas(self, of: Literal["guards", "contests"] = "guards") -> DataFrame:
-        """Return the figures as a pandas table: a row for each guard, or for each two of them.
+        """Return the figures as a pandas table: a row for each guard, or for each contest.
+
+        Args:
+            of: "guards" for a row per guard, "contests" for a row per two guards.
 
         Raises:
             PairError: pandas is not installed.
@@ -109,6 +112,9 @@ class ManyComparison(Standing):
 
         Args:
             axes: Where to draw; new axes by default.
+
+        Returns:
+            The axes.
 
         Raises:
             PairError: matplotlib is not installed.
@@ -133,15 +139,20 @@ def compare_many(
 
     Args:
         guards: Each guard's rows or file, as `score` takes them, by the guard's name.
-        common: Keep the pairs that all guards hold, and count the others, instead of refusing different pair sets.
-        by_category: Compare on each category too.
-        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is taken.
+        common: Compare on the pairs that all guards have, and count the others, instead of refusing different pair
+            sets.
+        by_category: Also compare on each category.
+        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is used.
         data: As in `score`.
         split: As in `score`.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
+    Returns:
+        The figures of each guard and of every two guards.
+
     Raises:
-        PairError: As `compare` does, naming the guard; fewer than two guards; or `by_category` without categories.
+        PairError: As in `compare`, with the guard's name; there are fewer than two guards; or `by_category` is given
+            for rows without categories.
     """
     if len(guards) < 2:
         raise PairError(f"{len(guards)} guard{'' if len(guards) == 1 else 's'} given: comparing takes two or more")
@@ -217,7 +228,7 @@ def _standings(
 def _bouts(
     names: list[str], correct: NDArray[np.bool_], group: NDArray[np.int64] | None, pool: ThreadPoolExecutor
 ) -> list[dict[str, Any]]:
-    """Compare each guard with those after it on the (k, n) `correct`: all of a `Contest` but the adjusted p."""
+    """Compare each guard with those after it on the (k, n) `correct`: a `Contest` without its adjusted p."""
     n = correct.shape[1]
     # A group's sum of a difference is the difference of its sums, so each guard is summed once, not once a contest.
     groups = Groups.of(group, n)

@@ -1,4 +1,4 @@
-"""How many pairs it takes to see a difference between two guards, for the exact test that `compare` reports.
+"""How many pairs are needed to detect a difference between two guards with the exact test that `compare` reports.
 
 The test is McNemar's exact test where each pair is its own group. Of n pairs, D ~ Bin(n, d) are discordant, d the share
 of pairs that only one guard has right. Of these, B ~ Bin(D, q) go to the better guard, with q = (d + x) / (2 d) for a
@@ -48,12 +48,12 @@ class PowerTable:
         discordances: The shares of discordant pairs.
         alpha: The level of the two-sided exact test.
         power: The probability of finding the difference.
-        design_effect: How many pairs of a group say as much as one pair on its own.
-        pairs: A row of whole numbers for each difference; None where it is larger than the discordance, which is
+        design_effect: How many pairs of a group carry as much information as one independent pair.
+        pairs: A row of whole numbers for each difference; None if it is larger than the discordance, which is
             impossible.
-        observed: Two guards whose discordance is one of the columns, where `power_table` was given them.
-        observed_pairs_needed: Pairs needed to find the difference of these two; None where they have none.
-        observed_detectable: The smallest difference that their pairs show; None where they show none.
+        observed: The comparison of two guards that `power_table` was given; its discordance is one of the columns.
+        observed_pairs_needed: Pairs needed to detect the difference of these two; None if they do not differ.
+        observed_detectable: The smallest difference that their pairs can detect; None if they can detect none.
     """
 
     differences: tuple[float, ...]
@@ -140,10 +140,11 @@ def power_at(
         difference: The true difference of the two pair accuracies, in (0, discordance].
         discordance: The share of pairs on which only one of the two is right, in (0, 1].
         alpha: The level of the test, in (0, 1).
-        design_effect: How many pairs of a group say as much as one pair on its own, 1 or more, as `compare` gives it.
+        design_effect: How many pairs of a group carry as much information as one independent pair, 1 or more; `compare`
+            reports it.
 
     Returns:
-        A probability in [0, 1]. It is 0 where fewer pairs (over the design effect) are there than the test needs to
+        A probability in [0, 1]. It is 0 if the pairs divided by the design effect are fewer than the test needs to
         reach `alpha`: 6 for 0.05.
 
     Raises:
@@ -158,15 +159,18 @@ def power_at(
 def pairs_needed(
     difference: float, discordance: float, alpha: float = 0.05, power: float = 0.8, design_effect: float = 1.0
 ) -> int:
-    """Return the least number of pairs from which on the test of `compare` always finds `difference` with `power`.
+    """Return the number of pairs from which on the test of `compare` detects `difference` with probability `power`.
 
     The power of an exact test is a saw-tooth in the number of discordant pairs. Their number varies, which smooths it,
     unless nearly all pairs are discordant. So the result is the smallest n such that n pairs and any larger number of
     pairs have at least that power.
 
     Args:
-        difference, discordance, alpha, design_effect: As in `power_at`.
-        power: The probability of finding the difference, in (0, 1).
+        difference: As in `power_at`.
+        discordance: As in `power_at`.
+        power: The probability of detecting the difference, in (0, 1).
+        alpha: As in `power_at`.
+        design_effect: As in `power_at`.
 
     Raises:
         PairError: A number is outside its range.
@@ -199,7 +203,7 @@ def minimum_detectable_difference(
         differing: Groups whose difference is not 0; by default as many as discordant pairs.
 
     Returns:
-        A difference in (0, discordant / n]. None where no difference up to that share is found with this power, or
+        A difference in (0, discordant / n]. None if no difference up to that share is detected with this power, or if
         fewer groups differ than the test needs to reach `alpha`: 6 for 0.05.
     """
     if (discordant if differing is None else differing) < least_differing(alpha):
@@ -224,8 +228,11 @@ def power_table(
         alpha: As in `pairs_needed`.
         power: As in `pairs_needed`.
         design_effect: As in `pairs_needed`; by default that of `observed`, or 1.
-        observed: A comparison of two guards, such as one that is to be repeated on more pairs. Its share of discordant
-            pairs becomes one more column.
+        observed: A comparison of two guards, such as one that will be repeated on more pairs. Its share of discordant
+            pairs becomes an additional column.
+
+    Returns:
+        The table.
 
     Raises:
         PairError: A number is outside its range.
@@ -258,13 +265,13 @@ def discordance_of(comparison: ComparisonFigures) -> float:
 
 
 def _most_differing(comparison: ComparisonFigures) -> int:
-    """Return a number of groups that those which differ do not exceed: discordant pairs, or all groups."""
+    """Return an upper bound on the number of groups that differ: the discordant pairs, or all groups."""
     discordant = math.ceil(comparison.only_a_correct + comparison.only_b_correct)
     return discordant if comparison.n_groups is None else min(discordant, comparison.n_groups)
 
 
 def least_differing(alpha: float) -> int:
-    """Return how many groups that differ the test needs for p <= alpha: 2^(1 - g) <= alpha. It is 6 for 0.05."""
+    """Return how many differing groups the test needs for p <= alpha: 2^(1 - g) <= alpha. It is 6 for 0.05."""
     return math.ceil(1 - math.log2(alpha) - 1e-9)
 
 

@@ -1,8 +1,8 @@
-"""Read predictions from a file, a folder of shards, standard input or an address, in any format that is known.
+"""Read predictions from a file, a folder of shards, standard input or an address, in any supported format.
 
-What a file is, its first bytes tell; its suffix only says what it was meant to be, for the error. Logs of our own tasks
+The format is recognised by the first bytes of a file; its suffix is only used in error messages. Logs of our own tasks
 are read without the harness: inspect-ai keeps a row in the metadata of each sample's score by `pair_verdict`, and
-lmms-eval writes with `--log_samples` each metric's row beside the answer.
+lmms-eval, with `--log_samples`, writes the row of each metric next to the answer.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ MOST_SHARDS = 10_000
 def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the columns of predictions by name, in a form that `score` takes.
 
-    Columns that the metric does not know are not read, and known ones that are None in every row count as absent: their
-    names are there, with None. In delimited text the first line names the columns, an empty cell is None, and ids,
+    Only columns that the metric uses are read; the names of others are returned with None. A column that is None in
+    every row counts as absent. In delimited text the first line names the columns, an empty cell is None, and ids,
     categories and groups stay text, so that "007" is not 7.
 
     Args:
         path: A file: Parquet, Arrow (file or stream), delimited text, JSON (an array of rows or an object of columns),
-            JSON Lines, or a log of our own task by inspect-ai or lmms-eval; as it is or by gzip, bzip2, xz or zstd. Or
-            a folder or glob pattern of such files, which are joined in the order of their names; a folder that
-            `datasets` saved; "-" for standard input; or an address that fsspec opens, such as hf://, https://, zip://.
+            JSON Lines, or a log of our own task by inspect-ai or lmms-eval; plain or compressed with gzip, bzip2, xz
+            or zstd. Or a folder or glob pattern of such files, which are joined in the order of their names; a folder
+            that `datasets` saved; "-" for standard input; or an address that fsspec opens, such as hf://, https://, zip://.
+
+    Returns:
+        The columns by name, each a sequence of one value per row; None for a column that is not read.
 
     Raises:
-        PairError: There is no such file, it is empty, or it cannot be read; the shards differ in kind or in columns.
+        PairError: The file does not exist, is empty, or cannot be read; or the shards differ in format or columns.
     """
     given = os.fspath(path)
     if given == STDIN:
@@ -55,14 +58,14 @@ def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def as_list(column: Any) -> list[Any]:
-    """Return a column of predictions as a list, or [] where there is none."""
+    """Return a column of predictions as a list, or [] if it is absent."""
     if column is None:
         return []
     return list(column.to_pylist() if hasattr(column, "to_pylist") else column)
 
 
 def _named(name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Read, and name the file in whatever error any library raises."""
+    """Read a file, and turn any error of a library into one that names the file."""
     kind = kind_of(name)
     try:
         return read()
@@ -77,7 +80,7 @@ def _named(name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def kind_of(name: str) -> str | None:
-    """Return what the suffixes of a file's name or address say that it is; None where they say nothing."""
+    """Return the format that the suffixes of a file name or address stand for, or None."""
     suffixes = PurePosixPath(name.partition("::")[0].partition("?")[0].lower()).suffixes
     while suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -127,7 +130,7 @@ def _names(file: Path, key: str) -> list[str]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the files of predictions in a folder, or in its folders where it has none itself."""
+    """Return the files of predictions in a folder, or in its subfolders if it has none itself."""
     for pattern in ("*", "*/*"):
         found = []
         for path in folder.glob(pattern):
@@ -161,7 +164,7 @@ def _of_opened(system: Any, path: str, kind: str | None) -> dict[str, Any]:
 
 
 def _of_shards(name: str, shards: list[tuple[str, Callable[[], dict[str, Any]]]]) -> dict[str, Any]:
-    """Join the columns of files of one kind and with the same known columns."""
+    """Join the columns of files of one format with the same known columns."""
     if not shards:
         raise PairError(f"{name}: there is no file of predictions in it ({', '.join(SUFFIXES)})")
     kinds: dict[str | None, str] = {}
@@ -195,7 +198,7 @@ def _joined(name: str, columns: Iterable[Any]) -> Any:
     return [value for each in arrays for value in (each if isinstance(each, list) else each.to_pylist())]
 
 
-# What a suffix says a file is; others are read by their content alone.
+# The format by suffix; files with other suffixes are recognised by their content alone.
 SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -213,7 +216,7 @@ SUFFIXES = {
     ".eval": "eval",
 }
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-TEXT = ("pair_id", "category", "group", "sample", "control", "sha256")
+TEXT = ("pair_id", "category", "group", "sample", "control", "sha256", "policy")
 NUMBERS = ("reference", "prediction", "score", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 PARQUET = b"PAR1"
 MOST_BYTES = 1 << 32  # what a compressed file may unpack to
@@ -227,14 +230,14 @@ _BOMS = (
 
 
 def read_content(content: bytes, kind: str | None) -> dict[str, Any]:
-    """Read the known columns of a file, by name; the names of others are there too, with None.
+    """Read the known columns of a file by name; the names of others are returned with None.
 
     Args:
-        content: All of the file.
-        kind: What its suffix says that it is, one of the values of SUFFIXES, or None.
+        content: The bytes of the whole file.
+        kind: The format that its suffix stands for, one of the values of SUFFIXES, or None.
 
     Raises:
-        PairError: The content is of no kind that is known, or of another form than rows, columns or our logs.
+        PairError: The format is not supported, or the content is neither rows, columns nor one of our logs.
     """
     content = _unpacked(content)
     if content.startswith(PARQUET) or kind == "parquet":
@@ -270,7 +273,7 @@ def read_parquet(source: Any) -> dict[str, Any]:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """Unpack gzip, bzip2, xz or zstd, as the first bytes tell. Raises PairError for more than MOST_BYTES."""
+    """Unpack gzip, bzip2, xz or zstd, recognised by the first bytes. Raises PairError for more than MOST_BYTES."""
     opened = _unpacker(content)
     if opened is None:
         return content
@@ -313,7 +316,7 @@ def _arrow(content: bytes) -> dict[str, Any]:
 
 
 def _valid(table: Any) -> dict[str, Any]:
-    """Return the known columns of a table out of a file, whose offsets and texts Arrow itself trusts unread."""
+    """Return the known columns of a table from a file, validated: Arrow trusts the offsets and texts of a file."""
     table.validate(full=True)
     return known_of_table(table)
 
@@ -333,11 +336,11 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
     """Read text with one row a line; the first line names the columns, and an empty cell is None.
 
     Ids, categories and groups stay text, so that "007" is not 7. The delimiter is the one that splits the first line
-    into the most names that are known.
+    into the largest number of known names.
 
     Args:
-        text: All of the file.
-        named: Its suffix says that it is such text, so the columns that it lacks are named.
+        text: The whole file.
+        named: Whether the suffix says that it is delimited text, so that an error names the missing columns.
     """
     import csv
 
@@ -376,7 +379,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
 
 
 def _cells(text: str, names: list[str], known: list[str], delimiter: str, skipped: int) -> Any:
-    """Read the cells; a column of numbers in which one cell is none is text, so that the cell can be shown."""
+    """Read the cells; a column where one cell is not a number is read as text, so that an error can show the cell."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -407,7 +410,7 @@ def _cells(text: str, names: list[str], known: list[str], delimiter: str, skippe
 
 
 def _points(column: Any) -> Any:
-    """Write 0,5 as 0.5, which a spreadsheet of many countries writes where a semicolon parts the cells."""
+    """Write 0,5 as 0.5: spreadsheets in many countries use a decimal comma, with a semicolon between cells."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -452,7 +455,7 @@ def _of_object(value: Any) -> dict[str, Any]:
 
 
 def _objects(text: str) -> Iterator[Any]:
-    # Not `splitlines`: it also cuts at U+2028, U+2029 and U+0085, which JSON has inside of texts.
+    # Not `splitlines`: it also splits at U+2028, U+2029 and U+0085, which JSON allows inside texts.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
@@ -469,7 +472,7 @@ def _of_rows(rows: Any) -> dict[str, Any]:
 _OURS = {"pair_id", "reference", "prediction"}
 _COLUMNS = ("pair_id", "reference", "prediction", "score", "category", "group", "sample")
 _SCORER = "pair_verdict"
-_ZSTD = 93  # how inspect-ai compresses a log; Python's zipfile knows the number, but not always the method
+_ZSTD = 93  # the compression of inspect-ai's logs; Python's zipfile knows the number, but not always the method
 
 
 def is_inspect_log(value: Any) -> bool:
@@ -504,10 +507,10 @@ def inspect_rows(log: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def inspect_archive_rows(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the rows of a log in inspect-ai's .eval format, a zip archive; None where the archive is no such log.
+    """Return the rows of a log in inspect-ai's .eval format, a zip archive; or None if the archive is not such a log.
 
     Raises:
-        PairError: As `inspect_rows` does.
+        PairError: As in `inspect_rows`.
     """
     with zipfile.ZipFile(BytesIO(content)) as archive:
         names = archive.namelist()
@@ -534,10 +537,10 @@ def _member(content: bytes, member: zipfile.ZipInfo, archive: zipfile.ZipFile) -
 
 
 def of_lmms_eval(rows: Iterable[Any]) -> Iterator[Any]:
-    """Replace the samples of a log of lmms-eval by their rows; anything else stays as it is.
+    """Replace the samples of a log of lmms-eval by their rows; other content is returned unchanged.
 
     Raises:
-        PairError: A sample of lmms-eval holds no row of our task.
+        PairError: A sample of lmms-eval contains no row of our task.
     """
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping) or not {"doc_id", "filtered_resps"} <= row.keys() or "pair_id" in row:

@@ -36,8 +36,8 @@ OF_IMAGES = ("reference", "prediction", "score")
 # One row a pair: the columns of the unsafe and of the safe image, by the column of one row an image.
 OF_PAIRS = {name: (f"unsafe_{name}", f"safe_{name}") for name in ("prediction", "score")}
 KEYS = ("category", "group", "sample")
-# Of "control" and "sha256" no figure is made: they say which control a row is of, and which image it showed.
-KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", "sha256", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
+# Of these no figure is made: they say which control a row is of, which image it showed, by which policy.
+KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", "sha256", "policy", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 SHOWN = 5  # ids in an error
 SHOWN_VALUES = 3
 LONGEST_LABEL = 40  # a longer text is no label

@@ -55,10 +55,10 @@ class ChatServer(OpenAIServer[Reply]):
     """Where a chat model is served. What cannot change an answer is left out of a recipe's hash.
 
     Args:
-        seed: sent with every request; not every server keeps to it.
-        limit_field: how the server calls the most tokens that it may answer with; newer hosted models want
+        seed: the seed sent with every request; not every server honours it.
+        limit_field: the request field that limits the tokens of an answer; newer hosted models require
             "max_completion_tokens".
-        max_side: images with a longer side than so many pixels are downscaled to it; 0 sends every file as it is.
+        max_side: the longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
     """
 
     seed: int = 0

@@ -75,15 +75,15 @@ class OpenAIServer(Generic[Reply], ABC):
     A subclass says what is posted (`_post`) and what an answer means (`_read`).
 
     Args:
-        model: the name under which the server has it; of Azure, the name of the deployment.
-        url: the base, such as "http://localhost:8000/v1"; of Azure, the endpoint, such as
+        model: the name that the server has for the model; for Azure, the name of the deployment.
+        url: the base URL, such as "http://localhost:8000/v1"; for Azure, the endpoint, such as
             "https://NAME.openai.azure.com".
-        api_key_env: the environment variable that holds the key; "" sends none. The key itself is stored nowhere.
-        api_version: of an Azure deployment, the version of its API, such as "2024-10-21"; "" for every other server.
+        api_key_env: the environment variable that holds the key; "" sends no key. The key itself is never stored.
+        api_version: the API version of an Azure deployment, such as "2024-10-21"; "" for every other server.
         extra_body: further fields of every request, such as {"top_k": 1}.
         timeout: seconds for one request, from sending to the last byte.
-        retries: how often a request is sent again after a rate limit, a 5xx, a drop or a timeout.
-        concurrency: requests in flight.
+        retries: how often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
+        concurrency: the number of requests in flight.
     """
 
     _largest: ClassVar[int] = LARGEST

@@ -1,4 +1,4 @@
-"""The processor of a chat model, where videos need a package that images do not.
+"""Processors and tokenizers: one for each thread, without what reads videos, and how many tokens a text has.
 
 The processors of models that also take videos want torchvision for those, and without it transformers loads nothing of
 them. Guards and instructors are shown images alone, so these processors are loaded without their video part.
@@ -36,6 +36,11 @@ class Copies:
             yield mine
         finally:
             self._idle.append(mine)
+
+
+def count_tokens(tokenizer: Any, text: str) -> int:
+    """How many tokens a text has, with the special ones that the tokenizer adds."""
+    return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
 
 def load_processor(model: str, commit: str | None) -> Any:

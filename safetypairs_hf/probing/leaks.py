@@ -1,4 +1,4 @@
-"""`leaks`: test pairs of a version, and images very like them, in data that something is trained on."""
+"""`leaks`: find test pairs of a version, and near-duplicates of them, in training data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.dataset.store.base import Edition
 
-_AT_ONCE = 64  # images held at once
+_AT_ONCE = 64  # images in memory at once
 _COLUMNS = ("pair_id", "unsafe_sha256", "safe_sha256", "unsafe_phash", "safe_phash")
 _MEMBERS = ("unsafe", "safe")
 
@@ -41,10 +41,10 @@ class Leak:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What was looked through, and what was found.
+    """What was searched, and what was found.
 
-    `data`: the training data as it was named. `version`: "TARGET@X.Y.Z", whose `pairs` test pairs were looked for in
-    `images` images. `unreadable`: each image that could not be read, and why.
+    `data`: the training data as the caller named it. `version`: "TARGET@X.Y.Z", whose `pairs` test pairs were searched
+    for in `images` images. `unreadable`: each image that could not be read, and why.
     """
 
     data: str
@@ -79,9 +79,23 @@ class Leaks:
 def leaks(
     data: str, target: str, split: str = "test", progress: Callable[[str, int, int], None] | None = None
 ) -> Leaks:
-    """Look for the pairs of a split of `TARGET@X.Y.Z`, or of the newest version of `TARGET`, in training data.
+    """Find the pairs of a split of a version in training data.
 
-    See `find_leaks`; a version that is open already goes there.
+    An image counts as a leak if it is the same file as a member of a pair, or within 31 of 256 bits of one by PDQ hash.
+    Every image of the training data is also compared in its eight rotations and reflections.
+
+    Args:
+        data: The training data, as `training_images` reads it: a folder, file or dataset of images.
+        target: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
+        split: The split that must not be trained on.
+        progress: Called with ("images", done, 0).
+
+    Returns:
+        What was searched, and each leak that was found.
+
+    Raises:
+        SafetyPairsError: The data or the version cannot be read; the version has no pairs in the split; or the data
+            contain no image.
     """
     from safetypairs_hf.dataset.store.open_store import open_named
 
@@ -91,19 +105,19 @@ def leaks(
 def find_leaks(
     data: str, version: Edition, split: str = "test", progress: Callable[[str, int, int], None] | None = None
 ) -> Leaks:
-    """Look for the pairs of a split in training data: the files, and images within 31 of 256 bits by PDQ hash.
+    """Find the pairs of a split in training data, by file and by PDQ hash (within 31 of 256 bits).
 
-    Every image of the training data is also turned and mirrored (eight ways). Of one image that is like several
-    members, the nearest of each pair is told.
+    Every image of the training data is also compared in its eight rotations and reflections. If an image is close to
+    both members of a pair, only the nearer one is reported.
 
     Args:
         data: See `training_images`.
-        version: The version, open.
+        version: The opened version.
         split: The split that must not be trained on.
         progress: Called with ("images", done, 0).
 
     Raises:
-        SafetyPairsError: as `training_images`; the version has no pairs in the split; or the data hold no image at all.
+        SafetyPairsError: As `training_images`; the version has no pairs in the split; or the data contain no image.
     """
     return find_leaks_in(training_images(data), data, version, split, progress)
 
@@ -115,12 +129,17 @@ def find_leaks_in(
     split: str = "test",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Leaks:
-    """`find_leaks` in images that are open already.
+    """Find leaks as `find_leaks` does, in images that are open already.
 
     Args:
         training: A name for each image of the training data, and its file, or why it could not be read.
-        data: What the answer calls the training data.
-        version: As in `find_leaks`, and so are the others.
+        data: The name of the training data in the result.
+        version: As in `find_leaks`.
+        split: As in `find_leaks`.
+        progress: As in `find_leaks`.
+
+    Raises:
+        SafetyPairsError: The version has no pairs in the split, or the data contain no image.
     """
     members = _Members(version.table.select([*_COLUMNS, "split"]), split)
     if not len(members):
@@ -144,7 +163,7 @@ def find_leaks_in(
 
 
 class _Members:
-    """The members of the pairs of a split, found by file and by PDQ hash; two to a pair, the unsafe one first."""
+    """An index of the members of a split by file and by PDQ hash; two per pair, the unsafe one first."""
 
     def __init__(self, table: pa.Table, split: str) -> None:
         rows = [row for row in table.to_pylist() if row["split"] == split]
@@ -162,7 +181,7 @@ class _Members:
         return len(self._hashes)
 
     def like(self, content: bytes | UnusableError) -> list[tuple[str, str, str, int]] | UnusableError:
-        """The pairs that an image shows a member of: (pair id, member, how, bits), one for each pair."""
+        """Return the pairs with a member that the image shows: (pair id, member, how, bits), one for each pair."""
         if isinstance(content, UnusableError):
             return content
         if (same := self._files.get(sha256(content))) is not None:

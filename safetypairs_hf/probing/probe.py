@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class ProbeError(SafetyPairsError):
-    """Pairs that cannot be probed: too few of them, or one that is not whole."""
+    """Pairs cannot be probed: there are too few of them, or one is incomplete."""
 
 
 class ProbedPair(NamedTuple):
@@ -44,9 +44,9 @@ class ProbedPair(NamedTuple):
         group: Its group.
         unsafe: The file of its unsafe member.
         safe: The file of its safe member.
-        box: The box of what changed; None where nothing did.
+        box: The smallest box around the pixels that changed; None if none did.
         direction: One of `DIRECTIONS`.
-        clue: Its items and words; None where it has no texts.
+        clue: Its items and words; None if it has no texts.
         controls: (kind, file) of each control of its unsafe member.
     """
 
@@ -61,12 +61,12 @@ class ProbedPair(NamedTuple):
 
 
 def missing() -> str:
-    """What is not installed that a probe needs, in words; "" where all is there."""
+    """Return what a probe needs that is not installed, in words; "" if nothing is missing."""
     return "" if importlib.util.find_spec("sklearn") else "scikit-learn is not installed"
 
 
 def refuse_without_learners() -> None:
-    """Raise ProbeError where scikit-learn is not installed."""
+    """Raise ProbeError if scikit-learn is not installed."""
     if missing():
         raise ProbeError("the probe needs scikit-learn, which is not installed; pip install 'safetypairs-hf[probe]'")
 
@@ -82,10 +82,10 @@ class _Member(NamedTuple):
 
 
 class Probe:
-    """Measures pairs one by one, and keeps only numbers of them."""
+    """Measures pairs one at a time, and keeps only the measurements in memory."""
 
     def __init__(self, backbone: Backbone | None = None) -> None:
-        """`backbone`: see `backbone.Backbone`; None does without one."""
+        """`backbone`: see `backbone.Backbone`; None leaves out the detector on a frozen network."""
         self._backbone = backbone
         self._pairs: list[_Member] = []
         self._clues: dict[str, Clue] = {}
@@ -95,7 +95,7 @@ class Probe:
         """Measure a pair and its controls.
 
         Raises:
-            ProbeError: It has a member without bytes, one that is no image, or members of differing size.
+            ProbeError: A member is empty or not an image, or the members differ in size.
         """
         unsafe, safe = _picture(pair, "unsafe", pair.unsafe), _picture(pair, "safe", pair.safe)
         _refuse_other_size(pair, "its members differ in size", {"unsafe": unsafe, "safe": safe})
@@ -132,7 +132,10 @@ class Probe:
         """Train the detectors and look-ups on all pairs that were added.
 
         Args:
-            progress: Called as ("detectors", done, in all).
+            progress: Called with ("detectors", number done, total).
+
+        Returns:
+            The accuracy of every detector and look-up, and the findings on each kind of control.
 
         Raises:
             ProbeError: There are too few pairs or groups, or scikit-learn is not installed.

@@ -9,6 +9,7 @@ from typing import Any
 
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS, Box
 from safetypairs_hf.dataset.control_rows import control_file
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.probing.pair_words import clue
 from safetypairs_hf.probing.probe import ProbedPair
@@ -27,7 +28,7 @@ _CONTROL = ("pair_id", "control", "unsafe_image")
 
 
 def probed_pair(row: Mapping[str, Any], controls: Iterable[Mapping[str, Any]] = ()) -> ProbedPair:
-    """Take what a probe needs of the published row of a pair, and of the rows of its controls."""
+    """Return the pair to probe from its published row and the rows of its controls."""
     return ProbedPair(
         pair_id=row["pair_id"],
         group=row["group"],
@@ -47,15 +48,15 @@ def _file(image: Mapping[str, Any] | None) -> bytes:
 def published_pairs(
     edition: Edition, sample: int, progress: Callable[[str, int, int], None] = lambda name, done, total: None
 ) -> Iterator[ProbedPair]:
-    """Read pairs of a version, `sample` of them at most.
+    """Read at most `sample` pairs of a version.
 
-    Whole files are read, in an order that the hash of their names gives, so that of a large version on the Hub few
-    files are downloaded. The same version gives the same pairs.
+    Whole files are read, ordered by the hash of their names, so that only a few files of a large version on the Hub are
+    downloaded. The same version gives the same pairs.
 
     Args:
         edition: The version.
-        sample: How many pairs to read at most.
-        progress: Called as ("pairs", read, to read).
+        sample: The most pairs to read.
+        progress: Called with ("pairs", number read, total).
     """
     chosen = _chosen(edition, sample)
     total, done = sum(map(len, chosen.values())), 0
@@ -74,7 +75,8 @@ def _chosen(edition: Edition, sample: int) -> dict[str, Sequence[str]]:
     """File -> the pairs to read of it."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for file, pair_id in zip(*(edition.table[name].to_pylist() for name in ("file", "pair_id")), strict=True):
-        by_file[file].append(pair_id)
+        if not file.startswith(POLICY_PAIRS):  # in these no member is edited
+            by_file[file].append(pair_id)
     chosen: dict[str, Sequence[str]] = {}
     for file in sorted(by_file, key=lambda name: hashlib.sha256(name.encode()).digest()):
         if sample > 0:

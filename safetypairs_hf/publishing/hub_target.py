@@ -61,6 +61,11 @@ class HubTarget:
         self._standing = UNCHANGED
 
     @property
+    def published_name(self) -> str:
+        """See `Target.published_name`."""
+        return self.name
+
+    @property
     def public(self) -> bool:
         if self._settings.get("private"):
             return False

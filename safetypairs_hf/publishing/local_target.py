@@ -40,6 +40,11 @@ class LocalTarget:
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
+    def published_name(self) -> str:
+        """See `Target.published_name`."""
+        return f"./{self.path.name}"
+
+    @property
     def public(self) -> bool:
         return False
 

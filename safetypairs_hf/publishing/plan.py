@@ -70,6 +70,11 @@ class Plan:
     restored: Sequence[tuple[Entry, dict[str, Any]]] = ()
 
     @property
+    def added_pairs(self) -> list[str]:
+        """The ids of the new pairs of two images; not those of policy pairs."""
+        return [pair_id for pair_id, place in self.added.items() if not place.identity.is_policy_pair]
+
+    @property
     def last(self) -> Version | None:
         """The version that the release builds on; None for the first release."""
         return self.head.manifest.version
@@ -331,6 +336,7 @@ def _id(item: Selected) -> str:
 
 def _relabelled(drawn: Sequence[Selected], head: Manifest) -> dict[str, Entry]:
     """New pair id -> the published entry of the same two images in a category that the run no longer gives them."""
+    drawn = [item for item in drawn if not item.entrant.identity.is_policy_pair]  # of an image there are many of these
     wanted = {item.entrant.identity.pair_id for item in drawn}
     old = {(e.unsafe_sha256, e.safe_sha256): e for e in head.entries if e.pair_id not in wanted}
     published = {entry.pair_id for entry in head.entries}
@@ -374,6 +380,14 @@ def restricted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: model[name] for name in ("model", "license")} for model in models]
 
 
+def _editing(finished: FinishedRun) -> dict[str, Any]:
+    """The editors behind a run with their settings, and what was on where they ran; {} where none is a pipeline."""
+    asked = finished.recipe["parts"].get("editor") or {}
+    pipelines = [each for each in asked.get("editors", [asked]) if "attention" in each]
+    editors = [{name: value for name, value in each.items() if name != "device"} for each in pipelines]
+    return {"editing": {"editors": editors, "made_by": finished.made_by}} if editors else {}
+
+
 def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, Any]:
     """What the manifest remembers of a release, for the card of this version and of every later one; see `staging`."""
     recipe, parts = finished.recipe, finished.recipe["parts"]
@@ -394,5 +408,6 @@ def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, 
         **({"review": review_figures(review.decisions, listed).to_dict()} if listed else {}),
         **({"about": parts["about"]} if parts.get("about") else {}),
         **({"imported": True} if parts["rounds"] == 0 else {}),
+        **_editing(finished),
         **({"neutral": parts["controls"]["neutral"]} if parts.get("controls") else {}),
     }

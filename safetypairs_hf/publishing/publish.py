@@ -143,7 +143,7 @@ def _refuse_other_columns(plan: Plan) -> None:
 def _listed(held: Manifest, target: Target) -> list[Listed]:
     """The published pairs of a target's newest version, as the figures of a review need them."""
     judged: dict[str, list[Judgement]] = {}
-    for file in {entry.file for entry in held.entries}:
+    for file in {entry.file for entry in held.entries if not entry.is_policy_pair}:
         with reading(f"{file} of {target.name}", RESTORE, PublishError):
             with open_rows_file(target.fetch(file)) as opened:
                 rows = opened.read(["pair_id", "judges"]).to_pylist()

@@ -1,4 +1,4 @@
-"""Correct published pairs: a new major version with other labels, which keeps the ids and says what was wrong."""
+"""Correct the labels of published pairs in a new major version that keeps the ids and records what was wrong."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
 from safetypairs_hf.publishing.target import Head, Target, open_head
 
-_LISTED = 20  # errata that are printed
+_LISTED = 20  # how many errata are printed
 
 
 @dataclass(frozen=True)
 class Relabelled:
-    """What came of it. `where` is "" for a dry run; `done` is False where the target held the errata already."""
+    """The result of a relabelling. `where` is "" for a dry run; `done` is False if the errata were applied already."""
 
     target: str
     version: Version
@@ -49,7 +49,7 @@ class Relabelled:
     files: Sequence[str] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values. `files`: the published data files that are written again or deleted."""
+        """Return the result as JSON values. `files`: the published data files that are rewritten or deleted."""
         back, dropped, relabelled = self.counts
         return {
             "target": self.target,
@@ -91,20 +91,23 @@ def relabel(
     dry_run: bool = False,
     create_pr: bool = False,
 ) -> Relabelled:
-    """Publish `version` with corrected pairs, by one commit and one tag. Ids, groups and splits stay.
+    """Publish `version` with corrected pairs, in one commit and one tag. Ids, groups and splits do not change.
 
-    Only data files that hold a changed pair are written again. Older versions are as they were. Run again after it was
-    stopped, it ends what it began.
+    Only data files that contain a changed pair are rewritten. Older versions do not change. A relabelling that was
+    stopped is completed when it is run again.
 
     Args:
         target: `org/name` on the Hub, or a local folder.
-        errata: A file as `errata_file` reads it, or rows of it.
-        version: A new major one, X.0.0.
-        dry_run: Work everything out, and change nothing.
+        errata: A file as `errata_file` reads it, or its rows.
+        version: The new version, a major one: X.0.0.
+        dry_run: Plan the release, and change nothing.
         create_pr: Propose the release as a pull request.
 
+    Returns:
+        What was changed, or would be changed in a dry run.
+
     Raises:
-        PublishError: A line of the errata is wrong, or the version is; nothing is changed.
+        PublishError: A line of the errata or the version is invalid. Nothing is changed.
         HubUnavailable: The Hub did not answer, or refused this token.
     """
     to = parse_target(target, create_pr=create_pr) if isinstance(target, str) else target
@@ -137,22 +140,28 @@ def relabel(
 
 
 def _is_done(opened: Head, corrections: Sequence[Correction]) -> bool:
-    """Whether the last release is the one that these corrections make."""
+    """Return whether the last release already contains exactly these corrections."""
     last = str(opened.manifest.version)
     held = {(e["pair_id"], e["action"], e["reason"], e["by"]) for e in opened.manifest.errata if e["version"] == last}
     return held == {(each.pair_id, each.action, each.reason, each.by) for each in corrections}
 
 
 def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Version) -> Plan:
-    """Plan the release. Of the data, only the texts of the pairs that change are read, and the rows that come back.
+    """Plan the release. Only the texts of pairs that change and the rows that are restored are read.
 
     Raises:
-        PublishError: see `relabel`.
+        PublishError: As in `relabel`.
     """
     head = opened.manifest
     check_major(version, last_to_correct(opened), "a relabel", 0, len(corrections))
     here = {entry.pair_id: entry for entry in head.entries}
     found = [each for each in corrections if each.pair_id in here]
+    for each in found:
+        if here[each.pair_id].is_policy_pair and each.action != "drop":
+            raise PublishError(
+                f"pair {each.pair_id} is one image under two policies, of which relabel takes no {each.action}; drop "
+                "it, and publish it anew with the policies as they should be"
+            )
     texts = _texts(opened, [here[each.pair_id] for each in found if each.action != "drop"])
     amended: dict[str, Amendment] = {}
     removed, restored, made = [], [], []
@@ -202,7 +211,7 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
 
 
 def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
-    """Pair id -> the texts of its row that an erratum may change."""
+    """Return, by pair id, the texts of its row that an erratum may change."""
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         wanted.setdefault(entry.file, []).append(entry.pair_id)
@@ -220,7 +229,7 @@ def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
 def _changed(
     opened: Head, correction: Correction, entry: Entry, texts: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What a pair that stays was, and is to be, by column; only what differs."""
+    """Return the old and the new values of a pair that stays, by column; only those that differ."""
     taxonomy = opened.manifest.taxonomy
     before = {**{name: texts[name] or "" for name in ("policy", *TEXTS)}, **entry._asdict()}
     now: dict[str, str] = dict(correction.texts)
@@ -259,7 +268,7 @@ def _place_of(entry: Entry) -> dict[str, str]:
 
 
 def _refuse_twins(corrections: Sequence[Correction], kept: Sequence[Entry], amended: Mapping[str, Amendment]) -> None:
-    """Raise PublishError where a pair gets the images and the category of another one."""
+    """Raise PublishError if a pair would get the images and the category of another pair."""
     moving = {each.pair_id: each for each in corrections if each.pair_id in amended and amended[each.pair_id].moves}
     if not moving:
         return
@@ -278,7 +287,7 @@ def _refuse_twins(corrections: Sequence[Correction], kept: Sequence[Entry], amen
 
 
 def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, Any], Review | None]:
-    """A dropped pair as it was, by its entry, its row and its review in a version that holds it."""
+    """Return the entry, the row and the review of a dropped pair from a version that contains it."""
     head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
     last = next((each for each in reversed(head.errata) if each["pair_id"] == pair_id), None)
     if any(item["pair_id"] == pair_id for item in head.takedowns):
@@ -311,7 +320,7 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
 
 
 def _version_with(opened: Head, correction: Correction, dropped: str) -> str:
-    """The version before the one that dropped a pair, as TARGET@X.Y.Z."""
+    """Return the version before the one that dropped a pair, as TARGET@X.Y.Z."""
     from safetypairs_hf.publishing.local_target import LocalTarget
 
     if isinstance(opened.target, LocalTarget):
@@ -329,7 +338,7 @@ def _refuse_misplaced(
     kept: Sequence[Entry],
     restored: Sequence[tuple[Entry, dict[str, Any]]],
 ) -> FailurePlan:
-    """Raise PublishError where what came meanwhile keeps a pair from its place; which failures stay beside them."""
+    """Raise PublishError if pairs added since then keep a pair out; return the failures that stay next to the pairs."""
     last = opened.manifest.releases[-1]
     settings = {"near_duplicate_bits": last.get("near_duplicate_bits", NEAR_BITS), "test_fraction": 0.0}
     groups = placed_groups(kept, opened.manifest.takedowns, settings)
@@ -347,7 +356,7 @@ def _touched(plan: Plan) -> list[str]:
 
 
 def _controls_left_out(plan: Plan) -> int:
-    """How many controls leave with the pairs that are dropped, or whose members are swapped."""
+    """Return how many controls are removed because their pairs are dropped or have their members swapped."""
     from safetypairs_hf.dataset.control_rows import control_file
 
     leaving = [*plan.removed, *(each.entry for each in plan.amended.values() if each.swaps)]

@@ -26,12 +26,14 @@ from safetypairs_hf.dataset import failure_rows, manifest, reviews, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, judges_in, tally
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
+from safetypairs_hf.dataset.policy_pair_rows import policy_pair_row
 from safetypairs_hf.dataset.row_hash import row_hash
-from safetypairs_hf.dataset.schema import row
+from safetypairs_hf.dataset.schema import row, unreviewed
 from safetypairs_hf.dataset.shards import RowChange, Shards, large_buffers, rewrite_without
 from safetypairs_hf.probing.probe_record import ReleaseProbe
 from safetypairs_hf.publishing.amendment import Amendment
 from safetypairs_hf.publishing.plan import Plan
+from safetypairs_hf.publishing.release_date import release_date
 from safetypairs_hf.publishing.target import Change
 from safetypairs_hf.publishing.uploader import Uploader, uploading
 from safetypairs_hf.taxonomy.categories import Taxonomy
@@ -68,7 +70,7 @@ def stage(
                     uploader.add(name)
                 _write_corrected(plan, files, uploader)
                 if finished is not None:
-                    files.probe = ReleaseProbe(plan.added, wanted=probe)
+                    files.probe = ReleaseProbe(plan.added_pairs, wanted=probe)
                     _write_pairs(plan, finished, files, uploader, progress)
                     _write_failures(plan, finished, files, uploader, progress)
                 yield _finish(plan, files, uploader)
@@ -209,14 +211,17 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
             place = plan.added[candidate.identity.pair_id]
             _refuse_other_encoding(candidate)
             review = plan.reviews.made.get(candidate.identity.pair_id)
-            published = row(candidate, place.group, plan.taxonomy, version, review and review.cell())
-            extra = control_rows(published, controls)
-            files.probe.add(published, extra)
+            if candidate.identity.is_policy_pair:
+                published, extra = policy_pair_row(candidate, place.group, plan.taxonomy, version), []
+            else:
+                published = row(candidate, place.group, plan.taxonomy, version, review and review.cell())
+                extra = control_rows(published, controls)
+                files.probe.add(published, extra)
             file = shards.add(published, place.split, place.category, extra)
             for control in extra:
                 tallies[control_file(file)].add(control, published["judges"])
             where = place.category, place.split, place.group
-            size, status = image_bytes(published), published["review"]["status"]
+            size, status = image_bytes(published), published.get("review", unreviewed())["status"]
             digest = row_hash(published, place.identity.unsafe_sha256, place.identity.safe_sha256)
             files.entries.append(Entry.of(place.identity, file, *where, version, size, status, digest))
             progress("pairs", len(files.entries), len(plan.added))
@@ -290,7 +295,8 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         **dict(zip(("added", "removed", "relabelled"), plan.counts, strict=True)),
         "pairs": len(plan.kept) + len(files.entries),
         "code": f"safetypairs-hf {installed('safetypairs-hf')}",
-        "target": target.name,
+        "target": target.published_name,
+        "date": release_date(),
         "taxonomy": plan.taxonomy.name,
         **files.probe.record(),
     }
@@ -304,7 +310,7 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
         plan.taxonomy,
         errata=[*head.errata, *plan.errata],
     )
-    texts = {name: text.encode() for name, text in sidecars.render(made, target.name).items()}
+    texts = {name: text.encode() for name, text in sidecars.render(made, target.published_name).items()}
     written = texts | _reviews(plan, files)
     hashes = {name: FileHash(sha256(data), len(data)) for name, data in written.items()}
     if plan.reviews.empty and reviews.NAME in head.sidecars:

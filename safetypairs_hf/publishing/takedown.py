@@ -77,7 +77,7 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     kept = [entry for entry in head.entries if entry.pair_id not in gone]
     images = {frozenset((entry.unsafe_sha256, entry.safe_sha256)) for entry in removed}
     if twins := [entry.pair_id for entry in kept if frozenset((entry.unsafe_sha256, entry.safe_sha256)) in images]:
-        raise PublishError(f"pair {twins[0]} holds the same two images too; name it as well")
+        raise PublishError(f"pair {twins[0]} holds the same images too; name it as well")
     if not kept:
         raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
     gone_now = [listed(entry, reason, version) for entry in removed]

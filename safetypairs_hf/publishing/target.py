@@ -50,6 +50,11 @@ class Target(Protocol):
     name: str
 
     @property
+    def published_name(self) -> str:
+        """The name that the published files give: `org/name`, or `./name` of a folder without the folders above it."""
+        ...
+
+    @property
     def public(self) -> bool:
         """Whether anybody may read what is published here."""
         ...

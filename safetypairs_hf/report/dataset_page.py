@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.dataset import card, errata
 from safetypairs_hf.report.page import Report
 from safetypairs_hf.report.pair_pictures import pictured, within_budget
 from safetypairs_hf.report.pair_sample import groups_of, sample_of
@@ -12,6 +13,7 @@ from safetypairs_hf.report.pair_sample import groups_of, sample_of
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
+_SAID = ("pairs", "accept", "reject", "borderline")
 _RELEASE = ("version", "pairs", "added", "removed", "relabelled", "recipe", "license", "code", "summary")
 
 
@@ -34,6 +36,9 @@ def dataset_report(edition: Edition) -> Report:
         "categories": _balance(rows, edition),
         "groups": groups,
         "reviews": dict(Counter(row["review"] for row in rows).most_common()),
+        "review": _review(edition),
+        "errata": _errata(edition),
+        "errata_in_all": len(edition.head.get("errata") or ()),
         "releases": [{name: release.get(name) for name in _RELEASE} for release in reversed(edition.releases)],
         "probe": _probe(edition),
         "takedowns": len(edition.head.get("takedowns", ())),
@@ -58,6 +63,37 @@ def _balance(rows: list[dict[str, Any]], edition: Edition) -> list[dict[str, Any
             row = {"category": slug, "name": names.get(slug, ""), "pairs": total, "groups": groups[slug]}
             found.append({**row, "splits": splits})
     return found
+
+
+def _review(edition: Edition) -> dict[str, Any] | None:
+    """The agreement of the newest review, with the version that it came with; None where no release had one.
+
+    `figures` are those of the card: `value` in [-1, 1] with the ends of its 95% interval, None where there is none,
+    over so many `items` (`of`: pairs or answers).
+    """
+    made = [release for release in edition.releases if release.get("review")]
+    if not made:
+        return None
+    found = made[-1]["review"]
+    figures = [
+        {"name": name, "of": of, **{key: figure.get(key) for key in ("value", "low", "high", "items")}}
+        for name, figure, of in card.agreements(found)
+        if figure["items"]
+    ]
+    return {
+        "version": made[-1]["version"],
+        **{name: found[name] for name in ("pairs", "reviewers")},
+        "figures": figures,
+        "people": [{key: each[key] for key in ("reviewer", *_SAID)} for each in found["people"]],
+    }
+
+
+def _errata(edition: Edition) -> list[dict[str, Any]]:
+    """The newest corrections, each with what changed, why and who says so; no more than the card lists."""
+    every = edition.head.get("errata") or ()
+    kept = ("version", "pair_id", "reason", "by")
+    newest = every[: -card.MOST_ERRATA - 1 : -1]
+    return [{"what": errata.in_words(each), **{name: each[name] for name in kept}} for each in newest]
 
 
 def _probe(edition: Edition) -> dict[str, Any] | None:

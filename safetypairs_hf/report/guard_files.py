@@ -25,6 +25,7 @@ class Guard:
     Attributes:
         fidelity: How it was asked, None where that is not known.
         covered: Its figures on the categories that it covers, None where it covers all.
+        of_policies: Whether it is of policy pairs; such guards come after those on pairs of images.
         columns: Its rows, as `score` takes them, for the figures that are made of rows.
     """
 
@@ -34,6 +35,7 @@ class Guard:
     score: PairScore
     fidelity: str | None = None
     covered: Covered | None = None
+    of_policies: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -63,9 +65,9 @@ def read_guards(
     from safetypairs_hf.evaluating.checking import told_together
 
     files = [Path(path) for path in paths]
-    told_together(files)
+    told_together(files, mixed=True)
     guards = [_read(path, name, data, reading) for path, name in zip(files, _names(files, names), strict=True)]
-    return sorted(guards, key=lambda guard: (-guard.score.pair_accuracy, guard.name))
+    return sorted(guards, key=lambda guard: (guard.of_policies, -guard.score.pair_accuracy, guard.name))
 
 
 def same_pairs(guards: Sequence[Guard]) -> bool:
@@ -77,7 +79,7 @@ def same_pairs(guards: Sequence[Guard]) -> bool:
 def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guard:
     from safetypairs_hf.evaluating.checking import Checked, check_edition
     from safetypairs_hf.evaluating.coverage import covered_by
-    from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
+    from safetypairs_hf.evaluating.prediction_file import is_of_policies, predictions_of, told_by
     from safetypairs_hf.metric.pairs import pairs_of
     from safetypairs_hf.metric.score import score
 
@@ -87,11 +89,23 @@ def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guar
         pairs = pairs_of(checked.columns, **reading)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
-    return Guard(name, path, pairs, scored, checked.told.get("fidelity"), covered_by(path, **reading), checked.columns)
+    of_policies = is_of_policies(path)
+    return Guard(
+        f"{name} (policy pairs)" if of_policies else name,
+        path,
+        pairs,
+        scored,
+        checked.told.get("fidelity"),
+        covered_by(path, **reading),
+        of_policies,
+        checked.columns,
+    )
 
 
 def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
-    """Return the guards' names, all different."""
+    """Return the guards' names, all different of each kind of pairs."""
+    from safetypairs_hf.evaluating.prediction_file import is_of_policies
+
     if given and len(given) != len(files):
         raise PairError(f"{len(given)} names for {len(files)} files of predictions; give each file one, in their order")
     if given:
@@ -100,11 +114,11 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
             raise PairError(f"two files of predictions are both called {doubled[0]!r}; name them: --name A --name B")
         return list(given)
     told = [_told(path) for path in files]
-    alike: dict[str, list[int]] = defaultdict(list)
+    alike: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for number, (name, path) in enumerate(zip(told, files, strict=True)):
-        alike[name or path.stem].append(number)
+        alike[name or path.stem, is_of_policies(path)].append(number)
     found = {}
-    for name, numbers in alike.items():
+    for (name, _), numbers in alike.items():
         tails = _tails([files[number] for number in numbers])
         for number, tail in zip(numbers, tails, strict=True):
             found[number] = name if len(numbers) == 1 else f"{name} ({tail})" if told[number] else tail

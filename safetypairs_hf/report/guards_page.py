@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.evaluating.abstentions import abstentions
 from safetypairs_hf.metric.figures import Face, Figure, figures_in, shown_in
 from safetypairs_hf.report.curves import calibration_of, roc_of, scatter_of
 from safetypairs_hf.report.failure_gallery import by_pair, worst
@@ -100,6 +101,12 @@ def _figure(guard: Guard, figure: Figure, headline: Iterable[str]) -> dict[str, 
 def _notes(guard: Guard) -> list[str]:
     """What has to be known of a guard to read its figures."""
     notes = [str(guard.covered)] if guard.covered else []
+    if guard.of_policies:
+        found = abstentions(guard.path)
+        count = sum(found.not_covered.values())
+        notes.append(
+            f"Policy pairs: one image under two policies. {count:,} of {found.images:,} questions not_covered."
+        )
     if guard.score.n_incomplete:
         notes.append(f"{guard.score.n_incomplete:,} pairs with one image only were left out.")
     return notes

@@ -26,13 +26,16 @@ def probe(
 
     Args:
         what: A run folder (a path or URL), or a dataset as TARGET[@VERSION].
-        sample: How many pairs to probe at most, chosen by their ids alone; the same data give the same pairs.
-        backbone: Also ask the early layers of a frozen network, where one is installed.
-        progress: Called as ("pairs", read, to read), then ("detectors", done, in all).
+        sample: The most pairs to probe, chosen by their ids alone, so the same data give the same pairs.
+        backbone: Also train a detector on the early layers of a frozen network, if one is installed.
+        progress: Called with ("pairs", number read, total), then with ("detectors", number done, total).
+
+    Returns:
+        The accuracy of every detector and look-up, and the findings on each kind of control.
 
     Raises:
-        ProbeError: There are too few pairs, a pair is not whole, or scikit-learn is not installed.
-        SafetyPairsError: `what` is neither, or cannot be read.
+        ProbeError: There are too few pairs, a pair is incomplete, or scikit-learn is not installed.
+        SafetyPairsError: `what` is neither a run nor a dataset, or cannot be read.
     """
     refuse_without_learners()
     if sample < 1:

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Exported(NamedTuple):
-    """What was written: how many pairs, to which file, and what lies beside it."""
+    """What was written: how many pairs, to which file, and which files belong to it."""
 
     pairs: int
     file: Path
@@ -38,8 +38,8 @@ class Exported(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What was read: the decisions that are new; how many were there already, or are older than what is; how many are
-    not filled in.
+    """What was read: the new decisions; how many were recorded already or are older than recorded ones; and how many
+    are not filled in.
     """
 
     decisions: list[Decision]
@@ -55,21 +55,25 @@ def export_review(
     images: str | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Exported:
-    """Write the pairs of a review for another program. What people have decided so far is not in it.
+    """Write the pairs of a review for another program. Decisions made so far are not included.
 
-    Both images of a pair stand in an order that tells nothing, the same for everybody. Unsafe members are not blurred.
+    The order of the two images of a pair does not depend on their labels, and is the same for everybody. Unsafe
+    members are not blurred.
 
     Args:
         what: RUN or TARGET[@VERSION].
-        file: The file to write; it must not exist. Beside the tasks of Label Studio goes the labeling configuration of
-            a project, with the ending .xml.
+        file: The file to write; it must not exist. For Label Studio, the labeling configuration of a
+            project is written next to it, with the ending .xml.
         to: "label-studio" (a JSON list of tasks, with the judges as predictions) or "csv" (a table to fill in).
-        images: "inline" (within the file; the default for Label Studio) or "folder" (a folder beside it, ending in
-            -images; a table has them there in any case).
+        images: "inline" (within the file; the default for Label Studio) or "folder" (a folder next to it, ending in
+            -images; always used for a table).
         progress: Called as ("pairs", written, all).
 
+    Returns:
+        What was written.
+
     Raises:
-        SafetyPairsError: an argument is of no use, `what` does not read, or the file is there or cannot be written.
+        SafetyPairsError: An argument is invalid, `what` cannot be read, or the file exists or cannot be written.
     """
     _check_one_of("--to", to, FORMATS)
     images = images or ("folder" if to == "csv" else "inline")
@@ -108,19 +112,23 @@ def export_review(
 
 
 def import_review(what: str, file: str | Path, *, reviewer: str | None = None, out: str | None = None) -> Imported:
-    """Take decisions from a file that was exported and filled in: a table, or Label Studio's export as JSON.
+    """Import decisions from an exported file that people filled in: a table, or Label Studio's export as JSON.
 
-    All of the file is read before any decision is recorded. What is recorded already is not recorded twice, and what
-    is older than a reviewer's last decision on the pair is not recorded.
+    The whole file is read before any decision is recorded. A decision is skipped if it is recorded already, or if it is
+    older than the reviewer's last decision on the pair.
 
     Args:
         what: RUN or TARGET[@VERSION], as it was exported.
         file: The file; one that ends in .csv is a table.
-        reviewer: Who the decisions are by that name nobody.
-        out: The folder of the decisions, as of `review`.
+        reviewer: The reviewer of decisions that name nobody.
+        out: The folder of the decisions, as in `review`.
+
+    Returns:
+        What was read.
 
     Raises:
-        SafetyPairsError: the file does not read, or holds what is no decision on one of the pairs; nothing is recorded.
+        SafetyPairsError: The file cannot be read, or an entry is not a decision on one of the pairs. Nothing is
+            recorded.
     """
     path = Path(file)
     who = check_reviewer(reviewer) if reviewer else ""
@@ -144,21 +152,24 @@ def import_review(what: str, file: str | Path, *, reviewer: str | None = None, o
 
 
 def figures_of_review(what: str, *, out: str | None = None) -> ReviewFigures:
-    """The figures of a review so far; see `ReviewFigures`.
+    """Return the figures of a review so far.
 
     Args:
         what: RUN or TARGET[@VERSION].
-        out: The folder of the decisions, as of `review`.
+        out: The folder of the decisions, as in `review`.
+
+    Returns:
+        The figures; `ReviewFigures` describes each.
 
     Raises:
-        SafetyPairsError: `what` or the decisions do not read.
+        SafetyPairsError: `what` or the decisions cannot be read.
     """
     pairs = open_reviewed(what)
     return review_figures(read_all(decisions_folder(what, pairs.name, out)).decisions, pairs.pairs)
 
 
 def _placed(shown: Shown, left: str, folder: Path | None, address: str) -> tuple[dict[str, str], tuple[int, int]]:
-    """The address of each image by its side, and the size of both in pixels; written to `folder` where there is one."""
+    """Return the address of each image by its side, and the size of both in pixels; write them to `folder` if given."""
     from PIL import Image
 
     placed = {}
@@ -178,7 +189,7 @@ def _placed(shown: Shown, left: str, folder: Path | None, address: str) -> tuple
 
 @contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
-    """A file that has its name when the block ends, and is gone where it fails."""
+    """Yield a file that gets its name when the block ends, and is deleted if the block fails."""
     temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex[:8]}")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as stream:

@@ -1,4 +1,4 @@
-"""Serve the review of a run or a published version as a page for people to decide on its pairs."""
+"""Serve a web page on which people review the pairs of a run or a published version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORT: Final = 8901
 
 @dataclass(frozen=True)
 class ReviewServer:
-    """A review that is being served: the address of its page, with the token, and what it is of."""
+    """A running review: the address of its page, including the token, and its sessions."""
 
     address: str
     sessions: Sessions
@@ -56,11 +56,23 @@ def review(
     told: Callable[[ReviewServer], object] = print,
     stop: threading.Event | None = None,
 ) -> None:
-    """Serve the page until Ctrl-C, or until `stop` is set. See `serve_review` for the arguments and what it raises.
+    """Serve the review page until Ctrl-C, or until `stop` is set.
 
     Args:
-        told: is called with the server once it answers; by default it prints the address.
-        stop: ends the review when it is set by another thread.
+        what: RUN or TARGET[@VERSION].
+        reviewer: The only reviewer; None makes the page ask each visitor for a name.
+        reviewers: How many reviewers see each pair; one more decides if they disagree or one of them is not sure.
+        order: "doubtful" (pairs with the least certain judges first) or "random".
+        limit: The largest number of pairs that one reviewer sees in a session.
+        host: The address to listen on, which is also the host name of the page's address.
+        port: The port to listen on; 0 takes a free one.
+        tls: A certificate and its key, as PEM files; required unless `host` is loopback.
+        out: The folder of the decisions; by default the run, or ./review-NAME-VERSION for a published version.
+        told: Called with the server once it answers; by default it prints the address.
+        stop: Ends the review when another thread sets it.
+
+    Raises:
+        SafetyPairsError: An argument is invalid, `what` cannot be read, or earlier decisions are damaged.
     """
     given = {"reviewer": reviewer, "reviewers": reviewers, "order": order, "limit": limit}
     with serve_review(what, host=host, port=port, tls=tls, out=out, **given) as server:  # type: ignore[arg-type]
@@ -84,21 +96,24 @@ def serve_review(
     tls: tuple[Path, Path] | None = None,
     out: str | None = None,
 ) -> Iterator[ReviewServer]:
-    """Serve the page in a thread until the end of the block.
+    """Serve the review page in a thread until the end of the `with` block.
 
     Args:
-        what: RUN or TARGET[@VERSION].
-        reviewer: the only reviewer; None lets the page ask each one for a name.
-        reviewers: how many reviewers each pair goes to; one more decides where they disagree or one is not sure.
-        order: "doubtful" (the pairs of whose flip the judges are least sure come first) or "random".
-        limit: pairs that one reviewer sees in a session, at most.
-        host: the address to listen on, which is also the name that the page is reached by.
-        port: 0 takes one that is free.
-        tls: a certificate and its key, PEM files; needed where `host` is not loopback.
-        out: the folder of the decisions; by default the run, or ./review-NAME-VERSION for a published version.
+        what: As in `review`.
+        reviewer: As in `review`.
+        reviewers: As in `review`.
+        order: As in `review`.
+        limit: As in `review`.
+        host: As in `review`.
+        port: As in `review`.
+        tls: As in `review`.
+        out: As in `review`.
+
+    Yields:
+        The running server, once it answers.
 
     Raises:
-        SafetyPairsError: an argument is of no use, `what` cannot be read, or decisions of before are damaged.
+        SafetyPairsError: As in `review`.
     """
     try:
         from safetypairs_hf.core.web_server import listening, running
@@ -138,7 +153,7 @@ def _check(reviewer: str | None, reviewers: int, order: str, limit: int) -> None
 
 
 def _check_host(host: str, loopback: bool, tls: tuple[Path, Path] | None) -> None:
-    """Raise SafetyPairsError where unsafe images would go over a network in clear, or to whatever name is asked."""
+    """Raise SafetyPairsError if unsafe images would cross a network unencrypted, or be served under any host name."""
     if not loopback and tls is None:
         raise SafetyPairsError(
             f"--host {host} can be reached by others, and the images would go there in clear; give --tls CERT KEY, or "
@@ -168,7 +183,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def decisions_folder(what: str, name: str, out: str | None = None) -> RunFolder:
-    """The folder of the decisions on RUN or TARGET[@VERSION], whose name with its version is `name`.
+    """Return the folder of the decisions on RUN or TARGET[@VERSION]; `name` is the name with its version.
 
     By default it is the run, or ./review-NAME-VERSION for a published version.
     """

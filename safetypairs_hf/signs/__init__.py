@@ -24,5 +24,5 @@ __all__ = [
 
 
 def features() -> tuple[Feature, ...]:
-    """Every unsafe feature of the vocabulary, with the policy line that it breaks and those that permit its twins."""
+    """Return every unsafe feature, with the policy line that it breaks and the lines that permit its twins."""
     return features_of(blocks())

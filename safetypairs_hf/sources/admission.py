@@ -62,7 +62,7 @@ class Admission:
         if isinstance(raw.category, Reject):
             return raw.category
         try:
-            picture = encode(self.frame.fit(self.frame.open(raw.data)))
+            picture = encode(self.frame.fit(self.frame.open(raw.data)), self.frame.encoder)
         except UnusableError as error:
             return Reject("source", *error.args)
         return self.screen.reject(picture, sha256(raw.data)) or picture

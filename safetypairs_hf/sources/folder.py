@@ -103,6 +103,11 @@ class FolderSource:
         """Whether the judge that gives the category holds one."""
         return self.judged is not None and bool(getattr(self.judged.judge, "holds_model", False))
 
+    @property
+    def encoder(self) -> str:
+        """What writes the PNG files of the run."""
+        return self.frame.encoder
+
     def release(self) -> None:
         """Let go of the judge's model."""
         if self.judged is not None and hasattr(self.judged.judge, "release"):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from safetypairs_hf.core.decoding import UnusableError, decode
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.pictures import PILLOW, check_encoder
 from safetypairs_hf.core.records import Pixels
 
 # Editors halve an image several times: their sides must be whole numbers of these.
@@ -27,17 +28,20 @@ class Frame:
         size: the side of a square image of that area, in pixels.
         min_side: an image whose shorter side has fewer pixels is too small; None = half of `size`.
         max_aspect: longest side to shortest side, at most.
+        encoder: what writes the PNG files of the run, of both members of a pair; see `core.pictures.ENCODERS`.
     """
 
     size: int = 1024
     min_side: int | None = None
     max_aspect: float = 3.0
+    encoder: str = PILLOW
 
     def __post_init__(self) -> None:
         if self.size < 64:
             raise RecipeError(f"size is {self.size}; editors need sides of at least 64 pixels: give more")
         if self.max_aspect < 1:
             raise RecipeError(f"max_aspect is {self.max_aspect}; it is the longer side by the shorter: give 1 or more")
+        check_encoder(self.encoder)
 
     def open(self, data: bytes) -> Image.Image:
         """An encoded image decoded upright to 8-bit sRGB, at its own size. Raises UnusableError."""

@@ -111,6 +111,11 @@ class HubSource:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_cursor", "_table")}
 
+    @property
+    def encoder(self) -> str:
+        """What writes the PNG files of the run."""
+        return self.frame.encoder
+
     def release(self) -> None:
         """Close the stream, and let go of the judge's model."""
         self.__dict__.pop("_cursor", None)

@@ -1,4 +1,4 @@
-"""What may not become a source: images on a hash list, taken down, or published already."""
+"""Refuse images that are on a hash list, were taken down, or are published already."""
 
 from __future__ import annotations
 
@@ -24,27 +24,36 @@ _LINE = re.compile(r"(?:(pdq|sha256):)?([0-9a-fA-F]{64})\s*(?:,\s*(.*))?")
 
 
 class HashList(Protocol):
-    """A list of images that may not be used, by hash. Others plug in: a service, a database."""
+    """A list of images that must not be used, by hash. Implement it to ask a service or a database."""
 
     def holds(self, phash: bytes, sha256: str) -> str | None:
-        """Why the image is on the list, "" where no reason is kept; None where it is not on it.
+        """Look up an image.
 
-        `phash` is the PDQ hash, 32 bytes; it is asked for each way to turn and mirror the image. `sha256` is the hex
-        SHA-256 of the file as it came.
+        Args:
+            phash: its PDQ hash, 32 bytes. The build asks once for each rotation and mirroring of the image.
+            sha256: the SHA-256 (hex) of its original file.
+
+        Returns:
+            Why the image is on the list, or "" if the list keeps no reason; None if the image is not on it.
         """
         ...
 
     def fingerprint(self) -> str:
-        """A hash of what the list holds, so that a run is not gone on with under another one; "" where not known."""
+        """Return a hash of the list's content, which a resumed run compares; "" if the content is not known."""
         ...
 
 
 @dataclass(frozen=True)
 class HashFile:
-    """A text file of hashes, one a line: 64 hex digits of a PDQ hash, or `sha256:` and those of a file; then `,reason`.
+    """A hash list in a text file, one hash a line.
 
-    `#` begins a comment. An image within `bits` of 256 of a PDQ hash is on the list. Raises RecipeError for a file that
-    cannot be read, and for a line that is no hash: a list that is read in part protects nobody.
+    A line has 64 hex digits of a PDQ hash, or `sha256:` and the 64 hex digits of a file's SHA-256; then optionally a
+    comma and the reason. `#` begins a comment. `holds` and `fingerprint` raise RecipeError if the file cannot be read,
+    and `holds` also if a line is not a hash: a list that is read in part protects nobody.
+
+    Args:
+        path: the file.
+        bits: the PDQ distance, in bits of 256, up to which an image counts as listed.
     """
 
     path: str
@@ -67,7 +76,7 @@ class HashFile:
 
     @cached_property
     def _read(self) -> tuple[NearIndex, list[str], dict[str, str]]:
-        """The PDQ hashes and the reason of each; and the file hashes with theirs."""
+        """The PDQ hashes, the reason of each, and the reasons of the file hashes by hash."""
         hashes, reasons, files = [], [], {}
         for number, line in lines(self._data.decode("utf-8-sig", "replace")):
             text = line.partition("#")[0].strip()
@@ -92,17 +101,17 @@ class HashFile:
 
 @dataclass(frozen=True)
 class Screen:
-    """Refuses images, by hash. What it refuses is counted with its reason; the image itself is not kept in the run.
+    """Refuses images by hash. A run counts each refused image with its reason, and does not keep the image.
 
-    Images of minors in any unsafe category are refused by such lists: give those that your organisation has access to.
-    Nothing in this package can tell such an image by itself, and no list is complete.
+    To refuse images of minors in unsafe categories, give the hash lists that your organisation has access to. Nothing
+    in this package can recognise such an image by itself, and no list is complete.
 
     Args:
-        against: a published dataset (`org/name` on the Hub, or a folder such as `./safetypairs`). What it holds is not
-            used again; nor what it has taken down, turned or mirrored either. Its version goes into the run: once it
-            has moved on, a run that was begun against it does not go on.
+        against: a published dataset (`org/name` on the Hub, or a folder such as `./safetypairs`). Its images are not
+            used again, and neither are images that were taken down from it, also if they are rotated or mirrored. The
+            run records the dataset's version, and cannot be resumed after the dataset has a new one.
         hash_lists: paths of files (see `HashFile`), or objects that are a `HashList`.
-        near_duplicate_bits: the PDQ distance, of 256, up to which an image is the same.
+        near_duplicate_bits: the PDQ distance, in bits of 256, up to which two images count as the same.
     """
 
     against: str | None = None
@@ -115,13 +124,18 @@ class Screen:
         return self.__dict__
 
     def reject(self, picture: Picture, file_sha256: str) -> Reject | None:
-        """Why this image may not be used; None where it may. `file_sha256` is of the file as it came."""
+        """Return why an image must not be used, or None if it may be.
+
+        Args:
+            picture: the image.
+            file_sha256: the SHA-256 (hex) of its original file.
+        """
         if self._lists and (reason := self._listed(picture, file_sha256)) is not None:
             return Reject("source", "on_hash_list", reason)
         return self._published.reject(picture) if self._published else None
 
     def fingerprint(self) -> str:
-        """What the lists hold, and which version stands at `against`; "" where there is neither."""
+        """Return a hash of the lists and of the version of `against`; "" if neither is set."""
         lists = "".join(f"{each.fingerprint()}\n" for each in self._lists)
         version = self._published.version if self._published else ""
         return hashlib.sha256(f"{lists}{version}".encode()).hexdigest() if lists or version else ""

@@ -1,4 +1,4 @@
-"""`export`: the pairs of a version in the form that another trainer takes."""
+"""`export`: write the pairs of a version in the format of another trainer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: `folder` in form `to`, and the number of samples of each split of `data` ("TARGET@X.Y.Z")."""
+    """What was written: `folder` in format `to`, and the number of samples of each split of `data` ("TARGET@X.Y.Z")."""
 
     folder: str
     to: str
@@ -31,7 +31,7 @@ class Export:
         return f"{told} of {self.data} in {self.folder}, as {self.to}\nRead it by:  {reading}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the result as JSON values."""
         return asdict(self)
 
 
@@ -45,22 +45,26 @@ def export(
     check: str = "error",
     progress: Any = None,
 ) -> Export:
-    """Write pairs of a published version as a folder in the form of another trainer.
+    """Write the pairs of a published version as a folder in the format of another trainer.
 
-    The folder is there when all of it is written, and not before. Images are the published files, byte for byte, and
-    equal pairs make equal files.
+    The folder appears only once it is complete. Images are the published files, byte for byte, and equal pairs give
+    equal files.
 
     Args:
         data: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
         out: The folder, which must not exist.
         to: One of FORMS: imagefolder, webdataset, trl-dpo, trl-sft, llava.
-        splits: The splits to write. What was trained on the test split can't be measured on it.
-        rows: "images": a sample an image. "pairs": a sample a pair, which shows both images.
-        check: See `load`.
+        splits: The splits to write. A model that was trained on the test split cannot be measured on it.
+        rows: "images" writes one sample per image; "pairs" writes one sample per pair, with both images.
+        check: As in `load`.
         progress: Called with (split, done, total).
 
+    Returns:
+        What was written.
+
     Raises:
-        SafetyPairsError: no such form; `out` exists or cannot be written; or as `training_pairs` and `samples` do.
+        SafetyPairsError: There is no such format; `out` exists or cannot be written; `data` or `splits` cannot be
+            read; `rows` is neither; or a row has no bytes for one of its images.
     """
     if to not in FORMS:
         raise SafetyPairsError(f"no form {to!r}{hint(to, FORMS)}; there are {', '.join(FORMS)}")

@@ -53,7 +53,11 @@ class PairBatchSampler:
         self._pairs = _rows_of_pairs(pair_ids)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch. It is called before each one, else each has the order of the first."""
+        """Choose the order of an epoch. Call it before each epoch; otherwise all have the order of the first.
+
+        Args:
+            epoch: The number of the epoch, from 0.
+        """
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:

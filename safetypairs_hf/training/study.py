@@ -1,4 +1,4 @@
-"""`study`: how well a light guard learns from k pairs, against k and 2k unpaired images and usual augmentation."""
+"""`study`: compare training a light guard on k pairs, on k or 2k unpaired images, and with usual augmentation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Interval: TypeAlias = tuple[float, float]
 
 
 class Shown(NamedTuple):
-    """An image that a fit is shown, with its label and the pair that it is of."""
+    """A training image of a fit, with its label and the pair that it belongs to."""
 
     image: StudyImage
     unsafe: bool
@@ -54,28 +54,31 @@ def study(
     progress: Progress = lambda stage, done, total: None,
     **settings: Any,
 ) -> StudyResult:
-    """Measure what pairs are worth as training data, and write table, plot and answer into a folder.
+    """Measure what pairs are worth as training data, and write a table, a plot and the conclusion to a folder.
 
-    For each seed the pairs of the train split are put in another order. Of the first ones, k pairs are shown to a fit,
-    or one image of each of k or of 2k pairs; so "k pairs" and "2k unpaired" are equally many images. Each fit chooses
+    Each seed orders the pairs of the train split differently. A fit is trained on the first k pairs, or on one image
+    of each of the first k or 2k pairs, so "k pairs" and "2k unpaired" have the same number of images. Each fit chooses
     its penalty by cross-validation over families, is calibrated, and judges the measured sets at the threshold 0.5.
 
     Args:
         data: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
         out: The folder, which must not exist: study.json, study.md and study.png.
-        sizes: The numbers k; by default 5 to 300, as far as the train split has 2k pairs.
-        seeds: How many orders, at least 2.
+        sizes: The numbers k; by default from 5 to 300, while the train split has 2k pairs.
+        seeds: The number of orders, at least 2.
         also: Further versions whose test pairs are judged too.
-        look: See `study_sets`.
-        limit: The most pairs of each measured set.
-        cache: The folder where features are kept; one below HF_HOME by default.
-        check: See `load`.
+        look: As in `study_sets`.
+        limit: The largest number of pairs in each measured set.
+        cache: The folder of cached features; one below HF_HOME by default.
+        check: As in `load`.
         progress: Called with (stage, done, total).
         **settings: The fields of `HeadTraining`; a text is read as the command reads it.
 
+    Returns:
+        The figures of every fit, and the conclusion.
+
     Raises:
-        SafetyPairsError: `out` exists or can't be written; too few pairs for a k; or as `study_sets`, `Backbone` and
-            `fit_head` do.
+        SafetyPairsError: `out` exists or cannot be written; there are too few pairs for one of the sizes; the data
+            cannot be read; or the backbone cannot be loaded.
     """
     from safetypairs_hf.training.train import read_settings
 
@@ -124,9 +127,9 @@ def _sizes(asked: Sequence[int], there: int, name: str) -> list[int]:
 
 
 def _bounded(sets: StudySets, most: int) -> StudySets:
-    """With no larger pool than half as many pairs again as the largest fit takes, so that features are not for naught.
+    """Limit the pool to 1.5 times the pairs of the largest fit, so that no features are computed in vain.
 
-    The pairs are those of the lowest ids, which are hashes.
+    The pairs with the lowest ids are kept; ids are hashes, so this is a random sample.
     """
     pool = sorted(sets.pool, key=lambda pair: pair.pair_id)[: most + most // 2]
     share = len(pool) / len(sets.pool)
@@ -155,7 +158,7 @@ def _shown(arm: str, k: int, sets: StudySets, order: _Order) -> list[Shown]:
         pairs = (order.verified if arm == PAIRED else order.mixed)[:k]
         return [Shown(pair.member(unsafe), unsafe, pair) for pair in pairs for unsafe in (True, False)]
     pairs = order.verified[: 2 * k if arm == TWICE else k]
-    # One image of each pair, the unsafe and the safe one in turn.
+    # One image of each pair: the unsafe and the safe one in turn.
     single = [Shown(pair.member(place % 2 == 0), place % 2 == 0, pair) for place, pair in enumerate(pairs)]
     if arm != AUGMENTED:
         return single
@@ -212,7 +215,7 @@ def _probabilities(logits: Any) -> list[float]:
 
 
 def _rows(pairs: Sequence[StudyPair], scores: Sequence[tuple[list[float], list[float]]]) -> dict[str, list[Any]]:
-    """The columns of docs/metric.md: a seed is a sample."""
+    """Return rows with the columns of docs/metric.md; each seed is a sample."""
     rows: dict[str, list[Any]] = {name: [] for name in ("pair_id", "reference", "score", "category", "group", "sample")}
     for seed, sides in enumerate(scores):
         for reference, side in zip((1, 0), sides, strict=True):
@@ -226,17 +229,17 @@ def _rows(pairs: Sequence[StudyPair], scores: Sequence[tuple[list[float], list[f
 
 
 def _right(scores: Sequence[tuple[list[float], list[float]]]) -> list[float]:
-    """Pair accuracy of each seed, at the threshold 0.5."""
+    """Return the pair accuracy of each seed, at the threshold 0.5."""
     return [statistics.fmean(unsafe >= 0.5 > safe for unsafe, safe in zip(*sides, strict=True)) for sides in scores]
 
 
 def widened(value: float, ends: Interval, of_seeds: Sequence[float]) -> Interval:
-    """Widen an interval over families by what the seeds add, as MOVER adds variances (Zou & Donner 2008).
+    """Widen an interval over families by the variance between seeds, as MOVER adds variances (Zou & Donner 2008).
 
     Args:
-        value: the mean over the seeds.
-        ends: its interval over families.
-        of_seeds: the value of each seed; 2 or more.
+        value: The mean over the seeds.
+        ends: Its interval over families.
+        of_seeds: The value of each seed; 2 or more.
     """
     from safetypairs_hf.metric.inference import t_point
 

@@ -1,4 +1,4 @@
-"""`train`: a light guard from the pairs of a version, as a folder that `evaluate` runs and the Hub takes."""
+"""`train`: train a light guard on the pairs of a version, as a folder that `evaluate` runs and the Hub accepts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
 from safetypairs_hf.training.unleaked import unleaked
 
 METHODS: Final[dict[str, type[HeadTraining] | type[LoraTraining]]] = {"head": HeadTraining, "lora": LoraTraining}
-# What is written beside the weights: the exact data, the settings and the figures.
+# This file next to the weights records the exact data, the settings and the figures.
 RECORD: Final = "training.json"
 
 
@@ -41,7 +41,7 @@ def train(
 ) -> Trained:
     """Train a light guard on the train split of a published version.
 
-    The folder is there when all of it is written, and not before.
+    The folder appears only once it is complete.
 
     Args:
         data: `TARGET@X.Y.Z`, or `TARGET` for its newest version.
@@ -49,18 +49,21 @@ def train(
         method: "head", a head on frozen features, see `HeadTraining`; "lora", a chat model's adapter, see
             `LoraTraining`.
         categories: The categories to train on, by slug, code or name; all by default.
-        benchmarks: Further versions that the guard is to be measured on. No train pair may show a test pair of them, or
-            of `data` itself, see `leaks`.
-        leaking: "error" refuses train pairs that do; "drop" leaves them out.
-        cache: The folder where features are kept; one below HF_HOME by default.
-        check: See `load`.
+        benchmarks: Further versions that the guard will be measured on. No train pair may show a test pair of them or
+            of `data` itself, as `leaks` finds them.
+        leaking: "error" refuses train pairs that show a test pair; "drop" leaves them out.
+        cache: The folder of cached features; one below HF_HOME by default.
+        check: As in `load`.
         progress: Called with (stage, done, total).
         **settings: The fields of `HeadTraining` or of `LoraTraining`; a text is read as the command reads it.
 
+    Returns:
+        What was trained, on which data, and with which settings.
+
     Raises:
-        SafetyPairsError: `out` exists; no such method, setting or category; a category without train pairs; a pair or
-            a family in two splits; train pairs that show a test pair; too few families; or as the backbone and the
-            model do.
+        SafetyPairsError: `out` exists; there is no such method, setting or category; a category has no train pairs; a
+            pair or a family is in two splits; a train pair shows a test pair; there are too few families; or the
+            backbone or the model cannot be loaded.
     """
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.metric.score import score
@@ -100,10 +103,10 @@ def train(
 
 
 def read_settings(method: str, given: dict[str, Any]) -> HeadTraining | LoraTraining:
-    """Make the settings of a method; those that are texts are read by their annotation.
+    """Make the settings of a method; texts are parsed by the type of the setting.
 
     Raises:
-        SafetyPairsError: no such method or setting, a value of another kind, or a setting that is missing.
+        SafetyPairsError: There is no such method or setting, a value has another type, or a setting is missing.
     """
     if method not in METHODS:
         raise SafetyPairsError(f"no method {method!r}{hint(method, METHODS)}; there are {', '.join(METHODS)}")
@@ -121,7 +124,7 @@ def trained_categories(pairs: TrainingPairs, name: str, asked: Sequence[str]) ->
     """Return the slugs of the categories to train on, in the taxonomy's order.
 
     Raises:
-        SafetyPairsError: one that was asked for, or of which there are test pairs, has no train pairs.
+        SafetyPairsError: A requested category, or one with test pairs, has no train pairs.
     """
     from safetypairs_hf.dataset.store.open_store import open_named
 

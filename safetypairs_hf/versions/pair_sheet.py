@@ -59,7 +59,7 @@ def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
     with reading(f"pair {row['pair_id']}: an image or the edit box", "see: safetypairs verify"):
         unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
         scale = min(1.0, _SIDE / max(unsafe.size))
-        box = Box(*(round(edge * scale) for edge in row["edit_box"]))
+        box = Box(*(round(edge * scale) for edge in row["edit_box"] or (0, 0, *unsafe.size)))
     small = [
         image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))
         for image in (unsafe, safe)

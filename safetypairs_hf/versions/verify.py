@@ -19,7 +19,8 @@ from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.errata import first_labels
-from safetypairs_hf.dataset.manifest import FOLDERS
+from safetypairs_hf.dataset.manifest import EXTRAS, FOLDERS
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.dataset.store.base import Edition, Published
 from safetypairs_hf.versions.diff import compare, other_columns, other_taxonomy
@@ -116,7 +117,8 @@ def _places(edition: Edition) -> Iterator[Problem]:
     known = {release.get("version") for release in edition.releases}
     columns = (table[name].to_pylist() for name in ("pair_id", "file", "split", "category", "introduced"))
     for pair_id, file, split, category, introduced in zip(*columns, strict=True):
-        if not file.startswith(f"data/{split}/{category}/"):
+        folder = f"{POLICY_PAIRS}{split}/" if file.startswith(POLICY_PAIRS) else f"data/{split}/{category}/"
+        if not file.startswith(folder):
             yield _wrong(f"it is {split}, {category}, and lies in {file}", pair_id)
         if introduced not in known:
             yield _wrong(f"it was introduced in {introduced}, which is no release up to this one", pair_id)
@@ -169,7 +171,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     listed = edition.stored
     rows = _rows_by_file(edition.table)
     hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
-    extra = {name for name in hashed if name.startswith(FOLDERS[1:])}
+    extra = {name for name in hashed if name.startswith(EXTRAS)}
     for name in sorted(set(listed) - set(rows) - extra):
         if name.startswith(FOLDERS):
             yield Problem(name, "", "is in no row of the manifest")

@@ -18,6 +18,8 @@ from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.dataset import card_header, manifest, manifest_head, reviews, sidecars
 from safetypairs_hf.dataset.card_header import CardHeader
 from safetypairs_hf.dataset.manifest import UNREVIEWED
+from safetypairs_hf.dataset.policy_pair_rows import CONFIG
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.versions.verify_pairs import Problem
 
@@ -68,7 +70,7 @@ def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
 
 def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
     files = _by_file(edition.table)
-    data = set(files)
+    data = {name for name in files if not name.startswith(POLICY_PAIRS)}
     files |= {name: (said["rows"], said["size"]) for name, said in edition.head.get("beside", {}).items()}
     if reviews.NAME in edition.head.get("sidecars", {}):
         files[reviews.NAME] = (pc.sum(pc.not_equal(edition.table["review"], UNREVIEWED)).as_py(), 0)
@@ -88,7 +90,7 @@ def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
                 yield Problem(_CARD, "", f"{config.name}/{split} is said to be {what}; it is {pairs} of {size}")
         if config.name == "default" and data - matched:
             yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")
-        if config.name not in ("controls", "failures", reviews.CONFIG) and matched - data:
+        if config.name not in (CONFIG, "controls", "failures", reviews.CONFIG) and matched - data:
             yield Problem(_CARD, "", f"the config {config.name} holds {min(matched - data)}, which is no file of pairs")
     if left := files.keys() - data - shown:
         yield Problem(_CARD, "", f"no config shows {min(left)}")

@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from safetypairs_hf.core.errors import SafetyPairsError, reason
 from safetypairs_hf.core.foreign_text import reading
-from safetypairs_hf.core.ids import content_id
+from safetypairs_hf.core.ids import content_id, policy_pair_id
 from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash, sha256
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.dataset.data_file import open_rows_file
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
+from safetypairs_hf.dataset.policy_pair_rows import policy_pair_schema, slug_of
 from safetypairs_hf.dataset.row_hash import row_hash
-from safetypairs_hf.dataset.schema import arrow_schema, is_perceptual
+from safetypairs_hf.dataset.schema import arrow_schema, is_perceptual, unreviewed
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
@@ -46,8 +48,9 @@ def check_file(
     as far as errata changed them. `taxonomy` is what its categories are of.
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
+    schema = policy_pair_schema(taxonomy) if name.startswith(POLICY_PAIRS) else arrow_schema(taxonomy)
     try:
-        for rows in row_groups(path, arrow_schema(taxonomy)):
+        for rows in row_groups(path, schema):
             known = []
             for row in rows:
                 entry = waiting.pop(row["pair_id"], None)
@@ -104,7 +107,8 @@ def row_groups(path: Path, expected: pa.Schema) -> Iterator[list[dict[str, Any]]
 
 def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[str, Any]) -> list[Problem]:
     try:
-        found = [*_against_manifest(row, entry, taxonomy), *_images(row, entry)]
+        members = _image(row, entry, taxonomy) if "image" in row else _images(row, entry)
+        found = [*_against_manifest(row, entry, taxonomy), *members]
     except (TypeError, LookupError) as error:  # a value that is missing, or null
         found = [f"a value of its row is missing or broken: {reason(error)}"]
     return [Problem(name, entry["pair_id"], what) for what in found]
@@ -112,7 +116,7 @@ def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[
 
 def _against_manifest(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
     """The plain columns, as far as the manifest says what they are."""
-    found = {**row, "category": taxonomy.slug_of(row["category"]), "review": row["review"]["status"]}
+    found = {**row, "category": taxonomy.slug_of(row["category"]), "review": row.get("review", unreviewed())["status"]}
     for column in ("category", "group", "introduced", "review"):
         if column in entry and found[column] != entry[column]:
             yield f"{column} is {found[column]!r}, and the manifest says {entry[column]!r}"
@@ -146,6 +150,28 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
     if len(pictures) == 2:
         yield from other_encoding(*pictures)
         yield from _edit_box(row, *pictures)
+
+
+def _image(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
+    """The image of a policy pair and its two policies."""
+    data = row["image"]["bytes"]
+    digest, picture = sha256(data), Picture(data)
+    if {digest} != {entry["unsafe_sha256"], entry["safe_sha256"]}:
+        yield "the sha256 of its image is not the manifest's"
+    try:
+        if {perceptual_hash(picture)} != {entry["unsafe_phash"], entry["safe_phash"]}:
+            yield "the PDQ hash of its image is not the manifest's"
+    except Exception as error:  # whatever a decoder raises for bytes that are no image
+        yield f"its image does not decode: {reason(error)}"
+    if len(data) != entry["size"]:
+        yield "the size of its image is not the manifest's"
+    if entry.get("row_hash") not in (None, row_hash(row, digest, digest)):
+        yield "its row is not the one that was published: the image, a text or a policy"
+    unsafe, safe = slug_of(row["unsafe_policy"]), slug_of(row["safe_policy"])
+    if unsafe != entry["category"] or safe == unsafe or safe not in taxonomy.slugs:
+        yield f"its policies are {row['unsafe_policy']} and {row['safe_policy']}; its category is {entry['category']}"
+    if policy_pair_id(digest, unsafe, safe) != entry["pair_id"]:
+        yield "its id is not the hash of its image and policies"
 
 
 def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:

@@ -26,6 +26,8 @@ FIGURE = {
     "editing": r"in batches of 2 .* ratio [\d.]+x in (CPU|wall) time",
     "evaluating": r"^ratio [\d.]+x in (CPU|wall) time, [\d.]+x in wall time",
     "faults": r"^429 +1 +1 +0 +0 +0 +0$",
+    "feeding": r"^  edit stage .* of the ideal .* s ",
+    "gpu": r"^judge: one forward pass .* ratio [\d.]+x in wall time$",
     "harness": r"^classifier: geh, .* evaluate .* ratio [\d.]+x in (CPU|wall) time",
     "importing": r"^  datasets' map .* import at \d+% of its rate",
     "judging": r"one forward pass .* generate up to 2 tokens .* ratio [\d.]+x in (CPU|wall) time",
@@ -48,6 +50,8 @@ NEEDS = {
     "coverage": ["scipy"],
     "editing": ["diffusers", "transformers"],
     "evaluating": ["transformers"],
+    "feeding": ["cv2", "matplotlib", "sklearn"],
+    "gpu": ["diffusers", "transformers"],
     "harness": ["guard_eval_harness", "transformers"],
     "judging": ["transformers"],
     "loading": ["fontawesomefree"],
@@ -58,9 +62,9 @@ NEEDS = {
     "uploading": ["hf_xet"],
 }
 # Over ten seconds even so.
-LONG = ("batching", "coverage")
-# These import torch and its libraries, for longer than they run: one process for them all.
-TOGETHER = ("batching", "editing", "evaluating", "harness", "judging", "scoring")
+LONG = ("batching", "coverage", "gpu")
+# These import torch and its libraries, for longer than they run: one process for them all, and one for those of LONG.
+TOGETHER = ("batching", "editing", "evaluating", "gpu", "harness", "judging", "scoring")
 RUN_TOGETHER = """
 import contextlib, io, json, runpy, sys, traceback
 folder, found = sys.argv[1], {}
@@ -88,8 +92,9 @@ def together() -> Callable[[str], str]:
     found: dict[str, list[str]] = {}
 
     def printed(name: str) -> str:
-        if not found:
-            command = [sys.executable, "-c", RUN_TOGETHER, str(FOLDER), *filter(present, TOGETHER)]
+        if name not in found:
+            others = [other for other in TOGETHER if present(other) and (other in LONG) == (name in LONG)]
+            command = [sys.executable, "-c", RUN_TOGETHER, str(FOLDER), *others]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             found.update(json.loads(done.stdout.splitlines()[-1]))

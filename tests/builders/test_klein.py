@@ -136,7 +136,7 @@ def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
         ({"judged": "perhaps"}, "judged=perhaps: expected true or false"),
         (
             {"text_layers": "last"},
-            "builders/klein.py, line 51: ValueError: invalid literal for int() with base 10: 'last'; its settings were "
+            "builders/klein.py, line 55: ValueError: invalid literal for int() with base 10: 'last'; its settings were "
             "{'text_layers': 'last', 'editor_commit': 'e1', 'guard_commit': '9a', 'instructor_commit': '17'}",
         ),
     ],

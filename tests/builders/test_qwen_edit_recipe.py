@@ -28,6 +28,17 @@ def test_other_weights_have_no_licence_before_it_is_stated() -> None:
     assert stated == Weights("org/other", "mit")
 
 
+def test_a_lora_has_few_steps_no_guidance_and_a_licence_of_its_own() -> None:
+    given = {"editor_commit": "e1", "lora": "org/lightning", "lora_commit": "c1", "fp8": "auto"}
+    recipe: Any = load_recipe("qwen_edit", given).recipe
+    name = "Qwen/Qwen-Image-Edit-2511"
+    assert recipe.editor == QwenEditPlus(name, "e1", 4, 1.0, lora="org/lightning", lora_commit="c1", fp8="auto")
+    assert recipe.editor.revision == "e1 + org/lightning c1"
+    assert recipe.weights[1] == Weights("org/lightning", "not stated", publishable=False)
+    del given["lora_commit"]
+    assert "lora_commit=SHA (a commit of org/lightning)" in load_recipe("qwen_edit", given).recipe.source.missing  # type: ignore[attr-defined]
+
+
 def test_it_says_what_is_missing() -> None:
     recipe: Any = load_recipe("qwen_edit", {"guard_commit": "9a", "instructor_commit": "17"}).recipe
     assert recipe.source.missing == (

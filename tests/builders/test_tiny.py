@@ -75,9 +75,12 @@ def load_model(run: RunFolder) -> str:
     return str(run.read_json("recipe.json")["parts"]["editor"]["model"])
 
 
-def test_what_it_made_is_published_loaded_and_scored(run: RunFolder, tmp_path: Path) -> None:
+def test_what_it_made_is_published_loaded_and_scored(run: RunFolder, weights: str, tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
     publish(run, parse_target(str(folder)), parse("1.0.0"))
+    card, editor = (folder / "README.md").read_text(), load_recipe("tiny", {"weights": weights}).recipe.editor
+    assert f"Where they ran, this was on: <code>klein {editor.revision}</code>." in card  # type: ignore[union-attr]
+    assert "| `Klein` | attention = auto, batch_size = 8, " in card and "compile_blocks = False, " in card
     test = sp.images(sp.load(str(folder), version="1.0.0"))
     red = Classifier(str(Path(load_model(run)).parent / "classifier"), dict.fromkeys(SLUGS, ("red",)), ["other"])
     rows = [dict(row) for split in (test.values() if hasattr(test, "values") else [test]) for row in split]

@@ -20,6 +20,7 @@ from sources.pictures import picture
 import safetypairs_hf.recipes as sp
 from safetypairs_hf.building.build import build
 from safetypairs_hf.building.engines.base import _step
+from safetypairs_hf.building.finishing import AtOnce
 from safetypairs_hf.building.function_parts import FunctionEditor, FunctionInstructor, as_editor, as_instructor
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.rounds import Step, Unit
@@ -247,7 +248,8 @@ def test_objects_that_answer_wrongly(folder: Path, tmp_path: Path, wrong: str, a
     unit = Unit()
     with pytest.raises(UserCodeError, match=said) as caught:
         for step in map(Step, ("source", "instruct", "edit", "judge")):
-            unit.after(step, _step(recipe, RunFolder(str(tmp_path / "run")), step, 0, unit.entering))
+            run = RunFolder(str(tmp_path / "run"))
+            unit.after(step, _step(recipe, run, step, 0, unit.entering, AtOnce(recipe.finishing))())
     assert "\n" not in str(caught.value)
 
 

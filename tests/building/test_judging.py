@@ -13,10 +13,12 @@ from builds import SQUARES, tree
 
 from safetypairs_hf.building import controls
 from safetypairs_hf.building.build import build
-from safetypairs_hf.building.judge import Judging, identify
+from safetypairs_hf.building.finishing import AtOnce, Finishing, identify
+from safetypairs_hf.building.judge import Judging
+from safetypairs_hf.building.preservation import Exact
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.rounds import Step, Unit
-from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.core.pictures import PILLOW, encode
 from safetypairs_hf.core.records import (
     Box,
     Candidate,
@@ -60,7 +62,8 @@ def tried(region: Box | None, safe: int, red: int = 255) -> Candidate:
 
 
 def judged(judges: Sequence[Judge], *attempts: Candidate) -> Sequence[Candidate]:
-    return Judging(tuple(judges), region_slack=None, safe_below=0.3)(attempts)
+    judging = Judging(tuple(judges), region_slack=None, safe_below=0.3)
+    return judging.start(attempts, AtOnce(Finishing(Exact(), PILLOW)))()
 
 
 @pytest.mark.parametrize(

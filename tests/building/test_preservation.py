@@ -277,3 +277,27 @@ def test_box_of_a_mask() -> None:
     assert box_of(mask) is None
     mask[2, 3] = mask[4, 1] = True
     assert box_of(mask) == Box(1, 2, 4, 5)
+
+
+@pytest.mark.parametrize("is_composite", [False, True])
+def test_both_at_once_is_one_after_the_other(is_composite: bool) -> None:
+    before = photo(0)
+    after, rule = noisy(edited(before), 1), Perceptual(composite=is_composite)
+    for baseline in (None, noisy(before, 2)):
+        finished = rule.finish(before, after, baseline)
+        both = rule.finish_and_measure(before, after, baseline)
+        assert np.array_equal(both[0], finished)
+        assert both[1:] == rule.measure(before, finished, baseline) and both[1] is not None
+
+
+def test_figures_of_where_pixels_are_equal() -> None:
+    """Only what differs is compared; the figures are those of the whole image."""
+    before, mask = photo(3), np.zeros((SIDE, SIDE), bool)
+    after = noisy(before, 4)
+    after[:, :90], after[200:] = before[:, :90], before[200:]
+    mask[100:120, 100:130] = True
+    windows = ~grow(mask, 5)[5:-5, 5:-5]
+    assert ssim_outside(before, after, mask) == float(ssim_map(before, after)[windows].mean(dtype=np.float64))
+    squares = (before.astype(float) - after)[~mask] ** 2
+    assert rmse_outside(before, after, mask) == pytest.approx(math.sqrt(squares.mean()), rel=1e-12)
+    assert ssim_outside(before, before, mask) == 1.0 and rmse_outside(before, before, mask) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +14,15 @@ import pytest
 from safetypairs_hf.cli import COMMANDS, MODULES
 
 ROOT = Path(__file__).parents[2]
+PAGES = "\n".join(path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_has_help_an_example_and_a_place_in_the_readme(name: str) -> None:
+def test_a_command_has_help_an_example_and_a_place_in_the_docs(name: str) -> None:
     command = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(name, name)}").command
     assert isinstance(command, click.Command)
     assert f"safetypairs {name}" in (command.help or ""), "an example"
-    assert f"safetypairs {name}" in (ROOT / "README.md").read_text()
+    assert re.search(rf"safetypairs {name}\b", PAGES)
 
 
 def test_every_command_module_is_listed() -> None:

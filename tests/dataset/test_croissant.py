@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import logging
 import os
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hub_fixtures import Hub, hub  # noqa: F401
 from mlcroissant._src.operation_graph.operations.download import extract_git_info  # the reading of a repo's URL
 from PIL import Image
 
+from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import croissant, manifest
@@ -24,6 +27,7 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.schema import COLUMNS, arrow_schema
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
+from safetypairs_hf.publishing.release_date import release_date
 from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 pytestmark = [  # of mlcroissant's own parts
@@ -31,13 +35,14 @@ pytestmark = [  # of mlcroissant's own parts
     pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame"),
 ]
 REPO = "lab/pairs"
-NO_DATE = 'Property "https://schema.org/datePublished" is recommended, but does not exist'
 
 
 @pytest.fixture(scope="module")
 def folder(runs: Path) -> Path:
-    for name, version in (("small", "1.0.0"), ("large", "1.1.0")):
-        publish(open_run(str(runs / name)), parse_target(str(runs / "pairs")), parse(version))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, version, day in (("small", "1.0.0", 20_000), ("large", "1.1.0", 20_001)):
+            patch.setenv("SOURCE_DATE_EPOCH", str(day * 86_400 + 3_600))
+            publish(open_run(str(runs / name)), parse_target(str(runs / "pairs")), parse(version))
     return runs / "pairs"
 
 
@@ -45,13 +50,28 @@ def read(path: Path | str, **mapping: str) -> mlc.Dataset:
     return mlc.Dataset(str(path), mapping=mapping)
 
 
-def test_it_is_valid_and_the_only_warning_is_the_missing_date(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_valid_croissant_1_1_without_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         metadata = read(folder / "croissant.json").metadata
     issues = metadata.ctx.issues
     assert issues.errors == set()
-    assert [NO_DATE in text for text in issues.warnings] == [True]
-    assert [NO_DATE in record.getMessage() for record in caplog.records] == [True]
+    assert issues.warnings == set()
+    assert [record.getMessage() for record in caplog.records] == []
+    assert metadata.ctx.conforms_to.value == "http://mlcommons.org/croissant/1.1"
+    assert metadata.date_published == datetime(2024, 10, 5)  # of the version: 20,001 days after 1970
+
+
+def test_a_release_that_states_no_date_has_none(release: Manifest) -> None:
+    older = {name: value for name, value in release.releases[-1].items() if name != "date"}
+    described = croissant.described(dataclasses.replace(release, releases=[older]), REPO)
+    assert "datePublished" not in described
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1e9", "9" * 40, "\u0661"])
+def test_a_date_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    with pytest.raises(PublishError, match=r"SOURCE_DATE_EPOCH is .*; expected the seconds from 1970"):
+        release_date()
 
 
 def test_the_responsible_ai_fields_are_read(folder: Path) -> None:
@@ -73,6 +93,9 @@ def test_the_responsible_ai_fields_are_read(folder: Path) -> None:
             metadata.data_annotation_protocol,
             metadata.data_preprocessing_protocol,
             metadata.data_release_maintenance_plan,
+            metadata.data_collection_missing_data,
+            metadata.data_collection_raw_data,
+            metadata.data_imputation_protocol,
         )
     )
 
@@ -150,7 +173,7 @@ def test_the_categories_are_a_record_set(folder: Path) -> None:
 def test_the_text_depends_on_the_manifest_and_the_name_alone(folder: Path, release: Manifest) -> None:
     again = manifest.load(manifest.dump(release))
     assert again is not None
-    assert (folder / "croissant.json").read_text() == croissant.render(again, str(folder))["croissant.json"]
+    assert (folder / "croissant.json").read_text() == croissant.render(again, "./pairs")["croissant.json"]
 
 
 def test_text_of_others_is_only_text(release: Manifest) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from test_editors import BATCH_BOUND, StoppedError, apart, edit, frames, grid_of, pictures, plain
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
 from safetypairs_hf.testing.tiny import editors as tiny
@@ -118,3 +118,75 @@ def test_the_revision_names_the_weights(qwen: QwenEdit, plus: QwenEditPlus) -> N
     for unpinned in (QwenEdit(), QwenEditPlus()):
         with pytest.raises(SafetyPairsError, match="no revision is pinned"):
             _ = unpinned.revision
+
+
+def test_one_image_is_what_the_stock_pipeline_makes_of_it(qwen: QwenEdit) -> None:
+    import torch
+    from diffusers import QwenImageEditPipeline
+
+    plainly, [image] = replace(qwen, guidance=1.0), pictures((64, 64))
+    plainly.__dict__["pipeline"] = qwen.pipeline
+    [ours] = edit(plainly, [image], [5])
+    prompt, seed = "Paint the red square green. 2", torch.Generator("cpu").manual_seed(5)
+    pipeline = QwenImageEditPipeline(**qwen.pipeline.components)
+    made = pipeline(Image.fromarray(image.pixels), prompt, generator=seed, num_inference_steps=1, true_cfg_scale=1.0)
+    assert np.array_equal(ours.pixels, np.asarray(made.images[0].resize((64, 64), Image.Resampling.LANCZOS)))
+
+
+@pytest.fixture(scope="module")
+def lora(qwen: QwenEdit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA of the small model, as diffusers writes one."""
+    import torch
+    from diffusers import QwenImageEditPipeline
+    from diffusers.training_utils import _collate_lora_metadata
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    folder = tmp_path_factory.mktemp("model") / "lora"
+    transformer = QwenEdit(qwen.model, device="cpu").pipeline.transformer
+    torch.manual_seed(1)
+    transformer.add_adapter(LoraConfig(r=2, lora_alpha=4, init_lora_weights=False, target_modules=["to_q", "to_out.0"]))
+    QwenImageEditPipeline.save_lora_weights(
+        folder,
+        transformer_lora_layers=get_peft_model_state_dict(transformer),
+        **_collate_lora_metadata({"transformer": transformer}),
+    )
+    return folder
+
+
+def test_a_lora_for_few_steps_is_merged_and_sets_the_scheduler(qwen: QwenEdit, lora: Path) -> None:
+    import math
+
+    from safetensors.torch import load_file
+
+    few = replace(qwen, lora=str(lora), guidance=1.0)
+    images, seeds = pictures((64, 64), (64, 64)), [5, 6]
+    together = edit(few, images, seeds)
+    assert [answer.batch for answer in together] == [2, 2]
+    [alone] = edit(few, images[1:], seeds[1:])
+    assert apart(alone.pixels, together[1].pixels) <= BATCH_BOUND
+    name = "transformer_blocks.0.attn.to_q"
+    weights = {key: each.numpy() for key, each in load_file(lora / "pytorch_lora_weights.safetensors").items()}
+    down, up = (weights[f"transformer.{name}.lora_{each}.weight"] for each in "AB")
+    before, after = (each.pipeline.transformer.get_submodule(name).weight.detach().numpy() for each in (qwen, few))
+    assert np.allclose(after, before + 2 * up @ down, atol=1e-6)  # alpha / rank is 2
+    scheduler = few.pipeline.scheduler.config
+    assert scheduler.base_shift == scheduler.max_shift == math.log(3)
+    assert scheduler.use_dynamic_shifting and scheduler.shift_terminal is None
+    folder, _, named = few.revision.partition(" + ")
+    assert folder == qwen.revision and named.startswith(f"{lora} folder:")
+
+
+def test_a_lora_that_cannot_be_used_is_one_line(qwen: QwenEdit, lora: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="guidance = 4: a LoRA for few steps is trained without guidance; give guid"):
+        QwenEdit(lora=str(lora))
+    with pytest.raises(RecipeError, match="lora_commit or lora_weight_name is given and lora is not; name the LoRA"):
+        QwenEdit(lora_weight_name="4steps.safetensors")
+    with pytest.raises(SafetyPairsError, match="no revision is pinned"):
+        _ = replace(qwen, lora="lightx2v/Qwen-Image-Edit-2511-Lightning", guidance=1.0).revision
+    with pytest.raises(SafetyPairsError, match=r"lora=.*/other does not load into \w+: "):
+        replace(qwen, lora=str(tmp_path / "other"), guidance=1.0).round_trip(pictures((64, 64)))
+    replace(qwen, lora=str(lora), guidance=1.0).check_model()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SafetyPairsError, match=r"empty holds no weights"):
+        replace(qwen, lora=str(tmp_path / "empty"), guidance=1.0).check_model()

@@ -78,7 +78,9 @@ def test_figures_with_the_commit_of_the_version(hub: Hub, judged: Path) -> None:
     ((_, told),) = commands(hub, judged, ["score", "mood.parquet", "--data", f"{DATA}@1.0.0", "--json"])
     score = json.loads(told)
     tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(DATA, repo_type="dataset").tags}
-    unsafe, safe = held(hub)
+    pair, unsafe, safe = held(hub)
+    assert pair["dataset"] == {"id": DATA, "task_id": "pair_accuracy", "revision": tags["v1.0.0"]}
+    assert pair["value"] == score["pair_accuracy"]
     assert unsafe["dataset"] == {"id": DATA, "task_id": "unsafe_members", "revision": tags["v1.0.0"]}
     assert (unsafe["value"], safe["value"]) == (score["unsafe_recall"], score["safe_specificity"])
     assert safe["notes"] == unsafe["notes"]

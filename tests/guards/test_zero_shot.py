@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ from small_guards import BOUND, folder_of, judge, pictures, shares, small
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.zero_shot import ZeroShot
-from safetypairs_hf.taxonomy.nine import SLUGS
+from safetypairs_hf.models.processors import count_tokens
+from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 
 @pytest.mark.parametrize(("name", "kind"), [("clip", "CLIPModel"), ("siglip", "SiglipModel")])
@@ -83,6 +87,25 @@ def test_files_that_are_no_texts(text: str, message: str, tmp_path: Path) -> Non
     with pytest.raises(SafetyPairsError, match="no category 'nakedness'"):
         (tmp_path / "texts.yaml").write_text("nakedness: {unsafe: [x], safe: [y]}")
         _ = ZeroShot("folder", prompts=str(tmp_path / "texts.yaml")).sides
+
+
+LONG = r"^nudity: the text 'bare .*' has \d+ tokens, and .* reads 64; shorten it, or make several texts of it$"
+
+
+def test_a_text_of_ones_own_that_would_be_cut_is_refused(tmp_path: Path) -> None:
+    """Before a build and before the first verdict, in `prompts` and in a taxonomy; the last text that fits is taken."""
+    guard, path = small("siglip"), tmp_path / "texts.yaml"
+    tokenizer = guard.loaded.processor.tokenizer
+    fits = next(text for text in ("bare " * n for n in range(64, 0, -1)) if count_tokens(tokenizer, text) <= 64)
+    for text, refused in ((fits, False), (fits + "bare " * 9, True)):
+        path.write_text(f"nudity: {{unsafe: ['{text}'], safe: [a person in clothes]}}")
+        mine = small("siglip", prompts=str(path))
+        policy = replace(NINE.categories[0], slug="nudity", never=(text,), should_not=(), default_only=(), can=("x",))
+        bound = small("siglip").under(replace(NINE, id="mine", categories=(policy,)))
+        for call in (mine.check_model, bound.check_model, partial(judge, mine), partial(judge, bound)):
+            given = (pictures(1), "nudity") if isinstance(call, partial) else ()
+            with pytest.raises(RecipeError, match=LONG) if refused else nullcontext():
+                call(*given)
 
 
 def test_refusals_and_state() -> None:

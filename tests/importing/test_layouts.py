@@ -18,7 +18,7 @@ from safetypairs_hf.importing.import_pairs import Opened, open_pairs
 from safetypairs_hf.importing.layout import layout_of
 from safetypairs_hf.importing.reading_plan import Said
 
-NAMES = ["contrasafe-vl", "safe-vs-unsafe-image-edits", "safeeditbench"]
+NAMES = ["contrasafe-vl", "policyshiftbench", "safe-vs-unsafe-image-edits", "safeeditbench"]
 
 
 def picture() -> bytes:

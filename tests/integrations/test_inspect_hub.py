@@ -65,7 +65,7 @@ def score_of(folder: Path) -> Any:
 
 
 def copy_as_text(hub: Hub, folder: Path) -> None:
-    """The same data and the same eval.yaml in another repo, with each image as a data URI in a text column."""
+    """The same data in another repo: each image as a data URI in a text column, eval.yaml without the pairs."""
     from datasets import Dataset, load_dataset
 
     pairs = load_dataset(str(folder), split="test")
@@ -76,27 +76,30 @@ def copy_as_text(hub: Hub, folder: Path) -> None:
         }
     )
     plain.to_parquet(str(folder / "text.parquet"))
+    held = yaml.safe_load((folder / "eval.yaml").read_text())
+    (folder / "members.yaml").write_text(yaml.safe_dump({**held, "tasks": held["tasks"][1:]}))
     hub.api().create_repo(COPY, repo_type="dataset")
-    for name, path in (("text.parquet", "data/test.parquet"), ("eval.yaml", "eval.yaml")):
+    for name, path in (("text.parquet", "data/test.parquet"), ("members.yaml", "eval.yaml")):
         hub.api().upload_file(path_or_fileobj=folder / name, path_in_repo=path, repo_id=COPY, repo_type="dataset")
 
 
 def test_inspect_takes_our_tasks(files: Path) -> None:
     held = yaml.safe_load((files / "eval.yaml").read_text())
-    assert tuple(HFTask.model_validate(task).id for task in held["tasks"]) == IDS
+    pair, *members = held["tasks"]
+    assert tuple(HFTask.model_validate(task).id for task in members) == IDS
+    with pytest.raises(ValueError, match="field_spec"):  # so inspect cannot report another figure under its name
+        HFTask.model_validate(pair)
 
 
-def test_its_own_runner_stops_at_an_image_column(lab: Hub, tmp_path: Path) -> None:
+def test_its_own_runner_stops_at_the_task_of_pairs(lab: Hub, tmp_path: Path) -> None:
     before = len(lab.server.log)
     with answering(say) as api:
         done = started(tmp_path, api, (f"hf/{REPO}/unsafe_members",), lab.env())
     assert done.returncode != 0
-    assert "line 272, in _record_to_sample_hf" in done.stderr
-    assert "1 validation error for ContentImage" in done.stderr
-    assert "Input should be a valid string" in done.stderr
+    assert "validation errors for HFTask" in done.stderr and "field_spec" in done.stderr
     assert api.requests == []
     read = [entry.path for entry in lab.server.log[before:]]
-    assert any(path.endswith("/eval.yaml") for path in read) and any(path.endswith(".parquet") for path in read)
+    assert any(path.endswith("/eval.yaml") for path in read) and not any(path.endswith(".parquet") for path in read)
 
 
 def test_its_own_runner_takes_them_with_the_images_as_text(lab: Hub, files: Path, tmp_path: Path) -> None:
@@ -127,4 +130,6 @@ def test_an_unknown_task_is_one_line(lab: Hub, tmp_path: Path) -> None:
     with answering(say) as api:
         done = started(tmp_path, api, words, lab.env())
     assert done.returncode != 0
-    assert f"eval.yaml of {REPO} has no task 'members'; it has unsafe_members, safe_members" in done.stderr
+    assert (
+        f"eval.yaml of {REPO} has no task 'members' for inspect-ai; it has unsafe_members, safe_members" in done.stderr
+    )

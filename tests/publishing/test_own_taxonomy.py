@@ -104,7 +104,7 @@ def test_what_is_published_follows_the_taxonomy(road: Path) -> None:
     croissant = json.loads((data / "croissant.json").read_text())
     (categories,) = (each for each in croissant["recordSet"] if each["name"] == "categories")
     assert [row["categories/slug"] for row in categories["data"]] == list(SLUGS)
-    (task, _) = yaml.safe_load((data / "eval.yaml").read_text())["tasks"]
+    (_, task, _) = yaml.safe_load((data / "eval.yaml").read_text())["tasks"]
     assert f"Policy litter@1.0: {ROAD.policy('litter')}" in task["solvers"][0]["args"]["template"]
     for file in data.glob("*/**/*.parquet"):
         if file.name != "manifest.parquet":

@@ -510,9 +510,9 @@ def test_a_manifest_of_a_newer_safetypairs(runs: tuple[RunFolder, RunFolder], tm
     release(runs[0], tmp_path / "out", "1.0.0")
     path = tmp_path / "out" / "manifest.parquet"
     table = pq.read_table(path)
-    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 4}
+    head = {**json.loads(table.schema.metadata[b"safetypairs"]), "format": 5}
     pq.write_table(table.replace_schema_metadata({"safetypairs": json.dumps(head)}), path)
-    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 4"
+    message = r"a newer safetypairs-hf wrote this manifest\.parquet \(format 5"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
 
 

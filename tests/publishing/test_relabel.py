@@ -24,7 +24,7 @@ from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import errata, manifest
 from safetypairs_hf.dataset.manifest import Entry, Manifest
-from safetypairs_hf.dataset.manifest_head import FORMAT, KEY
+from safetypairs_hf.dataset.manifest_head import KEY
 from safetypairs_hf.dataset.store.open_store import open_named, open_published
 from safetypairs_hf.loading.load import load
 from safetypairs_hf.publishing.hub_target import HubTarget
@@ -290,7 +290,8 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
     class Late:
         """A target whose head was read before the other release, as where two publish at once."""
 
-        name, fetch, begin, send, commit = late.name, late.fetch, late.begin, late.send, late.commit
+        name, published_name = late.name, late.published_name
+        fetch, begin, send, commit = late.fetch, late.begin, late.send, late.commit
 
         def head(self) -> Manifest:
             return held
@@ -357,7 +358,7 @@ def test_a_manifest_without_errata_is_as_older_code_reads_it_and_one_with_them_s
 
     assert written() == 2
     relabel(str(out), [line(picked(out)["swap"], "swap")], "2.0.0")
-    assert written() == FORMAT == 3  # code that knows no errata asks for an upgrade, as for any newer format
+    assert written() == 3  # code that knows no errata asks for an upgrade, as for any newer format
 
 
 def test_a_takedown_knows_a_swapped_pair_in_older_versions(out: Path) -> None:

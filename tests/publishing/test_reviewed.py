@@ -26,7 +26,9 @@ from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import failure_rows, manifest, reviews
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.relabel import relabel
 from safetypairs_hf.publishing.takedown import takedown
+from safetypairs_hf.report.report import make_report
 from safetypairs_hf.reviewing import decisions
 from safetypairs_hf.reviewing.decisions import Decision
 from safetypairs_hf.versions.diff import diff
@@ -156,6 +158,25 @@ def test_card_and_croissant_tell_protocol_and_agreement(work: Path) -> None:
     values = json.loads((work / "whole" / "croissant.json").read_text())
     assert any("Krippendorff's alpha of decisions" in text for text in values["rai:dataAnnotationAnalysis"])
     assert any("hidden order" in text for text in values["rai:dataAnnotationProtocol"])
+
+
+def test_the_report_of_a_dataset_shows_agreement_and_errata(copy: Path) -> None:
+    pair_id = held(copy).entries[0].pair_id
+    erratum = {"pair_id": pair_id, "action": "text", "value": "a <b>red</b> square", "reason": "too vague", "by": "R9"}
+    relabel(str(copy), [erratum], "2.0.0")
+    shown = copy.with_suffix(".html")
+    found = make_report([str(copy)], shown)
+    alpha = held(copy).releases[0]["review"]["decided"]["alpha"]
+    (first, *_) = found["review"]["figures"]
+    assert first["name"] == "Krippendorff's alpha of decisions" and first["of"] == "pairs"
+    assert {key: first[key] for key in ("value", "low", "high", "items")} == alpha
+    assert found["review"]["people"][0] == {"reviewer": "R1", "pairs": 12, "accept": 10, "reject": 1, "borderline": 1}
+    (listed,) = found["errata"]
+    assert {**listed, "what": ""} == {
+        "what": "", "version": "2.0.0", "pair_id": pair_id, "reason": "too vague", "by": "R9"
+    }  # fmt: skip
+    page = shown.read_text()
+    assert "Krippendorff&#39;s alpha of decisions" in page and "too vague" in page and "<b>red</b>" not in page
 
 
 def test_decisions_change_no_other_file_of_the_run(work: Path, run: RunFolder, tmp_path: Path) -> None:

@@ -321,6 +321,7 @@ def test_the_recipe_file_has_settings_and_no_images(folder: Path) -> None:
         "size": SIDE,
         "min_side": None,
         "max_aspect": 3.0,
+        "encoder": "pillow",
     }
     assert describe(found) == describe(source(folder))
     assert replace(found, license="MIT").license == "MIT"

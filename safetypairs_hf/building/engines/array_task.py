@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetypairs_hf.building.engines.base import Sent, holds_model
+from safetypairs_hf.building.engines.base import Opened, Sent, holds_model
 from safetypairs_hf.building.engines.local import LocalEngine
-from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.recipe import LoadedRecipe, versions
+from safetypairs_hf.building.tempo import noted
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.run_folder import RECIPE
 
 
 class ArrayJob(NamedTuple):
@@ -44,13 +47,27 @@ def make(path: str, task: int) -> None:
     """
     array = ArrayJob.read(path)
     opened = array.sent.open()
+    _refuse_other_versions(opened)
     loaded = LoadedRecipe(array.recipe, array.sent.path, {}, opened.recipe)
     units = [unit for unit in array.units[task :: array.tasks] if not opened.job.is_done(opened.run, unit)]
     with LocalEngine(_cores()) as engine:
+        doing = engine.do(loaded, opened.run, opened.job, units)
         if holds_model(opened.recipe, opened.job):
             engine.check(loaded)
-        for _ in engine.do(loaded, opened.run, opened.job, units):
+            doing = noted(Path(path), task, opened.job.name, engine.meter, doing)
+        for _ in doing:
             pass
+
+
+def _refuse_other_versions(opened: Opened) -> None:
+    """Raise RunError where this machine would make other bytes than the one where the build was begun."""
+    begun = opened.run.read_json(RECIPE, "versions")["versions"]
+    for name, version in versions(opened.recipe).items():
+        if version != begun.get(name):
+            raise RunError(
+                f"{socket.gethostname()} has {name} {version}, and the run was begun with {begun.get(name)}; every "
+                "node needs the same"
+            )
 
 
 def _cores() -> int:

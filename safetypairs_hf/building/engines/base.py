@@ -1,7 +1,9 @@
 """What all engines share: jobs over work units, and parts that are written once. An engine changes no byte of a part.
 
 A job is neighbouring steps that run together on a unit, or one that holds a model, alone. A job is over for all units
-before the next starts, so that one GPU holds one model at a time.
+before the next starts, so that one GPU holds one model at a time. What a job does to a unit has two halves: `work` asks
+the models and submits what needs none to a `CpuWork`; the function that `work` returns waits for that, and makes the
+parts of it.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
 
 from safetypairs_hf.building import stage_files
+from safetypairs_hf.building.finishing import AtOnce, CpuWork, Finishing
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
 from safetypairs_hf.building.rounds import Step, Unit, steps
+from safetypairs_hf.building.tempo import Meter, Tempos
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
-from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.core.records import Candidate, Picture
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import load_file, telling
 from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
@@ -54,14 +59,30 @@ class Job(Protocol):
         """What it works with."""
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> Any:
-        """What `work` needs of a unit, read and decoded."""
+        """What `work` needs of a unit."""
 
-    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any) -> Parts:
-        """The parts of a unit that have to be written, in order; `found` is what was read."""
+    def pictures(self, found: Any) -> list[Picture]:
+        """The pictures of what was read, which are decoded before `work`."""
+
+    def images(self, recipe: Recipe, found: Any) -> int:
+        """How many images the models work on in a unit."""
+
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any, cpu: CpuWork) -> Callable[[], Parts]:
+        """Have the models work; `found` is what was read.
+
+        Returns:
+            A function that waits for what was submitted to `cpu`, and returns the parts of the unit that have to be
+            written, in order. It may be called in another thread.
+        """
 
 
 class Engine(Protocol):
-    """Does jobs. Used as a context, which holds what it works on: nothing, or a cluster."""
+    """Does jobs. Used as a context, which holds what it works on: processes, or a cluster.
+
+    `meter`: what the models have done in the jobs so far.
+    """
+
+    meter: Meter
 
     def __enter__(self) -> Self: ...
 
@@ -94,27 +115,32 @@ class Segment:
         return tuple(model for step in self.steps for model in _models(recipe)[step.stage])
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> Unit:
-        unit = replay(run, number, recipe.rounds, before=self.steps[0])
-        decode(unit.entering)
-        return unit
+        return replay(run, number, recipe.rounds, before=self.steps[0])
 
-    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit) -> Parts:
-        made = []
-        for step in self.steps:
-            name = run.part(step.name, number)
-            if run.has(name):
-                found.after(step, _read(run, step, number, found.entering))
-                continue
-            candidates = _step(recipe, run, step, number, found.entering)
-            made.append((name, stage_files.dump(step.stage, candidates)))
-            found.after(step, candidates)
-        return made
+    def pictures(self, found: Unit) -> list[Picture]:
+        return pictures(found.entering)
+
+    def images(self, recipe: Recipe, found: Unit) -> int:
+        return len(found.entering) * (recipe.attempts if self.steps[0].stage == "edit" else 1)
+
+    def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit, cpu: CpuWork) -> Callable[[], Parts]:
+        *before, last = self.steps
+        made = [part for step in before for part in _start(recipe, run, number, found, step, cpu)()]
+        rest = _start(recipe, run, number, found, last, cpu)
+        return lambda: made + rest()
 
 
 def run_units(
-    engine: Engine, loaded: LoadedRecipe, run: RunFolder, units: Sequence[int], done: Callable[[str, int], None]
+    engine: Engine,
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    units: Sequence[int],
+    done: Callable[[str, int], None],
+    tempos: Tempos,
 ) -> None:
     """Make every part of `units` that is not there. `done(step, unit)` is called as each step of a unit is finished.
+
+    How fast the steps that hold a model go is noted in `tempos`.
 
     Raises:
         RunError: the folder cannot be written, or a worker process died.
@@ -128,7 +154,10 @@ def run_units(
                     done(step.name, unit)
             else:
                 todo.append(unit)
-        for unit in engine.do(loaded, run, segment, todo):
+        doing = engine.do(loaded, run, segment, todo)
+        if holds_model(loaded.recipe, segment):
+            doing = tempos.timed(segment.steps[0].name, engine.meter, doing)
+        for unit in doing:
             for step in segment.steps:
                 done(step.name, unit)
     engine.join(run)
@@ -161,10 +190,20 @@ def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -
     return found
 
 
-def decode(candidates: Sequence[Candidate]) -> None:
+def pictures(candidates: Sequence[Candidate]) -> list[Picture]:
+    """The pictures of some candidates."""
+    found = (picture for each in candidates for picture in (each.unsafe, each.safe) if picture is not None)
+    return list(dict.fromkeys(found))  # attempts at one source share its picture
+
+
+def decode(found: Sequence[Picture], cpu: CpuWork) -> None:
     """Decode the pictures now, while a model is at work, and not when it waits for them."""
-    for candidate in candidates:
-        _ = candidate.unsafe.pixels, candidate.safe and candidate.safe.pixels
+    cpu.expect(found)
+    decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in found]
+    for picture, decoded in decoding:
+        pixels = decoded.result()
+        pixels.flags.writeable = False  # as where it was decoded
+        picture.pixels = pixels
 
 
 class Sent(NamedTuple):
@@ -199,15 +238,35 @@ class Opened(NamedTuple):
     run: RunFolder
     job: Job
 
-    def make(self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None) -> list[str]:
-        """Do the job to a unit; the parts written. `busy` is held while the models work, not to read and to write."""
+    def make(
+        self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None, cpu: CpuWork | None = None
+    ) -> Made:
+        """Do the job to a unit. `busy` is held while the models work, not to read, to finish and to write.
+
+        What needs no model is done by `cpu`; None does it in this thread.
+        """
+        cpu = cpu or AtOnce(self.recipe.finishing)
         found = self.job.read(self.recipe, self.run, number)
+        decode(self.job.pictures(found), cpu)
+        images = self.job.images(self.recipe, found)
         # It is told here, as a traceback does not go to another process.
-        with busy or contextlib.nullcontext(), telling(about=f"in the work unit {number}"):
-            made = self.job.work(self.recipe, self.run, number, found)
+        with telling(about=f"in the work unit {number}"):
+            with busy or contextlib.nullcontext():
+                began = monotonic()
+                rest = self.job.work(self.recipe, self.run, number, found, cpu)
+                took = monotonic() - began
+            made = rest()
         for name, data in made:
             self.run.write(name, data)
-        return [name for name, _ in made]
+        return Made([name for name, _ in made], images, took)
+
+
+class Made(NamedTuple):
+    """What came of a unit: the names of the parts written, the images of its models, and the seconds they worked."""
+
+    names: list[str]
+    images: int
+    busy: float
 
 
 def _is_heavy(model: Any) -> bool:
@@ -227,26 +286,44 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
         return stage_files.load(step.stage, run.read(name), entering)
 
 
-def _step(recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate]) -> Sequence[Candidate]:
+def _start(recipe: Recipe, run: RunFolder, number: int, unit: Unit, step: Step, cpu: CpuWork) -> Callable[[], Parts]:
+    """Begin a step of a unit; what is returned ends it, and returns its part, or none where that is there already."""
+    name = run.part(step.name, number)
+    if run.has(name):
+        unit.after(step, _read(run, step, number, unit.entering))
+        return list
+    rest = _step(recipe, run, step, number, unit.entering, cpu)
+
+    def end() -> Parts:
+        candidates = rest()
+        unit.after(step, candidates)
+        return [(name, stage_files.dump(step.stage, candidates))]
+
+    return end
+
+
+def _step(
+    recipe: Recipe, run: RunFolder, step: Step, unit: int, candidates: list[Candidate], cpu: CpuWork
+) -> Callable[[], Sequence[Candidate]]:
     if step.stage == "source":
         start, stop = unit * recipe.unit_size, (unit + 1) * recipe.unit_size
         with telling(about=f"it was asked for the sources {start} to {stop - 1}"):
             taken = list(recipe.source.take(start, stop))
         _refuse_strange(recipe, taken)
-        return taken
+        return lambda: taken
     if not candidates:
-        return []
+        return list
     for candidate in candidates:  # what an error calls them
         candidate.unsafe.name = f"the image {candidate.origin.id}"
         if candidate.safe is not None:
             candidate.safe.name = f"the edit of {candidate.origin.id}"
-    work: dict[str, Callable[[], Callable[[Sequence[Candidate]], Sequence[Candidate]]]] = {
-        "instruct": lambda: recipe.instruct,
-        "edit": lambda: recipe.edit(run, step.name, unit),
-        "judge": lambda: recipe.judging,
-    }
     with telling(about=f"in the step {step.name} {asked_about([item.unsafe.name for item in candidates])}"):
-        return work[step.stage]()(candidates)
+        if step.stage == "instruct":
+            instructed = recipe.instruct(candidates)
+            return lambda: instructed
+        if step.stage == "edit":
+            return recipe.edit(run, step.name, unit).start(candidates, cpu)
+        return recipe.judging.start(candidates, cpu)
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:

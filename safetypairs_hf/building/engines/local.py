@@ -1,6 +1,8 @@
 """The local engine: this process for jobs that hold a model, worker processes for the others.
 
-The parts of the next unit are read and decoded, and those of the last written, while a model works.
+While a model works in this process, others decode the pictures of the next unit, and finish, encode and hash those that
+it made (see `cpu_work`); threads read and write the parts. So the thread of the model waits for nothing, unless the
+others cannot keep up: it is at most one unit ahead of what is written.
 """
 
 from __future__ import annotations
@@ -9,39 +11,50 @@ import contextlib
 import itertools
 import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Self
+from time import monotonic
+from typing import Any, Self
 
-from safetypairs_hf.building.engines.base import Job, Opened, Parts, Sent, holds_model, release
-from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, check_machine
+from safetypairs_hf.building.engines.base import Job, Opened, Parts, Sent, decode, holds_model, release
+from safetypairs_hf.building.engines.cpu_work import MOST, Beside
+from safetypairs_hf.building.engines.processes import begin_process, end_processes, interrupts_held
+from safetypairs_hf.building.finishing import AtOnce, CpuWork
+from safetypairs_hf.building.recipe import LoadedRecipe, check_machine
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.records import Picture
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import telling
 
 
 class LocalEngine:
-    """`workers`: processes for jobs that hold no model; None = one a core."""
+    """`workers`: processes for jobs that hold no model, and beside one that does; None = one a core."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+        self.workers, self._beside = workers or cores, workers or min(cores, MOST)
+        self.meter = Meter()
+        self._cpu: Beside | None = None  # from the first job that holds a model
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """There is nothing to let go of: what a job holds, it lets go of at its end."""
+        self._close(abandon=error[0] is not None)
 
     def check(self, loaded: LoadedRecipe) -> None:
         check_machine(loaded)
 
     def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
+        if not units:
+            return
         heavy = holds_model(loaded.recipe, job)
-        if heavy or self.workers == 1 or len(units) < 2 or not run.shared:
-            yield from _run_here(loaded.recipe, run, job, units)
+        if heavy:
+            yield from self._beside_a_model(loaded, run, job, units)
+        elif self.workers == 1 or len(units) < 2 or not run.shared:
+            yield from _run_here(loaded, run, job, units, AtOnce(loaded.recipe.finishing), Meter())
         else:
             yield from _run_in_pool(Sent.pack(loaded, run, job), units, self.workers)
         if heavy:
@@ -50,30 +63,74 @@ class LocalEngine:
     def join(self, run: RunFolder) -> None:
         """A job is done when `do` ends."""
 
+    def _beside_a_model(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
+        if self._cpu is None:
+            self._cpu = Beside(loaded.recipe.finishing, loaded.path, self._beside)
+        try:
+            yield from _run_here(loaded, run, job, units, self._cpu, self.meter)
+        except BrokenProcessPool as error:
+            raise _died(self._beside) from error
 
-def _run_here(recipe: Recipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
-    """One unit after another, with the next one's parts read ahead and the last one's written behind."""
+    def _close(self, abandon: bool) -> None:
+        if self._cpu is not None:
+            self._cpu.abandon() if abandon else self._cpu.close()
+            self._cpu = None
 
-    def write(made: Parts) -> None:
+
+def _run_here(
+    loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int], cpu: CpuWork, meter: Meter
+) -> Iterator[int]:
+    """One unit after another, with the next one read ahead, and the last one finished and written behind."""
+    recipe = loaded.recipe
+
+    def read_ahead(number: int) -> Any:
+        found = job.read(recipe, run, number)
+        decode(job.pictures(found), cpu)
+        return found
+
+    def end(number: int, rest: Callable[[], Parts]) -> None:
+        with telling(about=f"in the work unit {number}"):
+            made = rest()
         for name, data in made:
             run.write(name, data)
 
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        written: Future[None] | None = None
-        reading = reader.submit(job.read, recipe, run, units[0]) if units else None
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as ender, _abandoned(cpu):
+        reading, ending = reader.submit(job.read, recipe, run, units[0]), None
         for index, number in enumerate(units):
-            assert reading is not None
             found = reading.result()
-            reading = reader.submit(job.read, recipe, run, units[index + 1]) if index + 1 < len(units) else None
+            if index == 0:  # nothing works yet that could be kept waiting, and the processes only start
+                cpu.expect(job.pictures(found))
+                reader.submit(_decode_here, job.pictures(found))
+            if index + 1 < len(units):
+                reading = reader.submit(read_ahead, units[index + 1])
+            images, began = job.images(recipe, found), monotonic()
             with telling(about=f"in the work unit {number}"):
-                made = job.work(recipe, run, number, found)
-            if written is not None:
-                written.result()
+                rest = job.work(recipe, run, number, found, cpu)
+            meter.add(images, monotonic() - began)
+            if ending is not None:
+                ending.result()
                 yield units[index - 1]
-            written = writer.submit(write, made)
-        if written is not None:
-            written.result()
+            ending = ender.submit(end, number, rest)
+            del found, rest  # what is finished and written needs no memory
+        if ending is not None:
+            ending.result()
             yield units[-1]
+
+
+@contextlib.contextmanager
+def _abandoned(cpu: CpuWork) -> Iterator[None]:
+    """Where an error ends a job, end its processes first: the threads of the job wait for them."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(cpu, Beside):
+            cpu.abandon()
+        raise
+
+
+def _decode_here(pictures: Sequence[Picture]) -> None:
+    for picture in pictures:
+        _ = picture.pixels
 
 
 def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int]:
@@ -86,7 +143,7 @@ def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int
         try:
             while True:
                 for unit in itertools.islice(waiting, 2 * workers - len(running)):
-                    with _interrupts_held():  # a new process would say a traceback before it can be told to ignore them
+                    with interrupts_held():
                         running[pool.submit(_work_in_pool, unit)] = unit
                 if not running:
                     return
@@ -94,48 +151,28 @@ def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int
                     future.result()
                     yield running.pop(future)
         except BrokenProcessPool as error:
-            raise RunError(
-                f"a worker process died (out of memory?); run the same command again, it resumes; "
-                f"or with fewer workers than {workers}"
-            ) from error
+            raise _died(workers) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():  # a part is whole or not there, so none need be waited for
-                if child not in others:
-                    child.terminate()
+            end_processes(but=others)
             raise
 
 
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back; processes that are started meanwhile never get one."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _died(workers: int) -> RunError:
+    return RunError(
+        "a worker process died (out of memory?); run the same command again, it resumes; "
+        f"or with fewer workers than {workers}"
+    )
 
 
 _worker: Opened
 
 
 def _start_worker(sent: Sent) -> None:
-    """In a new worker process: an interrupt is the parent's to handle."""
+    """In a new worker process."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_process()
     _worker = sent.open()
-
-
-def _end_with_parent() -> None:
-    """A killed parent tells its workers nothing: without this they would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work_in_pool(number: int) -> None:

@@ -18,8 +18,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 from safetypairs_hf.building.engines.base import Job, holds_model
+from safetypairs_hf.building.engines.cpu_work import MOST
 from safetypairs_hf.building.engines.ray_pool import BUSY, PATIENCE, TRIES, Pool, order, raise_cause, reason
 from safetypairs_hf.building.recipe import LoadedRecipe, check_gpu
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -38,6 +40,7 @@ class RayEngine:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
         self._ray = _import_ray()
+        self.meter = Meter()
         self._ours = False
         self._kept: list[Any] = []  # actors on a CPU, from the job before
 
@@ -73,7 +76,7 @@ class RayEngine:
         size = max(1, min(room.actors, self.workers or room.actors, len(units)))
         if room.needs != ON_CPU:
             self._let_go()
-        pool = Pool(self._ray, room.needs, order(loaded, run, job), run)
+        pool = Pool(self._ray, room.needs, order(loaded, run, job, room.beside), run, self.meter)
         kept, self._kept = self._kept, []
         try:
             pool.hire(size, kept)
@@ -93,15 +96,19 @@ class RayEngine:
     def _room(self, heavy: bool) -> _Room:
         has = self._ray.cluster_resources()
         if heavy and has.get("GPU", 0) >= 1:
-            return _Room(int(has["GPU"]), ON_GPU)
-        return _Room(int(has.get("CPU", 0)), ON_CPU)
+            return _Room(int(has["GPU"]), ON_GPU, max(1, min(MOST, int(has.get("CPU", 0) / has["GPU"]))))
+        return _Room(int(has.get("CPU", 0)), ON_CPU, beside=1)
 
 
 class _Room(NamedTuple):
-    """How many actors a cluster has room for, and what each takes of it."""
+    """How many actors a cluster has room for, what each takes of it, and the processes that each has beside its model.
+
+    Actors on a CPU take it all; those on a GPU share the CPUs of the cluster, which no job uses then.
+    """
 
     actors: int
     needs: dict[str, int]
+    beside: int
 
 
 def _import_ray() -> Any:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from safetypairs_hf.building.engines.base import Job, Sent
+from safetypairs_hf.building.engines.base import Job, Made, Sent
+from safetypairs_hf.building.engines.cpu_work import Beside
+from safetypairs_hf.building.finishing import AtOnce
 from safetypairs_hf.building.recipe import LoadedRecipe, versions
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 
-QUEUED = 2  # units that an actor has at a time: one at work, one being read or written
+QUEUED = 3  # units that an actor has at a time: one being read, one at work, one being finished and written
 TRIES = 3  # actors that may die at one unit, or before they have started
 PATIENCE = 600.0  # seconds that a cluster may take until an actor has its CPU or GPU
 MEMORY = "out of memory?"
@@ -25,21 +28,25 @@ BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minut
 
 
 class Order(NamedTuple):
-    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same."""
+    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same.
+
+    `beside`: processes that work beside the models of an actor; 1 is none.
+    """
 
     sent: Sent
+    beside: int
     folder: str
     threads: str | None
     versions: dict[str, str]
 
 
-def order(loaded: LoadedRecipe, run: RunFolder, job: Job) -> Order:
+def order(loaded: LoadedRecipe, run: RunFolder, job: Job, beside: int = 1) -> Order:
     threads = os.environ.get("OMP_NUM_THREADS")
-    return Order(Sent.pack(loaded, run, job), str(Path.cwd()), threads, versions(loaded.recipe))
+    return Order(Sent.pack(loaded, run, job), beside, str(Path.cwd()), threads, versions(loaded.recipe))
 
 
 class Worker:
-    """An actor. It may be asked for two units at once: while a model works on one, the other is read or written."""
+    """An actor. It may be asked for some units at once: while a model works on one, others are read or finished."""
 
     def start(self, order: Order) -> None:
         """For each job; not in the constructor, as what that raises is told as the death of an actor."""
@@ -50,6 +57,8 @@ class Worker:
             os.environ["OMP_NUM_THREADS"] = order.threads
         self._opened = order.sent.open()
         self._busy = threading.Lock()
+        finishing = self._opened.recipe.finishing
+        self._cpu = AtOnce(finishing) if order.beside == 1 else Beside(finishing, order.sent.path, order.beside)
         if not self._opened.run.has(RECIPE):
             raise RunError(_not_shared(self._opened.run))
         for name, version in versions(self._opened.recipe).items():
@@ -59,8 +68,8 @@ class Worker:
                     "was started; every node of the Ray cluster needs the same"
                 )
 
-    def make(self, number: int) -> list[str]:
-        return self._opened.make(number, self._busy)
+    def make(self, number: int) -> Made:
+        return self._opened.make(number, self._busy, self._cpu)
 
 
 @dataclass(eq=False)
@@ -75,8 +84,9 @@ class _Hand:
 class Pool:
     """Actors for one job. Units are given to those that have started, so none waits for an actor that never does."""
 
-    def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder) -> None:
+    def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder, meter: Meter) -> None:
         self._ray = ray
+        self._meter = meter
         self._run = run
         self._kind = ray.remote(Worker).options(**needs, max_restarts=0, max_concurrency=QUEUED)
         self._order = ray.put(order)
@@ -137,7 +147,7 @@ class Pool:
         """What came of a call: the unit that is finished, if it was that."""
         hand, unit = self._asked[call]
         try:
-            names = self._ray.get(call)
+            made = self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:
             raise_cause(error)
         except self._ray.exceptions.RayError as error:
@@ -148,8 +158,9 @@ class Pool:
             hand.ready = True
             self._died[None] = 0
             return None
-        if names and not self._run.has(names[-1]):
+        if made.names and not self._run.has(made.names[-1]):
             raise RunError(_not_shared(self._run))
+        self._meter.add(made.images, made.busy / len(self._hands))
         hand.units.remove(unit)
         return unit
 

@@ -26,6 +26,7 @@ from safetypairs_hf.building.engines import array_task
 from safetypairs_hf.building.engines.array_task import ArrayJob
 from safetypairs_hf.building.engines.base import HandedOver, Job, Sent, holds_model
 from safetypairs_hf.building.recipe import LoadedRecipe
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError, cut
 from safetypairs_hf.core.run_folder import RunFolder
 
@@ -71,6 +72,7 @@ class SlurmEngine:
     options: Sequence[str] = ()
     model_options: Sequence[str] = ()
     submit: bool = False
+    meter: Meter = field(default_factory=Meter, init=False, repr=False)  # stays as it is: tasks note theirs
     _pending: list[tuple[LoadedRecipe, Job, list[int]]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -103,10 +105,10 @@ class SlurmEngine:
         if not self._pending:
             return
         if self.submit:
-            _refuse_twice(_beside(run))
+            _refuse_twice(run.scripts)
         units = len({unit for _, _, numbers in self._pending for unit in numbers})
         try:
-            folder = _new_folder(_beside(run))
+            folder = _new_folder(run.scripts)
             names = [self._write_array(folder, run, number) for number in range(len(self._pending))]
             self._write(folder, _JOIN, [], shlex.join(self.resume))
             scripts = " ".join(f"{name}.sh" for name in (*names, _JOIN))
@@ -136,13 +138,6 @@ class SlurmEngine:
         heads = "".join(f"#SBATCH --{line}\n" for line in lines)
         text = f"#!/bin/bash\n{heads}set -euo pipefail\ncd {shlex.quote(str(Path.cwd()))}\nexec {command}\n"
         (folder / f"{name}.sh").write_text(text)
-
-
-def _beside(run: RunFolder) -> Path:
-    """Where the scripts of a run lie: beside it; of a run elsewhere than on a disk, in the current folder."""
-    if "file" in run.fs.protocol:
-        return Path(f"{run.root}.slurm")
-    return Path.cwd() / f"{run.root.rstrip('/').rsplit('/', 1)[-1]}.slurm"
 
 
 def _new_folder(beside: Path) -> Path:

@@ -18,6 +18,8 @@ from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest, reviews
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.manifest_table import Columns
+from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, as_pair
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -76,7 +78,7 @@ class Edition:
             return reviews.load(self.fetch(reviews.NAME), self.columns.rows)
 
     def rows(self, file: str, pair_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Some columns of some pairs of a data file.
+        """Some columns of some pairs of a data file; of policy pairs the image is both members, and no text is there.
 
         Raises:
             SafetyPairsError: the file does not read, or lacks a column.
@@ -84,7 +86,11 @@ class Edition:
         with reading(f"{self.name}: {file}", "see: safetypairs verify"):
             path = self.fetch(file)
             open_rows_file(path).close()
-            chosen = pq.read_table(path, columns=columns, filters=[("pair_id", "in", pair_ids)], partitioning=None)
+            of_policies = file.startswith(POLICY_PAIRS)
+            read = list(POLICY_PAIR_COLUMNS) if of_policies else columns
+            chosen = pq.read_table(path, columns=read, filters=[("pair_id", "in", pair_ids)], partitioning=None)
+            if of_policies:
+                return [{name: as_pair(row).get(name) for name in columns} for row in chosen.to_pylist()]
             return list(chosen.select(columns).to_pylist())
 
     @cached_property

@@ -24,6 +24,7 @@ from safetypairs_hf.building.engines.ray import ON_GPU, RayEngine
 from safetypairs_hf.building.engines.ray_pool import Pool, Worker, order
 from safetypairs_hf.building.judge import Judging
 from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.guards.shieldgemma import ShieldGemma
@@ -81,28 +82,52 @@ def test_rounds_controls_and_growth_have_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_models_have_a_gpu_each_and_end_with_their_job(tmp_path: Path) -> None:
-    """To Ray a GPU is a number: two are claimed, and the actors of each job are told which is theirs."""
+    """To Ray a GPU is a number: two are claimed, and the actors of each job are told which is theirs.
+
+    Of four CPUs each actor has two, for processes beside its model, which finish what it made.
+    """
     recipe = tmp_path / "gpus.py"
     look = (
         "        import os\n"
         f"        with open({str(tmp_path / 'seen')!r}, 'a') as seen:\n"
-        "            print(os.getpid(), os.environ['CUDA_VISIBLE_DEVICES'], self.name, file=seen)\n"
+        "            print(os.getpid(), os.environ.get('CUDA_VISIBLE_DEVICES'), self.name, file=seen)\n"
+    )
+    finishes = (
+        "from safetypairs_hf.recipes import Exact\n"
+        "class Told(Exact):\n"
+        "    def finish(self, before, after, baseline):\n"
+        f"        import os\n        with open({str(tmp_path / 'finished')!r}, 'a') as file:\n"
+        "            print(os.getpid(), file=file)\n"
+        "        return after\n"
     )
     red = "        return [self._look(image.pixels, box)"
     missed = "        each = zip(images, instructions, seeds, strict=True)\n"
     text = Path(SQUARES).read_text()
-    assert red in text and missed in text
-    recipe.write_text(text.replace(red, look + red).replace(missed, look + missed))
+    changes = {
+        red: look + red,
+        missed: look + missed,
+        "        pairs=pairs,\n": "        pairs=pairs,\n        preservation=Told(),\n",
+        "\n\ndef recipe(": f"\n\n{finishes}\n\ndef recipe(",
+        "np.ones((8, 8, 1))": "np.ones((32, 32, 1))",  # large enough for a process beside the model
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    recipe.write_text(text)
     code = (
         "import ray\nfrom safetypairs_hf.building.recipe import load_recipe\n"
         "from safetypairs_hf.building.build import build\n"
-        "ray.init('local', num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)\n"
+        "ray.init('local', num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)\n"
         f"build(load_recipe({str(recipe)!r}, {{'pairs': '40', 'models': 'true'}}), 'run', engine='ray')\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     seen = {tuple(line.split()) for line in (tmp_path / "seen").read_text().splitlines()}
     assert {(gpu, name) for _, gpu, name in seen} == {(gpu, name) for gpu in "01" for name in ("painter", "red-judge")}
     assert len({pid for pid, _, _ in seen}) == len(seen)
+    finished = set((tmp_path / "finished").read_text().split())
+    assert len(finished) >= 2 and finished.isdisjoint(pid for pid, _, _ in seen)
+    local_run(tmp_path / "local", str(recipe), pairs=40, models=True)
+    assert tree(tmp_path / "run") == tree(tmp_path / "local")
 
 
 def test_killed_by_either_engine_the_other_ends_in_equal_bytes(tmp_path: Path) -> None:
@@ -223,7 +248,7 @@ def test_a_node_with_other_packages_is_named(tmp_path: Path) -> None:
 
 def test_units_do_not_wait_for_an_actor_that_has_no_place(tmp_path: Path) -> None:
     """As many actors as the cluster has CPUs, and two more."""
-    pool = Pool(ray, {"num_cpus": 1}, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")))
+    pool = Pool(ray, {"num_cpus": 1}, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")), Meter())
     try:
         pool.hire(4)
         assert sorted(pool.work(range(12))) == list(range(12))
@@ -237,7 +262,7 @@ def test_units_do_not_wait_for_an_actor_that_has_no_place(tmp_path: Path) -> Non
 
 def test_a_cluster_that_is_never_free_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_pool, "PATIENCE", 1.0)
-    pool = Pool(ray, ON_GPU, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")))
+    pool = Pool(ray, ON_GPU, ordered(tmp_path / "run"), RunFolder(str(tmp_path / "run")), Meter())
     try:
         pool.hire(1)
         with pytest.raises(RunError, match="no CPU or GPU of the Ray cluster was free for"):

@@ -18,7 +18,9 @@ from safetypairs_hf.building.build import Built, build
 from safetypairs_hf.building.engines import array_task
 from safetypairs_hf.building.engines.slurm import SlurmEngine
 from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.run_folder import RunFolder
 
 RESUME = ("echo", "the join")
 
@@ -73,6 +75,11 @@ def test_killed_by_hand_it_ends_in_the_bytes_of_the_local_engine(tmp_path: Path)
         run_by_hand(tmp_path / "run.slurm" / f"{rounds:03d}")
     assert rounds == 4  # the units that were left, those that the draw still needed, and the controls of what it drew
     assert tree(out) == tree(tmp_path / "local")
+    images = [
+        [(step, each["images"]) for step, each in Tempos(RunFolder(str(run))).to_dict().items()]
+        for run in (out, tmp_path / "local")
+    ]
+    assert images[0] == images[1] and len(images[0]) == 5  # as the tasks noted them beside their scripts
 
 
 def test_submit_goes_all_the_way(tmp_path: Path) -> None:
@@ -107,6 +114,16 @@ def test_submit_goes_all_the_way(tmp_path: Path) -> None:
         "#SBATCH --array=0-0",
         "#SBATCH --partition=gpu x",
     ]
+
+
+def test_a_node_with_other_versions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build_by_slurm(tmp_path / "run", {"pairs": "9"})
+    recipe = tmp_path / "run" / "recipe.json"
+    recipe.write_text(re.sub('"pillow": "[^"]*"', '"pillow": "1.0"', recipe.read_text()))
+    [(path, task)] = tasks_of(tmp_path / "run.slurm" / "001")[:1]
+    assert array_task.main([path, str(task)]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"has pillow [\d.]+, and the run was begun with 1\.0; every node needs the same\n$", said)
 
 
 def test_jobs_that_fail_and_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

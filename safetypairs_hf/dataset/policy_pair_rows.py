@@ -1,0 +1,68 @@
+"""The config `policy_pairs`: one image that the policy of one category calls unsafe, and that of another one safe.
+
+A policy pair is a pair as any: it has a row in the manifest, whose category is the one whose policy calls the image
+unsafe, and a group, which holds all pairs of its image. Only its file and its columns are others, as there is one image
+in it. So it is no row of the config `default`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from safetypairs_hf.core.records import Candidate
+from safetypairs_hf.dataset.schema import COLUMNS, IMAGE, SOURCE, features, schema_of
+from safetypairs_hf.taxonomy.categories import Taxonomy
+
+CONFIG = "policy_pairs"
+ROOT = f"{CONFIG}/"
+
+POLICY_PAIR_COLUMNS: dict[str, pa.DataType] = {
+    "pair_id": pa.string(),
+    "category": COLUMNS["category"],
+    "image": IMAGE,
+    "unsafe_policy": pa.string(),
+    "safe_policy": pa.string(),
+    "source": SOURCE,
+    "group": pa.string(),
+    "introduced": pa.string(),
+}
+
+
+def policy_pair_schema(taxonomy: Taxonomy) -> pa.Schema:
+    """The schema of a published file of policy pairs."""
+    category = features(taxonomy)["category"]
+    return schema_of(POLICY_PAIR_COLUMNS, {"category": category, "image": {"_type": "Image"}})
+
+
+def policy_pair_row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
+    """The published row of a policy pair. The policies stand in it by id, as `taxonomy.yaml` has their texts."""
+    assert candidate.identity and candidate.finished and candidate.finished.safe_policy
+    return {
+        "pair_id": candidate.identity.pair_id,
+        "category": taxonomy.number(candidate.category),
+        "image": {"bytes": candidate.unsafe.data, "path": None},
+        "unsafe_policy": taxonomy.policy_id(candidate.category),
+        "safe_policy": taxonomy.policy_id(candidate.finished.safe_policy),
+        "source": candidate.origin._asdict(),
+        "group": group,
+        "introduced": version,
+    }
+
+
+def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A published row in the form of a pair's, for pages of pairs: the image twice, and what the policies say."""
+    what = f"unsafe by {row['unsafe_policy']}, safe by {row['safe_policy']}"
+    return {**row, "unsafe_image": row["image"], "safe_image": row["image"], "critical_feature": what}
+
+
+def slug_of(policy: str) -> str:
+    """The category of a policy's id: `nudity` of `nudity@1.0`."""
+    return policy.partition("@")[0]
+
+
+def is_policy_pair(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the manifest is of a policy pair."""
+    return bool(row["unsafe_sha256"] == row["safe_sha256"])

@@ -1,0 +1,88 @@
+"""What follows the denoiser, done beside it: a batch is decoded while the next one is denoised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from safetypairs_hf.models.memory import give_back, out_of_memory
+
+Result = TypeVar("Result")
+
+
+class Promised(NamedTuple, Generic[Result]):
+    """A result that comes, and the call that gives it."""
+
+    future: Future[Result]
+    call: Callable[[], Result]
+
+    def result(self) -> Result:
+        """Wait for it. Where memory ran out because the denoiser was at work, call again: it is not any more."""
+        try:
+            return self.future.result()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        give_back()
+        return self.call()
+
+
+class Beside:
+    """One thread, and on a GPU a stream of its own, in which calls run in order. Used as a context.
+
+    Args:
+        device: where the calls work.
+        at_once: make each call where it is submitted, and not beside.
+    """
+
+    def __init__(self, device: Any, at_once: bool = False) -> None:
+        self._device, self._at_once = device, at_once
+        self._stream: Any = None
+        self._promised: list[Promised[Any]] = []
+
+    def __enter__(self) -> Self:
+        import torch
+
+        self._thread = ThreadPoolExecutor(1)
+        if self._device.type == "cuda" and not self._at_once:
+            self._stream = torch.cuda.Stream(self._device)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def submit(self, call: Callable[[], Result]) -> Promised[Result]:
+        """Make a call as soon as those before it are made, after all that the device was asked for so far."""
+        future: Future[Result]
+        if self._at_once:
+            future = Future()
+            future.set_result(call())
+            return Promised(future, call)
+        self._promised.append(promised := Promised(self._thread.submit(self._run, call, self._mark()), call))
+        return promised
+
+    def settle(self) -> bool:
+        """Wait for all calls, whatever comes of them; whether there was any since the last time, done or not."""
+        settled, self._promised = self._promised, []
+        for promised in settled:
+            promised.future.exception()
+        return bool(settled)
+
+    def _mark(self) -> Any:
+        """The place in the caller's stream at which what it computes is there."""
+        import torch
+
+        return None if self._stream is None else torch.cuda.current_stream(self._device).record_event()
+
+    def _run(self, call: Callable[[], Result], mark: Any) -> Result:
+        import torch
+
+        if self._stream is None:
+            return call()
+        with torch.cuda.stream(self._stream):
+            self._stream.wait_event(mark)
+            result = call()
+            # What the call read is free only when the stream has read it, and its result may be used in any stream.
+            self._stream.synchronize()
+            return result

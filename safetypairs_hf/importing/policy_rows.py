@@ -1,0 +1,95 @@
+"""Rows of images under policies to policy pairs: one image that one policy calls unsafe and another one safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from safetypairs_hf.core.decoding import UnusableError
+from safetypairs_hf.core.pictures import sha256
+from safetypairs_hf.importing.image_cells import read_cell
+from safetypairs_hf.importing.reading_plan import LABELS, ReadingPlan
+from safetypairs_hf.importing.source_rows import Rows, value_at
+
+
+class Half(NamedTuple):
+    """A member of a pair: its row, and the column that its image is in."""
+
+    row: int
+    column: str
+
+
+# The name of a policy pair, its two members, and what is said of it, as in a FoundPair.
+PolicyPair = tuple[str, Half, Half, Mapping[str, str]]
+Told = Callable[[str, str, str], None]
+
+
+def policy_pairs(rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]], reject: Told) -> Iterator[PolicyPair]:
+    """Yield every two rows of one image that its policies call unsafe and safe, in the order of the rows.
+
+    Rows whose values in the column `within` differ are no pair. Where an image has several rows of a label, each of
+    them is in several pairs, so that the share of right pairs is that of all comparisons. The texts of the safe row are
+    `safe_policy` and `safe_policy_name`.
+
+    Args:
+        rows: the source. An image is read where no column `pair` says which rows show the same one.
+        plan: how it is read.
+        texts: what each row has in the columns of the plan.
+        reject: told of a row or image that gives no pair: its name, a reason and a detail.
+    """
+    members: dict[tuple[str, str], dict[str, list[tuple[int, dict[str, str]]]]] = {}
+    column = plan.columns["image"]
+    for number, said in enumerate(texts):
+        name = rows.name(number)
+        label = known_label(said.get("label", ""), plan)
+        if label is None:
+            shown = said.get("label", "")[:80]
+            reject(name, "unknown_label", f"{shown!r} is no label: expected unsafe or safe, or map it")
+        elif "policy" not in said:
+            reject(name, "no_policy", "the row has no policy")
+        else:
+            try:
+                image = said.get("pair") or _digest(rows, number, column)
+            except UnusableError as error:
+                reject(name, *error.args)
+                continue
+            of_image = members.setdefault((said.get("within", ""), image), {"unsafe": [], "safe": []})
+            of_image[label].append((number, said))
+    for (within, _), of_image in members.items():
+        if not of_image["unsafe"] or not of_image["safe"]:
+            label = "unsafe" if of_image["unsafe"] else "safe"
+            first = rows.name(of_image[label][0][0])
+            where = f" in {within}" if within else ""
+            reject(first, "one_label", f"all {len(of_image[label])} policies of its image call it {label}{where}")
+            continue
+        for unsafe, of_unsafe in of_image["unsafe"]:
+            for safe, of_safe in of_image["safe"]:
+                if of_unsafe["policy"] == of_safe["policy"]:
+                    name = f"{rows.name(unsafe)} and {rows.name(safe)}"
+                    reject(name, "two_labels", "one policy calls the image both unsafe and safe")
+                    continue
+                yield (
+                    f"{of_unsafe.get('id', rows.name(unsafe))} & {of_safe.get('id', rows.name(safe))}",
+                    Half(unsafe, column),
+                    Half(safe, column),
+                    _said(of_unsafe, of_safe),
+                )
+
+
+def _said(unsafe: Mapping[str, str], safe: Mapping[str, str]) -> dict[str, str]:
+    kept = {role: text for role, text in unsafe.items() if role in ("policy", "policy_name", "license", "split")}
+    others = {f"safe_{role}": safe[role] for role in ("policy", "policy_name") if role in safe}
+    return {**kept, **others}
+
+
+def _digest(rows: Rows, number: int, column: str) -> str:
+    row = rows.take(number, (column,), "unsafe")
+    return sha256(read_cell(value_at(row, column), rows.files(number)))
+
+
+def known_label(text: str, plan: ReadingPlan) -> str | None:
+    """What a label says: "unsafe", "safe", or None where it is none."""
+    for value, label in {**LABELS, **plan.labels}.items():
+        if value.lower() == text.lower():
+            return label
+    return None

@@ -1,0 +1,43 @@
+"""What the apps of the Spaces share: how faults are shown, and how a page is served without fetching anything."""
+
+from __future__ import annotations
+
+import html
+import os
+from typing import Any
+
+# Before Gradio is imported, which reads it then.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+_CSS = """
+.gradio-container { width: 100% !important; max-width: 1100px !important; margin: auto !important; }
+.results { contain: inline-size; overflow-x: auto; }
+.results table { border: 0 !important; }
+.results :is(td, th) { border: 0 !important; padding: .25em .9em .25em 0 !important; }
+.results :is(td, th) { vertical-align: middle !important; text-wrap: nowrap; }
+.results tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
+.fault { border-left: 4px solid #c2410c; padding: .3em .8em; overflow-wrap: anywhere; }
+.signatures { overflow-wrap: anywhere; }
+/* On a phone an interval is in words alone, and stands beside its figure. */
+@media (max-width: 640px) {
+  .results svg, .results tr:has(> :nth-child(6)) > :is(:nth-child(4), :nth-child(5)) { display: none !important; }
+}
+"""
+
+
+def fault_html(error: BaseException | str) -> str:
+    """Return what is wrong as one line of HTML."""
+    return f'<p class="fault" role="alert">{html.escape(str(error))}</p>'
+
+
+def results(content: str) -> str:
+    """Return HTML that scrolls sideways in itself where the window is narrower, as on a phone."""
+    return f'<div class="results" tabindex="0">{content}</div>'
+
+
+def serve(page: Any) -> None:
+    """Serve a `gradio.Blocks` until it is stopped, in the fonts that the reader's system has."""
+    import gradio as gr
+
+    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    page.launch(theme=theme, css=_CSS, max_file_size="50mb", footer_links=["gradio"], ssr_mode=False)

@@ -1,0 +1,84 @@
+"""The pages under docs/ that are written from the code: docs/guards.md and docs/columns.md.
+
+`PYTHONPATH=tests python -m docs.reference_pages` writes them anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from safetypairs_hf.core.foreign_text import read_yaml
+from safetypairs_hf.core.offer import Offer
+from safetypairs_hf.core.resources import folder
+from safetypairs_hf.dataset.schema import COLUMNS
+from safetypairs_hf.guards.catalogue import list_guards
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def memory(offer: Offer) -> str:
+    """Return the memory of the weights in 16 bits, from the number of parameters in the name of the default model."""
+    model = next((each.default for each in offer.settings if each.name == "model"), "")
+    if size := re.search(r"(\d+(?:\.\d+)?)b\b", model, re.IGNORECASE):
+        billions = float(size[1])
+        return f"{billions * 2e9 / 2**30:.0f} GiB for the weights in 16 bits, computed from the {size[1]}B in its name"
+    return ""
+
+
+def guards_page() -> str:
+    """Return docs/guards.md."""
+    lines = [
+        "# Every guard",
+        "",
+        "The guards that `safetypairs evaluate NAME` and `sp.guard(NAME)` know. This page is written from the same",
+        "catalogue as `safetypairs guards NAME`, and a test compares them. [Evaluate a guard](evaluating.md) has",
+        "prompts, servers, hosted services and guards of your own. Images and activations need memory beyond that of",
+        "the weights.",
+        "",
+    ]
+    for offer in list_guards():
+        facts = {key: cell(value) for key, value in offer.facts.items()}
+        model = next((each.default for each in offer.settings if each.name == "model"), "")
+        lines += [f"## {offer.name}", "", f"{cell(offer.about)}.", "", "| | |", "|---|---|"]
+        if model:
+            lines.append(f"| default model | `{model}` |")
+        lines += [
+            f"| model class, or how it is asked | `{facts['asked']}` |",
+            f"| covers | {facts['covers']} |",
+            f"| licence | {facts['license']} |",
+        ]
+        if found := memory(offer):
+            lines.append(f"| memory | {found} |")
+        if names := ", ".join(f"`{each.name}`" for each in offer.settings):
+            lines.append(f"| settings | {names} |")
+        lines += ["", "```console", *(f"$ {line}" for line in offer.example.splitlines()), "```", ""]
+    return "\n".join(lines)
+
+
+def columns_page() -> str:
+    """Return docs/columns.md."""
+    about = read_yaml(str(folder("dataset_card") / "columns.yaml"))
+    lines = [
+        "# Columns",
+        "",
+        "The columns of a published version: a row is a pair. `sp.images(ds)` makes a row of each image, with",
+        "`reference` (1 unsafe, 0 safe).",
+        "",
+        "| column | Arrow type | holds |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{name}` | `{cell(str(kind))}` | {cell(about[name])} |" for name, kind in COLUMNS.items()]
+    lines += ["", "Images are lossless PNG, so every pixel outside `edit_box` can be compared.", ""]
+    return "\n".join(lines)
+
+
+PAGES = {"guards.md": guards_page, "columns.md": columns_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
