@@ -1,7 +1,7 @@
 """A package that can be called as the function of its name, so that `sp.versions("org/name")` works.
 
-`import safetypairs_hf.versions.diff` makes Python set the package `versions` as an attribute of `safetypairs_hf`, where a
-user expects the function `versions`. A callable package is both.
+`import safetypairs_hf.versions.diff` makes Python set the package `versions` as an attribute of `safetypairs_hf`,
+where a user expects the function `versions`. A callable package is both.
 """
 
 from __future__ import annotations

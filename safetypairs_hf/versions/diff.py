@@ -118,7 +118,6 @@ class Difference(NamedTuple):
             "errata": list(self.errata),
         }
 
-
     def to_pandas(self) -> DataFrame:
         """Return a pandas table with a row for each pair that differs, and what it was in `was_split` and the like."""
         told = [change.to_dict() for change in self.changes]
