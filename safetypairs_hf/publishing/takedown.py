@@ -43,7 +43,8 @@ class Done(NamedTuple):
     def __str__(self) -> str:
         plan, stay = self.plan, f"{len(self.plan.kept):,} pairs stay"
         count = f"{len(plan.removed)} pairs down in {plan.version}"
-        did = f"took {count}: {stay}\nat {self.where}" if self.where else f"would take {count} (last: {plan.last}): {stay}"
+        did = f"took {count}: {stay}\nat {self.where}"
+        did = did if self.where else f"would take {count} (last: {plan.last}): {stay}"
         shown = " ".join(self.near[:5]) + (" ..." if len(self.near) > 5 else "")
         return did + (f"\n{len(self.near)} pairs that stay look like one of them: {shown}" if self.near else "")
 
