@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from safetypairs_hf.evaluating.as_of import score as score
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.evaluating.hub_results import push_results as push_results
+    from safetypairs_hf.evaluating.spending import Prices as Prices
+    from safetypairs_hf.evaluating.spending import plan_evaluation as plan_evaluation
+    from safetypairs_hf.evaluating.spending import spent_in as spent_in
     from safetypairs_hf.guards.catalogue import guard as guard
     from safetypairs_hf.guards.catalogue import list_guards as list_guards
     from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
@@ -114,6 +117,9 @@ _WHERE = {
     "autoload": "safetypairs_hf.loading.autoload",
     "build": "safetypairs_hf.building.build",
     "diff": "safetypairs_hf.versions.diff",
+    "Prices": "safetypairs_hf.evaluating.spending",
+    "plan_evaluation": "safetypairs_hf.evaluating.spending",
+    "spent_in": "safetypairs_hf.evaluating.spending",
     "power": "safetypairs_hf.metric.power_plan",
     "publish": "safetypairs_hf.publishing.publish",
     "purge": "safetypairs_hf.publishing.purge",

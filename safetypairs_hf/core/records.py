@@ -129,11 +129,15 @@ class Verdict(NamedTuple):
         p_unsafe: P(unsafe) in [0, 1]; None if the judge abstains.
         note: a short reason in snake_case, or "". In a build it becomes the reason of the reject.
         raw: the answer as the judge wrote it; "" if it wrote none.
+        prompt_tokens: the tokens that a service says it read for the answer; 0 if it does not say.
+        answer_tokens: the tokens that it says it wrote, reasoning included.
     """
 
     p_unsafe: float | None
     note: str = ""
     raw: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
 
 
 class Judgement(NamedTuple):

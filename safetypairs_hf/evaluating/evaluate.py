@@ -144,7 +144,7 @@ def judge_data(
                 + (f"delete {out} first" if fresh else "unset WORLD_SIZE")
             )
     _take_gpu(guard, share)
-    size = _whole_batches(guard, unit or UNIT)
+    size = whole_batches(guard, unit or UNIT)
     units = data.units(size)
     images = [[data.images[row] for row in rows] for rows in units]
     parts = Parts(out, identity_of(guard, data, size), images, fresh=fresh, retry=bool(retry))
@@ -215,7 +215,8 @@ def _take_gpu(guard: Any, share: Share) -> None:
             torch.cuda.set_device(int(local) % torch.cuda.device_count())
 
 
-def _whole_batches(guard: Any, unit: int) -> int:
+def whole_batches(guard: Any, unit: int) -> int:
+    """Return the images of a work unit, rounded up to whole batches of the guard."""
     asked = (guard, getattr(guard, "inner", None))
     sizes = (getattr(each, "batch_size", None) for each in asked if getattr(each, "in_batches", True))
     batch = next((int(size) for size in sizes if size), 1)

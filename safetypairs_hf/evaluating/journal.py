@@ -64,7 +64,8 @@ class Journal:
 
 def _line(image: Image, verdict: Verdict) -> bytes:
     score = None if verdict.p_unsafe is None else float(verdict.p_unsafe)
-    return f"{json.dumps([*image, score, verdict.note, verdict.raw])}\n".encode()
+    counts = [verdict.prompt_tokens, verdict.answer_tokens]
+    return f"{json.dumps([*image, score, verdict.note, verdict.raw, *(counts if any(counts) else [])])}\n".encode()
 
 
 def _read(line: bytes) -> tuple[Image, Verdict] | None:
@@ -73,8 +74,10 @@ def _read(line: bytes) -> tuple[Image, Verdict] | None:
     except (ValueError, RecursionError):  # torn, or empty; the beginning of a list is no JSON
         return None
     match found:
-        case [str(sha256), str(category), (float() | int() | None) as score, str(note), str(raw)]:
-            return Image(sha256, category), Verdict(None if score is None else float(score), note, raw)
+        case [str(sha256), str(category), (float() | int() | None) as score, str(note), str(raw), *counts] if len(
+            counts
+        ) in (0, 2) and all(type(count) is int for count in counts):
+            return Image(sha256, category), Verdict(None if score is None else float(score), note, raw, *counts)
     return None
 
 

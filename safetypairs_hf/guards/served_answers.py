@@ -52,6 +52,11 @@ def forcing(forced: str, reading: Reading, before: str) -> tuple[list[dict[str, 
     return [], {}
 
 
+def counted(verdict: Verdict, reply: Reply) -> Verdict:
+    """Return a verdict with the tokens that the service says it read and wrote for it."""
+    return verdict._replace(prompt_tokens=reply.prompt_tokens, answer_tokens=reply.answer_tokens)
+
+
 def verdict_of(reply: Reply, reading: Reading, least_mass: float, before: str = "") -> Verdict:
     """Return the verdict of an answer; `raw` is all that was written.
 
