@@ -129,15 +129,37 @@ class Verdict(NamedTuple):
         p_unsafe: P(unsafe) in [0, 1]; None if the judge abstains.
         note: a short reason in snake_case, or "". In a build it becomes the reason of the reject.
         raw: the answer as the judge wrote it; "" if it wrote none.
-        prompt_tokens: the tokens that a service says it read for the answer; 0 if it does not say.
-        answer_tokens: the tokens that it says it wrote, reasoning included.
     """
 
     p_unsafe: float | None
     note: str = ""
     raw: str = ""
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
+
+
+class CountedVerdict(Verdict):
+    """A verdict of a service that counts tokens. It equals the plain verdict of the same three values.
+
+    Attributes:
+        prompt_tokens: the tokens that the service says it read for the answer.
+        answer_tokens: the tokens that it says it wrote, reasoning included.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+
+    @classmethod
+    def of(cls, verdict: Verdict, prompt_tokens: int, answer_tokens: int) -> Verdict:
+        """Return a verdict with its counts; as it is where both are 0."""
+        if not (prompt_tokens or answer_tokens):
+            return verdict
+        made = cls(*verdict)
+        made.prompt_tokens, made.answer_tokens = prompt_tokens, answer_tokens
+        return made
+
+
+def tokens_of(verdict: Verdict) -> tuple[int, int]:
+    """Return the tokens that a service read and wrote for a verdict; 0 and 0 where it does not say."""
+    return (verdict.prompt_tokens, verdict.answer_tokens) if isinstance(verdict, CountedVerdict) else (0, 0)
 
 
 class Judgement(NamedTuple):

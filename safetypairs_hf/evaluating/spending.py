@@ -60,7 +60,13 @@ class Prices:
         return any(asdict(self).values())
 
     def of(self, calls: int, prompt_tokens: int, answer_tokens: int) -> float:
-        """Return the cost of calls and tokens."""
+        """Return what calls and tokens cost.
+
+        Args:
+            calls: Calls.
+            prompt_tokens: Tokens that the service reads.
+            answer_tokens: Tokens that it writes.
+        """
         tokens = prompt_tokens * self.prompt + answer_tokens * self.answer
         return tokens / _MILLION + calls * self.call / _THOUSAND
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.file_digests import file_sha256
-from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.core.records import CountedVerdict, Verdict, tokens_of
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.evaluating.abstentions import FAILED
 from safetypairs_hf.evaluating.data import Data, Image
@@ -288,8 +288,8 @@ def _without_failed(found: Mapping[Image, Verdict], images: Sequence[Image]) -> 
 
 def _verdicts(table: Any) -> dict[Image, Verdict]:
     return {
-        Image(row["sha256"], row.get("policy") or row["category"]): Verdict(
-            row["score"], row["note"], row["raw"], *(row.get(name, 0) for name in TOKENS)
+        Image(row["sha256"], row.get("policy") or row["category"]): CountedVerdict.of(
+            Verdict(row["score"], row["note"], row["raw"]), *(row.get(name, 0) for name in TOKENS)
         )
         for row in table.to_pylist()
     }
@@ -299,7 +299,7 @@ def token_columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """The columns of TOKENS; none where no answer has a count, so that files of other guards are as they were."""
     import pyarrow as pa
 
-    counts = {name: [getattr(verdict, name) for verdict in verdicts] for name in TOKENS}
+    counts = dict(zip(TOKENS, zip(*map(tokens_of, verdicts), strict=True), strict=True)) if verdicts else {}
     return (
         {name: pa.array(found, pa.int64()) for name, found in counts.items()} if any(map(any, counts.values())) else {}
     )
