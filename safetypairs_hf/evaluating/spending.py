@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.core.tables import text_html
+from safetypairs_hf.core.tables import WIDTH, text_html
 from safetypairs_hf.evaluating.data import Data, open_data
 from safetypairs_hf.evaluating.evaluate import UNIT, whole_batches
 from safetypairs_hf.evaluating.run_identity import identity_of
@@ -108,7 +109,7 @@ class Planned:
         return {**asdict(self), "cost": self.cost}
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in self._lines())
 
     def _repr_html_(self) -> str:
         return text_html(str(self))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import safetypairs_hf as sp
 from safetypairs_hf.cli import COMMANDS, group
 from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 
+DOCS = Path(__file__).parents[2] / "docs"
 # A server, whose output is the address that it listens at.
 NO_JSON = {"localhub"}
 # What the function of a command is called, where it is not called as the command.
@@ -131,6 +133,15 @@ def test_functions_and_commands_say_the_same(work: Path) -> None:
 def test_stdout_is_one_json_value(work: Path, words: tuple[str, ...]) -> None:
     pair = sp.load(str(work / "first"), split="test")[0]["pair_id"]
     assert printed(work, *(word.replace("{pair}", pair) for word in words))
+
+
+@pytest.mark.parametrize("page", ["command-line.md", "notebook.md"])
+def test_the_python_of_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
 
 
 def test_what_cannot_be_is_one_line(work: Path) -> None:
