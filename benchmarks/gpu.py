@@ -280,6 +280,7 @@ def stage(bench: Bench) -> None:
     from safetypairs_hf.building.engines.base import run_units
     from safetypairs_hf.building.engines.local import LocalEngine
     from safetypairs_hf.building.recipe import load_recipe
+    from safetypairs_hf.building.tempo import Tempos
     from safetypairs_hf.core.run_folder import RunFolder
 
     asked = bench.asked
@@ -298,7 +299,9 @@ def stage(bench: Bench) -> None:
         ends[step] = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder, LocalEngine() as engine:
-        run_units(engine, loaded, RunFolder(folder), range(-(-asked.images // asked.unit)), done, Tempos(RunFolder(folder)))
+        run_units(
+            engine, loaded, RunFolder(folder), range(-(-asked.images // asked.unit)), done, Tempos(RunFolder(folder))
+        )
     kind.pipeline = None
     whole, busy = ends["edit"] - ends["instruct"], sum(kind.seconds)
     print(f"stage: {asked.images} images in units of {asked.unit}, {asked.images / whole * 3600:.0f} images an hour")

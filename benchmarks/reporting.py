@@ -23,7 +23,7 @@ from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 
 MOST = 10  # MB
 
@@ -55,12 +55,12 @@ def main() -> None:
         print(f"{chosen.guards} guards on {chosen.pairs:,} pairs of {chosen.side} x {chosen.side} pixels of noise")
         page = work / "page.html"
         for name, most in (("by default", 24), ("every failure", chosen.pairs)):
-            took, found = timed(lambda most=most: make_report(files, page, data=target, failures=most))
+            took, found = timed(lambda most=most: report(files, page, data=target, failures=most))
             size = page.stat().st_size / 1e6
             kept = "kept" if size <= MOST else "MISSED"
             shown = f"{found['failures_on_page']:,} of {len(found['failures']):,} pairs that fail"
             print(f"{name}: {shown}, {took}, {size:.1f} MB of at most {MOST} {kept}")
-        took, _ = timed(lambda: make_report(files, full=work / "full", data=target))
+        took, _ = timed(lambda: report(files, full=work / "full", data=target))
         held = [path.stat().st_size for path in (work / "full").rglob("*") if path.is_file()]
         print(f"the folder: {len(held):,} files, {sum(held) / 1e6:.0f} MB, {took}")
 

@@ -18,6 +18,7 @@ from safetypairs_hf.loading.bare_name import register
 
 if TYPE_CHECKING:
     from safetypairs_hf import taxonomy as taxonomy
+    from safetypairs_hf.building.build import build as build
     from safetypairs_hf.building.recipe_offers import list_recipes as list_recipes
     from safetypairs_hf.core.errors import HubUnavailable as HubUnavailable
     from safetypairs_hf.core.errors import PairError as PairError
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
     from safetypairs_hf.editors.catalogue import list_editors as list_editors
     from safetypairs_hf.evaluating.as_of import score as score
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
+    from safetypairs_hf.evaluating.hub_results import push_results as push_results
+    from safetypairs_hf.evaluating.spending import Prices as Prices
+    from safetypairs_hf.evaluating.spending import plan_evaluation as plan_evaluation
+    from safetypairs_hf.evaluating.spending import spent_in as spent_in
     from safetypairs_hf.guards.catalogue import guard as guard
     from safetypairs_hf.guards.catalogue import list_guards as list_guards
     from safetypairs_hf.importing.import_pairs import import_pairs as import_pairs
     from safetypairs_hf.importing.layout import layout as layout
     from safetypairs_hf.importing.layout import layouts as layouts
+    from safetypairs_hf.loading import autoload as autoload
     from safetypairs_hf.loading.images import images as images
     from safetypairs_hf.loading.load import load as load
     from safetypairs_hf.loading.show_pair import show as show
@@ -42,9 +48,15 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
+    from safetypairs_hf.metric.power_plan import power as power
     from safetypairs_hf.probing.leaks import leaks as leaks
+    from safetypairs_hf.publishing.publish import publish as publish
+    from safetypairs_hf.publishing.purge import purge as purge
     from safetypairs_hf.publishing.relabel import relabel as relabel
+    from safetypairs_hf.publishing.takedown import takedown as takedown
     from safetypairs_hf.report.probe_report import probe as probe
+    from safetypairs_hf.report.report import report as report
+    from safetypairs_hf.report.run_status import status as status
     from safetypairs_hf.reviewing.exchange import export_review as export_review
     from safetypairs_hf.reviewing.exchange import figures_of_review as figures_of_review
     from safetypairs_hf.reviewing.exchange import import_review as import_review
@@ -57,6 +69,9 @@ if TYPE_CHECKING:
     from safetypairs_hf.training.pair_loss import pairwise_loss as pairwise_loss
     from safetypairs_hf.training.study import study as study
     from safetypairs_hf.training.train import train as train
+    from safetypairs_hf.versions.diff import diff as diff
+    from safetypairs_hf.versions.verify import verify as verify
+    from safetypairs_hf.versions.versions import versions as versions
 
 _WHERE = {
     "list_editors": "safetypairs_hf.editors.catalogue",
@@ -99,8 +114,24 @@ _WHERE = {
     "pairwise_loss": "safetypairs_hf.training.pair_loss",
     "study": "safetypairs_hf.training.study",
     "train": "safetypairs_hf.training.train",
+    "autoload": "safetypairs_hf.loading.autoload",
+    "build": "safetypairs_hf.building.build",
+    "diff": "safetypairs_hf.versions.diff",
+    "Prices": "safetypairs_hf.evaluating.spending",
+    "plan_evaluation": "safetypairs_hf.evaluating.spending",
+    "spent_in": "safetypairs_hf.evaluating.spending",
+    "power": "safetypairs_hf.metric.power_plan",
+    "publish": "safetypairs_hf.publishing.publish",
+    "purge": "safetypairs_hf.publishing.purge",
+    "push_results": "safetypairs_hf.evaluating.hub_results",
+    "report": "safetypairs_hf.report",
+    "status": "safetypairs_hf.report.run_status",
+    "takedown": "safetypairs_hf.publishing.takedown",
+    "verify": "safetypairs_hf.versions.verify",
+    "versions": "safetypairs_hf.versions",
 }
-_ROOMS = {"taxonomy"}  # `sp.taxonomy.check` is what the command `taxonomy check` does
+# Modules: `sp.taxonomy.check` does what the command `taxonomy check` does. `report` and `versions` can be called.
+_ROOMS = {"autoload", "report", "taxonomy", "versions"}
 __all__ = sorted(_WHERE)
 
 register()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetypairs_hf.building import run_reader
@@ -12,16 +13,19 @@ from safetypairs_hf.building.engines.base import Engine, HandedOver, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.preflight import check_models
-from safetypairs_hf.building.recipe import LoadedRecipe, with_categories
+from safetypairs_hf.building.recipe import LoadedRecipe, load_recipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core import kept_replies
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RecipeError, RunError
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.core.settings import as_text
+from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.core.user_code import telling
+from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.taxonomy_file import NAME as TAXONOMY
-from safetypairs_hf.taxonomy.taxonomy_file import to_text
+from safetypairs_hf.taxonomy.taxonomy_file import read, to_text
 
 Progress = Callable[[str, int, int], None]
 
@@ -40,22 +44,53 @@ class Built(NamedTuple):
     url: str
     handed_over: HandedOver | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values that JSON takes."""
+        jobs = self.handed_over
+        told = {"units": jobs.units, "jobs": jobs.jobs, "script": jobs.script, "said": jobs.said} if jobs else None
+        return {**self._asdict(), "handed_over": told}
+
+    def __str__(self) -> str:
+        if self.handed_over is not None:
+            units, jobs = self.handed_over.units, self.handed_over.jobs
+            return f"{units:,} work units are for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
+        lines = [f"{self.pairs:,} pairs in {self.url}", f"Look at the funnel:  safetypairs status {self.url}"]
+        if self.pairs:
+            lines.append(f"Publish it:          safetypairs publish {self.url} ./safetypairs --version 1.0.0")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
 
 def build(
-    loaded: LoadedRecipe,
-    url: str,
+    recipe: str | Path | LoadedRecipe,
+    out: str | Path,
     workers: int | None = None,
     progress: Progress = lambda stage, done, total: None,
     engine: str | Engine = "local",
     tempos: Tempos | None = None,
+    *,
+    pairs: int | None = None,
+    taxonomy: str | Path | Taxonomy | None = None,
+    **settings: Any,
 ) -> Built:
-    """Build the recipe's pairs into the run folder at `url`, going on from whatever is there.
+    """Build the pairs of a recipe into a run folder, going on from whatever is there, to the same bytes.
 
     Args:
+        recipe: a name of `list_recipes()`, the path of a recipe file, or a recipe that is loaded already.
+        out: the run folder: a path or an fsspec URL.
         workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
         progress: called as (step, units done, units planned).
         engine: "local" or "ray", or one that is made already, such as a `SlurmEngine`; it changes no byte.
         tempos: those of the run, for who wants to see them while it is made.
+        pairs: how many pairs; the recipe says by default. This, `taxonomy` and `settings` are for a recipe that is
+            given by name.
+        taxonomy: the categories and their policies, as a YAML file or as `taxonomy.read` returns them.
+        **settings: those of the recipe, as Python values or as the text that `--set` takes.
+
+    Returns:
+        How many pairs were drawn, how many were asked for, and where they are.
 
     Raises:
         SafetyPairsError: a model that it needs is not there; see `preflight.check_models`.
@@ -63,11 +98,19 @@ def build(
             raises something, or answers what cannot be used.
         RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
     """
-    run = RunFolder(url)
+    run = RunFolder(str(out))
+    if isinstance(recipe, LoadedRecipe):
+        loaded = recipe
+        if pairs is not None or taxonomy is not None or settings:
+            raise RecipeError("pairs, taxonomy and settings are for a recipe that is given by name; this one is loaded")
+    else:
+        texts = {name: as_text(value) for name, value in settings.items()}
+        texts |= {} if pairs is None else {"pairs": str(pairs)}
+        loaded = load_recipe(str(recipe), texts, None if taxonomy is None else read(taxonomy))
     try:
         return _build(loaded, run, _engine(engine, workers), progress, tempos or Tempos(run))
     except HandedOver as handed_over:
-        return Built(0, loaded.recipe.pairs, url, handed_over)
+        return Built(0, loaded.recipe.pairs, str(out), handed_over)
 
 
 def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progress, tempos: Tempos) -> Built:
@@ -165,6 +208,8 @@ def _engine(engine: str | Engine, workers: int | None) -> Engine:
         from safetypairs_hf.building.engines.ray import RayEngine
 
         return RayEngine(workers)
+    if engine != "local":
+        raise RunError(f"engine = {engine!r}: expected 'local', 'ray', or one that is made already, as a SlurmEngine")
     return LocalEngine(workers)
 
 

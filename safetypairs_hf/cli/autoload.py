@@ -11,6 +11,8 @@ from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.loading import autoload
 from safetypairs_hf.loading.autoload import Status
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
 
 @click.group(cls=CommandGroup)
 def command() -> None:
@@ -24,41 +26,42 @@ def command() -> None:
 @command.command()
 @click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the package's own set if left out.")
 @click.option("--version", metavar="X.Y.Z", help="The version to load; the newest by default.")
-def on(repo: str | None, version: str | None) -> None:
+@_json
+def on(repo: str | None, version: str | None, as_json: bool) -> None:
     """Register the name at every start of this environment's Python.
 
     \b
     safetypairs autoload on --repo ./safetypairs
     """
-    _print(autoload.on(repo, version))
+    _print(autoload.on(repo, version), as_json)
 
 
 @command.command()
-def off() -> None:
+@_json
+def off(as_json: bool) -> None:
     """Undo `on`, and forget the repo and version that it saved.
 
     \b
     safetypairs autoload off
     """
-    _print(autoload.off())
+    _print(autoload.off(), as_json)
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json
 def status(as_json: bool) -> None:
     """Whether it is on, and what the name means.
 
     \b
     safetypairs autoload status --json
     """
-    found = autoload.status()
+    _print(autoload.status(), as_json)
+
+
+def _print(found: Status, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found._asdict()))
-    else:
-        _print(found)
-
-
-def _print(found: Status) -> None:
+        return
     click.echo(f"autoload is {'on' if found.on else 'off'} ({found.pth})")
     repo = "the set that the package carries" if found.repo == NAME else found.repo
     click.echo(f"'safetypairs' means {repo} {found.version or '(newest version)'}, set by: {found.origin}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
 @settings_option("recipe")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     recipe: str,
     out: str,
@@ -54,6 +56,7 @@ def command(
     sbatch_model: tuple[str, ...],
     taxonomy: str | None,
     settings: dict[str, str],
+    as_json: bool,
 ) -> None:
     """Build pairs by a recipe, into a run folder.
 
@@ -94,15 +97,14 @@ def command(
     tempos = Tempos(run)
     with when_stopped(run.standing), reported("build", tempos.of) as progress:
         built = build(loaded, out, workers, progress, working, tempos)
+    if built.handed_over is None and built.pairs < built.asked:
+        click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
+    if as_json:
+        click.echo(json.dumps(built.to_dict(), indent=2))
+        return
+    click.echo(str(built))
     if built.handed_over is not None:
         _say_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
-        return
-    if built.pairs < built.asked:
-        click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
-    click.echo(f"{built.pairs:,} pairs in {built.url}")
-    click.echo(f"Look at the funnel:  safetypairs status {built.url}")
-    if built.pairs:
-        click.echo(f"Publish it:          safetypairs publish {built.url} ./safetypairs --version 1.0.0")
 
 
 def _again(
@@ -127,8 +129,6 @@ def _again(
 
 
 def _say_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
-    units, jobs = handed_over.units, handed_over.jobs
-    click.echo(f"{units:,} work units are for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join")
     if handed_over.said:
         click.echo(handed_over.said)
         click.echo("The join goes on with the build. Where a job fails, go on by the same command:")

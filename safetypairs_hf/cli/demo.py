@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,7 +13,8 @@ import click
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="safetypairs-demo", show_default=True)
 @click.option("--pairs", type=click.IntRange(min=9), default=90, show_default=True, help="Pairs in version 1.0.0.")
 @click.option("--more", type=click.IntRange(min=1), default=90, show_default=True, help="Pairs that 1.1.0 adds.")
-def command(out: Path, pairs: int, more: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; the steps are told on stderr.")
+def command(out: Path, pairs: int, more: int, as_json: bool) -> None:
     """The whole road, offline: build, publish twice to a Hub on this machine, load, score, report.
 
     \b
@@ -24,7 +27,10 @@ def command(out: Path, pairs: int, more: int) -> None:
 
     kept = f"what is done is kept in {out}, and the same command goes on from there"
     with when_stopped(lambda: kept), reported("demo") as progress:
-        outcome = demo(out, pairs, more, click.echo, progress)
+        outcome = demo(out, pairs, more, partial(click.echo, err=as_json), progress)
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+        return
     columns = ("guard", "pair accuracy (95%)", "image acc.", "over-blocked", "missed")
     rows = []
     for name, score in outcome.scores.items():

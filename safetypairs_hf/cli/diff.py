@@ -10,11 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
-    from safetypairs_hf.versions.diff import Difference
-
-
-MOST_ERRATA = 50
-_RARE = {"moved", "swapped", "reworded"}  # columns that are shown only where there is any
 
 
 @click.command("diff")
@@ -40,7 +35,7 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
     with reported("diff"):
         old, new = _editions(words)
         found = diff(old, new)
-    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else _told(found, old, new))
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     if sheet:
         from safetypairs_hf.versions.diff import draw
 
@@ -62,41 +57,3 @@ def _editions(words: tuple[str, ...]) -> tuple[Edition, Edition]:
     if len(words) == 2:
         return open_named(words[0]), open_named(words[1])
     raise click.UsageError("Give a target and two versions, or two targets, each with @X.Y.Z or its newest.")
-
-
-def _errata(found: Difference) -> str:
-    """A line for each of the errata, the first MOST_ERRATA of them."""
-    from safetypairs_hf.dataset.errata import in_words
-
-    lines = [
-        f"{each['version']}  {each['pair_id']}  {in_words(each)}: {each['reason']} (by {each['by']})\n"
-        for each in found.errata[:MOST_ERRATA]
-    ]
-    more = len(found.errata) - len(lines)
-    title = "errata between the two, with their versions:\n" if lines else ""
-    return "".join([title, *lines, f"... and {more:,} more: see --json\n" if more else ""])
-
-
-def _told(found: Difference, old: Edition, new: Edition) -> str:
-    from safetypairs_hf.core.tables import table
-    from safetypairs_hf.versions.diff import KINDS
-
-    title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
-    if not found.differs:
-        return f"{title}: no pair differs"
-    verdict = {None: f"{found.new} is not after {found.old}", True: f"{found.new} will do"}
-    said = verdict.get(found.allowed, f"{found.new} is too small a step")
-    columns = "the columns differ\n" if found.schema else ""
-    if found.taxonomy:
-        columns += f"the taxonomy differs: {found.taxonomy}\n"
-    ending = f"{_errata(found)}{columns}least version for this after {found.old}: {found.least}; {said}"
-    if not found.changes:
-        return f"{title}: no pair differs\n{ending}"
-    counts = found.counts()
-    held = [kind for kind in KINDS if any(of[kind] for of in counts.values())]
-    # All would be too wide for a terminal.
-    kinds = held if _RARE & set(held) else [kind for kind in KINDS if kind not in _RARE]
-    rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
-    if len(rows) > 1:
-        rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])
-    return f"{table(title, ('category', *kinds), rows)}\n{ending}"

@@ -16,6 +16,9 @@ from safetypairs_hf.core.embedded_set import NAME
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.judging import Work
+    from safetypairs_hf.evaluating.spending import Prices
+
+_PRICE = click.FloatRange(min=0)
 
 
 @click.command("evaluate")
@@ -39,6 +42,11 @@ if TYPE_CHECKING:
     ("error", "warn"),
     "What to do where the data is not as it was published; the signature says warn.",
 )
+@click.option("--dry-run", is_flag=True, help="Say how many calls it takes and what they cost; ask nothing.")
+@click.option("--prompt-price", type=_PRICE, default=0.0, help="Of a million tokens that a service reads.")
+@click.option("--answer-price", type=_PRICE, default=0.0, help="Of a million tokens that it writes.")
+@click.option("--call-price", type=_PRICE, default=0.0, help="Of a thousand calls.")
+@click.option("--image-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an image, for --dry-run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     guard: str,
@@ -55,6 +63,11 @@ def command(
     retry: str | None,
     unreadable: str,
     check: str,
+    dry_run: bool,
+    prompt_price: float,
+    answer_price: float,
+    call_price: float,
+    image_tokens: int,
     as_json: bool,
 ) -> None:
     """Run a guard over the pairs of a version: predictions in a file, and their figures.
@@ -63,21 +76,36 @@ def command(
     again, a run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package
     carries, unless a folder ./safetypairs or a setting names another.
 
+    Before a run that is paid for, --dry-run says how many calls it makes and, at your prices, what they cost. After it
+    come the tokens that the service counted, and with the same options their cost.
+
     \b
     safetypairs evaluate colour-and-clutter --out c.parquet
     safetypairs evaluate chat-vlm --data org/name@1.2.0 --out vlm.parquet \\
         --set model=./my-model --limit 50
+    safetypairs evaluate anthropic --out a.parquet --set model=NAME \\
+        --dry-run --image-tokens N --prompt-price P --answer-price Q
     """
     from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.evaluating.evaluate import UnfinishedError, judge_data
+    from safetypairs_hf.evaluating.spending import Prices, plan_evaluation
     from safetypairs_hf.guards.catalogue import make_guard
 
     if fresh and retry:
         raise click.UsageError("--fresh starts over, and --retry keeps what did not fail; give one of them")
+    if dry_run and retry:
+        raise click.UsageError("--dry-run plans a whole run, and --retry asks again what failed; give one of them")
     judge = make_guard(guard, settings | ({"batch_size": str(batch_size)} if batch_size else {}))
+    prices = Prices(prompt_price, answer_price, call_price)
     quiet_hub()
     quiet_datasets()
+    if dry_run:
+        with reported("evaluate"), contextlib.redirect_stdout(sys.stderr):
+            opened = open_data(data, split, configs, limit, check, categories=categories)
+            plan = plan_evaluation(judge, opened, out, fresh=fresh, image_tokens=image_tokens, prices=prices)
+        click.echo(json.dumps(plan.to_dict(), indent=2) if as_json else f"{plan}\nNothing was asked.")
+        return
     try:
         # What a user's own function prints is no part of the result.
         with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):
@@ -100,7 +128,7 @@ def command(
         click.echo(f"safetypairs: judged {done}", err=True)
     if retry:
         click.echo(f"safetypairs: {_retried(work)}", err=True)
-    _show(out, threshold, as_json)
+    _show(out, threshold, prices, as_json)
 
 
 def _retried(work: Work) -> str:
@@ -111,12 +139,14 @@ def _retried(work: Work) -> str:
     return f"asked {work.retried:,} images again that had failed: {work.mended:,} mended{rest}"
 
 
-def _show(out: Path, threshold: float | None, as_json: bool) -> None:
+def _show(out: Path, threshold: float | None, prices: Prices, as_json: bool) -> None:
     from safetypairs_hf.evaluating.abstentions import abstentions
     from safetypairs_hf.evaluating.coverage import covered_by, remarks
     from safetypairs_hf.evaluating.evaluate import score_run
     from safetypairs_hf.evaluating.prediction_file import read_run
+    from safetypairs_hf.evaluating.spending import spent_in
 
+    spent = spent_in(out, prices)
     score, without, run = score_run(out, threshold), abstentions(out), read_run(out)
     if warning := without.warning(out):
         click.echo(f"safetypairs: warning: {warning}", err=True)
@@ -124,6 +154,7 @@ def _show(out: Path, threshold: float | None, as_json: bool) -> None:
         covered = covered_by(out, threshold=threshold)
         told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
         told |= {"covered": covered.to_dict()} if covered else {}
+        told |= {"spent": spent.to_dict()} if spent else {}
         click.echo(json.dumps({**score.to_dict(), **told}, indent=2))
         return
     click.echo(str(score))
@@ -131,6 +162,8 @@ def _show(out: Path, threshold: float | None, as_json: bool) -> None:
         click.echo(f"\n{remark}")
     if str(without):
         click.echo(f"\n{without}")
+    if spent:
+        click.echo(f"\n{spent}")
     click.echo(f"\nPredictions: {out}")
     if run and run["data"]["configs"] == ["controls"]:
         click.echo(f"These are of both_regenerated. The artifact gap: safetypairs score PAIRS --controls {out}")

@@ -58,18 +58,17 @@ def command(
 
     Counted for the exact test of `safetypairs compare`.
     """
-    from safetypairs_hf.metric.compare import compare
-    from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES, power_table
+    from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES
+    from safetypairs_hf.metric.power_plan import power as pairs_for
 
-    observed = None
-    if data_from:
-        observed = compare(*data_from, common=common, **reading)
-    result = power_table(
+    result = pairs_for(
         difference or DIFFERENCES,
         discordance or DISCORDANCES,
         alpha=alpha,
         power=power,
         design_effect=design_effect,
-        observed=observed,
+        data_from=data_from,
+        common=common,
+        **reading,
     )
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -28,6 +29,7 @@ import click
     help="Gate the Hub repo: access is granted at once (auto) or by you (manual).",
 )
 @click.option("--create-pr", is_flag=True, help="Propose the release to a Hub repo as a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     run: str,
     target: str,
@@ -43,6 +45,7 @@ def command(
     private: bool,
     gated: str | None,
     create_pr: bool,
+    as_json: bool,
 ) -> None:
     """Publish a run as a version of a dataset.
 
@@ -59,7 +62,6 @@ def command(
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.publishing.open_target import parse_target
     from safetypairs_hf.publishing.publish import publish
-    from safetypairs_hf.reviewing.read_review import open_run_or_review
 
     wanted = parse(version)
     quiet_hub()
@@ -75,33 +77,7 @@ def command(
             "probe": not no_probe,
             "accept_license": accept_license,
         }
-        published = publish(open_run_or_review(run), to, wanted, **options, progress=progress)
-    plan = published.plan
-    for reason, count in plan.rejected.items():
-        click.echo(f"safetypairs: {count} pairs are left out: {reason}", err=True)
-    for fault in published.faults:
-        click.echo(f"safetypairs: {fault}", err=True)
-    if plan.rejected_and_published:
-        click.echo(
-            f"safetypairs: people rejected {plan.rejected_and_published} published pairs, which stay: remove them by "
-            "--replace, or by takedown",
-            err=True,
-        )
-    total = len(plan.kept) + len(plan.added)
-    added, removed, relabelled = plan.counts
-    changed = f", {relabelled:,} relabelled" if relabelled else ""
-    difference = f"{added:,} pairs added, {removed:,} removed{changed}, {total:,} in all"
-    if plan.failures.added or plan.failures.removed:
-        gone = len(plan.failures.removed)
-        difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
-    if plan.rereviewed:
-        difference += f"; {plan.rereviewed:,} published pairs reviewed"
-    if plan.taxonomy_summary:
-        difference += f"; {plan.taxonomy_summary}"
-    if not published.done:
-        click.echo(f"{published.where}: nothing to do")
-    elif dry_run:
-        click.echo(f"would publish {wanted} (last: {plan.last or 'none'}): {difference}; nothing was changed")
-    else:
-        click.echo(f"{'proposed' if create_pr else 'published'} {wanted}: {difference}")
-        click.echo(f"at {published.where}")
+        published = publish(run, to, wanted, **options, progress=progress)
+    for warning in published.warnings:
+        click.echo(f"safetypairs: {warning}", err=True)
+    click.echo(json.dumps(published.to_dict(), indent=2, ensure_ascii=False) if as_json else str(published))

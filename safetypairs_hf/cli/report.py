@@ -54,14 +54,14 @@ def command(
     safetypairs report org/name@1.2.0 --full pairs/
     """
     from safetypairs_hf.cli.progress import quiet_hub, reported
-    from safetypairs_hf.report.report import make_report
+    from safetypairs_hf.report.report import report
 
     written = [str(path) for path in (out, full and full / "index.html", markdown) if path]
     if not written and not as_json:
         raise click.UsageError("nothing to write: give --out PAGE.html, --full FOLDER, --markdown FILE or --json")
     quiet_hub()
     with reported("report") as progress:
-        found = make_report(
+        found = report(
             what,
             out,
             full=full,

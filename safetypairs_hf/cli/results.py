@@ -49,17 +49,15 @@ def push_results(
     """
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
-    from safetypairs_hf.evaluating.hub_results import push
-    from safetypairs_hf.evaluating.prediction_file import read_run
+    from safetypairs_hf.evaluating.hub_results import push_results
 
     quiet_hub()
-    run = read_run(predictions)
     standing = f"whether {model_repo} was written is not known; " + (
         "see its page before you run the command again" if pull_request else "the same command writes what is missing"
     )
     with when_stopped(lambda: standing), reported("results push"):
-        pushed = push(
-            predictions, model_repo, data, run=run, threshold=threshold, pull_request=pull_request, dry_run=dry_run
+        pushed = push_results(
+            predictions, model_repo, data, threshold=threshold, pull_request=pull_request, dry_run=dry_run
         )
     if as_json:
         click.echo(json.dumps({**pushed.to_dict(), "dry_run": dry_run}, indent=2))

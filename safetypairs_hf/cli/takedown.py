@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import json
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from safetypairs_hf.publishing.purge import Traces
-    from safetypairs_hf.publishing.takedown import Done
 
 
 @click.command("takedown")
@@ -22,8 +18,16 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", is_flag=True, help="Do not ask before history is rewritten.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
-    target: str, pair_ids: tuple[str, ...], reason: str, version: str, rewrite_history: bool, yes: bool, dry_run: bool
+    target: str,
+    pair_ids: tuple[str, ...],
+    reason: str,
+    version: str,
+    rewrite_history: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Remove pairs for good, in a new major version.
 
@@ -39,10 +43,18 @@ def command(
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.publishing.local_target import LocalTarget
     from safetypairs_hf.publishing.open_target import parse_target
+    from safetypairs_hf.publishing.purge import History, older
     from safetypairs_hf.publishing.takedown import images_of, takedown
     from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED
 
     quiet_hub()
+    found: dict[str, Any] = {}
+
+    def show(name: str, result: Any) -> None:
+        found[name] = result.to_dict()
+        if not as_json:
+            click.echo(str(result))
+
     place = parse_target(target)
     target, on_hub = place.name, not isinstance(place, LocalTarget)
     rewriting = f"the history may be rewritten in part: to finish, safetypairs takedown {target} {' '.join(pair_ids)}"
@@ -57,21 +69,28 @@ def command(
         to = parse_target(target)
         with when_stopped(to.standing), reported("takedown"):
             done = takedown(to, pair_ids, reason, wanted, dry_run=dry_run)
-        _say(target, pair_ids, done)
+        show("release", done)
         images = {(entry.unsafe_sha256, entry.safe_sha256) for entry in done.plan.removed}
     else:
         images = before
         if not dry_run:
             _ask(target, yes or not on_hub)
     if not on_hub:
-        click.echo("a folder holds one version only: no older one is left")
+        if not as_json:
+            click.echo("a folder holds one version only: no older one is left")
     elif rewrite_history and not dry_run:
         with when_stopped(lambda: f"{rewriting} --rewrite-history"), reported("takedown"):
-            _rewrite(target, images)
+            rewritten = History(target).rewrite(images)
+        show("rewritten", rewritten)
+        for line in rewritten.left:
+            click.echo(f"safetypairs: left: {line}", err=True)
     else:
         standing = UNCHANGED if dry_run or before is not None else PUBLISHED
         with when_stopped(lambda: standing), reported("takedown"):
-            _say_older(target, pair_ids, images)
+            still = older(target, pair_ids, images)
+        show("older", still)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
 
 
 def _ask(target: str, yes: bool) -> None:
@@ -87,52 +106,3 @@ def _ask(target: str, yes: bool) -> None:
     click.confirm(
         f"Every version of {target} that holds the pairs is deleted, and the history of the others. Go on?", abort=True
     )
-
-
-def _say(target: str, pair_ids: Sequence[str], done: Done) -> None:
-    plan = done.plan
-    total = f"{len(plan.kept):,} pairs stay"
-    if not done.where:
-        click.echo(f"would take {len(plan.removed)} pairs down in {plan.version} (last: {plan.last}): {total}")
-    else:
-        click.echo(f"took {len(plan.removed)} pairs down in {plan.version}: {total}\nat {done.where}")
-    if done.near:
-        shown = " ".join(done.near[:5]) + (" ..." if len(done.near) > 5 else "")
-        click.echo(f"{len(done.near)} pairs that stay look like one of them: {shown}")
-
-
-def _say_older(target: str, pair_ids: Sequence[str], images: set[tuple[str, str]]) -> None:
-    from safetypairs_hf.publishing.purge import History
-
-    history = History(target)
-    traces: Traces = history.traces(images)
-    ours = traces.tags or traces.reaching or traces.main
-    if not ours and not traces.others:
-        click.echo("no other version holds them")
-    if ours:
-        click.echo(f"older versions that hold them: {', '.join(traces.tags) or 'none by a tag, but in the history'}")
-        click.echo(f"to purge them: safetypairs takedown {target} {' '.join(pair_ids)} --rewrite-history")
-    if traces.tags:
-        click.echo("to delete the versions only (their commits can still be read by id):")
-    for tag in traces.tags:
-        click.echo(f"  hf repos tag delete {target} {tag} --type dataset --yes")
-    if traces.others:
-        click.echo("other branches and pull requests that reach them, and what to do about each:")
-    for name in traces.others:
-        click.echo(f"  {name}: {history.advice(name)}")
-
-
-def _rewrite(target: str, images: set[tuple[str, str]]) -> None:
-    from safetypairs_hf.publishing.purge import History
-
-    done = History(target).rewrite(images)
-    if not (done.deleted or done.moved or done.main or done.removed or done.left):
-        click.echo("no other version holds them: nothing to rewrite")
-        return
-    click.echo(f"versions deleted: {', '.join(done.deleted) or 'none'}; they can no longer be loaded")
-    click.echo(f"versions with the same files on a new commit: {', '.join(done.moved) or 'none'}")
-    click.echo(f"data files removed from storage: {done.removed}")
-    lost = "lost: the history of main. " if done.main else ""
-    click.echo(f"{lost}What others have downloaded, or hold in forks, is not reached from here.")
-    for line in done.left:
-        click.echo(f"safetypairs: left: {line}", err=True)

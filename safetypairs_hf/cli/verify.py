@@ -22,27 +22,11 @@ def command(target: str, version: str | None, as_json: bool) -> None:
     Example:  safetypairs verify my-org/safetypairs --version 1.1.0
     """
     from safetypairs_hf.cli.progress import quiet_hub, reported
-    from safetypairs_hf.core.target_name import parse_target_name
-    from safetypairs_hf.core.version import parse
-    from safetypairs_hf.dataset.store.open_store import store_of
     from safetypairs_hf.versions.verify import verify
 
     quiet_hub()
-    name = parse_target_name(target, parse(version) if version else None)
     with reported("verify") as progress:
-        report = verify(store_of(name), name.version, progress)
-    if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
-    else:
-        count = len(report.problems)
-        for problem in report.problems:
-            click.echo(str(problem))
-        read = f"{report.pairs:,} pairs, {report.files:,} data files, {report.size:,} bytes"
-        against = f"; splits as in {', '.join(map(str, report.earlier))}" if report.earlier else ""
-        for left in report.unchecked:
-            click.echo(f"not checked: {left}")
-        rest = "not all was checked" if report.unchecked else f"ok{against}"
-        said = f"{count:,} problem{'s' if count > 1 else ''}" if count else rest
-        click.echo(f"{report.target}@{report.version}: {read}: {said}")
+        report = verify(target, version, progress)
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
     if not report.ok:
         sys.exit(1)

@@ -165,6 +165,8 @@ def _describe_callable(value: Any, place: _Place) -> dict[str, Any] | None:
         return {"function": f"{value.__module__}.{value.__qualname__}"}
     if not isinstance(value, types.FunctionType):
         return None
+    if revision := getattr(value, "revision", ""):  # it stands for the file, which a function typed at a prompt lacks
+        return {"function": value.__qualname__, "revision": str(revision)}
     described = {"function": value.__qualname__, **_source(value, place)}
     names, cells = value.__code__.co_freevars, value.__closure__ or ()
     closure = {name: cell.cell_contents for name, cell in zip(names, cells, strict=True) if _holds(cell, value)}

@@ -136,6 +136,32 @@ class Verdict(NamedTuple):
     raw: str = ""
 
 
+class CountedVerdict(Verdict):
+    """A verdict of a service that counts tokens. It equals the plain verdict of the same three values.
+
+    Attributes:
+        prompt_tokens: the tokens that the service says it read for the answer.
+        answer_tokens: the tokens that it says it wrote, reasoning included.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+
+    @classmethod
+    def of(cls, verdict: Verdict, prompt_tokens: int, answer_tokens: int) -> Verdict:
+        """Return a verdict with its counts; as it is where both are 0."""
+        if not (prompt_tokens or answer_tokens):
+            return verdict
+        made = cls(*verdict)
+        made.prompt_tokens, made.answer_tokens = prompt_tokens, answer_tokens
+        return made
+
+
+def tokens_of(verdict: Verdict) -> tuple[int, int]:
+    """Return the tokens that a service read and wrote for a verdict; 0 and 0 where it does not say."""
+    return (verdict.prompt_tokens, verdict.answer_tokens) if isinstance(verdict, CountedVerdict) else (0, 0)
+
+
 class Judgement(NamedTuple):
     """The P(unsafe) that one judge gives the two members of a pair: before and after the edit."""
 

@@ -1,10 +1,16 @@
-"""Plain tables for the terminal."""
+"""Plain tables for the terminal, and the same in a notebook."""
 
 from __future__ import annotations
 
+import html
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from safetypairs_hf.core.errors import SafetyPairsError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 WIDTH = 80
 
@@ -24,3 +30,21 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     out = io.StringIO()
     Console(file=out, width=WIDTH, highlight=False, markup=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
+
+
+def text_html(text: str) -> str:
+    """Return a printed table as HTML, for a notebook."""
+    return f'<pre style="overflow-x:auto">{html.escape(text)}</pre>'
+
+
+def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
+    """Return rows as a pandas table with these columns, also where there is no row.
+
+    Raises:
+        SafetyPairsError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise SafetyPairsError("to_pandas needs pandas; pip install pandas") from error
+    return pandas.DataFrame(list(rows), columns=list(columns))

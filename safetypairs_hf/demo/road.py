@@ -36,6 +36,11 @@ class Outcome(NamedTuple):
     report: Path
     dataset: Path
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures of each guard and where the rest is, as plain values that JSON takes."""
+        places = {name: str(getattr(self, name)) for name in ("sheet", "report", "dataset")}
+        return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **places}
+
 
 def demo(out: Path, pairs: int, more: int, say: Say, progress: Callable[[str, int, int], None]) -> Outcome:
     """Run every step into the folder `out`; run again, it finds its work done.
@@ -177,7 +182,7 @@ def _draw(data: Dataset, path: Path) -> None:
 
 
 def _report(out: Path, guards: list[str], page: Path) -> None:
-    from safetypairs_hf.report.report import make_report
+    from safetypairs_hf.report.report import report
 
     data = f"{'' if out.is_absolute() else './'}{out / 'safetypairs'}@{SECOND}"
-    make_report([str(out / "predictions" / f"{name}.parquet") for name in guards], page, data=data)
+    report([str(out / "predictions" / f"{name}.parquet") for name in guards], page, data=data)

@@ -14,10 +14,12 @@ import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.evaluating.checking import Checked, Earlier, check_data
+from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
 from safetypairs_hf.metric.notebook import text_html
 from safetypairs_hf.metric.score import PairScore
 from safetypairs_hf.metric.score import score as metric_score
@@ -136,7 +138,8 @@ def score(
 
     Args:
         rows: One row per image or one per pair: an iterable of dicts, a dict of columns, a pandas, Arrow, polars or
-            `datasets` table, or the path of a file. With `as_of`, a column `sha256` identifies the image that a row
+            `datasets` table, or the path of a file. A file that `evaluate` wrote says what it is on, for the signature,
+            unless `data` is given. With `as_of`, a column `sha256` identifies the image that a row
             is about; `evaluate` writes it. Without that column, the predictions count as made on `as_of`.
         threshold: In [0, 1], 0.5 by default. A score at or above it means unsafe.
         threshold_from: Predictions on other pairs; the threshold that is best for them is used.
@@ -170,6 +173,8 @@ def score(
         "fidelity": fidelity,
         "controls": controls,
     }
+    if as_of is None and data is None and isinstance(rows, str | Path):
+        return score_checked(Checked(predictions_of(rows), told_by(rows)), **options)
     if as_of is None:
         return metric_score(rows, data=data, **options)
     if data is None:

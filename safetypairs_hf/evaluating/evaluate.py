@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
@@ -51,7 +52,7 @@ class Share:
 def evaluate(
     guard: Judge | Callable[..., Any],
     data: str | Dataset,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     *,
     split: str = "test",
     configs: Sequence[str] = ("default",),
@@ -79,9 +80,11 @@ def evaluate(
     `policy` says by which. A guard that takes no policy abstains from all of them with the note "not_covered".
 
     Args:
-        guard: A guard, or a plain function as `safetypairs evaluate function` takes it.
+        guard: A guard, or a plain function as `safetypairs evaluate function` takes it: `guard(image)`,
+            `guard(image, category)`, or `guard(images)` for one that takes lists. One that is typed at a prompt, and so
+            has no file, needs a `revision`: `guard.revision = "1"`.
         data: "TARGET@X.Y.Z", "TARGET" for its newest version, or a dataset that `load` returned.
-        out: The Parquet file to write.
+        out: The Parquet file to write. None keeps no file: a run that is stopped begins anew.
         split: The split to judge.
         configs: The configs to judge. The figures of `controls` are those of the kind both_regenerated.
         limit: Judge a sample of this many whole pairs, chosen by their ids; None judges all pairs.
@@ -104,9 +107,13 @@ def evaluate(
         RunError: `out` belongs to another run. Its subclass UnfinishedError: other processes still have units to judge.
         SafetyPairsError: The data cannot be opened, or the guard cannot be used.
     """
+    if out is None and retry:
+        raise RunError("retry asks again what failed in a file; name it: out")
     opened = open_data(data, split, configs, limit, check, taxonomy, categories)
-    judge_data(guard, opened, Path(out), unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
-    return score_run(Path(out), threshold)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "predictions.parquet" if out is None else Path(out)
+        judge_data(guard, opened, file, unit=unit, fresh=fresh, retry=retry, unreadable=unreadable, progress=progress)
+        return score_run(file, threshold)
 
 
 def judge_data(
@@ -144,7 +151,7 @@ def judge_data(
                 + (f"delete {out} first" if fresh else "unset WORLD_SIZE")
             )
     _take_gpu(guard, share)
-    size = _whole_batches(guard, unit or UNIT)
+    size = whole_batches(guard, unit or UNIT)
     units = data.units(size)
     images = [[data.images[row] for row in rows] for rows in units]
     parts = Parts(out, identity_of(guard, data, size), images, fresh=fresh, retry=bool(retry))
@@ -215,7 +222,8 @@ def _take_gpu(guard: Any, share: Share) -> None:
             torch.cuda.set_device(int(local) % torch.cuda.device_count())
 
 
-def _whole_batches(guard: Any, unit: int) -> int:
+def whole_batches(guard: Any, unit: int) -> int:
+    """Return the images of a work unit, rounded up to whole batches of the guard."""
     asked = (guard, getattr(guard, "inner", None))
     sizes = (getattr(each, "batch_size", None) for each in asked if getattr(each, "in_batches", True))
     batch = next((int(size) for size in sizes if size), 1)

@@ -18,6 +18,7 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.evaluating.benchmark import Benchmark, Predicted, open_dataset, read_predicted
+from safetypairs_hf.evaluating.prediction_file import read_run
 from safetypairs_hf.metric.figures import Figures, figures_in
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ TASKS: Final[dict[str, Callable[[PairScore], float]]] = {
 
 @dataclass(frozen=True)
 class Pushed:
-    """What `push` wrote. `changed`: False where the repo held it already, or nothing was to be written (dry run).
+    """What `push_results` wrote. `changed`: False where the repo held it already, and in a dry run.
 
     `where`: the address of the file, or of the pull request; of a dry run, the file that would be written.
     """
@@ -53,12 +54,11 @@ class Pushed:
         return {**plain, "entries": eval_result_entries_to_yaml(self.entries), "score": self.score.to_dict()}
 
 
-def push(
-    predictions: Path,
+def push_results(
+    predictions: str | Path,
     repo: str,
     data: str,
     *,
-    run: Mapping[str, Any] | None = None,
     threshold: float | None = None,
     pull_request: bool = False,
     dry_run: bool = False,
@@ -67,8 +67,19 @@ def push(
     """Write what `predictions` score on `data` ("org/name@X.Y.Z") to the model repo, in one commit.
 
     The file is `.eval_results/<name of the dataset>.yaml`; entries in it for other datasets stay, those for the same
-    tasks are replaced. `run`: what the file says of itself (see `evaluating.metadata.read_run`), None where it says
-    nothing. `pull_request` needs no right to write. `api`: a client of another Hub or token than the usual ones.
+    tasks are replaced.
+
+    Args:
+        predictions: The file of predictions, on every pair of one split.
+        repo: The model repo, `org/name`.
+        data: The version that they are on, `org/name@X.Y.Z`.
+        threshold: The score, in [0, 1], from which an image counts as unsafe; 0.5 by default.
+        pull_request: Propose the file as a pull request, which needs no right to write.
+        dry_run: Work everything out, and change nothing.
+        api: A client of another Hub or token than the usual ones.
+
+    Returns:
+        What was written, or would be written in a dry run.
 
     Raises:
         PairError: the predictions are not whole pairs, are on another version, or not on every pair of one split.
@@ -79,6 +90,8 @@ def push(
     """
     from huggingface_hub import HfApi
 
+    predictions = Path(predictions)
+    run = read_run(predictions)
     _check_model(repo, run)
     dataset = open_dataset(data)
     found = read_predicted(predictions, dataset, run, threshold)

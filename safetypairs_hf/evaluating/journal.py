@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetypairs_hf.core.errors import RunError
-from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.core.records import CountedVerdict, Verdict, tokens_of
 from safetypairs_hf.evaluating.data import Image
 
 
@@ -64,7 +64,8 @@ class Journal:
 
 def _line(image: Image, verdict: Verdict) -> bytes:
     score = None if verdict.p_unsafe is None else float(verdict.p_unsafe)
-    return f"{json.dumps([*image, score, verdict.note, verdict.raw])}\n".encode()
+    counts = tokens_of(verdict)
+    return f"{json.dumps([*image, score, verdict.note, verdict.raw, *(counts if any(counts) else ())])}\n".encode()
 
 
 def _read(line: bytes) -> tuple[Image, Verdict] | None:
@@ -74,8 +75,21 @@ def _read(line: bytes) -> tuple[Image, Verdict] | None:
         return None
     match found:
         case [str(sha256), str(category), (float() | int() | None) as score, str(note), str(raw)]:
-            return Image(sha256, category), Verdict(None if score is None else float(score), note, raw)
-    return None
+            counts = (0, 0)
+        case [
+            str(sha256),
+            str(category),
+            (float() | int() | None) as score,
+            str(note),
+            str(raw),
+            int(read),
+            int(wrote),
+        ]:
+            counts = (read, wrote)
+        case _:
+            return None
+    verdict = Verdict(None if score is None else float(score), note, raw)
+    return Image(sha256, category), CountedVerdict.of(verdict, *counts)
 
 
 def _end_of_line(file: int) -> bytes:

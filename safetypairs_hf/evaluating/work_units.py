@@ -12,7 +12,7 @@ from typing import Any
 
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.file_digests import file_sha256
-from safetypairs_hf.core.records import Verdict
+from safetypairs_hf.core.records import CountedVerdict, Verdict, tokens_of
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.evaluating.abstentions import FAILED
 from safetypairs_hf.evaluating.data import Data, Image
@@ -22,6 +22,7 @@ from safetypairs_hf.evaluating.run_identity import check_same
 
 _RUN = "run.json"
 _PART, _JOURNAL = ".parquet", ".jsonl"
+TOKENS = ("prompt_tokens", "answer_tokens")  # columns of what a service counted for an answer
 
 
 class Parts:
@@ -32,6 +33,7 @@ class Parts:
     Args:
         units: the images of each work unit.
         fresh: forget what is there.
+        read_only: write nothing; for who wants to know what is done.
         retry: do again what failed, in `out` or in the parts. `failed` has these images. What else is there stays, and
             so does `out` until the new one takes its place;
             `mended` counts those of the images that did not fail again, once all is joined.
@@ -48,6 +50,7 @@ class Parts:
         *,
         fresh: bool = False,
         retry: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.out, self.identity, self.units = out, identity, units
         self.failed: set[Image] = set()
@@ -71,8 +74,8 @@ class Parts:
         if self._replaces:
             self._find_failed()
         self.joined = finished and not self.failed
-        if not self.joined:
-            self._begin()
+        if not self.joined and not (read_only and not self.path.exists()):
+            self._begin(read_only)
             if retry:
                 self._reopen()
 
@@ -106,6 +109,7 @@ class Parts:
                 "score": pa.array([verdict.p_unsafe for verdict in verdicts], pa.float64()),
                 "note": pa.array([verdict.note for verdict in verdicts], pa.string()),
                 "raw": pa.array([verdict.raw for verdict in verdicts], pa.string()),
+                **token_columns(verdicts),
             }
         )
         buffer = io.BytesIO()
@@ -138,12 +142,17 @@ class Parts:
 
     def count(self) -> int:
         """How many images are judged and kept; of a retry, how many of those that failed."""
-        of = self.failed if self._replaces else None
-        done = 0
-        for unit, images in enumerate(self.units):
-            kept = set(images) if self._folder.has(self._name(unit)) else self.begun(unit).keys() & set(images)
-            done += len(kept if of is None else kept & of)
-        return done
+        return len(self.judged() & self.failed if self._replaces else self.judged())
+
+    def judged(self) -> set[Image]:
+        """The images that are judged and kept; all of them where `out` is there."""
+        if self.joined:
+            return {image for images in self.units for image in images}
+        return {
+            image
+            for unit, images in enumerate(self.units)
+            for image in (images if self._folder.has(self._name(unit)) else self.begun(unit).keys() & set(images))
+        }
 
     def standing(self) -> str:
         """What is kept, and how to go on, for somebody who has stopped the run."""
@@ -207,12 +216,12 @@ class Parts:
         check_same(run, self.identity, str(self.out))
         return True
 
-    def _begin(self) -> None:
+    def _begin(self, read_only: bool = False) -> None:
         if self._folder.has(_RUN):
             check_same(self._folder.read_json(_RUN), self._whose, str(self.path))
         elif self._holds_answers():
             raise RunError(f"{self.path} has parts and no {_RUN}; name another --out, or start over with --fresh")
-        else:
+        elif not read_only:
             self._folder.write_json(_RUN, self._whose)
 
     def _find_failed(self) -> None:
@@ -279,9 +288,21 @@ def _without_failed(found: Mapping[Image, Verdict], images: Sequence[Image]) -> 
 
 def _verdicts(table: Any) -> dict[Image, Verdict]:
     return {
-        Image(row["sha256"], row.get("policy") or row["category"]): Verdict(row["score"], row["note"], row["raw"])
+        Image(row["sha256"], row.get("policy") or row["category"]): CountedVerdict.of(
+            Verdict(row["score"], row["note"], row["raw"]), *(row.get(name, 0) for name in TOKENS)
+        )
         for row in table.to_pylist()
     }
+
+
+def token_columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The columns of TOKENS; none where no answer has a count, so that files of other guards are as they were."""
+    import pyarrow as pa
+
+    counts = dict(zip(TOKENS, zip(*map(tokens_of, verdicts), strict=True), strict=True)) if verdicts else {}
+    return (
+        {name: pa.array(found, pa.int64()) for name, found in counts.items()} if any(map(any, counts.values())) else {}
+    )
 
 
 def _table(data: Data, found: dict[Image, Verdict], identity: Any) -> Any:
@@ -297,6 +318,7 @@ def _table(data: Data, found: dict[Image, Verdict], identity: Any) -> Any:
         "note": pa.array([verdict.note for verdict in verdicts], pa.string()),
         "raw": pa.array([verdict.raw for verdict in verdicts], pa.string()),
         "sha256": pa.array([image.sha256 for image in data.images], pa.string()),
+        **token_columns(verdicts),
     }
     if data.pair_categories is not None:
         columns["policy"] = pa.array([image.category for image in data.images], pa.string())

@@ -112,6 +112,11 @@ class Guard(AsksByTaxonomy, ABC):
         for place, (image, category) in enumerate(asked):
             yield place, self.judge([image], [category], [None])[0]
 
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that a service may write for an answer; 0 if there is no limit, or no service."""
+        return 0
+
     def asked(self, slug: str) -> str:
         """Return the text of the prompt for a category; "" if the guard asks by its own policies."""
         return ""

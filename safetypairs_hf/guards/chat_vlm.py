@@ -129,6 +129,10 @@ class ChatGuard(ModelGuard[Chat]):
         if self.server is None:  # else there is nothing to free, and perhaps no PyTorch
             super().release()
 
+    @property
+    def most_tokens(self) -> int:
+        return self.max_tokens or self.reasoning_tokens or self.verdict_tokens if self.server else 0
+
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
 
@@ -167,7 +171,7 @@ class ChatGuard(ModelGuard[Chat]):
         for number, reply in server.ask_each(bodies()):
             while left:
                 yield left.pop(), Verdict(None, "not_covered")
-            yield sent[number], self.verdict_of(reply)
+            yield sent[number], served_answers.counted(self.verdict_of(reply), reply)
         while left:
             yield left.pop(), Verdict(None, "not_covered")
 
@@ -190,7 +194,7 @@ class ChatGuard(ModelGuard[Chat]):
         begin = time.perf_counter()
         serves, body = self._serves, self._body(self.server, image, self.taxonomy.find(category).slug)
         ((_, reply),) = self.server.ask_each([body])
-        verdict = self.verdict_of(reply)
+        verdict = served_answers.counted(self.verdict_of(reply), reply)
         runs = f" ({printable(serves.root)})" if serves.root else ""
         most = max((len(token.top) for token in reply.tokens), default=0)
         how = f"{most} alternatives a token" if most else "no log probabilities, so P(unsafe) is 0 or 1"
@@ -244,7 +248,7 @@ class ChatGuard(ModelGuard[Chat]):
         return {
             "messages": served_answers.messages(self.turns(None, slug), image, server) + begun,
             "temperature": 0.0,
-            server.limit_field: self.max_tokens or self.reasoning_tokens or self.verdict_tokens,
+            server.limit_field: self.most_tokens,
             **({"logprobs": True, "top_logprobs": self.top_logprobs} if self.top_logprobs else {}),
             **({"chat_template_kwargs": keywords} if keywords else {}),
             **fields,

@@ -55,9 +55,10 @@ class Claude(HostedChat):
             extra_body=dict(self.extra_body),
         )
         written = "".join(part.text for part in message.content if part.type == "text")
+        read, wrote = message.usage.input_tokens, message.usage.output_tokens
         if message.stop_reason == "refusal":
-            return Reply(problem="refused", raw=kept(written or message.to_json(indent=None)))
-        return Reply(written, "", written, ended=message.stop_reason != "max_tokens")
+            return Reply("", "refused", kept(written or message.to_json(indent=None)), read, wrote)
+        return Reply(written, "", written, read, wrote, ended=message.stop_reason != "max_tokens")
 
     def fault(self, module: Any, error: Exception) -> Fault | None:
         if isinstance(error, module.APIStatusError):

@@ -111,14 +111,17 @@ def _reply(answer: Any) -> Reply:
     blocked = getattr(answer.prompt_feedback, "block_reason", None)
     candidate = answer.candidates[0] if answer.candidates else None
     why = _named(candidate.finish_reason) if candidate else ""
+    usage = answer.usage_metadata
+    read = (usage and usage.prompt_token_count) or 0
+    wrote = ((usage and usage.candidates_token_count) or 0) + ((usage and usage.thoughts_token_count) or 0)
     if blocked or why in _FILTERED:
-        return Reply(problem="content_filter", raw=kept(answer.model_dump_json(exclude_none=True)))
+        return Reply("", "content_filter", kept(answer.model_dump_json(exclude_none=True)), read, wrote)
     parts = (candidate.content.parts if candidate and candidate.content else None) or []
     text = whole("".join(part.text or "" for part in parts if not part.thought))
     if not text and why != "MAX_TOKENS":
-        return Reply(problem="server_error", raw=kept(answer.model_dump_json(exclude_none=True)))
+        return Reply("", "server_error", kept(answer.model_dump_json(exclude_none=True)), read, wrote)
     tokens = _tokens(candidate.logprobs_result) if candidate and candidate.logprobs_result else ()
-    return Reply(text, "", text, tokens=tokens, ended=why != "MAX_TOKENS")
+    return Reply(text, "", text, read, wrote, tokens, why != "MAX_TOKENS")
 
 
 def _tokens(found: Any) -> tuple[Token, ...]:

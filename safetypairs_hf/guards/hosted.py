@@ -21,7 +21,7 @@ from safetypairs_hf.core.pictures import downscaled
 from safetypairs_hf.core.records import Box, Picture, Verdict
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.guards.base import Guard, Singly
-from safetypairs_hf.guards.served_answers import verdict_of
+from safetypairs_hf.guards.served_answers import counted, verdict_of
 from safetypairs_hf.models.chat_server import Reply
 from safetypairs_hf.models.openai_server import LONGEST_KEPT
 from safetypairs_hf.models.outage import TELLING, Outage, problem_of
@@ -257,11 +257,16 @@ class HostedChat(HostedGuard):
     def subject(self) -> str:
         return f"model {self.model!r}"
 
+    @property
+    def most_tokens(self) -> int:
+        return self.max_tokens
+
     def asked(self, slug: str) -> str:
         return verdicts.question(slug, self.taxonomy)
 
     def ask(self, client: Any, image: Picture, slug: str) -> Verdict:
-        return verdict_of(self.reply(client, image, self.asked(slug)), verdicts.YES_NO, self.least_mass)
+        reply = self.reply(client, image, self.asked(slug))
+        return counted(verdict_of(reply, verdicts.YES_NO, self.least_mass), reply)
 
     @abstractmethod
     def reply(self, client: Any, image: Picture, text: str) -> Reply:

@@ -63,6 +63,10 @@ class Moderation(ServedGuard):
     def revision(self) -> str:
         return self.server.model
 
+    def covers(self, slug: str) -> bool:
+        """Return whether it judges a category; images of the others are not sent."""
+        return bool(crosswalk.match(_GUARD, slug, self.taxonomy).codes)
+
     def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
         """See `ServedGuard.judge_singly`. `raw` has the scores that were read.
 

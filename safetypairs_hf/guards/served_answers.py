@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.core.records import CountedVerdict, Picture, Verdict
 from safetypairs_hf.guards.verdicts import Reading, read, weigh
 from safetypairs_hf.models.answer_text import answer_span
 from safetypairs_hf.models.chat_server import ChatServer, Reply, Token
@@ -50,6 +50,11 @@ def forcing(forced: str, reading: Reading, before: str) -> tuple[list[dict[str, 
         fields = {"continue_final_message": True, "add_generation_prompt": False}
         return [{"role": "assistant", "content": before}], fields
     return [], {}
+
+
+def counted(verdict: Verdict, reply: Reply) -> Verdict:
+    """Return a verdict with the tokens that the service says it read and wrote for it."""
+    return CountedVerdict.of(verdict, reply.prompt_tokens, reply.answer_tokens)
 
 
 def verdict_of(reply: Reply, reading: Reading, least_mass: float, before: str = "") -> Verdict:

@@ -61,6 +61,10 @@ class HubTarget:
         self._standing = UNCHANGED
 
     @property
+    def proposes(self) -> bool:
+        return self._create_pr
+
+    @property
     def published_name(self) -> str:
         """See `Target.published_name`."""
         return self.name

@@ -40,6 +40,10 @@ class LocalTarget:
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
+    def proposes(self) -> bool:
+        return False
+
+    @property
     def published_name(self) -> str:
         """See `Target.published_name`."""
         return f"./{self.path.name}"

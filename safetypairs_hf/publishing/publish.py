@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,37 +11,113 @@ from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judgement
 from safetypairs_hf.core.run_folder import RunFolder
-from safetypairs_hf.core.version import Version, check
+from safetypairs_hf.core.tables import text_html
+from safetypairs_hf.core.version import Version, check, parse
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.manifest import RESTORE, Manifest
 from safetypairs_hf.dataset.schema import digest
+from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import Plan, make_plan, make_review_plan, restricted
 from safetypairs_hf.publishing.plan_reviews import check_wanted, refuse_unreviewed
 from safetypairs_hf.publishing.plan_taxonomy import refuse_taxonomy
 from safetypairs_hf.publishing.staging import Progress, stage
 from safetypairs_hf.publishing.target import Target, open_head
-from safetypairs_hf.reviewing.read_review import is_review, read_review
+from safetypairs_hf.reviewing.read_review import is_review, open_run_or_review, read_review
 from safetypairs_hf.reviewing.reviewed_pairs import Listed
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a release. `where` is "" for a dry run; `done` is False where there was nothing to do.
+    """What came of a release.
 
-    `faults` are lines of the review that were cut short, and left out.
+    Attributes:
+        plan: What the release changes.
+        where: The address of the release; "" for a dry run; what the target holds already if there was nothing to do.
+        done: False where there was nothing to do.
+        faults: Lines of the review that were cut short, and left out.
+        proposed: Whether the release is a pull request.
     """
 
     plan: Plan
     where: str
     done: bool = True
     faults: tuple[str, ...] = ()
+    proposed: bool = False
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the release was only planned."""
+        return self.done and not self.where
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a publisher should know: pairs that stay out, lines that were cut short, rejected pairs that stay."""
+        return list(self._warnings())
+
+    def _warnings(self) -> Iterator[str]:
+        yield from (f"{count} pairs are left out: {reason}" for reason, count in self.plan.rejected.items())
+        yield from self.faults
+        if self.plan.rejected_and_published:
+            yield (
+                f"people rejected {self.plan.rejected_and_published} published pairs, which stay: remove them by "
+                "--replace, or by takedown"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what changes, in counts, and where, as plain values that JSON takes."""
+        plan = self.plan
+        added, removed, relabelled = plan.counts
+        return {
+            "target": plan.head.target.name,
+            "version": str(plan.version),
+            "last": str(plan.last) if plan.last else None,
+            "done": self.done,
+            "dry_run": self.dry_run,
+            "proposed": self.proposed,
+            "where": self.where,
+            "pairs": len(plan.kept) + len(plan.added),
+            "added": added,
+            "removed": removed,
+            "relabelled": relabelled,
+            "reviewed": plan.rereviewed,
+            "failures": {"added": len(plan.failures.added), "removed": len(plan.failures.removed)},
+            "left_out": dict(plan.rejected),
+            "taxonomy": plan.taxonomy_summary or None,
+            "warnings": self.warnings,
+        }
+
+    def __str__(self) -> str:
+        plan = self.plan
+        if not self.done:
+            return f"{self.where}: nothing to do"
+        added, removed, relabelled = plan.counts
+        changed = f", {relabelled:,} relabelled" if relabelled else ""
+        total = len(plan.kept) + len(plan.added)
+        difference = f"{added:,} pairs added, {removed:,} removed{changed}, {total:,} in all"
+        if plan.failures.added or plan.failures.removed:
+            gone = len(plan.failures.removed)
+            difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
+        if plan.rereviewed:
+            difference += f"; {plan.rereviewed:,} published pairs reviewed"
+        if plan.taxonomy_summary:
+            difference += f"; {plan.taxonomy_summary}"
+        if self.dry_run:
+            last = plan.last or "none"
+            return f"would publish {plan.version} (last: {last}): {difference}; nothing was changed"
+        return f"{'proposed' if self.proposed else 'published'} {plan.version}: {difference}\nat {self.where}"
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
 
 
 def publish(
-    run: RunFolder,
-    target: Target,
-    version: Version,
+    run: str | RunFolder,
+    target: str | Target,
+    version: str | Version,
     *,
+    private: bool = False,
+    gated: str | None = None,
+    create_pr: bool = False,
     replace: bool = False,
     require_review: bool = False,
     min_reviewers: int | None = None,
@@ -58,7 +134,12 @@ def publish(
     published already as well.
 
     Args:
-        run: a finished run, or the folder in which a published version was reviewed.
+        run: the folder of a finished run, or the folder in which a published version was reviewed.
+        target: `org/name` on the Hub, a local folder, or a target that is open already.
+        version: the version, such as "1.0.0". Patch: card only. Minor: pairs added. Major: pairs removed.
+        private: make the Hub repo private. This, `gated` and `create_pr` are for a target that is given by name.
+        gated: gate the Hub repo: "auto" grants access at once, "manual" leaves it to you.
+        create_pr: propose the release to a Hub repo as a pull request.
         replace: make the target hold exactly the run's pairs; else its new pairs are added to what is there.
         require_review: refuse new pairs that nobody has reviewed, or on which no more than half of the reviewers agree.
         min_reviewers: as `require_review`, and refuse pairs that fewer people have reviewed.
@@ -71,12 +152,19 @@ def publish(
         probe: probe a sample of the new pairs, so that the card has the figures; else the card says that nobody did.
         progress: called as ("pairs", written, to write), then with "failures" where there are any.
 
+    Returns:
+        What was changed, or would be changed in a dry run.
+
     Raises:
-        RunError: the run is not finished, or a part of it or of its review is damaged.
+        RunError: there is no such run, the run is not finished, or a part of it or of its review is damaged.
         PublishError: the release was refused; nothing is changed.
         HubUnavailable: the Hub did not answer, or refused this token; nothing is changed.
     """
     wanted = check_wanted(require_review, min_reviewers, min_agreement)
+    version = parse(version) if isinstance(version, str) else version
+    run = open_run_or_review(run) if isinstance(run, str) else run
+    if isinstance(target, str):
+        target = parse_target(target, private=private, gated=gated, create_pr=create_pr)
     review, finished = read_review(run), None
     if is_review(run):
         if replace or with_failures:
@@ -106,7 +194,7 @@ def publish(
     if dry_run:
         return Published(plan, "", True, review.faults)
     with stage(plan, finished, progress, probe=probe) as staged:
-        return Published(plan, target.commit(staged), True, review.faults)
+        return Published(plan, target.commit(staged), True, review.faults, target.proposes)
 
 
 def _refuse_licenses(finished: FinishedRun, target: Target) -> None:

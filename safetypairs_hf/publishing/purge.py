@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from huggingface_hub import GitRefs, HfApi, errors
 
@@ -20,6 +21,9 @@ from safetypairs_hf.core.hub import explained, fetch, list_refs, retried
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.control_rows import control_file
 from safetypairs_hf.dataset.manifest import Manifest
+from safetypairs_hf.publishing.local_target import LocalTarget
+from safetypairs_hf.publishing.open_target import parse_target
+from safetypairs_hf.publishing.takedown import images_of
 
 _DRAFT = "safetypairs-rewrite-"  # and a tag: the branch that leads to the new commit of that version
 
@@ -53,6 +57,100 @@ class Rewritten(NamedTuple):
     removed: int
     left: list[str]
     main: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values that JSON takes."""
+        return self._asdict()
+
+    def __str__(self) -> str:
+        if not any(self):
+            return "no other version holds them: nothing to rewrite"
+        lost = "lost: the history of main. " if self.main else ""
+        return (
+            f"versions deleted: {', '.join(self.deleted) or 'none'}; they can no longer be loaded\n"
+            f"versions with the same files on a new commit: {', '.join(self.moved) or 'none'}\n"
+            f"data files removed from storage: {self.removed}\n"
+            f"{lost}What others have downloaded, or hold in forks, is not reached from here."
+        )
+
+
+@dataclass(frozen=True)
+class Older:
+    """Older versions on the Hub that still hold pairs which were taken down, and what to do about them.
+
+    Attributes:
+        target: The dataset.
+        pair_ids: The pairs.
+        traces: Where they are still to be had.
+        advice: For each branch and pull request of `traces.others`, how to be rid of it.
+    """
+
+    target: str
+    pair_ids: tuple[str, ...]
+    traces: Traces
+    advice: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return where the pairs still are, as plain values that JSON takes."""
+        return {**self.traces._asdict(), "others": dict(self.advice)}
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        found = self.traces
+        ours = found.tags or found.reaching or found.main
+        if not ours and not found.others:
+            yield "no other version holds them"
+        if ours:
+            yield f"older versions that hold them: {', '.join(found.tags) or 'none by a tag, but in the history'}"
+            yield f"to purge them: safetypairs takedown {self.target} {' '.join(self.pair_ids)} --rewrite-history"
+        if found.tags:
+            yield "to delete the versions only (their commits can still be read by id):"
+        yield from (f"  hf repos tag delete {self.target} {tag} --type dataset --yes" for tag in found.tags)
+        if found.others:
+            yield "other branches and pull requests that reach them, and what to do about each:"
+        yield from (f"  {name}: {said}" for name, said in self.advice.items())
+
+
+def older(repo: str, pair_ids: Sequence[str], images: Collection[Images]) -> Older:
+    """Find the versions of a dataset on the Hub that still hold pairs; `images` are those of the pairs.
+
+    Raises:
+        HubUnavailable: The Hub did not answer, or refused this token.
+    """
+    history = History(repo)
+    traces = history.traces(images)
+    return Older(repo, tuple(pair_ids), traces, {name: history.advice(name) for name in traces.others})
+
+
+def purge(target: str, pair_ids: Sequence[str]) -> Rewritten:
+    """Purge pairs that were taken down from the older versions on the Hub. It cannot be undone.
+
+    Versions that hold the pairs lose their tag. Every other version is put on a new commit with the same files and no
+    history. If it is stopped, the same call goes on.
+
+    Args:
+        target: `org/name` on the Hub.
+        pair_ids: Pairs that `takedown` removed.
+
+    Returns:
+        The versions that were deleted and moved, the data files that were removed, and what is left to do by hand.
+
+    Raises:
+        PublishError: A pair was not taken down, or `target` is a local folder, which holds one version only.
+        HubUnavailable: The Hub did not answer, or refused this token.
+    """
+    place = parse_target(target)
+    if isinstance(place, LocalTarget):
+        raise PublishError(f"{target} is a local folder, which holds one version only: there is no older one to purge")
+    images = images_of(place, pair_ids)
+    if images is None:
+        raise PublishError(
+            f"{target} still holds {'them' if len(pair_ids) > 1 else 'it'}: take pairs down first, by "
+            f"safetypairs takedown {target} {' '.join(pair_ids)} --reason TEXT --version X.0.0"
+        )
+    return History(place.name).rewrite(images)
 
 
 class History:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
-from safetypairs_hf.core.version import Version
+from safetypairs_hf.core.tables import text_html
+from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.manifest import Entry
 from safetypairs_hf.dataset.takedowns import listed
+from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.plan import Plan, carried_over, check_major, last_to_correct, placed_groups
 from safetypairs_hf.publishing.plan_failures import plan_failures
 from safetypairs_hf.publishing.plan_reviews import plan_reviews
@@ -25,17 +27,55 @@ class Done(NamedTuple):
     where: str
     near: list[str]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was removed, what stays and where, as plain values that JSON takes."""
+        return {
+            "target": self.plan.head.target.name,
+            "version": str(self.plan.version),
+            "last": str(self.plan.last),
+            "dry_run": not self.where,
+            "where": self.where,
+            "removed": [entry.pair_id for entry in self.plan.removed],
+            "pairs": len(self.plan.kept),
+            "near": list(self.near),
+        }
 
-def takedown(target: Target, pair_ids: Sequence[str], reason: str, version: Version, *, dry_run: bool = False) -> Done:
+    def __str__(self) -> str:
+        plan, stay = self.plan, f"{len(self.plan.kept):,} pairs stay"
+        count = f"{len(plan.removed)} pairs down in {plan.version}"
+        did = f"took {count}: {stay}\nat {self.where}"
+        did = did if self.where else f"would take {count} (last: {plan.last}): {stay}"
+        shown = " ".join(self.near[:5]) + (" ..." if len(self.near) > 5 else "")
+        return did + (f"\n{len(self.near)} pairs that stay look like one of them: {shown}" if self.near else "")
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
+
+def takedown(
+    target: str | Target, pair_ids: Sequence[str], reason: str, version: str | Version, *, dry_run: bool = False
+) -> Done:
     """Publish `version` without the pairs, by one commit and one tag, and list them in takedowns.json.
 
-    Only the files that hold the pairs are rewritten. Older versions still hold them: see `purge.py`.
+    Only the files that hold the pairs are rewritten. Older versions still hold them: see `purge`.
+
+    Args:
+        target: `org/name` on the Hub, a local folder, or a target that is open already.
+        pair_ids: The pairs to remove for good.
+        reason: Why; everybody can read it in takedowns.json.
+        version: The new version, a major one: X.0.0.
+        dry_run: Plan the release, and change nothing.
+
+    Returns:
+        What was removed, or would be removed in a dry run, and the pairs that stay and look like one that went.
 
     Raises:
-        PublishError: an unknown pair, one that was taken down before, no reason, or a version that is not a new major;
+        PublishError: An unknown pair, one that was taken down before, no reason, or a version that is not a new major;
             nothing is changed.
-        HubUnavailable: as `publish`.
+        HubUnavailable: The Hub did not answer, or refused this token.
     """
+    target = parse_target(target) if isinstance(target, str) else target
+    version = parse(version) if isinstance(version, str) else version
     words = " ".join(reason.split())
     if not words:
         raise PublishError("a takedown needs a reason; give one: --reason 'asked for by the person in the picture'")

@@ -50,6 +50,11 @@ class Target(Protocol):
     name: str
 
     @property
+    def proposes(self) -> bool:
+        """Whether a release becomes a pull request."""
+        ...
+
+    @property
     def published_name(self) -> str:
         """The name that the published files give: `org/name`, or `./name` of a folder without the folders above it."""
         ...

@@ -2,4 +2,10 @@
 
 Every figure comes from `safetypairs score`, from the run's files, or from the published manifest. The data of a page
 (`guards_page`, `run_page`, `dataset_page`) are plain values, which `--json` prints and `templates/` render.
+
+The package is also called as its function `report`: `sp.report("a.parquet", "report.html")`.
 """
+
+from safetypairs_hf.core.callable_room import make_callable
+
+make_callable(__name__, "report")

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Reading
 
 
-def make_report(
-    what: Sequence[str],
-    out: Path | None = None,
+def report(
+    what: str | Sequence[str],
+    out: str | Path | None = None,
     *,
-    full: Path | None = None,
+    full: str | Path | None = None,
     data: str | None = None,
-    markdown: Path | None = None,
+    markdown: str | Path | None = None,
     names: Sequence[str] = (),
     failures: int = of_guards.FAILURES,
     progress: Progress = lambda name, done, total: None,
@@ -36,7 +36,7 @@ def make_report(
     `data`, `markdown`, `names`, `failures` and `reading` are for predictions.
 
     Args:
-        what: The predictions files, the run folder (a path or URL) or the dataset (TARGET[@VERSION]).
+        what: One or more predictions files, one run folder (a path or URL) or one dataset (TARGET[@VERSION]).
         out: The page to write: one file that holds all it shows.
         full: A new folder to write: the page as index.html, a page for each pair, and the images as they are.
         data: The version that the guards were run on; with it the page shows the images of failures.
@@ -54,24 +54,26 @@ def make_report(
             `read_guards`, `open_named` and `write_folder` do.
     """
     guards: list[Guard] = []
+    what = [what] if isinstance(what, str) else what
+    out, full, markdown = (each and Path(each) for each in (out, full, markdown))
     if full:
         refuse_existing(full)
     if any(kind_of(word) for word in what):
         edition = _edition(data) if data else None
         guards = _guards(what, edition, names, reading)
-        report = report_of_guards(guards, edition, failures, reading)
+        made = report_of_guards(guards, edition, failures, reading)
     else:
         _refuse(what, data or markdown or names)
-        report = report_of_one(what[0])
+        made = report_of_one(what[0])
     if full:
-        write_folder(report, full, progress)
+        write_folder(made, full, progress)
     if out:
-        write(render(report), out)
+        write(render(made), out)
     if markdown:
         from safetypairs_hf.report.markdown_report import markdown_table
 
         write(markdown_table(guards), markdown)
-    return report.data
+    return made.data
 
 
 def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], reading: Reading) -> list[Guard]:

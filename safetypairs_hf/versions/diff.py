@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from safetypairs_hf.core.contact_sheet import contact_sheet
+from safetypairs_hf.core.tables import frame, table, text_html
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset import errata
 from safetypairs_hf.dataset.store.base import Edition
+from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.taxonomy import taxonomy_changes
 from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDifference
 from safetypairs_hf.versions.pair_sheet import on_sheet, published_rows
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
 
 KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved", "swapped", "reworded")
+MOST_ERRATA = 50  # are printed
+_RARE = {"moved", "swapped", "reworded"}  # columns that are printed only where there is any
 _BROKEN = ("removed", "relabelled", "re-edited", "moved", "swapped", "reworded")  # these take a major version
 
 
@@ -68,7 +75,7 @@ class Difference(NamedTuple):
 
     `schema`: whether the columns differ, which takes a major version as a removed pair does. `taxonomy`: how the
     taxonomies differ; None where they do not. `slugs`: the categories in the order of `new`. `errata`: those that the
-    releases between the two brought.
+    releases between the two brought. `title` names both, with their pairs.
     """
 
     old: Version
@@ -79,6 +86,7 @@ class Difference(NamedTuple):
     taxonomy: TaxonomyDifference | None = None
     slugs: Sequence[str] = SLUGS
     errata: Sequence[dict[str, Any]] = ()
+    title: str = ""
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Category -> kind -> pairs, for categories in which anything changed."""
@@ -110,12 +118,65 @@ class Difference(NamedTuple):
             "errata": list(self.errata),
         }
 
+    def to_pandas(self) -> DataFrame:
+        """Return a pandas table with a row for each pair that differs, and what it was in `was_split` and the like."""
+        told = [change.to_dict() for change in self.changes]
+        rows = [{**each, **{f"was_{name}": value for name, value in each.get("was", {}).items()}} for each in told]
+        return frame(rows, ["kind", *Row._fields, *(f"was_{name}" for name in Row._fields if name != "pair_id")])
 
-def diff(old: Edition, new: Edition) -> Difference:
-    """Every pair that differs between two versions of the same dataset, or of two.
+    def __str__(self) -> str:
+        if not self.differs:
+            return f"{self.title}: no pair differs"
+        verdict = {None: f"{self.new} is not after {self.old}", True: f"{self.new} will do"}
+        said = verdict.get(self.allowed, f"{self.new} is too small a step")
+        columns = "the columns differ\n" if self.schema else ""
+        if self.taxonomy:
+            columns += f"the taxonomy differs: {self.taxonomy}\n"
+        ending = f"{self._told_errata()}{columns}least version for this after {self.old}: {self.least}; {said}"
+        if not self.changes:
+            return f"{self.title}: no pair differs\n{ending}"
+        counts = self.counts()
+        held = [kind for kind in KINDS if any(of[kind] for of in counts.values())]
+        # All would be too wide for a terminal.
+        kinds = held if _RARE & set(held) else [kind for kind in KINDS if kind not in _RARE]
+        rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
+        if len(rows) > 1:
+            rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])
+        return f"{table(self.title, ('category', *kinds), rows)}\n{ending}"
 
-    Worked out part by part, so that memory is that of a part and of what differs, however many pairs there are.
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
+    def _told_errata(self) -> str:
+        """A line for each of the errata, the first MOST_ERRATA of them."""
+        lines = [
+            f"{each['version']}  {each['pair_id']}  {errata.in_words(each)}: {each['reason']} (by {each['by']})\n"
+            for each in self.errata[:MOST_ERRATA]
+        ]
+        more = len(self.errata) - len(lines)
+        title = "errata between the two, with their versions:\n" if lines else ""
+        return "".join([title, *lines, f"... and {more:,} more: see --json\n" if more else ""])
+
+
+def diff(old: str | Edition, new: str | Edition) -> Difference:
+    """Compare two versions of a dataset, or of two datasets, pair by pair.
+
+    The work goes part by part, so that memory is that of a part and of what differs, however many pairs there are.
+
+    Args:
+        old: TARGET@X.Y.Z, TARGET for its newest version, or a version that is open already.
+        new: As `old`.
+
+    Returns:
+        The pairs that differ, the errata between the two, and the least version that the difference allows: a table
+        when printed.
+
+    Raises:
+        VersionMismatch: There is no such version.
+        SafetyPairsError: It is not ours, or its manifest does not read.
+        HubUnavailable: The Hub did not answer, or refused this token.
     """
+    old, new = (open_named(each) if isinstance(each, str) else each for each in (old, new))
     parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
     hashed = all("row_hash" in edition.columns.names for edition in (old, new))
     names = ("unsafe_sha256", "safe_sha256", *Row._fields, *(("row_hash",) if hashed else ()))
@@ -133,7 +194,9 @@ def diff(old: Edition, new: Edition) -> Difference:
     changed = other_taxonomy(old, new)
     found = _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
     newer = max(old, new, key=lambda edition: edition.version)
-    return found._replace(errata=errata.between(newer.head.get("errata", ()), old.version, new.version))
+    title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
+    between = errata.between(newer.head.get("errata", ()), old.version, new.version)
+    return found._replace(errata=between, title=title)
 
 
 def compare(

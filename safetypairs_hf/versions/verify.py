@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError
 from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.hub import Stored
+from safetypairs_hf.core.tables import frame, text_html
+from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import failure_rows, manifest
 from safetypairs_hf.dataset.errata import first_labels
@@ -23,12 +25,16 @@ from safetypairs_hf.dataset.manifest import EXTRAS, FOLDERS
 from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.dataset.store.base import Edition, Published
+from safetypairs_hf.dataset.store.open_store import store_of
 from safetypairs_hf.versions.diff import compare, other_columns, other_taxonomy
 from safetypairs_hf.versions.verify_card import check_card, check_sidecars
 from safetypairs_hf.versions.verify_errata import check_errata, check_relabelled
 from safetypairs_hf.versions.verify_extras import check_extras
 from safetypairs_hf.versions.verify_pairs import Problem, check_file
 from safetypairs_hf.versions.verify_reviews import check_reviews, reviewed_pairs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _OF_TOOLS = (".git/", ".cache/huggingface/")  # what git and `hf download` leave in a folder
 
@@ -69,20 +75,50 @@ class Report:
             "unchecked": self.unchecked,
         }
 
+    def to_pandas(self) -> DataFrame:
+        """Return a pandas table with a row for each problem."""
+        return frame(self.to_dict()["problems"], Problem._fields)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        read = f"{self.pairs:,} pairs, {self.files:,} data files, {self.size:,} bytes"
+        against = f"; splits as in {', '.join(map(str, self.earlier))}" if self.earlier else ""
+        rest = "not all was checked" if self.unchecked else f"ok{against}"
+        said = f"{count:,} problem{'s' if count > 1 else ''}" if count else rest
+        lines = [*map(str, self.problems), *(f"not checked: {left}" for left in self.unchecked)]
+        return "\n".join([*lines, f"{self.target}@{self.version}: {read}: {said}"])
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
 
 def verify(
-    dataset: Published, version: Version | None = None, progress: Progress = lambda name, done, total: None
+    target: str | Published,
+    version: str | Version | None = None,
+    progress: Progress = lambda name, done, total: None,
 ) -> Report:
-    """Check a version of a dataset (None: the newest), with one row group in memory at a time.
+    """Read a published version whole, and check it, with one row group in memory at a time.
 
-    `progress` is called as ("pairs", checked, all).
+    Args:
+        target: TARGET[@X.Y.Z], or a dataset that is open already.
+        version: The version to check; None checks the one that `target` names, or the newest.
+        progress: Called as ("pairs", checked, all).
+
+    Returns:
+        What was read and what was found. `ok` says whether all was checked and found right.
 
     Raises:
-        VersionMismatch: there is no such version.
-        SafetyPairsError: it is not ours, or its manifest does not read at all.
-        HubUnavailable: the Hub did not answer, or not this token.
+        VersionMismatch: There is no such version.
+        SafetyPairsError: It is not ours, or its manifest does not read at all.
+        HubUnavailable: The Hub did not answer, or refused this token.
     """
-    edition = dataset.open(version)
+    wanted = parse(version) if isinstance(version, str) else version
+    if isinstance(target, str):
+        name = parse_target_name(target, wanted)
+        dataset, wanted = store_of(name), name.version
+    else:
+        dataset = target
+    edition = dataset.open(wanted)
     report = Report(edition.target, edition.version, edition.columns.rows)
     report.problems += _releases(edition)
     report.problems += _places(edition)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError
+from safetypairs_hf.core.tables import frame, table, text_html
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset.store.base import Published, version_of
+from safetypairs_hf.dataset.store.base import Published, no_version, version_of
+from safetypairs_hf.dataset.store.open_store import open_published
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Line(NamedTuple):
@@ -26,9 +33,71 @@ class Line(NamedTuple):
     note: str = ""
 
 
-def versions(dataset: Published) -> list[Line]:
-    """Every version that a release or a tag names, newest first. See `Published.open` for what it raises."""
-    newest, tags = dataset.newest(), dataset.tags() or {}
+@dataclass(frozen=True)
+class Versions(Sequence[Line]):
+    """The versions of a dataset, newest first: a sequence that prints as a table.
+
+    Attributes:
+        target: The dataset.
+        lines: A line for each version.
+        tagged: Whether versions have tags here: on the Hub they do, in a local folder they do not.
+    """
+
+    target: str
+    lines: tuple[Line, ...]
+    tagged: bool
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.lines[place]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the target, and a dict for each version with whole commit ids, as plain values that JSON takes."""
+        return {"target": self.target, "versions": [line._asdict() for line in self.lines]}
+
+    def to_pandas(self) -> DataFrame:
+        """Return a pandas table with a row for each version."""
+        return frame(self.to_dict()["versions"], Line._fields)
+
+    def __str__(self) -> str:
+        return "\n".join(self._told()) if self.lines else str(no_version(self.target))
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
+
+    def _told(self) -> Iterator[str]:
+        names = ["version", "pairs", "added", "removed", "recipe"]
+        rows: list[list[Any]] = []
+        for line in self.lines:
+            tag = line.commit[:12] if line.commit else "no tag"
+            note = " (no release)" if line.note or not line.released else ""
+            figures = [getattr(line, name) for name in names]
+            rows.append(["-" if value is None else value for value in figures] + ([tag + note] if self.tagged else []))
+        yield table(self.target, [*names, *(["tag"] if self.tagged else [])], rows)
+        yield from (f"v{line.version} is {line.note}" for line in self.lines if line.note)
+        last = next((line for line in self.lines if line.released), None)
+        if last and self.tagged and not last.commit:
+            yield f"v{last.version} has no tag: its publish was stopped, and the same command, run again, sets it"
+
+
+def versions(target: str | Published) -> Versions:
+    """List every version that a release or a tag names, newest first.
+
+    Args:
+        target: `org/name` on the Hub, a local folder, or a dataset that is open already.
+
+    Returns:
+        The versions: a sequence of lines, a table when printed.
+
+    Raises:
+        SafetyPairsError: It is no name of a dataset, is not ours, or its manifest does not read.
+        HubUnavailable: The Hub did not answer, or refused this token.
+    """
+    dataset = open_published(target) if isinstance(target, str) else target
+    newest, found = dataset.newest(), dataset.tags()
+    tags = found or {}
     known = {parse(release["version"]): release for release in (newest.releases if newest else [])}
     lines = []
     for version in sorted({*known, *tags}, reverse=True):
@@ -36,7 +105,7 @@ def versions(dataset: Published) -> list[Line]:
         pairs, added, removed, recipe, code = map(of.get, ("pairs", "added", "removed", "recipe", "code"))
         note = _note(dataset, version) if version in tags else ""
         lines.append(Line(str(version), pairs, added, removed, recipe, code, version in known, tags.get(version), note))
-    return lines
+    return Versions(dataset.name, tuple(lines), found is not None)
 
 
 def _note(dataset: Published, version: Version) -> str:

@@ -153,5 +153,5 @@ def test_a_release_to_a_bare_folder_is_a_folders(hub: Hub, work: Path, tmp_path:
     words = ["publish", str(work / "run"), "mine", "--version", "1.0.0"]
     assert commands(hub, tmp_path, words, ["verify", "mine"])[1][0] == 0
     card = (tmp_path / "mine" / "README.md").read_text()
-    assert 'load_dataset("mine", split="test")' in card
+    assert 'load_dataset("./mine", split="test")' in card
     assert "https://huggingface.co/datasets/mine" not in card

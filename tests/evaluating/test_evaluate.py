@@ -341,3 +341,25 @@ def test_controls_are_judged_with_their_kind(green: OwnFunction, judged: Judged)
     assert open_data(data, limit=1).pair_ids == ["pair0"] * 5
     with pytest.raises(SafetyPairsError, match="has rows with one image, so no pairs"):
         open_data(data.remove_columns("control"))
+
+
+def test_a_function_in_one_call(squares: str) -> None:
+    """Without a file, one image at a time or in lists; typed at a prompt, it needs a revision."""
+    data = f"{squares}@1.1.0"
+    one = sp.evaluate(lambda image: (image.getpixel((0, 0))[1] + image.getpixel((0, 0))[0]) / 260, data)
+    sizes: list[int] = []
+
+    def green(images: Any) -> list[float]:
+        sizes.append(len(images))
+        return [(image.getpixel((0, 0))[1] + image.getpixel((0, 0))[0]) / 260 for image in images]
+
+    assert sp.evaluate(green, data, unit=4).to_dict() == one.to_dict()
+    assert sizes == [4, 4, 4, 2] and [each.name for each in Path().iterdir()] == ["squares"]
+    typed: dict[str, Any] = {}
+    exec("def guard(image): return 0.5", typed)
+    with pytest.raises(RecipeError, match="give it a `revision`"):
+        sp.evaluate(typed["guard"], data)
+    typed["guard"].revision = "1"
+    assert sp.evaluate(typed["guard"], data).pair_accuracy == 0.0
+    with pytest.raises(RunError, match="name it: out"):
+        sp.evaluate(typed["guard"], data, retry="failed")

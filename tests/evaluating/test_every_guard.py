@@ -30,7 +30,7 @@ from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.guards.catalogue import guard_names, make_guard
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 
 _COMMAND = """
 import json, sys
@@ -91,7 +91,7 @@ def test_every_guard_in_one_report(icons: str, settings: dict[str, dict[str, str
         counted = sum(told["abstentions"]["notes"].values()) + sum(told["abstentions"]["not_covered"].values())
         assert counted == round(told["abstention_rate"] * 8), name
         files.append(f"{name}.parquet")
-    make_report(files, Path("guards.html"), data=f"{icons}@1.0.0", markdown=Path("guards.md"))
+    report(files, Path("guards.html"), data=f"{icons}@1.0.0", markdown=Path("guards.md"))
     rows = Path("guards.md").read_text().splitlines()[2:]
     assert len([row for row in rows if row.startswith("| ")]) == len(files)
     assert Path("guards.html").stat().st_size > 10_000

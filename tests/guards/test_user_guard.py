@@ -70,7 +70,7 @@ def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
 def test_a_function_of_the_image_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function of the README, as it stands, found by the name of its file in the current folder."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    found = re.search(r"^def guard\(image\) -> float:\n.*?(?=^\S)", readme, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^def guard\(image\) -> float:[^\n]*\n.*?(?=^\S)", readme, re.MULTILINE | re.DOTALL)
     assert found
     (tmp_path / "mine.py").write_text(found[0])
     monkeypatch.chdir(tmp_path)
@@ -79,7 +79,8 @@ def test_a_function_of_the_image_alone(tmp_path: Path, monkeypatch: pytest.Monke
         judge(OwnFunction(where), images) for where in ("mine:guard", "mine.py:guard", f"{tmp_path}/mine.py:guard")
     ]
     means = [image.pixels.reshape(-1, 3).mean(axis=0) for image in images]
-    assert shares(shown[0]) == pytest.approx([red / (red + green + blue + 1) for red, green, blue in means], abs=0.02)
+    bright = [(0.299 * red + 0.587 * green + 0.114 * blue) / 255 for red, green, blue in means]
+    assert shares(shown[0]) == pytest.approx([1 - each for each in bright], abs=0.02)
     assert shown[0] == shown[1] == shown[2]
 
 

@@ -152,14 +152,6 @@ def test_a_task_of_the_hub_has_one_figure() -> None:
     assert sorted(tasks) == sorted(TASKS)
 
 
-def test_the_readme_names_declared_figures_only() -> None:
-    table = (ROOT / "README.md").read_text().split("| figure | is |\n|---|---|\n")[1].split("\n\n")[0]
-    named = {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])}
-    figures = figures_in(PairScore)
-    assert named <= {figure.name for figure in figures} | {figure.interval for figure in figures} | {"signature"}
-    assert {"pair_accuracy", "auroc"} <= named
-
-
 FUNCTIONS = ("agreement", "calibration", "compare", "compare_many", "score")
 
 

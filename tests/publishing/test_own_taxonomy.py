@@ -27,7 +27,7 @@ from safetypairs_hf.dataset.store.open_store import open_named, open_published
 from safetypairs_hf.guards.user_guard import OwnFunction
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_yaml import parse as parse_yaml
@@ -170,9 +170,9 @@ def test_a_guard_is_scored_by_its_categories(road: Path, tmp_path: Path, sees_re
     run = json.loads(pq.read_schema(out).metadata[b"safetypairs"])
     assert run["data"]["taxonomy"] == "road@1.0" and run["guard"]["taxonomy"] == f"road@1.0 {ROAD.digest}"
     page = tmp_path / "report.html"
-    make_report([str(out)], page)
+    report([str(out)], page)
     assert all(slug in page.read_text() for slug in score.per_category)
-    make_report([str(road / "data")], page)
+    report([str(road / "data")], page)
     assert all(category.name in page.read_text() for category in ROAD.categories)
 
 

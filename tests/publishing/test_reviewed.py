@@ -28,7 +28,7 @@ from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.relabel import relabel
 from safetypairs_hf.publishing.takedown import takedown
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 from safetypairs_hf.reviewing import decisions
 from safetypairs_hf.reviewing.decisions import Decision
 from safetypairs_hf.versions.diff import diff
@@ -44,7 +44,7 @@ PEOPLE = ("anna-lena", "bertram")  # names that are in no other text
 
 def decided(pair_id: str, reviewer: str, action: str, minute: int, reason: str = "", note: str = "") -> Decision:
     reason = reason or ("still_unsafe" if action == "reject" else "")
-    time = f"2026-11-29T02:{minute:02}:00+00:00"
+    time = f"2024-02-03T02:{minute:02}:00+00:00"
     return Decision(pair_id, action, reason, note, "unsafe", "safe", reviewer, time, 3.0 + minute)
 
 
@@ -131,9 +131,9 @@ def test_no_name_and_no_note_is_in_any_published_byte(work: Path) -> None:
         if name.endswith(".parquet"):
             table = pq.read_table(work / "whole" / name, partitioning=None)
             data += str(table.to_pylist()).encode() + str(table.schema.metadata).encode()
-        for secret in (*PEOPLE, "carlotta", "in confidence", "2026-11-29"):
+        for secret in (*PEOPLE, "carlotta", "in confidence", "2024-02-03"):
             assert secret.encode() not in data, (name, secret)
-    for secret in (*PEOPLE, "2026-11-29"):
+    for secret in (*PEOPLE, "2024-02-03"):
         assert secret not in json.dumps(held(work / "whole").releases)
 
 
@@ -165,7 +165,7 @@ def test_the_report_of_a_dataset_shows_agreement_and_errata(copy: Path) -> None:
     erratum = {"pair_id": pair_id, "action": "text", "value": "a <b>red</b> square", "reason": "too vague", "by": "R9"}
     relabel(str(copy), [erratum], "2.0.0")
     shown = copy.with_suffix(".html")
-    found = make_report([str(copy)], shown)
+    found = report([str(copy)], shown)
     alpha = held(copy).releases[0]["review"]["decided"]["alpha"]
     (first, *_) = found["review"]["figures"]
     assert first["name"] == "Krippendorff's alpha of decisions" and first["of"] == "pairs"

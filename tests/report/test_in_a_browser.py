@@ -19,7 +19,7 @@ from safetypairs_hf.report.failure_gallery import verdicts_by_pair
 from safetypairs_hf.report.full_folder import rows_of
 from safetypairs_hf.report.guard_files import read_guards
 from safetypairs_hf.report.page import Report, render, render_template
-from safetypairs_hf.report.report import make_report, report_of_guards, report_of_one
+from safetypairs_hf.report.report import report, report_of_guards, report_of_one
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.slow
@@ -43,9 +43,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (work / f"{name}.csv").write_text("\n".join(["pair_id,reference,score", *lines]))
         files.append(str(work / f"{name}.csv"))
     pages = {kind: work / f"{kind}.html" for kind in ("guards", "run", "dataset")}
-    make_report(files, pages["guards"], data=target, full=work / "full")
-    make_report([run.url], pages["run"])
-    make_report([target], pages["dataset"])
+    report(files, pages["guards"], data=target, full=work / "full")
+    report([run.url], pages["run"])
+    report([target], pages["dataset"])
     pages |= {"every pair": work / "full/pairs/index.html", "pair": work / f"full/pairs/{ids[0]}.html"}
     return pages
 
@@ -198,11 +198,11 @@ def test_hostile_texts_in_every_field_stay_texts(opened: Any, made: dict[str, Pa
         ("pair.html", render_template("pair.html", pair=pair, images=images, guards=names, said=said)),
         ("every.html", render_template("every_pair.html", pairs=[{**pair, "page": "", "said": said}], guards=names)),
     ]
-    for report in reports:
-        data = hostile(report.data)
+    for each in reports:
+        data = hostile(each.data)
         words = {"critical_feature": HOSTILE, "instruction": HOSTILE}
-        pictures = {key + HOSTILE: picture._replace(**words) for key, picture in report.pictures.items()}
-        pages.append((f"{report.kind}.html", render(Report(report.kind, data, pictures))))
+        pictures = {key + HOSTILE: picture._replace(**words) for key, picture in each.pictures.items()}
+        pages.append((f"{each.kind}.html", render(Report(each.kind, data, pictures))))
     for name, text in pages:
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")

@@ -38,7 +38,7 @@ from safetypairs_hf.report.outcomes import OUTCOMES, rates
 from safetypairs_hf.report.page import label_of
 from safetypairs_hf.report.pair_pictures import Pictured, Thumbnail, within_budget
 from safetypairs_hf.report.pair_sample import groups_of, sample_of
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 from safetypairs_hf.report.run_page import reasons_of
 
 NASTY = "<script>alert(1)</script> & $x$ | *b*"
@@ -88,7 +88,7 @@ def predictions(path: Path, name: str | None = None, **columns: object) -> Path:
 
 
 def make_page(what: str, out: Path) -> str:
-    make_report([what], out)
+    report([what], out)
     return out.read_text(encoding="utf-8")
 
 
@@ -137,7 +137,7 @@ def test_a_report_reads_what_score_reads(tmp_path: Path) -> None:
     )
     (tmp_path / "packed.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
     files = [str(tmp_path / name) for name in ("tabs.tsv", "rows.json", "packed.csv.gz")]
-    assert len(make_report(files, tmp_path / "page.html")["guards"]) == 3
+    assert len(report(files, tmp_path / "page.html")["guards"]) == 3
 
 
 def test_names_are_told_given_or_the_stem(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_category_that_a_guard_abstains_from_is_called_silent(tmp_path: Path) 
     rows = [("a", "hate", "", ""), ("b", "nudity", "1", "1"), ("c", "violence", "1", ""), ("d", "violence", "1", "0")]
     lines = [f"{name},{slug},{1 - k},{said[k]}" for name, slug, *said in rows for k in (0, 1)]
     (tmp_path / "g.csv").write_text("\n".join(["pair_id,category,reference,prediction", *lines]))
-    data = make_report([str(tmp_path / "g.csv")], tmp_path / "g.html")
+    data = report([str(tmp_path / "g.csv")], tmp_path / "g.html")
     found = {each["category"]: each["guards"][0] for each in data["categories"]}
     assert {slug: (each["pair_accuracy"], each["silent"]) for slug, each in found.items()} == {
         "hate": (0, True),
@@ -250,7 +250,7 @@ def test_the_same_input_gives_the_same_page(tmp_path: Path) -> None:
     file = predictions(tmp_path / "a.parquet", category={"a": "hate"})
     pages = []
     for name in ("one.html", "two.html"):
-        make_report([str(file)], tmp_path / name)
+        report([str(file)], tmp_path / name)
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
 
@@ -263,7 +263,7 @@ def test_failures_have_their_images_blurred(tmp_path: Path) -> None:
     file = tmp_path / "guard.csv"
     lines = [f"{pair_id},{reference},1" for pair_id in ids for reference in (1, 0)]
     file.write_text("\n".join(["pair_id,reference,prediction", *lines]))
-    make_report([str(file)], tmp_path / "r.html", data=f"{target}@1.0.0", failures=3)
+    report([str(file)], tmp_path / "r.html", data=f"{target}@1.0.0", failures=3)
     page = checked(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert page.tags.count("img") == 6
@@ -276,15 +276,15 @@ def test_failures_have_their_images_blurred(tmp_path: Path) -> None:
 
     file.write_text("pair_id,reference,prediction\nstrange,1,1\nstrange,0,1\n")
     with pytest.raises(PairError, match=r"1 of 1 pairs are not in .*data@1\.0\.0 \('strange'\)"):
-        make_report([str(file)], tmp_path / "no.html", data=target)
+        report([str(file)], tmp_path / "no.html", data=target)
     assert not (tmp_path / "no.html").exists()
 
 
 def test_pages_of_a_run_and_of_a_dataset(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pairs=12, misses=0.4, rounds=2, attempts=2)
     publish(run, parse_target(str(tmp_path / "data")), parse("1.0.0"))
-    of_run = make_report([str(tmp_path / "run")], tmp_path / "run.html")
-    of_data = make_report([f"{tmp_path / 'data'}@1.0.0"], tmp_path / "data.html")
+    of_run = report([str(tmp_path / "run")], tmp_path / "run.html")
+    of_data = report([f"{tmp_path / 'data'}@1.0.0"], tmp_path / "data.html")
     checked(tmp_path / "run.html")
     checked(tmp_path / "data.html")
     assert "This run is finished." in (tmp_path / "run.html").read_text()
@@ -354,9 +354,9 @@ def test_a_folder_with_a_page_for_each_pair(tmp_path: Path) -> None:
     lines = [f"{pair_id},{reference},{reference}" for pair_id in ids for reference in (1, 0)]
     file.write_text("\n".join(["pair_id,reference,prediction", *lines]))
     before = set(tmp_path.iterdir())
-    make_report([str(file)], full=tmp_path / "a" / "full", data=target)
-    make_report([target], full=tmp_path / "b")
-    make_report([run.url], full=tmp_path / "c")
+    report([str(file)], full=tmp_path / "a" / "full", data=target)
+    report([target], full=tmp_path / "b")
+    report([run.url], full=tmp_path / "c")
     assert set(tmp_path.iterdir()) - before == {tmp_path / "a", tmp_path / "b", tmp_path / "c"}
     (row,) = edition.rows(edition.table["file"][0].as_py(), ids[:1], ["pair_id", "unsafe_image"])
     for folder in (tmp_path / "a" / "full", tmp_path / "b", tmp_path / "c"):
@@ -371,14 +371,14 @@ def test_a_folder_with_a_page_for_each_pair(tmp_path: Path) -> None:
         ([str(file)], "predictions hold no images: give --data TARGET@VERSION"),
     ):
         with pytest.raises(SafetyPairsError, match=re.escape(message)):
-            make_report(words, full=tmp_path / "b" if words == [target] else tmp_path / "d")
+            report(words, full=tmp_path / "b" if words == [target] else tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
 
 def test_what_is_no_file_is_written_into(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("pair_id,reference,score\na,1,.9\na,0,.2\n")
     (tmp_path / "out.html").symlink_to("/dev/null")
-    make_report([str(tmp_path / "a.csv")], tmp_path / "out.html")
+    report([str(tmp_path / "a.csv")], tmp_path / "out.html")
     assert (tmp_path / "out.html").is_symlink()
 
 
@@ -408,14 +408,14 @@ def test_the_markdown_table(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SafetyPairsError, match=re.escape(message)) as caught:
-        make_report(words, Path("r.html"))
+        report(words, Path("r.html"))
     assert "\n" not in str(caught.value)
     assert not Path("r.html").exists()
 
 
 def test_options_of_predictions_alone(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match="--data, --markdown and --name are for predictions"):
-        make_report(["./x"], tmp_path / "r.html", data="./y")
+        report(["./x"], tmp_path / "r.html", data="./y")
     file = predictions(tmp_path / "a.parquet")
     with pytest.raises(SafetyPairsError, match="cannot write"):
-        make_report([str(file)], file / "r.html")
+        report([str(file)], file / "r.html")

@@ -23,7 +23,7 @@ from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.guards.catalogue import make_guard
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
-from safetypairs_hf.report.report import make_report
+from safetypairs_hf.report.report import report
 from safetypairs_hf.taxonomy.nine import SLUGS
 from safetypairs_hf.training.training_pairs import check_splits
 
@@ -51,7 +51,7 @@ def test_a_trained_guard_is_evaluated_and_stands_in_a_report(work: Path, tmp_pat
     # The held-out predictions of training are what `--threshold-from` takes.
     chosen = sp.score(str(out), by="score", threshold_from=str(work / "model" / "train_predictions.csv"))
     assert f"{told['threshold']:.4g}"[:4] in chosen.signature
-    make_report([str(out), str(out)], tmp_path / "page.html", names=("ours", "the same"))
+    report([str(out), str(out)], tmp_path / "page.html", names=("ours", "the same"))
     assert "ours" in (tmp_path / "page.html").read_text()
     card = (work / "model" / "README.md").read_text()
     assert card.startswith("---\n") and f"A guard trained on {work / 'data'}@1.0.0" in card and "CC0-1.0" in card
