@@ -124,8 +124,9 @@ class Planned:
             yield "no calls: nothing is left to ask" if not left else "no calls of a service: the guard runs here"
             return
         yield f"{self.calls:,} calls, with {self.image_bytes:,} bytes of images"
-        images = f" and {self.image_tokens:,} for images" if self.image_tokens else "; images are not counted"
-        yield f"about {self.text_tokens:,} tokens to read for the texts (a quarter of their letters){images}"
+        if self.text_tokens:
+            images = f" and {self.image_tokens:,} for images" if self.image_tokens else "; images are not counted"
+            yield f"about {self.text_tokens:,} tokens to read for the texts (a quarter of their letters){images}"
         if self.most_answer_tokens:
             yield f"at most {self.most_answer_tokens:,} tokens to write"
         cost = self.cost

@@ -105,6 +105,7 @@ def test_what_is_not_covered_is_not_sent_and_what_runs_here_costs_nothing(data: 
         plan = sp.plan_evaluation(guard, data, OUT, prices=sp.Prices(call=1.0))
         sp.evaluate(guard, data, OUT)
         assert plan.not_covered and plan.calls == len(api.requests) == 14 - plan.not_covered
+        assert "tokens" not in str(plan)  # the service takes no text of ours
         spent = sp.spent_in(OUT, sp.Prices(call=1.0))
         assert spent is not None and plan.cost == spent.cost == pytest.approx(plan.calls / 1000)
         assert "prompt_tokens" not in pq.read_schema(OUT).names and sp.spent_in(OUT) is None
