@@ -250,4 +250,4 @@ def test_the_resolved_recipe_is_all_in_one_file(tmp_path: Path) -> None:
     assert resolved["pairs"] == 9
     assert resolved["parts"]["source"] == {"class": "Squares", "seed": 3, "size": None, "variant": ""}
     assert resolved["parts"]["judging"]["unsafe_at_least"] == 0.5
-    assert set(resolved["versions"]) == {"safetypairs-hf", "numpy"}
+    assert set(resolved["versions"]) == {"safetypairs-hf", "numpy", "pillow"}
