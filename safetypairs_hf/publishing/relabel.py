@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
+from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import NEAR_BITS
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset.errata import IMAGES, TEXTS, erratum, in_words
+from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, in_words
 from safetypairs_hf.dataset.manifest import RESTORE, Entry
+from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, slug_of
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
@@ -157,11 +160,8 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     here = {entry.pair_id: entry for entry in head.entries}
     found = [each for each in corrections if each.pair_id in here]
     for each in found:
-        if here[each.pair_id].is_policy_pair and each.action != "drop":
-            raise PublishError(
-                f"pair {each.pair_id} is one image under two policies, of which relabel takes no {each.action}; drop "
-                "it, and publish it anew with the policies as they should be"
-            )
+        if here[each.pair_id].is_policy_pair:
+            _refuse_of_policies(each)
     texts = _texts(opened, [here[each.pair_id] for each in found if each.action != "drop"])
     amended: dict[str, Amendment] = {}
     removed, restored, made = [], [], []
@@ -184,6 +184,7 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     gone = {entry.pair_id for entry in removed}
     kept = [entry for entry in head.entries if entry.pair_id not in gone]
     _refuse_twins(corrections, kept, amended)
+    _refuse_policy_twins(corrections, kept, amended)
     if not kept:
         raise PublishError(f"that would leave no pair in {opened.target.name}; delete the whole dataset instead")
     failures = FailurePlan(kept=list(opened.failed))
@@ -210,6 +211,21 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     )
 
 
+def _refuse_of_policies(correction: Correction) -> None:
+    """Raise PublishError if a correction is none that a policy pair can have."""
+    what = f"pair {correction.pair_id} is one image under two policies"
+    if correction.action == "category":
+        raise correction.refused(
+            f"{what}, and its category is the policy that calls the image unsafe; if the two policies are the wrong way "
+            "round, use swap, and if it is another policy, drop the pair and publish one with that policy"
+        )
+    if correction.action == "text" or correction.texts:
+        raise correction.refused(
+            f"{what}, which has no critical_feature and no instruction; leave them out (the words of a policy are "
+            "changed in the taxonomy of the next release)"
+        )
+
+
 def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     """Return, by pair id, the texts of its row that an erratum may change."""
     wanted: dict[str, list[str]] = {}
@@ -218,7 +234,8 @@ def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for file, pair_ids in wanted.items():
         with reading(f"{file} of {opened.target.name}", RESTORE, PublishError):
-            columns, filters = ["pair_id", "policy", *TEXTS], [("pair_id", "in", pair_ids)]
+            names = POLICIES if file.startswith(POLICY_PAIRS) else ("policy", *TEXTS)
+            columns, filters = ["pair_id", *names], [("pair_id", "in", pair_ids)]
             table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
             found |= {row["pair_id"]: row for row in table.to_pylist()}
             if missing := sorted(set(pair_ids) - found.keys()):
@@ -231,9 +248,12 @@ def _changed(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the old and the new values of a pair that stays, by column; only those that differ."""
     taxonomy = opened.manifest.taxonomy
-    before = {**{name: texts[name] or "" for name in ("policy", *TEXTS)}, **entry._asdict()}
+    before = {**{name: text or "" for name, text in texts.items()}, **entry._asdict()}
     now: dict[str, str] = dict(correction.texts)
-    if correction.action == "swap":
+    if correction.action == "swap" and entry.is_policy_pair:
+        unsafe, safe = (texts[name] for name in POLICIES)
+        now = {"category": slug_of(safe), POLICIES[0]: safe, POLICIES[1]: unsafe}
+    elif correction.action == "swap":
         now |= {IMAGES[0]: entry.safe_sha256, IMAGES[1]: entry.unsafe_sha256}
     elif correction.action == "category":
         try:
@@ -286,6 +306,27 @@ def _refuse_twins(corrections: Sequence[Correction], kept: Sequence[Entry], amen
                 raise moving[moved].refused(f"pair {twin} holds the same two images in that category; drop one of them")
 
 
+def _refuse_policy_twins(
+    corrections: Sequence[Correction], kept: Sequence[Entry], amended: Mapping[str, Amendment]
+) -> None:
+    """Raise PublishError if a swapped policy pair would say the same of its image as another pair.
+
+    The id of a policy pair is a hash of its image and its policies as they were first published, so a twin has the id
+    of the one order of the two or of the other, and the same category.
+    """
+    category = {entry.pair_id: entry.category for entry in kept}
+    category |= {pair_id: each.now.get("category", each.entry.category) for pair_id, each in amended.items()}
+    for each in corrections:
+        amendment = amended.get(each.pair_id)
+        if amendment is None or not amendment.entry.is_policy_pair:
+            continue
+        unsafe, safe = (slug_of(amendment.now[name]) for name in POLICIES)
+        for order in ((unsafe, safe), (safe, unsafe)):
+            twin = policy_pair_id(amendment.entry.unsafe_sha256, *order)
+            if twin != each.pair_id and category.get(twin) == unsafe:
+                raise each.refused(f"pair {twin} has the same image and policies in that order; drop one of them")
+
+
 def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, Any], Review | None]:
     """Return the entry, the row and the review of a dropped pair from a version that contains it."""
     head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
@@ -306,7 +347,8 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
         entry = next((row for row in edition.table.to_pylist() if row["pair_id"] == pair_id), None)
         if entry is None:
             raise SafetyPairsError(f"{edition.name} does not hold it")
-        (row,) = edition.rows(entry["file"], [pair_id], list(COLUMNS))
+        names = POLICY_PAIR_COLUMNS if entry["file"].startswith(POLICY_PAIRS) else COLUMNS
+        (row,) = edition.rows(entry["file"], [pair_id], list(names))
     except (SafetyPairsError, ValueError) as error:
         raise correction.refused(f"pair {pair_id} cannot be read from {where}: {error}") from error
     found = Entry(**entry)
