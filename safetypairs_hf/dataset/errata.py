@@ -12,9 +12,11 @@ as before, and the values that change are `category`, `unsafe_policy` and `safe_
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from safetypairs_hf.core.tables import WIDTH
 from safetypairs_hf.core.version import Version, parse
 
 if TYPE_CHECKING:
@@ -125,6 +127,13 @@ def in_words(erratum: Erratum) -> str:
     what += [f"{was.get('category', '?')} to {now['category']}"] if "category" in now else []
     what += [f"other {name}" for name in TEXTS if name in now]
     return undone + ", ".join(what)
+
+
+def told(erratum: Erratum, *, whole: bool = True) -> str:
+    """An erratum as lines of at most 80 columns; `whole`: with its version and who says so."""
+    text = f"{erratum['pair_id']}  {in_words(erratum)}: {erratum['reason']}"
+    text = f"{erratum['version']}  {text} (by {erratum['by']})" if whole else f"  {text}"
+    return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def render(manifest: Manifest) -> dict[str, str]:

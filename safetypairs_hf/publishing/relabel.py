@@ -16,7 +16,7 @@ from safetypairs_hf.core.near_duplicates import NEAR_BITS
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, in_words
+from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, told
 from safetypairs_hf.dataset.manifest import RESTORE, Entry
 from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, slug_of
 from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
@@ -77,7 +77,7 @@ class Relabelled:
         what = ", ".join(filter(None, (*counted, f"{self.pairs:,} in all")))
         head = "relabelled in" if self.where else "would be relabelled in"
         lines = [f"{head} {self.version} (last: {self.last}): {what}"]
-        lines += [f"  {each['pair_id']}  {in_words(each)}: {each['reason']}" for each in self.errata[:_LISTED]]
+        lines += [told(each, whole=False) for each in self.errata[:_LISTED]]
         if len(self.errata) > _LISTED:
             lines.append(f"  ... and {len(self.errata) - _LISTED:,} more")
         if self.controls_left_out:
