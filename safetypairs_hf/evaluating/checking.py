@@ -274,13 +274,12 @@ def told_together(paths: Sequence[str | Path], *, mixed: bool = False) -> dict[s
 
     Raises PairError where two of them were shown different images as the same member of a pair, or are of both kinds.
     """
+    from safetypairs_hf.metric.align import mixed_kinds
+
     of_policies = [path for path in paths if is_of_policies(path)]
     if of_policies and len(of_policies) < len(paths) and not mixed:
         other = next(path for path in paths if path not in of_policies)
-        raise PairError(
-            f"{of_policies[0]} is of policy pairs and {other} of pairs of images, whose figures say different things; "
-            "compare guards on one kind at a time"
-        )
+        raise mixed_kinds(str(of_policies[0]), str(other))
     runs = [(path, run) for path in paths if (run := read_run(path)) is not None]
     shown: dict[tuple[str, int], tuple[str, str | Path]] = {}
     if len({run["data"]["images"] for _, run in runs}) > 1:
