@@ -216,13 +216,12 @@ def _refuse_of_policies(correction: Correction) -> None:
     what = f"pair {correction.pair_id} is one image under two policies"
     if correction.action == "category":
         raise correction.refused(
-            f"{what}, and its category is the policy that calls the image unsafe; if the two policies are the wrong way "
-            "round, use swap, and if it is another policy, drop the pair and publish one with that policy"
+            f"{what}, and its category is the policy that calls the image unsafe; use swap if the two policies are the "
+            "wrong way round, or drop the pair and publish one with the right policy"
         )
     if correction.action == "text" or correction.texts:
         raise correction.refused(
-            f"{what}, which has no critical_feature and no instruction; leave them out (the words of a policy are "
-            "changed in the taxonomy of the next release)"
+            f"{what} and has no critical_feature or instruction; it takes swap, drop and undo, without new words"
         )
 
 
