@@ -145,8 +145,21 @@ def relabel(
 def _is_done(opened: Head, corrections: Sequence[Correction]) -> bool:
     """Return whether the last release already contains exactly these corrections."""
     last = str(opened.manifest.version)
-    held = {(e["pair_id"], e["action"], e["reason"], e["by"]) for e in opened.manifest.errata if e["version"] == last}
-    return held == {(each.pair_id, each.action, each.reason, each.by) for each in corrections}
+    held = {each["pair_id"]: each for each in opened.manifest.errata if each["version"] == last}
+    asked = {each.pair_id: each for each in corrections}
+    return held.keys() == asked.keys() and all(_made(each, held[each.pair_id], opened) for each in corrections)
+
+
+def _made(correction: Correction, held: Mapping[str, Any], opened: Head) -> bool:
+    """Return whether an erratum is what a correction asks for. A text that was there before is not in the erratum."""
+    now = dict(correction.texts)
+    if correction.action == "category":
+        try:
+            now["category"] = opened.manifest.taxonomy.find(correction.value).slug
+        except SafetyPairsError:
+            return False
+    same = all(held[name] == getattr(correction, name) for name in ("action", "reason", "by"))
+    return same and all(held["now"].get(name, value) == value for name, value in now.items())
 
 
 def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Version) -> Plan:
@@ -275,10 +288,15 @@ def _changed(
 def _undone(opened: Head, correction: Correction) -> dict[str, str]:
     if correction.value:
         raise correction.refused("undo takes a value only for a dropped pair: where to read it; leave it empty")
-    for each in reversed(opened.manifest.errata):
-        if each["pair_id"] == correction.pair_id and each["was"] and each["now"]:
-            return dict(each["was"])
-    raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
+    last = next((each for each in reversed(opened.manifest.errata) if each["pair_id"] == correction.pair_id), None)
+    if last is None:
+        raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
+    if not last["was"]:
+        raise correction.refused(
+            f"the last erratum of pair {correction.pair_id} brought it back in {last['version']}; to take it out again: "
+            "action drop"
+        )
+    return dict(last["was"])
 
 
 def _place_of(entry: Entry) -> dict[str, str]:
