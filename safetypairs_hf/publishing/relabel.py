@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
@@ -14,6 +15,7 @@ from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import NEAR_BITS
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, told
@@ -31,7 +33,7 @@ from safetypairs_hf.publishing.plan import Plan, carried_over, check_major, last
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
 from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
-from safetypairs_hf.publishing.target import Head, Target, open_head
+from safetypairs_hf.publishing.target import Head, Target, open_head, published_meanwhile
 
 _LISTED = 20  # how many errata are printed
 
@@ -239,16 +241,23 @@ def _refuse_of_policies(correction: Correction) -> None:
 
 
 def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
-    """Return, by pair id, the texts of its row that an erratum may change."""
+    """Return, by pair id, the texts of its row that an erratum may change.
+
+    Raises:
+        PublishError: A file does not read, or somebody published to the folder meanwhile.
+    """
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         wanted.setdefault(entry.file, []).append(entry.pair_id)
     found: dict[str, dict[str, str]] = {}
     for file, pair_ids in wanted.items():
         with reading(f"{file} of {opened.target.name}", RESTORE, PublishError):
+            data = opened.target.fetch(file).read_bytes()
+            if sha256(data) != opened.manifest.files[file].sha256:  # of a folder, where it was the same when opened
+                raise published_meanwhile(opened.target.name)
             names = POLICIES if file.startswith(POLICY_PAIRS) else ("policy", *TEXTS)
             columns, filters = ["pair_id", *names], [("pair_id", "in", pair_ids)]
-            table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
+            table = pq.read_table(pa.BufferReader(data), columns=columns, filters=filters, partitioning=None)
             found |= {row["pair_id"]: row for row in table.to_pylist()}
             if missing := sorted(set(pair_ids) - found.keys()):
                 raise ForeignTextError(f"does not hold pair {missing[0]}, which the manifest says that it does")
