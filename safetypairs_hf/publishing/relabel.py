@@ -302,7 +302,7 @@ def _undone(opened: Head, correction: Correction) -> dict[str, str]:
         raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
     if not last["was"]:
         raise correction.refused(
-            f"the last erratum of pair {correction.pair_id} brought it back in {last['version']}; to take it out again: "
+            f"the last erratum of pair {correction.pair_id} brought it back, in {last['version']}; to take it out: "
             "action drop"
         )
     return dict(last["was"])
