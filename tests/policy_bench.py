@@ -1,4 +1,4 @@
-"""A twin of PolicyShiftBench at toy size, what is published of it, and two guards: one follows policies, one does not."""
+"""A twin of PolicyShiftBench at toy size, versions that are made of it, and a guard that follows policies."""
 
 from __future__ import annotations
 
