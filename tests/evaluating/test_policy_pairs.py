@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -29,6 +32,10 @@ from safetypairs_hf.testing.model_server import ModelServer, model_server
 from safetypairs_hf.testing.tiny import chat_vlm
 from safetypairs_hf.versions.verify import verify
 
+# What docs/evaluating.md says to type.
+PAGE = (Path(__file__).parents[2] / "docs" / "evaluating.md").read_text()
+COMMANDS = re.findall(r"^\$ (safetypairs .*)", PAGE.split("\n## Policy pairs\n")[1].split("\n## ")[0], re.MULTILINE)
+
 
 def run(*words: object) -> str:
     result = CliRunner().invoke(group, [str(word) for word in words])
@@ -36,17 +43,23 @@ def run(*words: object) -> str:
     return result.stdout
 
 
-def test_a_twin_of_policy_shift_bench_goes_from_import_to_a_served_guards_score(tmp_path: Path) -> None:
-    source, folder, out = write_rows(tmp_path / "bench.parquet"), tmp_path / "set", tmp_path / "out"
-    said = run("import", source, "--layout", "policyshiftbench", "--license", "CC0-1.0", "--out", tmp_path / "run")
+def test_a_twin_of_policy_shift_bench_goes_from_import_to_a_served_guards_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, folder, out = write_rows(tmp_path / "bench.parquet"), tmp_path / "policies", tmp_path / "out"
+    (tmp_path / "mine.py").write_text(
+        inspect.getsource(by_policy).replace("def by_policy(image: Any", "def guard(image")
+    )
+    monkeypatch.chdir(tmp_path)
+    said, _, _, told = (run(*shlex.split(line)[1:]) for line in COMMANDS)
     assert "a row is an image under a policy" in said
+    assert "\npair accuracy           1.0000 " in told and "|split:policy_pairs/test|n:8|" in told
     # Of each image every unsafe row with every safe one: 2 x 1 of the red, 1 x 2 of the green, of two images each.
     assert "8 pairs in" in said
     with pytest.raises(RecipeError, match="no column 'section'"):  # what has other names is asked for
         sp.import_pairs([{"image": b"", "label": "true", "policy": "a"}], tmp_path / "no", layout="policyshiftbench")
     with pytest.raises(RecipeError, match="leave judges out"):
         sp.import_pairs(str(source), tmp_path / "no", layout="policyshiftbench", judges=(by_policy,))
-    run("publish", tmp_path / "run", folder, "--version", "1.0.0")
 
     ds = sp.load(str(folder), "1.0.0", "policy_pairs")
     held = [row for split in ds.values() for row in split]
