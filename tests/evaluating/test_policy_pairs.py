@@ -61,6 +61,7 @@ def test_a_twin_of_policy_shift_bench_goes_from_import_to_a_served_guards_score(
     with pytest.raises(RecipeError, match="leave judges out"):
         sp.import_pairs(str(source), tmp_path / "no", layout="policyshiftbench", judges=(by_policy,))
 
+    assert 'my_guard(row["image"], row["policy"])' in (folder / "README.md").read_text()
     ds = sp.load(str(folder), "1.0.0", "policy_pairs")
     held = [row for split in ds.values() for row in split]
     assert len(held) == 8 and len({row["group"] for row in held}) == 4
