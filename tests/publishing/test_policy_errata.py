@@ -15,7 +15,7 @@ from policy_bench import SLUGS, by_policy, import_images, import_rows, release
 
 import safetypairs_hf as sp
 from safetypairs_hf.cli import group
-from safetypairs_hf.core.errors import PairError, PublishError
+from safetypairs_hf.core.errors import PairError, PublishError, SafetyPairsError
 from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.store.open_store import open_named, open_published
@@ -23,6 +23,7 @@ from safetypairs_hf.evaluating.as_of import AsOfScore
 from safetypairs_hf.evaluating.benchmark import Benchmark, read_predicted
 from safetypairs_hf.evaluating.prediction_file import read_run
 from safetypairs_hf.publishing.relabel import relabel
+from safetypairs_hf.reviewing.reviewed_pairs import open_reviewed
 from safetypairs_hf.versions.diff import diff, draw
 from safetypairs_hf.versions.verify import verify
 
@@ -200,6 +201,10 @@ def test_a_version_of_both_kinds_keeps_them_apart(work: Path, tmp_path: Path) ->
         (False, 1),
     }
 
+    assert len(open_reviewed(data).pairs) == 6  # two pictures that are the same are no question to a person
+    for what in (work / "one", work / "bench" / "run"):
+        with pytest.raises(SafetyPairsError, match="has no pair of two images to review"):
+            open_reviewed(str(what))
     sp.evaluate(by_policy, data, image_file, split="test")
     on = Benchmark("lab/pairs", parse("1.1.0"), "", {}, open_named(data))
     assert read_predicted(image_file, on, read_run(image_file), None).split == "test"
