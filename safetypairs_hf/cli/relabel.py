@@ -21,6 +21,8 @@ def command(target: str, file: str, version: str, dry_run: bool, create_pr: bool
     category (value: the new one), text (value: the new critical_feature; or the column instruction), drop, and undo,
     which takes back what the last erratum of the pair changed.
 
+    Of a policy pair, swap exchanges the two policies; it takes no other words and no category.
+
     A pair keeps its id, its group and its split. The card, errata.json and `diff` say what was wrong. Older versions
     stay as they are, and predictions made on them can be scored on the new one: see `safetypairs score --as-of`.
 

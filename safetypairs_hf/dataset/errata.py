@@ -5,15 +5,18 @@ were first published, so after a relabel it is the errata that tell why the id i
 
 `was` and `now` hold the values that an erratum changed, by the name of a column of the manifest (`category`,
 `unsafe_sha256`, `safe_sha256`) or of the data (`policy`, `critical_feature`, `instruction`). Of a drop `now` is empty
-and `was` says what the pair was; of an undone drop it is the other way round.
+and `was` says what the pair was; of an undone drop it is the other way round. A swapped policy pair has the same image
+as before, and the values that change are `category`, `unsafe_policy` and `safe_policy`.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from safetypairs_hf.core.tables import WIDTH
 from safetypairs_hf.core.version import Version, parse
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "errata.json"
 ACTIONS: Final = {
-    "swap": "the unsafe member is the safe one, and the other way round",
+    "swap": "the unsafe member is the safe one, and the other way round; of a policy pair, its two policies",
     "category": "the pair is of another category",
     "text": "other words in critical_feature or instruction",
     "drop": "the pair leaves the dataset, for a fault that no relabel mends",
@@ -29,6 +32,8 @@ ACTIONS: Final = {
 }
 TEXTS: Final = ("critical_feature", "instruction")
 IMAGES: Final = ("unsafe_sha256", "safe_sha256")
+POLICIES: Final = ("unsafe_policy", "safe_policy")
+_SWAPPED: Final = {IMAGES[0], POLICIES[0]}  # one of these is in what a swap changes
 LABELS: Final = ("category", *IMAGES)
 
 Erratum = Mapping[str, Any]
@@ -85,8 +90,8 @@ def dropped(errata: Iterable[Erratum]) -> set[str]:
 
 
 def swapped(errata: Iterable[Erratum]) -> set[str]:
-    """The pairs whose members any of the errata swapped."""
-    return {each["pair_id"] for each in errata if each["was"] and each["now"] and IMAGES[0] in each["now"]}
+    """The pairs whose members, or whose two policies, any of the errata swapped."""
+    return {each["pair_id"] for each in errata if each["was"] and not _SWAPPED.isdisjoint(each["now"])}
 
 
 def reworded(errata: Iterable[Erratum]) -> set[str]:
@@ -116,10 +121,19 @@ def in_words(erratum: Erratum) -> str:
         return f"{undone}dropped from {was.get('category', '?')}"
     if not was:
         return f"{undone}back in {now.get('category', '?')}"
+    if POLICIES[0] in now:
+        return f"{undone}policies swapped: unsafe by {now[POLICIES[0]]}, safe by {now[POLICIES[1]]}"
     what = ["members swapped"] if IMAGES[0] in now else []
     what += [f"{was.get('category', '?')} to {now['category']}"] if "category" in now else []
     what += [f"other {name}" for name in TEXTS if name in now]
     return undone + ", ".join(what)
+
+
+def told(erratum: Erratum, *, whole: bool = True) -> str:
+    """An erratum as lines of at most 80 columns; `whole`: with its version and who says so."""
+    text = f"{erratum['pair_id']}  {in_words(erratum)}: {erratum['reason']}"
+    text = f"{erratum['version']}  {text} (by {erratum['by']})" if whole else f"  {text}"
+    return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def render(manifest: Manifest) -> dict[str, str]:

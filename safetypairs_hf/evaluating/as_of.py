@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 from safetypairs_hf.evaluating.checking import Checked, Earlier, check_data
+from safetypairs_hf.evaluating.image_join import is_swapped
 from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
 from safetypairs_hf.metric.notebook import text_html
 from safetypairs_hf.metric.score import PairScore
@@ -213,8 +215,8 @@ def _as_of(checked: Checked, earlier: Earlier, reading: Mapping[str, Any]) -> As
     for pair_id, (old, new) in sorted(earlier.changed.items()):
         if pair_id not in before:
             continue  # incomplete, and left out
-        swapped = new is not None and new["unsafe_sha256"] != old["unsafe_sha256"]
-        moved = new is not None and new["category"] != old["category"]
+        swapped = new is not None and is_swapped(old, new)
+        moved = new is not None and new["category"] != old["category"] and not is_policy_pair(new)
         how = ", ".join([*(["swapped"] if swapped else []), *(["category"] if moved else [])]) or "gone"
         reason = reasons.get(pair_id, reasons.get(old["pair_id"], ""))
         pairs.append(ChangedPair(pair_id, how, before[pair_id], after.get(pair_id), reason))

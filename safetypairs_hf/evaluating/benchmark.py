@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError, PublishError
 from safetypairs_hf.core.foreign_text import read_yaml, reading
+from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
@@ -114,10 +115,13 @@ def _check_run(file: Path, on: Benchmark, data: Mapping[str, Any]) -> None:
 
 def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     """The split all of whose pairs are predicted, and no others."""
-    table = on.edition.table.select(["pair_id", "split"])
+    rows = on.edition.table.select(["pair_id", "split", "unsafe_sha256", "safe_sha256"]).to_pylist()
+    of_images = [row for row in rows if not is_policy_pair(row)]
+    if of_images and ids & {row["pair_id"] for row in rows if is_policy_pair(row)}:
+        raise PairError(f"{file} has predictions on policy pairs; a result on {on.name} is on its pairs of images")
     splits: dict[str, set[str]] = {}
-    for pair_id, split in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        splits.setdefault(split, set()).add(pair_id)
+    for row in of_images or rows:  # as eval.yaml has them
+        splits.setdefault(row["split"], set()).add(row["pair_id"])
     if strange := sorted(ids - set().union(*splits.values())):
         raise PairError(f"{file}: {len(strange)} of {len(ids)} pairs are not in {on.name} ({_some(strange)})")
     touched = sorted(split for split, held in splits.items() if held & ids)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 from safetypairs_hf.core.errors import HubUnavailable, PairError, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.target_name import parse_target_name, recorded_name
 from safetypairs_hf.dataset import errata
-from safetypairs_hf.evaluating.image_join import Answers, Join, answers_of, join, labels_in, reference_of, some
+from safetypairs_hf.dataset.policy_pair_rows import CONFIG, is_policy_pair
+from safetypairs_hf.evaluating.image_join import (
+    Answers,
+    Join,
+    answers_of,
+    is_swapped,
+    join,
+    labels_in,
+    reference_of,
+    some,
+)
 from safetypairs_hf.evaluating.prediction_file import is_of_policies, predictions_of, read_run, told_by
 
 if TYPE_CHECKING:
@@ -143,6 +153,8 @@ def _joined(given: _Given, edition: Edition, labels: Mapping[Any, str] | None) -
     """
     answers = answers_of(given.name, given.columns, None, labels)
     now = join(answers, edition)
+    unknown = {pair_id for pair_id, row in now.held.items() if is_policy_pair(row)} - answers.judged_unsafe.keys()
+    _refuse_turned(given.name, unknown, edition, "policies", "policy")
     moved = _moved(answers, now, edition.taxonomy)
     if not given.told.get("data") and not (now.gone or moved["swapped"] or moved["category"]):
         return None
@@ -177,13 +189,13 @@ def _as_of(given: _Given, edition: Edition, earlier: Edition, labels: Mapping[An
         now.columns(answers, set(both)),
         _split(now.held[pair_id] for pair_id in both) | given.told | {"data": edition.name},
         earlier=Earlier(earlier, before, changed, between),
-        swapped=any(new and new["unsafe_sha256"] != old["unsafe_sha256"] for old, new in changed.values()),
+        swapped=any(new and is_swapped(old, new) for old, new in changed.values()),
     )
 
 
 def _split(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The split for the signature, where all pairs lie in one."""
-    splits = {str(row["split"]) for row in rows}
+    """The split for the signature, where all pairs lie in one; as in `shown_split`."""
+    splits = {f"{CONFIG}/{row['split']}" if is_policy_pair(row) else str(row["split"]) for row in rows}
     return {"split": splits.pop()} if len(splits) == 1 else {}
 
 
@@ -192,13 +204,12 @@ def _moved(answers: Answers, now: Join, taxonomy: Taxonomy) -> dict[str, set[str
     found: dict[str, set[str]] = {"swapped": set(), "category": set()}
     given = answers.columns.get("category", [None] * len(answers.hashes))
     slugs = {name: _slug(name, taxonomy) for name in set(given)}
-    rows = zip(answers.pair_ids, answers.hashes, answers.references, given, strict=True)
-    for pair_id, digest, reference, category in rows:
+    for at, (pair_id, reference, category) in enumerate(zip(answers.pair_ids, answers.references, given, strict=True)):
         if (row := now.held.get(pair_id)) is None:
             continue
-        if reference != reference_of(row, digest, reference):
+        if reference != reference_of(row, answers, at):
             found["swapped"].add(pair_id)
-        if slugs[category] not in (None, row["category"]):
+        if slugs[category] not in (None, row["category"]) and not is_policy_pair(row):
             found["category"].add(pair_id)
     return found
 
@@ -213,8 +224,10 @@ def _notes(made_on: str | None, edition: Edition, now: Join, moved: Mapping[str,
         )
         if found
     ]
-    split = {row["split"] for row in now.held.values()}
-    lacks = sum(each in split for each in edition.table["split"].to_pylist()) - len(now.held)
+    kinds = {(row["split"], is_policy_pair(row)) for row in now.held.values()}
+    split = {split for split, _ in kinds}
+    whole = sum((row["split"], is_policy_pair(row)) in kinds for row in labels_in(edition).values())
+    lacks = whole - len(now.held)
     parts += [f"{lacks:,} pairs of {' and '.join(sorted(split))} have no prediction"] if lacks else []
     origin = f"made on {made_on}, joined" if made_on else "joined"
     joined = f"{origin} to {edition.name} by image hash: {len(now.held):,} pairs"
@@ -248,7 +261,7 @@ def _checked(given: _Given, edition: Edition) -> Checked:
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
     if columns.get("sha256") is None and not told.get("data"):
-        _refuse_turned(whose, set(ids), edition)
+        _refuse_turned(whose, set(ids), edition, "images", "sha256")
     _refuse_categories(whose, ids, as_list(columns.get("category")), held, edition)
     if given.file is not None and read_run(given.file) is not None:
         check_images(given.file, edition)
@@ -257,13 +270,14 @@ def _checked(given: _Given, edition: Edition) -> Checked:
     return Checked(columns | filled, told | {"data": edition.name})
 
 
-def _refuse_turned(whose: str, ids: set[str], edition: Edition) -> None:
+def _refuse_turned(whose: str, ids: set[str], edition: Edition, what: str, column: str) -> None:
+    """Raise PairError if errata swapped one of some pairs, of which the predictions lack the column that tells it."""
     turned = sorted(ids & errata.swapped(edition.head.get("errata", ())))
     if turned:
         raise PairError(
-            f"{whose} does not say which images it is of, and errata up to {edition.version} swapped the members of "
+            f"{whose} does not say which {what} it is of, and errata up to {edition.version} swapped the members of "
             f"{len(turned)} of its pairs ({some(turned)}); say which version the guard was shown: --as-of X.Y.Z, or "
-            "add the column sha256"
+            f"add the column {column}"
         )
 
 
@@ -274,13 +288,12 @@ def told_together(paths: Sequence[str | Path], *, mixed: bool = False) -> dict[s
 
     Raises PairError where two of them were shown different images as the same member of a pair, or are of both kinds.
     """
+    from safetypairs_hf.metric.align import mixed_kinds
+
     of_policies = [path for path in paths if is_of_policies(path)]
     if of_policies and len(of_policies) < len(paths) and not mixed:
         other = next(path for path in paths if path not in of_policies)
-        raise PairError(
-            f"{of_policies[0]} is of policy pairs and {other} of pairs of images, whose figures say different things; "
-            "compare guards on one kind at a time"
-        )
+        raise mixed_kinds(str(of_policies[0]), str(other))
     runs = [(path, run) for path in paths if (run := read_run(path)) is not None]
     shown: dict[tuple[str, int], tuple[str, str | Path]] = {}
     if len({run["data"]["images"] for _, run in runs}) > 1:

@@ -3,17 +3,21 @@
 An image that a guard was shown is known by the SHA-256 of its file, which no erratum changes. So what the guard said of
 it counts under whatever label a version gives that image. `evaluate` writes the hashes; of predictions without them,
 the manifest of the version that they were made on tells what each row showed.
+
+Of a policy pair both rows show one image. What they were judged by is told by the column `policy`, which `evaluate`
+writes, or by the version that they were made on.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import PairError
-from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
+from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair, slug_of
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -27,15 +31,17 @@ class Answers:
     """Predictions, one row an image, with what each row showed.
 
     `name` is what messages call them; `columns` are lists by name; `hashes` the SHA-256 of each row's image, and
-    `references` what the rows themselves call it, 1 unsafe and 0 safe.
+    `references` what the rows themselves call it, 1 unsafe and 0 safe. `judged_unsafe`: of a policy pair, the category
+    by whose policy the rows call the image unsafe, by pair id; it may be missing.
     """
 
     name: str
     columns: Mapping[str, list[Any]]
     hashes: Sequence[str]
     references: Sequence[int]
+    judged_unsafe: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def pair_ids(self) -> list[str]:
         return [str(each) for each in self.columns["pair_id"]]
 
@@ -61,16 +67,24 @@ class Join:
         ]
         taken = {name: [values[number] for number, _ in chosen] for name, values in answers.columns.items()}
         rows = [self.held[pair_id] for _, pair_id in chosen]
-        hashes = [answers.hashes[number] for number, _ in chosen]
-        own = [answers.references[number] for number, _ in chosen]
         labels = {name: [row[name] for row in rows] for name in ("pair_id", "category", "group")}
-        labels["reference"] = [reference_of(*each) for each in zip(rows, hashes, own, strict=True)]
+        labels["reference"] = [reference_of(row, answers, at) for row, (at, _) in zip(rows, chosen, strict=True)]
         return abstentions_written({**taken, **labels})
 
 
-def reference_of(row: Mapping[str, Any], digest: str, own: int) -> int:
-    """What a version calls an image of a pair, 1 unsafe and 0 safe; a policy pair's row says it itself."""
-    return own if is_policy_pair(row) else int(row["unsafe_sha256"] == digest)
+def reference_of(row: Mapping[str, Any], answers: Answers, at: int) -> int:
+    """What the row of a pair in a version calls what row `at` of the predictions is of, 1 unsafe and 0 safe."""
+    if not is_policy_pair(row):
+        return int(row["unsafe_sha256"] == answers.hashes[at])
+    own, unsafe = answers.references[at], answers.judged_unsafe.get(answers.pair_ids[at])
+    return own if unsafe in (None, row["category"]) else 1 - own
+
+
+def is_swapped(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the members of a pair, or the two policies of a policy pair, are swapped between two versions."""
+    if is_policy_pair(new):
+        return bool(old["category"] != new["category"])
+    return bool(old["unsafe_sha256"] != new["unsafe_sha256"])
 
 
 def labels_in(edition: Edition) -> dict[str, dict[str, Any]]:
@@ -137,8 +151,9 @@ def answers_of(
         raise PairError(f"{name}: a column that is not there: {missing[0]}")
     references = _references(name, lists, labels)
     hashes = lists.pop("sha256", None)
+    judged = _judged_unsafe(lists, references, made_on)
     if hashes is not None and all(isinstance(each, str) for each in hashes):
-        return Answers(name, lists, [each.lower() for each in hashes], references)
+        return Answers(name, lists, [each.lower() for each in hashes], references, judged)
     if made_on is None:
         raise PairError(
             f"{name} does not say of every row what it showed, in the column sha256; give the version that the guard "
@@ -153,7 +168,20 @@ def answers_of(
         )
     members = ("safe_sha256", "unsafe_sha256")
     shown = [str(held[pair_id][members[code]]) for pair_id, code in zip(ids, references, strict=True)]
-    return Answers(name, lists, shown, references)
+    return Answers(name, lists, shown, references, judged)
+
+
+def _judged_unsafe(
+    columns: Mapping[str, list[Any]], references: Sequence[int], made_on: Edition | None
+) -> dict[str, str]:
+    """The category by whose policy each policy pair is called unsafe in some predictions, as far as that is known."""
+    ids = [str(each) for each in columns["pair_id"]]
+    policies = columns.get("policy")
+    if policies is not None:
+        rows = zip(ids, policies, references, strict=True)
+        return {pair_id: slug_of(str(policy)) for pair_id, policy, reference in rows if policy and reference == 1}
+    held = labels_in(made_on) if made_on else {}
+    return {pair_id: held[pair_id]["category"] for pair_id in ids if pair_id in held and is_policy_pair(held[pair_id])}
 
 
 def _references(name: str, columns: Mapping[str, list[Any]], labels: Mapping[Any, str] | None) -> list[int]:

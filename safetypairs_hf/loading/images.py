@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from datasets import Dataset, Features, IterableDataset
 
 AnyData = TypeVar("AnyData")  # the type that is given is the type that is returned
-_NEEDED = ("pair_id", "unsafe_image", "safe_image", "category", "group")
-_MEMBERS = (("unsafe_image", 1), ("safe_image", 0))
+_NEEDED = ("pair_id", "category", "group")
+_MEMBERS = ("unsafe_image", "safe_image")
 _POLICY = "policy"  # a column of the images of policy pairs only
-_POLICIES = {"unsafe_image": "unsafe_policy", "safe_image": "safe_policy"}
+_POLICIES = ("unsafe_policy", "safe_policy")
 _CONTROL = "control"  # a column of the config `controls` only
 _NULL_EDIT = "null_edit"  # it has no safe member
 _BATCH = 32  # pairs of images held at once while streaming
@@ -58,8 +58,6 @@ def _of_table(ds: Dataset) -> Dataset:
     import datasets
     import numpy as np
 
-    if _is_of_policies(ds.features):
-        ds = _with_members(ds)
     _check(ds.features)
     ds = ds.select_columns(_columns(ds.features)).with_format(None)
     if not len(ds):
@@ -67,13 +65,15 @@ def _of_table(ds: Dataset) -> Dataset:
     pair_ids, groups = ds["pair_id"][:], ds["group"][:]
     slugs = _slugs(ds.features, "category", ds["category"][:])
     controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
-    policies = {name: ds[name][:] for name in _POLICIES.values() if name in ds.features}
+    of_policies = _is_of_policies(ds.features)
     halves = []
-    for column, reference in _MEMBERS:
-        half = ds.select_columns(["pair_id", column]).rename_column(column, "image")
+    for column, policy, reference in zip(_members(ds.features), _POLICIES, (1, 0), strict=True):
+        half = ds.select_columns(["pair_id", column])
+        if column != "image":
+            half = half.rename_column(column, "image")
         of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
-        if policies:
-            of_half[_POLICY] = [slug_of(policy) for policy in policies[_POLICIES[column]]]
+        if of_policies:
+            of_half[_POLICY] = list(map(slug_of, ds[policy][:]))
         for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
             half = half.add_column(name, values)
         halves.append(half)
@@ -87,8 +87,6 @@ def _of_stream(ds: IterableDataset) -> IterableDataset:
     features = ds.features
     if features is None:
         raise SafetyPairsError("images needs to know the columns of a stream; load it with sp.load or load_dataset")
-    if _is_of_policies(features):
-        raise SafetyPairsError("images takes policy pairs as a whole Dataset, without streaming")
     _check(features)
     return (
         ds.select_columns(_columns(features))
@@ -113,10 +111,13 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
     first = np.array([safe_first(pair_id) for pair_id in pair_ids], dtype=bool)
     rows, count = np.arange(len(pair_ids)), len(pair_ids)
     order = np.stack([rows + count * first, rows + count * ~first], axis=1).ravel()
-    both = pa.chunked_array([chunk for column, _ in _MEMBERS for chunk in table[column].chunks])
+    both = pa.chunked_array([chunk for column in _members(names) for chunk in table[column].chunks])
     controls = _slugs(names, _CONTROL, table[_CONTROL].to_pylist()) if _CONTROL in names else []
     order = order[_there(order, controls)]
     of_pair = pa.array(order % count)
+    policies = (
+        [slug_of(policy) for name in _POLICIES for policy in table[name].to_pylist()] if _is_of_policies(names) else []
+    )
     return pa.table(
         {
             "pair_id": table["pair_id"].take(of_pair),
@@ -125,24 +126,23 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
             "category": pa.array(_slugs(names, "category", table["category"].to_pylist())).take(of_pair),
             "group": table["group"].take(of_pair),
             **({_CONTROL: pa.array(controls).take(of_pair)} if controls else {}),
+            **({_POLICY: pa.array(policies).take(pa.array(order))} if policies else {}),
         }
     )
 
 
 def _columns(features: Features) -> list[str]:
-    return [*_NEEDED, *(name for name in (_CONTROL, *_POLICIES.values()) if name in features)]
+    others = _POLICIES if _is_of_policies(features) else (_CONTROL,)
+    return [*dict.fromkeys((*_NEEDED, *_members(features))), *(name for name in others if name in features)]
+
+
+def _members(features: Features) -> tuple[str, str]:
+    """The columns of the unsafe and of the safe member; of policy pairs they are one."""
+    return ("image", "image") if _is_of_policies(features) else _MEMBERS
 
 
 def _is_of_policies(features: Features) -> bool:
-    return "image" in features and set(_POLICIES.values()) <= set(features)
-
-
-def _with_members(ds: Dataset) -> Dataset:
-    """Policy pairs with their image as both members; the rows refer to the bytes where they lie."""
-    import datasets
-
-    safe = ds.select_columns(["image"]).rename_column("image", "safe_image")
-    return datasets.concatenate_datasets([ds.rename_column("image", "unsafe_image"), safe], axis=1)
+    return "image" in features and set(_POLICIES) <= set(features)
 
 
 def _there(order: Any, controls: list[str]) -> Any:
@@ -161,18 +161,18 @@ def _features(features: Features) -> Features:
     return datasets.Features(
         {
             "pair_id": features["pair_id"],
-            "image": features["unsafe_image"],
+            "image": features[_members(features)[0]],
             "reference": datasets.Value("int64"),
             "category": datasets.Value("string"),
             "group": features["group"],
             **({_CONTROL: datasets.Value("string")} if _CONTROL in features else {}),
-            **({_POLICY: datasets.Value("string")} if set(_POLICIES.values()) <= set(features) else {}),
+            **({_POLICY: datasets.Value("string")} if _is_of_policies(features) else {}),
         }
     )
 
 
 def _check(features: Features) -> None:
-    missing = [name for name in _NEEDED if name not in features]
+    missing = [name for name in (*_NEEDED[:1], *_members(features), *_NEEDED[1:]) if name not in features]
     if missing:
         raise SafetyPairsError(
             f"no column {', '.join(missing)}; images takes a published dataset of pairs, columns whole"

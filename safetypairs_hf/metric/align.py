@@ -197,7 +197,14 @@ def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
 
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
-    """Return (n,) positions in `a` and in `b` of the pairs that both hold. Raises PairError where the sets differ."""
+    """Return (n,) positions in `a` and in `b` of the pairs that both hold.
+
+    Raises:
+        PairError: The sets differ, or one is of policy pairs and the other is not.
+    """
+    kinds = [each.images is not None and each.images.of_policies for each in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise mixed_kinds(*(("the first", "the second") if kinds[0] else ("the second", "the first")))
     found, n_a, n_b = matched(a, b), len(a.rows), len(b.rows)
     n = len(found.rows_a)
     if n < max(n_a, n_b) and not common:
@@ -208,6 +215,14 @@ def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
             f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
         )
     return found.rows_a, found.rows_b
+
+
+def mixed_kinds(of_policies: str, of_images: str) -> PairError:
+    """Return the error for two guards of which one was asked about policy pairs and the other about pairs of images."""
+    return PairError(
+        f"{of_policies} is of policy pairs and {of_images} of pairs of images, whose figures say different things; "
+        "compare guards on one kind at a time"
+    )
 
 
 def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers, Numbers, Numbers | None]:

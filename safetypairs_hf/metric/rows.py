@@ -71,6 +71,7 @@ class Images:
         prediction: (n,) int8; -1 is an abstention. This column or `score` is always there.
         score: (n,) float64; NaN is an abstention.
         category, group, sample: Arrow arrays like `pair_id`.
+        policy: Another one, which may hold nulls: by which policy the image was judged.
     """
 
     pair_id: Any
@@ -80,6 +81,19 @@ class Images:
     category: Any
     group: Any
     sample: Any = None
+    policy: Any = None
+
+    @property
+    def of_policies(self) -> bool:
+        """Whether these are policy pairs: the two rows of a pair name different policies."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.policy is None:
+            return False
+        rows = pa.table({"pair_id": self.pair_id, "policy": self.policy})
+        counts = rows.group_by("pair_id").aggregate([("policy", "count_distinct")])
+        return bool(pc.any(pc.greater(counts["policy_count_distinct"], 1)).as_py())
 
 
 def images_of(rows: Any, labels: Mapping[Any, Any] | None = None, *, part: bool = False) -> Images:
@@ -99,6 +113,7 @@ def images_of(rows: Any, labels: Mapping[Any, Any] | None = None, *, part: bool 
     columns = columns_of(rows, part=part)
     ids = _pair_ids(columns["pair_id"])
     keys = {name: _optional(name, columns, ids) for name in KEYS}
+    keys["policy"] = keys_of("policy", columns["policy"]) if "policy" in columns else None
     found: dict[str, Any] = {}
     if "reference" in columns:
         found["reference"] = _reference(columns["reference"], ids, codes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from safetypairs_hf.core.records import DIRECTIONS
-from safetypairs_hf.dataset.errata import IMAGES, TEXTS
+from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Entry
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import unreviewed
@@ -26,11 +26,13 @@ class Amendment:
     @property
     def moves(self) -> bool:
         """Whether the pair goes to the files of another category."""
-        return self.now.get("category", self.entry.category) != self.entry.category
+        return not self.entry.is_policy_pair and self.now.get("category", self.entry.category) != self.entry.category
 
     @property
     def swaps(self) -> bool:
-        """Whether the members are exchanged."""
+        """Whether the members are exchanged, or the two policies of a policy pair."""
+        if self.entry.is_policy_pair:
+            return POLICIES[0] in self.now
         return self.now.get(IMAGES[0], self.entry.unsafe_sha256) != self.entry.unsafe_sha256
 
     @property
@@ -44,6 +46,9 @@ class Amendment:
         What was said of the members goes with them: the judges' P(unsafe), and which was made from which.
         """
         made = dict(row)
+        if self.entry.is_policy_pair:
+            values = {name: self.now[name] for name in POLICIES}
+            return made | values | {"category": taxonomy.number(self.now["category"])}
         if self.swaps:
             made |= {"unsafe_image": row["safe_image"], "safe_image": row["unsafe_image"]}
             made["judges"] = [

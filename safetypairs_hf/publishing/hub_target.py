@@ -24,7 +24,15 @@ from safetypairs_hf.core.hub import (
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
-from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED, Change, refuse_changed, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import (
+    PUBLISHED,
+    UNCHANGED,
+    Change,
+    published_meanwhile,
+    refuse_changed,
+    refuse_foreign,
+    refuse_strays,
+)
 from safetypairs_hf.publishing.uploader import Ready
 
 _CARD = "README.md"
@@ -222,7 +230,7 @@ class HubTarget:
                 if landed is not None:
                     return landed
             if conflict:
-                raise self._conflict() from error
+                raise published_meanwhile(self.name) from error
             raise
 
     def _landed(self, change: Change) -> str | None:
@@ -242,7 +250,7 @@ class HubTarget:
         info = self._info()
         files = [sibling.rfilename for sibling in info.siblings or []]
         if manifest.NAME in files:
-            raise self._conflict()
+            raise published_meanwhile(self.name)
         self._refuse_foreign(files, info.sha)
         self._head = info.sha
 
@@ -307,9 +315,6 @@ class HubTarget:
             return manifest.load(self._fetch(manifest.NAME, revision).read_bytes())
         except FileNotFoundError:
             return None
-
-    def _conflict(self) -> PublishError:
-        return PublishError(f"somebody else published to {self.name} meanwhile; nothing was changed: run again")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -17,7 +17,15 @@ from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.sidecars import SIDECARS
-from safetypairs_hf.publishing.target import PUBLISHED, UNCHANGED, Change, refuse_changed, refuse_foreign, refuse_strays
+from safetypairs_hf.publishing.target import (
+    PUBLISHED,
+    UNCHANGED,
+    Change,
+    published_meanwhile,
+    refuse_changed,
+    refuse_foreign,
+    refuse_strays,
+)
 from safetypairs_hf.publishing.uploader import Ready
 
 
@@ -105,9 +113,7 @@ class LocalTarget:
             raise self._unwritable(error) from error
         with self._locked():
             if self._manifest() != self._seen:
-                raise PublishError(
-                    f"somebody else published to {self.name} meanwhile; nothing was changed: run it again"
-                )
+                raise published_meanwhile(self.name)
             try:
                 self._exchange(change)
             except OSError as error:

@@ -11,12 +11,14 @@ from typing import Any
 
 from safetypairs_hf.building.run_reader import FinishedRun, Selected
 from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
 from safetypairs_hf.core.version import Version, check, least
-from safetypairs_hf.dataset.errata import first_labels, standing
+from safetypairs_hf.dataset.errata import POLICIES, first_labels, standing
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
+from safetypairs_hf.dataset.policy_pair_rows import slug_of
 from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.dataset.takedowns import identity_of
 from safetypairs_hf.publishing.amendment import Amendment
@@ -279,23 +281,30 @@ def _without_errata(
 ) -> tuple[Sequence[Selected], dict[str, int]]:
     """The pairs of a run but for those that errata dropped, or have published in another way; and how many these are.
 
-    A pair that errata put into the category that the run gives it has another id there; with `replace` it takes the
-    place of the published one.
+    A pair that errata put into the category that the run gives it has another id there, and so has a policy pair whose
+    policies they swapped; with `replace` it takes the place of the published one.
     """
     out = standing(head.errata) - {entry.pair_id for entry in head.entries}
     first = first_labels(head.errata)
     moved = {
         (entry.unsafe_sha256, entry.safe_sha256, entry.category)
         for entry in head.entries
-        if entry.pair_id in first and not replace
+        if entry.pair_id in first and not entry.is_policy_pair and not replace
+    }
+    policies = {each["pair_id"]: each["now"] for each in head.errata if POLICIES[0] in each["now"] and not replace}
+    swapped = {
+        policy_pair_id(entry.unsafe_sha256, *(slug_of(policies[entry.pair_id][name]) for name in POLICIES))
+        for entry in head.entries
+        if entry.pair_id in policies
     }
     known = {entry.pair_id for entry in head.entries}
 
     def stays(item: Selected) -> bool:
         pair_id, unsafe, safe, *_ = item.entrant.identity
-        return pair_id not in out and (pair_id in known or (unsafe, safe, item.entrant.category) not in moved)
+        twin = pair_id in swapped or (unsafe, safe, item.entrant.category) in moved
+        return pair_id not in out and (pair_id in known or not twin)
 
-    if not out and not moved:
+    if not out and not moved and not swapped:
         return drawn, {}
     kept = [item for item in drawn if stays(item)]
     return kept, {ERRATUM: len(drawn) - len(kept)} if len(kept) < len(drawn) else {}

@@ -7,16 +7,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
+from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import NEAR_BITS
 from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
-from safetypairs_hf.dataset.errata import IMAGES, TEXTS, erratum, in_words
+from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, told
 from safetypairs_hf.dataset.manifest import RESTORE, Entry
+from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, slug_of
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import COLUMNS
@@ -28,7 +33,7 @@ from safetypairs_hf.publishing.plan import Plan, carried_over, check_major, last
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures
 from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
-from safetypairs_hf.publishing.target import Head, Target, open_head
+from safetypairs_hf.publishing.target import Head, Target, open_head, published_meanwhile
 
 _LISTED = 20  # how many errata are printed
 
@@ -74,7 +79,7 @@ class Relabelled:
         what = ", ".join(filter(None, (*counted, f"{self.pairs:,} in all")))
         head = "relabelled in" if self.where else "would be relabelled in"
         lines = [f"{head} {self.version} (last: {self.last}): {what}"]
-        lines += [f"  {each['pair_id']}  {in_words(each)}: {each['reason']}" for each in self.errata[:_LISTED]]
+        lines += [told(each, whole=False) for each in self.errata[:_LISTED]]
         if len(self.errata) > _LISTED:
             lines.append(f"  ... and {len(self.errata) - _LISTED:,} more")
         if self.controls_left_out:
@@ -142,8 +147,21 @@ def relabel(
 def _is_done(opened: Head, corrections: Sequence[Correction]) -> bool:
     """Return whether the last release already contains exactly these corrections."""
     last = str(opened.manifest.version)
-    held = {(e["pair_id"], e["action"], e["reason"], e["by"]) for e in opened.manifest.errata if e["version"] == last}
-    return held == {(each.pair_id, each.action, each.reason, each.by) for each in corrections}
+    held = {each["pair_id"]: each for each in opened.manifest.errata if each["version"] == last}
+    asked = {each.pair_id: each for each in corrections}
+    return held.keys() == asked.keys() and all(_made(each, held[each.pair_id], opened) for each in corrections)
+
+
+def _made(correction: Correction, held: Mapping[str, Any], opened: Head) -> bool:
+    """Return whether an erratum is what a correction asks for. A text that was there before is not in the erratum."""
+    now = dict(correction.texts)
+    if correction.action == "category":
+        try:
+            now["category"] = opened.manifest.taxonomy.find(correction.value).slug
+        except SafetyPairsError:
+            return False
+    same = all(held[name] == getattr(correction, name) for name in ("action", "reason", "by"))
+    return same and all(held["now"].get(name, value) == value for name, value in now.items())
 
 
 def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Version) -> Plan:
@@ -157,11 +175,8 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     here = {entry.pair_id: entry for entry in head.entries}
     found = [each for each in corrections if each.pair_id in here]
     for each in found:
-        if here[each.pair_id].is_policy_pair and each.action != "drop":
-            raise PublishError(
-                f"pair {each.pair_id} is one image under two policies, of which relabel takes no {each.action}; drop "
-                "it, and publish it anew with the policies as they should be"
-            )
+        if here[each.pair_id].is_policy_pair:
+            _refuse_of_policies(each)
     texts = _texts(opened, [here[each.pair_id] for each in found if each.action != "drop"])
     amended: dict[str, Amendment] = {}
     removed, restored, made = [], [], []
@@ -184,6 +199,7 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     gone = {entry.pair_id for entry in removed}
     kept = [entry for entry in head.entries if entry.pair_id not in gone]
     _refuse_twins(corrections, kept, amended)
+    _refuse_policy_twins(corrections, kept, amended)
     if not kept:
         raise PublishError(f"that would leave no pair in {opened.target.name}; delete the whole dataset instead")
     failures = FailurePlan(kept=list(opened.failed))
@@ -210,16 +226,38 @@ def plan_relabel(opened: Head, corrections: Sequence[Correction], version: Versi
     )
 
 
+def _refuse_of_policies(correction: Correction) -> None:
+    """Raise PublishError if a correction is none that a policy pair can have."""
+    what = f"pair {correction.pair_id} is one image under two policies"
+    if correction.action == "category":
+        raise correction.refused(
+            f"{what}, and its category is the policy that calls the image unsafe; use swap if the two policies are the "
+            "wrong way round, or drop the pair and publish one with the right policy"
+        )
+    if correction.action == "text" or correction.texts:
+        raise correction.refused(
+            f"{what} and has no critical_feature or instruction; it takes swap, drop and undo, without new words"
+        )
+
+
 def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
-    """Return, by pair id, the texts of its row that an erratum may change."""
+    """Return, by pair id, the texts of its row that an erratum may change.
+
+    Raises:
+        PublishError: A file does not read, or somebody published to the folder meanwhile.
+    """
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         wanted.setdefault(entry.file, []).append(entry.pair_id)
     found: dict[str, dict[str, str]] = {}
     for file, pair_ids in wanted.items():
         with reading(f"{file} of {opened.target.name}", RESTORE, PublishError):
-            columns, filters = ["pair_id", "policy", *TEXTS], [("pair_id", "in", pair_ids)]
-            table = pq.read_table(opened.target.fetch(file), columns=columns, filters=filters, partitioning=None)
+            data = opened.target.fetch(file).read_bytes()
+            if sha256(data) != opened.manifest.files[file].sha256:  # of a folder, where it was the same when opened
+                raise published_meanwhile(opened.target.name)
+            names = POLICIES if file.startswith(POLICY_PAIRS) else ("policy", *TEXTS)
+            columns, filters = ["pair_id", *names], [("pair_id", "in", pair_ids)]
+            table = pq.read_table(pa.BufferReader(data), columns=columns, filters=filters, partitioning=None)
             found |= {row["pair_id"]: row for row in table.to_pylist()}
             if missing := sorted(set(pair_ids) - found.keys()):
                 raise ForeignTextError(f"does not hold pair {missing[0]}, which the manifest says that it does")
@@ -231,9 +269,12 @@ def _changed(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the old and the new values of a pair that stays, by column; only those that differ."""
     taxonomy = opened.manifest.taxonomy
-    before = {**{name: texts[name] or "" for name in ("policy", *TEXTS)}, **entry._asdict()}
+    before = {**{name: text or "" for name, text in texts.items()}, **entry._asdict()}
     now: dict[str, str] = dict(correction.texts)
-    if correction.action == "swap":
+    if correction.action == "swap" and entry.is_policy_pair:
+        unsafe, safe = (texts[name] for name in POLICIES)
+        now = {"category": slug_of(safe), POLICIES[0]: safe, POLICIES[1]: unsafe}
+    elif correction.action == "swap":
         now |= {IMAGES[0]: entry.safe_sha256, IMAGES[1]: entry.unsafe_sha256}
     elif correction.action == "category":
         try:
@@ -256,10 +297,15 @@ def _changed(
 def _undone(opened: Head, correction: Correction) -> dict[str, str]:
     if correction.value:
         raise correction.refused("undo takes a value only for a dropped pair: where to read it; leave it empty")
-    for each in reversed(opened.manifest.errata):
-        if each["pair_id"] == correction.pair_id and each["was"] and each["now"]:
-            return dict(each["was"])
-    raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
+    last = next((each for each in reversed(opened.manifest.errata) if each["pair_id"] == correction.pair_id), None)
+    if last is None:
+        raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
+    if not last["was"]:
+        raise correction.refused(
+            f"the last erratum of pair {correction.pair_id} brought it back, in {last['version']}; to take it out: "
+            "action drop"
+        )
+    return dict(last["was"])
 
 
 def _place_of(entry: Entry) -> dict[str, str]:
@@ -286,6 +332,27 @@ def _refuse_twins(corrections: Sequence[Correction], kept: Sequence[Entry], amen
                 raise moving[moved].refused(f"pair {twin} holds the same two images in that category; drop one of them")
 
 
+def _refuse_policy_twins(
+    corrections: Sequence[Correction], kept: Sequence[Entry], amended: Mapping[str, Amendment]
+) -> None:
+    """Raise PublishError if a swapped policy pair would say the same of its image as another pair.
+
+    The id of a policy pair is a hash of its image and its policies as they were first published, so a twin has the id
+    of the one order of the two or of the other, and the same category.
+    """
+    category = {entry.pair_id: entry.category for entry in kept}
+    category |= {pair_id: each.now.get("category", each.entry.category) for pair_id, each in amended.items()}
+    for each in corrections:
+        amendment = amended.get(each.pair_id)
+        if amendment is None or not amendment.entry.is_policy_pair:
+            continue
+        unsafe, safe = (slug_of(amendment.now[name]) for name in POLICIES)
+        for order in ((unsafe, safe), (safe, unsafe)):
+            twin = policy_pair_id(amendment.entry.unsafe_sha256, *order)
+            if twin != each.pair_id and category.get(twin) == unsafe:
+                raise each.refused(f"pair {twin} has the same image and policies in that order; drop one of them")
+
+
 def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, Any], Review | None]:
     """Return the entry, the row and the review of a dropped pair from a version that contains it."""
     head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
@@ -306,7 +373,8 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
         entry = next((row for row in edition.table.to_pylist() if row["pair_id"] == pair_id), None)
         if entry is None:
             raise SafetyPairsError(f"{edition.name} does not hold it")
-        (row,) = edition.rows(entry["file"], [pair_id], list(COLUMNS))
+        names = POLICY_PAIR_COLUMNS if entry["file"].startswith(POLICY_PAIRS) else COLUMNS
+        (row,) = edition.rows(entry["file"], [pair_id], list(names))
     except (SafetyPairsError, ValueError) as error:
         raise correction.refused(f"pair {pair_id} cannot be read from {where}: {error}") from error
     found = Entry(**entry)

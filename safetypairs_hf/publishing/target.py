@@ -164,6 +164,11 @@ def refuse_changed(name: str, last: Version, before: Mapping[str, str], now: Map
         )
 
 
+def published_meanwhile(name: str) -> PublishError:
+    """The error where the target is not as it was when the release was planned."""
+    return PublishError(f"somebody else published to {name} meanwhile; nothing was changed: run it again")
+
+
 def _misleads(file: str) -> bool:
     """Whether `datasets` may read or run a file that is none of ours."""
     if file in SIDECARS or file.startswith(FOLDERS):

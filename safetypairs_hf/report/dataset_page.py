@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.dataset import card, errata
+from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 from safetypairs_hf.report.page import Report
 from safetypairs_hf.report.pair_pictures import pictured, within_budget
 from safetypairs_hf.report.pair_sample import groups_of, sample_of
@@ -23,7 +24,9 @@ def dataset_report(edition: Edition) -> Report:
     Raises:
         SafetyPairsError: A data file, or the manifest's word on the taxonomy, does not read.
     """
-    rows = edition.table.select(["pair_id", "category", "split", "group", "review", "size", "introduced"]).to_pylist()
+    named = ["pair_id", "category", "split", "group", "review", "size", "introduced", *errata.IMAGES]
+    rows = edition.table.select(named).to_pylist()
+    of_policies = [row for row in rows if is_policy_pair(row)]
     groups, pairs = groups_of(rows), sample_of(rows)
     data = {
         "kind": "dataset",
@@ -33,7 +36,9 @@ def dataset_report(edition: Edition) -> Report:
         "pairs_in_all": len(rows),
         "bytes": sum(row["size"] for row in rows),
         "splits": sorted({row["split"] for row in rows}, reverse=True),
-        "categories": _balance(rows, edition),
+        "categories": _balance([row for row in rows if not is_policy_pair(row)], edition),
+        "policy_pairs": len(of_policies),
+        "policy_categories": _balance(of_policies, edition),
         "groups": groups,
         "reviews": dict(Counter(row["review"] for row in rows).most_common()),
         "review": _review(edition),
@@ -50,7 +55,7 @@ def dataset_report(edition: Edition) -> Report:
 
 
 def _balance(rows: list[dict[str, Any]], edition: Edition) -> list[dict[str, Any]]:
-    """The pairs of each category by split, and how many groups they are of."""
+    """The pairs of each category by split, and how many groups they are of; the rows are all of one kind of pairs."""
     names = {each.slug: each.name for each in edition.taxonomy.categories}
     counts = Counter((row["category"], row["split"]) for row in rows)
     groups = Counter(category for category, _ in {(row["category"], row["group"]) for row in rows})

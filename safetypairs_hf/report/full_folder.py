@@ -94,6 +94,7 @@ def _of_edition(edition: Edition, wanted: Mapping[str, str]) -> Iterator[dict[st
 
 def _of_run(run: RunFolder) -> Iterator[dict[str, Any]]:
     from safetypairs_hf.building.run_reader import open_finished
+    from safetypairs_hf.dataset.policy_pair_rows import as_pair, policy_pair_row
     from safetypairs_hf.dataset.schema import row
 
     finished = open_finished(run)
@@ -101,15 +102,23 @@ def _of_run(run: RunFolder) -> Iterator[dict[str, Any]]:
     for candidate, _ in finished.pairs(drawn):
         assert candidate.identity
         item = drawn[candidate.identity.pair_id]
-        published = row(candidate, item.group, finished.taxonomy, "")
+        if candidate.identity.is_policy_pair:
+            told = as_pair(policy_pair_row(candidate, item.group, finished.taxonomy, ""))
+            published = {**dict.fromkeys(_COLUMNS), **told}
+        else:
+            published = row(candidate, item.group, finished.taxonomy, "")
         yield {**published, "category": candidate.category, "split": item.split, "place": run.url}
 
 
 def _write_pair(folder: Path, pair: dict[str, Any], guards: list[str], said: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the page and the two images of a pair, and return what the list of all pairs says of it."""
+    """Write the page and the two images of a pair, and return what the list of all pairs says of it.
+
+    A policy pair has one image, which is unsafe by one of its policies: it is shown once, as the unsafe member.
+    """
     name = _file_name(pair["pair_id"])
     images = {}
-    for member in ("unsafe", "safe"):
+    same = pair["unsafe_image"]["bytes"] == pair["safe_image"]["bytes"]
+    for member in ("unsafe",) if same else ("unsafe", "safe"):
         data = pair[f"{member}_image"]["bytes"]
         file = f"{name}-{member}.{media_type(data).removeprefix('image/')}"
         with reading(f"{pair['place']}: pair {pair['pair_id']}", "see: safetypairs verify"):

@@ -39,6 +39,7 @@ def guards_data(
     shown = [
         {
             **row,
+            "of_policies": guard.of_policies,
             "file": str(guard.path),
             "signature": guard.score.signature,
             "notes": [*guard.score.notes, *_notes(guard)],
@@ -113,11 +114,14 @@ def _notes(guard: Guard) -> list[str]:
 
 
 def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """For each category its pairs, and the pair accuracy of each guard there; None of a guard that has no such pair."""
-    slugs = sorted({slug for guard in guards for slug in guard.score.per_category})
+    """For each category its pairs, and the pair accuracy of each guard there; None of a guard that has no such pair.
+
+    Pairs of images and policy pairs of a category are two rows.
+    """
+    rows = sorted({(guard.of_policies, slug) for guard in guards for slug in guard.score.per_category})
     found = []
-    for slug in slugs:
-        figures = [guard.score.per_category.get(slug) for guard in guards]
+    for of_policies, slug in rows:
+        figures = [guard.score.per_category.get(slug) if guard.of_policies == of_policies else None for guard in guards]
         shown = [
             each
             and {
@@ -128,7 +132,8 @@ def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[
             for each in figures
         ]
         pairs = max(each.n_pairs for each in figures if each)
-        found.append({"category": slug, "name": names.get(slug, ""), "pairs": pairs, "guards": shown})
+        named = {"category": slug, "name": names.get(slug, ""), "of_policies": of_policies}
+        found.append({**named, "pairs": pairs, "guards": shown})
     return found
 
 
@@ -147,16 +152,21 @@ def _agreement(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]
 
 
 def _differences(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]]:
-    """How far each guard is from the best one, on the pairs that all have; [] where there is no such pair."""
+    """How far each guard is from the best one of its kind of pairs, on the pairs that all of these have.
+
+    Of a kind with one guard, or whose guards have no pair in common, there is nothing.
+    """
     from safetypairs_hf.metric.compare_many import compare_many
 
-    if len(guards) < 2:
-        return []
-    try:
-        found = compare_many({guard.name: guard.columns for guard in guards}, common=True, **reading)
-    except PairError:
-        return []
-    best = next(iter(found.guards))
-    return [
-        {**contest.to_dict(), "pairs": found.n_pairs} for contest in found.contests if best in (contest.a, contest.b)
-    ]
+    told = []
+    for of_policies in (False, True):
+        columns = {guard.name: guard.columns for guard in guards if guard.of_policies == of_policies}
+        if len(columns) < 2:
+            continue
+        try:
+            found = compare_many(columns, common=True, **reading)
+        except PairError:
+            continue
+        best, about = next(iter(found.guards)), {"pairs": found.n_pairs, "of_policies": of_policies}
+        told += [{**each.to_dict(), **about} for each in found.contests if best in (each.a, each.b)]
+    return told

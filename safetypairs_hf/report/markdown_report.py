@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def markdown_table(guards: Sequence[Guard]) -> str:
     """Make a Markdown table of the headline figures of some guards, then list their signatures.
 
-    Shares are in percent, and the best pair accuracy is bold.
+    Shares are in percent, and the best pair accuracy is bold, of pairs of images and of policy pairs by themselves.
     """
     figures = shown_in(Face.HEADLINE, guards[0].score)
     lines = [_line(["guard", *map(_heading, figures)]), _line(["---"] + ["---:"] * len(figures))]
-    best = max(guard.score.pair_accuracy for guard in guards)
     for guard in guards:
+        best = max(each.score.pair_accuracy for each in guards if each.of_policies == guard.of_policies)
         lines.append(_line([_plain(guard.name), *(_cell(guard.score, figure, best) for figure in figures)]))
     signatures: dict[str, list[str]] = {}
     for guard in guards:

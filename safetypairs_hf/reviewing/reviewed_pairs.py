@@ -12,6 +12,7 @@ from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.records import Judgement
 from safetypairs_hf.core.run_folder import is_run, open_run
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.store.open_store import open_named
 
 if TYPE_CHECKING:
@@ -136,22 +137,25 @@ class ReviewedPairs:
 
 
 def open_reviewed(what: str) -> ReviewedPairs:
-    """Open RUN or TARGET[@VERSION] for review.
+    """Open RUN or TARGET[@VERSION] for review. Policy pairs are left out: their two members are one image.
 
     Raises:
         SafetyPairsError: there is no such run or version, or the run is not finished, or it has no pair.
     """
     found = _of_run(what, open_finished(open_run(what))) if is_run(what) else _of_edition(open_named(what))
     if not found.pairs:
-        raise SafetyPairsError(f"{what} has no pair to review; see: safetypairs status {what}")
+        see = f"; see: safetypairs status {what}" if is_run(what) else ""
+        raise SafetyPairsError(f"{what} has no pair of two images to review{see}")
     return found
 
 
 def listed_of(run: FinishedRun) -> tuple[Listed, ...]:
-    """The pairs that a finished run's draw took, in the order of the draw. No picture is read."""
+    """The pairs of two images that a finished run's draw took, in the order of the draw. No picture is read."""
     judged = {pair_id: (unit, judgements) for unit, pair_id, judgements in run.judged()}
     pairs = []
     for drawn in run.drawn:
+        if drawn.entrant.identity.is_policy_pair:
+            continue
         pair_id = drawn.entrant.identity.pair_id
         unit, judgements = judged[pair_id]
         pairs.append(Listed(pair_id, drawn.entrant.category, drawn.group, judgements, unit))
@@ -182,7 +186,8 @@ def _of_candidate(candidate: Candidate) -> Shown:
 def _of_edition(edition: Edition) -> ReviewedPairs:
     table = edition.table
     names = ("pair_id", "category", "group", "file")
-    entries = list(zip(*(table[name].to_pylist() for name in names), strict=True))
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    entries = [row for row in rows if not row[3].startswith(POLICY_PAIRS)]
     of_file: dict[str, list[str]] = {}
     for pair_id, _, _, file in entries:
         of_file.setdefault(file, []).append(pair_id)

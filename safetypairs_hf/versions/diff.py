@@ -14,6 +14,7 @@ from safetypairs_hf.core.contact_sheet import contact_sheet
 from safetypairs_hf.core.tables import frame, table, text_html
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset import errata
+from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.store.base import Edition
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.taxonomy import taxonomy_changes
@@ -42,6 +43,11 @@ class Row(NamedTuple):
     group: str
     review: str
 
+    @property
+    def is_policy_pair(self) -> bool:
+        """Whether it is one image under two policies."""
+        return self.file.startswith(POLICY_PAIRS)
+
 
 class Change(NamedTuple):
     """A pair that differs: as it was (None: added) and as it is (None: removed).
@@ -49,6 +55,9 @@ class Change(NamedTuple):
     `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
     `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
     may do. `swapped`: the same pair with its members exchanged. `reworded`: the same pair and label, other words.
+
+    A policy pair is added or removed, even where another pair has its image: an image has many of them. `swapped` is
+    the same policy pair with its two policies exchanged.
     """
 
     kind: str
@@ -88,9 +97,14 @@ class Difference(NamedTuple):
     errata: Sequence[dict[str, Any]] = ()
     title: str = ""
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Category -> kind -> pairs, for categories in which anything changed."""
-        counted = Counter((change.row.category, change.kind) for change in self.changes)
+    def counts(self, *, of_policies: bool | None = None) -> dict[str, dict[str, int]]:
+        """Category -> kind -> pairs, for categories in which anything changed.
+
+        Args:
+            of_policies: Count policy pairs alone (True), pairs of two images alone (False), or both (None).
+        """
+        rows = ((change.row, change.kind) for change in self.changes)
+        counted = Counter((row.category, kind) for row, kind in rows if of_policies in (None, row.is_policy_pair))
         present = {category for category, _ in counted}
         order = [*(slug for slug in self.slugs if slug in present), *sorted(present.difference(self.slugs))]
         return {category: {kind: counted[category, kind] for kind in KINDS} for category in order}
@@ -111,6 +125,10 @@ class Difference(NamedTuple):
             "least": str(self.least) if self.differs else None,
             "allowed": self.allowed,
             "counts": {kind: sum(change.kind == kind for change in self.changes) for kind in KINDS},
+            "policy_pairs": {
+                kind: sum(change.kind == kind and change.row.is_policy_pair for change in self.changes)
+                for kind in KINDS
+            },
             "schema_changed": self.schema,
             "taxonomy": self.taxonomy and self.taxonomy.to_dict(),
             "by_category": self.counts(),
@@ -135,24 +153,18 @@ class Difference(NamedTuple):
         ending = f"{self._told_errata()}{columns}least version for this after {self.old}: {self.least}; {said}"
         if not self.changes:
             return f"{self.title}: no pair differs\n{ending}"
-        counts = self.counts()
-        held = [kind for kind in KINDS if any(of[kind] for of in counts.values())]
-        # All would be too wide for a terminal.
-        kinds = held if _RARE & set(held) else [kind for kind in KINDS if kind not in _RARE]
-        rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
-        if len(rows) > 1:
-            rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])
-        return f"{table(self.title, ('category', *kinds), rows)}\n{ending}"
+        images, policies = self.counts(of_policies=False), self.counts(of_policies=True)
+        parts = [_table(self.title, images, [kind for kind in KINDS if kind not in _RARE])] if images else [self.title]
+        if policies:  # none of them is relabelled, edited or reviewed
+            parts.append(_table("policy pairs", policies, KINDS[:2]))
+        return "\n".join([*parts, ending])
 
     def _repr_html_(self) -> str:
         return text_html(str(self))
 
     def _told_errata(self) -> str:
-        """A line for each of the errata, the first MOST_ERRATA of them."""
-        lines = [
-            f"{each['version']}  {each['pair_id']}  {errata.in_words(each)}: {each['reason']} (by {each['by']})\n"
-            for each in self.errata[:MOST_ERRATA]
-        ]
+        """The first MOST_ERRATA of the errata, each on lines of its own."""
+        lines = [f"{errata.told(each)}\n" for each in self.errata[:MOST_ERRATA]]
         more = len(self.errata) - len(lines)
         title = "errata between the two, with their versions:\n" if lines else ""
         return "".join([title, *lines, f"... and {more:,} more: see --json\n" if more else ""])
@@ -199,6 +211,16 @@ def diff(old: str | Edition, new: str | Edition) -> Difference:
     return found._replace(errata=between, title=title)
 
 
+def _table(title: str, counts: dict[str, dict[str, int]], usual: Sequence[str]) -> str:
+    """A line for each category; the columns are the usual kinds, or those that there are where one is rare."""
+    held = [kind for kind in KINDS if any(of[kind] for of in counts.values())]
+    kinds = held if _RARE & set(held) else usual  # all would be too wide for a terminal
+    rows = [[category, *(of[kind] for kind in kinds)] for category, of in counts.items()]
+    if len(rows) > 1:
+        rows.append(["all", *(sum(of[kind] for of in counts.values()) for kind in kinds)])
+    return table(title, ("category", *kinds), rows)
+
+
 def compare(
     before: pa.Table,
     after: pa.Table,
@@ -243,10 +265,12 @@ class _Told(NamedTuple):
 def _changes(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
     gone = before.filter(pc.invert(pc.is_in(before["pair_id"], after["pair_id"])))
     came = after.filter(pc.invert(pc.is_in(after["pair_id"], before["pair_id"])))
+    of_policies = [each.filter(_of_policies(each)) for each in (came, gone)]
+    gone, came = (each.filter(pc.invert(_of_policies(each))) for each in (gone, came))
     relabelled, gone, came = _matched("relabelled", gone, came, ("unsafe_sha256", "safe_sha256"))
     edited, gone, came = _matched("re-edited", gone, came, ("unsafe_sha256",))
-    yield from (Change("added", None, row) for row in _rows(came))
-    yield from (Change("removed", row, None) for row in _rows(gone))
+    yield from (Change("added", None, row) for rows in (came, of_policies[0]) for row in _rows(rows))
+    yield from (Change("removed", row, None) for rows in (gone, of_policies[1]) for row in _rows(rows))
     yield from relabelled
     yield from edited
     yield from _kept(before, after, told)
@@ -289,8 +313,10 @@ def _kept(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
     both = pc.is_valid(found)
     then, now = before.take(found.filter(both)), after.filter(both)
     moved = pc.or_(pc.not_equal(then["split"], now["split"]), pc.not_equal(then["group"], now["group"]))
-    relabelled = pc.not_equal(then["category"], now["category"])
-    swapped = pc.not_equal(then["unsafe_sha256"], now["unsafe_sha256"])
+    other = pc.not_equal(then["category"], now["category"])
+    of_policies = _of_policies(now)
+    relabelled = pc.and_not(other, of_policies)
+    swapped = pc.or_(pc.not_equal(then["unsafe_sha256"], now["unsafe_sha256"]), pc.and_(other, of_policies))
     again = pc.or_(
         pc.not_equal(then["review"], now["review"]), pc.is_in(now["pair_id"], pa.array(told.reviewed, pa.string()))
     )
@@ -303,6 +329,11 @@ def _kept(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
     for kind, differs in kinds.items():
         for old, new in zip(_rows(then.filter(differs)), _rows(now.filter(differs)), strict=True):
             yield Change(kind, old, new)
+
+
+def _of_policies(rows: pa.Table) -> pa.ChunkedArray:
+    """Which rows are policy pairs: those whose two members are one image."""
+    return pc.equal(rows["unsafe_sha256"], rows["safe_sha256"])
 
 
 def _keys(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:

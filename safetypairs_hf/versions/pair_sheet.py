@@ -15,7 +15,7 @@ from safetypairs_hf.core.records import Box, Picture
 from safetypairs_hf.dataset.store.base import Edition
 
 _SIDE: Final = 880  # pixels; larger images are made smaller before they wait for the others
-_COLUMNS: Final = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction"]
+_COLUMNS: Final = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruction", "critical_feature"]
 
 
 def published_rows(edition: Edition, files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -53,6 +53,8 @@ def rows_by_file(edition: Edition, files: Mapping[str, str], columns: Sequence[s
 def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
     """Return a published row for the sheet, its unsafe member blurred unless `show_unsafe`.
 
+    Of a policy pair both members are one image, which is unsafe by one of the policies, so both are blurred.
+
     Raises:
         SafetyPairsError: an image or the edit box does not read.
     """
@@ -60,10 +62,12 @@ def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
         unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
         scale = min(1.0, _SIDE / max(unsafe.size))
         box = Box(*(round(edge * scale) for edge in row["edit_box"] or (0, 0, *unsafe.size)))
+    same = row["unsafe_image"]["bytes"] == row["safe_image"]["bytes"]
+    text = row["critical_feature"] if same else row["instruction"] or ""
     small = [
         image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))
         for image in (unsafe, safe)
     ]
     if not show_unsafe:
-        small[0] = blurred(small[0])
-    return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {row['instruction'] or ''}")
+        small = [blurred(image) if number == 0 or same else image for number, image in enumerate(small)]
+    return Shown(small[0], small[1], box, title, f"{row['pair_id']}  {text}")

@@ -170,8 +170,10 @@ def _image(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> It
     unsafe, safe = slug_of(row["unsafe_policy"]), slug_of(row["safe_policy"])
     if unsafe != entry["category"] or safe == unsafe or safe not in taxonomy.slugs:
         yield f"its policies are {row['unsafe_policy']} and {row['safe_policy']}; its category is {entry['category']}"
-    if policy_pair_id(digest, unsafe, safe) != entry["pair_id"]:
-        yield "its id is not the hash of its image and policies"
+    first = {**entry, **entry["first"]}
+    as_first = (unsafe, safe) if first["category"] == entry["category"] else (safe, unsafe)
+    if policy_pair_id(digest, *as_first) != entry["pair_id"]:
+        yield "its id is not the hash of its image and policies" + (" as first published" if entry["first"] else "")
 
 
 def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import inspect
 import json
+import re
+import shlex
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 pytest.importorskip("openai")
 pytest.importorskip("transformers")
 
-from importing import twins
+from policy_bench import by_image, by_policy, write_rows
 
 import safetypairs_hf as sp
 from safetypairs_hf.cli import group
@@ -31,22 +32,9 @@ from safetypairs_hf.testing.model_server import ModelServer, model_server
 from safetypairs_hf.testing.tiny import chat_vlm
 from safetypairs_hf.versions.verify import verify
 
-POLICIES = {"Open": "Everything can be shown.", "Red": "No red square is shown.", "Square": "No square is shown."}
-
-
-def rows() -> list[dict[str, object]]:
-    """Four images in two sections: a red square is unsafe by two of three policies, a green one by one of three."""
-    found = []
-    for number in range(4):
-        colour = "unsafe" if number % 2 else "safe"  # red, green
-        buffer = io.BytesIO()
-        twins.picture(("policy", number), colour).save(buffer, "PNG")
-        for name, policy in POLICIES.items():
-            unsafe = name == "Square" or (name == "Red" and colour == "unsafe")
-            image = {"bytes": buffer.getvalue(), "path": None}
-            label = "true" if unsafe else "false"
-            found.append({"image": image, "policy": policy, "label": label, "section": f"s{number // 2}"})
-    return found
+# What docs/evaluating.md says to type.
+PAGE = (Path(__file__).parents[2] / "docs" / "evaluating.md").read_text()
+COMMANDS = re.findall(r"^\$ (safetypairs .*)", PAGE.split("\n## Policy pairs\n")[1].split("\n## ")[0], re.MULTILINE)
 
 
 def run(*words: object) -> str:
@@ -55,31 +43,25 @@ def run(*words: object) -> str:
     return result.stdout
 
 
-def by_policy(image: object, category: str, policy: str) -> float:
-    """A guard that follows the policy it is given."""
-    pixels = set(image.convert("RGB").get_flattened_data())  # type: ignore[attr-defined]
-    red, green = (255, 0, 0) in pixels, (0, 160, 0) in pixels
-    return float(red if "red" in policy else (red or green) if "No square" in policy else 0.0)
-
-
-def by_image(image: object) -> float:
-    """A guard that takes no policy."""
-    return 1.0
-
-
-def test_a_twin_of_policy_shift_bench_goes_from_import_to_a_served_guards_score(tmp_path: Path) -> None:
-    source, folder, out = tmp_path / "bench.parquet", tmp_path / "set", tmp_path / "out"
-    pq.write_table(pa.Table.from_pylist(rows()), source)
-    said = run("import", source, "--layout", "policyshiftbench", "--license", "CC0-1.0", "--out", tmp_path / "run")
+def test_a_twin_of_policy_shift_bench_goes_from_import_to_a_served_guards_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, folder, out = write_rows(tmp_path / "bench.parquet"), tmp_path / "policies", tmp_path / "out"
+    (tmp_path / "mine.py").write_text(
+        inspect.getsource(by_policy).replace("def by_policy(image: Any", "def guard(image")
+    )
+    monkeypatch.chdir(tmp_path)
+    said, _, _, told = (run(*shlex.split(line)[1:]) for line in COMMANDS)
     assert "a row is an image under a policy" in said
+    assert "\npair accuracy           1.0000 " in told and "|split:policy_pairs/test|n:8|" in told
     # Of each image every unsafe row with every safe one: 2 x 1 of the red, 1 x 2 of the green, of two images each.
     assert "8 pairs in" in said
     with pytest.raises(RecipeError, match="no column 'section'"):  # what has other names is asked for
         sp.import_pairs([{"image": b"", "label": "true", "policy": "a"}], tmp_path / "no", layout="policyshiftbench")
     with pytest.raises(RecipeError, match="leave judges out"):
         sp.import_pairs(str(source), tmp_path / "no", layout="policyshiftbench", judges=(by_policy,))
-    run("publish", tmp_path / "run", folder, "--version", "1.0.0")
 
+    assert 'my_guard(row["image"], row["policy"])' in (folder / "README.md").read_text()
     ds = sp.load(str(folder), "1.0.0", "policy_pairs")
     held = [row for split in ds.values() for row in split]
     assert len(held) == 8 and len({row["group"] for row in held}) == 4

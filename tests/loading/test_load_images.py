@@ -88,3 +88,38 @@ def test_what_is_no_pair_dataset(pairs: datasets.Dataset) -> None:
         images(pairs.remove_columns(["safe_image", "group"]))
     with pytest.raises(SafetyPairsError, match=re.escape("not list")):
         images([])
+
+
+def test_policy_pairs_have_one_image_and_two_policies_whole_and_streamed() -> None:
+    features = datasets.Features(
+        {
+            "pair_id": datasets.Value("string"),
+            "category": datasets.ClassLabel(names=["hate", "violence"]),
+            "image": datasets.Image(),
+            "unsafe_policy": datasets.Value("string"),
+            "safe_policy": datasets.Value("string"),
+            "group": datasets.Value("string"),
+        }
+    )
+    rows = [
+        {
+            "pair_id": f"p{number}",
+            "category": number % 2,
+            "image": {"bytes": square(number, 255), "path": None},
+            "unsafe_policy": ("hate@1.0", "violence@1.0")[number % 2],
+            "safe_policy": ("violence@1.0", "hate@1.0")[number % 2],
+            "group": f"g{number // 2}",
+        }
+        for number in range(40)  # more than are held at once
+    ]
+    pairs = datasets.Dataset.from_list(rows, features=features)
+    whole, streamed = images(pairs), images(pairs.to_iterable_dataset())
+    assert list(whole.features) == list(streamed.features) == [*COLUMNS, "policy"]
+    assert facts(whole) == facts(streamed)
+    for found in (list(whole), list(streamed)):
+        slugs = ("hate", "violence")
+        assert [(row["pair_id"], row["category"], row["group"]) for row in found] == [
+            (f"p{n}", slugs[n % 2], f"g{n // 2}") for n in range(40) for _ in (1, 0)
+        ]
+        for row in found:
+            assert row["policy"] == (row["category"] if row["reference"] else slugs[row["category"] == "hate"])

@@ -151,7 +151,7 @@ def test_of_two_publishers_one_wins(both: list[Scenario], second: Bench) -> None
     won: list[Said] = []
     late = second.publish(second.scenario.release)
     assert won == [Said(0, "")]
-    assert late == Said(1, f"somebody else published to {REPO} meanwhile; nothing was changed: run again")
+    assert late == Said(1, f"somebody else published to {REPO} meanwhile; nothing was changed: run it again")
     state = second.state()
     assert state.commits[1:] == ("1.0.0: 4 pairs added", "1.0.1: card and metadata")
     assert state.tags == {"v1.0.0": 1, "v1.0.1": 2}

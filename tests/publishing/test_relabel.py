@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -220,6 +222,7 @@ def test_a_run_that_has_the_new_category_adds_no_twin(work: Path, out: Path, rep
 
 
 BAD = {
+    "\ufeffpair_id,action,value,reason,by\r\n{swap},swop,,x,R1\r\n": r"line 2: no action 'swop'; the nearest is 'swap'",
     "pair_id,action,value,reason,by\n{swap},swop,,x,R1": r"line 2: no action 'swop'; the nearest is 'swap'",
     "pair_id,action,value,reason,by\n\n0{swap},swap,,x,R1": r"line 3: .* no pair '0\w{{16}}'; the nearest is '{swap}'",
     "pair_id,action,value,reason,by\n{swap},category,voilence,x,R1": r"line 2: no category 'voilence'; the nearest is",
@@ -302,6 +305,64 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
     again = CliRunner().invoke(relabel_command, words)
     assert again.stdout == f"{out} holds 2.0.0 already: nothing to do\n"
     assert tree(out) == before
+
+
+# A child ends itself at the Nth change of a file beside the folder, as a kill does; the first one counts them.
+KILLED = """
+import json, os, shutil, sys
+from safetypairs_hf.publishing.relabel import relabel
+
+folder, file = sys.argv[1:]
+relabel(folder, file, "2.0.0", dry_run=True)  # all is imported
+
+
+def child(at):
+    place = f"killed-{at}"
+    shutil.copytree(folder, f"{place}/pairs")
+    end, out = os.pipe()
+    if os.fork():
+        os.close(out)
+        return os.fdopen(end).read()
+    count = 0
+
+    def seen(event, args):
+        nonlocal count
+        writes = event != "open" or (isinstance(args[1], str) and set(args[1]) & set("wxa+"))
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link") and writes:
+            count += place in str(args[0])
+            if count == at:
+                os._exit(9)
+
+    sys.addaudithook(seen)
+    relabel(os.path.abspath(f"{place}/pairs"), file, "2.0.0")
+    os.write(out, str(count).encode())
+    os._exit(0)
+
+
+count = int(child(0))
+# The first and the last, where the folders are exchanged, and two of the files that are written between them.
+ends = sorted({1, count // 3, count // 2, *range(count - 5, count + 1)})
+assert [child(at) for at in ends] == [""] * len(ends)
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.thorough
+def test_a_relabel_that_was_killed_leaves_a_version_and_goes_on(out: Path, tmp_path: Path) -> None:
+    file = tmp_path / "errata.jsonl"
+    file.write_text("".join(json.dumps(each) + "\n" for each in corrections(picked(out))))
+    words = [sys.executable, "-c", KILLED, str(out), str(file)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    before, after, left = tree(out), tree(tmp_path / "killed-0" / "pairs"), []
+    for at in json.loads(done.stdout):
+        folder = tmp_path / f"killed-{at}" / "pairs"
+        # Between two renames both folders lie beside; the next command puts one of them back.
+        left.append(tree(folder) if folder.exists() else None)
+        assert left[-1] in (None, before, after)
+        assert relabel(str(folder), file, "2.0.0").done == (left[-1] != after)
+        assert tree(folder) == after
+        assert {path.name for path in folder.parent.iterdir()} <= {"pairs", ".pairs.lock"}
+    assert (left[0], left[-1]) == (before, after) and left.count(None) <= 1
 
 
 def test_diff_lists_the_errata_with_their_reasons(work: Path, out: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from builds import make_run, tree
 from hub_fixtures import Hub, hub  # noqa: F401
@@ -60,6 +61,39 @@ def test_each_kind(rows: tuple[str, ...], kinds: list[tuple[str, str, str | None
     assert [(each["kind"], each["pair_id"], each.get("was", {}).get("pair_id")) for each in found["pairs"]] == kinds
     assert found["least"] == least
     assert found["counts"] == {kind: sum(each[0] == kind for each in kinds) for kind in KINDS}
+
+
+def test_policy_pairs_are_added_removed_and_swapped_and_never_matched_by_their_image() -> None:
+    """An image has many of them, and may be the unsafe member of a pair of images too."""
+
+    def version(*rows: str) -> pa.Table:
+        found = table(*rows)
+        names = [f"policy_pairs/{split}/1.parquet" for split in found["split"].to_pylist()]
+        same = pc.equal(found["unsafe_sha256"], found["safe_sha256"])
+        file = pc.if_else(same, pa.array(names), found["file"])
+        return found.set_column(found.schema.get_field_index("file"), "file", file)
+
+    images = "a i s hate test g -", "b i2 s2 hate test h -"
+    before = version(*images[:1], "c i i hate test g -", "d i i sexual test g -", "e i i nudity test g -")
+    after = version(*images[1:], "c i i sexual test g -", "e i i nudity test g -", "f i i hate test g -")
+    found = compare(before, after, OLD, NEW)
+    assert [(change.kind, change.row.pair_id) for change in found.changes] == [
+        ("added", "b"),
+        ("added", "f"),
+        ("removed", "a"),
+        ("removed", "d"),
+        ("swapped", "c"),
+    ]
+    told = found.to_dict()
+    assert told["policy_pairs"] == {**dict.fromkeys(KINDS, 0), "added": 1, "removed": 1, "swapped": 1}
+    assert told["counts"] == {**dict.fromkeys(KINDS, 0), "added": 2, "removed": 2, "swapped": 1}
+    of_images = {**dict.fromkeys(KINDS, 0), "added": 1, "removed": 1}
+    assert found.counts(of_policies=False) == {"hate": of_images}
+    assert [line.split() for line in str(found).split("\n") if " hate" in line] == [
+        ["hate", "1", "1", "0", "0", "0"],
+        ["hate", "1", "0", "0"],
+    ]
+    assert found.least == parse("2.0.0")
 
 
 def test_a_relabel_is_told_by_the_category_it_has_now() -> None:
