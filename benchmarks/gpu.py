@@ -106,7 +106,7 @@ class Bench:
 
 
 def fetch_wheels(folder: str, python: str) -> None:
-    """Download the wheels, at the versions of constraints.txt, for the Python of another machine with Linux on x86-64."""
+    """Download the wheels of constraints.txt for the Python of another machine, with Linux on x86-64."""
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, "--python-version", python]
     for libc in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
         options += ["--platform", f"{libc}_x86_64"]
