@@ -4,11 +4,11 @@
 
 Under 8 minutes on one H200 and about 90 GB of its memory; a part that does not fit into --limit seconds is left out,
 and the script says so. Nothing is downloaded: the weights of FLUX.2-klein-4B and Qwen-Image-Edit are random, made on
-the GPU in bfloat16. On a machine that has torch, numpy, Pillow, PyYAML, pyarrow and fsspec alone, the rest comes from a
-folder of wheels (27 MB), which a machine with a network fills; PY is what `python --version` says on the other one:
+the GPU in bfloat16. On a machine that has torch with what that needs, numpy, Pillow, PyYAML, pyarrow and pip alone, the
+rest comes from a folder of wheels (30 MB), which a machine with a network fills; PY is what `python --version` says on
+the other one, such as 3.12:
 
-    pip download --no-deps --only-binary=:all: --python-version PY --platform manylinux2014_x86_64 --dest wheels \\
-        --constraint constraints.txt diffusers transformers huggingface_hub hf-xet tokenizers
+    python benchmarks/gpu.py --fetch FOLDER --python PY
 
 It prints
     klein, qwen   edits a second by our editor, with each lever, against a plain loop over the stock pipeline, one image
@@ -28,8 +28,10 @@ a CPU, in float32.
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib.metadata
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,10 +43,17 @@ from typing import Any
 
 from _timing import parsed, parser_of
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # a checkout that is not installed
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # a checkout that is not installed
 
-WHEELS = ("diffusers", "transformers", "huggingface_hub", "hf-xet", "tokenizers")
-VERSIONS = ("torch", "triton", "torchao", *WHEELS, "safetensors", "numpy", "pillow")
+MAIN = ("diffusers", "transformers", "huggingface_hub", "hf-xet", "tokenizers", "safetensors")
+# What those import that torch does not need.
+WHEELS = (
+    *MAIN,
+    *("httpx2", "httpcore2", "h11", "truststore", "idna", "requests", "urllib3", "charset-normalizer", "certifi"),
+    *("packaging", "regex", "tqdm"),
+)
+VERSIONS = ("torch", "triton", "torchao", *MAIN, "numpy", "pillow")
 PARTS = ("klein", "stage", "qwen", "judge")
 
 
@@ -96,17 +105,27 @@ class Bench:
             torch.cuda.synchronize()
 
 
+def fetch_wheels(folder: str, python: str) -> None:
+    """Download the wheels of constraints.txt for the Python of another machine, with Linux on x86-64."""
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, "--python-version", python]
+    for libc in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
+        options += ["--platform", f"{libc}_x86_64"]
+    options += ["--constraint", str(ROOT / "constraints.txt"), *WHEELS]
+    if subprocess.run([sys.executable, "-m", "pip", "download", *options]).returncode:
+        raise SystemExit(f"pip cannot download the wheels for Python {python}")
+    print(f"{len(WHEELS)} wheels for Python {python} are in {folder}; on the other machine: --wheels {folder}")
+
+
 def use_wheels(folder: str) -> None:
-    """Install the wheels of a folder for this process alone."""
-    target = tempfile.mkdtemp(prefix="wheels-")
+    """Install the wheels of a folder for this process and those that it starts alone."""
     wheels = sorted(map(str, Path(folder).glob("*.whl")))
     if not wheels:
         raise SystemExit(f"{folder} holds no wheels; see --help for the command that fills it")
+    target = tempfile.mkdtemp(prefix="wheels-")
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
     options = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--target", target]
     if subprocess.run([sys.executable, "-m", "pip", "install", *options, *wheels]).returncode:
-        raise SystemExit(
-            f"pip cannot install the wheels of {folder} here; download those for {platform.python_version()}"
-        )
+        raise SystemExit(f"pip cannot install the wheels of {folder} for Python {platform.python_version()}")
     sys.path.insert(0, target)
 
 
@@ -359,6 +378,8 @@ def parts(bench: Bench) -> Iterator[tuple[str, float, Callable[[], None]]]:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--wheels", help="a folder of wheels, for a machine that has torch alone")
+    parser.add_argument("--fetch", metavar="FOLDER", help="download the wheels into a folder, and end")
+    parser.add_argument("--python", default=platform.python_version(), help="the Python that they are for")
     parser.add_argument("--parts", type=lambda text: text.split(","), default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--size", type=int, default=1024, help="pixels a side")
     parser.add_argument("--steps", type=int, default=4)
@@ -375,6 +396,9 @@ def main() -> None:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part {unknown.pop()!r}; there are {', '.join(PARTS)}")
     clock = Clock(chosen.limit)
+    if chosen.fetch:
+        fetch_wheels(chosen.fetch, chosen.python)
+        return
     if chosen.wheels:
         use_wheels(chosen.wheels)
     if missing := [package for package in ("torch", *WHEELS) if not version_of(package)]:

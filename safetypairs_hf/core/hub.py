@@ -141,7 +141,7 @@ def fetch(
     from huggingface_hub import errors
 
     client = api or _client()
-    with explained(repo, client.endpoint):
+    with explained(repo, client.endpoint, kind):
         try:
             return Path(retried(lambda: client.hf_hub_download(repo, file, repo_type=kind, revision=revision)))
         except errors.LocalEntryNotFoundError:  # a kind of EntryNotFoundError that means: the Hub did not answer
@@ -172,8 +172,13 @@ def is_out_of_reach(error: HubUnavailable) -> bool:
 
 
 @contextmanager
-def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
+def explained(repo: str, endpoint: str | None = None, kind: str = "dataset") -> Iterator[None]:
     """Turn what `huggingface_hub` raises about `repo` into a HubUnavailable that says what to do.
+
+    Args:
+        repo: `org/name`.
+        endpoint: The address of the Hub; None is the usual one.
+        kind: "dataset" or "model".
 
     Raises:
         HubUnavailable: no network, no or a bad token, no right, no such repo, or an answer that is none of these.
@@ -185,7 +190,7 @@ def explained(repo: str, endpoint: str | None = None) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            line = _line(_root(error), repo, endpoint or constants.ENDPOINT)
+            line = _line(_root(error), repo, endpoint or constants.ENDPOINT, kind)
             if line is None:
                 raise
             raise HubUnavailable(line) from error
@@ -294,12 +299,12 @@ def _wait(error: BaseException, attempt: int) -> float:
     return min(float(asked), _LONGEST_WAIT) if asked.isdigit() else 2.0**attempt
 
 
-def _line(error: BaseException, repo: str, where: str) -> str | None:
+def _line(error: BaseException, repo: str, where: str, kind: str) -> str | None:
     """What to tell the user; None for an error that is not the Hub's."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.HfHubHTTPError):
-        return _by_status(error, repo, where)
+        return _by_status(error, repo, where, kind)
     if _is_bad_token(error):
         return "the Hub token holds characters that no token has; set HF_TOKEN to a valid one, or log in: hf auth login"
     if (status := _status(error)) in (401, 403):
@@ -323,16 +328,19 @@ def _line(error: BaseException, repo: str, where: str) -> str | None:
     return None
 
 
-def _by_status(error: Any, repo: str, where: str) -> str:
+def _by_status(error: Any, repo: str, where: str, kind: str) -> str:
     from huggingface_hub import errors
 
     status = _status(error)
     said = getattr(error, "server_message", None) or _one_line(error)
     if isinstance(error, errors.GatedRepoError):
-        return f"{repo} is gated: ask for access at {where}/datasets/{repo}, then try again"
+        page = f"{where}/{'' if kind == 'model' else f'{kind}s/'}{repo}"
+        return f"{repo} is gated: ask for access at {page}, then try again"
     named = error.response.headers.get("X-Error-Code") == "RepoNotFound"
     if isinstance(error, errors.RepositoryNotFoundError) and (named or status != 401):
-        return f"no dataset {repo} at {where} that this token may see; check the name, or log in: hf auth login"
+        return f"no {kind} {repo} at {where} that this token may see; check the name, or log in: hf auth login"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{repo} at {where} has no such revision ({said}); name a commit, a tag or a branch that it has"
     if status in (401, 403):
         return _refused(status, repo, where, said)
     return f"{where} answered {status} about {repo}: {said}"

@@ -188,7 +188,7 @@ class _ModelRepo:
 
         from safetypairs_hf.core.hub import explained, retried
 
-        with explained(self.name, self.api.endpoint):
+        with explained(self.name, self.api.endpoint, "model"):
             who = retried(self.api.whoami)["name"]
             try:
                 retried(lambda: self.api.auth_check(self.name, repo_type="model"))
@@ -211,7 +211,7 @@ class _ModelRepo:
         """The text of a file, None where there is none, and the commit it was read at."""
         from safetypairs_hf.core.hub import answer_seconds, explained, fetch, retried
 
-        with explained(self.name, self.api.endpoint):
+        with explained(self.name, self.api.endpoint, "model"):
             head = str(retried(lambda: self.api.model_info(self.name, timeout=answer_seconds())).sha)
         try:
             path = fetch(self.name, file, head, self.api, kind="model")
@@ -226,7 +226,7 @@ class _ModelRepo:
 
         from safetypairs_hf.core.hub import explained
 
-        with explained(self.name, self.api.endpoint):
+        with explained(self.name, self.api.endpoint, "model"):
             try:
                 done = self.api.create_commit(
                     self.name,

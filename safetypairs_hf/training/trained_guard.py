@@ -73,7 +73,7 @@ class Trained:
         from safetypairs_hf.core.hub import explained
 
         api = HfApi()
-        with explained(repo, api.endpoint):
+        with explained(repo, api.endpoint, "model"):
             api.create_repo(repo, repo_type="model", private=private, exist_ok=True)
             done = api.upload_folder(
                 repo_id=repo,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from builds import SQUARES
 from chat_api import Reaction, chat_api
+from hub_fixtures import Hub, hub  # noqa: F401
 from model_folders import random_classifier, red_chat
 
 from safetypairs_hf.building.build import build
@@ -157,6 +158,39 @@ def test_a_wrong_model_is_one_line(
     for whole in (ChatVLM(chat), LocalVLM(chat), Klein(klein)):
         whole.check_model()
         assert not {"loaded", "_chat", "pipeline"} & whole.__dict__.keys()
+
+
+def test_access_and_commit_of_a_model_on_the_hub(hub: Hub, random_classifier: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Its config tells: weights are not downloaded before the first unit."""
+    api = hub.api()
+    for name, settings in {"open": {}, "hidden": {"private": True}, "gated": {"gated": "manual"}}.items():
+        api.create_repo(f"lab/{name}")
+        file = random_classifier / "config.json"
+        api.upload_file(path_or_fileobj=file, path_in_repo="config.json", repo_id=f"lab/{name}")
+        if settings:
+            api.update_repo_settings(f"lab/{name}", **settings)  # type: ignore[arg-type]
+    asked = [(f"lab/{name}", api.repo_info(f"lab/{name}").sha) for name in ("open", "hidden", "gated")]
+    asked += [("lab/open", "0" * 40), ("lab/nowhere", "0" * 40)]
+    code = f"""
+from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.guards.classifier import Classifier
+for model, commit in {asked}:
+    try:
+        Classifier(model, {LABELS}, ("other",), commit=commit).check_model()
+        print("")
+    except SafetyPairsError as error:
+        print(error)
+"""
+    where = hub.endpoint
+    nowhere = "no model lab/{} at {} that this token may see; check the name, or log in: hf auth login"
+    assert hub.run_python(code, user="bob").splitlines() == [
+        "",
+        nowhere.format("hidden", where),
+        f"lab/gated is gated: ask for access at {where}/lab/gated, then try again",
+        f"lab/open at {where} has no such revision (Invalid rev id: {'0' * 40}); "
+        "name a commit, a tag or a branch that it has",
+        nowhere.format("nowhere", where),
+    ]
 
 
 def test_a_server_is_asked_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
