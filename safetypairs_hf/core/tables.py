@@ -28,7 +28,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         drawn.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
     out = io.StringIO()
-    Console(file=out, width=WIDTH, highlight=False, markup=False).print(drawn)
+    # In a notebook rich would otherwise display the table and leave `out` empty.
+    Console(file=out, width=WIDTH, highlight=False, markup=False, force_jupyter=False).print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
 
 
