@@ -161,7 +161,7 @@ def test_a_pair_is_what_its_row_says_and_what_nobody_says_is_unknown(tmp_path: P
     assert second.origin == ("mine", "row 1", "MIT")
     assert first.instruction == ("a blaze", "put it out", None, "burning", "")
     assert first.generator == ("", "klein", "", None, None)
-    assert first.finished == ("safe_to_unsafe", "", sha256(unsafe), sha256(safe))
+    assert first.finished == ("safe_to_unsafe", "", sha256(unsafe), sha256(safe), "")
     assert second.instruction == ("", "", None, "", "")
     assert second.generator is None
     assert second.finished and second.finished.direction == "unknown"
