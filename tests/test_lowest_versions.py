@@ -1,7 +1,7 @@
 """The lower bounds in pyproject.toml are true: the core works with the lowest versions that they allow.
 
-`environments/lowest.txt` is what `uv pip compile --resolution lowest-direct` made of pyproject.toml with the extras below
-on 2026-11-29, with the test tools and everything indirect as in constraints.txt where that fits.
+`environments/lowest.txt` is what `uv pip compile --resolution lowest-direct` made of pyproject.toml with these extras
+on 2026-11-29, with the test tools and all that is indirect as in constraints.txt where that fits.
 """
 
 from __future__ import annotations
