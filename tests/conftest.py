@@ -16,6 +16,12 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="safetypairs-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 for _name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "RAY_ADDRESS", "SAFETYPAIRS_REPO", "SAFETYPAIRS_VERSION"):
     os.environ.pop(_name, None)
+# No test depends on the machine being fast. Not every environment that runs a test of ours has hypothesis.
+if importlib.util.find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("without a deadline", deadline=None)
+    settings.load_profile("without a deadline")
 # At toy size a second thread only waits for the first, and takes its core from the tests beside it.
 os.environ["OMP_NUM_THREADS"] = "1"
 

@@ -228,9 +228,6 @@ def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
 def _report(done: Imported) -> None:
     _name_left_out(done.left_out, sum(done.rejected.values()))
     click.echo(str(done))
-    if done.rejected:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.rejected.items())
-        click.echo(f"left out: {reasons}")
     for hint in done.hints:
         click.echo(f"safetypairs: {hint}", err=True)
     click.echo(f"Look at the funnel:  safetypairs status {done.url}")

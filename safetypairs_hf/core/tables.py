@@ -28,13 +28,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         drawn.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
     out = io.StringIO()
-    Console(file=out, width=WIDTH, highlight=False, markup=False).print(drawn)
+    # In a notebook rich would otherwise display the table, leave `out` empty, and write colour codes into it.
+    Console(file=out, width=WIDTH, highlight=False, markup=False, force_jupyter=False, force_terminal=False).print(
+        drawn
+    )
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
 
 
 def text_html(text: str) -> str:
     """Return a printed table as HTML, for a notebook."""
-    return f'<pre style="overflow-x:auto">{html.escape(text)}</pre>'
+    return f'<pre style="font-family:monospace;overflow-x:auto">{html.escape(text)}</pre>'
 
 
 def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:

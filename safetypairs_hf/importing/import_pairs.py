@@ -18,6 +18,7 @@ from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
+from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.importing.fitting import FITS
 from safetypairs_hf.importing.import_judging import MODES, is_inverted, judging_of
 from safetypairs_hf.importing.import_selection import EveryPair
@@ -124,7 +125,13 @@ class Imported:
 
     def __str__(self) -> str:
         splits = ", ".join(f"{count:,} {split}" for split, count in sorted(self.splits.items()))
-        return f"{self.pairs:,} pairs in {self.url}" + (f" ({splits})" if splits else "")
+        lines = [f"{self.pairs:,} pairs in {self.url}" + (f" ({splits})" if splits else "")]
+        if self.rejected:
+            lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.items()))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return text_html("\n".join([str(self), *self.hints]))
 
 
 def open_pairs(

@@ -47,9 +47,7 @@ def show(pair: Mapping[str, Any]) -> ShownPair:
         given = f"has no {missing[0]}" if isinstance(pair, Mapping) else f"is a {type(pair).__name__}"
         raise SafetyPairsError(f"show takes a row of a version, such as sp.load()[0]; what was given {given}")
     unsafe, safe = (_thumbnail(pair[name], name) for name in _MEMBERS)
-    words = {
-        name: str(pair[name]) for name in ("pair_id", "critical_feature", "instruction") if pair.get(name) is not None
-    }
+    words = {name: str(pair[name]) for name in ("pair_id", "critical_feature", "instruction") if pair.get(name)}
     tick = f"show-{uuid.uuid4().hex[:8]}"  # pairs on one page are shown one by one
     told = "".join(
         f'<div><span style="opacity:.65">{name}</span> {html.escape(text)}</div>' for name, text in words.items()

@@ -72,7 +72,7 @@ def records_html(name: str, records: Mapping[str, Any], figures: Sequence[Figure
 
 def text_html(text: str) -> str:
     """Return a printed table as HTML."""
-    return f'<pre style="overflow-x:auto">{html.escape(text)}</pre>'
+    return f'<pre style="font-family:monospace;overflow-x:auto">{html.escape(text)}</pre>'
 
 
 def _said(ends: tuple[float, float]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.metric import metric_path
 from safetypairs_hf.spaces.own_wheel import dependencies, write_wheel
@@ -78,6 +79,9 @@ class MadeSpace:
             f"a {self.kind} Space in {self.folder}: {len(self.files)} files, {self.bytes / 1e6:.1f} MB\n"
             f"push it:  hf repos create ORG/NAME --type space --sdk gradio\n          {upload}"
         )
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
 
 
 def space(

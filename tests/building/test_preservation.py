@@ -72,7 +72,7 @@ def test_lab_of_known_colours(colour: tuple[int, int, int], expected: tuple[floa
 
 
 @given(SHAPES, st.integers(0, 6), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_highest_is_the_maximum_over_a_square(shape: tuple[int, int], radius: int, seed: int) -> None:
     plane = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     expected = [
@@ -83,7 +83,7 @@ def test_highest_is_the_maximum_over_a_square(shape: tuple[int, int], radius: in
 
 
 @given(SHAPES, st.integers(0, 4), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_opening_takes_away_and_closing_adds(shape: tuple[int, int], radius: int, seed: int) -> None:
     mask = np.random.default_rng(seed).random(shape) < 0.5
     opened, closed = grow(shrink(mask, radius), radius), shrink(grow(mask, radius), radius)
@@ -234,7 +234,7 @@ def test_a_negative_setting_is_refused() -> None:
 
 
 @given(st.integers(0, 8), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_composite_is_the_edit_in_the_mask_and_the_original_away_from_it(feather: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     before, after = rng.integers(0, 256, (2, 30, 25, 3), dtype=np.uint8)

@@ -568,7 +568,7 @@ hostile(
 )
 hostile("data: a column less", data(lambda rows: less(rows, "group")), verify="its columns are pair_id")
 hostile("data: features that are no JSON", retold(b"{"), verify=f"{DATA}: it can't be read")
-hostile("data: features that are deep", retold(deep(5000)), verify="it is nested too deep")
+hostile("data: features that are deep", retold(deep(50_000)), verify="it is nested too deep")
 hostile("data: other features", retold(b"{}"), verify="its features for `datasets` are not those")
 hostile("data: a row twice", data(lambda rows: rows.append(dict(rows[0]))), verify="or twice here", load="as many rows")
 hostile(

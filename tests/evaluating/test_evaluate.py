@@ -357,7 +357,7 @@ def test_a_function_in_one_call(squares: str) -> None:
     assert sizes == [4, 4, 4, 2] and [each.name for each in Path().iterdir()] == ["squares"]
     typed: dict[str, Any] = {}
     exec("def guard(image): return 0.5", typed)
-    with pytest.raises(RecipeError, match="give it a `revision`"):
+    with pytest.raises(RecipeError, match=r"no file defines the function guard, .*: guard\.revision = '1'$"):
         sp.evaluate(typed["guard"], data)
     typed["guard"].revision = "1"
     assert sp.evaluate(typed["guard"], data).pair_accuracy == 0.0

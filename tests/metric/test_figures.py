@@ -154,7 +154,7 @@ def predictions(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(predictions(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_the_slow_reference(rows: list[dict[str, Any]], threshold: float) -> None:
     both = "prediction" in rows[0] and "score" in rows[0]
     result = score(rows, threshold=None if both else threshold).to_dict()
@@ -177,7 +177,7 @@ def test_equals_the_slow_reference(rows: list[dict[str, Any]], threshold: float)
 
 
 @given(predictions(), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_row_order_and_names_change_no_bit(rows: list[dict[str, Any]], source: random.Random) -> None:
     expected = score(rows).to_dict()
     names = sorted({row["pair_id"] for row in rows})
@@ -194,7 +194,7 @@ def test_row_order_and_names_change_no_bit(rows: list[dict[str, Any]], source: r
 
 
 @given(predictions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_swapping_labels_and_verdicts_swaps_the_figures(rows: list[dict[str, Any]]) -> None:
     def flipped(value: Any) -> Any:
         return None if value is None else 1 - value

@@ -32,7 +32,7 @@ from .reference import clustered_wilson, consistency, newcombe
 
 
 @given(st.integers(1, 60), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_relative_consistency_equals_fractions(n: int, data: st.DataObject) -> None:
     correct = data.draw(st.integers(0, n))
     k = data.draw(st.integers(2 * correct, n + correct))
@@ -104,7 +104,6 @@ groups_of_hits = st.lists(
 
 
 @given(groups_of_hits)
-@settings(deadline=None)
 def test_a_share_against_the_definition_group_by_group(groups: list[tuple[int, int]]) -> None:
     found = shares([hits for hits, _ in groups], [size for _, size in groups])
     assert found == pytest.approx(clustered_wilson(groups), abs=1e-9)
@@ -192,7 +191,6 @@ def test_newcombes_own_example() -> None:
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 4).filter(any), min_size=2, max_size=20))
-@settings(deadline=None)
 def test_a_difference_against_the_definition_group_by_group(cells: list[tuple[int, int, int, int]]) -> None:
     low, high = difference_interval(paired(cells))
     assert (low, high) == pytest.approx(newcombe(cells), abs=1e-9)
@@ -203,7 +201,7 @@ def test_a_difference_against_the_definition_group_by_group(cells: list[tuple[in
 
 
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_sign_flip_equals_all_signs(totals: list[int]) -> None:
     observed = abs(sum(totals))
     signs = list(product((1, -1), repeat=len(totals)))

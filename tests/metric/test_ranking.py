@@ -36,7 +36,7 @@ def columns(pairs: list[tuple[float, float, int]]) -> tuple[Any, Any, Any]:
 
 
 @given(PAIRS, st.sampled_from([1, 3, 7, 16384]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_against_loops_over_all_pairs_of_images(pairs: list[tuple[float, float, int]], block: int) -> None:
     unsafe, safe, group = columns(pairs)
     with pytest.MonkeyPatch.context() as patch:
@@ -86,7 +86,7 @@ def test_where_all_scores_are_equal_the_interval_is_wide() -> None:
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_difference_of_two_guards(pairs: list[tuple[float, float, int]], source: Any) -> None:
     unsafe, safe, group = columns(pairs)
     other_unsafe, other_safe = (np.array([source.choice([*values, 0.6]) for _ in values]) for values in (unsafe, safe))

@@ -57,7 +57,7 @@ def of_sample(rows: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 4), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_figure_is_a_mean_over_the_samples(seed: int, samples: int, grouped: bool) -> None:
     rows = sampled(seed, samples, grouped=grouped)
     result = score(rows)

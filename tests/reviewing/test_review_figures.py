@@ -41,7 +41,7 @@ def test_more_than_half_of_the_votes_make_a_status(votes: str, status: str, agre
     assert agreement_of(said) == (None if agreement is None else pytest.approx(agreement))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["accept", "reject", "borderline"]), min_size=2, max_size=7))
 def test_agreement_is_the_share_of_pairs_of_reviewers_who_decided_alike(votes: list[str]) -> None:
     pairs = [(one, two) for place, one in enumerate(votes) for two in votes[:place]]

@@ -30,7 +30,7 @@ def test_the_sides_of_known_shapes(size: int, given_sides: tuple[int, int], expe
 
 
 @given(st.integers(256, 5000), st.integers(256, 5000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_bucket_has_nearly_the_shape_and_the_area(width: int, height: int) -> None:
     if max(width, height) > 3 * min(width, height):
         return
