@@ -402,7 +402,7 @@ def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) 
 
 def _entry(name: str) -> Entry:
     if name not in GUARDS:
-        raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; there are {', '.join(GUARDS)}")
+        raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; `safetypairs guards` lists all {len(GUARDS)}")
     return GUARDS[name]
 
 
