@@ -1,0 +1,39 @@
+"""What each page takes for granted: files that are there, names that a reader replaces, and numbers that are dear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from own_pairs import lay
+
+from .stage import Stage, photographs
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a page is run.
+
+    Args:
+        lay: puts what the page takes for granted into the folder in which it runs.
+        places: text of the page -> what a reader puts there, or a smaller number.
+        env: the environment, beside that of the stage.
+    """
+
+    lay: Callable[[Stage, Path], None] = lambda on, folder: None
+    places: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def _photos(on: Stage, folder: Path) -> None:
+    photographs(folder / "my-photos", ("guns", "house on fire"))
+
+
+def _published(on: Stage, folder: Path) -> None:
+    on.copy("safetypairs", folder)
+
+
+SETTINGS: dict[str, Setting] = {
+    "docs/importing.md": Setting(lambda on, folder: lay(folder / "photos", range(6)) and None),
+}

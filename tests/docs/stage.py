@@ -1,0 +1,253 @@
+"""What the pages take for granted: a Hub with the dataset that they name, servers, small models, photographs.
+
+All of it is real and small, and made once; each page then runs in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from chat_api import Reaction, chat_api, completion
+from environments import Environment
+from own_pairs import encoded, lay
+from pages import Block, Command, matches
+from PIL import Image
+
+from safetypairs_hf.testing.localhub.server import serve
+
+HERE = Path(__file__).parent
+# `pip install` of a page is answered by its name and extras alone: everything is installed, exactly pinned.
+_PIP = """
+import sys
+from importlib.metadata import metadata
+from packaging.requirements import Requirement
+
+known = metadata("safetypairs-hf").get_all("Provides-Extra")
+for word in sys.argv[2:]:
+    if not word.startswith("-"):
+        asked = Requirement(word)
+        wrong = sorted(asked.extras - set(known)) if asked.name == "safetypairs-hf" else []
+        assert not wrong, f"{word}: safetypairs-hf has no extra {wrong}; it has {known}"
+"""
+
+
+@dataclass
+class Stage:
+    """The folder, the environment and the servers of the pages.
+
+    `places` is what a reader puts in place of a name on a page, or a smaller number for a dear one: text -> text.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    places: dict[str, str] = field(default_factory=dict)
+
+    def run(self, command: str | list[str], folder: Path, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+        """Run a shell's command, or Python code as ["-c", CODE]; its stderr is in stdout, as on a terminal."""
+        words = ["bash", "-euo", "pipefail", "-c", command] if isinstance(command, str) else [self._client, *command]
+        return subprocess.run(
+            words,
+            cwd=folder,
+            env={**self.environment, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def _client(self) -> str:
+        return str(self.folder / "bin" / "safetypairs")
+
+    def copy(self, name: str, folder: Path) -> None:
+        """Copy what was published to a folder: `safetypairs`, a version, or `run`, the run that it is of."""
+        shutil.copytree(self.folder / "published" / name, folder / name)
+
+    @contextmanager
+    def page(self, name: str, places: Mapping[str, str], env: Mapping[str, str]) -> Iterator[Page]:
+        """Run a page in an empty folder; what it started and left running is stopped at the end."""
+        folder = self.folder / "pages" / name
+        folder.mkdir(parents=True)
+        running: list[subprocess.Popen[str]] = []
+        try:
+            yield Page(self, folder, {**self.places, **places}, env, running)
+        finally:
+            for process in running:
+                process.send_signal(signal.SIGINT)
+            for process in running:
+                process.wait()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that runs; `places` and `env` are those of its setting, with the stage's."""
+
+    stage: Stage
+    folder: Path
+    places: Mapping[str, str]
+    env: Mapping[str, str]
+    running: list[subprocess.Popen[str]]
+
+    def run_block(self, block: Block, session: str) -> str:
+        """Run a block, or write it to its file; returns the Python of the page so far, for a block that goes on."""
+        if "file" in block.marks:
+            (self.folder / block.marks["file"]).write_text(block.text, encoding="utf-8")
+            return session
+        if block.language == "python":
+            code = (session if "goes on" in block.marks else "") + self._placed(block.text)
+            self._check(block, ["-c", code], [], 0)
+            return code
+        commands = block.commands()
+        for command in commands:
+            last = command is commands[-1]
+            if last and "stays" in block.marks:
+                self._start(block, command)
+            else:
+                status = int(block.marks.get("fails", 0)) if last else 0
+                self._check(block, self._placed(command.text), command.output, status)
+        return session
+
+    def _placed(self, text: str) -> str:
+        for name, value in self.places.items():
+            text = text.replace(name, value)
+        return text
+
+    def _check(self, block: Block, command: str | list[str], shown: list[str], status: int) -> None:
+        done = self.stage.run(command, self.folder, self.env)
+        said = f"{block}\n{command if isinstance(command, str) else command[1]}\n{done.stdout}"
+        assert done.returncode == status, f"exit {done.returncode} of {said}"
+        assert status or "Traceback (most" not in done.stdout, said
+        if "output" not in block.marks:
+            assert not (missing := matches(shown, done.stdout)), f"{missing} is not in the output of {said}"
+
+    def _start(self, block: Block, command: Command) -> None:
+        """Start a command that stays, and wait for the last line that the page shows of it."""
+        process = subprocess.Popen(
+            ["bash", "-c", "exec " + self._placed(command.text).replace("safetypairs ", '"$REAL_PYTHON" -m safetypairs_hf ', 1)],
+            cwd=self.folder,
+            env={**self.stage.environment, **self.env, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.running.append(process)
+        came = ""
+        assert process.stdout is not None
+        while matches(command.output, came):
+            line = process.stdout.readline()
+            assert line, f"{block}: ended without {matches(command.output, came)}:\n{came}"
+            came += line
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """Set the stage in a folder, which also holds what a user's home holds, and clear it at the end."""
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        hub = stack.enter_context(serve(folder / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"]}))
+        chat = stack.enter_context(chat_api(lambda body, _: Reaction(completion(_answer(body))), models=("NAME",)))
+        environment = Environment(folder / "env")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SAFETYPAIRS_"))}
+        env = {
+            **kept,
+            "PATH": f"{folder / 'bin'}:{environment.bin}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_TOKEN": "hf_me",
+            "HF_HOME": str(folder / "hf"),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_XET": "1",
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "HOME": str(folder / "home"),
+            "NO_PROXY": "127.0.0.1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONWARNINGS": "ignore",
+            "COLUMNS": "80",
+            "REAL_PYTHON": str(environment.python),
+            "ANY_KEY": "a-key",
+        }
+        (folder / "home").mkdir()
+        (folder / "bin").mkdir()
+        _put(folder / "bin" / "pip", _PIP, sys.executable)
+        stack.enter_context(_fork_server(folder, env))
+        set_up = Stage(folder, env, {"http://localhost:8000/v1": chat.url})
+        _publish(set_up, folder / "published")
+        yield set_up
+
+
+def _put(path: Path, text: str, python: str) -> None:
+    path.write_text(f"#!{python}\n{text}")
+    path.chmod(0o755)
+
+
+@contextmanager
+def _fork_server(folder: Path, env: dict[str, str]) -> Iterator[None]:
+    path, python = folder / "fork.sock", env["REAL_PYTHON"]
+    server = subprocess.Popen([python, str(HERE / "fork_server.py"), str(path)], env=env, stdout=subprocess.PIPE, text=True)
+    client = folder / "bin" / "safetypairs"
+    client.write_text(f'#!/bin/sh\nexec "{python}" -SE "{HERE / "fork_server.py"}" "{path}" ask "$@"\n')
+    client.chmod(0o755)
+    try:
+        assert server.stdout is not None and server.stdout.readline() == "ready\n", "the fork server did not start"
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _answer(body: Mapping[str, object]) -> str:
+    """What every served guard can read: the answer of the guard whose words are in what it was asked."""
+    asked = str(body)
+    return next((answer for words, answer in _ANSWERS.items() if words in asked), "Yes")
+
+
+# Words of a prompt -> an answer in the form that it asks for.
+_ANSWERS = {
+    "thinking_type": "unsafe",
+    "custom_policy": "User Safety: unsafe",
+    "in JSON": '{"rating": "Unsafe", "category": "O1", "rationale": "..."}',
+    "<result>": "<think>...</think><result>Request: harmful</result>",
+    "Answer Safety:": "Safety: D",
+    "safe or unsafe": "unsafe",
+    "true or false": "true",
+}
+
+
+def _publish(on: Stage, folder: Path) -> None:
+    """Publish my-org/safetypairs 1.0.0, 1.1.0 and 1.2.0, and the same as the folder that others are copied from."""
+    folder.mkdir()
+    recipe = HERE.parent / "recipes" / "squares.py"
+    for number, version in enumerate(("1.0.0", "1.1.0", "1.2.0"), 1):
+        for command in (
+            f"safetypairs build {recipe} --out run --pairs {10 * number} --set test_fraction=0.6 --workers 1",
+            f"safetypairs publish run my-org/safetypairs --version {version} --no-probe",
+        ):
+            done = on.run(command, folder)
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+    done = on.run("safetypairs publish run ./safetypairs --version 1.2.0 --no-probe", folder)
+    assert done.returncode == 0, done.stdout
+
+
+def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 6) -> None:
+    """Lay soft coloured images with a red square, as PNG, into a folder, or into one for each label."""
+    for number in range(count * len(labels)):
+        rng = np.random.default_rng(number)
+        coarse = Image.fromarray(rng.integers(90, 200, (6, 6, 3), dtype=np.uint8))
+        pixels = np.array(coarse.resize((160, 128), Image.Resampling.BICUBIC))
+        x, y = (int(value) for value in rng.integers(10, 90, 2))
+        pixels[y : y + 24, x : x + 32] = (235, 20, 20)
+        place = folder / labels[number % len(labels)]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"photo-{number}.png").write_bytes(encoded(pixels))
+
+
+__all__ = ["Stage", "lay", "photographs", "stage"]
