@@ -18,6 +18,7 @@ A mark is an HTML comment on a line of its own directly above a block; the site 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ KINDS = ("file", "goes on", "output", "stays", "fails", "thorough", "run by", "n
 # Marks after which nothing of a block is left to run here.
 ELSEWHERE = ("file", "run by", "not run")
 
-_BLOCK = re.compile(r"^((?:<!-- .*? -->\n)*)```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^((?: *<!-- [^\n]* -->\n)*)( *)```(\w*)\n(.*?)^\2```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- (.*?) -->")
 
 
@@ -92,7 +93,7 @@ def blocks_in(text: str, page: str) -> Iterator[Block]:
             kind, _, says = mark.partition(":")
             marks[kind.strip()] = says.strip()
         line = text[: found.start(2)].count("\n") + 1
-        yield Block(page, line, found[2], found[3], marks)
+        yield Block(page, line, found[3], textwrap.dedent(found[4]), marks)
 
 
 def faults(block: Block) -> Iterator[str]:

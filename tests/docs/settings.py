@@ -8,6 +8,8 @@ from pathlib import Path
 
 from own_pairs import lay
 
+from safetypairs_hf.testing.tiny import classifier
+
 from .stage import Stage, photographs
 
 
@@ -26,6 +28,7 @@ class Setting:
     env: dict[str, str] = field(default_factory=dict)
 
 
+
 def _photos(on: Stage, folder: Path) -> None:
     photographs(folder / "my-photos", ("guns", "house on fire"))
 
@@ -34,6 +37,11 @@ def _published(on: Stage, folder: Path) -> None:
     on.copy("safetypairs", folder)
 
 
+def _classifier(on: Stage, folder: Path) -> None:
+    classifier.make(folder / "my-classifier")
+
+
 SETTINGS: dict[str, Setting] = {
     "docs/importing.md": Setting(lambda on, folder: lay(folder / "photos", range(6)) and None),
+    "docs/integrations.md": Setting(_classifier),
 }

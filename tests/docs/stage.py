@@ -19,7 +19,7 @@ import numpy as np
 from chat_api import Reaction, chat_api, completion
 from environments import Environment
 from own_pairs import encoded, lay
-from pages import Block, Command, matches
+from .pages import Block, Command, matches
 from PIL import Image
 
 from safetypairs_hf.testing.localhub.server import serve
@@ -100,7 +100,7 @@ class Page:
     def run_block(self, block: Block, session: str) -> str:
         """Run a block, or write it to its file; returns the Python of the page so far, for a block that goes on."""
         if "file" in block.marks:
-            (self.folder / block.marks["file"]).write_text(block.text, encoding="utf-8")
+            (self.folder / block.marks["file"]).write_text(self._placed(block.text), encoding="utf-8")
             return session
         if block.language == "python":
             code = (session if "goes on" in block.marks else "") + self._placed(block.text)
