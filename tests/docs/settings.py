@@ -37,11 +37,16 @@ def _published(on: Stage, folder: Path) -> None:
     on.copy("safetypairs", folder)
 
 
+def _run(on: Stage, folder: Path) -> None:
+    on.copy("run", folder / "runs", "icons")
+
+
 def _classifier(on: Stage, folder: Path) -> None:
     classifier.make(folder / "my-classifier")
 
 
 SETTINGS: dict[str, Setting] = {
+    "docs/localhub.md": Setting(_run),
     "docs/importing.md": Setting(lambda on, folder: lay(folder / "photos", range(6)) and None),
     "docs/integrations.md": Setting(_classifier),
 }

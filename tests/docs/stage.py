@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -68,9 +69,9 @@ class Stage:
     def _client(self) -> str:
         return str(self.folder / "bin" / "safetypairs")
 
-    def copy(self, name: str, folder: Path) -> None:
-        """Copy what was published to a folder: `safetypairs`, a version, or `run`, the run that it is of."""
-        shutil.copytree(self.folder / "published" / name, folder / name)
+    def copy(self, name: str, folder: Path, called: str = "") -> None:
+        """Copy what was published into a folder: `safetypairs`, version 1.2.0, or `run`, the run that it is of."""
+        shutil.copytree(self.folder / "published" / name, folder / (called or name))
 
     @contextmanager
     def page(self, name: str, places: Mapping[str, str], env: Mapping[str, str]) -> Iterator[Page]:
@@ -104,16 +105,17 @@ class Page:
             return session
         if block.language == "python":
             code = (session if "goes on" in block.marks else "") + self._placed(block.text)
-            self._check(block, ["-c", code], [], 0)
+            self._check(block, ["-c", code], code, [[]])
             return code
         commands = block.commands()
-        for command in commands:
-            last = command is commands[-1]
-            if last and "stays" in block.marks:
-                self._start(block, command)
-            else:
-                status = int(block.marks.get("fails", 0)) if last else 0
-                self._check(block, self._placed(command.text), command.output, status)
+        stays = commands.pop() if "stays" in block.marks else None
+        if commands:
+            texts = [self._placed(command.text) for command in commands]
+            # One shell for all, so that what is exported stays; a NUL ends the output of each.
+            script = "\nprintf '\\0'\n".join(texts)
+            self._check(block, script, "\n".join(texts), [command.output for command in commands])
+        if stays:
+            self._start(block, stays)
         return session
 
     def _placed(self, text: str) -> str:
@@ -121,13 +123,15 @@ class Page:
             text = text.replace(name, value)
         return text
 
-    def _check(self, block: Block, command: str | list[str], shown: list[str], status: int) -> None:
+    def _check(self, block: Block, command: str | list[str], text: str, shown: list[list[str]]) -> None:
         done = self.stage.run(command, self.folder, self.env)
-        said = f"{block}\n{command if isinstance(command, str) else command[1]}\n{done.stdout}"
+        status = int(block.marks.get("fails", 0))
+        said = f"{block}\n{text}\n{done.stdout}"
         assert done.returncode == status, f"exit {done.returncode} of {said}"
         assert status or "Traceback (most" not in done.stdout, said
-        if "output" not in block.marks:
-            assert not (missing := matches(shown, done.stdout)), f"{missing} is not in the output of {said}"
+        for lines, came in zip(shown, done.stdout.split("\0"), strict=True):
+            missing = matches([self._placed(line) for line in lines], came)
+            assert "output" in block.marks or not missing, f"{missing} is not in the output of {said}"
 
     def _start(self, block: Block, command: Command) -> None:
         """Start a command that stays, and wait for the last line that the page shows of it."""
@@ -143,9 +147,10 @@ class Page:
         self.running.append(process)
         came = ""
         assert process.stdout is not None
-        while matches(command.output, came):
+        shown = [self._placed(line) for line in command.output]
+        while missing := matches(shown, came):
             line = process.stdout.readline()
-            assert line, f"{block}: ended without {matches(command.output, came)}:\n{came}"
+            assert line, f"{block}: ended without {missing}:\n{came}"
             came += line
 
 
@@ -179,9 +184,15 @@ def stage(folder: Path) -> Iterator[Stage]:
         (folder / "bin").mkdir()
         _put(folder / "bin" / "pip", _PIP, sys.executable)
         stack.enter_context(_fork_server(folder, env))
-        set_up = Stage(folder, env, {"http://localhost:8000/v1": chat.url})
+        set_up = Stage(folder, env, {"http://localhost:8000/v1": chat.url, "8900": _free_port(), "8901": _free_port()})
         _publish(set_up, folder / "published")
         yield set_up
+
+
+def _free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
 
 
 def _put(path: Path, text: str, python: str) -> None:
