@@ -125,4 +125,3 @@ def matches(shown: list[str], came: str) -> list[str]:
         else:
             place = found + 1
     return missing
-

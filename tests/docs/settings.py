@@ -8,7 +8,8 @@ from pathlib import Path
 
 from own_pairs import lay
 
-from safetypairs_hf.testing.tiny import classifier
+from safetypairs_hf.testing.tiny import chat_vlm, classifier
+from safetypairs_hf.testing.tiny.guards import PROMPTS
 
 from .stage import Stage, photographs
 
@@ -28,7 +29,6 @@ class Setting:
     env: dict[str, str] = field(default_factory=dict)
 
 
-
 def _photos(on: Stage, folder: Path) -> None:
     photographs(folder / "my-photos", ("guns", "house on fire"))
 
@@ -45,8 +45,22 @@ def _classifier(on: Stage, folder: Path) -> None:
     classifier.make(folder / "my-classifier")
 
 
+def _for_evaluating(on: Stage, folder: Path) -> None:
+    _published(on, folder)
+    classifier.sees_red(folder / "my-classifier")
+    chat_vlm.sees_red(folder / "my-model")
+    prompts(folder)
+
+
+def prompts(folder: Path) -> None:
+    """Lay the prompts that the pages name; those that guards were trained on are on their models' pages."""
+    for name, text in PROMPTS.items():
+        (folder / f"{name}.txt").write_text(text)
+
+
 SETTINGS: dict[str, Setting] = {
     "docs/localhub.md": Setting(_run),
+    "docs/evaluating.md": Setting(_for_evaluating),
     "docs/importing.md": Setting(lambda on, folder: lay(folder / "photos", range(6)) and None),
     "docs/integrations.md": Setting(_classifier),
 }

@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 from chat_api import Reaction, chat_api, completion
 from environments import Environment
-from own_pairs import encoded, lay
+from hosted_api import CLIENTS, CONTRACTS, KEY, hosted_api
+from own_pairs import encoded
 from .pages import Block, Command, matches
 from PIL import Image
 
 from safetypairs_hf.testing.localhub.server import serve
 
 HERE = Path(__file__).parent
+_AZURE = "/openai/deployments/DEPLOYMENT/chat/completions?api-version=2024-10-21"
 # `pip install` of a page is answered by its name and extras alone: everything is installed, exactly pinned.
 _PIP = """
 import sys
@@ -52,7 +54,9 @@ class Stage:
     environment: dict[str, str]
     places: dict[str, str] = field(default_factory=dict)
 
-    def run(self, command: str | list[str], folder: Path, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: str | list[str], folder: Path, env: Mapping[str, str] = {}
+    ) -> subprocess.CompletedProcess[str]:
         """Run a shell's command, or Python code as ["-c", CODE]; its stderr is in stdout, as on a terminal."""
         words = ["bash", "-euo", "pipefail", "-c", command] if isinstance(command, str) else [self._client, *command]
         return subprocess.run(
@@ -136,7 +140,11 @@ class Page:
     def _start(self, block: Block, command: Command) -> None:
         """Start a command that stays, and wait for the last line that the page shows of it."""
         process = subprocess.Popen(
-            ["bash", "-c", "exec " + self._placed(command.text).replace("safetypairs ", '"$REAL_PYTHON" -m safetypairs_hf ', 1)],
+            [
+                "bash",
+                "-c",
+                "exec " + self._placed(command.text).replace("safetypairs ", '"$REAL_PYTHON" -m safetypairs_hf ', 1),
+            ],
             cwd=self.folder,
             env={**self.stage.environment, **self.env, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
@@ -160,7 +168,14 @@ def stage(folder: Path) -> Iterator[Stage]:
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         hub = stack.enter_context(serve(folder / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"]}))
-        chat = stack.enter_context(chat_api(lambda body, _: Reaction(completion(_answer(body))), models=("NAME",)))
+        chat = stack.enter_context(chat_api(lambda body, _: Reaction(completion(_answer(body), model="NAME")), models=("NAME",)))
+        azure = stack.enter_context(
+            chat_api(lambda body, _: Reaction(completion("Yes", model="DEPLOYMENT")), models=("DEPLOYMENT",), path=_AZURE)
+        )
+        hosted = {
+            name: stack.enter_context(hosted_api(name, lambda *_, a=CONTRACTS[name].answer(): Reaction(a))).url
+            for name in CLIENTS
+        }
         environment = Environment(folder / "env")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SAFETYPAIRS_"))}
         env = {
@@ -178,13 +193,26 @@ def stage(folder: Path) -> Iterator[Stage]:
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "80",
             "REAL_PYTHON": str(environment.python),
-            "ANY_KEY": "a-key",
+            "GOOGLE_GEMINI_BASE_URL": hosted["gemini"],
+            "ANTHROPIC_BASE_URL": hosted["anthropic"],
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": hosted["bedrock-guardrails"],
+            "AWS_EC2_METADATA_DISABLED": "true",
         }
         (folder / "home").mkdir()
         (folder / "bin").mkdir()
         _put(folder / "bin" / "pip", _PIP, sys.executable)
         stack.enter_context(_fork_server(folder, env))
-        set_up = Stage(folder, env, {"http://localhost:8000/v1": chat.url, "8900": _free_port(), "8901": _free_port()})
+        places = {
+            "http://localhost:8000/v1": chat.url,
+            "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
+            "https://NAME.cognitiveservices.azure.com": hosted["azure-content-safety"],
+            "=...": f"={KEY}",
+            **{f"{name}.parquet --set model=NAME": f"{name}.parquet --set model=a-model" for name in ("anthropic", "gemini")},
+            "guardrail=ID --set version=1": "guardrail=a-guardrail",
+            "8900": _free_port(),
+            "8901": _free_port(),
+        }
+        set_up = Stage(folder, env, places)
         _publish(set_up, folder / "published")
         yield set_up
 
@@ -203,7 +231,9 @@ def _put(path: Path, text: str, python: str) -> None:
 @contextmanager
 def _fork_server(folder: Path, env: dict[str, str]) -> Iterator[None]:
     path, python = folder / "fork.sock", env["REAL_PYTHON"]
-    server = subprocess.Popen([python, str(HERE / "fork_server.py"), str(path)], env=env, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [python, str(HERE / "fork_server.py"), str(path)], env=env, stdout=subprocess.PIPE, text=True
+    )
     client = folder / "bin" / "safetypairs"
     client.write_text(f'#!/bin/sh\nexec "{python}" -SE "{HERE / "fork_server.py"}" "{path}" ask "$@"\n')
     client.chmod(0o755)
@@ -261,4 +291,4 @@ def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 6) -
         (place / f"photo-{number}.png").write_bytes(encoded(pixels))
 
 
-__all__ = ["Stage", "lay", "photographs", "stage"]
+__all__ = ["Stage", "photographs", "stage"]

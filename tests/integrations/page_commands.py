@@ -24,7 +24,7 @@ def run_block(number: int, file: str, folder: Path, env: dict[str, str], places:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        env={**os.environ, "PATH": path, **env},
+        env={**os.environ, **env, "PATH": path},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
