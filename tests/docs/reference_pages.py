@@ -36,7 +36,7 @@ def guards_page() -> str:
         "# Every guard",
         "",
         "The guards that `safetypairs evaluate NAME` and `sp.guard(NAME)` know. This page is written from the same",
-        "catalogue as `safetypairs guards NAME`, and a test compares them. [Evaluate a guard](evaluating.md) has",
+        "catalogue as `safetypairs guards NAME`; tests compare them, and run the commands. [Evaluate a guard](evaluating.md) has",
         "prompts, servers, hosted services and guards of your own. Images and activations need memory beyond that of",
         "the weights.",
         "",
@@ -56,8 +56,20 @@ def guards_page() -> str:
             lines.append(f"| memory | {found} |")
         if names := ", ".join(f"`{each.name}`" for each in offer.settings):
             lines.append(f"| settings | {names} |")
-        lines += ["", "```console", *(f"$ {line}" for line in offer.example.splitlines()), "```", ""]
+        for command in offer.example.splitlines():
+            mark = mark_of(offer.name, command)
+            lines += ["", *([f"<!-- {mark} -->"] if mark else []), "```console", f"$ {command}", "```"]
+        lines += [""]
     return "\n".join(lines)
+
+
+def mark_of(guard: str, command: str) -> str:
+    """Return the mark of a guard's command (see pages.py): "" for one that loads no model of transformers."""
+    if guard == "llama-guard-4" and "url=" not in command:
+        return "not run: its image processor needs torchvision; tests/guards/test_with_torchvision.py runs it"
+    if guard == "head":
+        return "not run: docs/training.md makes such a folder, and runs it"
+    return "thorough: it loads a model" if "SHA" in command or "FOLDER" in command else ""
 
 
 def columns_page() -> str:

@@ -6,12 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hosted_api import KEY, VARIABLES
 from own_pairs import lay
 
+from safetypairs_hf.guards.catalogue import list_guards
 from safetypairs_hf.testing.tiny import chat_vlm, classifier
 from safetypairs_hf.testing.tiny.guards import PROMPTS
 
 from .stage import Stage, photographs
+
+# What the clients of hosted services look for.
+KEYS = {**dict.fromkeys(VARIABLES, KEY), "AWS_SECRET_ACCESS_KEY": KEY, "OPENAI_API_KEY": KEY}
+
+
+def _small_models() -> dict[str, str]:
+    """A guard's command with the commit of its weights, or a folder -> the same with the folder of its small model."""
+    lines = [line for each in list_guards() for line in each.example.splitlines()]
+    found = {}
+    for line in lines:
+        folder = f"model=small/{line.split()[2]} --set least_mass=0 --unreadable warn"
+        if "SHA" in line or "FOLDER" in line:
+            found[line] = line.replace("commit=SHA", folder).replace("model=FOLDER", folder)
+    return found
 
 
 @dataclass(frozen=True)
@@ -58,9 +74,83 @@ def prompts(folder: Path) -> None:
         (folder / f"{name}.txt").write_text(text)
 
 
+def _for_building(on: Stage, folder: Path) -> None:
+    _photos(on, folder)
+
+
+def _for_guards(on: Stage, folder: Path) -> None:
+    _published(on, folder)
+    prompts(folder)
+    (folder / "my_guard.py").write_text(_MY_GUARD)
+
+
+# A guard that is a function and a command.
+_MY_GUARD = """
+import json
+import sys
+
+
+def judge(image, category):
+    return image.size[0] % 7 / 7
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps({"p_unsafe": 0.5}))
+"""
+
+
+def _for_review(on: Stage, folder: Path) -> None:
+    _run(on, folder)
+
+
+def _for_reports(on: Stage, folder: Path) -> None:
+    """Two files of predictions, a run and a folder of images."""
+    _run(on, folder)
+    _published(on, folder)
+    for name in ("a.parquet", "b.parquet"):
+        command = f"safetypairs evaluate colour-and-clutter --data my-org/safetypairs@1.2.0 --out {name}"
+        assert on.run(command, folder).returncode == 0
+    (folder / "b.parquet").rename(folder / "b.csv.parquet")
+    on.run(["-c", _AS_CSV], folder)
+
+
+_AS_CSV = """
+import pandas
+
+pandas.read_parquet("b.csv.parquet").drop(columns="raw").to_csv("b.csv", index=False)
+"""
+
+
+def _for_layouts(on: Stage, folder: Path) -> None:
+    tests = str(Path(__file__).parents[1])
+    code = f"import sys; sys.path.insert(0, {tests!r}); from importing import twins; twins.safe_edit_bench()"
+    done = on.run(["-c", f"{code}.push_to_hub(twins.SAFE_EDIT_BENCH, split='test')"], folder)
+    assert done.returncode == 0, done.stdout
+
+
+def _for_training(on: Stage, folder: Path) -> None:
+    photographs(folder / "my-training-images")
+    chat_vlm.make(folder / "my-vlm")
+
+
+def _for_importing(on: Stage, folder: Path) -> None:
+    lay(folder / "photos", range(6))
+    prompts(folder)
+
+
 SETTINGS: dict[str, Setting] = {
-    "docs/localhub.md": Setting(_run),
+    "docs/building.md": Setting(_for_building),
     "docs/evaluating.md": Setting(_for_evaluating),
-    "docs/importing.md": Setting(lambda on, folder: lay(folder / "photos", range(6)) and None),
+    "docs/guards.md": Setting(_for_guards, _small_models(), {**KEYS, "SAFETYPAIRS_EVALUATE_LIMIT": "2"}),
+    "docs/importing.md": Setting(_for_importing),
     "docs/integrations.md": Setting(_classifier),
+    "docs/layouts.md": Setting(_for_layouts),
+    "docs/localhub.md": Setting(_run),
+    "docs/probe.md": Setting(_for_reports, {"org/name": "my-org/safetypairs", "./my-pairs": "./safetypairs"}),
+    "docs/report.md": Setting(_for_reports),
+    "docs/review.md": Setting(_for_review, {"90 pairs": "30 pairs", "Cg4mQ5r2": "..."}),
+    "docs/signs.md": Setting(places={"--pairs 1510": "--pairs 9 --set size=128 --set controls=false"}),
+    "docs/spaces.md": Setting(_for_reports),
+    "docs/training.md": Setting(_for_training),
 }

@@ -20,11 +20,13 @@ import numpy as np
 from chat_api import Reaction, chat_api, completion
 from environments import Environment
 from hosted_api import CLIENTS, CONTRACTS, KEY, hosted_api
+from moderation_api import moderated, moderation_api
 from own_pairs import encoded
-from .pages import Block, Command, matches
 from PIL import Image
 
 from safetypairs_hf.testing.localhub.server import serve
+
+from .pages import Block, Command, matches
 
 HERE = Path(__file__).parent
 _AZURE = "/openai/deployments/DEPLOYMENT/chat/completions?api-version=2024-10-21"
@@ -167,10 +169,17 @@ def stage(folder: Path) -> Iterator[Stage]:
     """Set the stage in a folder, which also holds what a user's home holds, and clear it at the end."""
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        hub = stack.enter_context(serve(folder / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"]}))
-        chat = stack.enter_context(chat_api(lambda body, _: Reaction(completion(_answer(body), model="NAME")), models=("NAME",)))
+        hub = stack.enter_context(
+            serve(folder / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"], "tyodd": ["me"]})
+        )
+        chat = stack.enter_context(
+            chat_api(lambda body, _: Reaction(completion(_answer(body), model="NAME")), models=("NAME",))
+        )
+        moderation = stack.enter_context(moderation_api(lambda *_: Reaction(moderated(violence=0.9))))
         azure = stack.enter_context(
-            chat_api(lambda body, _: Reaction(completion("Yes", model="DEPLOYMENT")), models=("DEPLOYMENT",), path=_AZURE)
+            chat_api(
+                lambda body, _: Reaction(completion("Yes", model="DEPLOYMENT")), models=("DEPLOYMENT",), path=_AZURE
+            )
         )
         hosted = {
             name: stack.enter_context(hosted_api(name, lambda *_, a=CONTRACTS[name].answer(): Reaction(a))).url
@@ -207,11 +216,16 @@ def stage(folder: Path) -> Iterator[Stage]:
             "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
             "https://NAME.cognitiveservices.azure.com": hosted["azure-content-safety"],
             "=...": f"={KEY}",
-            **{f"{name}.parquet --set model=NAME": f"{name}.parquet --set model=a-model" for name in ("anthropic", "gemini")},
+            **{
+                f"{name}.parquet --set model=NAME": f"{name}.parquet --set model=a-model"
+                for name in ("anthropic", "gemini")
+            },
             "guardrail=ID --set version=1": "guardrail=a-guardrail",
+            "--out omni-moderation.parquet": f"--out omni-moderation.parquet --set url={moderation.url}",
             "8900": _free_port(),
             "8901": _free_port(),
         }
+        env["SAFETYPAIRS_REVIEW_PORT"] = places["8901"]
         set_up = Stage(folder, env, places)
         _publish(set_up, folder / "published")
         yield set_up

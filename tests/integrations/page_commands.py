@@ -16,7 +16,9 @@ def run_block(number: int, file: str, folder: Path, env: dict[str, str], places:
     Commands are those of this interpreter's environment; there `pip install` does nothing. `places` is what a reader puts
     in place of a name on the page.
     """
-    block = [each for each in blocks("docs/integrations.md") if each.marks.get("run by", "").endswith(Path(file).name)][number]
+    block = [each for each in blocks("docs/integrations.md") if each.marks.get("run by", "").endswith(Path(file).name)][
+        number
+    ]
     script = "pip() { :; }\n" + "\n".join(command.text for command in block.commands())
     for name, value in places.items():
         assert name in script, f"{block} has no {name}"
