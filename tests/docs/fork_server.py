@@ -1,9 +1,9 @@
 """Runs many `safetypairs` commands and Python blocks, each in a process of its own, and imports the libraries once.
 
-`python fork_server.py SOCKET` imports what commands import and forks for each that a client asks for: with the client's
-arguments, folder, environment and streams. `python -SE fork_server.py SOCKET ask WORDS...` is such a client. It ends as the
-command ended. What libraries read when they are imported (HF_ENDPOINT, HF_HOME, ...) is that of the server: a client in
-whose environment this differs, and one of a Python file, becomes an ordinary process instead.
+`python fork_server.py SOCKET` imports what commands import, and forks for each that a client asks for, with the
+client's arguments, folder, environment and streams. `python -SE fork_server.py SOCKET ask WORDS...` is such a client,
+and ends as the command ended. What libraries read when they are imported (HF_ENDPOINT, HF_HOME, ...) is that of the
+server: a client in whose environment this differs becomes an ordinary process instead.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def frozen(environment: dict[str, str]) -> dict[str, str]:
 def ask(path: str, words: list[str]) -> int:
     """Have the server run `safetypairs WORDS`, or Python code where the words are `-c CODE`; the exit status."""
     import json
+    from pathlib import Path
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
-        body = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
+        body = json.dumps([words, str(Path.cwd()), dict(os.environ)]).encode()
         socket.send_fds(connection, [len(body).to_bytes(8, "big")], [0, 1, 2])
         connection.sendall(body)
         answer = connection.recv(1)
@@ -63,7 +64,8 @@ def serve(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(64)
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -123,7 +125,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str], streams: li
         traceback.print_exc()
         status = 1
     if isinstance(status, str):
-        print(status, file=sys.stderr)
+        sys.stderr.write(f"{status}\n")
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of an interpreter does
     atexit._run_exitfuncs()
     sys.stdout.flush()

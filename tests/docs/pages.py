@@ -2,17 +2,16 @@
 
 A mark is an HTML comment on a line of its own directly above a block; the site and GitHub show none of them.
 
-| mark | what is done with the block |
-|---|---|
-| (none) | `bash`, `console` and `python` blocks run as written; a `console` block's commands follow `$ `, and its other lines are compared with what came |
-| `<!-- file: NAME -->` | it is written to that file in the folder in which the page's later blocks run |
-| `<!-- goes on -->` | the page's Python blocks before it run first, in the same process, as in one session |
-| `<!-- output: WHY -->` | it runs, and its output is not compared |
-| `<!-- stays: WHY -->` | its last command goes on until the page ends; the page shows what it says first |
-| `<!-- fails: N -->` | its last command ends with this exit status |
-| `<!-- thorough: WHY -->` | it runs in `make test-all` alone |
-| `<!-- run by: FILE -->` | that test file runs it |
-| `<!-- not run: WHY -->` | it does not run |
+- none: `bash`, `console` and `python` blocks run as written. A command of a `console` block follows `$ `; the
+  other lines are compared with what it printed.
+- `<!-- file: NAME -->`: it is written to that file, in the folder in which the page's later blocks run.
+- `<!-- goes on -->`: the page's Python blocks before it run first, in the same process, as in one session.
+- `<!-- output: WHY -->`: it runs, and its output is not compared.
+- `<!-- stays: WHY -->`: its last command goes on until the page ends; the page shows what it says first.
+- `<!-- fails: N -->`: it ends with this exit status.
+- `<!-- thorough: WHY -->`: it runs in `make test-all` alone.
+- `<!-- run by: FILE -->`: that test file runs it.
+- `<!-- not run: WHY -->`: it does not run.
 """
 
 from __future__ import annotations
@@ -114,7 +113,7 @@ def faults(block: Block) -> Iterator[str]:
 
 
 def matches(shown: list[str], came: str) -> list[str]:
-    """The lines shown that did not come in this order; `...` and `…` stand for any text, and a run of spaces for one."""
+    """The lines shown that did not come, in this order; `...` and `…` stand for any text, runs of spaces are one."""
     lines = [" ".join(line.split()) for line in came.splitlines()]
     missing, place = [], 0
     for line in shown:

@@ -36,9 +36,9 @@ def guards_page() -> str:
         "# Every guard",
         "",
         "The guards that `safetypairs evaluate NAME` and `sp.guard(NAME)` know. This page is written from the same",
-        "catalogue as `safetypairs guards NAME`; tests compare them, and run the commands. [Evaluate a guard](evaluating.md) has",
-        "prompts, servers, hosted services and guards of your own. Images and activations need memory beyond that of",
-        "the weights.",
+        "catalogue as `safetypairs guards NAME`; tests compare them, and run the commands.",
+        "[Evaluate a guard](evaluating.md) has prompts, servers, hosted services and guards of your own. Images and",
+        "activations need memory beyond that of the weights.",
         "",
     ]
     for offer in list_guards():

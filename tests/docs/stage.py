@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,26 +169,14 @@ def stage(folder: Path) -> Iterator[Stage]:
     """Set the stage in a folder, which also holds what a user's home holds, and clear it at the end."""
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        hub = stack.enter_context(
-            serve(folder / "hub", users={"me": "hf_me"}, orgs={"my-org": ["me"], "tyodd": ["me"]})
-        )
-        chat = stack.enter_context(
-            chat_api(lambda body, _: Reaction(completion(_answer(body), model="NAME")), models=("NAME",))
-        )
-        moderation = stack.enter_context(moderation_api(lambda *_: Reaction(moderated(violence=0.9))))
-        azure = stack.enter_context(
-            chat_api(
-                lambda body, _: Reaction(completion("Yes", model="DEPLOYMENT")), models=("DEPLOYMENT",), path=_AZURE
-            )
-        )
-        hosted = {
-            name: stack.enter_context(hosted_api(name, lambda *_, a=CONTRACTS[name].answer(): Reaction(a))).url
-            for name in CLIENTS
-        }
+        orgs = {"my-org": ["me"], "tyodd": ["me"]}
+        hub = stack.enter_context(serve(folder / "hub", users={"me": "hf_me"}, orgs=orgs))
+        places, env = _services(stack)
         environment = Environment(folder / "env")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SAFETYPAIRS_"))}
         env = {
             **kept,
+            **env,
             "PATH": f"{folder / 'bin'}:{environment.bin}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HF_ENDPOINT": hub.endpoint,
             "HF_TOKEN": "hf_me",
@@ -202,44 +190,54 @@ def stage(folder: Path) -> Iterator[Stage]:
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "80",
             "REAL_PYTHON": str(environment.python),
-            "GOOGLE_GEMINI_BASE_URL": hosted["gemini"],
-            "ANTHROPIC_BASE_URL": hosted["anthropic"],
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": hosted["bedrock-guardrails"],
-            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAFETYPAIRS_REVIEW_PORT": places["8901"],
         }
         (folder / "home").mkdir()
         (folder / "bin").mkdir()
-        _put(folder / "bin" / "pip", _PIP, sys.executable)
+        pip = folder / "bin" / "pip"
+        pip.write_text(f"#!{sys.executable}\n{_PIP}")
+        pip.chmod(0o755)
         stack.enter_context(_fork_server(folder, env))
-        places = {
-            "http://localhost:8000/v1": chat.url,
-            "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
-            "https://NAME.cognitiveservices.azure.com": hosted["azure-content-safety"],
-            "=...": f"={KEY}",
-            **{
-                f"{name}.parquet --set model=NAME": f"{name}.parquet --set model=a-model"
-                for name in ("anthropic", "gemini")
-            },
-            "guardrail=ID --set version=1": "guardrail=a-guardrail",
-            "--out omni-moderation.parquet": f"--out omni-moderation.parquet --set url={moderation.url}",
-            "8900": _free_port(),
-            "8901": _free_port(),
-        }
-        env["SAFETYPAIRS_REVIEW_PORT"] = places["8901"]
         set_up = Stage(folder, env, places)
         _publish(set_up, folder / "published")
         yield set_up
+
+
+def _services(stack: ExitStack) -> tuple[dict[str, str], dict[str, str]]:
+    """Start the services that pages name; returns what stands for their names on a page, and their environment."""
+    chat = stack.enter_context(chat_api(_answer, models=("NAME",)))
+    yes = completion("Yes", model="DEPLOYMENT")
+    azure = stack.enter_context(chat_api(lambda *_: Reaction(yes), models=("DEPLOYMENT",), path=_AZURE))
+    moderation = stack.enter_context(moderation_api(lambda *_: Reaction(moderated(violence=0.9))))
+    hosted = {name: stack.enter_context(hosted_api(name, _always(CONTRACTS[name].answer()))).url for name in CLIENTS}
+    places = {
+        "http://localhost:8000/v1": chat.url,
+        "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
+        "https://NAME.cognitiveservices.azure.com": hosted["azure-content-safety"],
+        "=...": f"={KEY}",
+        "anthropic.parquet --set model=NAME": "anthropic.parquet --set model=a-model",
+        "gemini.parquet --set model=NAME": "gemini.parquet --set model=a-model",
+        "guardrail=ID --set version=1": "guardrail=a-guardrail",
+        "--out omni-moderation.parquet": f"--out omni-moderation.parquet --set url={moderation.url}",
+        "8900": _free_port(),
+        "8901": _free_port(),
+    }
+    return places, {
+        "GOOGLE_GEMINI_BASE_URL": hosted["gemini"],
+        "ANTHROPIC_BASE_URL": hosted["anthropic"],
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": hosted["bedrock-guardrails"],
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _always(body: object) -> Callable[..., Reaction]:
+    return lambda *_: Reaction(body)
 
 
 def _free_port() -> str:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return str(found.getsockname()[1])
-
-
-def _put(path: Path, text: str, python: str) -> None:
-    path.write_text(f"#!{python}\n{text}")
-    path.chmod(0o755)
 
 
 @contextmanager
@@ -259,10 +257,11 @@ def _fork_server(folder: Path, env: dict[str, str]) -> Iterator[None]:
         server.wait()
 
 
-def _answer(body: Mapping[str, object]) -> str:
-    """What every served guard can read: the answer of the guard whose words are in what it was asked."""
+def _answer(body: Mapping[str, object], _: int) -> Reaction:
+    """The answer of the guard whose words are in what it was asked: every served guard can read it."""
     asked = str(body)
-    return next((answer for words, answer in _ANSWERS.items() if words in asked), "Yes")
+    answer = next((answer for words, answer in _ANSWERS.items() if words in asked), "Yes")
+    return Reaction(completion(answer, model="NAME"))
 
 
 # Words of a prompt -> an answer in the form that it asks for.

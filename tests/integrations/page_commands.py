@@ -11,14 +11,13 @@ from docs.pages import blocks
 
 
 def run_block(number: int, file: str, folder: Path, env: dict[str, str], places: dict[str, str]) -> str:
-    """Run the block of the page that is marked as run by this test file, the first being 0; returns what it printed.
+    """Run a block of the page that is marked as run by a test file, the first being 0, and return what it printed.
 
-    Commands are those of this interpreter's environment; there `pip install` does nothing. `places` is what a reader puts
+    Commands are those of this interpreter's environment, and `pip install` does nothing. `places` is what a reader puts
     in place of a name on the page.
     """
-    block = [each for each in blocks("docs/integrations.md") if each.marks.get("run by", "").endswith(Path(file).name)][
-        number
-    ]
+    by = f"tests/integrations/{Path(file).name}"
+    block = [each for each in blocks("docs/integrations.md") if each.marks.get("run by") == by][number]
     script = "pip() { :; }\n" + "\n".join(command.text for command in block.commands())
     for name, value in places.items():
         assert name in script, f"{block} has no {name}"
