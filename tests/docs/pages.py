@@ -5,6 +5,7 @@ A mark is an HTML comment on a line of its own directly above a block; the site 
 - none: `bash`, `console` and `python` blocks run as written. A command of a `console` block follows `$ `; the
   other lines are compared with what it printed.
 - `<!-- file: NAME -->`: it is written to that file, in the folder in which the page's later blocks run.
+- `<!-- printed -->`: its lines are compared with what the block before it printed.
 - `<!-- goes on -->`: the page's Python blocks before it run first, in the same process, as in one session.
 - `<!-- output: WHY -->`: it runs, and its output is not compared.
 - `<!-- stays: WHY -->`: its last command goes on until the page ends; the page shows what it says first.
@@ -19,15 +20,15 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("bash", "console", "python")
-KINDS = ("file", "goes on", "output", "stays", "fails", "thorough", "run by", "not run")
+KINDS = ("file", "printed", "goes on", "output", "stays", "fails", "thorough", "run by", "not run")
 # Marks after which nothing of a block is left to run here.
-ELSEWHERE = ("file", "run by", "not run")
+ELSEWHERE = ("file", "printed", "run by", "not run")
 
 _BLOCK = re.compile(r"^((?: *<!-- [^\n]* -->\n)*)( *)```(\w*)\n(.*?)^\2```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- (.*?) -->")
@@ -55,8 +56,12 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether a run of its page runs it or writes it to a file."""
-        return "file" in self.marks or not any(kind in self.marks for kind in ELSEWHERE)
+        """Whether a run of its page has anything to do with it."""
+        return "file" in self.marks or "printed" in self.marks or not any(kind in self.marks for kind in ELSEWHERE)
+
+    def with_text(self, text: str) -> Block:
+        """The block with another text."""
+        return replace(self, text=text)
 
     def commands(self) -> list[Command]:
         """The commands of a `console` block, each with the output shown; of `bash`, all of it as one command."""
@@ -100,14 +105,15 @@ def faults(block: Block) -> Iterator[str]:
     for kind, says in block.marks.items():
         if kind not in KINDS:
             yield f"an unknown mark {kind!r}; the marks are {', '.join(KINDS)}"
-        elif kind != "goes on" and not says:
+        elif kind not in ("printed", "goes on") and not says:
             yield f"the mark {kind!r} says nothing; write <!-- {kind}: ... -->"
         elif kind == "run by" and not (ROOT / says).is_file():
             yield f"it is run by {says}, and there is no such file"
         elif kind == "run by" and block.page not in (ROOT / says).read_text(encoding="utf-8"):
             yield f"it is run by {says}, which does not name {block.page}"
     if block.language not in LANGUAGES and not any(kind in block.marks for kind in ELSEWHERE):
-        yield f"a block of {block.language or 'no language'} that nothing reads; mark it 'file', 'run by' or 'not run'"
+        kind = block.language or "no language"
+        yield f"a block of {kind} that nothing reads; mark it 'file', 'printed', 'run by' or 'not run'"
     if block.language == "console" and not block.text.startswith("$ "):
         yield "a console block begins with a command, '$ ...'"
 

@@ -84,52 +84,71 @@ class Stage:
         """Run a page in an empty folder; what it started and left running is stopped at the end."""
         folder = self.folder / "pages" / name
         folder.mkdir(parents=True)
-        running: list[subprocess.Popen[str]] = []
+        page = Page(self, folder, {**self.places, **places}, env)
         try:
-            yield Page(self, folder, {**self.places, **places}, env, running)
+            yield page
         finally:
-            for process in running:
+            for process in page.running:
                 process.send_signal(signal.SIGINT)
-            for process in running:
+            for process in page.running:
                 process.wait()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Page:
-    """A page that runs; `places` and `env` are those of its setting, with the stage's."""
+    """A page that runs.
+
+    Args:
+        stage: What it takes for granted.
+        folder: The folder in which it runs.
+        places: Text of the page -> what a reader puts there.
+        env: The environment, beside the stage's.
+        running: What the page started and left running.
+        session: The Python blocks of the page so far, for a block that goes on.
+        printed: What its last block printed.
+    """
 
     stage: Stage
     folder: Path
     places: Mapping[str, str]
     env: Mapping[str, str]
-    running: list[subprocess.Popen[str]]
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    session: str = ""
+    printed: str = ""
 
-    def run_block(self, block: Block, session: str) -> str:
-        """Run a block, or write it to its file; returns the Python of the page so far, for a block that goes on."""
+    def run_block(self, block: Block) -> str:
+        """Do with a block what its marks say, and return what it printed."""
         if "file" in block.marks:
             (self.folder / block.marks["file"]).write_text(self._placed(block.text), encoding="utf-8")
-            return session
-        if block.language == "python":
-            code = (session if "goes on" in block.marks else "") + self._placed(block.text)
-            self._check(block, ["-c", code], code, [[]])
-            return code
+        elif "printed" in block.marks:
+            missing = matches(self._placed(block.text).splitlines(), self.printed)
+            assert not missing, f"{block}: {missing} is not in what the block before it printed:\n{self.printed}"
+        elif block.language == "python":
+            self.session = (self.session if "goes on" in block.marks else "") + self._placed(block.text)
+            self.printed = self._check(block, ["-c", self.session], self.session, [[]])
+        else:
+            self.printed = self._run_commands(block)
+        return self.printed
+
+    def _run_commands(self, block: Block) -> str:
         commands = block.commands()
         stays = commands.pop() if "stays" in block.marks else None
+        printed = ""
         if commands:
             texts = [self._placed(command.text) for command in commands]
             # One shell for all, so that what is exported stays; a NUL ends the output of each.
             script = "\nprintf '\\0'\n".join(texts)
-            self._check(block, script, "\n".join(texts), [command.output for command in commands])
+            printed = self._check(block, script, "\n".join(texts), [command.output for command in commands])
         if stays:
             self._start(block, stays)
-        return session
+        return printed
 
     def _placed(self, text: str) -> str:
         for name, value in self.places.items():
             text = text.replace(name, value)
         return text
 
-    def _check(self, block: Block, command: str | list[str], text: str, shown: list[list[str]]) -> None:
+    def _check(self, block: Block, command: str | list[str], text: str, shown: list[list[str]]) -> str:
         done = self.stage.run(command, self.folder, self.env)
         status = int(block.marks.get("fails", 0))
         said = f"{block}\n{text}\n{done.stdout}"
@@ -138,6 +157,7 @@ class Page:
         for lines, came in zip(shown, done.stdout.split("\0"), strict=True):
             missing = matches([self._placed(line) for line in lines], came)
             assert "output" in block.marks or not missing, f"{missing} is not in the output of {said}"
+        return done.stdout
 
     def _start(self, block: Block, command: Command) -> None:
         """Start a command that stays, and wait for the last line that the page shows of it."""
