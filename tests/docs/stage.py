@@ -229,7 +229,12 @@ def _services(stack: ExitStack) -> tuple[dict[str, str], dict[str, str]]:
     yes = completion("Yes", model="DEPLOYMENT")
     azure = stack.enter_context(chat_api(lambda *_: Reaction(yes), models=("DEPLOYMENT",), path=_AZURE))
     moderation = stack.enter_context(moderation_api(lambda *_: Reaction(moderated(violence=0.9))))
-    hosted = {name: stack.enter_context(hosted_api(name, _always(CONTRACTS[name].answer()))).url for name in CLIENTS}
+    filters = dict.fromkeys(("VIOLENCE", "HATE", "INSULTS", "SEXUAL", "MISCONDUCT"), "MEDIUM")
+    said = {"bedrock-guardrails": filters}
+    hosted = {
+        name: stack.enter_context(hosted_api(name, _always(CONTRACTS[name].answer(**said.get(name, {}))))).url
+        for name in CLIENTS
+    }
     places = {
         "http://localhost:8000/v1": chat.url,
         "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
@@ -280,7 +285,7 @@ def _fork_server(folder: Path, env: dict[str, str]) -> Iterator[None]:
 def _answer(body: Mapping[str, object], _: int) -> Reaction:
     """The answer of the guard whose words are in what it was asked: every served guard can read it."""
     asked = str(body)
-    answer = next((answer for words, answer in _ANSWERS.items() if words in asked), "Yes")
+    answer = next((answer for words, answer in _ANSWERS.items() if words in asked), "unsafe\nS1")
     return Reaction(completion(answer, model="NAME"))
 
 
@@ -293,6 +298,7 @@ _ANSWERS = {
     "Answer Safety:": "Safety: D",
     "safe or unsafe": "unsafe",
     "true or false": "true",
+    "Yes or No": "Yes",
 }
 
 
@@ -316,9 +322,9 @@ def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 6) -
     for number in range(count * len(labels)):
         rng = np.random.default_rng(number)
         coarse = Image.fromarray(rng.integers(90, 200, (6, 6, 3), dtype=np.uint8))
-        pixels = np.array(coarse.resize((160, 128), Image.Resampling.BICUBIC))
-        x, y = (int(value) for value in rng.integers(10, 90, 2))
-        pixels[y : y + 24, x : x + 32] = (235, 20, 20)
+        pixels = np.array(coarse.resize((320, 288), Image.Resampling.BICUBIC))
+        x, y = (int(value) for value in rng.integers(10, 200, 2))
+        pixels[y : y + 48, x : x + 64] = (235, 20, 20)
         place = folder / labels[number % len(labels)]
         place.mkdir(parents=True, exist_ok=True)
         (place / f"photo-{number}.png").write_bytes(encoded(pixels))
