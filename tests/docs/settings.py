@@ -74,10 +74,6 @@ def prompts(folder: Path) -> None:
         (folder / f"{name}.txt").write_text(text)
 
 
-def _for_building(on: Stage, folder: Path) -> None:
-    _photos(on, folder)
-
-
 def _for_guards(on: Stage, folder: Path) -> None:
     _published(on, folder)
     prompts(folder)
@@ -100,26 +96,32 @@ if __name__ == "__main__":
 """
 
 
-def _for_review(on: Stage, folder: Path) -> None:
-    _run(on, folder)
-
-
 def _for_reports(on: Stage, folder: Path) -> None:
-    """Two files of predictions, a run and a folder of images."""
+    """Two files of predictions and a run."""
     _run(on, folder)
-    _published(on, folder)
-    for name in ("a.parquet", "b.parquet"):
-        command = f"safetypairs evaluate colour-and-clutter --data my-org/safetypairs@1.2.0 --out {name}"
-        assert on.run(command, folder).returncode == 0
-    (folder / "b.parquet").rename(folder / "b.csv.parquet")
-    on.run(["-c", _AS_CSV], folder)
+    done = on.run(["-c", _TWO_FILES], folder)
+    assert done.returncode == 0, done.stdout
 
 
-_AS_CSV = """
+_TWO_FILES = """
 import pandas
 
-pandas.read_parquet("b.csv.parquet").drop(columns="raw").to_csv("b.csv", index=False)
+import safetypairs_hf as sp
+
+sp.evaluate(sp.guard("colour-and-clutter"), "my-org/safetypairs@1.2.0", "a.parquet")
+pandas.read_parquet("a.parquet").drop(columns="raw").assign(score=0.9).to_csv("b.csv", index=False)
 """
+
+
+def _for_probe(on: Stage, folder: Path) -> None:
+    """A run of as many pairs as a probe takes, and what it publishes."""
+    recipe = Path(__file__).parents[1] / "recipes" / "squares.py"
+    for command in (
+        f"safetypairs build {recipe} --out runs/icons --pairs 90",
+        "safetypairs publish runs/icons ./my-pairs --version 1.0.0 --no-probe",
+    ):
+        done = on.run(command, folder)
+        assert done.returncode == 0, done.stdout
 
 
 def _for_layouts(on: Stage, folder: Path) -> None:
@@ -140,17 +142,17 @@ def _for_importing(on: Stage, folder: Path) -> None:
 
 
 SETTINGS: dict[str, Setting] = {
-    "docs/building.md": Setting(_for_building),
+    "docs/building.md": Setting(_photos),
     "docs/evaluating.md": Setting(_for_evaluating),
     "docs/guards.md": Setting(_for_guards, _small_models(), {**KEYS, "SAFETYPAIRS_EVALUATE_LIMIT": "2"}),
     "docs/importing.md": Setting(_for_importing),
     "docs/integrations.md": Setting(_classifier),
     "docs/layouts.md": Setting(_for_layouts),
     "docs/localhub.md": Setting(_run),
-    "docs/probe.md": Setting(_for_reports, {"org/name": "my-org/safetypairs", "./my-pairs": "./safetypairs"}),
+    "docs/probe.md": Setting(_for_probe, {"my-org/safetypairs@1.2.0": "./my-pairs@1.0.0"}),
     "docs/report.md": Setting(_for_reports),
-    "docs/review.md": Setting(_for_review, {"90 pairs": "30 pairs", "Cg4mQ5r2": "..."}),
-    "docs/signs.md": Setting(places={"--pairs 1510": "--pairs 9 --set size=128 --set controls=false"}),
+    "docs/review.md": Setting(_run, {"90 pairs": "30 pairs", "Cg4mQ5r2": "..."}),
+    "docs/signs.md": Setting(places={"--pairs 1510": "--pairs 9 --set size=192 --set controls=false"}),
     "docs/spaces.md": Setting(_for_reports),
-    "docs/training.md": Setting(_for_training),
+    "docs/training.md": Setting(_for_training, {"--out guard\n": "--out guard --category hate --category violence\n"}),
 }

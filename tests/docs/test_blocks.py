@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 # Each is also complete by itself; run one after the other, in one folder, it finds the runs and versions that are
 # there.
 JOURNEY = ("README.md", "docs/quick-start.md", "docs/publishing.md", "docs/loading.md", "docs/scoring.md")
-RUN = [page for page in pages() if page not in JOURNEY and any(block.runs for block in blocks(page))]
+ALONE = [page for page in pages() if page not in JOURNEY]
+RUN = [page for page in ALONE if any(each.runs and "thorough" not in each.marks for each in blocks(page))]
+DEAR = [page for page in ALONE if any("thorough" in each.marks for each in blocks(page))]
 
 
 def test_every_block_runs_or_says_why_not() -> None:
@@ -92,7 +94,7 @@ def test_a_page_runs_as_written(on: Stage, page: str) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("page", [page for page in RUN if any("thorough" in each.marks for each in blocks(page))])
+@pytest.mark.parametrize("page", DEAR)
 def test_what_is_dear_on_a_page_runs_as_written(on: Stage, page: str) -> None:
     run_page(on, page, thorough=True)
 
