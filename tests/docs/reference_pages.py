@@ -58,9 +58,20 @@ def guards_page() -> str:
             lines.append(f"| settings | {names} |")
         for command in offer.example.splitlines():
             mark = mark_of(offer.name, command)
-            lines += ["", *([f"<!-- {mark} -->"] if mark else []), "```console", f"$ {command}", "```"]
+            lines += ["", *([f"<!-- {mark} -->"] if mark else []), "```console", f"$ {wrapped(command)}", "```"]
         lines += [""]
     return "\n".join(lines)
+
+
+def wrapped(command: str) -> str:
+    """Return a command with its options on lines that the site shows without scrolling."""
+    lines = [""]
+    for part in re.split(r" (?=--)", command):
+        if lines[-1] and len(lines[-1]) + len(part) > 76:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] = f"{lines[-1]} {part}".lstrip() if len(lines) == 1 else f"{lines[-1]} {part}"
+    return " \\\n".join(lines)
 
 
 def mark_of(guard: str, command: str) -> str:

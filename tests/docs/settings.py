@@ -13,6 +13,7 @@ from safetypairs_hf.guards.catalogue import list_guards
 from safetypairs_hf.testing.tiny import chat_vlm, classifier
 from safetypairs_hf.testing.tiny.guards import PROMPTS
 
+from .reference_pages import wrapped
 from .stage import Stage, photographs
 
 # What the clients of hosted services look for.
@@ -21,12 +22,12 @@ KEYS = {**dict.fromkeys(VARIABLES, KEY), "AWS_SECRET_ACCESS_KEY": KEY, "OPENAI_A
 
 def _small_models() -> dict[str, str]:
     """A guard's command with the commit of its weights, or a folder -> the same with the folder of its small model."""
-    lines = [line for each in list_guards() for line in each.example.splitlines()]
     found = {}
-    for line in lines:
+    for line in (line for each in list_guards() for line in each.example.splitlines()):
         folder = f"model=small/{line.split()[2]} --set least_mass=0 --unreadable warn"
         if "SHA" in line or "FOLDER" in line:
-            found[line] = line.replace("commit=SHA", folder).replace("model=FOLDER", folder)
+            typed = wrapped(line)
+            found[typed] = typed.replace("commit=SHA", folder).replace("model=FOLDER", folder)
     return found
 
 
@@ -154,5 +155,7 @@ SETTINGS: dict[str, Setting] = {
     "docs/review.md": Setting(_run, {"90 pairs": "30 pairs", "Cg4mQ5r2": "..."}),
     "docs/signs.md": Setting(places={"--pairs 1510": "--pairs 9 --set size=192 --set controls=false"}),
     "docs/spaces.md": Setting(_for_reports),
-    "docs/training.md": Setting(_for_training, {"--out guard\n": "--out guard --category hate --category violence\n"}),
+    "docs/training.md": Setting(
+        _for_training, {"safetypairs train ": "safetypairs train --category hate --category violence "}
+    ),
 }
