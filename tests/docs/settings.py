@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from own_pairs import lay
 
 from safetypairs_hf.guards.catalogue import list_guards
 from safetypairs_hf.testing.tiny import chat_vlm, classifier
-from safetypairs_hf.testing.tiny.guards import PROMPTS
+from safetypairs_hf.testing.tiny.guards import PROMPTS, tiny_guards
 
 from .reference_pages import wrapped
 from .stage import Stage, photographs
@@ -39,11 +40,13 @@ class Setting:
         lay: puts what the page takes for granted into the folder in which it runs.
         places: text of the page -> what a reader puts there, or a smaller number.
         env: the environment, beside that of the stage.
+        lay_dear: puts there what only its dear blocks take for granted.
     """
 
     lay: Callable[[Stage, Path], None] = lambda on, folder: None
     places: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    lay_dear: Callable[[Stage, Path], None] = lambda on, folder: None
 
 
 def _photos(on: Stage, folder: Path) -> None:
@@ -79,6 +82,11 @@ def _for_guards(on: Stage, folder: Path) -> None:
     _published(on, folder)
     prompts(folder)
     (folder / "my_guard.py").write_text(_MY_GUARD)
+
+
+def _models_of_guards(on: Stage, folder: Path) -> None:
+    tiny_guards(folder / "small")
+    shutil.copy(folder / "small" / "labels.yaml", folder)
 
 
 # A guard that is a function and a command.
@@ -145,7 +153,9 @@ def _for_importing(on: Stage, folder: Path) -> None:
 SETTINGS: dict[str, Setting] = {
     "docs/building.md": Setting(_photos),
     "docs/evaluating.md": Setting(_for_evaluating),
-    "docs/guards.md": Setting(_for_guards, _small_models(), {**KEYS, "SAFETYPAIRS_EVALUATE_LIMIT": "2"}),
+    "docs/guards.md": Setting(
+        _for_guards, _small_models(), {**KEYS, "SAFETYPAIRS_EVALUATE_LIMIT": "2"}, _models_of_guards
+    ),
     "docs/importing.md": Setting(_for_importing),
     "docs/integrations.md": Setting(_classifier),
     "docs/layouts.md": Setting(_for_layouts),

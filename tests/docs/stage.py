@@ -322,9 +322,9 @@ def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 6) -
     for number in range(count * len(labels)):
         rng = np.random.default_rng(number)
         coarse = Image.fromarray(rng.integers(90, 200, (6, 6, 3), dtype=np.uint8))
-        pixels = np.array(coarse.resize((320, 288), Image.Resampling.BICUBIC))
-        x, y = (int(value) for value in rng.integers(10, 200, 2))
-        pixels[y : y + 48, x : x + 64] = (235, 20, 20)
+        pixels = np.array(coarse.resize((640, 512), Image.Resampling.BICUBIC))
+        x, y = (int(value) for value in rng.integers(10, 350, 2))
+        pixels[y : y + 96, x : x + 128] = (235, 20, 20)
         place = folder / labels[number % len(labels)]
         place.mkdir(parents=True, exist_ok=True)
         (place / f"photo-{number}.png").write_bytes(encoded(pixels))

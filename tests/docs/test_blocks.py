@@ -82,6 +82,8 @@ def run_page(on: Stage, page: str, *, thorough: bool) -> None:
     setting = SETTINGS.get(page, Setting())
     with on.page(Path(page).stem + thorough * "-thorough", setting.places, setting.env) as work:
         setting.lay(on, work.folder)
+        if thorough:
+            setting.lay_dear(on, work.folder)
         for block in blocks(page):
             if block.runs and (thorough or "thorough" not in block.marks):
                 work.run_block(block)
