@@ -114,6 +114,8 @@ def faults(block: Block) -> Iterator[str]:
     if block.language not in LANGUAGES and not any(kind in block.marks for kind in ELSEWHERE):
         kind = block.language or "no language"
         yield f"a block of {kind} that nothing reads; mark it 'file', 'printed', 'run by' or 'not run'"
+    if _MARK.search(block.text):
+        yield "a mark stands inside the block, and belongs above its fence"
     if block.language == "console" and not block.text.startswith("$ "):
         yield "a console block begins with a command, '$ ...'"
 
