@@ -75,12 +75,15 @@ def wrapped(command: str) -> str:
 
 
 def mark_of(guard: str, command: str) -> str:
-    """Return the mark of a guard's command (see pages.py): "" for one that loads no model of transformers."""
+    """Return the mark of a guard's command (see pages.py): "" for one that is cheap, or of a kind of its own."""
     if guard == "llama-guard-4" and "url=" not in command:
         return "not run: its image processor needs torchvision; tests/guards/test_with_torchvision.py runs it"
     if guard == "head":
         return "not run: docs/training.md makes such a folder, and runs it"
-    return "thorough: it loads a model" if "SHA" in command or "FOLDER" in command else ""
+    if "SHA" in command or "FOLDER" in command:
+        return "thorough: it loads a model"
+    served = "url=http://localhost" in command and guard not in ("llavaguard", "server")
+    return "thorough: it is asked as llavaguard is at a server" if served else ""
 
 
 def columns_page() -> str:
