@@ -317,7 +317,7 @@ def _publish(on: Stage, folder: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 6) -> None:
+def photographs(folder: Path, labels: tuple[str, ...] = ("",), count: int = 3) -> None:
     """Lay soft coloured images with a red square, as PNG, into a folder, or into one for each label."""
     for number in range(count * len(labels)):
         rng = np.random.default_rng(number)
