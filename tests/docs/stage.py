@@ -225,7 +225,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 def _services(stack: ExitStack) -> tuple[dict[str, str], dict[str, str]]:
     """Start the services that pages name; returns what stands for their names on a page, and their environment."""
-    chat = stack.enter_context(chat_api(_answer, models=("NAME",)))
+    chat = stack.enter_context(chat_api(_answer, models=("NAME", "qwen-vl")))
     yes = completion("Yes", model="DEPLOYMENT")
     azure = stack.enter_context(chat_api(lambda *_: Reaction(yes), models=("DEPLOYMENT",), path=_AZURE))
     moderation = stack.enter_context(moderation_api(lambda *_: Reaction(moderated(violence=0.9))))
@@ -239,6 +239,8 @@ def _services(stack: ExitStack) -> tuple[dict[str, str], dict[str, str]]:
         "http://localhost:8000/v1": chat.url,
         "https://NAME.openai.azure.com": azure.url.removesuffix("/v1"),
         "https://NAME.cognitiveservices.azure.com": hosted["azure-content-safety"],
+        "https://JOB--8000.hf.jobs/v1": chat.url,
+        "hf jobs run ": "hf jobs run --dry-run ",
         "=...": f"={KEY}",
         "anthropic.parquet --set model=NAME": "anthropic.parquet --set model=a-model",
         "gemini.parquet --set model=NAME": "gemini.parquet --set model=a-model",
@@ -286,7 +288,7 @@ def _answer(body: Mapping[str, object], _: int) -> Reaction:
     """The answer of the guard whose words are in what it was asked: every served guard can read it."""
     asked = str(body)
     answer = next((answer for words, answer in _ANSWERS.items() if words in asked), "unsafe\nS1")
-    return Reaction(completion(answer, model="NAME"))
+    return Reaction(completion(answer, model=str(body["model"])))
 
 
 # Words of a prompt -> an answer in the form that it asks for.
