@@ -45,6 +45,10 @@ class Weights:
     publishable: bool = True
 
 
+# What a build asks of a source; see `core.records.Source`.
+_OF_A_SOURCE = ("size", "take", "rejected_inputs", "fingerprint")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides the bytes of a run.
@@ -86,6 +90,11 @@ class Recipe:
     taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if missing := [name for name in _OF_A_SOURCE if name not in dir(self.source)]:
+            raise RecipeError(
+                f"the source {type(self.source).__name__} has no {missing[0]}; a source has {', '.join(_OF_A_SOURCE)}: "
+                "see the whole recipe in docs/building.md"
+            )
         finished = self.instructor is None and self.editor is None
         for name in ("pairs", "unit_size", "attempts", *(() if finished else ("rounds",))):
             if getattr(self, name) < 1:

@@ -100,7 +100,7 @@ GUARDS: dict[str, Entry] = {
         _QWEN,
         _TRAINED,
         server=_CHAT,
-        given=("commit=SHA",),
+        given=("prompt=guard-reasoner-vl.txt", "commit=SHA"),
     ),
     "policy-shift-guard": Entry(
         "PolicyShiftGuard: true or false to a policy",
@@ -108,7 +108,7 @@ GUARDS: dict[str, Entry] = {
         _QWEN,
         _ALL,
         server=_CHAT,
-        given=("commit=SHA",),
+        given=("prompt=policy-shift-guard.txt", "commit=SHA"),
     ),
     "guard-reasoner-omni": Entry(
         "GuardReasoner-Omni: reasons, then harmful or unharmful",
@@ -116,7 +116,7 @@ GUARDS: dict[str, Entry] = {
         "Qwen2_5OmniForConditionalGeneration",
         _TRAINED,
         server=_CHAT,
-        given=("commit=SHA",),
+        given=("prompt=guard-reasoner-omni.txt", "commit=SHA"),
     ),
     "sing-guard": Entry(
         "SingGuard: safe or unsafe by a policy in its template",
@@ -142,7 +142,7 @@ GUARDS: dict[str, Entry] = {
         _ALL,
         server=_CHAT,
         license="Apache-2.0",
-        given=("commit=SHA",),
+        given=("prompt=safeguard-vl-rl.txt", "commit=SHA"),
     ),
     "safeatlas-guard": Entry(
         "SafeAtlas-Guard: one of five ordered levels",
@@ -150,7 +150,7 @@ GUARDS: dict[str, Entry] = {
         "Qwen3VLForConditionalGeneration",
         _ALL,
         server=_CHAT,
-        given=("commit=SHA",),
+        given=("prompt=safeatlas-guard.txt", "levels=A,B,C,D,E", "commit=SHA"),
     ),
     "chat-vlm": Entry(
         "any chat model that sees images: Yes or No to our policy",
@@ -331,7 +331,7 @@ def _example(name: str, entry: Entry) -> str:
     lines = [f"safetypairs evaluate {name} --out {name}.parquet", *(f"--set {each}" for each in entry.given)]
     if entry.server == _CHAT and name != "server":
         served = ["--set url=http://localhost:8000/v1", "--set model=NAME"]
-        prompt = [f"--set {each}" for each in entry.given if each.startswith("prompt=")]
+        prompt = [f"--set {each}" for each in entry.given if each.startswith(("prompt=", "levels="))]
         return " ".join(lines) + "\n" + " ".join([lines[0], *prompt, *served])
     return " ".join(lines)
 
@@ -402,7 +402,7 @@ def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) 
 
 def _entry(name: str) -> Entry:
     if name not in GUARDS:
-        raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; there are {', '.join(GUARDS)}")
+        raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; `safetypairs guards` lists all {len(GUARDS)}")
     return GUARDS[name]
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,19 @@ def test_what_has_no_stable_description_is_refused_before_anything_is_made(tmp_p
         "change a result, let the attribute's name start with an underscore"
     )
     assert not (tmp_path / "run").exists()
+
+
+class Endless:
+    """A source that does not say how many candidates it has."""
+
+    name = "endless"
+
+    def take(self, start: int, stop: int) -> list[object]:
+        return []
+
+
+def test_a_source_that_lacks_something_is_one_line() -> None:
+    with pytest.raises(
+        RecipeError, match="the source Endless has no size; a source has size, take, rejected_inputs, f"
+    ):
+        replace(load_recipe(OWN, {}).recipe, source=Endless())

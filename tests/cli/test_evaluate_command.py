@@ -111,7 +111,7 @@ def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["lama-guard4"], "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llavaguard, "),
+        (["lama-guard4"], "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; `safetypairs guards` lists all "),
         (["command", "--batch-size", "4", "--set", "command=cat"], "has no setting 'batch_size'"),
         (["function"], "guard 'function' needs function; give function=..."),
         (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': gone.py cannot be read"),

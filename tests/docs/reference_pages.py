@@ -36,9 +36,9 @@ def guards_page() -> str:
         "# Every guard",
         "",
         "The guards that `safetypairs evaluate NAME` and `sp.guard(NAME)` know. This page is written from the same",
-        "catalogue as `safetypairs guards NAME`, and a test compares them. [Evaluate a guard](evaluating.md) has",
-        "prompts, servers, hosted services and guards of your own. Images and activations need memory beyond that of",
-        "the weights.",
+        "catalogue as `safetypairs guards NAME`; tests compare them, and run the commands.",
+        "[Evaluate a guard](evaluating.md) has prompts, servers, hosted services and guards of your own. Images and",
+        "activations need memory beyond that of the weights.",
         "",
     ]
     for offer in list_guards():
@@ -56,8 +56,34 @@ def guards_page() -> str:
             lines.append(f"| memory | {found} |")
         if names := ", ".join(f"`{each.name}`" for each in offer.settings):
             lines.append(f"| settings | {names} |")
-        lines += ["", "```console", *(f"$ {line}" for line in offer.example.splitlines()), "```", ""]
+        for command in offer.example.splitlines():
+            mark = mark_of(offer.name, command)
+            lines += ["", *([f"<!-- {mark} -->"] if mark else []), "```console", f"$ {wrapped(command)}", "```"]
+        lines += [""]
     return "\n".join(lines)
+
+
+def wrapped(command: str) -> str:
+    """Return a command with its options on lines that the site shows without scrolling."""
+    lines = [""]
+    for part in re.split(r" (?=--)", command):
+        if lines[-1] and len(lines[-1]) + len(part) > 76:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] = f"{lines[-1]} {part}".lstrip() if len(lines) == 1 else f"{lines[-1]} {part}"
+    return " \\\n".join(lines)
+
+
+def mark_of(guard: str, command: str) -> str:
+    """Return the mark of a guard's command (see pages.py): "" for one that is cheap, or of a kind of its own."""
+    if guard == "llama-guard-4" and "url=" not in command:
+        return "not run: its image processor needs torchvision; tests/guards/test_with_torchvision.py runs it"
+    if guard == "head":
+        return "not run: docs/training.md makes such a folder, and runs it"
+    if "SHA" in command or "FOLDER" in command:
+        return "thorough: it loads a model"
+    served = "url=http://localhost" in command and guard not in ("llavaguard", "server")
+    return "thorough: it is asked as llavaguard is at a server" if served else ""
 
 
 def columns_page() -> str:

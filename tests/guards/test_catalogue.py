@@ -79,8 +79,8 @@ def test_the_two_of_one_answer_agree() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("lama-guard4", {}, "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; there are llavaguard, "),
-        ("zzz", {}, "no guard 'zzz'; there are llavaguard, qwenguard, shieldgemma, "),
+        ("lama-guard4", {}, "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; `safetypairs guards` lists all "),
+        ("zzz", {}, "no guard 'zzz'; `safetypairs guards` lists all "),
         ("clip", {"modle": "x"}, "has no setting 'modle'; the nearest is 'model'; it takes model, commit, prompts, "),
         ("colour-and-clutter", {"x": "1"}, "has no setting 'x'; it takes none"),
         ("clip", {"batch_size": "many"}, "batch_size=many: expected an int"),

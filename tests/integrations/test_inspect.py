@@ -18,6 +18,7 @@ from answers import PAIRS, expected, publish_squares, word_of
 from chat_api import ChatAPI, with_logprobs
 from inspect_ai.log import read_eval_log, write_eval_log
 from loopback import MODEL, answering, parts
+from page_commands import run_block
 
 import safetypairs_hf as sp
 from safetypairs_hf.integrations.shared import flat
@@ -94,6 +95,17 @@ def test_log_probabilities_give_scores_and_pairs_limit_whole_pairs(tmp_path: Pat
     rows = sp.images(sp.load(data, split="test")).select(range(6))
     own = {(row["pair_id"], row["reference"]): round(p_yes(row["image"]), 12) for row in rows}
     assert {(each["pair_id"], each["reference"]): round(each["score"], 12) for each in kept} == own
+
+
+def test_the_command_of_the_page_gives_a_file_of_predictions(tmp_path: Path) -> None:
+    """docs/integrations.md, typed as it is there."""
+    data = publish_squares(tmp_path)
+    with answering(say_with_logprobs) as api:
+        places = {"my-org/safetypairs@1.2.0": f"{data}@1.0.0", "http://localhost:8000/v1": api.url, "NAME": MODEL}
+        run_block(0, __file__, tmp_path, {"INSPECT_DISPLAY": "none"}, places)
+    (log,) = (tmp_path / "logs").glob("*.eval")
+    assert sp.score(log).n_pairs == PAIRS
+    assert len(api.requests) == 2 * PAIRS and api.requests[0]["top_logprobs"] == 20
 
 
 def test_no_data_is_one_line(tmp_path: Path) -> None:

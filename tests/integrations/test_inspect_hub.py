@@ -6,6 +6,7 @@ of the column on as it is, and that must be a text (inspect_ai/_eval/task/hf.py,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from builds import make_run
 from chat_api import completion
 from hub_fixtures import ORGS, USERS, Hub
 from inspect_ai._eval.task.hf import HFTask
-from loopback import answering
+from loopback import MODEL, answering
+from page_commands import run_block
 from test_inspect import figures, logs_of, started
 
 import safetypairs_hf as sp
@@ -114,9 +116,12 @@ def test_its_own_runner_takes_them_with_the_images_as_text(lab: Hub, files: Path
 
 @pytest.mark.parametrize("name", IDS)
 def test_hub_task_gives_the_figure_that_results_push_writes(lab: Hub, files: Path, tmp_path: Path, name: str) -> None:
-    words = ("safetypairs_hf/hub_task", "-T", f"data={REPO}@1.0.0", "-T", f"id={name}")
+    """By the command of docs/integrations.md, typed as it is there."""
+    env = lab.env() | {"INSPECT_DISPLAY": "none", "INSPECT_LOG_FORMAT": "json"}
     with answering(say) as api:
-        (log,) = logs_of(tmp_path, api, words, lab.env())
+        places = {"my-org/safetypairs@1.2.0": f"{REPO}@1.0.0", "unsafe_members": name}
+        run_block(0, __file__, tmp_path, env, places | {"http://localhost:8000/v1": api.url, "NAME": MODEL})
+    (log,) = (json.loads(file.read_text()) for file in (tmp_path / "logs").glob("*.json"))
     assert len(api.requests) == PAIRS
     assert figures(log)["mean"] == TASKS[name](score_of(files))
     assert 0 < figures(log)["mean"] < 1

@@ -19,6 +19,7 @@ from by_pixels import ByPixels
 from lighteval.logging.evaluation_tracker import EvaluationTracker
 from lighteval.models.abstract_model import ModelConfig
 from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
+from page_commands import run_block
 
 import safetypairs_hf as sp
 from safetypairs_hf.core.errors import SafetyPairsError
@@ -89,11 +90,18 @@ def test_the_command_with_a_model_of_ones_own(tmp_path: Path) -> None:
     assert found == flat(sp.score(expected(sp.images(sp.load(data, split="test")))))
 
 
-def test_the_command_with_a_vision_model_of_transformers(tmp_path: Path) -> None:
-    """LightEval generates where `chat-vlm` reads a probability: the same model gives the same verdicts."""
-    data, model = publish_squares(tmp_path), chat_vlm.sees_red(tmp_path / "red")
-    told = f"model_name={model},device=cpu,generation_size=1"
-    found = command(tmp_path, data, "accelerate", told, "--vision-model")
+@pytest.mark.parametrize("number", [0, 1], ids=["by name", "without a network"])
+def test_the_commands_of_the_page(tmp_path: Path, number: int) -> None:
+    """Those of docs/integrations.md, typed as they are there.
+
+    LightEval generates where `chat-vlm` reads a probability: the same model gives the same verdicts.
+    """
+    data, model = publish_squares(tmp_path), chat_vlm.sees_red(tmp_path / "my-vlm")
+    (tmp_path / "safetypairs").symlink_to(data)
+    places = {"./my-vlm,": f"{model},device=cpu,"} | ({} if number else {"my-org/safetypairs@1.2.0": f"{data}@1.0.0"})
+    run_block(number, __file__, tmp_path, {"HOME": str(tmp_path / "home")}, places)
+    (written,) = (tmp_path / "results").rglob("results_*.json")
+    found = json.loads(written.read_text())["results"]["safetypairs|0"]
     rows = list(sp.images(sp.load(data, split="test")))
     pictures = [encode(np.asarray(row.pop("image").convert("RGB"))) for row in rows]
     guard = make_guard("chat-vlm", {"model": str(model), "device": "cpu"})

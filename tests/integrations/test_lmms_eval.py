@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 import yaml
 from answers import PAIRS, expected, publish_squares, word_of
 from loopback import MODEL, answering, parts
+from page_commands import run_block
 
 import safetypairs_hf as sp
 from safetypairs_hf import integrations
@@ -100,25 +98,18 @@ def test_in_lmms_eval_itself(tmp_path: Path) -> None:
 
 
 def test_by_its_command_over_http(tmp_path: Path) -> None:
-    """The command of docs/integrations.md, where ./safetypairs is the data."""
+    """The commands of docs/integrations.md, typed as they are there, where ./safetypairs is the data."""
     pytest.importorskip("lmms_eval")
     Path(publish_squares(tmp_path)).rename(tmp_path / "safetypairs")
     score = sp.score(expected(sp.images(sp.load(str(tmp_path / "safetypairs"), split="test"))))
     with answering() as api:
-        words = ("--model", "openai", "--model_args", f"model_version={MODEL},base_url={api.url}")
-        task = ("--tasks", "safetypairs_images", "--include_path", str(FOLDER), "--output_path", "out", "--log_samples")
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("lmms-eval")), *words, *task, "--batch_size", "1"],
-            env={**os.environ, "OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1"},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
+        places = {"http://localhost:8000/v1": api.url, "model_version=NAME": f"model_version={MODEL}"}
+        printed = run_block(0, __file__, tmp_path, {"HF_HUB_OFFLINE": "1"}, places)
     (written,) = (tmp_path / "out").rglob("*_results.json")
     found = json.loads(written.read_text())["results"]["safetypairs_images"]
     (samples,) = (tmp_path / "out").rglob("*_samples_safetypairs_images.jsonl")
     assert sp.score(samples) == score
+    assert f"pair accuracy {score.pair_accuracy:.3f}" in " ".join(printed.split())
     names = [each["metric"] for each in read_task()["metric_list"]]
     assert {name: found[f"{name},none"] for name in names} == {name: getattr(score, name) for name in names}
     assert len(api.requests) == 2 * PAIRS

@@ -1,4 +1,7 @@
-"""What people decided, published: with the pairs of their run, and of pairs that were published before."""
+"""What people decided, published: with the pairs of their run, and of pairs that were published before.
+
+The commands are those of docs/review.md.
+"""
 
 from __future__ import annotations
 

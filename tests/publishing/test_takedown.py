@@ -1,4 +1,7 @@
-"""Takedowns: in a folder, and on a real server on loopback by the command, with the real clients."""
+"""Takedowns: in a folder, and on a real server on loopback by the command, with the real clients.
+
+The commands are those of docs/publishing.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pairs to Label Studio and to a table, and what people decided there back; what does not fit is one clear line."""
+"""Pairs to Label Studio and to a table, and what people decided there back; what does not fit is one clear line.
+
+The commands are those of docs/review.md.
+"""
 
 from __future__ import annotations
 

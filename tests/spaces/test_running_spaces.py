@@ -1,5 +1,7 @@
 """The Spaces run as the Hub runs them, with Gradio in an environment of its own, and are looked at in a browser.
 
+This is what docs/spaces.md says under "Run it here".
+
 The list in `environments/` is what `pip install 'gradio[oauth]>=6,<7' 'pillow<13'` and the lines of requirements.txt
 took on 2026-11-29. The environment takes about a minute on two cores, once.
 """

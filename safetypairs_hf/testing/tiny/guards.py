@@ -41,7 +41,7 @@ _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
     "siglip": two_towers.siglip,
 }
 # They replace the prompts that these guards were trained on, which are on their models' cards.
-_PROMPTS: Final = {
+PROMPTS: Final = {
     "llavaguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "qwenguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "guard-reasoner-vl": "Think. Then write in <result> </result> whether the request is harmful or unharmful.",
@@ -71,9 +71,9 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
         if name == "llama-guard-4" and not is_torchvision_available():
             continue
         settings[name] = {"model": str(_made(folder / name, make))}
-        if name in _PROMPTS:
+        if name in PROMPTS:
             prompt = folder / f"{name}.txt"
-            prompt.write_text(_PROMPTS[name], "utf-8")
+            prompt.write_text(PROMPTS[name], "utf-8")
             settings[name]["prompt"] = str(prompt)
         if name not in ("shieldgemma", "classifier", "clip", "siglip"):
             settings[name]["least_mass"] = "0"
