@@ -24,9 +24,9 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-def serious_faults(page: Page) -> list[str]:
-    """What axe-core finds on the page that is serious or critical, a line each; [] if nothing."""
-    found = Axe().run(page).response["violations"]
+def serious_faults(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core finds on the page, or `within` a selector, that is serious or critical, a line each."""
+    found = Axe().run(page, context=within).response["violations"]
     return [
         f"{fault['id']}: {fault['help']} ({node['target']}: {node['failureSummary']})"
         for fault in found

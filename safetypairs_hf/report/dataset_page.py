@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
 _SAID = ("pairs", "accept", "reject", "borderline")
+_FIGURE = ("value", "low", "high", "items")
 _RELEASE = ("version", "pairs", "added", "removed", "relabelled", "recipe", "license", "code", "summary")
 
 
@@ -74,14 +75,14 @@ def _review(edition: Edition) -> dict[str, Any] | None:
     """The agreement of the newest review, with the version that it came with; None where no release had one.
 
     `figures` are those of the card: `value` in [-1, 1] with the ends of its 95% interval, None where there is none,
-    over so many `items` (`of`: pairs or answers).
+    over so many `items` (`of`: pair or answer).
     """
     made = [release for release in edition.releases if release.get("review")]
     if not made:
         return None
     found = made[-1]["review"]
     figures = [
-        {"name": name, "of": of, **{key: figure.get(key) for key in ("value", "low", "high", "items")}}
+        {"name": name, "of": of.removesuffix("s"), **{key: figure.get(key) for key in _FIGURE}}
         for name, figure, of in card.agreements(found)
         if figure["items"]
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetypairs_hf.report.outcomes import OUTCOMES
 from safetypairs_hf.report.pair_pictures import BUDGET
+from safetypairs_hf.report.raw_answers import raw_answers
 
 if TYPE_CHECKING:
     from safetypairs_hf.report.guard_files import Guard
@@ -17,7 +18,10 @@ _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
 
 
 class Judged(NamedTuple):
-    """A pair as a guard has judged it: its outcome by key, verdicts as words, and scores where there are any."""
+    """A pair as a guard has judged it.
+
+    Its outcome by key, verdicts as words, scores where there are any, and what the guard wrote ("" if nothing).
+    """
 
     pair_id: str
     category: str | None
@@ -26,6 +30,8 @@ class Judged(NamedTuple):
     safe_verdict: str
     unsafe_score: float | None
     safe_score: float | None
+    unsafe_answer: str
+    safe_answer: str
 
 
 def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
@@ -48,10 +54,12 @@ def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
     ids = np.array([str(each) for each in pairs.texts("pair_id").take(rows).to_pylist()], dtype=object)
     keys = (ids.astype(str), -np.nan_to_num(margin, nan=-2.0), kind)
     order = np.lexsort(keys)[:most]
-    return [_judged(guard, int(row), str(name)) for row, name in zip(rows[order], ids[order], strict=True)], len(rows)
+    wrote = raw_answers(guard.path, set(ids[order]))
+    judged = [_judged(guard, int(row), str(name), wrote) for row, name in zip(rows[order], ids[order], strict=True)]
+    return judged, len(rows)
 
 
-def _judged(guard: Guard, row: int, pair_id: str) -> Judged:
+def _judged(guard: Guard, row: int, pair_id: str, wrote: Mapping[tuple[str, int], str]) -> Judged:
     pairs = guard.pairs
 
     def score(scores: Any) -> float | None:
@@ -65,6 +73,8 @@ def _judged(guard: Guard, row: int, pair_id: str) -> Judged:
         _VERDICTS[int(pairs.safe_verdict[row])],
         score(pairs.unsafe_score),
         score(pairs.safe_score),
+        wrote.get((pair_id, 1), ""),
+        wrote.get((pair_id, 0), ""),
     )
 
 
@@ -92,6 +102,7 @@ def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured]
     """Return how many of the pairs that `by_pair` returns fit on a page, the first ones, with their pictures."""
     for number, pair in enumerate(pairs):
         budget -= _CARD + _LINE * len(pair["guards"])
+        budget -= sum(len(said[name]) for said in pair["guards"] for name in ("unsafe_answer", "safe_answer"))
         budget -= pictures[pair["pair_id"]].size if pair["pair_id"] in pictures else 0
         if budget < 0:
             return number
@@ -102,8 +113,10 @@ def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]
     """Return what each guard made of each pair, right or wrong: its place in `guards`, outcome, verdicts and scores."""
     found: dict[str, list[dict[str, Any]]] = {}
     for place, guard in enumerate(guards):
-        for row, pair_id in enumerate(map(str, guard.pairs.texts("pair_id").to_pylist())):
-            found.setdefault(pair_id, []).append({"guard": place, **_said(_judged(guard, row, pair_id))})
+        ids = [str(each) for each in guard.pairs.texts("pair_id").to_pylist()]
+        wrote = raw_answers(guard.path, set(ids))
+        for row, pair_id in enumerate(ids):
+            found.setdefault(pair_id, []).append({"guard": place, **_said(_judged(guard, row, pair_id, wrote))})
     return found
 
 

@@ -16,7 +16,7 @@ from safetypairs_hf.report.failure_gallery import verdicts_by_pair
 from safetypairs_hf.report.page import Report, render, render_template
 from safetypairs_hf.report.pair_pictures import files_of
 from safetypairs_hf.training.new_folder import new_folder, refuse_existing
-from safetypairs_hf.versions.pair_sheet import rows_by_file
+from safetypairs_hf.versions.pair_sheet import is_one_image, rows_by_file
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.run_folder import RunFolder
@@ -111,15 +111,14 @@ def _of_run(run: RunFolder) -> Iterator[dict[str, Any]]:
 
 
 def _write_pair(folder: Path, pair: dict[str, Any], guards: list[str], said: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the page and the two images of a pair, and return what the list of all pairs says of it.
+    """Write the page and the images of a pair, and return what the list of all pairs says of it.
 
-    A policy pair has one image, which is unsafe by one of its policies: it is shown once, as the unsafe member.
+    A policy pair has one image, which is unsafe by one of its policies: it is shown once, and blurred.
     """
     name = _file_name(pair["pair_id"])
     images = {}
-    same = pair["unsafe_image"]["bytes"] == pair["safe_image"]["bytes"]
-    for member in ("unsafe",) if same else ("unsafe", "safe"):
-        data = pair[f"{member}_image"]["bytes"]
+    for member in ("image",) if is_one_image(pair) else ("unsafe", "safe"):
+        data = pair["unsafe_image" if member == "image" else f"{member}_image"]["bytes"]
         file = f"{name}-{member}.{media_type(data).removeprefix('image/')}"
         with reading(f"{pair['place']}: pair {pair['pair_id']}", "see: safetypairs verify"):
             images[member] = {"src": f"../images/{file}", "size": _size(data)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -51,7 +51,8 @@ def read_guards(
     Args:
         paths: The files.
         names: The guards' names, one for each file; else the name in the file's metadata, else the file's stem.
-            Where several files have one name, as much of each one's path is added as tells them apart.
+            Where several files have one name, as much of each one's path is added as tells them apart. Where some
+            files are of policy pairs and others are not, the names of the first say so.
         data: The version that the guards were run on; category and group are taken from it where a file has none.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
@@ -67,6 +68,8 @@ def read_guards(
     files = [Path(path) for path in paths]
     told_together(files, mixed=True)
     guards = [_read(path, name, data, reading) for path, name in zip(files, _names(files, names), strict=True)]
+    if len({guard.of_policies for guard in guards}) == 2:
+        guards = [replace(each, name=f"{each.name} (policy pairs)") if each.of_policies else each for each in guards]
     return sorted(guards, key=lambda guard: (guard.of_policies, -guard.score.pair_accuracy, guard.name))
 
 
@@ -89,15 +92,14 @@ def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guar
         pairs = pairs_of(checked.columns, **reading)
     except PairError as error:
         raise PairError(f"{path}: {error}") from None
-    of_policies = is_of_policies(path)
     return Guard(
-        f"{name} (policy pairs)" if of_policies else name,
+        name,
         path,
         pairs,
         scored,
         checked.told.get("fidelity"),
         covered_by(path, **reading),
-        of_policies,
+        is_of_policies(path),
         checked.columns,
     )
 
@@ -120,13 +122,18 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
     found = {}
     for (name, _), numbers in alike.items():
         tails = _tails([files[number] for number in numbers])
+        # Files of one name lie in different folders, which tell them apart without it.
+        kept = -1 if len({tail[-1] for tail in tails}) == 1 else None
         for number, tail in zip(numbers, tails, strict=True):
-            found[number] = name if len(numbers) == 1 else f"{name} ({tail})" if told[number] else tail
+            if len(numbers) == 1:
+                found[number] = name
+            else:
+                found[number] = f"{name} ({'/'.join(tail[:kept])})" if told[number] else "/".join(tail)
     return [found[number] for number in range(len(files))]
 
 
-def _tails(files: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of some paths, without suffixes, that tell them apart."""
+def _tails(files: Sequence[Path]) -> list[tuple[str, ...]]:
+    """Return the parts of the shortest ends of some paths, without suffixes, that tell them apart."""
     whole = [path.absolute().with_suffix("").parts for path in files]
     if len(set(whole)) < len(files):  # a.csv and a.parquet, or one file twice
         whole = [path.absolute().parts for path in files]
@@ -134,10 +141,9 @@ def _tails(files: Sequence[Path]) -> list[str]:
         doubled = next(path for number, path in enumerate(files) if whole[number] in whole[:number])
         raise PairError(f"{doubled} was named twice; name each file once, or call them apart: --name A --name B")
     most = max(map(len, whole))
-    ends = next(
+    return next(
         ends for length in range(1, most + 1) if len(set(ends := [parts[-length:] for parts in whole])) == len(files)
     )
-    return ["/".join(parts) for parts in ends]
 
 
 def _told(path: Path) -> str | None:

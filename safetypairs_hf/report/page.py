@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.errors import SafetyPairsError, visible
+from safetypairs_hf.metric.table_text import counted
 from safetypairs_hf.report.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
     from safetypairs_hf.core.run_folder import RunFolder
     from safetypairs_hf.dataset.store.base import Edition
@@ -98,6 +100,9 @@ def _environment() -> jinja2.Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "number": _number,
+        "counted": counted,
+        "bytes": _bytes,
+        "breaks": _breaks,
         "at": _at,
         "label": label_of,
         "clip": _clip,
@@ -115,6 +120,18 @@ def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _bytes(count: int) -> str:
+    """A size in MB, or in KB where it is less than one."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
+
+
+def _breaks(name: str) -> Markup:
+    """A name that a narrow column breaks after its punctuation, and not in a word."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([:/_@])", r"\1<wbr>", str(escape(name))))  # no entity has one of these
 
 
 def _ends(interval: Sequence[float] | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.pictures import data_uri
 from safetypairs_hf.core.records import Picture
-from safetypairs_hf.versions.pair_sheet import rows_by_file
+from safetypairs_hf.versions.pair_sheet import is_one_image, rows_by_file
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -28,7 +28,7 @@ class Thumbnail(NamedTuple):
 
 
 class Pictured(NamedTuple):
-    """A pair, or an attempt at one: `safe` is None where no edit was made."""
+    """A pair, or an attempt at one: `safe` is None where no edit was made, or both members are one image."""
 
     unsafe: Thumbnail
     safe: Thumbnail | None
@@ -50,7 +50,8 @@ def pictured(edition: Edition, wanted: Iterable[str]) -> dict[str, Pictured]:
     found = {}
     for row in rows_by_file(edition, files_of(edition, wanted), _COLUMNS):
         with reading(f"{edition.name}: pair {row['pair_id']}", "see: safetypairs verify"):
-            unsafe, safe = (thumbnail(row[f"{member}_image"]["bytes"]) for member in ("unsafe", "safe"))
+            unsafe = thumbnail(row["unsafe_image"]["bytes"])
+            safe = None if is_one_image(row) else thumbnail(row["safe_image"]["bytes"])
         found[row["pair_id"]] = Pictured(unsafe, safe, row["critical_feature"] or "", row["instruction"] or "")
     return found
 

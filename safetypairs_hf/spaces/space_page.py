@@ -17,9 +17,12 @@ _CSS = """
 .results :is(td, th) { vertical-align: middle !important; text-wrap: nowrap; }
 .results tr { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
 .fault { border-left: 4px solid #c2410c; padding: .3em .8em; overflow-wrap: anywhere; }
-.signatures { overflow-wrap: anywhere; }
-/* On a phone an interval is in words alone, and stands beside its figure. */
+.signatures { overflow-wrap: anywhere; margin: .8em 0 !important; }
+.signatures dt { font-weight: 600; margin-top: .5em; }
+/* On a phone an interval is in words alone, and stands beside its figure; names and texts take several lines. */
 @media (max-width: 640px) {
+  .results :is(td, th) { padding-right: .5em !important; }
+  .results :is(td, th):is(:first-child, :last-child) { text-wrap: wrap; overflow-wrap: anywhere; min-width: 5.5em; }
   .results svg, .results tr:has(> :nth-child(6)) > :is(:nth-child(4), :nth-child(5)) { display: none !important; }
 }
 """

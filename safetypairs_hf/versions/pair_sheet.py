@@ -50,6 +50,11 @@ def rows_by_file(edition: Edition, files: Mapping[str, str], columns: Sequence[s
         yield from rows
 
 
+def is_one_image(row: Mapping[str, Any]) -> bool:
+    """Return whether a published row is of a policy pair: its one image is unsafe by one policy and safe by another."""
+    return bool(row["unsafe_image"]["bytes"] == row["safe_image"]["bytes"])
+
+
 def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
     """Return a published row for the sheet, its unsafe member blurred unless `show_unsafe`.
 
@@ -62,7 +67,7 @@ def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
         unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))
         scale = min(1.0, _SIDE / max(unsafe.size))
         box = Box(*(round(edge * scale) for edge in row["edit_box"] or (0, 0, *unsafe.size)))
-    same = row["unsafe_image"]["bytes"] == row["safe_image"]["bytes"]
+    same = is_one_image(row)
     text = row["critical_feature"] if same else row["instruction"] or ""
     small = [
         image.resize((max(1, round(unsafe.width * scale)), max(1, round(unsafe.height * scale))))

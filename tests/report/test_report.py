@@ -57,7 +57,7 @@ class Checker(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        if tag not in ("meta", "input", "link", "img", "br"):
+        if tag not in ("meta", "input", "link", "img", "br", "wbr"):
             self.open.append(tag)
         for name, value in attrs:
             if name == "id":
@@ -116,7 +116,7 @@ def test_failures_come_worst_first_and_abstentions_last(tmp_path: Path) -> None:
         ("b", "both_unsafe"),  # 0.7 - 0.8
         ("c", "both_safe"),  # 0.1 - 0.4
     ]
-    assert failures[1][1:] == ("hate", "both_unsafe", "unsafe", "unsafe", 0.8, 0.7)
+    assert failures[1][1:] == ("hate", "both_unsafe", "unsafe", "unsafe", 0.8, 0.7, "", "")
     (last,) = worst(guard, 4)[0][3:]
     assert (last.pair_id, last.unsafe_verdict, last.unsafe_score, last.safe_score) == ("f", "none", None, 0.1)
 
@@ -161,6 +161,7 @@ def test_several_files_of_one_guard_are_told_apart_by_their_files(tmp_path: Path
     first, second, third = files
     assert named == {f"vlm ({tmp_path.name}/a)": first, "vlm (strict/a)": second, "vlm (strict/b)": third}
     assert [guard.name for guard in read_guards([second, third])] == ["vlm (a)", "vlm (b)"]
+    assert {guard.name for guard in read_guards([first, second])} == {f"vlm ({tmp_path.name})", "vlm (strict)"}
     (tmp_path / "a.csv").write_text("pair_id,reference,prediction\nx,1,1\nx,0,0\n")
     untold = predictions(tmp_path / "a.parquet")
     assert {guard.name for guard in read_guards([untold, tmp_path / "a.csv"])} == {"a.parquet", "a.csv"}
@@ -340,8 +341,9 @@ def test_thumbnails_stay_within_the_budget_of_a_page() -> None:
     shown = Pictured(Thumbnail("x" * 60, 1, 1), Thumbnail("y" * 40, 1, 1), "", "")
     pictures = dict.fromkeys("abcd", shown)
     assert list(within_budget(pictures, "dabc", budget=250)) == ["d", "a"]
-    pairs = [{"pair_id": name, "guards": [{}] * 2} for name in "abcd"]
-    assert [fitting(pairs, pictures, budget) for budget in (3299, 3300, 9900, 10**6)] == [0, 1, 3, 4]
+    said = {"unsafe_answer": "x" * 30, "safe_answer": "y" * 20}
+    pairs = [{"pair_id": name, "guards": [said] * 2} for name in "abcd"]
+    assert [fitting(pairs, pictures, budget) for budget in (3399, 3400, 10200, 10**6)] == [0, 1, 3, 4]
 
 
 def test_a_folder_with_a_page_for_each_pair(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import browser  # noqa: F401
+from browser import browser, serious_faults  # noqa: F401
 from pinned import python_of
 from playwright.sync_api import Browser, Page
 
@@ -56,6 +56,14 @@ def look_at_metric(page: Page, work: Path) -> None:
     page.get_by_role("button", name="Score an example").click()
     page.get_by_text("Pair-consistent safety accuracy, 4 pairs").wait_for()
     assert "0.150 to 0.850" in page.locator(".results").inner_text()
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("score", exact=True).last.click()
+    page.get_by_label("Threshold").fill("0.3")
+    page.get_by_role("button", name="Score an example").click()
+    page.get_by_text("0.301 to 0.954").first.wait_for()
+    page.get_by_label("Threshold").fill("")  # the default of 0.5, as before anybody typed
+    page.get_by_role("button", name="Score an example").click()
+    page.get_by_text("0.150 to 0.850").first.wait_for()
     page.get_by_role("button", name="Score", exact=True).click()
     page.get_by_text("no file: upload predictions").wait_for()
     bad = work / "bad.csv"
@@ -103,14 +111,15 @@ def test_a_space_runs_fits_every_width_and_fetches_nothing(
     look = {"metric": look_at_metric, "leaderboard": look_at_leaderboard, "viewer": look_at_viewer}[kind]
     asked, raised = [], []
     with running(tmp_path / "space", tmp_path) as address:
-        for width in (1280, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900})
+        for width, colours in ((1280, "light"), (390, "dark")):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
             page.on("request", lambda request: asked.append(request.url))
             page.on("pageerror", lambda error: raised.append(str(error)))
             page.on("dialog", lambda dialog: raised.append(dialog.message))
             page.goto(address)
             look(page, tmp_path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert serious_faults(page, ".results, .fault, .signatures") == [], "what is ours; the rest is Gradio's"
             page.close()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert raised == []

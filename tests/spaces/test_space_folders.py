@@ -81,6 +81,10 @@ def test_the_metric_says_the_figures_or_what_is_wrong(
     figures = names["figures"]
     assert score(names["EXAMPLE"])._repr_html_() in figures(str(names["EXAMPLE"]), "prediction", None, False)
     assert "no file" in figures(None, "prediction", None, False)
+    example = str(names["EXAMPLE"])
+    assert figures(example, "score", "", False) == figures(example, "score", 0.5, False)
+    assert score(names["EXAMPLE"], threshold=0.3)._repr_html_() in figures(example, "score", "0.3", False)
+    assert "threshold &#x27;high&#x27;: expected a number from 0 to 1" in figures(example, "score", "high", False)
     hostile = tmp_path / "<img src=x onerror=alert(1)>.csv"
     hostile.write_text("<script>alert(1)</script>,b\n1,2\n")
     (tmp_path / "one.csv").write_text(RIGHT + "c,1,1\n")

@@ -28,15 +28,19 @@ for an abstention) and/or `score` (P(unsafe)). `category` and `group` are option
 """
 
 
-def figures(path: str | None, by: str, threshold: float | None, drop: bool) -> str:
-    """Return the figures of a file as HTML, or one line that says what is wrong with it."""
+def figures(path: str | None, by: str, threshold: str | float | None, drop: bool) -> str:
+    """Return the figures of a file as HTML, or one line that says what is wrong. An empty threshold is the default."""
     if not path:
         return fault_html("no file: upload predictions as CSV, JSON, JSON Lines or Parquet")
+    try:
+        at = None if threshold in ("", None) else float(threshold)
+    except ValueError:
+        return fault_html(f"threshold {threshold!r}: expected a number from 0 to 1, such as 0.5")
     try:
         found = score(
             predictions_of(path),
             by=by,
-            threshold=threshold,
+            threshold=at,
             incomplete="drop" if drop else "error",
             **told_by(path),
         )
@@ -53,7 +57,7 @@ def main() -> None:
         file = gr.File(label="Predictions", type="filepath", height=140)
         with gr.Accordion("Options", open=False):
             by = gr.Radio(["prediction", "score"], value="prediction", label="What decides where a file has both")
-            threshold = gr.Number(None, label="Threshold", info="A score at or above it means unsafe; 0.5 by default")
+            threshold = gr.Textbox(label="Threshold", info="A score at or above it means unsafe", placeholder="0.5")
             drop = gr.Checkbox(label="Leave out pairs with one image only")
         with gr.Row():
             go = gr.Button("Score", variant="primary")

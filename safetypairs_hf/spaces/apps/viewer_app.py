@@ -87,11 +87,11 @@ def main() -> None:
         if os.environ.get("OAUTH_CLIENT_ID"):  # a Space whose README has hf_oauth: true
             gr.LoginButton()
         with gr.Row():
-            split = gr.Dropdown(["test", "train"], value="test", label="Split")
-            category = gr.Dropdown([ALL], value=ALL, label="Category")
-            number = gr.Number(1, label="Pair", precision=0, minimum=1, step=1)
+            split = gr.Dropdown(["test", "train"], value="test", label="Split", min_width=100)
+            category = gr.Dropdown([ALL], value=ALL, label="Category", min_width=200)
+            number = gr.Number(1, label="Pair", precision=0, minimum=1, step=1, min_width=100)
         with gr.Row():
-            before, after = gr.Button("Previous"), gr.Button("Next", variant="primary")
+            before, after = gr.Button("Previous", min_width=100), gr.Button("Next", variant="primary", min_width=100)
         shown = gr.HTML()
         inputs = [split, category, number]
         page.load(choices, None, category, api_name=False)

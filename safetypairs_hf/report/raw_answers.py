@@ -1,0 +1,28 @@
+"""What guards wrote about images: the column `raw` of files of `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from safetypairs_hf.evaluating.prediction_file import read_run
+
+_COLUMNS = ("pair_id", "reference", "raw")
+LONGEST = 1000  # characters of an answer that a report keeps
+
+
+def raw_answers(path: Path, wanted: Collection[str]) -> dict[tuple[str, int], str]:
+    """Return what a guard wrote about the images of some pairs, by pair id and reference.
+
+    Empty answers are left out, so there are none of a guard that gives numbers alone, nor in a file of other origin.
+    Of repeated answers to an image there is the first.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    if not wanted or read_run(path) is None or not {*_COLUMNS} <= {*pq.read_schema(path).names}:
+        return {}
+    table = pq.read_table(path, columns=list(_COLUMNS))
+    rows = table.filter(pc.is_in(table["pair_id"].cast(pa.string()), pa.array(sorted(wanted)))).to_pylist()
+    return {(str(row["pair_id"]), row["reference"]): str(row["raw"])[:LONGEST] for row in rows[::-1] if row["raw"]}
