@@ -89,7 +89,8 @@ def _pictured(candidate: Candidate, url: str) -> Pictured:
     instruction = candidate.instruction
     with reading(f"{url}: an image of source {candidate.source_id}", "delete its part and build again", RunError):
         unsafe = thumbnail(candidate.unsafe.data)
-        safe = None if candidate.safe is None else thumbnail(candidate.safe.data)
+        edited = candidate.safe and candidate.safe.data != candidate.unsafe.data  # a policy pair has one image
+        safe = thumbnail(candidate.safe.data) if candidate.safe and edited else None
     return Pictured(
         unsafe,
         safe,
