@@ -192,7 +192,7 @@ def _cell(where: str, name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise PublishError(f"{where}: {name} is {cut(printable(value))}, and a text was expected: quote it")
+        raise PublishError(f"{where}: {name} is {cut(printable(value))}; expected a text: quote it")
     text = " ".join(value.split())
     if len(text) > LONGEST:
         raise PublishError(f"{where}: {name} has {len(text)} characters, and at most {LONGEST} are taken; shorten it")

@@ -110,7 +110,7 @@ def test_a_release_is_proposed_by_somebody_who_may_not_push(hub: Hub, runs: Path
     api.merge_pull_request(REPO, 1, repo_type="dataset")
     listed = safetypairs(hub, runs, "versions", REPO)
     assert listed.stdout.splitlines()[-1] == (
-        "v1.1.0 has no tag: its publish was stopped, and the same command, run again, sets it"
+        "v1.1.0 has no tag: publishing was interrupted; run the same publish command again to set it"
     )
     assert safetypairs(hub, runs, *words).returncode == 0
     assert safetypairs(hub, runs, "verify", f"{REPO}@1.1.0").stdout.endswith(": ok; splits as in 1.0.0\n")

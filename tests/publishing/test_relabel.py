@@ -241,7 +241,7 @@ BAD = {
     "pair_id,action,value,reason,by\n": r"holds no correction",
     "": r"holds no correction",
     '{{"pair_id": "{swap}", "action": "swap", "reason": "x"}}': r"line 1: no by",
-    '{{"pair_id": "{swap}", "action": "swap", "reason": "x", "by": 7}}': r"line 1: by is 7, and a text was expected",
+    '{{"pair_id": "{swap}", "action": "swap", "reason": "x", "by": 7}}': r"line 1: by is 7; expected a text",
     '\n{{"pair_id": 1\n': r"line 2 is not JSON",
     '[{{"pair_id": 1}}]': r"is a JSON array; expected JSON Lines",
 }
@@ -397,7 +397,10 @@ def forged(folder: Path, **changes: Any) -> None:
     ("change", "message"),
     [
         (lambda held: held[1:], "its id is not the hash of its images and category"),
-        (lambda held: [{**held[0], "action": "turn"}, *held[1:]], "an erratum has the action 'turn', which is none"),
+        (
+            lambda held: [{**held[0], "action": "turn"}, *held[1:]],
+            "an erratum has the action 'turn', which is not an action",
+        ),
         (lambda held: [*held[:3], {**held[3], "version": "1.5.0"}], "an erratum is of 1.5.0, which is no release"),
         (
             lambda held: [held[0], {**held[1], "now": {"category": "sexual"}}, *held[2:]],

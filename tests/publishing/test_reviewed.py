@@ -466,7 +466,7 @@ def test_status_report_and_publish_tell_of_the_review_and_of_lines_that_were_cut
 def test_figures_that_no_review_has_are_refused(work: Path) -> None:
     found = held(work / "whole")
     found.releases[-1]["review"]["people"][0]["pairs"] = "many"
-    with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many', and a whole number was expected"):
+    with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many'; expected a whole number"):
         manifest.load(manifest.dump(found))
 
 

@@ -184,7 +184,7 @@ def test_two_folders(work: Path) -> None:
     assert {change.row.pair_id for change in found.changes} <= ids
     told = safetypairs(work, "diff", "./one", "./two")
     assert told.returncode == 0
-    assert "least version for this after 1.0.0: 1.1.0; 1.1.0 will do" in told.stdout
+    assert "least version for this after 1.0.0: 1.1.0; 1.1.0 is large enough" in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 80
     same = safetypairs(work, "diff", "./one", "./one")
     assert same.stdout == "./one@1.0.0 (20 pairs) to ./one@1.0.0 (20 pairs): no pair differs\n"

@@ -135,7 +135,7 @@ def swap(rows: list[dict[str, Any]]) -> None:
         (lambda rows: rows[0]["preservation"].update(changed_fraction=0.5), "changed_fraction is 0.5, and 0.0625"),
         (swap, "the PDQ hash of its unsafe image is not the manifest's"),
         (swap, "its id is not the hash of its images and category"),
-        (lambda rows: rows.pop(), "is in the manifest, and not in the file"),
+        (lambda rows: rows.pop(), "is in the manifest, but not in the file"),
         (lambda rows: rows.append(rows[0]), "is in no row of the manifest, or twice here"),
         (lambda rows: rows[0].update(instruction="Another."), "its bytes are not those that the manifest names"),
     ],
@@ -324,7 +324,7 @@ def test_a_pair_that_was_taken_down_is_back(copy: Path) -> None:
     pair_id = entries(copy)[0].pair_id
     takedown = listed(entries(copy)[0], "asked", Version(1, 1, 0))
     told = with_manifest(copy, lambda found: Manifest(found.entries, found.releases, [takedown], found.files))
-    assert f"manifest.parquet, pair {pair_id}: it was taken down, and is there again" in told
+    assert f"manifest.parquet, pair {pair_id}: it was taken down, but is in the version" in told
 
 
 def safetypairs(hub: Hub | None, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
