@@ -287,7 +287,7 @@ def _check_versions(head: Mapping[str, Any]) -> None:
 def _check_hash(name: str, values: list[Any]) -> None:
     right = len(values) == 2 and isinstance(values[0], str) and _SHA256.fullmatch(values[0])
     if not right or not _is_kind(values[1], int):
-        raise ForeignTextError(f"says {_short(values)}of {name}; expected a SHA-256 and a size")
+        raise ForeignTextError(f"says {_short(values)} of {name}; expected a SHA-256 and a size")
 
 
 def _check_takedown(takedown: Mapping[str, str]) -> None:

@@ -287,7 +287,7 @@ def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> Non
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        ("squares@1.2.0", {}, VersionMismatch, "v1.2.0 was asked for, and the folder squares holds 1.1.0"),
+        ("squares@1.2.0", {}, VersionMismatch, "v1.2.0 was asked for, but the folder squares holds 1.1.0"),
         ("squares@latest", {}, VersionMismatch, "'latest' is not a version"),
         ("./nowhere", {}, SafetyPairsError, "no folder ./nowhere"),
         ("squares", {"split": "tset"}, SafetyPairsError, "no split 'tset'; there are"),

@@ -120,7 +120,7 @@ def test_a_new_version_stands_beside_the_old_one(package: Path, caplog: pytest.L
     assert [line.version for line in versions(EmbeddedStore())] == ["1.1.0", "1.0.0"]
     for revision, line in (
         ("v1.2.0", "safetypairs has no 1.2.0; the versions that this safetypairs-hf carries are 1.0.0, 1.1.0; "),
-        ("main", "main was asked for, and the versions that the package carries are 1.0.0, 1.1.0"),
+        ("main", "main was asked for, but the package has only 1.0.0, 1.1.0"),
     ):
         with pytest.raises(VersionMismatch) as caught:
             datasets.load_dataset("safetypairs", revision=revision)

@@ -242,7 +242,7 @@ def test_the_sheet_blurs_unsafe_members_until_asked(work: Path, tmp_path: Path) 
 
 
 def test_a_folder_has_one_version(work: Path) -> None:
-    with pytest.raises(VersionMismatch, match=r"holds 1\.1\.0 alone, not 1\.0\.0"):
+    with pytest.raises(VersionMismatch, match=r"holds 1\.1\.0, not 1\.0\.0"):
         open_named(f"{work / 'two'}@1.0.0")
 
 

@@ -133,4 +133,4 @@ def version_of(head: dict[str, Any]) -> Version:
 
 def no_version(name: str) -> VersionMismatch:
     """Return the error for a dataset without any published version."""
-    return VersionMismatch(f"{name}has no version yet; publish one: safetypairs publish RUN {name} --version 1.0.0")
+    return VersionMismatch(f"{name} has no version yet; publish one: safetypairs publish RUN {name} --version 1.0.0")
