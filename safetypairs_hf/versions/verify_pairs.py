@@ -186,7 +186,7 @@ def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:
     """Yield a problem if the files of the two members differ in more than their pixels."""
     one, two = encoding(unsafe.data), encoding(safe.data)
     if one != two:
-        yield f"its images are encoded differently, which tells the label: unsafe {one}; safe {two}"
+        yield f"its images are encoded differently, which reveals the label: unsafe {one}; safe {two}"
 
 
 def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[str]:

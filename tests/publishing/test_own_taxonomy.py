@@ -220,7 +220,7 @@ def test_other_words_take_a_minor_version(road: Path, tmp_path: Path) -> None:
     words = changed("a full litter bin", "an empty litter bin")
     run = make_run(tmp_path / "words", pairs=12, controls="true", misses=0.3, taxonomy=words)
     with pytest.raises(
-        PublishError, match=r"too small a step from 1\.0\.0: the words of its policies differ .*1\.1\.0"
+        PublishError, match=r"too small a step from 1\.0\.0: the texts of its policies differ .*1\.1\.0"
     ):
         released(data, "1.0.1", run)
     assert tree(data) == was

@@ -443,7 +443,7 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
         make_plan(finished, head, parse("1.1.0"))
     assert str(caught.value) == (
         f"1 pairs of the run are published in another category (the first, {old.pair_id}, is in {other}, here in "
-        f"{first.category}); relabelling needs --replace and version 2.0.0 or more"
+        f"{first.category}); to relabel them, use --replace and version 2.0.0 or more"
     )
     plan = make_plan(finished, head, parse("2.0.0"), replace=True)
     assert (plan.counts, plan.summary) == ((0, 0, 1), "1 relabelled")
@@ -456,7 +456,7 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
 
 def test_a_run_that_nobody_reviewed(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    message = "^20 of 20 pairs lack the review that was asked for: 20 unreviewed .*; go on with: safetypairs review "
+    message = "^20 of 20 pairs lack the required review: 20 unreviewed .*; continue with: safetypairs review "
     refused(message, runs[1], tmp_path / "out", "1.1.0", require_review=True)
 
 

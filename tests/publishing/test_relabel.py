@@ -234,7 +234,7 @@ BAD = {
     "pair_id,action,value,reason,by\n{swap},swap,hate,x,R1": r"line 2: swap takes no value, and 'hate' was given",
     "pair_id,action,value,reason,by\n{swap},category,,x,R1": r"line 2: category needs the new category",
     "pair_id,action,value,reason,by\n{swap},text,,x,R1": r"line 2: text needs the new critical_feature",
-    "pair_id,action,value,reason,by\n{swap},undo,,x,R1": r"line 2: pair {swap} has no erratum that could be undone",
+    "pair_id,action,value,reason,by\n{swap},undo,,x,R1": r"line 2: pair {swap} has no erratum to undo",
     "pair_id,action,value,reason,by\n{swap},swap,,a, b,R1": r"line 2 has 6 cells, and line 1 names 5 columns; quote",
     "pair_id,action,valeu,reason,by\n": r"line 1: no column 'valeu'; the nearest is 'value'",
     "pair_id,action,value,by\n": r"line 1: there is no column reason",
