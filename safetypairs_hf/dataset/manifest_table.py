@@ -86,5 +86,5 @@ class Columns:
 
 def not_ours(name: str) -> SafetyPairsError:
     return SafetyPairsError(
-        f"{name} has no readable {manifest.NAME} of safetypairs: it was not published by safetypairs, or is damaged"
+        f"{name} has no {manifest.NAME} of safetypairs: it was not published by safetypairs, or is damaged"
     )

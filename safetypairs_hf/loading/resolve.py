@@ -159,7 +159,8 @@ def held_version(name: TargetName) -> Version:
         _refuse_pointer(name.path)
         first = f"; a folder ./{NAME} comes before the dataset in the package" if name.place == f"./{NAME}" else ""
         raise SafetyPairsError(
-            f"{name.place} has no manifest of safetypairs; name a folder that `safetypairs publish` wrote{first}"
+            f"{name.place} has no manifest.parquet of safetypairs; "
+            f"name a folder that `safetypairs publish` wrote{first}"
         )
     return holds
 

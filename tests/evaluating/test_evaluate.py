@@ -304,10 +304,12 @@ def test_data_that_is_not_there(
 
 
 def test_places_that_it_does_not_write_to(squares: str, green: OwnFunction) -> None:
-    with pytest.raises(RunError, match=r"--out green.csv: predictions are a .parquet file, such as green.parquet"):
+    with pytest.raises(
+        RunError, match=r"--out green.csv: predictions are written to a .parquet file, such as green.parquet"
+    ):
         evaluate(green, squares, "green.csv")
     OUT.write_bytes(b"mine")
-    with pytest.raises(RunError, match=r"green.parquet is no file that evaluate wrote; name another --out"):
+    with pytest.raises(RunError, match=r"green.parquet was not written by evaluate; name another --out"):
         evaluate(green, squares, OUT)
     assert OUT.read_bytes() == b"mine"
 

@@ -131,7 +131,7 @@ def test_what_is_refused(hub: Hub, judged: Path) -> None:
         tuple(push("mood.parquet", DATA)): f"{DATA} is a dataset; results go to a model",
         tuple(push("mood.parquet", "alice/app")): "alice/app is a space",
         tuple(push("mood.parquet", "alice/gone")): f"no model alice/gone at {hub.endpoint}",
-        tuple(push("mood.parquet", "guard")): "'guard' is no model on the Hub; expected org/name",
+        tuple(push("mood.parquet", "guard")): "'guard' is not a model on the Hub; expected org/name",
         tuple(push("part.parquet")): f"part.parquet lacks 9 of the 12 pairs of test in {DATA}@1.0.0",
         tuple(push("half.parquet")): "a missing half",
         tuple(push("turned.parquet")): "turned.parquet: 12 pairs have other images, or the members the other way",

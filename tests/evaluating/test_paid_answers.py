@@ -186,7 +186,8 @@ def test_over_half_without_a_verdict_is_a_warning(served: Served, data: str) -> 
     warned = next(line for line in done.stderr.splitlines() if "warning" in line)
     assert done.exit_code == 0 and warned == (
         "safetypairs: warning: 8 of 14 images have no verdict, and count as wrong: 6 no_verdict, 2 server_error; the "
-        "first no_verdict was 'It depends', and column raw has them all; to ask again what failed: --retry failed"
+        "first no_verdict was 'It depends'; all of them are in the column raw; "
+        "to ask again about failed images: --retry failed"
     )
     rows = [row for row in pq.read_table(OUT).to_pylist() if row["score"] is None]
     assert sorted(row["raw"] for row in rows) == ["500: oops"] * 2 + ["It depends"] * 6

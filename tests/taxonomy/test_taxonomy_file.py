@@ -66,7 +66,7 @@ FAULTS = {
     ("version: 1.0", "version: one"): "version is 'one'; expected two or three numbers such as 1.0",
     ("version: 1.0", "versoin: 1.0"): "it has an unknown key 'versoin'; the nearest is 'version'; there are id",
     ("slug: fires", "slug: Fires"): "category 1: slug is 'Fires'; expected lower-case letters, digits and '_'",
-    ("slug: fires", "slug: train"): "train: slug is 'train', a name that configs and splits have; expected",
+    ("slug: fires", "slug: train"): "train: slug is 'train', a reserved name of configs and splits; expected",
     ("slug: fires", "slug: litter"): "'litter' names the categories 1 and 3; each needs its own",
     ("code: R2", "code: r1"): "'R1' names the categories 1 and 2; each needs its own",
     ("name: Litter", "name: Blades"): "'blades' names the categories 2 and 3; each needs its own",
