@@ -360,9 +360,16 @@ KINDS = {
     **dict.fromkeys(("files", "beside", "sidecars", "taxonomy"), (dict, NO_OBJECT)),
 }
 hostile("head: nested 100,000 deep", packed(zlib.compress(deep())), "is nested more than 100 deep")
-hostile("head: a list", packed(zlib.compress(b"[]")), versions="metadata that are no object")
-hostile("head: no base 85", lambda folder: rewrite(folder, more=b"\x00\xff"), versions="metadata that do not unpack")
-hostile("head: not deflated", packed(b"{}"), versions="metadata that do not unpack", load="metadata that do not unpack")
+hostile("head: a list", packed(zlib.compress(b"[]")), versions="metadata that are not a JSON object")
+hostile(
+    "head: no base 85", lambda folder: rewrite(folder, more=b"\x00\xff"), versions="metadata that cannot be unpacked"
+)
+hostile(
+    "head: not deflated",
+    packed(b"{}"),
+    versions="metadata that cannot be unpacked",
+    load="metadata that cannot be unpacked",
+)
 hostile("head: deflated in part", packed(zlib.compress(b"{}" * 99)[:-6]), versions="metadata that end too early")
 hostile("head: no JSON", packed(zlib.compress(b"{")), versions="manifest.parquet is no JSON", publish="is no JSON")
 hostile("head: not UTF-8", packed(zlib.compress(b'{"a": "\xff"}')), versions="manifest.parquet is not UTF-8")
@@ -392,7 +399,7 @@ for key, (kind, expected) in KINDS.items():
             hostile(
                 f"head: {key} is {what}",
                 head(lambda head, key=key, value=value: head.update({key: value})),
-                **dict.fromkeys(("versions", "load", "publish"), f"says that {key} is {value!r}, {expected}"),
+                **dict.fromkeys(("versions", "load", "publish"), f"says that {key} is {value!r}; {expected}"),
             )
 hostile("head: format 99", head(lambda head: head.update(format=99)), "upgrade: pip install -U safetypairs-hf")
 hostile("head: format is a text", head(lambda head: head.update(format="2")), versions="says that its format is '2'")
@@ -407,7 +414,7 @@ hostile(
 for key, kind in {"version": str, "pairs": int, "recipe": str, "license": str, "judging": dict, "funnel": list}.items():
     for what, value in WRONG.items():
         if value is not None and not isinstance(value, kind):
-            told = f"says that releases[0].{key} is {value!r}, and"
+            told = f"says that releases[0].{key} is {value!r}; expected"
             hostile(f"release: {key} is {what}", release(**{key: value}), versions=told, publish=told)
 NAMELESS = "does not say what {} of its release 1.0.0 is"
 for key in ("pairs", "summary", "license", "restricted"):
@@ -483,7 +490,7 @@ for what, value in {
 }.items():
     hostile(f"files: a hash that is {what}", named("files", DATA, value), versions=DATA, load="manifest.parquet says")
     hostile(f"files: a sidecar's hash that is {what}", named("sidecars", "README.md", value), versions="README.md")
-OUTSIDE = "which is no name of a file in the dataset"
+OUTSIDE = "which is not a file name in the dataset"
 for name in (
     "../x.parquet",
     "/etc/passwd",
@@ -525,7 +532,7 @@ hostile("rows: not UTF-8", columns(broken_text), versions="manifest.parquet can'
 hostile("rows: split is validation", column("split", first("validation")), verify="it is validation, hate, and lies in")
 hostile("rows: category is 99", column("category", first("99")), verify="it is test, 99, and lies in", versions=OK)
 hostile("rows: introduced is no version", column("introduced", first("x")), versions="names a version wrongly")
-hostile("rows: a pair twice", columns(lambda t: pa.concat_tables([t, t.slice(0, 1)])), verify="is there more than once")
+hostile("rows: a pair twice", columns(lambda t: pa.concat_tables([t, t.slice(0, 1)])), verify="occurs more than once")
 hostile("rows: a column more", columns(lambda t: t.append_column("more", t["size"])), versions=NOT_OURS, load=NOT_OURS)
 hostile("rows: a column less", columns(lambda table: table.drop_columns(["group"])), versions=NOT_OURS)
 hostile(

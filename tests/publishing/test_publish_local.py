@@ -562,7 +562,7 @@ def test_a_missing_file_is_noticed_when_loading(runs: tuple[RunFolder, RunFolder
 def test_an_unfinished_run_is_not_published(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     shutil.copytree(runs[0].root, tmp_path / "run")
     (tmp_path / "run" / "funnel.json").unlink()
-    with pytest.raises(Exception, match="is not finished; go on with the command that began it"):
+    with pytest.raises(Exception, match="is not finished; run the command that started it again"):
         release(RunFolder(str(tmp_path / "run")), tmp_path / "out", "1.0.0")
 
 
