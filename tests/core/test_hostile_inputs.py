@@ -491,7 +491,7 @@ rows(
     "taxonomies",
     taxonomy,
     {
-        name: (content, f"mine.yaml is no taxonomy: it{',' if said.startswith('line') else ''} {said}")
+        name: (content, f"mine.yaml is not a valid taxonomy: it{',' if said.startswith('line') else ''} {said}")
         for name, (content, said) in YAML.items()
     },
 )

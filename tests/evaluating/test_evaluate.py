@@ -272,8 +272,8 @@ def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> Non
     with pytest.raises(RunError) as caught:
         evaluate(other, squares, OUT)
     assert str(caught.value) == (
-        "green.parquet is of another run: guard.revision was 'own' and is '2'; guard.settings.revision was 'own' and "
-        "is '2'; name another --out, or start over with --fresh"
+        "green.parquet belongs to another run: guard.revision was 'own' and is '2'; guard.settings.revision was "
+        "'own' and is '2'; name another --out, or start over with --fresh"
     )
     with pytest.raises(RunError, match=r"data.limit was None and is 2; data.pairs was 7 and is 2; name another"):
         evaluate(green, squares, OUT, limit=2)
@@ -341,7 +341,7 @@ def test_controls_are_judged_with_their_kind(green: OwnFunction, judged: Judged)
     ]
     assert len(rows) == 10
     assert open_data(data, limit=1).pair_ids == ["pair0"] * 5
-    with pytest.raises(SafetyPairsError, match="has rows with one image, so no pairs"):
+    with pytest.raises(SafetyPairsError, match="has rows with one image, not pairs"):
         open_data(data.remove_columns("control"))
 
 

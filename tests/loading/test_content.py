@@ -89,7 +89,7 @@ def other_release(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: shutil.copy(folder / FILE, folder / "data/test/hate/more.parquet"), "the manifest has it not"),
+        (lambda folder: shutil.copy(folder / FILE, folder / "data/test/hate/more.parquet"), "but not in the manifest"),
         (lambda folder: (folder / FILE).unlink(), "config hate|is missing from default/test"),
         (other_release, "its bytes are not those that the manifest names"),
     ],

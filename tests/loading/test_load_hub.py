@@ -175,7 +175,7 @@ def test_out_of_reach_the_right_version_is_taken(
         "load('lab/pairs', '1.0.0', config='hate')": "HubUnavailable: lab/pairs hate: the Hub cannot be reached; "
         "prepared on this machine: default",
         "load('lab/pairs', '1.0.0', split='test', columns=['pair_id'])": "HubUnavailable: the Hub cannot be reached; "
-        "on this machine are whole configs only: leave out columns",
+        "this machine has whole configs only: leave out columns",
     }
     machine = stocked("1.1.0", "1.0.0")  # the last one that was prepared is not the newest
     came = lab.came(machine, list(wanted), SAFETYPAIRS_REPO="lab/pairs", **environment)

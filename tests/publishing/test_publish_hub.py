@@ -202,7 +202,7 @@ def test_a_file_of_ours_that_somebody_changed_is_not_overwritten(hub: Hub, runs:
         assert failed.returncode == 1
         assert failed.stderr == (
             f"safetypairs: {REPO} was changed after v1.0.0 by somebody else: README.md, takedowns.json; "
-            "a release would overwrite that: put it back as v1.0.0 has it, then run again\n"
+            "a release would overwrite that: restore it from v1.0.0, then run again\n"
         )
     assert api.dataset_info(REPO).sha == head
     api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=REPO, repo_type="dataset")

@@ -270,12 +270,10 @@ def test_targets_that_are_none(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        PublishError, match=r"is the set that the package carries, .*; write \./safetypairs for a folder"
-    ):
+    with pytest.raises(PublishError, match=r"is the dataset in the package, .*; write \./safetypairs for a folder"):
         parse_target("safetypairs")
     monkeypatch.setenv("SAFETYPAIRS_REPO", "lab/set")
-    with pytest.raises(PublishError, match=r"to read, it means lab/set here; a change names its place itself"):
+    with pytest.raises(PublishError, match=r"it means lab/set here, but only for reading"):
         parse_target("safetypairs")
     for text in ("a/b/c", "org/na me", ""):
         with pytest.raises(PublishError, match="is no target"):
@@ -382,7 +380,7 @@ def test_a_release_into_the_folder_you_stand_in(
 ) -> None:
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
-    with pytest.raises(PublishError, match="you stand in it; run this from outside"):
+    with pytest.raises(PublishError, match="it is the current folder; run this from another folder"):
         publish(RunFolder(runs[0].root), parse_target("."), parse("1.0.0"))
     assert tree(tmp_path / "out") == {}
 
@@ -473,7 +471,7 @@ def test_what_somebody_changed_is_not_built_upon(runs: tuple[RunFolder, RunFolde
     data = bytearray((tmp_path / "out" / changed).read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "out" / changed).write_bytes(data)
-    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: put it back"
+    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: restore it"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
     data[len(data) // 2] ^= 1
     (tmp_path / "out" / changed).write_bytes(data)

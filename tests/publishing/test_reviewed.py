@@ -260,7 +260,7 @@ def test_a_published_pair_that_people_reject_stays_until_replace(run: RunFolder,
     words = ["publish", more.url, str(copy), "--version", "1.0.1", "--no-probe"]
     done = CliRunner().invoke(group, words)
     assert done.exit_code == 0, done.output
-    assert "people rejected 1 published pairs, which stay: remove them by --replace, or by takedown" in done.stderr
+    assert "people rejected 1 published pairs, which stay: remove them with --replace or takedown" in done.stderr
     assert "safetypairs: 2 pairs are left out: rejected by people (still_unsafe)" in done.stderr
     assert "; 1 published pairs reviewed" in done.stdout
     with pytest.raises(PublishError, match=r"1 pairs are removed; give 2\.0\.0 or more"):

@@ -93,7 +93,9 @@ def test_a_fault_is_named(tmp_path: Path, change: tuple[str, str], fault: str) -
     assert change[0] in ROAD
     found = faults(tmp_path, ROAD.replace(*change, 1))
     assert [each for each in found if each.startswith(fault)], found
-    with pytest.raises(SafetyPairsError, match=r"mine\.yaml is no taxonomy: .*; see: safetypairs taxonomy check"):
+    with pytest.raises(
+        SafetyPairsError, match=r"mine\.yaml is not a valid taxonomy: .*; see: safetypairs taxonomy check"
+    ):
         taxonomy.read(tmp_path / "mine.yaml")
 
 
@@ -115,7 +117,7 @@ def test_the_names_of_this_package_are_taken(tmp_path: Path) -> None:
     assert taxonomy.check("safetypairs@1.0") == [] and taxonomy.read("safetypairs@1.0") == NINE
     assert faults(tmp_path, to_text(NINE)) == []
     (fault,) = faults(tmp_path, to_text(NINE).replace("museum, a", "gallery, a"))
-    assert fault.startswith("it is called safetypairs@1.0, as one of this package, and says other things")
+    assert fault.startswith("its name safetypairs@1.0 is that of a taxonomy in this package with other content")
     assert taxonomy.diff("safetypairs@1.0", tmp_path / "mine.yaml").step == "minor"
 
 

@@ -185,7 +185,7 @@ def test_members_in_different_encodings(
 
     rewritten(copy / entries(copy)[0].file, other)
     told = [problem.what for problem in check(copy).problems]
-    assert any(re.search(f"encoded differently, which tells the label: {says}", what) for what in told), told
+    assert any(re.search(f"encoded differently, which reveals the label: {says}", what) for what in told), told
 
 
 def test_files_that_no_release_wrote(copy: Path) -> None:
@@ -399,7 +399,7 @@ def test_nothing_to_verify(work: Path, tmp_path: Path) -> None:
     for target, message in (
         ("./empty", "./empty has no version yet"),
         ("./nowhere", "no folder ./nowhere"),
-        (str(work / "small"), "not published by safetypairs, or damaged"),
+        (str(work / "small"), "not published by safetypairs, or is damaged"),
         ("name", "'name' is no target"),
     ):
         failed = safetypairs(None, tmp_path, "verify", target)
