@@ -78,7 +78,7 @@ class PipelineEditor(HoldsWeights, ABC):
             and more (`levers.ATTENTION`); "auto" decides by the card.
         fp8: "rows" computes the products of the denoiser's blocks in FP8, "weights" only keeps their weights in it,
             "off" uses neither, and "auto" decides by the card. It needs torchao.
-        compile_blocks: compile the denoiser's blocks before the first edit, once for all sizes; worth it from some hundred
+        compile_blocks: compile its blocks before the first edit, once for all sizes; pays off from some hundred
             images on. The first edits then take a minute or two.
         decode_beside: decode a batch while the next one is denoised.
 
