@@ -103,7 +103,7 @@ def _added(words: list[str], seen: set[str]) -> list[list[str]]:
 
 
 def _old(rest: list[str], seen: set[str]) -> bool:
-    """Return whether the words after a first "with" are in the image: another "with" follows, and the feature has them."""
+    """Return whether the words after a first "with" are in the image: another "with" follows that the feature has."""
     ahead = next((number for number, word in enumerate(rest) if word in ("with", "by")), None)
     return ahead is not None and bool(set(rest[:ahead]) - _ARTICLES) and set(rest[:ahead]) - _ARTICLES <= seen
 
