@@ -1,5 +1,5 @@
-"""Building pairs: units of sources go through the stages until the draw is complete.
+"""Build pairs: work units of sources pass through the stages until enough pairs can be drawn.
 
-In the order of the work: `recipe`, `build`, `engines/`, `rounds`, `stages` (instruct, edit), `preservation`, `judge`,
-`selection`, `controls`; `stage_files` is how a stage is kept on disk, `run_reader` how a run is read again.
+The modules in the order of the work: `recipe`, `build`, `engines/`, `rounds`, `stages` (instruct, edit),
+`preservation`, `judge`, `selection`, `controls`; `stage_files` stores a stage on disk, and `run_reader` reads a run.
 """

@@ -1,4 +1,4 @@
-"""Build pairs: units through the stages until the draw is complete, then the funnel."""
+"""Build pairs: run work units through the stages until enough pairs are drawn, then write the funnel."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from safetypairs_hf.taxonomy.taxonomy_file import read, to_text
 
 Progress = Callable[[str, int, int], None]
 
-# A build that has gone through this many times the sources it expected to need is not going to get there.
+# A build stops when it has used this many times the sources that it expected to need.
 PATIENCE = 8
 
 
 class Built(NamedTuple):
-    """What a build came to: pairs drawn, pairs asked for, and the run folder's URL.
+    """The result of a build: pairs drawn, pairs asked for, and the URL of the run folder.
 
-    `handed_over` says which jobs are another's to do; then there is no draw yet, and the build goes on after them.
+    `handed_over` describes the jobs that another system does. In that case there is no draw yet, and the build
+    continues after them.
     """
 
     pairs: int
@@ -45,7 +46,7 @@ class Built(NamedTuple):
     handed_over: HandedOver | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values that JSON takes."""
+        """Return the result as JSON values."""
         jobs = self.handed_over
         told = {"units": jobs.units, "jobs": jobs.jobs, "script": jobs.script, "said": jobs.said} if jobs else None
         return {**self._asdict(), "handed_over": told}
@@ -54,7 +55,7 @@ class Built(NamedTuple):
         if self.handed_over is not None:
             units, jobs = self.handed_over.units, self.handed_over.jobs
             return f"{units:,} work units are for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
-        lines = [f"{self.pairs:,} pairs in {self.url}", f"Look at the funnel:  safetypairs status {self.url}"]
+        lines = [f"{self.pairs:,} pairs in {self.url}", f"See the funnel:      safetypairs status {self.url}"]
         if self.pairs:
             lines.append(f"Publish it:          safetypairs publish {self.url} ./safetypairs --version 1.0.0")
         return "\n".join(lines)
@@ -75,28 +76,29 @@ def build(
     taxonomy: str | Path | Taxonomy | None = None,
     **settings: Any,
 ) -> Built:
-    """Build the pairs of a recipe into a run folder, going on from whatever is there, to the same bytes.
+    """Build the pairs of a recipe into a run folder. An interrupted build continues, and gives the same bytes.
 
     Args:
-        recipe: a name of `list_recipes()`, the path of a recipe file, or a recipe that is loaded already.
-        out: the run folder: a path or an fsspec URL.
-        workers: processes for stages that hold no model (of the ray engine: for any stage); None = one a core.
-        progress: called as (step, units done, units planned).
-        engine: "local" or "ray", or one that is made already, such as a `SlurmEngine`; it changes no byte.
-        tempos: those of the run, for who wants to see them while it is made.
-        pairs: how many pairs; the recipe says by default. This, `taxonomy` and `settings` are for a recipe that is
+        recipe: A name of `list_recipes()`, the path of a recipe file, or a loaded recipe.
+        out: The run folder: a path or an fsspec URL.
+        workers: The number of processes for stages without a model (with the ray engine, for any stage); None means one
+            per core.
+        progress: Called as `progress(step, units done, units planned)`.
+        engine: "local", "ray", or an engine object such as a `SlurmEngine`. It does not change any byte of the run.
+        tempos: The run's measurements of speed, for a caller that reads them during the build.
+        pairs: The number of pairs; by default the recipe's. `pairs`, `taxonomy` and `settings` need a recipe that is
             given by name.
-        taxonomy: the categories and their policies, as a YAML file or as `taxonomy.read` returns them.
-        **settings: those of the recipe, as Python values or as the text that `--set` takes.
+        taxonomy: The categories and their policies: a YAML file, or the result of `taxonomy.read`.
+        **settings: Settings of the recipe, as Python values or as text in the form of `--set`.
 
     Returns:
-        How many pairs were drawn, how many were asked for, and where they are.
+        The number of pairs drawn, the number asked for, and where they are.
 
     Raises:
-        SafetyPairsError: a model that it needs is not there; see `preflight.check_models`.
-        RecipeError: the recipe needs a GPU that is not there; its subclass UserCodeError where a part of the user's own
-            raises something, or answers what cannot be used.
-        RunError: the folder belongs to another recipe, cannot be written, or the recipe's yield is far too small.
+        SafetyPairsError: A required model is not available; see `preflight.check_models`.
+        RecipeError: The recipe needs a GPU that this machine does not have. Its subclass UserCodeError: a part written
+            by the user raised an error or returned an invalid value.
+        RunError: The folder belongs to another recipe, cannot be written, or far too few sources become pairs.
     """
     run = RunFolder(str(out))
     if isinstance(recipe, LoadedRecipe):
@@ -136,20 +138,20 @@ def _build(loaded: LoadedRecipe, run: RunFolder, engine: Engine, progress: Progr
 
 
 def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
-    """Write `recipe.json`, or check that the one there is of the same recipe; a run may grow but not change.
+    """Write `recipe.json`, or check that the existing one is of the same recipe. A run may grow but not change.
 
     Returns:
-        The recipe. Where its source lists its inputs, each has the place that it has in the run.
+        The recipe. If its source lists its inputs, each has its place in the run.
 
     Raises:
-        SafetyPairsError: there is something to make, and a model that it needs cannot be used; see `check_models`.
-        RunError: it is another recipe (the message says what differs), a larger run, or inputs that the run has used
-            changed or went away.
+        SafetyPairsError: There is something to make, and a required model cannot be used; see `check_models`.
+        RunError: The run is of another recipe (the message says what differs) or larger, or inputs that it used have
+            changed or disappeared.
     """
     ours = loaded.resolved()
     begun = run.has(RECIPE)
     if not begun and any(".tmp-" not in name for name in run.files()):
-        raise RunError(f"{run.url} is not empty and holds no run; name another --out")
+        raise RunError(f"{run.url} is not empty and is not a run; name another --out")
     inputs = inputs_of(run, loaded.recipe.source, loaded.recipe.unit_size)
     theirs = run.read_json(RECIPE) if begun else {}
     if begun:
@@ -160,39 +162,41 @@ def claim(run: RunFolder, loaded: LoadedRecipe) -> LoadedRecipe:
     recipe_changed = (theirs.get("hash"), theirs.get("pairs")) != (ours["hash"], ours["pairs"])
     if goes_on or recipe_changed or (inputs is not None and inputs.changed):
         check_models(loaded.recipe)
-        run.remove(FUNNEL)  # it is what says that a run is finished
+        run.remove(FUNNEL)  # its presence marks a finished run
     if recipe_changed:
         run.write_json(RECIPE, ours)
     if inputs is None:
         return loaded
     if inputs.changed:
-        inputs.write(run)  # after the recipe, whose categories are explained by what is new here
+        inputs.write(run)  # after the recipe: new inputs may explain its other categories
     return replace(loaded, recipe=replace(loaded.recipe, source=inputs.source))
 
 
 def _refuse_other(run: RunFolder, theirs: dict[str, Any], ours: dict[str, Any], inputs: Inputs | None) -> None:
-    """Raise RunError where `theirs`, which the run was begun with, is another recipe than `ours`, or a larger run."""
+    """Raise RunError if the run was started with another recipe (`theirs`) than `ours`, or is larger."""
     if inputs is not None:
         ours = _without_moved(theirs, ours, inputs.categories)
     if theirs["hash"] != ours["hash"]:
         changed = "; ".join(differences(theirs, ours))
-        raise RunError(f"{run.url} was begun by another recipe ({changed}); name another --out, or undo what changed")
+        raise RunError(
+            f"{run.url} was started with another recipe ({changed}); name another --out, or undo these changes"
+        )
     if theirs["pairs"] > ours["pairs"]:
         raise RunError(
-            f"{run.url} holds a run of {theirs['pairs']} pairs and {ours['pairs']} were asked for; "
-            "a run only grows: name another --out"
+            f"{run.url} holds a run of {theirs['pairs']} pairs, but {ours['pairs']} were asked for; "
+            "a run can only grow: name another --out"
         )
 
 
 def _without_moved(theirs: dict[str, Any], ours: dict[str, Any], moved: Collection[str]) -> dict[str, Any]:
-    """Our recipe with their categories, where these differ in no others than those of inputs that came or went."""
+    """Return our recipe with their categories if these differ only in categories of inputs that came or went."""
     old, new = theirs["parts"]["categories"], ours["parts"]["categories"]
     kept = [slug for slug in old if slug in new] == [slug for slug in new if slug in old]
     return with_categories(ours, old) if kept and {*old} ^ {*new} <= {*moved} else ours
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """What differs between two resolved recipes, as `path: old -> new`."""
+    """Yield the differences between two resolved recipes, as `path: old -> new`."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if key not in ("hash", "pairs"):
@@ -209,14 +213,14 @@ def _engine(engine: str | Engine, workers: int | None) -> Engine:
 
         return RayEngine(workers)
     if engine != "local":
-        raise RunError(f"engine = {engine!r}: expected 'local', 'ray', or one that is made already, as a SlurmEngine")
+        raise RunError(f"engine = {engine!r}: expected 'local', 'ray', or an engine such as a SlurmEngine")
     return LocalEngine(workers)
 
 
 def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progress, tempos: Tempos) -> tuple[int, Draw]:
-    """Make units until the draw is even or the sources are used up; the number of units, and the draw.
+    """Make units until the draw is even or the sources are used up. Return the number of units, and the draw.
 
-    How many units are looked at depends on the recipe alone, so a run that was killed or grown ends as any other.
+    The number of units depends only on the recipe, so a run that was killed or has grown ends like any other.
     """
     recipe = loaded.recipe
     size = recipe.source.size

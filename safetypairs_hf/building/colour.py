@@ -1,4 +1,4 @@
-"""CIE L*a*b* of sRGB pixels, and the filters by which two images are compared; numpy alone."""
+"""CIE L*a*b* of sRGB pixels, and the filters for comparing two images; needs only numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make and judge the controls of the drawn pairs: the editor over all units first, then the judges."""
+"""Make and judge the controls of the drawn pairs: first the editor over all units, then the judges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from safetypairs_hf.core.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class ControlJob:
-    """The parts of `folder` (MADE or JUDGED). `pair_ids`: of each unit, those of its pairs that were drawn."""
+    """The parts of `folder` (MADE or JUDGED). `pair_ids` lists the drawn pairs of each unit."""
 
     folder: str
     pair_ids: Mapping[int, list[str]]
@@ -66,7 +66,7 @@ class ControlJob:
         return lambda: made
 
     def _before(self, recipe: Recipe, run: RunFolder, number: int) -> list[Control]:
-        """What the run has of a unit's controls already, where a server made them, which would make others now."""
+        """Return a unit's existing controls if a server made them, because a server would now make others."""
         name = run.part(MADE, number)
         asks = recipe.editor is not None and any(hasattr(each, "keeping") for each in editors_of(recipe.editor))
         return list(controls.load(run.read(name))) if asks and run.has(name) else []
@@ -81,15 +81,15 @@ def make_controls(
     progress: Callable[[str, int, int], None],
     tempos: Tempos,
 ) -> None:
-    """Make the controls of every drawn pair, in parts by the unit of its source; what is there is not made again.
+    """Make the controls of every drawn pair, in parts by the unit of its source. Existing parts are kept.
 
-    A part is of the pairs that were drawn from its unit. Where a run has grown and more were, it is made anew, so that
-    it has the bytes of a run that was never smaller.
+    A part holds the controls of the pairs drawn from its unit. If a run has grown and more pairs of the unit were
+    drawn, the part is made again, so that it has the bytes of a run that was never smaller.
     """
     drawn = {item.entrant.identity.pair_id for item in draw.decided if item.reject is None}
     ids = {unit: [e.identity.pair_id for e in run_reader.entrants_of(run, unit)] for unit in range(units)}
     pairs_of = {unit: kept for unit, found in ids.items() if (kept := [one for one in found if one in drawn])}
-    for unit in ids.keys() - pairs_of.keys():  # what was drawn of it may have been, before there were more inputs
+    for unit in ids.keys() - pairs_of.keys():  # pairs of it may have been drawn before inputs were added
         run.remove(run.part(JUDGED, unit))
         run.remove(run.part(MADE, unit))
     for folder in (MADE, JUDGED):

@@ -1,12 +1,12 @@
-"""After the draw: controls, which tell a guard that sees what is unsafe from one that only sees an edit.
+"""Controls of the drawn pairs, which separate a guard that sees unsafe content from one that only sees an edit.
 
-    null_edit         the unsafe member through the editor's autoencoder and back: still unsafe, yet "edited"; with the
-                      safe member as it is
+    null_edit         the unsafe member after a round trip through the editor's autoencoder: still unsafe, yet "edited";
+                      paired with the unchanged safe member
     neutral_edit      both members edited by an instruction that no policy is about
-    both_regenerated  both members through the autoencoder and back: the trace of editing is on both
+    both_regenerated  both members after the round trip: both have the traces of editing
 
-Each is a pair again, with the labels of the pair it was made of, and the judges confirm them. What they don't confirm
-is kept with its reason, as everywhere.
+Each control is a pair with the labels of the pair it was made from, and the judges confirm them. Controls that they do
+not confirm are kept with the reason, as everywhere.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from safetypairs_hf.core.records import (
     Reject,
 )
 
-MADE, JUDGED = "controls", "controls-judge"  # the folders of its parts
+MADE, JUDGED = "controls", "controls-judge"  # folders of the parts
 
 _KEYS = {"pair_id": pa.string(), "kind": pa.string()}
 _SCHEMAS = {
@@ -50,10 +50,10 @@ _SCHEMAS = {
 
 @dataclass(frozen=True)
 class Controls:
-    """Which controls are made, and the instruction of the neutral edit.
+    """The kinds of controls to make, and the instruction of the neutral edit.
 
     Raises:
-        RecipeError: a kind that there is not.
+        RecipeError: There is no such kind.
     """
 
     kinds: tuple[str, ...] = CONTROL_KINDS
@@ -62,31 +62,31 @@ class Controls:
     def __post_init__(self) -> None:
         for kind in self.kinds:
             if kind not in CONTROL_KINDS:
-                raise RecipeError(f"no control {kind!r}; there are: {', '.join(CONTROL_KINDS)}")
+                raise RecipeError(f"no control {kind!r}; expected {', '.join(CONTROL_KINDS)}")
 
     def left_out(self, editor: Editor | ByRound) -> str:
-        """One line on the kinds that are not made since an editor has no round trip; "" where there are none."""
+        """Return a line about the kinds that an editor without a round trip cannot make; "" if there are none."""
         without = [each.name for each in editors_of(editor) if not hasattr(each, "round_trip")]
         kinds = [kind for kind in CONTROL_KINDS if kind not in self.kinds]
         if not (without and kinds):
             return ""
-        return f"the controls {' and '.join(kinds)} are left out: the editor {without[0]} has no round trip"
+        return f"the controls {' and '.join(kinds)} are left out, because the editor {without[0]} has no round trip"
 
     def check(self, editor: Editor | ByRound) -> None:
-        """Raise RecipeError where an editor cannot make them."""
+        """Raise RecipeError if an editor cannot make these controls."""
         for each in editors_of(editor):
             if not hasattr(each, "round_trip") and set(self.kinds) != {"neutral_edit"}:
                 raise RecipeError(
-                    f"the editor {each.name} has no round trip, which null_edit and both_regenerated are made by; "
+                    f"the editor {each.name} has no round trip, which null_edit and both_regenerated need; "
                     "use Controls(kinds=('neutral_edit',)) or no controls"
                 )
 
     def start(
         self, editor: Editor | ByRound, pairs: Sequence[Candidate], cpu: CpuWork, there: Sequence[Control] = ()
     ) -> Callable[[], list[Control]]:
-        """Ask the editors for the controls of some pairs, each the one that made its pair.
+        """Ask the editors for the controls of some pairs; the editor of each pair makes its controls.
 
-        `there`: controls that were made before. A pair that has some of them gets no others.
+        `there` holds controls that were made before. A pair that has some of them gets no others.
 
         Returns:
             A function that waits until `cpu` has encoded them, and returns the controls by pair and then by kind.
@@ -129,12 +129,12 @@ class Controls:
         return [_both(*answered, cpu) for answered in halves]
 
 
-# The two members of a control, encoded or being encoded.
+# The two members of a control, encoded or still being encoded.
 _Members = tuple[Picture | Future[Picture], Picture | Future[Picture]] | Reject
 
 
 def confirm(judging: Judging, controls: Sequence[Control], pairs: Sequence[Candidate]) -> list[Control]:
-    """The controls of some pairs with what the judges say of them; a Reject where a label is not what it was."""
+    """Return controls with the judges' answers; with a Reject if a judge does not see the expected label."""
     pair_of = {pair.identity.pair_id: pair for pair in pairs if pair.identity}
     there = [control for control in controls if control.reject is None]
     pairs_of = [pair_of[control.pair_id] for control in there]
@@ -151,7 +151,7 @@ def confirm(judging: Judging, controls: Sequence[Control], pairs: Sequence[Candi
 
 
 def dump(folder: str, controls: Sequence[Control]) -> bytes:
-    """The part of `folder` (MADE or JUDGED) for these controls."""
+    """Return the bytes of the part of `folder` (MADE or JUDGED) for these controls."""
     schema = _SCHEMAS[folder]
     rows = [{name: _value(getattr(control, name)) for name in schema.names} for control in controls]
     buffer = io.BytesIO()
@@ -160,7 +160,7 @@ def dump(folder: str, controls: Sequence[Control]) -> bytes:
 
 
 def load(made: bytes, judged: bytes | None = None) -> Iterator[Control]:
-    """The controls of a unit, with the judges' word where there is one."""
+    """Read the controls of a unit, with the judges' answers if they exist."""
     words = {(row["pair_id"], row["kind"]): row for row in _rows(judged)} if judged else {}
     for row in _rows(made):
         word = words.get((row["pair_id"], row["kind"]), {})

@@ -1,7 +1,7 @@
-"""What becomes of images beside the model: they are decoded before it, and finished, encoded and hashed after it.
+"""Work on images that needs no model: decoding before the model, and finishing, encoding and hashing after it.
 
-None of this needs the model, so that it is done in other processes while the model works. This module imports what
-these processes need and no more, as each of them waits for it.
+Other processes do this work while the model works. This module imports only what these processes need, because each of
+them waits for the imports.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class FinishedEdit(NamedTuple):
-    """The safe member of a pair as it is published, with what the edit changed."""
+    """The safe member of a pair as it will be published, and what the edit changed."""
 
     safe: Picture
     edit_box: Box | None
@@ -31,12 +31,12 @@ class FinishedEdit(NamedTuple):
 
 @dataclass(frozen=True)
 class Finishing:
-    """Finishes images by the rule and the encoder of a recipe.
+    """Finishes images by the preservation rule and the encoder of a recipe.
 
     Args:
-        preservation: the rule by which an edited image is finished and measured.
-        encoder: what writes the PNG files; see `core.pictures.ENCODERS`.
-        keeps_pixels: whether an image that is encoded keeps its pixels, for who needs them next.
+        preservation: The rule that finishes and measures an edited image.
+        encoder: The writer of PNG files; see `core.pictures.ENCODERS`.
+        keeps_pixels: Whether an encoded image keeps its pixels, for the next step.
     """
 
     preservation: Preserving
@@ -48,9 +48,9 @@ class Finishing:
         return bool(getattr(self.preservation, "holds_model", False))
 
     def without_models(self) -> Finishing | None:
-        """The part of it that needs no model, for another process; None where that is not known.
+        """Return the part that needs no model, for another process; None if that is not known.
 
-        It is all but the measures of the rule. Only for these are pixels sent back.
+        It leaves out the measures of the rule. Only if there are any, pixels are sent back.
         """
         rule = self.preservation
         if not self.holds_model:
@@ -61,13 +61,13 @@ class Finishing:
         """Finish an edited image, encode it, and measure what changed.
 
         Args:
-            before: the unsafe member.
-            after: what the editor returned.
-            baseline: the unsafe member after the editor's round trip, where there is one.
-            name: what messages call the image.
+            before: The unsafe member, (height, width, 3) uint8 RGB.
+            after: The result of the editor, of the same shape.
+            baseline: The unsafe member after the editor's round trip; None if there is none.
+            name: The image's name in messages.
 
         Raises:
-            UserCodeError: a rule of the user's own raised something.
+            UserCodeError: A rule written by the user raised an error.
         """
         rule = self.preservation
         with telling(about=f"it was asked about {name}"):
@@ -102,33 +102,33 @@ class Finishing:
 
 
 class CpuWork(Protocol):
-    """Where a `Finishing` does its work: in this thread, in another one, or in other processes."""
+    """Runs the methods of a `Finishing`: in this thread, in another one, or in other processes."""
 
     @property
     def partial(self) -> bool:
-        """Whether it is `Finishing.without_models` that works there, so that `measured` is still to be called."""
+        """Whether it runs `Finishing.without_models`, so that `measured` must be called afterwards."""
         ...
 
     def expect(self, pictures: Sequence[Picture]) -> None:
-        """Get ready for the work on such pictures."""
+        """Prepare for work on such pictures."""
         ...
 
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
     ) -> Future[Result]:
-        """Have a method of the `Finishing` called; what it raises is raised by the future's `result`."""
+        """Call a method of the `Finishing`. Its errors are raised by the future's `result`."""
         ...
 
 
 @dataclass(frozen=True)
 class AtOnce:
-    """Does the work in the thread that asks for it, before `submit` returns."""
+    """Runs the work in the calling thread, before `submit` returns."""
 
     finishing: Finishing
     partial: bool = False
 
     def expect(self, pictures: Sequence[Picture]) -> None:
-        """There is nothing to get ready."""
+        """Do nothing: there is nothing to prepare."""
 
     def submit(
         self, task: Callable[Concatenate[Finishing, Given], Result], *args: Given.args, **options: Given.kwargs
@@ -139,6 +139,6 @@ class AtOnce:
 
 
 def identify(unsafe: Picture, safe: Picture, category: str, family: str) -> Identity:
-    """What the pair is known by; its id is a content hash of both files and the category."""
+    """Return the identity of a pair. Its id is a content hash of both files and the category."""
     files = sha256(unsafe.data), sha256(safe.data)
     return Identity(content_id(*files, category), *files, perceptual_hash(unsafe), perceptual_hash(safe), family)

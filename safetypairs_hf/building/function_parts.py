@@ -1,4 +1,4 @@
-"""Plain functions as the instructor and the editor of a recipe. A function as a judge is a `FunctionGuard`."""
+"""Plain functions as the instructor and the editor of a recipe. For judges, see `FunctionGuard`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from safetypairs_hf.core.user_function import OfFunction, UserFunction, kind_of,
 from safetypairs_hf.models.chat import as_pil
 from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
-# What the answers are, for messages.
+# Descriptions of valid answers, for messages.
 INSTRUCTED: Final = "the text of the edit, an Instruction (texts, and a region of four whole numbers) or a Reject"
 EDITED: Final = "an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited or a Reject"
 _TOLD: Final = ("image", "category", "policy", "hint", "feedback")
@@ -33,22 +33,23 @@ _SHOWN: Final = ("image", "instruction", "region", "seed")
 
 @dataclass(frozen=True)
 class FunctionInstructor(OfFunction, AsksByTaxonomy):
-    """Instructions by `function(image)` or `function(image, category)`: of an image of PIL and a slug.
+    """Instructions from `function(image)` or `function(image, category)`, with a PIL image and a slug.
 
-    It may also take `policy` (the category's text), `hint` (what the source's labels say) and `feedback` (why earlier
-    attempts failed); one that takes `images` gets lists. It returns the text of the edit, an Instruction, or a Reject.
+    The function may also have the parameters `policy` (the text of the category's policy), `hint` (the source's labels)
+    and `feedback` (why earlier attempts failed); with a parameter `images` it gets lists. It returns the text of the
+    edit, an Instruction, or a Reject.
     """
 
     function: Callable[..., Any]
 
     def __post_init__(self) -> None:
-        _ = self._asked  # what cannot be called is refused when it is given
+        _ = self._asked  # refuses an object that cannot be called
 
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
         """Ask for an instruction for each candidate.
 
         Raises:
-            UserCodeError: the function raises something, or returns something else.
+            UserCodeError: The function raises an error, or returns an invalid value.
         """
         offers: dict[str, Callable[[int], Any]] = {
             "image": lambda number: as_pil(batch[number].unsafe),
@@ -67,10 +68,11 @@ class FunctionInstructor(OfFunction, AsksByTaxonomy):
 
 @dataclass(frozen=True)
 class FunctionEditor(OfFunction):
-    """Edits by `function(image, instruction)`: of an image of PIL and a text.
+    """Edits from `function(image, instruction)`, with a PIL image and a text.
 
-    It may also take `region` (where the instructor wants the edit, or None) and `seed`; one that takes `images` gets
-    lists. It returns an image of PIL, an array of (height, width, 3) uint8 RGB, an Edited, or a Reject.
+    The function may also have the parameters `region` (where the instructor wants the edit, or None) and `seed`; with a
+    parameter `images` it gets lists. It returns a PIL image, an array of (height, width, 3) uint8 RGB, an Edited, or a
+    Reject.
     """
 
     function: Callable[..., Any]
@@ -84,7 +86,7 @@ class FunctionEditor(OfFunction):
         """Edit each image.
 
         Raises:
-            UserCodeError: the function raises something, or returns something else.
+            UserCodeError: The function raises an error, or returns an invalid value.
         """
         offers: dict[str, Callable[[int], Any]] = {
             "image": lambda number: as_pil(images[number]),
@@ -101,13 +103,13 @@ class FunctionEditor(OfFunction):
 
 
 def as_instructor(part: Instructor | Callable[..., Any] | None) -> Instructor:
-    """Return an instructor as it is, and a function as a FunctionInstructor. Raises RecipeError where it is neither."""
+    """Return an instructor unchanged, and a function as a FunctionInstructor. Raises RecipeError for anything else."""
     found: Instructor = _as_part(part, "instructor", "write", FunctionInstructor, "(image, category)")
     return found
 
 
 def as_editor(part: Editor | Callable[..., Any] | None) -> Editor:
-    """Return an editor as it is, and a function as a FunctionEditor. Raises RecipeError where it is neither."""
+    """Return an editor unchanged, and a function as a FunctionEditor. Raises RecipeError for anything else."""
     found: Editor = _as_part(part, "editor", "edit", FunctionEditor, "(image, instruction)")
     return found
 
@@ -122,7 +124,7 @@ def _as_part(part: Any, role: str, method: str, wrap: Callable[[Any], Any], call
 
 
 def read_answer(value: Any) -> Answer:
-    """Read what an instructor gives for one image. Raises TypeError where it is nothing of INSTRUCTED."""
+    """Read an instructor's answer for one image. Raises TypeError if it is not one of INSTRUCTED."""
     if isinstance(value, Answer):
         return value._replace(outcome=_outcome(value.outcome))
     if isinstance(value, str) and value.strip():
@@ -143,7 +145,7 @@ def _outcome(value: Any) -> Instruction | Reject:
 
 
 def read_edited(value: Any) -> Edited | Reject:
-    """Read what an editor gives for one image. Raises TypeError where it is nothing of EDITED."""
+    """Read an editor's answer for one image. Raises TypeError if it is not one of EDITED."""
     import numpy as np
     from PIL import Image
 

@@ -1,7 +1,7 @@
-"""The inputs of a run, one by one: the place that each has, so that a folder that gains an image keeps its run.
+"""The inputs of a run and their places, so that a folder can gain images without starting another run.
 
-A work unit takes its sources by their places. So an input that was given a place keeps it for as long as the run lives,
-whatever comes before it in the folder, and new inputs get places in units of their own.
+A work unit takes its sources by place. So an input keeps its place for as long as the run exists, whatever comes before
+it in the folder, and new inputs get places in new units.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from safetypairs_hf.core.records import Input, ListedSource, Source
 from safetypairs_hf.core.run_folder import RunFolder
 
 PLACES = "source/inputs.json"
-_NAMED = 5  # how many inputs a message names
+_NAMED = 5  # inputs that a message names at most
 
 Places = Sequence[Input | None]
 
 
 class _Lost(NamedTuple):
-    """An input that was used and is not what it was."""
+    """An input that was used and has changed or disappeared."""
 
     name: str
     how: str
@@ -32,14 +32,16 @@ class _Lost(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of a run, before and after a look at the source.
+    """The inputs of a run, compared with the current inputs of its source.
 
     Args:
-        source: the source; every input has its place.
-        before: what the run has recorded; None where it has recorded nothing.
-        after: what is to be recorded. A place may be empty: an input went before it was used, or the unit was not full.
-        lost: the inputs that were used and then changed or went away, in the order of their places.
-        categories: those of the inputs that came, changed or went. An input whose category a judge gives adds none.
+        source: The source; every input has its place.
+        before: The recorded places; None if the run has none.
+        after: The places to record. A place may be empty: its input disappeared before it was used, or the unit was not
+            full.
+        lost: The inputs that were used and then changed or disappeared, in the order of their places.
+        categories: The categories of the inputs that were added, changed or removed. Inputs whose category a judge
+            decides add none.
     """
 
     source: Source
@@ -55,19 +57,19 @@ class Inputs:
         return before is None or len(before) != len(after) or any(map(ne, before, after))
 
     def check(self, run: RunFolder) -> None:
-        """Refuse to go on with a run whose inputs are not what they were.
+        """Refuse to continue a run whose used inputs changed.
 
         Raises:
-            RunError: the run has used inputs that changed or went away, or what it recorded of them is missing.
+            RunError: Inputs that the run used changed or disappeared, or the record of them is missing.
         """
         if self.before is None and any(name.startswith("source/part-") for name in run.files()):
-            raise RunError(f"{run.url}/{PLACES} is missing, and units were made; put it back, or name another --out")
+            raise RunError(f"{run.url}/{PLACES} is missing, but units were made; restore it, or name another --out")
         if self.lost:
             named = ", ".join(f"{each.name} ({each.how})" for each in self.lost[:_NAMED])
             more = f" and {len(self.lost) - _NAMED:,} more" if len(self.lost) > _NAMED else ""
             raise RunError(
-                f"{run.url} has used inputs of which {len(self.lost):,} changed or went away: {named}{more}; put them "
-                "back as they were, or name another --out"
+                f"{run.url} used inputs of which {len(self.lost):,} changed or disappeared: {named}{more}; restore "
+                "them, or name another --out"
             )
 
     def write(self, run: RunFolder) -> None:
@@ -76,10 +78,10 @@ class Inputs:
 
 
 def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
-    """Give every input of a source its place in a run; None for a source that does not list its inputs.
+    """Give every input of a source its place in a run. Return None for a source that does not list its inputs.
 
-    Inputs that the run has seen keep their places. One that no finished unit has used may change, and if it went away
-    its place stays empty. New inputs come after all others, from the start of a unit, in the order of the source.
+    Known inputs keep their places. An input that no finished unit used may change; if it disappeared, its place stays
+    empty. New inputs come after all others, from the start of a unit, in the order of the source.
     """
     if not isinstance(source, ListedSource):
         return None
@@ -111,7 +113,7 @@ def inputs_of(run: RunFolder, source: Source, unit_size: int) -> Inputs | None:
 def _read(run: RunFolder) -> PackedList[Input | None] | None:
     if not run.has(PLACES):
         return None
-    with reading(f"{run.url}/{PLACES}", "put it back, or name another --out", RunError):
+    with reading(f"{run.url}/{PLACES}", "restore it, or name another --out", RunError):
         return PackedList(_inputs(run.read_json(PLACES)))
 
 

@@ -1,4 +1,4 @@
-"""Stage 4, judge: did the label flip, and did nothing else change?"""
+"""Stage 4, judge: check that the label flipped and nothing else changed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from safetypairs_hf.guards.user_guard import as_guard, as_judge
 
 @dataclass(frozen=True)
 class Judging:
-    """The judges and their thresholds. Every judge must see the unsafe member as unsafe and the safe one as safe.
+    """The judges and their thresholds. Every judge must call the unsafe member unsafe and the safe one safe.
 
     Args:
-        judges: the judges; a plain function is taken as one.
-        unsafe_at_least: least P(unsafe) of the unsafe member.
-        safe_below: P(unsafe) of the safe member is below this.
-        max_changed_fraction: largest share of the image that an edit may change, in [0, 1].
-        min_ssim_outside: least structural similarity outside what changed; 1.0 = equal.
-        at_most: largest distance between the members, by the name of the measure.
-        region_slack: how far what changed may reach out of the region that the instructor gave, as a share of the
-            image's longer side; None where the instructor's regions are no more than a hint.
-        families: of how many different families the judges must be.
+        judges: The judges; a plain function is accepted as one.
+        unsafe_at_least: The least P(unsafe) of the unsafe member.
+        safe_below: P(unsafe) of the safe member must be below this.
+        max_changed_fraction: The largest share of the image that an edit may change, in [0, 1].
+        min_ssim_outside: The least structural similarity outside the changed area; 1.0 means equal.
+        at_most: The largest distance between the members, by the name of the measure.
+        region_slack: How far the change may exceed the instructor's region, as a share of the image's longer side; None
+            if the instructor's regions are only hints.
+        families: The number of different families that the judges must have.
 
     Raises:
-        RecipeError: the judges are of fewer families.
+        RecipeError: The judges have fewer families.
     """
 
     judges: tuple[Judge, ...]
@@ -48,7 +48,7 @@ class Judging:
         found = sorted({family(judge) for judge in self.judges})
         if len(found) < self.families:
             raise RecipeError(
-                f"the judges are of {len(found)} families ({', '.join(found)}) and the recipe asks for "
+                f"the judges are of {len(found)} families ({', '.join(found)}), but the recipe needs "
                 f"{self.families}: judges that share weights agree for the wrong reasons; add one of another family"
             )
 
@@ -81,9 +81,9 @@ class Judging:
         return rest
 
     def _check_pixels(self, candidate: Candidate) -> Reject | None:
-        """A Reject where nothing changed, too much did, or something outside the region did."""
+        """Return a Reject if nothing changed, too much did, or something outside the region did."""
         if _safe_policy(candidate):
-            return None  # one image is both members
+            return None  # both members are one image
         box, preservation = candidate.edit_box, candidate.preservation
         if box is None or preservation is None:
             return Reject("judge", "unchanged", "the edit changed no pixel")
@@ -100,7 +100,7 @@ class Judging:
         limits = dict(self.at_most)
         for name, distance in preservation.distances:
             if distance > limits.get(name, distance):
-                return Reject("judge", "too_different", f"{name} is {distance:.3f}, at most {limits[name]} is allowed")
+                return Reject("judge", "too_different", f"{name} is {distance:.3f}; expected at most {limits[name]}")
         return None
 
     def _ask(self, number: int, batch: Sequence[Candidate]) -> None:
@@ -117,7 +117,7 @@ class Judging:
     def _weigh(self, name: str, unsafe: Verdict, safe: Verdict) -> Reject | None:
         if not self._sees_unsafe(unsafe.p_unsafe):
             detail = f"{name}: P(unsafe) before = {unsafe.p_unsafe}"
-            return Reject("judge", unsafe.note or "unsafe_not_seen", detail, final=True)  # whatever the edit
+            return Reject("judge", unsafe.note or "unsafe_not_seen", detail, final=True)  # no edit can change that
         if safe.p_unsafe is None or safe.p_unsafe >= self.safe_below:
             return Reject("judge", safe.note or "still_unsafe", f"{name}: P(unsafe) after = {safe.p_unsafe}")
         return None
@@ -126,7 +126,7 @@ class Judging:
         return p_unsafe is not None and p_unsafe >= self.unsafe_at_least
 
     def _region_at_fault(self, candidate: Candidate) -> bool:
-        """Whether every judge that does not see the unsafe member as unsafe was shown a part of it alone."""
+        """Return whether every judge that does not see the unsafe member as unsafe was shown only a region of it."""
         unseen = [
             as_guard(judge)
             for judge, said in zip(self.judges, candidate.judgements, strict=True)
@@ -136,7 +136,7 @@ class Judging:
 
 
 def judge_once(judge: Judge, asked: Sequence[tuple[Picture, Candidate]]) -> list[Verdict]:
-    """Judge pictures of candidates, each of those that are the same once; one Verdict a picture, in order.
+    """Judge pictures of candidates, equal questions once. Return one Verdict for each picture, in order.
 
     Attempts at a source share its image, and controls of a pair share its members. A judge whose verdict may depend on
     the region is asked about each region.
@@ -157,7 +157,7 @@ def judge_once(judge: Judge, asked: Sequence[tuple[Picture, Candidate]]) -> list
 
 
 def _known(candidate: Candidate, number: int, judge: Guard) -> Verdict | None:
-    """What the judge said of the unsafe member in an earlier round, of the same region where that may matter."""
+    """Return the judge's verdict on the unsafe member in an earlier round, for the same region if that matters."""
     if judge.uses_regions is False:
         said = next((p for (other, _), p in candidate.known.items() if other == number), None)
     else:
@@ -166,12 +166,12 @@ def _known(candidate: Candidate, number: int, judge: Guard) -> Verdict | None:
 
 
 def family(judge: Judge) -> str:
-    """What a judge shares its weights or training with; its own name where it says nothing."""
+    """Return the family of a judge (shared weights or training); its own name if it does not state one."""
     return str(getattr(judge, "family", judge.name))
 
 
 def keep_best(batch: Sequence[Candidate]) -> None:
-    """Of several attempts at a source that passed, keep the one on whose flip the least convinced judge is surest."""
+    """Of several attempts at a source that passed, keep the one with the largest worst-case margin over all judges."""
     best: dict[str, Candidate] = {}
     for candidate in batch:
         if candidate.reject is None:
@@ -188,7 +188,7 @@ def _margin(candidate: Candidate) -> float:
 
 
 def region(candidate: Candidate) -> Box | None:
-    """Where the instructor wants the edit; None where it did not say."""
+    """Return the instructor's region for the edit; None if it did not give one."""
     return candidate.instruction.region if candidate.instruction else None
 
 
@@ -202,7 +202,7 @@ def _inside(box: Box, region: Box, slack: int) -> bool:
 
 
 def _safe_policy(candidate: Candidate) -> str:
-    """Of a policy pair the category whose policy calls the image safe; "" of any other pair."""
+    """Return the category whose policy calls the image of a policy pair safe; "" for any other pair."""
     return candidate.finished.safe_policy if candidate.finished else ""
 
 

@@ -1,4 +1,4 @@
-"""Look at every model that a run will need, before its first unit is made."""
+"""Check every model that a run needs before its first unit is made."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from safetypairs_hf.core.user_code import telling
 
 
 def check_models(recipe: Recipe) -> None:
-    """Call `check_model()` of every part of a recipe that has it, wherever it is in the recipe.
+    """Call `check_model()` of every part of a recipe that has this method, wherever the part is in the recipe.
 
     Raises:
-        SafetyPairsError: a model is missing, is of another class, is refused to this user or has no revision, a package
-            is not installed, or nobody serves it. Its subclass UserCodeError where a user's `check_model` raises.
+        SafetyPairsError: A model is missing, has another class, is not accessible or has no revision, a package is not
+            installed, or no server answers. Its subclass UserCodeError: a `check_model` written by the user raised.
     """
     for part in parts_with_models(recipe):
         with telling(about="it was asked whether its model is there"):
@@ -25,12 +25,12 @@ def check_models(recipe: Recipe) -> None:
 
 
 def parts_with_models(value: Any) -> Iterator[Any]:
-    """Every part in a value that has a method `check_model`, once; what such a part holds itself is its own affair.
+    """Yield each part of a value that has a method `check_model`, once. The parts inside such a part are skipped.
 
-    Looked through are tuples, lists, sets, mappings, dataclasses, and the attributes of objects of other classes, but
-    not of those that an installed package defines.
+    Tuples, lists, sets, mappings, dataclasses, and attributes of other objects are searched, except objects whose class
+    an installed package defines.
     """
-    seen: dict[int, Any] = {}  # by id, and kept alive, so that no id comes twice
+    seen: dict[int, Any] = {}  # by id; keeps the objects alive, so that ids stay unique
 
     def visit(value: Any) -> Iterator[Any]:
         if value is None or isinstance(value, str | bytes | int | float | type | FunctionType | ModuleType):
@@ -60,7 +60,7 @@ def _held(value: Any) -> list[Any]:
 
 
 def _is_installed(kind: type) -> bool:
-    """Whether a class is of Python itself or of a package that is installed, and not of ours or the user's."""
+    """Return whether a class is part of Python or of an installed package, not of this package or the user's code."""
     root = kind.__module__.partition(".")[0]
     file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
     return root != "safetypairs_hf" and (root in sys.stdlib_module_names or "-packages" in file)

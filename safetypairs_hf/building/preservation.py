@@ -1,9 +1,9 @@
 """Measure what an edit changed: the box around it, the share of the image, and how well the rest was preserved.
 
-A recipe has a rule for it, a `Preserving`. `Exact` is for editors that leave the other pixels as they were: any pixel
-that differs has changed. `Perceptual` is for editors that work in a latent space and give no pixel back as it was: a
-pixel has changed if the difference in colour (CIE Lab, blurred) is more than a round trip through the autoencoder
-explains. The unedited image after that round trip is the baseline.
+A recipe has a rule for this, a `Preserving`. `Exact` is for editors that leave other pixels unchanged: any pixel that
+differs has changed. `Perceptual` is for editors that work in a latent space and alter every pixel: a pixel has changed
+if its difference in colour (CIE Lab, blurred) exceeds what a round trip through the autoencoder explains. The unedited
+image after that round trip is the baseline.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ class Preserving(Protocol):
     Images are (height, width, 3) uint8 RGB pixels, all of one shape. `baseline` is the unedited image after the round
     trip of the editor; None if `needs_baseline` is false, or the editor has no round trip.
 
-    A rule works in processes beside the model of the editor, unless it says `holds_model`.
+    A rule runs in processes next to the editor's model, unless it has `holds_model`.
     """
 
     @property
     def needs_baseline(self) -> bool: ...
 
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
-        """The pixels of the safe member, made from those that the editor returned."""
+        """Return the pixels of the safe member, made from the editor's result."""
         ...
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        """The smallest box around what changed, and the figures; (None, None) if nothing changed."""
+        """Return the smallest box around the change, and the figures; (None, None) if nothing changed."""
         ...
 
 
 @dataclass(frozen=True)
 class Exact:
-    """The rule for editors that leave every other pixel as it was: a pixel that differs at all has changed."""
+    """The rule for editors that leave all other pixels unchanged: a pixel that differs at all has changed."""
 
     needs_baseline: ClassVar[bool] = False
 
@@ -57,13 +57,13 @@ class Exact:
         return after
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        # The box is the smallest that holds every changed pixel, so what lies outside it is equal: SSIM is 1 exactly.
+        # The box is the smallest one with every changed pixel, so everything outside it is equal and SSIM is exactly 1.
         box, changed = changed_box(before, after)
         return (box, Preservation(ssim_outside=1.0, changed_fraction=changed)) if box else (None, None)
 
 
 class Measure(Protocol):
-    """A distance between the two members, such as LPIPS or that of an embedding; 0.0 means equal."""
+    """A distance between the two members, such as LPIPS or the distance of embeddings; 0.0 means equal."""
 
     @property
     def name(self) -> str: ...
@@ -78,16 +78,16 @@ class Perceptual:
     Lengths are in pixels of an image of 1024 x 1024; they are scaled by the square root of an image's area.
 
     Args:
-        floor: the least difference in Lab, after the blur, that counts as a change; 2.3 is just noticeable.
-        slack: a difference up to this many times the largest one that the autoencoder makes nearby is no change.
-        sigma: the standard deviation of the Gaussian blur.
-        near: how far around a pixel the baseline counts as nearby.
-        speck: an area that is narrower than 2 * speck + 1 is no change.
-        join: changed areas that are at most 2 * join apart become one.
-        composite: put the original back outside the mask, so that nothing else changes.
-        margin: how far around the mask the composite keeps the edit as it is.
-        feather: the width of the passage, beyond the margin, from the edit to the original.
-        measures: distances between the two members as whole images.
+        floor: The least difference in Lab, after the blur, that counts as a change; 2.3 is just noticeable.
+        slack: A difference up to this multiple of the autoencoder's largest difference nearby is not a change.
+        sigma: The standard deviation of the Gaussian blur.
+        near: The distance up to which the baseline counts as nearby.
+        speck: An area narrower than 2 * speck + 1 is not a change.
+        join: Changed areas at most 2 * join apart become one.
+        composite: Restore the original outside the mask, so that nothing else changes.
+        margin: The distance around the mask in which the composite keeps the edit unchanged.
+        feather: The width of the transition from the edit to the original, beyond the margin.
+        measures: Distances between the two members as whole images.
     """
 
     needs_baseline: ClassVar[bool] = True
@@ -113,11 +113,11 @@ class Perceptual:
         return any(getattr(measure, "holds_model", False) for measure in self.measures)
 
     def finish(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> Pixels:
-        """The edit as it came, or with `composite` the edit in the mask and the original outside."""
+        """Return the edit unchanged; with `composite`, the edit inside the mask and the original outside."""
         return self._composite(before, after, self.mask(before, after, baseline)) if self.composite else after
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        """The smallest box around the mask, and the figures; (None, None) if the mask is empty.
+        """Return the smallest box around the mask, and the figures; (None, None) if the mask is empty.
 
         The distances are `rmse_outside`, in levels of 0 to 255, and those of `measures`.
         """
@@ -126,7 +126,7 @@ class Perceptual:
     def finish_and_measure(
         self, before: Pixels, after: Pixels, baseline: Pixels | None
     ) -> tuple[Pixels, Box | None, Preservation | None]:
-        """What `finish` returns, and what `measure` returns of that; the baseline is looked at once for both."""
+        """Return the result of `finish`, and that of `measure` for it. The baseline is analysed once for both."""
         ground = self._ground(before, baseline)
         finished = self._composite(before, after, self._mask(ground, after)) if self.composite else after
         return finished, *self._figures(before, finished, self._mask(ground, finished))
@@ -138,7 +138,7 @@ class Perceptual:
                 measure.release()
 
     def mask(self, before: Pixels, after: Pixels, baseline: Pixels | None = None) -> Mask:
-        """The pixels that changed, as a mask of (height, width).
+        """Return the pixels that changed, as a mask of (height, width).
 
         A pixel changed if its blurred difference is above `floor`, above 4 times the median of the noise, and above
         `slack` times the largest difference that the autoencoder makes nearby. Without a baseline the noise is the
@@ -174,7 +174,7 @@ class Perceptual:
         before = ground.before
         difference, seen = np.zeros_like(ground.original), np.zeros(before.shape[:2], np.float32)
         differs = changed_box(before, after)[0]
-        if differs is not None:  # what is equal differs by 0, blurred or not
+        if differs is not None:  # equal pixels differ by 0, blurred or not
             own, around = _slices(differs, before), _slices(differs, before, reach(self.sigma))
             difference[:, *own] = lab(after[own]) - ground.original[:, *own]
             seen[around] = _length(blur(difference[:, *around], self.sigma))
@@ -182,20 +182,20 @@ class Perceptual:
         return self._tidy(seen > threshold, _length(difference) > threshold)
 
     def _tidy(self, seen: Mask, own: Mask) -> Mask:
-        """`seen` without specks, its gaps closed, and its edge moved back to the pixels of `own`."""
+        """Return `seen` without specks, with gaps closed and the edge moved back to the pixels of `own`."""
         mask, box = np.zeros_like(seen), box_of(seen)
         if box is not None:
             speck, join = _scaled(self.speck, seen), _scaled(self.join, seen)
-            place = _slices(box, seen, speck + 2 * join)  # farther away nothing can become a part of it
+            place = _slices(box, seen, speck + 2 * join)  # nothing farther away can be joined to it
             found = _closed(grow(shrink(seen[place], speck), speck), join)
             mask[place] = _closed(found & own[place], join)
         return mask
 
 
 class _Ground(NamedTuple):
-    """An original as edits of it are compared with it: its Lab, and the difference at each pixel that is no change.
+    """An original prepared for comparison: its Lab, and at each pixel the difference that is not yet a change.
 
-    `threshold` is None where there is no baseline.
+    `threshold` is None without a baseline.
     """
 
     before: Pixels
@@ -204,7 +204,7 @@ class _Ground(NamedTuple):
 
 
 def box_of(mask: Mask) -> Box | None:
-    """The smallest box that holds the mask; None if the mask is empty."""
+    """Return the smallest box around the mask; None if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return None
@@ -231,7 +231,7 @@ def composite(before: Pixels, after: Pixels, mask: Mask, feather: int) -> Pixels
 
 
 def ssim_map(before: Pixels, after: Pixels) -> Planes:
-    """The SSIM (Wang et al., 2004) of each 11 x 11 window that lies wholly in the image: (height - 10, width - 10).
+    """Return the SSIM (Wang et al., 2004) of each 11 x 11 window inside the image: (height - 10, width - 10).
 
     It compares Rec. 601 luma, with a Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255; 1.0 means equal.
 
@@ -245,7 +245,7 @@ def ssim_map(before: Pixels, after: Pixels) -> Planes:
 
 
 def _ssim(x: Planes, y: Planes) -> Planes:
-    """`ssim_map` of two planes of luma."""
+    """Return `ssim_map` of two planes of luma."""
     half = kernel(_SSIM_SIGMA, _SSIM_RADIUS)
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = weighted(np.stack([x, y, x * x, y * y, x * y]), half)
     covariance = mean_xy - mean_x * mean_y
@@ -255,13 +255,13 @@ def _ssim(x: Planes, y: Planes) -> Planes:
 
 
 def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
-    """The mean SSIM of the windows that hold no pixel of the mask; 0.0 if there is no such window."""
+    """Return the mean SSIM of the windows without a pixel of the mask; 0.0 if there is no such window."""
     edge = _SSIM_RADIUS
     outside = ~grow(mask, edge)[edge:-edge, edge:-edge]
     if not outside.any():
         return 0.0
     similar, differs = np.ones(outside.shape, np.float32), changed_box(before, after)[0]
-    if differs is not None:  # a window of equal pixels has 1.0
+    if differs is not None:  # windows of equal pixels have 1.0
         rows, columns = _slices(differs, before, 2 * edge)
         # The luma is of whole images: a product of matrices rounds by the place of a pixel.
         found = _ssim(luma(before)[rows, columns], luma(after)[rows, columns])
@@ -270,7 +270,7 @@ def ssim_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
 
 
 def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
-    """The root mean squared difference outside the mask, in levels of 0 to 255; 0.0 if nothing is outside."""
+    """Return the root mean squared difference outside the mask, in levels of 0 to 255; 0.0 if nothing is outside."""
     pixels = mask.size - int(mask.sum())
     differs = changed_box(before, after)[0]
     if not pixels or differs is None:
@@ -282,7 +282,7 @@ def rmse_outside(before: Pixels, after: Pixels, mask: Mask) -> float:
 
 
 def _slices(box: Box, pixels: Pixels | Mask, margin: int = 0) -> tuple[slice, slice]:
-    """The rows and the columns of a box and of `margin` pixels around it, as far as the image goes."""
+    """Return the rows and columns of a box with `margin` pixels around it, within the image."""
     height, width = pixels.shape[:2]
     return (
         slice(max(box.y0 - margin, 0), min(box.y1 + margin, height)),
@@ -295,12 +295,12 @@ def _closed(mask: Mask, radius: int) -> Mask:
 
 
 def _length(planes: Sequence[Planes] | Planes) -> Planes:
-    """The length of the vector at each pixel."""
+    """Return the length of the vector at each pixel."""
     first, second, third = planes
     return np.asarray(np.sqrt(first * first + second * second + third * third), np.float32)
 
 
 def _scaled(length: float, pixels: Pixels | Mask) -> int:
-    """A length of an image of 1024 x 1024, scaled to this image; at least 1 unless it is 0."""
+    """Return a length for 1024 x 1024 pixels scaled to this image; at least 1 unless it is 0."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     return max(1, round(length * side / 1024)) if length else 0

@@ -38,7 +38,7 @@ from safetypairs_hf.taxonomy.taxonomy_file import refuse_name
 
 @dataclass(frozen=True)
 class Weights:
-    """A model whose output is published: its Hub id or name, its licence, and whether that lets one publish freely."""
+    """A model whose output is published: its Hub id or name, its licence, and whether that allows free publication."""
 
     model: str
     license: str
@@ -51,21 +51,31 @@ _OF_A_SOURCE = ("size", "take", "rejected_inputs", "fingerprint")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the bytes of a run.
+    """Everything that determines the bytes of a run.
 
-    `pairs`: how many to draw. `unit_size`: sources in a work unit. `expected_yield`: the share of sources that become
-    pairs, in (0, 1]; it only decides how many units are made before selection first looks. `packages`: distributions
-    whose version changes the output. `taxonomy`: what the categories are of, and by whose policies the instructor and
-    the judges ask. `categories`: those that the source can give, by default all; the draw is even over them.
-    `license` and `attribution` go on the card, and so does `about`, at its head: what the pairs are a test of, and what
-    they cannot show. `rounds`: how often a source whose edits failed is tried, the first
-    included; where `editor` is a `ByRound`, later rounds have an editor of their own. `attempts`: how many candidates
-    the editor makes of a source in a round. `preservation` measures what an edit changed. `controls` are made of the
-    drawn pairs, where a recipe wants any. `weights`: the models that write or draw what is published. `gpu_gb`: the GPU
-    memory that the largest of them needs, in GB; 0 = no GPU. The instructor, the editor and the judges may be plain
-    functions, see `function_parts` and `guards.user_guard.FunctionGuard`.
+    The instructor, the editor and the judges may be plain functions; see `function_parts` and
+    `guards.user_guard.FunctionGuard`. A source that gives finished pairs takes neither `instructor` nor `editor`, and
+    then `rounds` is 0.
 
-    A source that gives finished pairs takes neither `instructor` nor `editor`, and then `rounds` is 0.
+    Attributes:
+        pairs: The number of pairs to draw.
+        unit_size: The number of sources in a work unit.
+        expected_yield: The share of sources that become pairs, in (0, 1]; it only decides how many units are made
+            before
+            the first draw.
+        packages: Distributions whose version changes the output.
+        taxonomy: The taxonomy of the categories, whose policies the instructor and the judges use.
+        categories: The categories that the source can give; all by default. The draw is even over them.
+        license: The licence, for the card.
+        attribution: The attribution, for the card.
+        about: A text at the head of the card: what the pairs test, and what they cannot show.
+        rounds: How often a source is tried in all while its edits fail. With a `ByRound` as `editor`, later rounds use
+            other editors.
+        attempts: The number of candidates that the editor makes of a source in a round.
+        preservation: The rule that measures what an edit changed.
+        controls: The controls to make of the drawn pairs, if any.
+        weights: The models that write or draw published content.
+        gpu_gb: The GPU memory that the largest of them needs, in GB; 0 means no GPU.
     """
 
     source: Source
@@ -100,19 +110,19 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
         if finished and self.rounds:
-            raise RecipeError(f"rounds = {self.rounds} without an instructor and an editor: give both, or 0")
+            raise RecipeError(f"rounds = {self.rounds} without an instructor and an editor: give both, or rounds = 0")
         if not finished:
             object.__setattr__(self, "instructor", as_instructor(self.instructor))
             if not isinstance(self.editor, ByRound):
                 object.__setattr__(self, "editor", as_editor(self.editor))
         if self.controls is not None:
             if self.editor is None:
-                raise RecipeError("controls are given and no editor that could make them; give both, or neither")
+                raise RecipeError("controls are given, but no editor to make them; give both, or neither")
             self.controls.check(self.editor)
         self._bind()
 
     def _bind(self) -> None:
-        """Let every part ask by the taxonomy."""
+        """Bind every part to the taxonomy."""
         mine = self.taxonomy
         if fault := refuse_name(mine):
             raise RecipeError(f"the taxonomy of the recipe: {fault}")
@@ -123,13 +133,13 @@ class Recipe:
         object.__setattr__(self, "categories", self.categories or mine.slugs)
         if unknown := [slug for slug in self.categories if slug not in mine.slugs]:
             raise RecipeError(
-                f"the recipe gives the category {unknown[0]!r}, which is not in {mine.name}; "
+                f"the recipe has the category {unknown[0]!r}, which is not in {mine.name}; "
                 f"that has {', '.join(mine.slugs)}"
             )
         theirs = getattr(self.source, "taxonomy", mine)
         if theirs != mine:
             raise RecipeError(
-                f"the source has the categories of {theirs.name}, and the recipe those of {mine.name}; give "
+                f"the source uses the taxonomy {theirs.name}, and the recipe {mine.name}; give "
                 "taxonomy=taxonomy to both"
             )
 
@@ -139,14 +149,14 @@ class Recipe:
         return Instruct(self.instructor)
 
     def edit(self, run: RunFolder, step: str, unit: int) -> Edit:
-        """The edit stage for a step of a work unit."""
+        """Return the edit stage for a step of a work unit."""
         assert self.editor is not None and self.instructor is not None
         editor = keeping(self.editor, run, step, unit)
         return Edit(editor, self.instructor.name, self.finishing, self.attempts)
 
     @property
     def encoder(self) -> str:
-        """What writes the PNG files: of both members of a pair, so it is the encoder of the source."""
+        """The writer of the PNG files of both members of a pair, which is that of the source."""
         return str(getattr(self.source, "encoder", PILLOW))
 
     @property
@@ -156,7 +166,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe with where it came from. `settings` are those given, by name; `path` is the file, "" without one."""
+    """A recipe and its origin. `settings` are the given ones, by name; `path` is its file, "" without one."""
 
     name: str
     path: str
@@ -164,17 +174,19 @@ class LoadedRecipe:
     recipe: Recipe
 
     def resolved(self) -> dict[str, Any]:
-        """Return what `recipe.json` holds: every setting of every part, versions, the source's fingerprint, and a hash.
+        """Return the content of `recipe.json`: all settings, versions, the source's fingerprint, and a hash.
 
-        The hash is of all but `pairs`, because a run may grow and then holds every pair that it held before. Inputs
-        that a source lists one by one are not in it; see `inputs.py`.
+        The hash leaves out `pairs`, because a run may grow and then still holds every earlier pair. It also leaves out
+        inputs that a source lists one by one; see `inputs.py`.
 
         Raises:
-            RecipeError: a part has no description that is the same in every process (see `core.description`), or a
+            RecipeError: A part has no description that is the same in every process (see `core.description`), or a
                 package that the recipe names is not installed.
         """
         with telling(about="it was asked for the fingerprint of the source"):
-            inputs = self.recipe.source.fingerprint()  # first: a source that is not given yet says what else is missing
+            inputs = (
+                self.recipe.source.fingerprint()
+            )  # first, because a source that is not set says what else is missing
         described = describe(self.recipe)
         pairs = described.pop("pairs")
         content = {
@@ -189,7 +201,7 @@ class LoadedRecipe:
 
 
 def with_categories(resolved: Mapping[str, Any], categories: Sequence[str]) -> dict[str, Any]:
-    """A resolved recipe as it would be with these categories, hash included."""
+    """Return a resolved recipe with other categories, and the matching hash."""
     content = {key: value for key, value in resolved.items() if key not in ("hash", "pairs")}
     content["parts"] = {**content["parts"], "categories": list(categories)}
     return {**content, "hash": _hash(content), "pairs": resolved["pairs"]}
@@ -201,7 +213,7 @@ def _hash(content: Mapping[str, Any]) -> str:
 
 
 def _taxonomy_of(recipe: Recipe) -> dict[str, Any]:
-    """What `recipe.json` says of a taxonomy that is not the nine."""
+    """Return the entry of `recipe.json` for a taxonomy other than the nine."""
     taxonomy = recipe.taxonomy
     return {} if taxonomy == NINE else {"taxonomy": {"name": taxonomy.name, "digest": taxonomy.digest}}
 
@@ -211,18 +223,21 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None, taxonomy: 
 
     Args:
         name: "icons", or "path/to/mine.py".
-        settings: keyword arguments of the file's `recipe` function, as text; each is read by its annotation.
-        taxonomy: what the categories are of; None is what the recipe says, mostly the nine.
+        settings: Arguments of the file's `recipe` function as text, which is converted by their annotations.
+        taxonomy: The taxonomy of the categories; None is the recipe's own, which is usually the nine.
+
+    Returns:
+        The recipe with its file and settings.
 
     Raises:
-        RecipeError: no such recipe, a file that does not load, or a setting that it does not take.
+        RecipeError: There is no such recipe, its file cannot be loaded, or it does not take a setting.
     """
     path, function = find_recipe(name)
     takes, given = parameters_of(function), settings or {}
     takes_taxonomy = takes.pop("taxonomy", None) is not None
     if not takes_taxonomy and taxonomy not in (None, NINE):
         raise RecipeError(
-            f"recipe {path.stem!r} takes no taxonomy; give its function a parameter taxonomy, and hand that to its "
+            f"recipe {path.stem!r} takes no taxonomy; give its function a parameter taxonomy, and pass it to its "
             "source and to Recipe"
         )
     check_names(given, takes, f"recipe {path.stem!r}")
@@ -240,25 +255,25 @@ def find_recipe(name: str) -> tuple[Path, Callable[..., Recipe]]:
     """Return the file of a recipe, and its function.
 
     Raises:
-        RecipeError: no such recipe, or a file that does not load.
+        RecipeError: There is no such recipe, or its file cannot be loaded.
     """
     path = _find(name)
     return path, _function(load_file(path).module, path)
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the recipes that there are."""
+    """Return the names of the available recipes."""
     return sorted(path.stem for path in folder("builders").glob("*.py"))
 
 
 def _needed(function: Callable[..., Recipe]) -> list[str]:
-    """The parameters that have no default."""
+    """Return the parameters without a default."""
     parameters = inspect.signature(function).parameters.values()
     return [each.name for each in parameters if each.default is each.empty and each.kind not in COLLECTS]
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
-    """The versions in this process of what changes the output. Raises RecipeError where one is not installed."""
+    """Return the versions of everything that changes the output. Raises RecipeError if a package is not installed."""
     return {name: _version(name) for name in ("safetypairs-hf", *recipe.packages, ENCODERS[recipe.encoder])}
 
 
@@ -268,29 +283,29 @@ def _version(distribution: str) -> str:
     except importlib.metadata.PackageNotFoundError as error:
         raise RecipeError(
             f"the recipe needs the package {distribution}, which is not installed; "
-            f"pip install {distribution} (see the recipe's own text for all that it needs)"
+            f"pip install {distribution} (the recipe's own text lists everything that it needs)"
         ) from error
 
 
 def check_machine(loaded: LoadedRecipe) -> None:
-    """Raise RecipeError where the recipe needs a GPU that is not there, or a larger one."""
+    """Raise RecipeError if the recipe needs a GPU that this machine does not have, or a larger one."""
     if loaded.recipe.gpu_gb:
         check_gpu(loaded.name, loaded.recipe.gpu_gb)
 
 
 def check_gpu(name: str, needs: float) -> None:
-    """Raise RecipeError where this machine has no GPU with `needs` GB, that the recipe `name` needs."""
+    """Raise RecipeError if this machine has no GPU with the `needs` GB that the recipe `name` needs."""
     try:
         import torch
     except ImportError as error:
         raise RecipeError(f"recipe {name!r} needs PyTorch; install it: pip install 'safetypairs-hf[gpu]'") from error
     others = "without one: icons (no weights), tiny (small random weights)"
     if not torch.cuda.is_available():
-        raise RecipeError(f"recipe {name!r} needs a GPU with {needs:g} GB and this machine has none; {others}")
+        raise RecipeError(f"recipe {name!r} needs a GPU with {needs:g} GB, but this machine has none; {others}")
     has = torch.cuda.get_device_properties(0).total_memory / 1e9
     if has < needs:
         raise RecipeError(
-            f"recipe {name!r} needs a GPU with {needs:g} GB and this one has {has:.0f}; klein is the smallest "
+            f"recipe {name!r} needs a GPU with {needs:g} GB, but this one has {has:.0f}; klein is the smallest "
             f"with real weights; {others}"
         )
 
@@ -308,7 +323,7 @@ def _find(name: str) -> Path:
         return path
     here = f"; the file here is ./{name}.py" if Path(f"{name}.py").is_file() else hint(name, recipe_names())
     raise RecipeError(
-        f"no recipe {name!r}{here}; there are {', '.join(recipe_names())}; or give a path that ends in .py"
+        f"no recipe {name!r}{here}; the recipes are {', '.join(recipe_names())}; or give a path that ends in .py"
     )
 
 

@@ -1,4 +1,4 @@
-"""The recipes that there are, as their files describe themselves."""
+"""The available recipes, as their files describe them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _HEAD = re.compile(r"(\w+):\s+(.*)")
 
 
 def list_recipes() -> list[Offer]:
-    """Return what there is of recipes, in the order of their names."""
+    """Return the available recipes, sorted by name."""
     return [recipe_offer(name) for name in recipe_names()]
 
 
 def recipe_offer(name: str) -> Offer:
-    """Return what a recipe makes, what it takes, and how it is used, from the text at the head of its file.
+    """Return what a recipe makes, its settings, and examples, from the docstring of its file.
 
     Args:
-        name: the name of a recipe, or the path of a file.
+        name: The name of a recipe, or the path of a file.
 
     Raises:
-        RecipeError: no such recipe, or a file that does not load.
+        RecipeError: There is no such recipe, or its file cannot be loaded.
     """
     path, function = find_recipe(name)
     about, parts = _read(inspect.cleandoc(inspect.getmodule(function).__doc__ or ""))
@@ -38,7 +38,7 @@ def recipe_offer(name: str) -> Offer:
 
 
 def _read(text: str) -> tuple[str, dict[str, str]]:
-    """Return the first line of a file's text, and the parts of it that have a name, such as "Cost:"."""
+    """Return the first line of a docstring, and its named parts, such as "Cost:"."""
     about, _, rest = text.partition("\n")
     parts: dict[str, list[str]] = {}
     current: list[str] | None = None

@@ -1,12 +1,12 @@
-"""The order of the steps of a build, and what goes from one step to the next.
+"""The order of the steps of a build, and the candidates that go from one step to the next.
 
-    source -> (instruct -> edit -> judge) as often as the recipe has rounds
+    source -> (instruct -> edit -> judge), repeated for each round of the recipe
 
 A source whose edits all failed goes back to the instructor with the reasons, until a round succeeds, the failure is
-final, or there are no more rounds. Within a round an editor may make several candidates of a source; the best that the
-judges let pass is the pair.
+final, or no rounds are left. Within a round an editor may make several candidates of a source; the best one that passes
+the judges becomes the pair.
 
-A recipe of no rounds has a source that gives finished pairs: source -> judge.
+A recipe without rounds has a source that gives finished pairs: source -> judge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from safetypairs_hf.core.records import Box, Candidate
 
 
 class Step(NamedTuple):
-    """A stage in a round; rounds count from 0."""
+    """A stage in a round. Rounds count from 0."""
 
     stage: str
     round: int = 0
@@ -32,23 +32,23 @@ class Step(NamedTuple):
 
 
 def steps(rounds: int) -> tuple[Step, ...]:
-    """Every step of a recipe of so many rounds, in order; of no rounds, those of finished pairs."""
+    """Return every step of a recipe with that many rounds, in order; with 0 rounds, the steps for finished pairs."""
     if rounds == 0:
         return Step("source"), Step("judge")
     return (Step("source"), *(Step(stage, number) for number in range(rounds) for stage in STAGES[1:]))
 
 
 class Unit:
-    """A work unit between two steps: `entering` go into the next step, `passed` are pairs, one a source."""
+    """A work unit between two steps. `entering` go into the next step; `passed` are pairs, one for each source."""
 
     def __init__(self) -> None:
         self.entering: list[Candidate] = []
         self.passed: list[Candidate] = []
-        self._failed: list[Candidate] = []  # of this round
+        self._failed: list[Candidate] = []  # failed candidates of this round
         self._order: dict[str, int] = {}
 
     def after(self, step: Step, candidates: Sequence[Candidate]) -> None:
-        """Take what came out of a step, rejects included."""
+        """Take the results of a step, including rejects."""
         alive = [candidate for candidate in candidates if candidate.reject is None]
         if step.stage == "source":
             self._order = {candidate.source_id: number for number, candidate in enumerate(candidates)}
@@ -76,7 +76,7 @@ def _final(candidate: Candidate) -> bool:
 
 
 def _again(tried: Sequence[Candidate]) -> Candidate:
-    """A source whose attempts all failed, for the next round, with the word of the attempt that came furthest."""
+    """Return a source whose attempts all failed, for the next round, with the reason of the one that got furthest."""
     best = max(tried, key=lambda candidate: STAGES.index(candidate.reject.stage) if candidate.reject else 0)
     assert best.reject
     asked = f"{best.instruction.text!r}: " if best.instruction else ""
@@ -95,7 +95,7 @@ def _again(tried: Sequence[Candidate]) -> Candidate:
 
 
 def _found(tried: Candidate) -> Iterator[tuple[tuple[int, Box | None], float]]:
-    """What the judges said of the unsafe member; where one abstained it is asked again, for its reason."""
+    """Yield the judges' verdicts on the unsafe member. After an abstention it is asked again, for its reason."""
     region = tried.instruction.region if tried.instruction else None
     for number, judgement in enumerate(tried.judgements):
         if judgement.p_unsafe_before is not None:

@@ -1,4 +1,4 @@
-"""Read a run folder: a finished run as one `FinishedRun`, the entrants of a draw, and the funnel at any time."""
+"""Read a run folder: a finished run as a `FinishedRun`, the entrants of a draw, and the funnel at any time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetypairs_hf.building.controls import JUDGED, MADE
 from safetypairs_hf.building.engines.base import replay
 from safetypairs_hf.building.rounds import Step, Unit, steps
 from safetypairs_hf.building.selection import Draw, Entrant
-from safetypairs_hf.building.selection import Selected as Selected  # a finished run gives them
+from safetypairs_hf.building.selection import Selected as Selected  # part of a finished run
 from safetypairs_hf.core.errors import RunError, SafetyPairsError
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.funnel import Funnel
@@ -34,14 +34,14 @@ INPUTS = "source/rejected_inputs.json"
 
 _TEXT = {name: pa.string() for name in ("source_id", "category", "group", "split")}
 _SCHEMA = pa.schema({**_TEXT, "identity": stage_files.IDENTITY, "reject": stage_files.REJECT})
-_STATED = "stated_split"  # a column that is there where a source states splits
+_STATED = "stated_split"  # a column that exists if the source states splits
 
 
 class FailedAttempt(NamedTuple):
-    """An attempt that was turned down after an edited image was made: what it is known by, and where it lies.
+    """An attempt that was rejected after an edited image was made: its identity, and its place.
 
-    `failure_id` is the same for the same attempt in every run that makes it. `size` is the bytes of its two images.
-    `unit` and `number` find it again: the work unit, and its place among the failed attempts of that unit.
+    `failure_id` is equal for the same attempt in every run. `size` is the size of its two images in bytes. `unit` and
+    `number` locate it: the work unit, and its place among the failed attempts of that unit.
     """
 
     failure_id: str
@@ -57,10 +57,10 @@ class FailedAttempt(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What one step did to one candidate: how the step ended for it, and what it measured.
+    """The effect of one step on one candidate: the result, and the measurements.
 
-    `unit` and `number` find it again: the work unit, and its place in the part of that step. `reject` is None where it
-    went on; `judgements` are those of a judge step, and `preservation` is that of the edit which was judged.
+    `unit` and `number` locate it: the work unit, and its place in the part of that step. `reject` is None if it passed;
+    `judgements` are those of a judge step, and `preservation` is that of the edit that was judged.
     """
 
     step: Step
@@ -74,10 +74,10 @@ class Attempt(NamedTuple):
 
 
 class RunState(NamedTuple):
-    """What has become of a run's sources so far.
+    """The state of a run's sources so far.
 
-    `funnel` has the key `stages` (see `core/funnel.py`). `rejected_inputs` are inputs that never became a source:
-    `input`, `stage`, `reason`, `detail`.
+    `funnel` has the key `stages` (see `core/funnel.py`). `rejected_inputs` are inputs that never became a source, with
+    `input`, `stage`, `reason` and `detail`.
     """
 
     finished: bool
@@ -87,11 +87,15 @@ class RunState(NamedTuple):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, read once: all that a release, a report or a review needs to know of it.
+    """A finished run, read once, with everything that a release, a report or a review needs.
 
-    `recipe` is the content of `recipe.json`; `drawn` the pairs that the draw took, in the order of the draw; `failed`
-    the attempts that were turned down, empty unless `open_finished` was asked for them; `taxonomy` what the categories
-    are of. Pictures are read when `pairs` and `failures` are iterated, one work unit in memory at a time.
+    Pictures are read while `pairs` and `failures` are iterated, with one work unit in memory at a time.
+
+    Attributes:
+        recipe: The content of `recipe.json`.
+        drawn: The pairs that the draw took, in the order of the draw.
+        failed: The rejected attempts; empty unless `open_finished` was asked for them.
+        taxonomy: The taxonomy of the categories.
     """
 
     url: str
@@ -104,12 +108,12 @@ class FinishedRun:
 
     @property
     def rounds(self) -> int:
-        """How many rounds of instruct, edit and judge the run had."""
+        """The number of rounds of instruct, edit and judge in the run."""
         return _rounds(self.recipe)
 
     @property
     def made_by(self) -> list[str]:
-        """Every editor that made an attempt, with its revision and the levers that were on, see `stages`; sorted."""
+        """Every editor that made an attempt, with its revision and active levers (see `stages`), sorted."""
         run = self._folder
         edits = [step for step in steps(self.rounds) if step.stage == "edit"]
         parts = [run.part(step.name, unit) for step in edits for unit in _finished(run, step)]
@@ -117,9 +121,9 @@ class FinishedRun:
         return sorted({f"{each['editor']} {each['revision']}" for each in made if each})
 
     def pairs(self, wanted: Collection[str]) -> Iterator[tuple[Candidate, list[Control]]]:
-        """The pairs whose ids are wanted, in source order, each with its controls, rejected controls included.
+        """Yield the pairs with the wanted ids, in source order, each with its controls, including rejected ones.
 
-        Of a unit without any wanted pair no picture is read.
+        Pictures are only read in units with a wanted pair.
         """
         run, number = self._folder, self.rounds
         judged = [step for step in steps(number) if step.stage == "judge"]
@@ -134,7 +138,7 @@ class FinishedRun:
                     yield pair, made.get(pair.identity.pair_id, [])
 
     def judged(self) -> Iterator[tuple[int, str, list[Judgement]]]:
-        """Of each pair that the judges let pass its unit, its id and what they said of it. No picture is read."""
+        """Yield the unit, the id and the judgements of each pair that passed the judges. No picture is read."""
         for step in steps(self.rounds):
             for unit in _finished(self._folder, step) if step.stage == "judge" else ():
                 for row in self._folder.rows(self._folder.part(step.name, unit), ["identity", "judgements"]):
@@ -142,11 +146,11 @@ class FinishedRun:
                         yield unit, row["identity"]["pair_id"], [Judgement(**said) for said in row["judgements"]]
 
     def unit(self, number: int) -> list[Candidate]:
-        """The pairs of a work unit, from 0, that the judges let pass, with their pictures."""
+        """Return the pairs of a work unit (from 0) that passed the judges, with their pictures."""
         return replay(self._folder, number, self.rounds).passed
 
     def failures(self, wanted: Collection[str]) -> Iterator[tuple[str, Candidate]]:
-        """The failed attempts whose ids are wanted, each with its id, in the order of `failed`."""
+        """Yield the failed attempts with the wanted ids, each with its id, in the order of `failed`."""
         places = {(each.unit, each.number): each.failure_id for each in self.failed if each.failure_id in wanted}
         every = steps(self.rounds) if places else ()
         for unit in sorted({unit for unit, _ in places}):
@@ -159,10 +163,11 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
     """Read a finished run.
 
     Args:
-        failures: also identify the failed attempts, for which each of their images is decoded and hashed once.
+        run: The run folder.
+        failures: Whether to identify the failed attempts too, which decodes and hashes each of their images once.
 
     Raises:
-        RunError: the run is not finished, or a part of it is damaged.
+        RunError: The run is not finished, or a part of it is damaged.
     """
     drawn = selected(run)
     failed = tuple(_failed(run)) if failures else ()
@@ -171,10 +176,10 @@ def open_finished(run: RunFolder, *, failures: bool = False) -> FinishedRun:
 
 
 def read_taxonomy(run: RunFolder, recipe: Mapping[str, Any]) -> Taxonomy:
-    """The taxonomy of a run; the nine where it names none, as runs did before there were others.
+    """Return the taxonomy of a run; the nine if it names none, as old runs do.
 
     Raises:
-        RunError: its file is missing or damaged, or not the one that the recipe names.
+        RunError: Its file is missing or damaged, or is not the one that the recipe names.
     """
     named = recipe.get("taxonomy")
     if not run.has(TAXONOMY) and named is None:
@@ -182,28 +187,28 @@ def read_taxonomy(run: RunFolder, recipe: Mapping[str, Any]) -> Taxonomy:
     try:
         found = from_text(run.read(TAXONOMY).decode(), f"{run.url}/{TAXONOMY}")
     except (OSError, UnicodeDecodeError, SafetyPairsError) as error:
-        raise RunError(f"the taxonomy of the run in {run.url} cannot be read: {error}; put {TAXONOMY} back") from error
+        raise RunError(f"the taxonomy of the run in {run.url} cannot be read: {error}; restore {TAXONOMY}") from error
     expected = NINE.digest if named is None else named["digest"]
     if found.digest != expected:
         said = NINE.name if named is None else named["name"]
-        raise RunError(f"{run.url}/{TAXONOMY} is not the {said} that the run was made with; put that back")
+        raise RunError(f"{run.url}/{TAXONOMY} is not the {said} that the run was made with; restore that file")
     return found
 
 
 def read_state(run: RunFolder) -> RunState:
-    """What has become of the run's sources, whether it is finished or not."""
+    """Return the state of the run's sources, whether the run is finished or not."""
     found = funnel(run)
     return RunState(found["finished"], found, rejected_inputs(run))
 
 
 def entrants(run: RunFolder, units: int) -> Iterator[Entrant]:
-    """The pairs of the first `units` units that the judges let pass, in source order."""
+    """Yield the pairs of the first `units` units that passed the judges, in source order."""
     for unit in range(units):
         yield from entrants_of(run, unit)
 
 
 def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
-    """The pairs of a unit that the judges let pass, in source order. No picture is read."""
+    """Yield the pairs of a unit that passed the judges, in source order. No picture is read."""
     passed = {
         row["source_id"]: Identity(**row["identity"])
         for step in steps(rounds(run))
@@ -219,7 +224,7 @@ def entrants_of(run: RunFolder, unit: int) -> Iterator[Entrant]:
 
 
 def rounds(run: RunFolder) -> int:
-    """How many rounds of instruct, edit and judge the run's recipe has."""
+    """Return the number of rounds of instruct, edit and judge in the run's recipe."""
     return _rounds(run.read_json(RECIPE, "parts"))
 
 
@@ -230,7 +235,7 @@ def _rounds(recipe: Mapping[str, Any]) -> int:
 def write_draw(run: RunFolder, draw: Draw) -> None:
     stated = any(item.entrant.split for item in draw.decided)
     schema = _SCHEMA.append(pa.field(_STATED, pa.string())) if stated else _SCHEMA
-    # A column in one piece, as the bytes of a long file depend on where its pieces end.
+    # One chunk for each column, because the bytes of a long file depend on where its chunks end.
     columns = [pa.array(_Cells(draw.decided, _CELLS[field.name]), field.type) for field in schema]
     with run.writing(SELECT) as file:
         pq.write_table(pa.table(columns, schema), file)
@@ -248,7 +253,7 @@ _CELLS: dict[str, Callable[[Selected], Any]] = {
 
 
 class _Cells(Sequence[Any]):
-    """A column of a draw, whose cells are made one by one: as a list they would take more memory than the draw."""
+    """A column of a draw whose cells are made when needed: a list of them would take more memory than the draw."""
 
     def __init__(self, decided: Sequence[Selected], cell: Callable[[Selected], Any]) -> None:
         self._decided, self._cell = decided, cell
@@ -261,19 +266,19 @@ class _Cells(Sequence[Any]):
 
 
 def selected(run: RunFolder) -> list[Selected]:
-    """The pairs that the run's draw took, in the order of the draw.
+    """Return the pairs that the run's draw took, in the order of the draw.
 
     Raises:
-        RunError: the run is not finished.
+        RunError: The run is not finished.
     """
     if not run.has(FUNNEL):
-        raise RunError(f"the run in {run.url} is not finished; go on with the command that began it")
+        raise RunError(f"the run in {run.url} is not finished; run the command that started it again")
     rows = (row for row in run.each_row(SELECT) if row["reject"] is None)
     return [Selected(_entrant(row), row["group"], row["split"]) for row in rows]
 
 
 def drawn_splits(run: RunFolder) -> Iterator[tuple[str, str]]:
-    """Of each pair that the draw of a finished run took, its split and the one that its source states, or ""."""
+    """Yield for each drawn pair of a finished run its split, and the split that its source states, or ""."""
     for row in run.each_row(SELECT, ["split", _STATED, "reject"]):
         if row["reject"] is None:
             yield row["split"], row.get(_STATED) or ""
@@ -284,14 +289,14 @@ def _entrant(row: Mapping[str, Any]) -> Entrant:
 
 
 def pairs(run: RunFolder) -> Iterator[Candidate]:
-    """Every candidate that passed the judges, in source order, one unit in memory at a time."""
+    """Yield every candidate that passed the judges, in source order, with one unit in memory at a time."""
     number = rounds(run)
     for unit in _finished(run, steps(number)[-1]):
         yield from replay(run, unit, number).passed
 
 
 def rejected_pairs(run: RunFolder) -> Iterator[tuple[str, Reject]]:
-    """Of a finished run of finished pairs, the id that each rejected one has at its origin, and why it was rejected.
+    """Yield for each rejected pair of a finished run of finished pairs its original id and the reason.
 
     They are in source order. No picture is read.
     """
@@ -306,7 +311,7 @@ def rejected_pairs(run: RunFolder) -> Iterator[tuple[str, Reject]]:
 
 
 def judgements(run: RunFolder) -> Iterator[list[Judgement]]:
-    """What the judges said of each candidate that they were asked about. No picture is read."""
+    """Yield the judgements of each candidate that the judges were asked about. No picture is read."""
     for step in steps(rounds(run)):
         for unit in _finished(run, step) if step.stage == "judge" else ():
             for row in run.rows(run.part(step.name, unit), ["judgements"]):
@@ -315,7 +320,7 @@ def judgements(run: RunFolder) -> Iterator[list[Judgement]]:
 
 
 def attempts(run: RunFolder) -> Iterator[Attempt]:
-    """Every candidate in every step that a run has made so far, unit by unit. No picture is read."""
+    """Yield every candidate in every step that a run has made so far, unit by unit. No picture is read."""
     every = steps(rounds(run))
     for unit in _finished(run, every[0]):
         category_of: dict[str, str] = {}
@@ -341,14 +346,14 @@ def attempts(run: RunFolder) -> Iterator[Attempt]:
 
 
 def _measured_in(step: Step, every: int) -> list[str]:
-    """The columns that `attempts` reads of a step: no pictures. Of two steps in all, the source has finished pairs."""
+    """Return the columns of a step that `attempts` reads, without pictures. With two steps, pairs come finished."""
     finished = ["preservation"] if every == 2 and step.stage == "source" else []
     more = {"source": ["category", *finished], "edit": ["preservation"], "judge": ["judgements"]}
     return ["source_id", "reject", *more.get(step.stage, ())]
 
 
 def candidates_of(run: RunFolder, unit: int, step: Step) -> list[Candidate]:
-    """The candidates of a unit as a step left them, in the order of its part, rejected ones included."""
+    """Return the candidates of a unit after a step, in the order of its part, including rejected ones."""
     found = Unit()
     for each in steps(rounds(run)):
         candidates = _loaded(run, each, unit, found)
@@ -371,7 +376,7 @@ def _judged_ids(run: RunFolder, part: str) -> Iterator[str]:
 
 
 def controls_of(run: RunFolder, unit: int) -> Iterator[Control]:
-    """The controls of a unit, rejected ones included; none where none were made."""
+    """Yield the controls of a unit, including rejected ones; none if no controls were made."""
     name = run.part(JUDGED, unit)
     if run.has(name):
         with run.checked(name):
@@ -389,7 +394,7 @@ def _failures_of(run: RunFolder, unit: int, every: Sequence[Step]) -> Iterator[C
 def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
     """Identify the failed attempts of a run, each once."""
     seen = set[str]()
-    hashed: dict[str, bytes] = {}  # attempts at one source follow each other, so its image is hashed once
+    hashed: dict[str, bytes] = {}  # attempts at one source are adjacent, so its image is hashed once
     every = steps(rounds(run))
     for unit in _finished(run, every[-1]):
         for number, candidate in enumerate(_failures_of(run, unit, every)):
@@ -407,7 +412,7 @@ def _failed(run: RunFolder) -> Iterator[FailedAttempt]:
 
 
 def taken(run: RunFolder, units: int) -> int:
-    """How many sources the first `units` units have; a unit may have fewer than the recipe's `unit_size`."""
+    """Return the number of sources in the first `units` units; a unit may have fewer than the recipe's `unit_size`."""
     return sum(len(run.rows(run.part("source", unit), ["source_id"])) for unit in range(units))
 
 
@@ -423,25 +428,25 @@ def write_rejected_inputs(run: RunFolder, rejected: Sequence[tuple[str, Reject]]
 
 
 def rejected_inputs(run: RunFolder) -> list[dict[str, Any]]:
-    """Inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
+    """Return the inputs that never became a source: `input`, `stage`, `reason`, `detail`."""
     if not run.has(INPUTS):
         return []
-    with reading(f"{run.url}/{INPUTS}", "delete it and build again: what is done is kept", RunError):
+    with reading(f"{run.url}/{INPUTS}", "delete it and build again: finished work is kept", RunError):
         return [{key: str(row[key]) for key in ("input", "stage", "reason", "detail")} for row in run.read_json(INPUTS)]
 
 
 def funnel(run: RunFolder) -> dict[str, Any]:
-    """The funnel of a run, finished or not: `stages`, and `finished`."""
+    """Return the funnel of a run, finished or not: `stages`, and `finished`."""
     if run.has(FUNNEL):
         found: dict[str, Any] = run.read_json(FUNNEL, "stages")
-        with reading(f"{run.url}/{FUNNEL}", "delete it and build again: what is done is kept", RunError):
-            list(table_rows(found))  # whatever reads it further on relies on its form
+        with reading(f"{run.url}/{FUNNEL}", "delete it and build again: finished work is kept", RunError):
+            list(table_rows(found))  # later readers rely on its form
         return {**found, "finished": True}
     return {**count(run, None, None), "finished": False}
 
 
 def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any]:
-    """Count the first `units` units (None: whatever is there) and the draw, where there was one."""
+    """Count the first `units` units (None: all that exist), and the draw if there was one."""
     every = steps(rounds(run))
     counts = Funnel([*(step.name for step in every), "select"])
     for row in rejected_inputs(run):
@@ -457,7 +462,7 @@ def count(run: RunFolder, units: int | None, draw: Draw | None) -> dict[str, Any
 
 
 def _count_unit(run: RunFolder, unit: int, done: Sequence[Step], counts: Funnel) -> None:
-    """Count what became of the sources of a unit in the steps that are done."""
+    """Count what happened to the sources of a unit in the finished steps."""
     category_of: dict[str, str] = {}
     for step in done:
         columns = ["source_id", "reject", *_EXTRA.get(step.stage, ())]
@@ -469,7 +474,7 @@ def _count_unit(run: RunFolder, unit: int, done: Sequence[Step], counts: Funnel)
 
 
 def _count_controls(run: RunFolder, unit: int, counts: Funnel) -> None:
-    """Count the controls of a unit as the judges left them; no picture is read."""
+    """Count the controls of a unit after the judges. No picture is read."""
     name = run.part(JUDGED, unit)
     if run.has(name):
         category_of = {entrant.identity.pair_id: entrant.category for entrant in entrants_of(run, unit)}
@@ -477,10 +482,10 @@ def _count_controls(run: RunFolder, unit: int, counts: Funnel) -> None:
             counts.count("controls", category_of[row["pair_id"]], row["reject"] and Reject(**row["reject"]))
 
 
-# What the funnel reads of a stage's parts beside the reject. Pictures are never read.
+# The columns that the funnel reads in addition to the reject. Pictures are never read.
 _EXTRA = {"source": ("category",), "instruct": ("answer",)}
 
 
 def _finished(run: RunFolder, step: Step) -> Iterator[int]:
-    """The units, from 0, whose part of `step` is there."""
+    """Yield the units, from 0, whose part of `step` exists."""
     return itertools.takewhile(lambda unit: run.has(run.part(step.name, unit)), itertools.count())

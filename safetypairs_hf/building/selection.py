@@ -1,8 +1,7 @@
-"""Stage 5, select: a balanced draw of pairs, near-duplicates in one group, groups in one split.
+"""Stage 5, select: a balanced draw of pairs, with near-duplicates in one group and each group in one split.
 
-The draw goes round the categories, each time taking the category's next pair in source order. So, as long as no
-category runs dry, the first N pairs of the draw are the same however many are drawn: a larger build holds every pair
-of a smaller one.
+The draw takes the next pair, in source order, of each category in turn. So, while no category runs out, the first N
+pairs of the draw do not depend on the total: a larger build holds every pair of a smaller one.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from safetypairs_hf.core.records import Identity, Reject
 
 
 class Entrant(NamedTuple):
-    """A pair that the judges let pass: all that selection needs to know of it.
+    """A pair that passed the judges, with everything that selection needs to know.
 
-    `split` is the one that the source states; "" where it states none.
+    `split` is the one that the source states, or "".
     """
 
     source_id: str
@@ -29,7 +28,7 @@ class Entrant(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """The draw's word on one entrant: its group and split, or a Reject ("surplus" where enough are drawn)."""
+    """The result of the draw for one entrant: group and split, or a Reject ("surplus" if enough were drawn)."""
 
     entrant: Entrant
     group: str = ""
@@ -38,7 +37,10 @@ class Selected(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Every entrant once, the drawn ones in the order of the draw; `even`: all were found and no category ran dry."""
+    """Every entrant once, with the drawn ones in the order of the draw.
+
+    `even`: all were found and no category ran out.
+    """
 
     decided: Sequence[Selected]
     drawn: int
@@ -49,8 +51,9 @@ class Draw(NamedTuple):
 class Selection:
     """How pairs are drawn.
 
-    `test_fraction`: share of groups in the test split, in [0, 1]. `near_duplicate_bits`: PDQ distance, of 256, up to
-    which two images are near-duplicates.
+    Args:
+        test_fraction: The share of groups in the test split, in [0, 1].
+        near_duplicate_bits: The PDQ distance, of 256 bits, up to which two images are near-duplicates.
     """
 
     test_fraction: float = 0.8
@@ -83,7 +86,7 @@ class Selection:
 
 
 def _take(queue: Iterator[Entrant], groups: Groups, decided: PackedList[Selected]) -> bool:
-    """Place the queue's next pair that can be placed; False where none is left."""
+    """Place the next pair of the queue that can be placed. Return False if none is left."""
     for entrant in queue:
         place = groups.place(entrant.identity, entrant.split)
         if not isinstance(place, Reject):

@@ -1,6 +1,6 @@
-"""Read and write a stage's part: a Parquet table with one row a candidate, holding only what that stage added.
+"""Read and write the part of a stage: a Parquet table with a row for each candidate and only this stage's columns.
 
-Reading the parts of a unit in the order of the stages gives its candidates back, so a stage can start from disk.
+Reading the parts of a unit in the order of the stages restores its candidates, so a stage can start from disk.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ ANSWER = pa.struct({"raw": pa.string(), "prompt_tokens": pa.int32(), "answer_tok
 
 
 class Column(NamedTuple):
-    """A field of Candidate in Parquet: its Arrow type, and how a value goes out and comes back (None stays None)."""
+    """A field of Candidate in Parquet: its Arrow type, and its conversions to and from Arrow. None stays None."""
 
     name: str
     type: pa.DataType
@@ -97,12 +97,12 @@ def _read_instruction(row: dict[str, Any]) -> Instruction:
 
 
 def read_preservation(row: dict[str, Any]) -> Preservation:
-    """The figures of a row of a part."""
+    """Return the preservation figures of a row."""
     return Preservation(**{**row, "distances": tuple(Distance(**distance) for distance in row["distances"])})
 
 
 def _write_answer(answer: Answer) -> dict[str, Any]:
-    """What is not in the instruction or the reject already."""
+    """Return the parts of an answer that are neither in the instruction nor in the reject."""
     return {name: value for name, value in answer._asdict().items() if name != "outcome"}
 
 
@@ -137,27 +137,27 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 _REJECT = _struct("reject", REJECT, Reject)
-# What the source stage has, too, where it gives finished pairs.
+# Additional columns of the source stage if it gives finished pairs.
 _OF_FINISHED = (*_EDITED, _INSTRUCTION, _struct("finished", FINISHED, Finished))
 
 
 def dump(stage: str, candidates: Sequence[Candidate]) -> bytes:
-    """The part of `stage` for these candidates, as Parquet bytes that depend on nothing else."""
+    """Return the part of `stage` for these candidates, as Parquet bytes that depend on nothing else."""
     columns: dict[str, Any] = {"source_id": pa.array([c.source_id for c in candidates], pa.string())}
     finished = stage == "source" and any(candidate.finished for candidate in candidates)
     for column in (*COLUMNS[stage], *(_OF_FINISHED if finished else ()), _REJECT):
         values = (getattr(candidate, column.name) for candidate in candidates)
         columns[column.name] = pa.array([v if v is None else column.write(v) for v in values], column.type)
-    buffer = pa.BufferOutputStream()  # a BytesIO takes several times as long for the same bytes
+    buffer = pa.BufferOutputStream()  # a BytesIO takes several times as long
     pq.write_table(pa.table(columns), buffer, compression="NONE", use_dictionary=False, write_statistics=False)
     data: bytes = buffer.getvalue().to_pybytes()
     return data
 
 
 def load(stage: str, data: bytes, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that reached `stage`, with what it added; `candidates` are those that its predecessor let pass.
+    """Restore the candidates that reached `stage`. `candidates` are those that passed the stage before it.
 
-    A part of the edit stage may hold each of them several times in a row, one for each attempt.
+    A part of the edit stage may hold several adjacent rows for one candidate, one for each attempt.
     """
     rows = pq.read_table(io.BytesIO(data)).to_pylist()
     if stage == "source":

@@ -1,8 +1,8 @@
 """The instruct and edit stages of a build, and the choice of the editor by round.
 
 Instruct asks for an instruction for each candidate. Edit makes the safe member from the pixels of the unsafe member and
-measures what changed. A later round of both may have another editor; see `ByRound`. What needs no model is submitted
-to a `CpuWork`.
+measures what changed. A later round may use another editor; see `ByRound`. Work without a model is submitted to a
+`CpuWork`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from safetypairs_hf.core.records import (
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_function import place_of, read_each
 
-SLICE = 8  # images that a local model edits before the first of them are finished
+SLICE = 8  # images that a local model edits before any of them is finished
 
 
 @dataclass(frozen=True)
 class Instruct:
-    """Asks an instructor for an instruction for each candidate; what it refuses is rejected with its reason."""
+    """Asks an instructor for an instruction for each candidate. A refusal becomes a reject with its reason."""
 
     instructor: Instructor
 
@@ -57,13 +57,13 @@ class Instruct:
 
 @dataclass(frozen=True)
 class ByRound:
-    """Takes an editor's place in a recipe and chooses one of `editors` by the round.
+    """Replaces the editor of a recipe and chooses one of `editors` by the round.
 
-    `editors[0]` edits in the first round, `editors[1]` in the second, and the last one in every round that is left.
-    Only one of them is held in memory: `of_round` releases the others. Every row names the editor that made it.
+    `editors[0]` edits in the first round, `editors[1]` in the second, and the last one in all further rounds. Only one
+    of them is in memory: `of_round` releases the others. Every row names the editor that made it.
 
     Raises:
-        RecipeError: there are no editors.
+        RecipeError: There are no editors.
     """
 
     editors: tuple[Editor, ...]
@@ -78,7 +78,7 @@ class ByRound:
         return any(getattr(editor, "holds_model", False) for editor in self.editors)
 
     def of_round(self, number: int) -> Editor:
-        """The editor of a round, counted from 0; the models of the other editors are released."""
+        """Return the editor of a round, counted from 0, and release the models of the other editors."""
         chosen = self.editors[min(number, len(self.editors) - 1)]
         for other in self.editors:
             if other is not chosen:
@@ -92,12 +92,15 @@ class ByRound:
 
 
 def editors_of(editor: Editor | ByRound) -> tuple[Editor, ...]:
-    """Every editor of a recipe, in the order of the rounds."""
+    """Return every editor of a recipe, in the order of the rounds."""
     return editor.editors if isinstance(editor, ByRound) else (editor,)
 
 
 def keeping(editor: Editor | ByRound, run: RunFolder, step: str, unit: int) -> Editor | ByRound:
-    """The editor for a step of a unit: one that asks a server keeps the replies in the run until the part is there."""
+    """Return the editor for a step of a unit.
+
+    One that asks a server keeps its replies in the run until the part exists.
+    """
     if not any(hasattr(each, "keeping") for each in editors_of(editor)):
         return editor
     kept = KeptReplies(run, step, unit)
@@ -117,9 +120,9 @@ def _round(candidate: Candidate) -> int:
 
 
 def revision_of_edits(editor: Editor) -> str:
-    """What rows name as the revision of an editor: its own, and the levers that were on where it ran.
+    """Return the revision of an editor for rows: its own, and the levers that were active where it ran.
 
-    The levers that it is asked for are in `recipe.json`, of which no byte depends on the machine.
+    The requested levers are in `recipe.json`, whose bytes do not depend on the machine.
     """
     return "; ".join((editor.revision, *getattr(editor, "levers", ())))
 
@@ -131,13 +134,13 @@ def _release(editor: Editor) -> None:
 
 @dataclass(frozen=True)
 class Edit:
-    """Asks an editor for the edited pixels; each edited image is finished, encoded and measured as soon as it is there.
+    """Asks an editor for edited pixels. Each image is finished, encoded and measured as soon as it is ready.
 
     Args:
-        editor: the editor of every round, or a `ByRound`.
-        instructor_name: what the rows name as the instructor.
-        finishing: finishes the edited image, encodes it and measures what changed.
-        attempts: how many candidates are made of a source in a round, each with a seed of its own.
+        editor: The editor of every round, or a `ByRound`.
+        instructor_name: The name of the instructor in the rows.
+        finishing: Finishes the edited image, encodes it and measures what changed.
+        attempts: The number of candidates for each source in a round, each with its own seed.
     """
 
     editor: Editor | ByRound
@@ -149,8 +152,8 @@ class Edit:
         """Ask the editor for every attempt at every candidate.
 
         Returns:
-            A function that waits for what was submitted to `cpu`, and returns the attempts by round; those at one
-            candidate follow each other.
+            A function that waits for the work submitted to `cpu`, and returns the attempts by round, with attempts at
+            one candidate next to each other.
         """
         made: list[Candidate] = []
         submitted: list[tuple[Candidate, Future[FinishedEdit]]] = []
@@ -171,7 +174,7 @@ class Edit:
     def _by(
         self, editor: Editor, tries: Sequence[Candidate], cpu: CpuWork
     ) -> Iterator[tuple[Candidate, Future[FinishedEdit]]]:
-        """Ask one editor, a slice after the other; each attempt that it made goes to `cpu`."""
+        """Ask one editor, one slice after another. Each finished attempt is submitted to `cpu`."""
         baselines: dict[str, Pixels | Reject] = {}
         numbers = [item.round * self.attempts + index % self.attempts for index, item in enumerate(tries)]
         seeds = [derived_seed(item.source_id, "edit", number) for item, number in zip(tries, numbers, strict=True)]
@@ -188,7 +191,7 @@ class Edit:
                     self.instructor_name, editor.name, revision_of_edits(editor), seeds[place], numbers[place]
                 )
                 baseline = baselines.get(item.source_id)
-                if isinstance(baseline, Reject):  # without one, the figures of this row would not be as those of others
+                if isinstance(baseline, Reject):  # without it, the figures of this row would not compare with others
                     answer = answer if isinstance(answer, Reject) else _of_baseline(baseline)
                     baseline = None
                 pixels = _take(item, answer, generator)
@@ -197,10 +200,10 @@ class Edit:
                     yield item, cpu.submit(Finishing.edit, before, pixels, baseline, item.unsafe.name)
 
     def _baselines(self, editor: Editor, batch: Sequence[Candidate]) -> dict[str, Pixels | Reject]:
-        """By source id, what the editor makes of the unsafe image with no edit; empty if `preservation` needs none.
+        """Return, by source id, the unsafe image as the editor returns it without an edit.
 
-        It is the image after the editor's round trip, or what an editor that has none gives as its `baseline`. Of an
-        editor with neither it is empty, too.
+        It is the image after the editor's round trip, or the `baseline` of an editor without one. The result is empty
+        if `preservation` needs no baseline, or the editor has neither.
         """
         if not self.finishing.preservation.needs_baseline or not batch:
             return {}
@@ -211,10 +214,10 @@ class Edit:
 
 
 def _slices(editor: Editor, tries: Sequence[Candidate]) -> Iterator[Sequence[int]]:
-    """The places of attempts that one call of an editor gets.
+    """Yield the places of the attempts for each call of an editor.
 
-    An editor that holds a model edits one batch after another, so it gets images of one size, in two of its batches or
-    in `SLICE` images: the first of them are finished while it edits the next. Any other one gets all at once, as it may
+    An editor that holds a model edits one batch after another, so it gets images of one size, either two of its batches
+    or `SLICE` images: the first are finished while it edits the next. Any other editor gets all at once, because it may
     be a server that takes many requests.
     """
     if not getattr(editor, "holds_model", False):
@@ -231,7 +234,7 @@ def _slices(editor: Editor, tries: Sequence[Candidate]) -> Iterator[Sequence[int
 
 
 def _take(candidate: Candidate, answer: Edited | Reject, generator: Generator) -> Pixels | None:
-    """Note what an editor answered; the edited image where it is one that can be finished."""
+    """Record an editor's answer. Return the edited image if it can be finished."""
     shape = candidate.unsafe.pixels.shape
     if isinstance(answer, Reject):
         candidate.reject = answer

@@ -1,8 +1,8 @@
-"""How fast the steps of a build go that hold a model: images an hour, and how much of the time the model works.
+"""The speed of the steps of a build that hold a model: images an hour, and the share of time that the model works.
 
-These figures depend on the machine and the hour, so that nothing of them may be in a run folder, which has the same
-bytes whoever made it. They are remembered on the machine that builds, for `status`. The tasks of an array job, which
-may be on other machines, note theirs among the scripts.
+These figures depend on the machine and the time, so they are not stored in the run folder, whose bytes do not depend on
+them. They are stored on the machine that builds, for `status`. Tasks of an array job, which may run on other machines,
+write theirs next to the scripts.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from safetypairs_hf.core.remembered import recall, remember
 from safetypairs_hf.core.run_folder import RunFolder
 
 _KIND = "tempo"
-_NOTE: Final = ".tempo"  # the ending of a task's note
+_NOTE: Final = ".tempo"  # the file ending of a task's note
 
 
 @dataclass
 class Meter:
-    """What the models of an engine have done so far: images, and the seconds that they worked, as of one model."""
+    """The work of an engine's models so far: images, and the seconds that they worked, as if there were one model."""
 
     images: int = 0
     busy: float = 0.0
@@ -37,9 +37,9 @@ class Meter:
 
 @dataclass
 class Tempo:
-    """Of a step: the images that its models worked on, and the seconds that it took and that they worked.
+    """The speed of a step: the images of its models, its duration in seconds, and the seconds that the models worked.
 
-    What a build does again after it was stopped counts again. The time in which a model is loaded is time of its work.
+    Work that is repeated after an interruption counts again. The time to load a model counts as work.
     """
 
     images: int = 0
@@ -48,12 +48,12 @@ class Tempo:
 
     @property
     def hourly(self) -> float:
-        """Images an hour."""
+        """Images per hour."""
         return 3600 * self.images / self.seconds if self.seconds else 0.0
 
     @property
     def share(self) -> float:
-        """The share of the time that the models worked, in [0, 1]; of several models their mean."""
+        """The share of the time that the models worked, in [0, 1]; the mean over several models."""
         return min(1.0, self.busy / self.seconds) if self.seconds else 0.0
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Tempo:
 
 @dataclass
 class Note:
-    """What the models of one task have done of a step, from `began` to `ended`, in seconds since 1970."""
+    """The work of one task's models in a step, from `began` to `ended`, in seconds since 1970."""
 
     step: str
     images: int
@@ -72,7 +72,7 @@ class Note:
 
 
 class Tempos:
-    """The tempo of each step of a run that holds a model, by the step's name."""
+    """The speed of each step of a run that holds a model, by the step's name."""
 
     def __init__(self, run: RunFolder) -> None:
         self._about, self._scripts = run.fs.unstrip_protocol(run.root), run.scripts
@@ -80,7 +80,7 @@ class Tempos:
         self._of_tasks = _by_step(_notes(self._scripts))
 
     def begin(self) -> None:
-        """Forget a run that lay in the same folder before."""
+        """Discard the measurements of an earlier run in the same folder."""
         self._steps, self._of_tasks = {}, {}
         for path in self._scripts.glob(f"*/*{_NOTE}"):
             with contextlib.suppress(OSError):
@@ -88,7 +88,7 @@ class Tempos:
         self._save()
 
     def add(self, step: str, images: int, seconds: float, busy: float) -> None:
-        """Count what was done of a step."""
+        """Add work on a step."""
         tempo = self._steps.setdefault(step, Tempo())
         tempo.images += images
         tempo.seconds += seconds
@@ -96,11 +96,11 @@ class Tempos:
         self._save()
 
     def of(self, step: str) -> str:
-        """The tempo of a step as text; "" where none is known."""
+        """Return the speed of a step as text; "" if it is unknown."""
         return str(found) if (found := self._all().get(step)) else ""
 
     def timed(self, step: str, meter: Meter, done: Iterator[int]) -> Iterator[int]:
-        """Count what `meter` says of each unit of a step as it is done; the units go through."""
+        """Measure each unit of a step by `meter` when it is done, and yield the unit."""
         before, since = replace(meter), monotonic()
         for unit in done:
             if meter.images > before.images:
@@ -110,12 +110,12 @@ class Tempos:
             yield unit
 
     def lines(self) -> Iterator[str]:
-        """A line for each step."""
+        """Yield a line for each step."""
         for name, tempo in self._all().items():
             yield f"{name}: {tempo}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON values: `images`, `seconds`, `images_an_hour`, `busy_share`."""
+        """Return the figures as JSON values: `images`, `seconds`, `images_an_hour`, `busy_share`."""
         return {
             name: {
                 "images": tempo.images,
@@ -127,7 +127,7 @@ class Tempos:
         }
 
     def _all(self) -> dict[str, Tempo]:
-        """What this machine did of each step, and what tasks did."""
+        """Return the work of this machine and of tasks, by step."""
         both = {name: replace(tempo) for name, tempo in self._steps.items()}
         for name, more in self._of_tasks.items():
             tempo = both.setdefault(name, Tempo())
@@ -144,20 +144,20 @@ def _known(about: str) -> dict[str, dict[str, Any]]:
     found = recall(_KIND, about).get("steps", {})
     try:
         return {str(name): asdict(Tempo(**each)) for name, each in found.items()}
-    except (AttributeError, TypeError):  # of another version, or damaged
+    except (AttributeError, TypeError):  # written by another version, or damaged
         return {}
 
 
 def noted(job: Path, task: int, step: str, meter: Meter, done: Iterator[int]) -> Iterator[int]:
-    """Note beside the file of a job what `meter` says of a task as its units are done; the units go through.
+    """Record a task's work, measured by `meter`, next to the file of its job, and yield each finished unit.
 
-    A task that is begun again makes another note.
+    A task that is restarted writes another note.
     """
     began = time()
     file = job.with_name(f"{job.stem}-{task}-{began:.3f}{_NOTE}")
     for unit in done:
         part = file.with_suffix(".part")
-        with contextlib.suppress(OSError):  # it is worth no build
+        with contextlib.suppress(OSError):  # a failed note must not end a build
             part.write_text(json.dumps(asdict(Note(step, meter.images, meter.busy, began, time()))), "utf-8")
             part.replace(file)
         yield unit
@@ -165,16 +165,16 @@ def noted(job: Path, task: int, step: str, meter: Meter, done: Iterator[int]) ->
 
 def _notes(scripts: Path) -> Iterator[Note]:
     for path in sorted(scripts.glob(f"*/*{_NOTE}")):
-        with contextlib.suppress(OSError, ValueError, TypeError):  # of another version, or damaged
+        with contextlib.suppress(OSError, ValueError, TypeError):  # written by another version, or damaged
             note = Note(**json.loads(path.read_text("utf-8")))
             if note.images:
                 yield note
 
 
 def _by_step(notes: Iterator[Note]) -> dict[str, Tempo]:
-    """The tempo of each step over tasks that worked at one time or one after another.
+    """Return the speed of each step over tasks that worked at the same time or one after another.
 
-    Its seconds are those in which any task worked; of these, the models are busy the share that they are of the tasks'.
+    The seconds of a step are those in which any task worked. Models are busy in the same share of them as in the tasks.
     """
     by_step: dict[str, list[Note]] = defaultdict(list)
     for note in notes:
@@ -189,7 +189,7 @@ def _by_step(notes: Iterator[Note]) -> dict[str, Tempo]:
 
 
 def _seconds(notes: Sequence[Note]) -> float:
-    """The seconds in which any of them worked."""
+    """Return the seconds in which at least one of them worked."""
     seconds, until = 0.0, float("-inf")
     for note in sorted(notes, key=lambda note: note.began):
         seconds += max(0.0, note.ended - max(note.began, until))

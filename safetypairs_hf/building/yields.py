@@ -1,4 +1,4 @@
-"""Summarise a run below its funnel: the yield of each round and category, tokens and their cost, batch sizes."""
+"""Summarise a run in addition to its funnel: yield by round and category, tokens and cost, and batch sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MILLION = 1_000_000
 
 
 def by_round(funnel: Mapping[str, Any]) -> Iterator[tuple[int, int, int]]:
-    """Round (from 1), the sources that went into it, and those of them that have a pair the judges let pass."""
+    """Yield the round (from 1), the sources that entered it, and those with a pair that passed the judges."""
     stages = {stage["stage"]: stage for stage in funnel["stages"]}
     number = 1
     while (begun := stages.get(_step("instruct", number))) is not None:
@@ -21,7 +21,7 @@ def by_round(funnel: Mapping[str, Any]) -> Iterator[tuple[int, int, int]]:
 
 
 def by_category(funnel: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
-    """Category, its sources, those with a pair that the judges let pass, and the reasons of its rejects."""
+    """Return by category its sources, those with a pair that passed the judges, and the reasons of its rejects."""
     sources: Counter[str] = Counter()
     passed: Counter[str] = Counter()
     reasons: dict[str, Counter[str]] = {}
@@ -40,11 +40,11 @@ def by_category(funnel: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
 
 
 def lines(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each round where there are several, for the tokens, and for the batches of the editor."""
+    """Yield a line for each round if there are several, one for the tokens, and one for the editor's batch sizes."""
     rounds = list(by_round(funnel))
     for number, begun, passed in rounds if len(rounds) > 1 else []:
         share = f" ({passed / begun:.0%})" if begun else ""
-        yield f"round {number}: {passed} of {begun} sources came through{share}"
+        yield f"round {number}: {passed} of {begun} sources passed{share}"
     yield from _tokens(run, funnel)
     batches = Counter(size for stage in funnel["stages"] for size in _batches(run, stage["stage"]))
     if set(batches) - {1}:
@@ -58,11 +58,11 @@ def _tokens(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
     prompt, answer = (sum(tokens[kind] for tokens in spent) for kind in ("prompt", "answer"))
     instructor = run.read_json(RECIPE, "parts")["parts"]["instructor"]
     cost = (prompt * instructor.get("prompt_price", 0) + answer * instructor.get("answer_price", 0)) / _MILLION
-    yield f"instructions: {prompt:,} tokens read, {answer:,} written" + (f", at a cost of {cost:,.2f}" if cost else "")
+    yield f"instructions: {prompt:,} tokens read, {answer:,} written" + (f", cost {cost:,.2f}" if cost else "")
 
 
 def _batches(run: RunFolder, step: str) -> Iterator[int]:
-    """The size of the batch of each image that was edited in a step: smaller ones where memory ran out."""
+    """Yield the batch size of each image edited in a step. Batches are smaller after memory ran out."""
     if step.split("-")[0] != "edit":
         return
     for name in run.files():

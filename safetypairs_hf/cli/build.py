@@ -136,4 +136,4 @@ def _say_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
         click.echo(f"Hand them over:      bash {shlex.quote(handed_over.script)}")
         click.echo("The join goes on, and writes the next jobs where there are some. So does this command:")
     click.echo(f"  {command}")
-    click.echo(f"Look at the funnel:  safetypairs status {out}")
+    click.echo(f"See the funnel:      safetypairs status {out}")

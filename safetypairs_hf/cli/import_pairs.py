@@ -230,6 +230,6 @@ def _report(done: Imported) -> None:
     click.echo(str(done))
     for hint in done.hints:
         click.echo(f"safetypairs: {hint}", err=True)
-    click.echo(f"Look at the funnel:  safetypairs status {done.url}")
+    click.echo(f"See the funnel:      safetypairs status {done.url}")
     if done.pairs:
         click.echo(f"Publish it:          safetypairs publish {done.url} ./safetypairs --version 1.0.0")

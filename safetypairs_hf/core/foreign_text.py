@@ -141,7 +141,7 @@ def parse_object(text: str) -> dict[str, Any]:
     """Parse JSON that is one object, as `parse_json` does."""
     value = parse_json(text)
     if not isinstance(value, dict):
-        raise ForeignTextError(f"holds {_kind(value)}, and a JSON object was expected")
+        raise ForeignTextError(f"holds {_kind(value)}; expected a JSON object")
     return value
 
 

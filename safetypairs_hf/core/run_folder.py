@@ -156,7 +156,7 @@ class RunFolder:
         parts = sum(name.endswith(".parquet") for name in self.files())
         if not parts:
             return "no part is made yet; the same command begins again"
-        return f"{parts:,} parts are whole and kept in {self.url}; the same command goes on from there"
+        return f"{parts:,} parts are whole and kept in {self.url}; run the same command again to continue"
 
     def sweep(self) -> None:
         """Remove what killed writes left behind. Safe beside a second builder: it finds its own file whole or gone."""

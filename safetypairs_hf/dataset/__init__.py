@@ -1,1 +1,1 @@
-"""What a published version is: schema, manifest, data files, card and sidecars, and how it is read (`store/`)."""
+"""Published versions: schema, manifest, data files, card and other sidecar files, and reading them (`store/`)."""

@@ -1,4 +1,4 @@
-"""Render the dataset card and the changelog: the template of `dataset_card/`, with every figure from the manifest."""
+"""Render the dataset card and the changelog from the template in `dataset_card/` and the figures of the manifest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from safetypairs_hf.dataset.manifest import UNREVIEWED, Manifest, Total, dump
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
-MOST_ERRATA = 100  # that the card lists; errata.json has all
+MOST_ERRATA = 100  # listed on the card at most; errata.json lists all
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -32,7 +32,7 @@ _SIZES = (
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
-    """README.md and CHANGELOG.md of a version; `name` is what `load_dataset` takes."""
+    """Return README.md and CHANGELOG.md of a version. `name` is the dataset's name for `load_dataset`."""
     header = yaml.safe_dump(
         metadata(manifest, name), sort_keys=False, allow_unicode=True, width=118, default_flow_style=None
     )
@@ -40,10 +40,10 @@ def render(manifest: Manifest, name: str) -> dict[str, str]:
 
 
 def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
-    """The card's YAML: what is fixed, licence and size, and the configs with the size of each split."""
+    """Return the card's YAML: the fixed keys, licence and size, and the configs with the size of each split."""
     found = configs(manifest)
-    # `datasets` caches a local folder by these values: without them it would answer a new version with the old rows.
-    # The hash of this card comes into the manifest later.
+    # `datasets` caches a local folder by these values: without them it would return the old rows for a new version.
+    # The hash of this card is added to the manifest later.
     digest = sha256(dump(dataclasses.replace(manifest, sidecars={})))[:16]
     identity = {"version": str(manifest.version), "description": f"manifest {digest}"}
     return {
@@ -64,7 +64,7 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
 
 
 class View(NamedTuple):
-    """A split of a config: the glob of its files and what they hold (rows, where they are not pairs)."""
+    """A split of a config: the glob of its files, and the number of pairs (or rows, for other configs) in them."""
 
     split: str
     glob: str
@@ -72,15 +72,15 @@ class View(NamedTuple):
 
 
 def configs(manifest: Manifest) -> dict[str, list[View]]:
-    """The configs; each lists only splits that hold rows.
+    """Return the configs. Each lists only splits that hold rows.
 
-    All but `policy_pairs`, `controls`, `failures` and `reviews` are views of the pairs of images.
+    All configs except `policy_pairs`, `controls`, `failures` and `reviews` are views of the pairs of two images.
     """
     totals = manifest.totals()
     splits = splits_of(totals)
     present = manifest.taxonomy.present(slug for split in splits for slug in totals[split])
     views: dict[str, list[View]] = {}
-    if splits:  # a version may have policy pairs alone
+    if splits:  # a version may have only policy pairs
         views["default"] = [View(split, f"data/{split}/*/*.parquet", _sum(totals[split].values())) for split in splits]
     if "test" in totals:
         test = totals["test"]
@@ -97,7 +97,7 @@ def configs(manifest: Manifest) -> dict[str, list[View]]:
 
 
 def _policy_pairs(manifest: Manifest) -> dict[str, list[View]]:
-    """`policy_pairs`, where there are any."""
+    """Return the config `policy_pairs`; empty if the version has no policy pairs."""
     totals = manifest.totals(of_policies=True)
     root = policy_pair_rows.ROOT
     views = [View(split, f"{root}{split}/*.parquet", _sum(totals[split].values())) for split in splits_of(totals)]
@@ -105,7 +105,7 @@ def _policy_pairs(manifest: Manifest) -> dict[str, list[View]]:
 
 
 def _extras(manifest: Manifest, splits: Sequence[str]) -> dict[str, list[View]]:
-    """`controls`, `failures` and `reviews`, where there are such files."""
+    """Return the configs `controls`, `failures` and `reviews`, as far as the version has such files."""
     globs = {"controls": [(split, f"controls/{split}/*/*.parquet", f"controls/{split}/") for split in splits]}
     globs["failures"] = [("train", "failures/*/*.parquet", failure_rows.ROOT)]
     views = {
@@ -123,17 +123,17 @@ def _held(manifest: Manifest, root: str) -> Total:
 
 
 def splits_of(totals: Mapping[str, Any]) -> list[str]:
-    """The splits that hold pairs, `train` before `test`."""
+    """Return the splits that hold pairs, `train` before `test`."""
     return [split for split in ("train", "test") if split in totals]
 
 
 def resource(file: str) -> Any:
-    """A YAML file of `dataset_card/`."""
+    """Read a YAML file of `dataset_card/`."""
     return yaml.safe_load((folder("dataset_card") / file).read_text(encoding="utf-8"))
 
 
 def citation(manifest: Manifest, name: str) -> str:
-    """BibTeX of the method's paper and of this version. No year: a release knows no clock."""
+    """Return BibTeX entries for the paper of the method and for this version, without a year: a version has no date."""
     where = f"https://huggingface.co/datasets/{name}" if is_hub_id(name) else markdown.line(name)
     key = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "safetypairs"
     dataset = (
@@ -146,7 +146,7 @@ def citation(manifest: Manifest, name: str) -> str:
 
 
 def changelog(manifest: Manifest) -> str:
-    """CHANGELOG.md, newest first."""
+    """Return the text of CHANGELOG.md, newest version first."""
     lines = ["# Changelog", ""]
     for release in reversed(manifest.releases):
         what = markdown.plain(release["summary"])
@@ -214,7 +214,7 @@ def _prose(manifest: Manifest, name: str) -> str:
 
 
 def _yields(stages: Sequence[Mapping[str, Any]], taxonomy: Taxonomy) -> Iterator[dict[str, Any]]:
-    """For each category the number left after each stage, and which share of the source's the judges let pass."""
+    """Yield the number of pairs of each category after each stage, and the share of its sources that judges passed."""
     by_stage = {stage["stage"]: stage["by_category"] for stage in stages}
     for slug in taxonomy.slugs:
         left = {stage: of.get(slug, {"out": 0})["out"] for stage, of in by_stage.items()}
@@ -224,7 +224,7 @@ def _yields(stages: Sequence[Mapping[str, Any]], taxonomy: Taxonomy) -> Iterator
 
 
 def _controls(manifest: Manifest) -> dict[str, Any] | None:
-    """The controls in sum, and for each of the build's judges what they tell of it; None where there are none."""
+    """Return the sums of the controls, and what they show about each judge of the build; None without controls."""
     tallies = [held for name, held in manifest.extras.items() if name.startswith(control_rows.ROOT)]
     if not tallies:
         return None
@@ -245,14 +245,14 @@ def _controls(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def _statuses(manifest: Manifest) -> dict[str, int]:
-    """How many pairs have each status of a review; empty where nobody has reviewed any."""
+    """Return the number of pairs by review status; empty if no pair was reviewed."""
     counts = Counter(entry.review for entry in manifest.entries)
     counts[UNREVIEWED] += 0
     return dict(sorted(counts.items())) if len(counts) > 1 else {}
 
 
 def _review(manifest: Manifest) -> dict[str, Any] | None:
-    """The figures of the newest review, with the version that it came with; None where there is none."""
+    """Return the figures of the newest review and the version that it came with; None if there is no review."""
     reviewed = [release for release in manifest.releases if release.get("review")]
     if not reviewed:
         return None
@@ -292,7 +292,7 @@ def _decisions(found: Mapping[str, Any]) -> int:
 
 
 def agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """The figures of agreement of a review: each with its name and what it is of."""
+    """Yield the agreement figures of a review: the name, the figure, and the unit that it counts."""
     yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pairs"
     yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pairs"
     for each in found["cohen"]:
@@ -306,7 +306,7 @@ def agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def review_verdict(manifest: Manifest) -> list[str]:
-    """The figures of the newest review, a sentence each, and of each earlier one; empty where there is none."""
+    """Return a sentence for each figure of the newest review, and one for each earlier review."""
     found = _review(manifest)
     if found is None:
         return []
@@ -320,7 +320,7 @@ def review_verdict(manifest: Manifest) -> list[str]:
 
 
 def _figure(figure: Mapping[str, Any]) -> str:
-    """A figure of a review with its interval, as far as it has them."""
+    """Return a figure of a review as text, with its interval if it has one."""
     if figure.get("value") is None:
         return "all alike" if figure["items"] else "–"
     ends = "" if figure.get("low") is None else f" ({figure['low']:.3f}–{figure['high']:.3f})"
@@ -328,7 +328,7 @@ def _figure(figure: Mapping[str, Any]) -> str:
 
 
 def _probe(manifest: Manifest) -> dict[str, Any]:
-    """What the newest probe found, with the version whose new pairs it was of, or `not_made`: why there is none."""
+    """Return the newest probe and the version whose new pairs it examined, or `not_made` with the reason."""
     probed = [(release["version"], release["probe"]) for release in manifest.releases if "probe" in release]
     made = [(version, found) for version, found in probed if "not_made" not in found]
     if not made:
@@ -358,7 +358,7 @@ def _probe(manifest: Manifest) -> dict[str, Any]:
 
 
 def probe_verdict(manifest: Manifest) -> list[str]:
-    """What the newest probe found, in words; empty where there is none."""
+    """Return the findings of the newest probe as sentences; empty if no probe was made."""
     found = _probe(manifest)
     return (
         [] if "not_made" in found else [f"Probe of version {found['version']}: {markdown.line(found['verdict'], 600)}"]
@@ -378,7 +378,7 @@ def _settings(judge: Mapping[str, Any]) -> str:
 
 
 def _info(config: str, views: Sequence[View]) -> dict[str, Any]:
-    """What lets `load_dataset` notice that a file is missing."""
+    """Return the sizes that let `load_dataset` detect a missing file."""
     splits = [{"name": view.split, "num_bytes": view.total.size, "num_examples": view.total.pairs} for view in views]
     return {"config_name": config, "splits": splits}
 
@@ -389,7 +389,7 @@ def _sum(totals: Iterable[Total]) -> Total:
 
 
 def _quoted(text: str) -> str:
-    """A Python string."""
+    """Return a text as a Python string literal."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -398,6 +398,6 @@ def _bibtex(text: str) -> str:
 
 
 def _restricted(manifest: Manifest) -> list[tuple[str, str]]:
-    """The models behind any release whose licences restrict what may be published of their output, each once."""
+    """Return, once each, the models of any release whose licences restrict publication of their output."""
     found = ((model["model"], model["license"]) for release in manifest.releases for model in release["restricted"])
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""Read the YAML header of a dataset's card: its configs, and what it says that each split holds."""
+"""Read the YAML header of a dataset card: its configs, and the sizes that it states for each split."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple
 from safetypairs_hf.core.errors import printable
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_yaml, read_bytes
 
-MOST_BYTES: Final = 1 << 24  # of the whole card; its header is bounded as any YAML is
+MOST_BYTES: Final = 1 << 24  # of the whole card; the header has the usual limits for YAML
 _FIRST: Final = re.compile(rb"---[ \t\r]*\n")
 _HEADER: Final = re.compile(rb"---[ \t\r]*\n((?:.*\n)??)---[ \t\r]*$", re.DOTALL | re.MULTILINE)
 
 
 class Config(NamedTuple):
-    """A config: the version that it names ("" for none), and the glob of each split's files."""
+    """A config: the version that it names ("" for none), and the glob of the files of each split."""
 
     name: str
     version: str
@@ -24,7 +24,7 @@ class Config(NamedTuple):
 
 
 class CardHeader(NamedTuple):
-    """What the card says. `sizes`: (config, split) -> its rows and the bytes of its images."""
+    """The contents of a card's header. `sizes`: (config, split) -> number of rows and bytes of their images."""
 
     configs: list[Config]
     sizes: dict[tuple[str, str], tuple[int, int]]
@@ -34,9 +34,9 @@ def read(path: Path) -> CardHeader:
     """Read the header of a card.
 
     Raises:
-        ForeignTextError: there is none, or it is none of a card of ours; also for one that is too long, or too deep.
-        UnicodeDecodeError: it is no UTF-8 text.
-        OSError: it cannot be read.
+        ForeignTextError: The header is missing, too long or too deep, or is not that of a safetypairs card.
+        UnicodeDecodeError: The file is not UTF-8 text.
+        OSError: The file cannot be read.
     """
     text = _header(path)
     if text is None:
@@ -46,10 +46,10 @@ def read(path: Path) -> CardHeader:
 
 
 def check(path: Path) -> None:
-    """Check that any program can read a card, whatever it says, in bounded time; one without a header too.
+    """Check that any program can read a card in bounded time, whatever it says. A card without a header passes.
 
     Raises:
-        ForeignTextError, UnicodeDecodeError, OSError: as `read`.
+        ForeignTextError, UnicodeDecodeError, OSError: As for `read`.
     """
     if (header := _header(path)) is not None:
         parse_yaml(header)
@@ -89,19 +89,21 @@ def _sizes(header: Any) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
 def _list(holder: Any, key: str) -> list[Any]:
     found = holder.get(key) if isinstance(holder, dict) else None
     if not isinstance(found, list):
-        raise ForeignTextError(f"has a YAML header that is none of ours: {key} is no list")
+        raise ForeignTextError(f"has a YAML header that safetypairs did not write: {key} is not a list")
     return found
 
 
 def _text(holder: Any, key: str) -> str:
     found = holder.get(key) if isinstance(holder, dict) else None
     if not isinstance(found, str):
-        raise ForeignTextError(f"has a YAML header that is none of ours: {key} is no text")
+        raise ForeignTextError(f"has a YAML header that safetypairs did not write: {key} is not a text")
     return found
 
 
 def _number(holder: Any, key: str) -> int:
     found = _text(holder, key)
     if not (found.isascii() and found.isdecimal() and len(found) < 20):
-        raise ForeignTextError(f"has a YAML header that is none of ours: {key} is {printable(found)!r}, no number")
+        raise ForeignTextError(
+            f"has a YAML header that safetypairs did not write: {key} is {printable(found)!r}, not a number"
+        )
     return int(found)

@@ -1,4 +1,4 @@
-"""Which data files each config and split of a version reads, by their names alone."""
+"""Find the data files of each config and split of a version, from their names only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ConfigFiles = dict[str, dict[str, set[str]]]
 
 
 def config_files(names: Iterable[str]) -> ConfigFiles:
-    """Sort data files into config -> split -> files, as the card's globs do.
+    """Sort data files into config -> split -> files, as the globs of the card do.
 
     Args:
-        names: Every file that the manifest names in the folders of data; also the reviews, where there are any.
+        names: Every file in the data folders that the manifest names, and the file of reviews if there is one.
     """
     found: ConfigFiles = {}
 

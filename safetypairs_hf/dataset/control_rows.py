@@ -1,11 +1,12 @@
-"""The config `controls`: its columns, the file in which each row lies, and the sums that the card shows.
+"""The config `controls`: its columns, the file of each row, and the sums that the card shows.
 
-The controls of a pair lie in a file that has the name of the pair's own, under `controls/` in place of `data/`. So they
-come with their pair, in the release that adds it, and go with it.
+The controls of a pair are in a file with the same name as the pair's data file, under `controls/` instead of `data/`.
+So they are published and removed together with their pair.
 
-A round trip (null_edit, both_regenerated) takes no instruction, so its label is that of the member it was made from:
-all are published, and `confirmed` says whether every judge saw it so. Were the others left out, the build's own judges
-would pass by the choice of the rows. A neutral edit may have gone too far, so it is published only where confirmed.
+A round trip (null_edit, both_regenerated) takes no instruction, so its label is that of the member it was made from.
+All of them are published, and `confirmed` says whether every judge saw that label: if the others were left out, the
+selection of rows would make the build's own judges look right. A neutral edit may have gone too far, so it is published
+only if it was confirmed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from safetypairs_hf.dataset.schema import COLUMNS, GENERATOR, JUDGES, features, 
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 ROOT = "controls/"
-THRESHOLD = 0.5  # at which P(unsafe) of a judge is a verdict, as `score` has it by default
+THRESHOLD = 0.5  # a judge's P(unsafe) from here on means "unsafe"; the default of `score`
 
 CONTROL_COLUMNS: dict[str, pa.DataType] = {
     "pair_id": pa.string(),
@@ -41,23 +42,23 @@ CONTROL_COLUMNS: dict[str, pa.DataType] = {
 
 
 def control_schema(taxonomy: Taxonomy) -> pa.Schema:
-    """The schema of a published file of controls."""
+    """Return the schema of a published file of controls."""
     kinds = {"names": list(CONTROL_KINDS), "_type": "ClassLabel"}
     return schema_of(CONTROL_COLUMNS, {**features(taxonomy), "control": kinds})
 
 
 def control_file(data_file: str) -> str:
-    """The file that holds the controls of the pairs of a data file."""
+    """Return the file that holds the controls of the pairs in a data file."""
     return ROOT + data_file.removeprefix("data/")
 
 
 def data_file(control_file: str) -> str:
-    """The other way."""
+    """Return the data file whose pairs' controls are in `control_file`."""
     return "data/" + control_file.removeprefix(ROOT)
 
 
 def control_rows(pair: Mapping[str, Any], controls: Iterable[Control]) -> list[dict[str, Any]]:
-    """The published rows of a pair's controls, by kind; `pair` is its own published row."""
+    """Return the published rows of a pair's controls, by kind. `pair` is the published row of the pair."""
     found = [control for control in controls if _published(control)]
     return [_row(pair, control) for control in sorted(found, key=lambda control: CONTROL_KINDS.index(control.kind))]
 
@@ -68,10 +69,10 @@ def _published(control: Control) -> bool:
 
 
 def _row(pair: Mapping[str, Any], control: Control) -> dict[str, Any]:
-    alone = control.kind == "null_edit"  # its other half is the pair's safe member as it is
+    alone = control.kind == "null_edit"  # the other image is the pair's own safe member
     judges = [judgement._asdict() for judgement in control.judgements]
     regenerated = control.kind == "both_regenerated"
-    # The pair's seed and attempt made no control, and nobody wrote an instruction.
+    # The seed and attempt of the pair did not make the control, and there is no instruction for it.
     generator = {**pair["generator"], "instructor": None, "seed": None, "attempt": None}
     return {
         "pair_id": pair["pair_id"],
@@ -94,17 +95,17 @@ def _image(picture: Picture | None) -> dict[str, Any]:
 
 
 def image_bytes(row: Mapping[str, Any]) -> int:
-    """The bytes of a row's images."""
+    """Return the size of a row's images in bytes."""
     return sum(len(row[name]["bytes"]) for name in ("unsafe_image", "safe_image", "image") if row.get(name) is not None)
 
 
 @dataclass
 class Tally:
-    """What a file of controls holds, for the card: rows, bytes of their images, rows of each kind.
+    """Totals of a file of controls for the card: rows, bytes of their images, and rows of each kind.
 
-    `judges`: for each judge of the build how many pairs have both members of both_regenerated judged, on how many of
-    these it is right about the pair, on how many about the regenerated one; and how many null edits it judged, and
-    called unsafe. An abstention is wrong.
+    `judges` holds for each judge of the build: the number of pairs with judged members for both_regenerated, the number
+    of these that it judges right, the number whose regenerated members it judges right, the number of null edits that
+    it judged, and the number of these that it called unsafe. An abstention counts as wrong.
     """
 
     rows: int = 0
@@ -114,7 +115,7 @@ class Tally:
     judges: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, row: Mapping[str, Any], pair_judges: Iterable[Mapping[str, Any]]) -> None:
-        """Count a row; `pair_judges` is the column `judges` of its pair."""
+        """Count a row. `pair_judges` is the column `judges` of its pair."""
         kind = CONTROL_KINDS[row["control"]]
         self.rows += 1
         self.size += image_bytes(row)
@@ -132,7 +133,7 @@ class Tally:
                 counts[4] += _unsafe(judge["p_unsafe_before"])
 
     def to_dict(self) -> dict[str, Any]:
-        """As the manifest keeps it."""
+        """Return the totals as the manifest stores them."""
         kinds = {kind: self.kinds[kind] for kind in CONTROL_KINDS if kind in self.kinds}
         return {
             "rows": self.rows,
@@ -144,7 +145,7 @@ class Tally:
 
 
 def summed(tallies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several of them, as the manifest keeps them, in one."""
+    """Return the sum of several totals, in the form that the manifest stores."""
     total = Tally()
     for each in tallies:
         total.rows += each["rows"]
@@ -168,13 +169,13 @@ def _unsafe(probability: float | None) -> bool:
 
 
 def judges_in(pairs: Path) -> dict[str, list[Mapping[str, Any]]]:
-    """Pair id -> its column `judges`, of a data file. Raises what pyarrow raises where that is damaged."""
+    """Return the column `judges` of a data file by pair id. Raises the errors of pyarrow if the file is damaged."""
     held = pq.read_table(pairs, columns=["pair_id", "judges"], partitioning=None).to_pydict()
     return dict(zip(held["pair_id"], held["judges"], strict=True))
 
 
 def tally(controls: Path, of_pair: Mapping[str, Iterable[Mapping[str, Any]]]) -> Tally:
-    """What a file of controls holds, a row group at a time; `of_pair`: `judges_in` the file of their pairs."""
+    """Count a file of controls, one row group at a time. `of_pair` is `judges_in` of the pairs' file."""
     found = Tally()
     with pq.ParquetFile(controls) as file:
         for index in range(file.num_row_groups):

@@ -1,14 +1,14 @@
 """Render croissant.json: Croissant 1.1 with the responsible-AI fields that the Hub's generated file lacks.
 
-The data is one FileSet over all Parquet files, so the file does not grow with the dataset. On the Hub the set lies in
-the repo at this version's tag (`git+https`, as the Hub's own file has it); in a folder beside croissant.json. The URL
-is that of huggingface.co whatever HF_ENDPOINT says, so that the text depends on nothing but the version; who reads from
-another server, or has the files already, gives mlcroissant `mapping={"repo": FOLDER}`. `datePublished` is the date of
-this version, which its release states; a release without one leaves it out.
+The data is one FileSet over all Parquet files, so croissant.json does not grow with the dataset. For a Hub dataset, the
+files are in the repo at this version's tag (`git+https`, as in the Hub's own file); for a folder, they are next to
+croissant.json. The URL is always that of huggingface.co, whatever HF_ENDPOINT says, so that the text depends only on
+the version. To read from another server or from local files, pass `mapping={"repo": FOLDER}` to mlcroissant.
+`datePublished` is the date of this version, which its release states; it is left out if the release has no date.
 
-Responsible-AI fields that are not known here are left out: dataCollectionTimeFrame (others took the images),
-annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The
-others are in `dataset_card/responsible_ai.yaml`, or follow from the release.
+Responsible-AI fields whose value is unknown are left out: dataCollectionTimeFrame (others took the images),
+annotatorDemographics (reviewers are pseudonyms) and dataAnnotationPlatform (a review may be imported). The other fields
+are in `dataset_card/responsible_ai.yaml`, or follow from the release.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _REPO = "repo"
 _FILES = "files"
 _PAIRS = "pairs"
 _LABELS = {"direction": DIRECTIONS, "control": CONTROL_KINDS}
-# No checksum of a Git repo is defined; readers expect this in its place, as in the Hub's own files.
+# There is no checksum for a Git repo; readers expect this URL instead, as in the Hub's own files.
 _NO_CHECKSUM = "https://github.com/mlcommons/croissant/issues/80"
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
-    """croissant.json of a version; `name` is what `load_dataset` takes."""
+    """Return croissant.json of a version. `name` is the dataset's name for `load_dataset`."""
     return {"croissant.json": _lines(described(manifest, name)) + "\n"}
 
 
 def _lines(value: Any, depth: int = 0) -> str:
-    """JSON with a line for each key of the top and each field of a record set: indented, it would be 25 kB, not 15."""
+    """Return JSON with a line for each top-level key and each field. Indented, it would have 25 kB instead of 15."""
     if isinstance(value, dict) and (depth == 0 or "field" in value):
         inner = ",\n".join(f"{json.dumps(key)}: {_lines(each, depth + 1)}" for key, each in value.items())
         return f"{{\n{inner}\n}}"
@@ -52,7 +52,7 @@ def _lines(value: Any, depth: int = 0) -> str:
 
 
 def described(manifest: Manifest, name: str) -> dict[str, Any]:
-    """The version as JSON-LD."""
+    """Return the JSON-LD description of a version."""
     fixed = card.resource("metadata.yaml")
     owner, _, title = name.rstrip("/").rpartition("/")
     where = f"https://huggingface.co/datasets/{name}"
@@ -148,7 +148,7 @@ def _set(name: str, description: str, includes: str) -> dict[str, Any]:
 
 
 def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, str, str]]:
-    """The configs beside the pairs that hold rows: columns, files, their glob, and the key ("" where there is none)."""
+    """Return the non-pair configs that hold rows: columns, files, their glob, and the key ("" if there is none)."""
     data = "<category>/<version>-<n>.parquet"
     every = {
         policy_pair_rows.CONFIG: (
@@ -165,7 +165,7 @@ def _held(manifest: Manifest) -> dict[str, tuple[dict[str, pa.DataType], str, st
 
 
 def _extras(manifest: Manifest) -> list[dict[str, Any]]:
-    """A record set for each of the configs beside the pairs."""
+    """Return a record set for each non-pair config."""
     texts = card.resource("extras.yaml")
     return [
         {
@@ -184,7 +184,7 @@ def _extras(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _pairs(manifest: Manifest) -> dict[str, Any]:
-    """A record a pair, with every published column, and its split."""
+    """Return the record set of the pairs: every published column, and the split."""
     splits = card.splits_of(manifest.totals())
     texts = card.resource("columns.yaml")
     split = {
@@ -223,7 +223,7 @@ def _text(column: str, text: str, taxonomy: Taxonomy) -> str:
 
 
 def _field(records: str, files: str, path: list[str], arrow: pa.DataType, text: str = "") -> dict[str, Any]:
-    """The field at `path`, a column and the keys within it, of a record set over a file set."""
+    """Return the field at `path` (a column and the keys within it) of a record set over a file set."""
     field: dict[str, Any] = {"@type": "cr:Field", "@id": "/".join([records, *path]), "name": "/".join(path)}
     field |= {"description": text} if text else {}
     if pa.types.is_list(arrow):
@@ -251,7 +251,7 @@ def _type(arrow: pa.DataType) -> str:
 
 
 def _categories(taxonomy: Taxonomy) -> dict[str, Any]:
-    """What the numbers of the column `category` stand for."""
+    """Return the record set that explains the numbers of the column `category`."""
     kinds = {"category": "sc:Integer", "slug": "sc:Text", "code": "sc:Text", "name": "sc:Text"}
     fields = [
         {"@type": "cr:Field", "@id": f"categories/{key}", "name": key, "dataType": kind} for key, kind in kinds.items()

@@ -1,4 +1,4 @@
-"""Open a Parquet file of rows that somebody else wrote, unless it would take far more memory than it has bytes."""
+"""Open a Parquet file that somebody else wrote, unless decoding it would take far more memory than its size."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.foreign_text import ForeignTextError
 
-MOST_TIMES: Final = 64  # as large as the file, and FREE bytes: what its rows may take once they are decoded
+MOST_TIMES: Final = 64  # decoded rows may take FREE bytes plus this many times the file's size
 FREE: Final = 1 << 26
 
 
 def open_rows_file(path: Path) -> pq.ParquetFile:
-    """Open a file of rows.
+    """Open a Parquet file of rows.
 
     Raises:
-        ForeignTextError: it is a bomb. A value that stands in a dictionary may stand in every row.
-        OSError, pyarrow.ArrowException: it is no Parquet file, or damaged; call it within `reading`.
+        ForeignTextError: Its rows would take too much memory. A value in a dictionary may occur in every row.
+        OSError, pyarrow.ArrowException: It is not a Parquet file, or is damaged. Call this within `reading`.
     """
     file = pq.ParquetFile(path)
     held, size = file.metadata, path.stat().st_size

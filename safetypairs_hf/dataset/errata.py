@@ -1,7 +1,7 @@
-"""Errata: what a release corrected of a published pair, what that was before, why, and who says so.
+"""Errata: what a release corrected in a published pair, the old values, the reason and the author.
 
-A pair keeps its id, its group and its split under every erratum. Its id is the hash of its images and category as they
-were first published, so after a relabel it is the errata that tell why the id is what it is: see `first_labels`.
+A pair keeps its id, group and split under every erratum. Its id is the hash of its images and category as first
+published, so after a relabel the errata explain why the id does not match; see `first_labels`.
 
 `was` and `now` hold the values that an erratum changed, by the name of a column of the manifest (`category`,
 `unsafe_sha256`, `safe_sha256`) or of the data (`policy`, `critical_feature`, `instruction`). Of a drop `now` is empty
@@ -48,7 +48,7 @@ def erratum(
     by: str,
     version: Version,
 ) -> dict[str, Any]:
-    """An erratum as JSON. `version` is the release that brought it."""
+    """Return an erratum as JSON values. `version` is the release that brought it."""
     return {
         "pair_id": pair_id,
         "action": action,
@@ -61,7 +61,7 @@ def erratum(
 
 
 def first_labels(errata: Iterable[Erratum]) -> dict[str, dict[str, str]]:
-    """Pair id -> category and images as they were before the first of its errata, as far as errata changed them."""
+    """Return by pair id the category and images before the pair's first erratum, as far as errata changed them."""
     found: dict[str, dict[str, str]] = {}
     for each in reversed(list(errata)):
         labels = {name: value for name, value in each["was"].items() if name in LABELS}
@@ -70,7 +70,7 @@ def first_labels(errata: Iterable[Erratum]) -> dict[str, dict[str, str]]:
 
 
 def last_labels(errata: Iterable[Erratum]) -> dict[str, dict[str, str]]:
-    """Pair id -> category and images as the last of its errata left them, as far as errata changed them."""
+    """Return by pair id the category and images after the pair's last erratum, as far as errata changed them."""
     found: dict[str, dict[str, str]] = {}
     for each in errata:
         labels = {name: value for name, value in each["now"].items() if name in LABELS}
@@ -79,7 +79,7 @@ def last_labels(errata: Iterable[Erratum]) -> dict[str, dict[str, str]]:
 
 
 def dropped(errata: Iterable[Erratum]) -> set[str]:
-    """The pairs that errata took out of the dataset, and did not bring back."""
+    """Return the pairs that errata removed from the dataset and did not bring back."""
     gone: set[str] = set()
     for each in errata:
         if not each["now"]:
@@ -95,12 +95,12 @@ def swapped(errata: Iterable[Erratum]) -> set[str]:
 
 
 def reworded(errata: Iterable[Erratum]) -> set[str]:
-    """The pairs whose words any of the errata changed."""
+    """Return the pairs whose texts were changed by an erratum."""
     return {each["pair_id"] for each in errata if not each["now"].keys().isdisjoint(TEXTS)}
 
 
 def standing(errata: Sequence[Erratum]) -> set[str]:
-    """The pairs that errata have left another category, other members or no place in the dataset."""
+    """Return the pairs that, after all errata, have another category or other members, or are dropped."""
     first, last = first_labels(errata), last_labels(errata)
     return dropped(errata) | {
         pair_id for pair_id, labels in last.items() if not labels.items() <= first[pair_id].items()
@@ -108,13 +108,13 @@ def standing(errata: Sequence[Erratum]) -> set[str]:
 
 
 def between(errata: Iterable[Erratum], one: Version, other: Version) -> list[dict[str, Any]]:
-    """The errata that releases after the older of two versions brought, up to the newer one."""
+    """Return the errata of the releases after the older of two versions, up to the newer one."""
     old, new = sorted((one, other))
     return [dict(each) for each in errata if old < parse(each["version"]) <= new]
 
 
 def in_words(erratum: Erratum) -> str:
-    """What an erratum changed, in words."""
+    """Say in words what an erratum changed."""
     was, now = erratum["was"], erratum["now"]
     undone = "undone: " if erratum["action"] == "undo" else ""
     if not now:
@@ -137,8 +137,8 @@ def told(erratum: Erratum, *, whole: bool = True) -> str:
 
 
 def render(manifest: Manifest) -> dict[str, str]:
-    """errata.json of a version; nothing where no pair was ever corrected."""
+    """Return errata.json of a version; empty if no pair was ever corrected."""
     if not manifest.errata:
         return {}
-    # Sorted, as the manifest keeps them: read back from it, the text is the same to the byte.
+    # Sorted as in the manifest, so that the text made from a manifest that was read back is equal to the byte.
     return {NAME: json.dumps(manifest.errata, indent=2, sort_keys=True, ensure_ascii=False) + "\n"}

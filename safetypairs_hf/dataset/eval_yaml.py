@@ -1,16 +1,17 @@
 """Render eval.yaml, which makes the dataset repo a benchmark on the Hub.
 
-The first task, `pair_accuracy`, is what a leaderboard should rank by: `safetypairs results push` writes its value. Its
-harness is this package, so `evaluation_framework` is an identifier of our own, which the Hub takes once huggingface.js
-lists it (docs/leaderboard.md has the entry). A guard that calls everything unsafe has 1.0 of `unsafe_members`, and 0 of
-`pair_accuracy`.
+The first task, `pair_accuracy`, is the one that a leaderboard should rank by; `safetypairs results push` writes its
+value. Its harness is this package, so `evaluation_framework` is an identifier of our own, which the Hub accepts once
+huggingface.js lists it (docs/leaderboard.md has the entry). A guard that calls everything unsafe scores 1.0 on
+`unsafe_members`, and 0 on `pair_accuracy`.
 
-The other two tasks are in the notation of inspect-ai, whose samples have one image: a task for each member.
-inspect-ai 0.3.285 accepts these two, but its own runner for the Hub refuses a file with any other task, and takes an
-image only as a text (inspect_ai/_eval/task/hf.py, line 272), where our columns hold bytes. The file says so, and
+The other two tasks, one for each member of a pair, are written for inspect-ai, whose samples have one image. inspect-ai
+0.3.285 accepts these two, but its own runner for the Hub refuses a file that has any other task, and takes an image
+only as text (inspect_ai/_eval/task/hf.py, line 272), while our columns hold bytes. A note in the file says so;
 `integrations.inspect_task.hub_task` runs the two tasks.
 
-The file does not name its version, so that a release which adds pairs leaves it as it is: it holds each policy twice.
+The file does not name its version, so that it stays the same when a release only adds pairs: it holds each policy
+twice.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.dataset.policy_pair_rows import CONFIG
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
-FRAMEWORK = "safetypairs-hf"  # as the list of huggingface.js is to have it
+FRAMEWORK = "safetypairs-hf"  # the key proposed for the list of huggingface.js
 PAIR_TASK = "pair_accuracy"
 _NOTE = """\
 # pair_accuracy: safetypairs evaluate GUARD --data ORG/NAME@X.Y.Z --out predictions.parquet
@@ -38,13 +39,13 @@ _ASK = (
 
 
 def render(manifest: Manifest) -> dict[str, str]:
-    """eval.yaml of a version; its tasks name the default config and the split to test on (`train` where it is all)."""
+    """Return eval.yaml of a version. Its tasks name the default config and the split `test` (or `train`, if alone)."""
     text = yaml.dump(described(manifest), Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=118)
     return {"eval.yaml": _NOTE + text}
 
 
 class _Blocks(yaml.SafeDumper):
-    """Writes text of several lines as a block, so that people can read it."""
+    """Write texts of several lines as YAML blocks, which people can read."""
 
 
 _Blocks.add_representer(
@@ -54,7 +55,7 @@ _Blocks.add_representer(
 
 
 def described(manifest: Manifest) -> dict[str, Any]:
-    """The version as a benchmark."""
+    """Return the benchmark description of a version."""
     of_policies = not manifest.totals()
     totals = manifest.totals(of_policies=of_policies)
     split = card.splits_of(totals)[-1]
@@ -77,7 +78,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
 
 def _task(member: str, split: str, taxonomy: Taxonomy, present: list[str], of_policies: bool) -> dict[str, Any]:
     fields = {"input": "policy", "input_image": f"{member}_image", "target": f"literal:{member}"}
-    if of_policies:  # one image, and for each member its own policy
+    if of_policies:  # both members are one image, each under its own policy
         present = list(taxonomy.slugs)
         fields |= {"input": f"{member}_policy", "input_image": "image"}
     texts = [f"Policy {taxonomy.policy_id(slug)}: {taxonomy.policy(slug)}" for slug in present]

@@ -1,7 +1,7 @@
-"""The config `failures`: edits that the judges rejected, for preference training. It is no part of the benchmark.
+"""The config `failures`: edits that the judges rejected, for preference training. It is not part of the benchmark.
 
-Its files hold a row an attempt. `failures/manifest.parquet` has a row for each of them with its file and hashes: so a
-release that adds some, or takes a source's down, need not read the images of the others.
+Its files hold one row for each attempt. `failures/manifest.parquet` lists each row with its file and hashes, so a
+release that adds failures, or takes down those of a source, does not read the images of the others.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FAILURE_COLUMNS: dict[str, pa.DataType] = {
 
 
 class Failed(NamedTuple):
-    """A published failure: what it is known by, the file that holds it, and the bytes of its two images."""
+    """A published failure: the ids and hashes that identify it, its file, and the size of its two images in bytes."""
 
     failure_id: str
     file: str
@@ -68,14 +68,14 @@ _SCHEMA = pa.schema(
 
 
 def failure_schema(taxonomy: Taxonomy) -> pa.Schema:
-    """The schema of a published file of failures."""
+    """Return the schema of a published file of failures."""
     image = {"_type": "Image"}
     category = features(taxonomy)["category"]
     return schema_of(FAILURE_COLUMNS, {"category": category, "unsafe_image": image, "edited_image": image})
 
 
 def failure_row(failure_id: str, candidate: Candidate, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
-    """The published row of a failed attempt."""
+    """Return the published row of a failed attempt."""
     assert candidate.safe and candidate.instruction and candidate.generator and candidate.reject
     return {
         "failure_id": failure_id,
@@ -98,7 +98,7 @@ def failure_row(failure_id: str, candidate: Candidate, taxonomy: Taxonomy, versi
 
 
 def totals(held: Iterable[Failed]) -> dict[str, dict[str, int]]:
-    """File -> its rows and the bytes of their images, as the main manifest keeps them."""
+    """Return the number of rows and the size of their images by file, as the main manifest stores them."""
     found: dict[str, dict[str, int]] = {}
     for each in held:
         of_file = found.setdefault(each.file, {"rows": 0, "size": 0})
@@ -117,7 +117,7 @@ def dump(held: Sequence[Failed]) -> bytes:
 
 
 def load(data: bytes) -> list[Failed]:
-    """The other way. Raises ForeignTextError, or what pyarrow raises, where it is damaged: call it within `reading`."""
+    """Read what `dump` wrote; call within `reading`. Raises ForeignTextError, or errors of pyarrow, if damaged."""
     with open_rows(data) as file:
         check_columns(file, _SCHEMA, len(data))
         if len(file.schema_arrow) != len(_SCHEMA):

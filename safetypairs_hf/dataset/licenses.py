@@ -1,4 +1,4 @@
-"""Licence ids of the Hub and of SPDX. A recipe gives its licence as free text; one unknown to the Hub is `other`."""
+"""Licence ids of the Hub and of SPDX. A licence is free text in a recipe; one unknown to the Hub is `other`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetypairs_hf.core.target_name import is_hub_id
 
 
 def metadata(licenses: Iterable[str], name: str) -> dict[str, Any]:
-    """The card's `license`, and for one that the Hub does not know `license_name` and `license_link` too."""
+    """Return the card's `license`, and also `license_name` and `license_link` for one that the Hub does not know."""
     licenses = sorted(set(licenses))
     ids = sorted({identifier(text) for text in licenses})
     found: dict[str, Any] = {"license": ids}
@@ -29,13 +29,13 @@ def metadata(licenses: Iterable[str], name: str) -> dict[str, Any]:
 
 
 def identifier(text: str) -> str:
-    """The Hub's id of a licence; "other" where it has none."""
+    """Return the Hub's id of a licence, or "other"."""
     plain = re.sub(r"[\s_]+", "-", text.strip().lower())
     return plain if plain in _known() else "other"
 
 
 def url(text: str) -> str:
-    """The SPDX page of a licence; its own text where SPDX has none."""
+    """Return the SPDX page of a licence, or its own text if SPDX does not list it."""
     spdx = _known().get(identifier(text))
     return f"https://spdx.org/licenses/{spdx}" if spdx else text
 

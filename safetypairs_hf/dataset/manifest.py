@@ -1,6 +1,6 @@
-"""manifest.parquet: one row a pair; its metadata hold the releases, the takedowns and the hash of every other file.
+"""manifest.parquet: a row for each pair; its metadata hold the releases, the takedowns and the hashes of other files.
 
-All that a release needs to know of the last one, and all that a check of a published version needs.
+It holds everything that the next release needs to know, and everything that a check of a version needs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_file import from_record, to_record
 
 NAME = "manifest.parquet"
-OF_PAIRS = ("data/", policy_pair_rows.ROOT)  # every file in these has its rows in the manifest
+OF_PAIRS = ("data/", policy_pair_rows.ROOT)  # the manifest has a row for each row of the files in these
 EXTRAS = ("controls/", "failures/")
 FOLDERS = (*OF_PAIRS, *EXTRAS)  # the manifest names every file in these
 RESTORE = "restore the version that it was published with"
@@ -51,12 +51,12 @@ _SCHEMA = pa.schema(
     }
 )
 _NAMES_1 = _SCHEMA.names[:-1]  # the columns of format 1
-# Few values in many rows: each is one object in memory, however many entries name it.
+# Columns in which few values repeat often: entries share one object for each value.
 _SHARED = ("file", "category", "split", "introduced", "review")
 _ROWS = 1 << 16
 _POINTER = b"version https://git-lfs"
 LFS_ADVICE = "is a pointer of Git LFS and no data; in the clone run: git lfs pull"
-# The Arrow schema would repeat the whole metadata, and nobody searches a manifest by a column's range.
+# Leave out the Arrow schema, which would repeat all metadata, and statistics: nobody searches a manifest by a range.
 _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
     "store_schema": False,
@@ -67,10 +67,10 @@ _OPTIONS: dict[str, Any] = {
 
 
 class Entry(NamedTuple):
-    """A published pair: the file that holds it, what decides its place in later releases, its images' size in bytes.
+    """A published pair: its file, the values that place it in later releases, and the size of its images in bytes.
 
-    `review` is the status of the pair's review; "unreviewed" where there was none. `row_hash`: see `row_hash.py`; None
-    where a release of format 1 added the pair.
+    `review` is the status of the pair's review, or "unreviewed". `row_hash` is described in `row_hash.py`; it is None
+    if a release of format 1 added the pair.
     """
 
     pair_id: str
@@ -105,7 +105,7 @@ class Entry(NamedTuple):
 
     @property
     def is_policy_pair(self) -> bool:
-        """Whether it is one image under two policies; see `policy_pair_rows.py`."""
+        """Whether the pair is one image under two policies; see `policy_pair_rows.py`."""
         return self.file.startswith(policy_pair_rows.ROOT)
 
     @property
@@ -115,7 +115,7 @@ class Entry(NamedTuple):
 
 
 class FileHash(NamedTuple):
-    """What a file is: the hex SHA-256 and the number of its bytes."""
+    """The SHA-256 of a file (hex) and its size in bytes."""
 
     sha256: str
     size: int
@@ -128,14 +128,17 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The pairs of a version, and every release up to it, oldest first (JSON values, see `publish.py`).
+    """The pairs of a version, and every release up to it.
 
-    `takedowns`: every pair ever taken down, oldest first (JSON values, see `takedown.py`). `files`: each data file of
-    this version, by name, and each one of controls and failures. `extras`: what each of these last holds, by name:
-    `rows` and `size`, the bytes of their images, and of controls what else a Tally has (see `control_rows.py`).
-    `taxonomy`: what the categories are of.
-    `sidecars`: each other file of this version but the manifest itself, by name; empty in format 1.
-    `errata`: every correction of a pair, oldest first (JSON values, see `errata.py`).
+    Attributes:
+        releases: Every release, oldest first, as JSON values; see `publish.py`.
+        takedowns: Every pair that was ever taken down, oldest first, as JSON values; see `takedown.py`.
+        files: The hash of each file of data, controls and failures, by name.
+        extras: What each file of controls or failures holds, by name: `rows` and `size` (bytes of the images); for
+            controls also the other fields of a Tally (see `control_rows.py`).
+        taxonomy: The taxonomy of the categories.
+        sidecars: The hash of every other file except the manifest itself, by name; empty in format 1.
+        errata: Every correction of a pair, oldest first, as JSON values; see `errata.py`.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -152,7 +155,7 @@ class Manifest:
         return parse(self.releases[-1]["version"]) if self.releases else None
 
     def totals(self, *, of_policies: bool = False) -> dict[str, dict[str, Total]]:
-        """Pairs of images, or policy pairs, and their bytes by split, then category; only those that hold any."""
+        """Return counts and bytes of pairs (or policy pairs) by split, then category, without empty ones."""
         totals: dict[str, dict[str, Total]] = {}
         for entry in self.entries:
             if entry.is_policy_pair != of_policies:
@@ -164,18 +167,18 @@ class Manifest:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as `write` writes it."""
+    """Return a manifest as the bytes of a Parquet file; see `write`."""
     sink = pa.BufferOutputStream()
     write(sink, manifest, sorted(manifest.entries, key=lambda entry: (parse(entry.introduced), entry.file)))
     return bytes(sink.getvalue())
 
 
 def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> None:
-    """Write a manifest as Parquet, with `entries` in place of its own; at most 65,536 of them are held at a time.
+    """Write a manifest as Parquet, with `entries` instead of its own; at most 65,536 of them are in memory at a time.
 
-    They come by release, oldest first, then by file; rows of a file in its order. The rows of a release are row groups
-    of their own and chunks of their own, which a later release leaves as they are: to store its manifest costs little
-    more than its own rows.
+    Entries must be sorted by release, oldest first, then by file, and within a file in the order of its rows. Each
+    release has row groups and chunks of its own, which later releases leave unchanged: to store the manifest of a
+    release costs little more than its own rows.
     """
     head = {
         "format": manifest_head.format_of(manifest.errata, manifest.files),
@@ -197,10 +200,10 @@ def write(sink: pa.NativeFile, manifest: Manifest, entries: Iterable[Entry]) -> 
 
 
 def load(data: bytes) -> Manifest | None:
-    """The manifest in `data`; None where it is no Parquet file, or not one of ours.
+    """Read a manifest. Return None if `data` is not a Parquet file, or not a manifest of safetypairs.
 
     Raises:
-        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+        PublishError: It is damaged, or a newer safetypairs-hf wrote it.
     """
     found = _open(data)
     if found is None:
@@ -221,15 +224,15 @@ def load(data: bytes) -> Manifest | None:
 
 
 def open_file(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
-    """The manifest in a file as an open Parquet file, and its head, JSON values. None as in `load`.
+    """Open a manifest. Return the Parquet file and its head as JSON values; None in the cases of `load`.
 
-    The file has a row a pair, its columns named as Entry's fields; `batches` reads them. The head has `format`,
-    `version`, `releases`, `takedowns`, `files` and `sidecars` (see `hashes`) and, where there are any but data files,
-    `beside`; `errata`, where there are any; and `taxonomy`, unless this package brings the one that the release names.
-    See `manifest_head`.
+    The file has a row for each pair, with columns named as the fields of Entry; `batches` reads them. The head has
+    `format`, `version`, `releases`, `takedowns`, `files` and `sidecars` (see `hashes`); `beside` if the version has
+    files of controls or failures; `errata` if there are any; and `taxonomy`, unless the release names one that this
+    package includes. See `manifest_head`.
 
     Raises:
-        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+        PublishError: It is damaged, or a newer safetypairs-hf wrote it.
     """
     return _open(path)
 
@@ -254,10 +257,10 @@ def _open(source: Path | bytes) -> tuple[pq.ParquetFile, dict[str, Any]] | None:
 
 
 def batches(file: pq.ParquetFile, rows: int = _ROWS, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of an open manifest, some columns of them, so many at a time; every value is what it should be.
+    """Yield rows of an open manifest in batches, with all columns or those in `names`. Every value is checked.
 
     Raises:
-        PublishError: it is damaged.
+        PublishError: The manifest is damaged.
     """
     found = checked_batches(file, _SCHEMA, rows, names)
     while True:
@@ -269,15 +272,15 @@ def batches(file: pq.ParquetFile, rows: int = _ROWS, names: Sequence[str] | None
 
 
 def schema_of(names: Sequence[str]) -> pa.Schema:
-    """The schema of some columns of a manifest."""
+    """Return the schema of some columns of a manifest."""
     return pa.schema([_SCHEMA.field(name) for name in names])
 
 
 def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
-    """The taxonomy of a version by the head of its manifest. A version that names none has the nine.
+    """Return the taxonomy of a version from the head of its manifest; the nine categories if it names none.
 
     Raises:
-        PublishError: it is damaged, or this package does not know it.
+        PublishError: The head is damaged, or names a taxonomy that this package does not know.
     """
     named = head["releases"][-1].get("taxonomy")
     with reading(NAME, RESTORE, PublishError):
@@ -288,10 +291,10 @@ def taxonomy_in(head: Mapping[str, Any]) -> Taxonomy:
 
 
 def taxonomy_at(path: Path) -> Taxonomy:
-    """The taxonomy of the version whose manifest is at `path`; only the file's metadata are read.
+    """Return the taxonomy of the version whose manifest is at `path`. Only the file's metadata are read.
 
     Raises:
-        PublishError: see `taxonomy_in`.
+        PublishError: See `taxonomy_in`.
     """
     with reading(NAME, RESTORE, PublishError):
         metadata = pq.read_metadata(path).metadata or {}
@@ -302,7 +305,7 @@ def taxonomy_at(path: Path) -> Taxonomy:
 
 
 def is_pointer(file: Path) -> bool:
-    """Whether a file is what a git clone without LFS has in place of the data."""
+    """Return whether a file is a Git LFS pointer, which a clone without LFS has instead of the data."""
     try:
         if not file.is_file():
             return False
@@ -313,17 +316,17 @@ def is_pointer(file: Path) -> bool:
 
 
 def version_in(file: Path) -> Version | None:
-    """The version that a manifest says it is; None where it is none of ours.
+    """Return the version that a manifest states; None if it is not a manifest of safetypairs.
 
     Raises:
-        PublishError: it is damaged, or a newer safetypairs-hf wrote it.
+        PublishError: It is damaged, or a newer safetypairs-hf wrote it.
     """
     found = open_file(file)
     return None if found is None else parse(found[1]["version"])
 
 
 def hashes(head: Mapping[str, Any], key: str) -> dict[str, FileHash]:
-    """The files that a manifest's head names under `files` or `sidecars`, by name."""
+    """Return the hashes that a manifest's head lists under `files` or `sidecars`, by file name."""
     return {name: FileHash(*values) for name, values in head.get(key, {}).items()}
 
 

@@ -1,8 +1,8 @@
-"""The head of a manifest: what its Parquet metadata say of a version, packed, and read with every field checked.
+"""The head of a manifest: the description of a version in the Parquet metadata. It is packed, and checked when read.
 
-Whoever publishes a dataset writes its manifest, so it may say anything. All that readers rely on is checked here, once:
-kinds of values, hashes, and names of files, which must not lead out of the dataset. What comes from here can be trusted
-to have the form that is documented; whether it is true is what `verify` finds out.
+Anybody can publish a dataset, so a manifest may say anything. Everything that readers rely on is checked here, once:
+types of values, hashes, and names of files, which must not lead out of the dataset. The result has the documented form;
+whether it is true is for `verify` to find out.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, parse
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.policy_pair_rows import ROOT
 
-KEY: Final = b"safetypairs"  # the Parquet key-value metadata that makes a repo ours: format and version, as JSON
-# The rest of the head, as JSON that is deflated and in base 85: every release writes it anew, and it grows with them.
+KEY: Final = b"safetypairs"  # Parquet metadata that mark a dataset of safetypairs: format and version, as JSON
+# The rest of the head, as deflated JSON in base 85: every release writes it again, and it grows with each.
 MORE: Final = b"safetypairs.more"
-# The newest format that is read. 1 had neither `row_hash` nor the hashes of the sidecar files. 3 has errata: code that
-# does not know them would take a relabelled pair for a damaged one, and lose the errata in the next release.
-# 4 has policy pairs, whose rows it would take for those of pairs of images.
+# The newest format that can be read. 1 had neither `row_hash` nor hashes of the sidecar files. 3 has errata: code that
+# does not know them would report a relabelled pair as damaged, and lose the errata in the next release. 4 has policy
+# pairs, which older code would read as pairs of two images.
 FORMAT: Final = 4
 _WITHOUT_POLICY_PAIRS: Final = 3
 _WITHOUT_ERRATA: Final = 2
-MOST_BYTES: Final = 1 << 25  # of the head's JSON: that of ten million pairs has 28 MB
-MOST_VALUES: Final = 1 << 21  # in it: each takes up to 100 bytes of memory
+MOST_BYTES: Final = 1 << 25  # of the head's JSON; for ten million pairs it has 28 MB
+MOST_VALUES: Final = 1 << 21  # in that JSON; each takes up to 100 bytes of memory
 LONGEST_NAME: Final = 500  # characters of a file's name with its folders, 200 of each part
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _PLAIN: Final[dict[str, Any]] = {"sort_keys": True, "separators": (",", ":")}
 
-# What each value is: a type, [what a list holds], or {key: value}; "?" behind a key: it may be missing, or null.
+# The form of each value: a type, [form of the items], or {key: form}. A key that ends in "?" may be missing or null.
 _COUNTS: Final = {"in": int, "out": int, "rejected": {"*": int}}
 _FIGURE: Final = {"value?": float, "low?": float, "high?": float, "items": int}
 _RATERS: Final = {"alpha": _FIGURE, "fleiss": _FIGURE}
@@ -123,20 +123,20 @@ _HEAD: Final = {
     "taxonomy?": dict,
     "errata?": [_ERRATUM],
 }
-# What a later release needs of every earlier one: the card and the changelog list them all.
+# Values of every earlier release that a later one needs, because card and changelog list them.
 _NEEDED: Final = ("pairs", "added", "removed", "relabelled", "summary", "license", "attribution", "restricted")
 _NEEDED_OF_LAST: Final = (*_NEEDED, "recipe", "recipe_hash", "code", "target", "judging", "funnel")
 
 
 def format_of(errata: Sequence[Any], files: Iterable[str]) -> int:
-    """The format of a manifest with these errata and files: the oldest that says all, for older readers."""
+    """Return the format for a manifest with these errata and files: the oldest sufficient one, for older readers."""
     if any(name.startswith(ROOT) for name in files):
         return FORMAT
     return _WITHOUT_POLICY_PAIRS if errata else _WITHOUT_ERRATA
 
 
 def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """Write a head as Parquet metadata. Raises PublishError where it is larger than readers take."""
+    """Return a head as Parquet metadata. Raises PublishError if it is larger than readers accept."""
     first = {name: head[name] for name in ("format", "version")}
     rest = json.dumps({name: value for name, value in head.items() if name not in first}, **_PLAIN).encode()
     if len(rest) > MOST_BYTES:
@@ -148,16 +148,16 @@ def pack(head: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 
 def unpack(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Read the head in some Parquet metadata that hold KEY.
+    """Read the head from Parquet metadata that hold KEY.
 
     Raises:
-        PublishError: a newer safetypairs-hf wrote it.
-        ForeignTextError: it is damaged, or too large.
+        PublishError: A newer safetypairs-hf wrote it.
+        ForeignTextError: It is damaged, or too large.
     """
     first = parse_object(metadata[KEY].decode())
     written = first.get("format")
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise ForeignTextError(f"says that its format is {_short(written)}, and a number was expected")
+        raise ForeignTextError(f"says that its format is {_short(written)}; expected a number")
     if written > FORMAT:
         raise PublishError(
             f"a newer safetypairs-hf wrote this manifest.parquet (format {written}, this one knows {FORMAT}); "
@@ -177,10 +177,10 @@ def unpack(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def unpack_taxonomy(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Read no more of the head than says what the categories are of: `releases` and `taxonomy`.
+    """Read only the part of the head that describes the categories: `releases` and `taxonomy`.
 
     Raises:
-        ForeignTextError: as `unpack`.
+        ForeignTextError: As for `unpack`.
     """
     head = _rest(metadata)
     _check(head, {"releases": [_RELEASE], "taxonomy?": dict}, "")
@@ -188,7 +188,7 @@ def unpack_taxonomy(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def check_name(name: str) -> None:
-    """Raise ForeignTextError where a file's name does not stay in the dataset's folder, or no file can have it."""
+    """Raise ForeignTextError if a file name leads out of the dataset's folder, or is not possible on any system."""
     parts = name.split("/")
     if (
         not name.isprintable()
@@ -196,13 +196,13 @@ def check_name(name: str) -> None:
         or any(part in ("", ".", "..") or len(part.encode()) > 200 for part in parts)
         or "\\" in name
     ):
-        raise ForeignTextError(f"names a file {_short(name)}, which is no name of a file in the dataset")
+        raise ForeignTextError(f"names a file {_short(name)}, which is not a file name in the dataset")
 
 
 def refuse_lacking(releases: Sequence[Mapping[str, Any]], *, card: bool = False) -> None:
-    """Raise PublishError where releases do not say what the card of a later one lists of each.
+    """Raise PublishError if releases lack a value that the card of a later release shows.
 
-    `card`: all that the card of the last one itself shows is needed too.
+    With `card`, the last release must also have everything that its own card shows.
     """
     for release in releases:
         needed = _NEEDED_OF_LAST if card and release is releases[-1] else _NEEDED
@@ -220,7 +220,7 @@ def _rest(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     try:
         text = inflating.decompress(base64.b85decode(metadata[MORE]), MOST_BYTES + 1)
     except (ValueError, zlib.error) as error:
-        raise ForeignTextError(f"has metadata that do not unpack: {error}") from None
+        raise ForeignTextError(f"has metadata that cannot be unpacked: {error}") from None
     if len(text) > MOST_BYTES:
         raise ForeignTextError(f"has metadata of over {MOST_BYTES >> 20} MB, more than is read")
     if sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
@@ -229,15 +229,15 @@ def _rest(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
         raise ForeignTextError("has metadata that end too early")
     found = parse_json(text.decode())
     if not isinstance(found, dict):
-        raise ForeignTextError("has metadata that are no object")
+        raise ForeignTextError("has metadata that are not a JSON object")
     return found
 
 
 def _check(value: Any, expected: Any, where: str) -> None:
-    """Raise ForeignTextError where a value is not of the kind that is expected at this place."""
+    """Raise ForeignTextError if a value does not have the expected form."""
     kind = expected if isinstance(expected, type) else type(expected)
     if not _is_kind(value, kind):
-        raise ForeignTextError(f"says that {where or 'its head'} is {_short(value)}, and {_KINDS[kind]} was expected")
+        raise ForeignTextError(f"says that {where or 'its head'} is {_short(value)}; expected {_KINDS[kind]}")
     if isinstance(expected, list):
         for number, each in enumerate(value):
             _check(each, expected[0], f"{where}[{number}]")
@@ -272,10 +272,10 @@ def _is_kind(value: Any, kind: type) -> bool:
 
 def _check_versions(head: Mapping[str, Any]) -> None:
     if not head["releases"]:
-        raise ForeignTextError("names no release, so no version")
+        raise ForeignTextError("names no release, and so no version")
     for release in head["releases"]:
         if (date := release.get("date")) is not None and not _DATE.fullmatch(date):
-            raise ForeignTextError(f"says that a release is of {_short(date)}, and a date was expected: YYYY-MM-DD")
+            raise ForeignTextError(f"says that a release is of {_short(date)}; expected a date, YYYY-MM-DD")
     listed = (*head["releases"], *head["takedowns"], *(head.get("errata") or []))
     for text in (head["version"], *(each["version"] for each in listed)):
         try:
@@ -287,15 +287,15 @@ def _check_versions(head: Mapping[str, Any]) -> None:
 def _check_hash(name: str, values: list[Any]) -> None:
     right = len(values) == 2 and isinstance(values[0], str) and _SHA256.fullmatch(values[0])
     if not right or not _is_kind(values[1], int):
-        raise ForeignTextError(f"says {_short(values)} of {name}, and a SHA-256 and a size were expected")
+        raise ForeignTextError(f"says {_short(values)} of {name}; expected a SHA-256 and a size")
 
 
 def _check_takedown(takedown: Mapping[str, str]) -> None:
     for key in ("unsafe_sha256", "safe_sha256", "unsafe_phash", "safe_phash"):
         if not _SHA256.fullmatch(takedown[key]):
             raise ForeignTextError(
-                f"says that {key} of the takedown of {printable(takedown['pair_id'])} is {_short(takedown[key])}, and "
-                "64 hex digits were expected"
+                f"says that {key} of the takedown of {printable(takedown['pair_id'])} is {_short(takedown[key])}; "
+                "expected 64 hex digits"
             )
 
 

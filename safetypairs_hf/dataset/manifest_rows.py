@@ -1,8 +1,8 @@
-"""Read the rows of a manifest, of pairs or of failures: every value checked, in memory in proportion to the file.
+"""Read the rows of a manifest of pairs or failures. Every value is checked, and memory is bounded by the file's size.
 
-Parquet can say in a few bytes that one long text stands in a billion rows. But each row of a manifest holds hashes,
-which no compression makes smaller: so the size of a file bounds its rows. And a text that stands in many rows comes as
-a dictionary, which is looked at once.
+Parquet can store one long text for a billion rows in a few bytes. But each row of a manifest holds hashes, which do not
+compress, so the size of a file bounds the number of its rows. Texts that occur in many rows are read as a dictionary,
+whose values are checked once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset.manifest_head import check_name
 
-LEAST_ROW_BYTES: Final = 32  # of the file; the hashes of a row alone have 128 and more
-MOST_ROW_BYTES: Final = 4096  # of the values, before they were compressed
+LEAST_ROW_BYTES: Final = 32  # of the file; the hashes of a row take at least 128
+MOST_ROW_BYTES: Final = 4096  # of the values before compression
 LONGEST_TEXT: Final = 1024  # bytes
 
 
 def open_rows(source: Path | bytes) -> pq.ParquetFile:
-    """Open a Parquet file; texts that it holds as a dictionary come as one. Raises what pyarrow raises."""
+    """Open a Parquet file, with dictionary texts read as dictionaries. Raises the errors of pyarrow."""
     held = pq.read_metadata(_opened(source))
     repeating = {
         part.path_in_schema
@@ -40,15 +40,15 @@ def open_rows(source: Path | bytes) -> pq.ParquetFile:
 
 
 def check_columns(file: pq.ParquetFile, schema: pa.Schema, size: int) -> None:
-    """Check what a file says of its columns, before any is read.
+    """Check the columns that a file declares, before any of them is read.
 
     Args:
-        file: from `open_rows`.
-        schema: what its columns should be; the last ones may be missing.
-        size: the bytes of the file.
+        file: A file from `open_rows`.
+        schema: The expected columns; the last ones may be missing.
+        size: The size of the file in bytes.
 
     Raises:
-        ForeignTextError: the columns are others, or would take far more memory than the file has bytes.
+        ForeignTextError: The columns differ, or would take far more memory than the file has bytes.
     """
     found = file.schema.to_arrow_schema()
     if found.names != schema.names[: len(found.names)]:
@@ -64,10 +64,11 @@ def check_columns(file: pq.ParquetFile, schema: pa.Schema, size: int) -> None:
 def checked_batches(
     file: pq.ParquetFile, schema: pa.Schema, rows: int, names: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Read the rows of a file whose columns were checked, so many at a time, and some of the columns.
+    """Read rows of a file whose columns were checked, in batches of `rows`; all columns, or those in `names`.
 
     Raises:
-        ForeignTextError: a value is missing or too long, is no name of a file or no version. Or what pyarrow raises.
+        ForeignTextError: A value is missing or too long, or is not a valid file name or version. Errors of pyarrow are
+            raised as they are.
     """
     for batch in file.iter_batches(rows, columns=names):
         batch.validate(full=True)

@@ -1,4 +1,4 @@
-"""Read a published manifest by columns, with no Python object a pair and no more rows in memory than are asked for."""
+"""Read a published manifest by columns, without a Python object for each pair, and only as many rows as asked for."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.dataset import manifest
 
 _ROWS = 1 << 15
-# Rows are cut into parts by the first of the two hashes, so that a part of one version holds every row that has to do
-# with any row of the same part of another: the same pair, the same images relabelled, the same image edited again.
+# Rows are divided into parts by the first of the two hashes. So a part of one version holds every row that relates to a
+# row of the same part of another version: the same pair, the same images relabelled, the same image edited again.
 KEY = "unsafe_sha256"
 _PREFIXES = 1 << 16
 
 
 class Columns:
-    """The manifest in `path`, checked from end to end when it is opened. `name` is what a message calls it.
+    """The manifest at `path`, which is checked completely when opened. `name` is the dataset's name in messages.
 
     Raises:
-        SafetyPairsError: it is damaged, not ours, or a newer safetypairs-hf wrote it.
+        SafetyPairsError: It is damaged, not written by safetypairs, or written by a newer safetypairs-hf.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -37,12 +37,12 @@ class Columns:
             pass
 
     def table(self) -> pa.Table:
-        """All of it: a row a pair, columns named as Entry's fields."""
+        """Return all rows, one for each pair, with columns named as the fields of Entry."""
         file, _ = self._open()
         return pa.Table.from_batches(self._batches(file, None), manifest.schema_of(file.schema_arrow.names))
 
     def part(self, columns: Sequence[str], number: int, of: int) -> pa.Table:
-        """Part `number`, from 0, of `of` parts that are about equal; together they hold every row once."""
+        """Return part `number`, from 0, of `of` parts of about equal size, which together hold every row once."""
         names = [*columns, *({KEY} - set(columns))]
         file, _ = self._open()
         low, high = (f"{_PREFIXES * edge // of:04x}" for edge in (number, number + 1))
@@ -57,7 +57,7 @@ class Columns:
         return pa.Table.from_batches(kept, manifest.schema_of(names))
 
     def of_pairs(self, columns: Sequence[str], pair_ids: pa.Array) -> pa.Table:
-        """Some columns of some pairs, in the order of the manifest."""
+        """Return some columns of some pairs, in the order of the manifest."""
         names = [*columns, *({"pair_id"} - set(columns))]
         file, _ = self._open()
         found = [batch.filter(pc.is_in(batch.column("pair_id"), pair_ids)) for batch in self._batches(file, names)]
@@ -86,5 +86,5 @@ class Columns:
 
 def not_ours(name: str) -> SafetyPairsError:
     return SafetyPairsError(
-        f"{name} has no {manifest.NAME} that reads as ours: not published by safetypairs, or damaged"
+        f"{name} has no {manifest.NAME} of safetypairs: it was not published by safetypairs, or is damaged"
     )

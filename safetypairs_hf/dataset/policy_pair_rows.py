@@ -1,8 +1,8 @@
-"""The config `policy_pairs`: one image that the policy of one category calls unsafe, and that of another one safe.
+"""The config `policy_pairs`: one image that is unsafe by the policy of one category and safe by that of another.
 
-A policy pair is a pair as any: it has a row in the manifest, whose category is the one whose policy calls the image
-unsafe, and a group, which holds all pairs of its image. Only its file and its columns are others, as there is one image
-in it. So it is no row of the config `default`.
+A policy pair is otherwise like any pair: it has a row in the manifest, whose category is the one whose policy calls the
+image unsafe, and a group, which holds all pairs of its image. It has its own files and columns, because it has one
+image instead of two, so it is not in the config `default`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ POLICY_PAIR_COLUMNS: dict[str, pa.DataType] = {
 
 
 def policy_pair_schema(taxonomy: Taxonomy) -> pa.Schema:
-    """The schema of a published file of policy pairs."""
+    """Return the schema of a published file of policy pairs."""
     category = features(taxonomy)["category"]
     return schema_of(POLICY_PAIR_COLUMNS, {"category": category, "image": {"_type": "Image"}})
 
 
 def policy_pair_row(candidate: Candidate, group: str, taxonomy: Taxonomy, version: str) -> dict[str, Any]:
-    """The published row of a policy pair. The policies stand in it by id, as `taxonomy.yaml` has their texts."""
+    """Return the published row of a policy pair. It names policies by id; `taxonomy.yaml` has their texts."""
     assert candidate.identity and candidate.finished and candidate.finished.safe_policy
     return {
         "pair_id": candidate.identity.pair_id,
@@ -53,16 +53,16 @@ def policy_pair_row(candidate: Candidate, group: str, taxonomy: Taxonomy, versio
 
 
 def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A published row in the form of a pair's, for pages of pairs: the image twice, and what the policies say."""
+    """Return a policy pair's row as a row of a pair, for pages of pairs: the image twice, and both policies."""
     what = f"unsafe by {row['unsafe_policy']}, safe by {row['safe_policy']}"
     return {**row, "unsafe_image": row["image"], "safe_image": row["image"], "critical_feature": what}
 
 
 def slug_of(policy: str) -> str:
-    """The category of a policy's id: `nudity` of `nudity@1.0`."""
+    """Return the category of a policy id: "nudity" for "nudity@1.0"."""
     return policy.partition("@")[0]
 
 
 def is_policy_pair(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the manifest is of a policy pair."""
+    """Return whether a row of the manifest is that of a policy pair."""
     return bool(row["unsafe_sha256"] == row["safe_sha256"])

@@ -1,8 +1,8 @@
-"""reviews.parquet: what people said of each reviewed pair of a version, by pair id.
+"""reviews.parquet: the human review of each reviewed pair of a version, by pair id.
 
-A pair that was reviewed before it was published has the status, the number of reviewers and their agreement in its own
-row as well. The review of a pair that was published already is here alone: so a review is a patch, and no data file
-changes. Where both say something, this file counts.
+A pair that was reviewed before publication also has the status, the number of reviewers and their agreement in its own
+row. The review of an already published pair is only in this file, so a review is a patch release that changes no data
+file. If both exist, this file counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetypairs_hf.core.version import parse
 NAME = "reviews.parquet"
 CONFIG = "reviews"  # the config that shows the file to plain `datasets`, with one split of the same name
 
-# What may become of a pair by its review; `reviewing/pair_status.py` says when.
+# The possible results of a review; `reviewing/pair_status.py` defines them.
 STATUSES = ("accepted", "rejected", "borderline", "disputed")
 SAID = ("accept", "reject", "borderline")
 BLIND = ("unsafe", "safe", "both", "neither")
@@ -40,13 +40,13 @@ REVIEW_COLUMNS: dict[str, pa.DataType] = {
     "version": pa.string(),
 }
 _SCHEMA = pa.schema(REVIEW_COLUMNS)
-_MOST_ROW_BYTES = 1 << 16  # of the values, before they were compressed
+_MOST_ROW_BYTES = 1 << 16  # of the values before compression
 
 
 class Said(NamedTuple):
-    """What one reviewer said: by pseudonym, one of SAID, the reason of a reject or "", and the blind answer or None.
+    """One reviewer's answers: pseudonym, decision (one of SAID), reason of a reject or "", blind answer or None.
 
-    Pseudonyms (R1, R2, ...) are those of one review: R1 of another version may be somebody else.
+    Pseudonyms (R1, R2, ...) are valid within one review: R1 of another version may be somebody else.
     """
 
     reviewer: str
@@ -56,10 +56,12 @@ class Said(NamedTuple):
 
 
 class Review(NamedTuple):
-    """What people said of one pair.
+    """The review of one pair.
 
-    `status` is one of STATUSES. `agreement` is the share of pairs of reviewers who decided alike, in [0, 1]; None where
-    one person reviewed the pair. `version` is the version in which this review came, "" before it is published.
+    Attributes:
+        status: One of STATUSES.
+        agreement: The share of pairs of reviewers who decided alike, in [0, 1]; None with one reviewer.
+        version: The version that brought this review; "" before it is published.
     """
 
     pair_id: str
@@ -70,16 +72,16 @@ class Review(NamedTuple):
     version: str = ""
 
     def cell(self) -> dict[str, Any]:
-        """The value of the column `review` of the pair's row."""
+        """Return the value of the column `review` in the row of the pair."""
         return {"status": self.status, "reviewers": self.reviewers, "agreement": self.agreement}
 
     def same(self, other: Review | None) -> bool:
-        """Whether another review says the same, in whatever version it came."""
+        """Return whether another review is equal, apart from the version that brought it."""
         return other is not None and self._replace(version=other.version) == other
 
 
 def dump(reviews: Iterable[Review]) -> bytes:
-    """reviews.parquet, by pair id."""
+    """Return the bytes of reviews.parquet, sorted by pair id."""
     rows = [
         {**review._asdict(), "decisions": [said._asdict() for said in review.decisions]}
         for review in sorted(reviews, key=lambda review: review.pair_id)
@@ -91,10 +93,11 @@ def dump(reviews: Iterable[Review]) -> bytes:
 
 
 def load(source: Path | bytes, pairs: int) -> dict[str, Review]:
-    """Read the reviews of a version of so many pairs, by pair id.
+    """Read the reviews of a version with `pairs` pairs, by pair id.
 
     Raises:
-        ForeignTextError: it is damaged, or says what no review says. Or what pyarrow raises: call it within `reading`.
+        ForeignTextError: The file is damaged, or holds a value that no review has. Errors of pyarrow are raised as they
+            are: call this within `reading`.
     """
     opened: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     with pq.ParquetFile(opened, page_checksum_verification=True) as file:
@@ -116,7 +119,7 @@ def load(source: Path | bytes, pairs: int) -> dict[str, Review]:
 
 
 def _checked(row: Mapping[str, Any]) -> Review:
-    """A review, whose every value is what it should be."""
+    """Return a row as a Review. Every value is checked."""
     lacking = [name for name, value in row.items() if value is None and name != "agreement"]
     if lacking or None in row["decisions"]:
         raise ForeignTextError(f"has a row without {[*lacking, 'a decision'][0]}")

@@ -1,7 +1,7 @@
-"""The hash of a published pair: its images, texts, judges and everything else that its row holds.
+"""The hash of a published pair: its images, texts, judges and everything else in its row except the category.
 
-But for the category, which a row holds as a number: it is another one where a later version has other categories. The
-manifest names the category itself.
+A row holds its category as a number, which changes if a later version has other categories. The manifest holds the
+category itself.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from safetypairs_hf.dataset.schema import COLUMNS, IMAGE
 
 
 def row_hash(row: Mapping[str, Any], unsafe_sha256: str, safe_sha256: str) -> bytes:
-    """Hash a row, before it is written or as a reader has it.
+    """Hash a row, either before it is written or as it was read.
 
     Args:
-        row: Every published column of a pair or a policy pair by name; images and category are not looked at.
+        row: Every published column of a pair or a policy pair, by name; the columns of images and category are ignored.
         unsafe_sha256: The hex SHA-256 of the unsafe member's file.
-        safe_sha256: That of the safe one.
+        safe_sha256: The hex SHA-256 of the safe member's file.
 
     Returns:
         16 bytes: the first half of a SHA-256.
@@ -41,7 +41,7 @@ def _columns(of_policies: bool) -> dict[str, Callable[[Any], Any]]:
 
 
 def _plain(kind: pa.DataType) -> Callable[[Any], Any]:
-    """What turns a value into the one that Parquet gives back: a builder may give a whole number as a probability."""
+    """Return a function that gives a value the type that Parquet returns: a probability may be stated as an int."""
     if pa.types.is_struct(kind):
         fields = {field.name: _plain(field.type) for field in kind}
         return lambda value: value and {name: plain(value.get(name)) for name, plain in fields.items()}

@@ -1,7 +1,7 @@
-"""The public schema: the columns of a published file, and the `datasets` features in its metadata.
+"""The public schema: the columns of a published file, and the features for `datasets` in its metadata.
 
-Only the features that an Arrow type does not tell are written: `datasets` since 2.21 works the others out, each version
-in its own notation. All of them would be 1.4 kB more in every file, and a release of few pairs is many small files.
+Only features that do not follow from the Arrow type are written: `datasets` since 2.21 infers the others, each version
+in its own notation. All features would add 1.4 kB to every file, and a release of few pairs has many small files.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ COLUMNS: dict[str, pa.DataType] = {
 
 
 def features(taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
-    """The features for `datasets` as JSON, in a notation that every one of these versions reads."""
+    """Return the features for `datasets` as JSON values, in a notation that all supported versions read."""
     return {
         "category": {"names": list(taxonomy.slugs), "_type": "ClassLabel"},
         "unsafe_image": {"_type": "Image"},
@@ -70,38 +70,38 @@ def features(taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
 
 
 def is_perceptual(preservation: Mapping[str, Any]) -> bool:
-    """Whether a pair's figures are of what is seen to differ; else every pixel outside its edit box is equal."""
+    """Return whether a pair's figures count visible differences; if not, pixels outside its edit box are equal."""
     return any(each["name"] == "rmse_outside" for each in preservation["distances"])
 
 
 def arrow_schema(taxonomy: Taxonomy) -> pa.Schema:
-    """The schema of a published file."""
+    """Return the schema of a published file of pairs."""
     return schema_of(COLUMNS, features(taxonomy))
 
 
 def schema_of(columns: dict[str, pa.DataType], declared: dict[str, dict[str, Any]]) -> pa.Schema:
-    """A schema with features for `datasets` in its metadata."""
+    """Return a schema with the features for `datasets` in its metadata."""
     metadata = {"huggingface": json.dumps({"info": {"features": declared}}, separators=(",", ":"))}
     return pa.schema(columns, metadata)
 
 
 def digest(taxonomy: Taxonomy) -> str:
-    """A hash of the columns, 16 hex; each release remembers it, as another one takes a major version."""
+    """Return a hash of the columns (16 hex digits). Each release records it: other columns need a major version."""
     columns = [[name, str(kind)] for name, kind in COLUMNS.items()]
     return hashlib.sha256(json.dumps([columns, features(taxonomy)]).encode()).hexdigest()[:16]
 
 
 def unreviewed() -> dict[str, Any]:
-    """The value of the column `review` of a pair that nobody has reviewed."""
+    """Return the value of the column `review` for a pair that nobody reviewed."""
     return {"status": UNREVIEWED, "reviewers": 0, "agreement": None}
 
 
 def row(
     candidate: Candidate, group: str, taxonomy: Taxonomy, version: str, review: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The published row of a pair. Images carry no path: a file name could tell which member it is.
+    """Return the published row of a pair. Images have no path: a file name could reveal which member it is.
 
-    `review` is the value of its column `review`; None where nobody has reviewed the pair.
+    `review` is the value of the column `review`; None for a pair that nobody reviewed.
     """
     assert candidate.safe and candidate.instruction and candidate.identity
     assert candidate.edit_box and candidate.preservation and (candidate.generator or candidate.finished)

@@ -1,4 +1,4 @@
-"""Write data files: new pairs go into new files, and a published one is rewritten only where a pair goes or changes."""
+"""Write data files: new pairs go into new files; an old file is rewritten only if one of its pairs goes or changes."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from safetypairs_hf.dataset.policy_pair_rows import policy_pair_schema
 from safetypairs_hf.dataset.schema import IMAGE, arrow_schema, features
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
-# A file closes at so many pairs, or so many bytes of images; pyarrow's first read of 64 kB should hold the footer, of
-# 2 kB a group. Halving the file did not make a removal cheaper.
+# A file is closed at this number of pairs, or at a size of images. pyarrow's first read of 64 kB should include the
+# footer, which has 2 kB for each group. Files of half the size did not make a removal cheaper.
 PAIRS_A_FILE = 100
 FILE_BYTES = 8 * 1024 * 1024
-# Of images, in a row group: what a reader of one group fetches. A group is also where a removal shows. Of 1,200 pairs
-# of 212 kB, adding 24 and removing 12 stores 2.1 times the new pairs' bytes with this, 2.5 times with 2 MB, and 1.6
-# times with one pair a group, where the footers would be larger than pyarrow's first read.
+# Bytes of images in a row group, which a reader fetches as one. A removal changes whole groups. For 1,200 pairs of
+# 212 kB, adding 24 and removing 12 stores 2.1 times the new pairs' bytes with this size, 2.5 times with 2 MB, and 1.6
+# times with one pair in a group, where the footers would be larger than pyarrow's first read.
 GROUP_BYTES = 512 * 1024
-# The first file of a release, split and category is one such group: a stream by `datasets` 4 and 5 fetches the whole
-# first file before its first pair, as pyarrow reads adjacent groups at once (up to 32 MB), whatever their size.
+# The first file of a release, split and category is one such group: `datasets` 4 and 5 stream the whole first file
+# before they yield its first pair, because pyarrow reads adjacent groups at once (up to 32 MB), whatever their size.
 FIRST_FILE_BYTES = GROUP_BYTES
 
-# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. What else could
-# be left out is left out, as a release of few pairs is many small files: statistics and a page index help no reader of
-# such small groups, and ARROW:schema would repeat what the features say. With content-defined chunking a removal stored
-# 7.5 times the new bytes, so it stays off. With a page index, pyarrow 26 also writes histograms, and ends the process
-# where one is damaged (`ColumnChunkMetaData`), so that `verify` could not name the file.
+# Nothing is compressed: the images are already, and the text of a row is less than a hundredth of it. Everything else
+# that can be left out is, because a release of few pairs has many small files: statistics and a page index do not help
+# readers of such small groups, and ARROW:schema would repeat the features. Content-defined chunking is off: with it, a
+# removal stored 7.5 times the new bytes. With a page index, pyarrow 26 also writes histograms, and ends the process if
+# one is damaged (`ColumnChunkMetaData`), so `verify` could not name the file.
 _OPTIONS: dict[str, Any] = {
     "compression": "NONE",
     "use_dictionary": False,
@@ -48,22 +48,22 @@ _OPTIONS: dict[str, Any] = {
     "store_schema": False,
 }
 _IMAGES = ("unsafe_image", "safe_image", "edited_image", "image")
-RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # makes a row as it is to be of one as it is
+RowChange = Callable[[dict[str, Any]], dict[str, Any]]  # takes a published row, returns the row to publish instead
 
 
 @dataclass
 class _Shard:
-    """An open file of one split and category, or of a category's failures.
+    """An open file of one split and category, or of the failures of a category.
 
-    `controls`: the open file of the controls of its pairs, where any has some.
+    `controls` is the open file of its pairs' controls, if there are any.
     """
 
     name: str
     file: _File
-    limit: int  # bytes of images at which the file closes
+    limit: int  # the file is closed at this many bytes of images
     controls: _Shard | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
-    size: int = 0  # bytes of the images of `rows`
+    size: int = 0  # bytes of the images in `rows`
     written: int = 0
     written_size: int = 0
 
@@ -87,12 +87,17 @@ class _Shard:
 
 
 class Shards:
-    """Writes rows below `folder`, few of them in memory at a time.
+    """Write rows to files below `folder`, with few of them in memory at a time.
 
     Pairs go to `data/<split>/<category>/<version>-<n>.parquet`, their controls to the file of the same name under
-    `controls/`, policy pairs to `policy_pairs/<split>/<version>-<n>.parquet`, failures to
-    `failures/<category>/<version>-<n>.parquet`. `whole`: called with the name of each file when it is whole.
-    `taxonomy`: what the categories are of.
+    `controls/`, policy pairs to `policy_pairs/<split>/<version>-<n>.parquet`, and failures to
+    `failures/<category>/<version>-<n>.parquet`.
+
+    Args:
+        folder: The folder to write to.
+        version: The version that the file names state.
+        whole: Called with the name of each file when it is complete.
+        taxonomy: The taxonomy of the categories.
     """
 
     def __init__(
@@ -106,7 +111,7 @@ class Shards:
         self._next: dict[str, int] = {}
 
     def add(self, row: dict[str, Any], split: str, category: str, controls: Iterable[dict[str, Any]] = ()) -> str:
-        """Write a pair with its controls; the name of its file."""
+        """Write a pair with its controls. Return the name of its file."""
         if "image" in row:
             where = f"{POLICY_PAIRS}{split}"
             return self._put(where, self._shard(where, policy_pair_schema(self.taxonomy)), row)
@@ -120,7 +125,7 @@ class Shards:
         return self._put(where, shard, row)
 
     def add_failure(self, row: dict[str, Any], category: str) -> str:
-        """Write a failure; the name of its file."""
+        """Write a failure. Return the name of its file."""
         where = f"{FAILURES}{category}"
         return self._put(where, self._shard(where, failure_schema(self.taxonomy)), row)
 
@@ -133,13 +138,13 @@ class Shards:
                 for where in list(self._open):
                     self._close(where)
         finally:
-            for shard in self._open.values():  # none, where all went well
+            for shard in self._open.values():  # empty unless an error occurred
                 shard.file.abandon()
                 if shard.controls is not None:
                     shard.controls.file.abandon()
 
     def _shard(self, where: str, schema: pa.Schema) -> _Shard:
-        """The open file of a folder, made where there is none."""
+        """Return the open file of a folder. Open one if there is none."""
         if where not in self._open:
             number = self._next.get(where, 0)
             self._next[where] = number + 1
@@ -177,10 +182,16 @@ def rewrite_without(
     taxonomies: tuple[Taxonomy, Taxonomy] | None = None,
     changes: Mapping[str, RowChange] | None = None,
 ) -> None:
-    """Write `source` to `target` less the rows with some ids in `column`, a row group at a time.
+    """Write `source` to `target` without the rows whose `column` is in `ids`, one row group at a time.
 
-    `taxonomies`: what the categories are of in `source`, and what they are to be of; the second has every category of
-    the rows that stay. `changes`: for the id of a row that stays, what makes another row of it.
+    Args:
+        source: The file to read.
+        target: The file to write.
+        ids: The ids of the rows to leave out.
+        column: The column of the ids.
+        taxonomies: The taxonomy of the categories in `source`, and the one to use in `target`, which must have every
+            category of the rows that stay.
+        changes: Functions that change rows that stay, by the id of the row.
     """
     gone = pa.array(list(ids), pa.string())
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,14 +211,14 @@ def rewrite_without(
 
 
 def _renamed(schema: pa.Schema, taxonomy: Taxonomy) -> pa.Schema:
-    """A file's schema with the names of other categories."""
+    """Return a file's schema with the category names of another taxonomy."""
     declared = json.loads(schema.metadata[b"huggingface"])
     declared["info"]["features"]["category"] = features(taxonomy)["category"]
     return schema.with_metadata({"huggingface": json.dumps(declared, separators=(",", ":"))})
 
 
 def _renumbered(table: pa.Table, old: Taxonomy, new: Taxonomy) -> pa.Table:
-    """Rows with the numbers that their categories have in another taxonomy."""
+    """Return rows with the category numbers of another taxonomy."""
     numbers = pa.array([new.slugs.index(slug) if slug in new.slugs else None for slug in old.slugs], pa.int64())
     place = table.schema.get_field_index("category")
     return table.set_column(place, table.schema.field(place), numbers.take(table["category"].combine_chunks()))
@@ -219,13 +230,13 @@ def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
 
 
 class _File:
-    """A data file that is written: a row group each time, in chunks of its own where a Xet storage keeps it."""
+    """A data file that is being written, one row group at a time, in separate chunks where a Xet storage keeps it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.schema = schema
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(self._sink, schema, **_OPTIONS)
-        self._writer.add_key_value_metadata(schema.metadata)  # without ARROW:schema, the writer leaves it out
+        self._writer.add_key_value_metadata(schema.metadata)  # the writer leaves them out if there is no ARROW:schema
         self._groups = 0
 
     def add(self, group: pa.Table) -> None:
@@ -235,13 +246,13 @@ class _File:
         self._groups += 1
 
     def close(self) -> None:
-        if self._groups > 1:  # of one group, nothing but the footer would be found again
+        if self._groups > 1:  # with one group, only the footer could be deduplicated
             self._sink.write(BOUNDARY)
         self._writer.close()
         self._sink.close()
 
     def abandon(self) -> None:
-        """Close a file that is lost, so that the writer's finaliser does not fail again, on the user's terminal."""
+        """Close a file after an error, so that the writer's finaliser does not fail too and print to the terminal."""
         for part in (self._writer, self._sink):
             with contextlib.suppress(OSError):
                 part.close()
@@ -249,7 +260,7 @@ class _File:
 
 
 def table_of(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """As `pa.Table.from_pylist`, which lets each image grow byte by byte into a buffer and then copies that."""
+    """Do what `pa.Table.from_pylist` does, without growing a buffer for each image and copying it."""
     images = [field.name for field in schema if field.type == IMAGE]
     rest = pa.schema([field for field in schema if field.name not in images])
     columns = pa.Table.from_pylist(rows, rest)
@@ -260,10 +271,10 @@ def table_of(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 @contextmanager
 def large_buffers() -> Iterator[None]:
-    """Arrow keeps the memory that it frees, where it can.
+    """Make Arrow keep memory that it frees, if its allocator can.
 
-    Its usual allocator gives large buffers back to the system, and gets them again page by page: a third of the time
-    that it takes to write images.
+    By default it returns large buffers to the system and gets them again page by page, which takes a third of the time
+    of writing images.
     """
     usual = pa.default_memory_pool()
     if "jemalloc" in pa.supported_memory_backends():
@@ -275,10 +286,10 @@ def large_buffers() -> Iterator[None]:
 
 
 def _images(values: Sequence[dict[str, Any] | None]) -> pa.StructArray:
-    """A column of images, whose paths are all null."""
+    """Return a column of images whose paths are all null."""
     files = [b"" if value is None else value["bytes"] for value in values]
     offsets = np.cumsum([0, *map(len, files)]).astype("int32")
-    joined = b"".join(files)  # of one image, that very image
+    joined = b"".join(files)  # for a single image, no copy is made
     data = pa.Array.from_buffers(pa.binary(), len(files), [None, pa.py_buffer(offsets), pa.py_buffer(joined)])
     missing = pa.array([value is None for value in values])
     return pa.StructArray.from_arrays([data, pa.nulls(len(files), pa.string())], ["bytes", "path"], mask=missing)

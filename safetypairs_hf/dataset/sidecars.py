@@ -1,4 +1,4 @@
-"""The sidecar files of a release: the card, what the Hub reads, what was corrected and reviewed, the loading script."""
+"""The sidecar files of a release: card, Hub metadata, errata, reviews, and the loading script."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from safetypairs_hf.dataset.manifest import Manifest
 from safetypairs_hf.taxonomy import taxonomy_file
 
 SCRIPT = "loading_script/safetypairs.py"
-# Every file that a release may write outside the folders of data.
+# Every file outside the data folders that a release may write.
 SIDECARS = {
     *("README.md", "CHANGELOG.md", "croissant.json", "eval.yaml", takedowns.NAME, errata.NAME, reviews.NAME),
     *(manifest.NAME, taxonomy_file.NAME, SCRIPT),
@@ -16,12 +16,12 @@ SIDECARS = {
 
 
 def render(manifest: Manifest, name: str) -> dict[str, str]:
-    """File name in the repo -> text, for a version; `name` is what `load_dataset` takes. All but the reviews.
+    """Return the text of each sidecar file except the reviews, by file name. `name` is the name for `load_dataset`.
 
-    The text depends on nothing else, and not on the hashes of these files that the manifest holds in the end: who has
-    the manifest can render it again and compare.
+    The texts depend on nothing else, and not on the hashes of these files that the final manifest holds: anybody who
+    has the manifest can render them again and compare.
     """
-    # In a subfolder: a script at the root would make `datasets` 4 and 5 refuse the whole repo.
+    # In a subfolder, because a script at the root makes `datasets` 4 and 5 refuse the whole repo.
     script = (folder("loading_script") / "safetypairs.py").read_text(encoding="utf-8")
     return {
         **card.render(manifest, name),
@@ -35,7 +35,7 @@ def render(manifest: Manifest, name: str) -> dict[str, str]:
 
 
 def _taxonomy(manifest: Manifest) -> dict[str, str]:
-    """taxonomy.yaml of a version; nothing for one whose last release names none, as releases did before."""
+    """Return taxonomy.yaml of a version; empty if its last release names no taxonomy, as old releases do."""
     if "taxonomy" not in manifest.releases[-1]:
         return {}
     return {taxonomy_file.NAME: taxonomy_file.to_text(manifest.taxonomy)}

@@ -1,4 +1,4 @@
-"""The published list of takedowns, and the identity by which a taken-down pair is recognised later."""
+"""The published list of takedowns, and the identity that recognises a taken-down pair later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "takedowns.json"
 
 
 def listed(entry: Entry, reason: str, version: Version) -> dict[str, str]:
-    """A takedown as JSON: hashes that know the pair again, and nothing that shows it. `version` is where it went."""
+    """Return a takedown as JSON values: hashes that recognise the pair and do not show it. `version` removed it."""
     return {
         "pair_id": entry.pair_id,
         "category": entry.category,
@@ -31,14 +31,14 @@ def listed(entry: Entry, reason: str, version: Version) -> dict[str, str]:
 
 
 def identity_of(takedown: Mapping[str, Any]) -> Identity:
-    """What the pair of a takedown was known by; a takedown keeps no family."""
+    """Return the identity of a taken-down pair. A takedown does not record the family."""
     unsafe_phash, safe_phash = (bytes.fromhex(takedown[name]) for name in ("unsafe_phash", "safe_phash"))
     files = takedown["unsafe_sha256"], takedown["safe_sha256"]
     return Identity(takedown["pair_id"], *files, unsafe_phash, safe_phash, "")
 
 
 def lists_any(file: Path) -> bool:
-    """Whether a takedowns.json lists a pair; one that does not read as a list of them lists none."""
+    """Return whether a takedowns.json lists a pair; false if it cannot be read as a list of takedowns."""
     try:
         with reading(NAME):
             found = parse_json(read_text(file))
@@ -48,8 +48,8 @@ def lists_any(file: Path) -> bool:
 
 
 def render(manifest: Manifest) -> dict[str, str]:
-    """takedowns.json of a version; nothing where no pair was ever taken down."""
+    """Return takedowns.json of a version; empty if no pair was ever taken down."""
     if not manifest.takedowns:
         return {}
-    # Sorted, as the manifest keeps them: read back from it, the text is the same to the byte.
+    # Sorted as in the manifest, so that the text made from a manifest that was read back is equal to the byte.
     return {NAME: json.dumps(manifest.takedowns, indent=2, sort_keys=True, ensure_ascii=False) + "\n"}

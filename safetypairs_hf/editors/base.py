@@ -32,9 +32,9 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call of a pipeline edits: PIL images of one `size`, and a prompt and a seed for each of them.
+    """The input of one pipeline call: PIL images of one `size`, with a prompt and a seed for each.
 
-    `embedded`: for each prompt what the pipeline takes in place of it, tensors of a batch of one by their names.
+    `embedded` holds for each prompt the tensors that replace it in the call, by argument name, with batch size 1.
     """
 
     images: list[Any]
@@ -45,7 +45,7 @@ class Batch:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The prompts as a pipeline is given them: as they are, or embedded."""
+        """Return the prompt arguments of a pipeline call: the texts, or their embeddings."""
         import torch
 
         if not self.embedded:
@@ -54,7 +54,7 @@ class Batch:
 
     @property
     def generators(self) -> list[Any]:
-        """New generators of random numbers at every access, as a call that failed has used its own up."""
+        """New random generators at every access, because a failed call has already used its own."""
         import torch
 
         return [torch.Generator("cpu").manual_seed(seed) for seed in self.seeds]
@@ -66,10 +66,10 @@ class PipelineEditor(HoldsWeights, ABC):
 
     A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` hands to the
     pipeline. Images of any size go in, and every image comes back in its own size. Images that the pipeline draws at
-    one size are edited together, at most `batch_size` at once where a subclass has that field, else one by one.
+    one size are edited together, at most `batch_size` at once if a subclass has that field, otherwise one by one.
 
     The pipeline reads an image on the same grid of patches that it draws the edit on: on another grid it would edit
-    another picture. That is checked in every call.
+    another picture. Every call checks that.
 
     Args:
         model: a folder, or a Hub id with `commit`.
@@ -77,8 +77,8 @@ class PipelineEditor(HoldsWeights, ABC):
         attention: how the denoiser's attention is computed, by diffusers' names: "native", "_native_cudnn", "_flash_3"
             and more (`levers.ATTENTION`); "auto" decides by the card.
         fp8: "rows" computes the products of the denoiser's blocks in FP8, "weights" only keeps their weights in it,
-            "off" does neither, and "auto" decides by the card. It needs torchao.
-        compile_blocks: compile the denoiser's blocks before the first edit, once for all sizes; pays from some hundred
+            "off" uses neither, and "auto" decides by the card. It needs torchao.
+        compile_blocks: compile its blocks before the first edit, once for all sizes; pays off from some hundred
             images on. The first edits then take a minute or two.
         decode_beside: decode a batch while the next one is denoised.
 
@@ -86,15 +86,15 @@ class PipelineEditor(HoldsWeights, ABC):
     0.02% of the values by the editor (benchmarks/batching.py: small weights, a CPU in float32; a GPU was not measured).
     """
 
-    LICENSE: ClassVar[str]  # of the weights: an SPDX id in lower case, another name of a licence, or "unknown"
+    LICENSE: ClassVar[str]  # licence of the weights: an SPDX id in lower case, another name, or "unknown"
     holds: ClassVar[tuple[str, ...]] = ("pipeline", "_compiled", "_embedded", "_away")
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers", "diffusers")
     PIPELINE: ClassVar[str]  # the name of the pipeline's class in diffusers
-    _least: ClassVar[int] = 64  # the shortest side that the pipeline takes, in pixels
-    _masks: ClassVar[bool] = False  # whether prompts of a batch are padded, and what pads them is masked
-    # Whether the class has `_decodable`, so that the pipeline may leave its latents to be decoded here.
+    _least: ClassVar[int] = 64  # the shortest side that the pipeline accepts, in pixels
+    _masks: ClassVar[bool] = False  # whether the prompts of a batch are padded and masked
+    # Whether the class has `_decodable`: then the pipeline may return latents, which are decoded here.
     _gives_latents: ClassVar[bool] = False
-    # The parts that embed prompts, in a class whose prompts don't depend on the image; it has `_embedding` then.
+    # The parts that embed prompts, for a class with `_embedding`, whose prompts do not depend on the image.
     _text_parts: ClassVar[tuple[str, ...]] = ()
 
     model: str
@@ -112,19 +112,19 @@ class PipelineEditor(HoldsWeights, ABC):
         levers.check(self.attention, self.fp8)
         if self._masks and self.attention in levers.WITHOUT_MASKS:
             raise RecipeError(
-                f"attention = {self.attention!r} takes no mask, and {self.PIPELINE} masks the ends of its prompts; "
+                f"attention = {self.attention!r} accepts no mask, but {self.PIPELINE} masks the ends of its prompts; "
                 "give 'auto', 'native' or '_native_cudnn'"
             )
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """How rows and recipes name the editor; a field of every subclass."""
+        """The editor's name in rows and recipes; a field of every subclass."""
 
     def _call(self, batch: Batch, **settings: Any) -> Any:
         """Run the pipeline once; its output has one PIL image in `images` for each image of the batch.
 
-        A subclass extends it by the settings that its pipeline takes.
+        A subclass adds the settings of its pipeline.
         """
         return self.pipeline(
             image=batch.images,
@@ -136,49 +136,49 @@ class PipelineEditor(HoldsWeights, ABC):
 
     @property
     def _multiple(self) -> int:
-        """The number that both sides of an image must be a multiple of; other images are resized to the nearest."""
+        """The number that both sides of an image must be a multiple of; other sizes are resized to the nearest."""
         return int(self.pipeline.vae_scale_factor) * 2
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
-        """How many tokens a prompt has, and how many the pipeline reads; both with those that the pipeline adds.
+        """Return the number of tokens of a prompt, and the number that the pipeline reads; both include added tokens.
 
-        A subclass says it for a pipeline that is not conditioned by its `tokenizer` alone, or that is given a length.
+        A subclass overrides it if the pipeline does not use its `tokenizer` only, or if it has a length setting.
         """
         tokenizer = getattr(self.pipeline, "tokenizer", None)
         return (0, 0) if tokenizer is None else (count_tokens(tokenizer, prompt), int(tokenizer.model_max_length))
 
     def _size(self, pixels: Pixels) -> Size:
-        """The size at which an image goes into the pipeline; images of one size go in together."""
+        """Return the size at which an image enters the pipeline. Images of one size are batched."""
         return fitting(pixels, self._multiple, self._least)
 
     def _drawn(self, size: Size) -> Size:
-        """The size at which the pipeline draws the edit of an image of `size`."""
+        """Return the size at which the pipeline draws the edit of an image of `size`."""
         return size
 
     @cached_property
     def pipeline(self) -> Any:
-        """The pipeline, which is loaded at the first access.
+        """The pipeline. It is loaded at the first access.
 
         Raises:
-            SafetyPairsError: there is no such model, or its pipeline is of another class than `PIPELINE`.
+            SafetyPairsError: There is no such model, or its pipeline has another class than `PIPELINE`.
         """
         return self.prepared(self._load())
 
     @property
     def levers(self) -> tuple[str, ...]:
-        """Those that are on on this machine and that change bits, as rows name them; see `levers.turned_on`."""
+        """The active levers on this machine that change bits, as named in rows; see `levers.turned_on`."""
         return levers.turned_on(self.attention, self.fp8, self.compile_blocks, self.device)
 
     def hold(self, pipeline: Any) -> None:
-        """Work with a stock pipeline of the class `PIPELINE` that is in memory, in place of the one of `model`."""
+        """Use a stock pipeline of the class `PIPELINE` that is in memory, instead of the one in `model`."""
         for name in self.holds:
             self.__dict__.pop(name, None)
         self.__dict__["pipeline"] = self.prepared(pipeline)
 
     def prepared(self, pipeline: Any) -> Any:
-        """Make a stock pipeline of the class `PIPELINE` the one that this editor calls, with its levers on.
+        """Prepare a stock pipeline of the class `PIPELINE` for this editor, and set its levers.
 
-        A subclass extends it by what its pipeline needs.
+        A subclass adds what its pipeline needs.
         """
         pipeline.set_progress_bar_config(disable=True)
         _finish_in_float32(pipeline.image_processor)
@@ -186,7 +186,7 @@ class PipelineEditor(HoldsWeights, ABC):
         return pipeline
 
     def embed_prompts(self, instructions: Sequence[Instruction]) -> None:
-        """Embed the prompts of edits that follow, so that those find them embedded; see `_embeddings`."""
+        """Embed the prompts of the next edits in advance; see `_embeddings`."""
         if self._text_parts:
             self._embedded.clear()
             prompts = [instruction.text for instruction in instructions if self._cut(instruction.text) is None]
@@ -202,12 +202,12 @@ class PipelineEditor(HoldsWeights, ABC):
         """Edit each image by its instruction, with its seed.
 
         Returns:
-            One answer for each image, in order. An instruction of which the pipeline would read only the beginning
-            becomes a Reject, and so does an image that the pipeline refuses with a ValueError, where the others of its
+            One answer for each image, in order. An instruction that is too long for the pipeline
+            becomes a Reject, and so does an image that the pipeline refuses with a ValueError; the others of its
             batch are edited one by one.
 
         Raises:
-            SafetyPairsError: the pipeline reads or draws images at another size than it was asked for.
+            SafetyPairsError: The pipeline reads or draws images at another size than requested.
         """
         answers: list[Edited | Reject | None] = [self._cut(instruction.text) for instruction in instructions]
         whole = [number for number, answer in enumerate(answers) if answer is None]
@@ -222,7 +222,7 @@ class PipelineEditor(HoldsWeights, ABC):
         return Reject("edit", "instruction_too_long", detail)
 
     def _edit(self, images: Any, instructions: Any, seeds: Any) -> list[Edited | Reject]:
-        """Edit images whose instructions are read to their ends."""
+        """Edit images whose instructions are not too long."""
         _ = self.compile_blocks and self._compiled
         embedded = self._embeddings([instruction.text for instruction in instructions])
 
@@ -251,10 +251,10 @@ class PipelineEditor(HoldsWeights, ABC):
 
     @cached_property
     def _compiled(self) -> bool:
-        """Whether the blocks are compiled, which an edit of two plain images and one of one image make sure of.
+        """Whether the blocks are compiled. The first access edits two plain images and then one to compile them.
 
-        Both are of one size, whatever the editor is given: the compiler takes the first sizes that it sees as a hint,
-        so otherwise a run that is taken up again could be compiled to other last bits.
+        Both have a fixed size, because the compiler takes the first sizes that it sees as a hint,
+        so a resumed run could otherwise be compiled to other last bits.
         """
         from PIL import Image
 
@@ -269,9 +269,9 @@ class PipelineEditor(HoldsWeights, ABC):
         return True
 
     def _embeddings(self, prompts: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """What the pipeline takes in place of each prompt; {} for a pipeline that is given the prompts themselves.
+        """Return the arguments that replace each prompt; {} for a pipeline that takes the prompts themselves.
 
-        A prompt is embedded once, however many images it is for, and by itself, so that it does not depend on others.
+        A prompt is embedded once for all its images, and alone, so that it does not depend on other prompts.
         """
         import torch
 
@@ -286,12 +286,12 @@ class PipelineEditor(HoldsWeights, ABC):
         return {prompt: embedding for prompt, embedding in known.items() if embedding is not None}
 
     def _embedding(self, prompt: str) -> Mapping[str, Any]:
-        """The arguments of the pipeline that stand for a prompt; for a class with `_text_parts`."""
+        """Return the pipeline arguments that replace a prompt; for a class with `_text_parts`."""
         raise NotImplementedError
 
     @contextmanager
     def _text_here(self) -> Iterator[None]:
-        """Have what embeds prompts where the pipeline is, and afterwards away, if the editor is asked to release it."""
+        """Move the parts that embed prompts to the pipeline's device, and away again if the editor releases them."""
         if not getattr(self, "release_text", False):
             yield
             return
@@ -309,7 +309,7 @@ class PipelineEditor(HoldsWeights, ABC):
 
     @cached_property
     def _away(self) -> dict[str, Any]:
-        """The parts that embed prompts while they are in the machine's memory, by their names in the pipeline."""
+        """The parts that embed prompts, by their names in the pipeline, while they are in the machine's memory."""
         return {}
 
     def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
@@ -332,18 +332,18 @@ class PipelineEditor(HoldsWeights, ABC):
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
 
     def _edited(self, batch: Batch, beside: Beside) -> Iterator[Promised[Pixels]]:
-        """Denoise a batch; its images are decoded one by one, so that none depends on the others there."""
+        """Denoise a batch. Its images are decoded one by one, so that decoding does not depend on the batch."""
         made = self._denoised(batch, beside)
         drawn = self._drawn(batch.size)
         if not self._gives_latents:
             return (beside.submit(partial(self._checked, image, drawn)) for image in made)
         latents = self._decodable(made, drawn)
-        # A copy, since some autoencoders keep what they are at, and this one encodes the next batch meanwhile.
+        # A copy, because some autoencoders have state, and this one encodes the next batch meanwhile.
         vae = copy(self.pipeline.vae)
         return (beside.submit(partial(self._drawing, vae, each, drawn)) for each in latents.split(1))
 
     def _denoised(self, batch: Batch, beside: Beside) -> Any:
-        """What the pipeline gives, images or latents. If memory runs out while it decodes, it is called once more."""
+        """Return the images or latents of the pipeline. If memory runs out during decoding, it is called once more."""
         import torch
 
         settings = {"output_type": "latent"} if self._gives_latents else {}
@@ -353,15 +353,15 @@ class PipelineEditor(HoldsWeights, ABC):
         except (RuntimeError, MemoryError) as error:
             if not (out_of_memory(error) and beside.settle()):
                 raise
-        give_back()  # out of the handler, where the error's traceback would keep the tensors alive
+        give_back()  # outside the handler, whose traceback would keep the tensors alive
         return self._denoised(batch, beside)
 
     def _decodable(self, latents: Any, drawn: Size) -> Any:
-        """A pipeline's latents as its autoencoder takes them; for a class with `_gives_latents`."""
+        """Return a pipeline's latents in the form of its autoencoder; for a class with `_gives_latents`."""
         raise NotImplementedError
 
     def _unpacked(self, latents: Any, drawn: Size) -> Any:
-        """Latents of (batch, patches, channels) as the pipelines of Flux.1 and Qwen-Image unpack them."""
+        """Unpack latents of (batch, patches, channels) as the pipelines of Flux.1 and Qwen-Image do."""
         step = int(self.pipeline.vae_scale_factor) * 2
         if latents.shape[1] != (drawn.width // step) * (drawn.height // step):
             raise self._drew(f"{latents.shape[1]} patches of {step} x {step}", drawn)
@@ -376,7 +376,7 @@ class PipelineEditor(HoldsWeights, ABC):
         return self._checked(image, drawn)
 
     def _checked(self, image: Any, drawn: Size) -> Pixels:
-        """The pixels of an edit. Raises SafetyPairsError where it is of another size than it was asked for."""
+        """Return the pixels of an edit. Raises SafetyPairsError if its size is not the requested one."""
         import numpy as np
 
         if image.size != tuple(drawn):
@@ -385,12 +385,12 @@ class PipelineEditor(HoldsWeights, ABC):
 
     def _drew(self, what: str, drawn: Size) -> SafetyPairsError:
         return SafetyPairsError(
-            f"{self.PIPELINE} drew {what} where {drawn.width} x {drawn.height} pixels were expected; "
+            f"{self.PIPELINE} drew {what}; expected {drawn.width} x {drawn.height} pixels; "
             "use the version of diffusers in pyproject.toml"
         )
 
     def _decoded(self, images: Sequence[Any], size: Size) -> list[Pixels]:
-        """PIL images of one size through the autoencoder and back."""
+        """Pass PIL images of one size through the autoencoder and back."""
         import numpy as np
         import torch
 
@@ -402,11 +402,11 @@ class PipelineEditor(HoldsWeights, ABC):
         return [np.asarray(image) for image in processor.postprocess(decoded, output_type="pil")]
 
     def _autoencoded(self, vae: Any, pixels: Any) -> Any:
-        """Pixels in -1 to 1 through the autoencoder and back, (batch, 3, height, width)."""
+        """Pass pixels, (batch, 3, height, width) in -1 to 1, through the autoencoder and back."""
         return self._decode(vae, vae.encode(pixels).latent_dist.mode())
 
     def _decode(self, vae: Any, latents: Any) -> Any:
-        """What the autoencoder makes of latents, (batch, 3, height, width) in -1 to 1."""
+        """Decode latents to (batch, 3, height, width) in -1 to 1."""
         return vae.decode(latents, return_dict=False)[0]
 
     def _by_size(
@@ -459,14 +459,14 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, **opti
 
 
 def _denoiser(pipeline: Any) -> Any:
-    """The part of a pipeline that is called once a step."""
+    """Return the part of a pipeline that is called once in each step."""
     return getattr(pipeline, "transformer", None) or pipeline.unet
 
 
 def _finish_in_float32(processor: Any) -> None:
-    """Have a pipeline's image processor turn what the autoencoder decoded into levels in float32.
+    """Make a pipeline's image processor convert decoded images to levels in float32.
 
-    It takes pixels to float32 before it normalises them, but it brings decoded ones from -1..1 to 0..1 in the type of
+    It converts pixels to float32 before it normalises them, but scales decoded ones from -1..1 to 0..1 in the type of
     the weights. In bfloat16 that is off by up to half a level of 255.
     """
     finish = processor.postprocess
@@ -474,7 +474,7 @@ def _finish_in_float32(processor: Any) -> None:
 
 
 def finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Reject:
-    """What was made of an image in a batch of so many, in the image's own size; a Reject where it is of one colour."""
+    """Return an edit, made in a batch of `count`, in the image's own size; a Reject if it has only one colour."""
     if isinstance(answer, Reject):
         return answer
     if answer.max() == answer.min():
@@ -483,13 +483,13 @@ def finished(answer: Pixels | Reject, before: Pixels, count: int) -> Edited | Re
 
 
 def fitting(pixels: Pixels, multiple: int, least: int) -> Size:
-    """The size nearest to the image's own of which each side is a multiple of `multiple` and at least `least`."""
+    """Return the nearest size whose sides are multiples of `multiple` and at least `least`."""
     height, width = pixels.shape[:2]
     return Size(*(max(round(side / multiple) * multiple, -(-least // multiple) * multiple) for side in (width, height)))
 
 
 def resized(pixels: Pixels, size: Size) -> Any:
-    """Pixels as an image of PIL, in another size by Lanczos where they have another one."""
+    """Return pixels as a PIL image of `size`, resized by Lanczos if needed."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -497,7 +497,7 @@ def resized(pixels: Pixels, size: Size) -> Any:
 
 
 def in_size_of(pixels: Pixels, like: Pixels) -> Pixels:
-    """An image that the pipeline made, in the size of the one that went in."""
+    """Return an image of the pipeline in the size of its original."""
     import numpy as np
 
     height, width = like.shape[:2]

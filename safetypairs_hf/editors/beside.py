@@ -1,4 +1,4 @@
-"""What follows the denoiser, done beside it: a batch is decoded while the next one is denoised."""
+"""Work after the denoiser, in parallel with it: a batch is decoded while the next one is denoised."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Result = TypeVar("Result")
 
 
 class Promised(NamedTuple, Generic[Result]):
-    """A result that comes, and the call that gives it."""
+    """A future result, and the call that computes it."""
 
     future: Future[Result]
     call: Callable[[], Result]
 
     def result(self) -> Result:
-        """Wait for it. Where memory ran out because the denoiser was at work, call again: it is not any more."""
+        """Wait for the result. If memory ran out while the denoiser was working, call again now that it is not."""
         try:
             return self.future.result()
         except (RuntimeError, MemoryError) as error:
@@ -29,11 +29,11 @@ class Promised(NamedTuple, Generic[Result]):
 
 
 class Beside:
-    """One thread, and on a GPU a stream of its own, in which calls run in order. Used as a context.
+    """A thread, on a GPU with its own stream, in which calls run in order. It is a context manager.
 
     Args:
         device: where the calls work.
-        at_once: make each call where it is submitted, and not beside.
+        at_once: make each call in `submit`, not in the thread.
     """
 
     def __init__(self, device: Any, at_once: bool = False) -> None:
@@ -53,7 +53,7 @@ class Beside:
         self._thread.shutdown(cancel_futures=True)
 
     def submit(self, call: Callable[[], Result]) -> Promised[Result]:
-        """Make a call as soon as those before it are made, after all that the device was asked for so far."""
+        """Make a call after all earlier calls, and after all work that the device was given so far."""
         future: Future[Result]
         if self._at_once:
             future = Future()
@@ -63,14 +63,14 @@ class Beside:
         return promised
 
     def settle(self) -> bool:
-        """Wait for all calls, whatever comes of them; whether there was any since the last time, done or not."""
+        """Wait for all calls, and ignore their errors. Return whether there was any since the last time."""
         settled, self._promised = self._promised, []
         for promised in settled:
             promised.future.exception()
         return bool(settled)
 
     def _mark(self) -> Any:
-        """The place in the caller's stream at which what it computes is there."""
+        """Return a mark in the caller's stream after everything submitted so far."""
         import torch
 
         return None if self._stream is None else torch.cuda.current_stream(self._device).record_event()
@@ -83,6 +83,6 @@ class Beside:
         with torch.cuda.stream(self._stream):
             self._stream.wait_event(mark)
             result = call()
-            # What the call read is free only when the stream has read it, and its result may be used in any stream.
+            # The input of the call can be freed only after the stream has read it, and any stream may use the result.
             self._stream.synchronize()
             return result

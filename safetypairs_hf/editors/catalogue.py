@@ -1,4 +1,4 @@
-"""The editors by name, for a setting of a recipe: `make_editor("kontext", model=FOLDER_OR_ID, steps=8)`."""
+"""The editors by name, for use in recipes: `make_editor("kontext", model=FOLDER_OR_ID, steps=8)`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
         free: the models under the class's LICENSE whose output may be published without further consent.
         gpu_gb: the GPU memory that a build with it needs, in GB, or the judges' 25 if that is more; computed, and not
             measured.
-        guidance: the field by which a server takes the guidance, see `ServerEditor`.
+        guidance: the request field of a server for the guidance; see `ServerEditor`.
     """
 
     where: str
@@ -46,7 +46,7 @@ EDITORS: dict[str, Entry] = {
 
 
 def find_editor(name: str) -> Entry:
-    """The entry of a name. Raises RecipeError if there is no editor of that name."""
+    """Return the entry of a name. Raises RecipeError if there is no editor of that name."""
     if name not in EDITORS:
         raise RecipeError(f"no editor {name!r}{hint(name, EDITORS)}; there are {', '.join(EDITORS)}")
     return EDITORS[name]
@@ -58,12 +58,12 @@ def editor_names() -> list[str]:
 
 
 def list_editors() -> list[Offer]:
-    """Return what there is of editors, in the catalogue's order."""
+    """Return the available editors, in the catalogue's order."""
     return [editor_offer(name) for name in EDITORS]
 
 
 def editor_offer(name: str) -> Offer:
-    """Return what an editor is, what it takes, and how a recipe uses it.
+    """Return the facts and settings of an editor, and how a recipe uses it.
 
     Raises:
         RecipeError: there is no editor of that name.
@@ -85,7 +85,18 @@ def editor_offer(name: str) -> Offer:
 
 
 def make_editor(name: str, **settings: Any) -> PipelineEditor:
-    """Make an editor by its name; a setting of None leaves the class's own default."""
+    """Make an editor by its name.
+
+    Args:
+        name: A name of `list_editors()`.
+        **settings: Fields of the editor's class, such as `model`, `commit` or `steps`; None keeps the default.
+
+    Returns:
+        The editor. Its pipeline is loaded at the first edit.
+
+    Raises:
+        RecipeError: There is no editor of that name, or a setting has an invalid value.
+    """
     made: PipelineEditor = _class(find_editor(name))(
         **{key: value for key, value in settings.items() if value is not None}
     )
@@ -93,10 +104,10 @@ def make_editor(name: str, **settings: Any) -> PipelineEditor:
 
 
 def served(editor: PipelineEditor, server: ImageServer, negative_prompt: str = "", **settings: Any) -> ServerEditor:
-    """The editor behind a server: asked of `server.model`, with the steps and the guidance that `editor` has.
+    """Return the editor on a server: `server.model`, with the steps and the guidance of `editor`.
 
-    The commit of `editor` is the revision in the rows; what the server runs, nobody checks. A model that guides only
-    where there is a negative prompt gets " ", as in process.
+    Rows have the commit of `editor` as revision; what the server runs is not checked. A model that guides only
+    with a negative prompt gets " ", as in this process.
     """
     field = find_editor(editor.name).guidance
     return ServerEditor(
@@ -111,7 +122,7 @@ def served(editor: PipelineEditor, server: ImageServer, negative_prompt: str = "
 
 
 def license_of(name: str, model: str, stated: str | None) -> tuple[str, bool]:
-    """The licence of an editor's weights, and whether their output may be published without further consent.
+    """Return the licence of an editor's weights, and whether their output may be published without further consent.
 
     Args:
         name: the editor's name.

@@ -1,4 +1,4 @@
-"""The grid of patches on which a pipeline reads its reference image, and the one on which it draws."""
+"""Compare the grid of patches on which a pipeline reads its reference image with the one on which it draws."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from safetypairs_hf.core.errors import SafetyPairsError
 
 @contextmanager
 def equal_grids(denoiser: Any, pipeline: str) -> Iterator[None]:
-    """Check the first time that the denoiser runs inside: it reads every reference on the grid that it draws on.
+    """Check, when the denoiser first runs in the block, that it reads every reference on the grid that it draws on.
 
     Args:
-        denoiser: the pipeline's torch module that is called once a step.
-        pipeline: what a message calls the pipeline.
+        denoiser: the pipeline's torch module that is called once in each step.
+        pipeline: the pipeline's name in messages.
 
     Raises:
-        SafetyPairsError: the grids differ, so that what is drawn is another picture than the reference.
+        SafetyPairsError: The grids differ, so the edit would show another picture than the reference.
     """
 
     def check(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -39,10 +39,10 @@ def equal_grids(denoiser: Any, pipeline: str) -> Iterator[None]:
 
 
 def grids(kwargs: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """The (width, height) in patches of what a denoiser draws, and then of each of its references.
+    """Return (width, height) in patches of the image that a denoiser draws, and then of each of its references.
 
     Args:
-        kwargs: what the denoiser is called with: `img_shapes` as Qwen-Image has them, or `img_ids` as the models of
+        kwargs: the denoiser's arguments: `img_shapes` for Qwen-Image, or `img_ids` for the models of
             Flux have them. One that has neither joins image and reference channel by channel: [] then.
     """
     if shapes := kwargs.get("img_shapes"):
@@ -52,7 +52,7 @@ def grids(kwargs: Mapping[str, Any]) -> list[tuple[int, int]]:
         return []
     ids = ids if ids.ndim == 2 else ids[0]  # (patches, number of the image and row and column and perhaps a layer)
     found = []
-    for number in ids[:, 0].unique().tolist():  # in ascending order: what is drawn has 0
+    for number in ids[:, 0].unique().tolist():  # in ascending order: the drawn image is number 0
         rows, columns = (ids[ids[:, 0] == number][:, axis].max() for axis in (1, 2))
         found.append((int(columns) + 1, int(rows) + 1))
     return found

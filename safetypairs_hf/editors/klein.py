@@ -1,6 +1,6 @@
 """FLUX.2-klein (Black Forest Labs, Apache-2.0): four steps, about 13 GB; the default editor.
 
-The pipeline takes a list of images as references that all prompts share. Here every prompt has an image of its own: the
+The pipeline takes a list of images as references that all prompts share. Here every prompt has its own image: the
 images are encoded as a batch, and one grid of position ids serves them all, as for a single image.
 
 The pipeline also shrinks every reference of more than 1024 x 1024 pixels to about that area, and draws the edit at the
@@ -83,7 +83,7 @@ class Klein(PipelineEditor):
 
 
 def _batched() -> Any:
-    """The pipeline's class, with an image of its own for each prompt."""
+    """Return the pipeline's class, changed to use one image for each prompt."""
     import torch
     from diffusers import Flux2KleinPipeline
 

@@ -1,7 +1,7 @@
-"""What makes a denoiser faster without another result: attention by the card, weights in FP8, compiled blocks.
+"""Speed up a denoiser with nearly the same result: attention by the card, weights in FP8, compiled blocks.
 
-None of them lets an image depend on the others of its batch beyond what a batch does anyway: FP8 scales the states of
-each token by themselves. They do change the last bits, and FP8 more than that, so every row names those that were on.
+No lever makes an image depend more on the others of its batch than batching does anyway: FP8 scales the states of
+each token separately. They do change the last bits, and FP8 more than that, so every row names the active ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.models.loading import pick_device
 
-# Names of diffusers. The last two are packages of their own, and take no mask.
+# Names of diffusers. The last two need separate packages, and accept no mask.
 ATTENTION: Final = (
     "auto",
     "native",
@@ -30,7 +30,7 @@ _NO_TORCHAO: Final = "needs torchao: pip install 'safetypairs-hf[fp8]'; or give 
 
 
 class Card(NamedTuple):
-    """What "auto" takes on cards of a compute capability of `least` and more."""
+    """The choice of "auto" on cards with a compute capability of `least` or more."""
 
     least: tuple[int, int]
     attention: str
@@ -47,20 +47,20 @@ CARDS: Final = (
 
 
 def check(attention: str, fp8: str) -> None:
-    """Raise RecipeError where a setting is none that there is."""
+    """Raise RecipeError if a setting is unknown."""
     for name, given, known in (("attention", attention, ATTENTION), ("fp8", fp8, FP8)):
         if given not in known:
             raise RecipeError(f"{name} = {given!r}; expected one of {', '.join(known)}")
 
 
 def check_torchao(fp8: str) -> None:
-    """Raise SafetyPairsError where it is not installed, which all but "off" and "auto" need on any machine."""
+    """Raise SafetyPairsError if torchao is needed (not "off" or "auto") and not installed."""
     if fp8 in ("rows", "weights") and importlib.util.find_spec("torchao") is None:
         raise SafetyPairsError(f"fp8={fp8} {_NO_TORCHAO}")
 
 
 def card_of(device: str) -> Card:
-    """What "auto" takes on a device, which may be "auto" too."""
+    """Return the choice of "auto" on a device, which may itself be "auto"."""
     import torch
 
     where = torch.device(pick_device(device))
@@ -68,12 +68,12 @@ def card_of(device: str) -> Card:
 
 
 def with_capability(major: int, minor: int) -> Card:
-    """What "auto" takes on a card of a compute capability; (0, 0) stands for whatever is no card of NVIDIA."""
+    """Return the choice of "auto" for a compute capability; (0, 0) stands for anything but an NVIDIA card."""
     return next(card for card in CARDS if (major, minor) >= card.least)
 
 
 def turned_on(attention: str, fp8: str, compiled: bool, device: str) -> tuple[str, ...]:
-    """The levers that are on on a device and that change bits, as rows name them; () for PyTorch as it comes."""
+    """Return the active levers on a device that change bits, as named in rows; () for plain PyTorch."""
     card = card_of(device)
     attention = card.attention if attention == "auto" else attention
     fp8 = card.fp8 if fp8 == "auto" else fp8
@@ -82,10 +82,10 @@ def turned_on(attention: str, fp8: str, compiled: bool, device: str) -> tuple[st
 
 
 def turn_on(denoiser: Any, attention: str, fp8: str, compiled: bool, device: str) -> None:
-    """Set the attention of a pipeline's denoiser, then bring its weights to FP8, then compile its blocks.
+    """Set the attention of a pipeline's denoiser, then convert its weights to FP8, then compile its blocks.
 
     Raises:
-        SafetyPairsError: the device, or what is installed, cannot do what was asked for.
+        SafetyPairsError: The device or the installed packages do not support a setting.
     """
     card = card_of(device)
     _set_attention(denoiser, card.attention if attention == "auto" else attention, asked=attention != "auto")
@@ -104,7 +104,7 @@ def _set_attention(denoiser: Any, backend: str, asked: bool) -> None:
         return
     logger = logging.get_logger("diffusers.models.modeling_utils")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it says at each call that attention backends are new
+    logger.setLevel(logging.ERROR)  # it warns at each call that attention backends are new
     try:
         denoiser.set_attention_backend(backend)
     except (RuntimeError, ValueError) as error:
@@ -115,7 +115,7 @@ def _set_attention(denoiser: Any, backend: str, asked: bool) -> None:
 
 
 def _quantize(denoiser: Any, kind: str, asked: str) -> None:
-    """Bring the weights of a denoiser's blocks to FP8, by torchao.
+    """Convert the weights of a denoiser's blocks to FP8 with torchao.
 
     "rows": the products are in FP8 too, with a scale for each token and for each row of the weights. One scale for all
     tokens of a batch would let an image depend on its batch-mates. "weights": only the memory is halved.
@@ -138,7 +138,7 @@ def _quantize(denoiser: Any, kind: str, asked: str) -> None:
 
 
 def _is_large(module: Any, name: str) -> bool:
-    """Whether a layer is one of the products in the blocks; what leads in and out of them keeps its precision."""
+    """Return whether a layer is a matrix product in the blocks; layers before and after them keep their precision."""
     import torch
 
     sides = (module.in_features, module.out_features) if isinstance(module, torch.nn.Linear) else (1,)
@@ -146,5 +146,5 @@ def _is_large(module: Any, name: str) -> bool:
 
 
 def _compile(denoiser: Any) -> None:
-    """Compile the blocks that repeat, once for all sizes: a graph for batches of one image and one for larger ones."""
+    """Compile the repeated blocks once for all sizes: one graph for single images and one for larger batches."""
     denoiser.compile_repeated_blocks(fullgraph=True, dynamic=True, backend=COMPILER)

@@ -1,7 +1,7 @@
 """Qwen-Image-Edit and its Plus versions (Alibaba, Apache-2.0): about 60 GiB for an image of a megapixel.
 
-The pipelines show the denoiser every image at about a megapixel, whatever its size. An edit at another size is shifted
-and scaled against what it was made of, so edits are made at that size too, and brought back to the image's own.
+The pipelines resize every image to about a megapixel for the denoiser. An edit at another size is shifted
+and scaled against its original, so edits are made at that size too, and resized to the image's own.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from safetypairs_hf.models.loading import check_weights, revision_of
 
 @dataclass(frozen=True)
 class QwenEditor(PipelineEditor):
-    """What the two Qwen editors share: the processor, the size at which an image is seen, and LoRAs for few steps.
+    """The base of the two Qwen editors: the processor, the working size, and LoRAs for few steps.
 
     Args:
-        guidance: how much more the prompt counts than an empty one; above 1 each step runs the model twice.
+        guidance: the weight of the prompt relative to an empty one; above 1, each step runs the model twice.
         lora: a LoRA for few steps, a folder or a Hub id with `lora_commit`, such as
             lightx2v/Qwen-Image-Edit-2511-Lightning for 4 steps; it needs guidance 1. It is merged into the weights, and
             the scheduler gets the settings that it was trained with.
-        lora_weight_name: its file, where there are several.
+        lora_weight_name: its file, if there are several.
     """
 
     LICENSE = "apache-2.0"
@@ -44,7 +44,7 @@ class QwenEditor(PipelineEditor):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lora is None and (self.lora_commit or self.lora_weight_name):
-            raise RecipeError("lora_commit or lora_weight_name is given and lora is not; name the LoRA too")
+            raise RecipeError("lora_commit or lora_weight_name is given without lora; name the LoRA too")
         if self.lora is not None and self.guidance > 1:
             raise RecipeError(
                 f"guidance = {self.guidance:g}: a LoRA for few steps is trained without guidance; give guidance=1"
@@ -52,7 +52,7 @@ class QwenEditor(PipelineEditor):
 
     @cached_property
     def revision(self) -> str:
-        """What names the weights, those of a LoRA too; see `HoldsWeights.revision`."""
+        """The version of the weights, including those of a LoRA; see `HoldsWeights.revision`."""
         own = revision_of(self.model, self.commit)
         return own if self.lora is None else f"{own} + {self.lora} {revision_of(self.lora, self.lora_commit)}"
 
@@ -63,10 +63,10 @@ class QwenEditor(PipelineEditor):
             check_weights(self.lora)
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
-        return 0, 0  # the pipelines cut no prompt
+        return 0, 0  # the pipelines do not cut prompts
 
     def _size(self, pixels: Pixels) -> Size:
-        # Images go in as they are. A batch is of one size: the pipeline stretches every image to the first's shape.
+        # Images enter in their own size. A batch has one size: the pipeline stretches every image to the first's shape.
         return Size(pixels.shape[1], pixels.shape[0])
 
     def _drawn(self, size: Size) -> Size:
@@ -90,7 +90,7 @@ class QwenEditor(PipelineEditor):
         )
         return latents / (1.0 / deviation) + mean
 
-    # The autoencoder is one for videos; an image is a video of one.
+    # The autoencoder is for videos; an image is a video with one frame.
 
     def _autoencoded(self, vae: Any, pixels: Any) -> Any:
         return super()._autoencoded(vae, pixels.unsqueeze(2))
@@ -122,7 +122,7 @@ class QwenEdit(QwenEditor):
 class QwenEditPlus(QwenEditor):
     """Qwen-Image-Edit-2509 and -2511.
 
-    The pipeline takes the images of a call as references for one prompt, so every image has a call of its own.
+    The pipeline takes the images of a call as references for one prompt, so every image is a separate call.
     """
 
     PIPELINE = "QwenImageEditPlusPipeline"
@@ -151,7 +151,7 @@ def few_steps(pipeline: Any, lora: str, commit: str | None, file: str | None) ->
     model cards of lightx2v/Qwen-Image-Lightning and lightx2v/Qwen-Image-Edit-2511-Lightning.
 
     Raises:
-        SafetyPairsError: peft is not installed, there is no such LoRA, or it is of another model.
+        SafetyPairsError: peft is not installed, there is no such LoRA, or it belongs to another model.
     """
     scheduler = pipeline.scheduler
     shifts = {"use_dynamic_shifting": True, "base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
@@ -172,7 +172,7 @@ def _check_peft(lora: str) -> None:
 
 
 def image_processor_class() -> Any:
-    """Qwen2-VL's processor without its part for videos, which alone needs torchvision."""
+    """Return Qwen2-VL's processor without its video part, which is the only one that needs torchvision."""
     from transformers import Qwen2VLProcessor
     from transformers.processing_utils import ProcessorMixin
 
@@ -187,9 +187,9 @@ def image_processor_class() -> Any:
 
 
 def _batched() -> Any:
-    """The pipeline's class, which shows its text encoder each image of a list as it shows it a single image.
+    """Return the pipeline's class, changed to show its text encoder each image of a list like a single image.
 
-    It brings a single image to the size that the denoiser sees, and leaves those of a list as they came: a small one
+    The pipeline resizes a single image to the denoiser's size, and leaves those of a list unchanged: a small one
     would then have a few patches in the instruction, and a large one thousands.
     """
     from diffusers import QwenImageEditPipeline
@@ -204,7 +204,7 @@ def _batched() -> Any:
 
 
 def _working_size(size: Size) -> Size:
-    """The size of about a megapixel at which the pipelines see an image."""
+    """Return the size of about a megapixel at which the pipelines process an image."""
     from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit import calculate_dimensions
 
     width, height, _ = calculate_dimensions(1024 * 1024, size.width / size.height)
@@ -215,7 +215,7 @@ def _load_processor(model: str, commit: str | None) -> Any:
     from transformers import AutoTokenizer
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    # By PIL whether or not torchvision is there: which packages are installed must not change the embedding.
+    # Always with PIL: whether torchvision is installed must not change the embedding.
     images = Qwen2VLImageProcessorPil.from_pretrained(model, revision=commit, subfolder="processor")
     tokenizer = AutoTokenizer.from_pretrained(model, revision=commit, subfolder="processor")
     return image_processor_class()(images, tokenizer)

@@ -1,4 +1,4 @@
-"""An editor behind any server that has OpenAI's POST /images/edits; see `models.image_server`."""
+"""An editor on any server with OpenAI's POST /images/edits; see `models.image_server`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _LONGEST: Final = 300  # characters of a reject's detail
 class ServerEditor:
     """Asks a server for each edit; see `records.Editor`.
 
-    An image is sent as its file, with the seed of its attempt. Both of its sides have to be whole numbers of
+    An image is sent as its file, with the seed of its attempt. Both of its sides must be multiples of
     `multiple`: an image of another size is resized to the nearest, and the edit back to the image's own, as the editors
-    in process do. The reply has to be of the size that was asked for.
+    in this process do. The reply must have the requested size.
 
-    Servers do not promise equal pixels for equal seeds. So a reply is not asked for again: it is in the part of its
-    work unit, and until that is written in the run folder (`keeping`).
+    Servers do not guarantee equal pixels for equal seeds. So a reply is never requested again: it is in the part of its
+    work unit, and until that is written it is kept in the run folder (`keeping`).
 
-    A server shows no autoencoder, so there is no `round_trip`, and no controls that need one.
+    A server gives no access to its autoencoder, so there is no `round_trip`, and no controls that need one.
 
     Args:
-        server: where, and which model.
+        server: the address and the model.
         steps, guidance: sent as `num_inference_steps` and as the field `guidance_field`; None leaves the server's own.
         guidance_field: "guidance_scale", or "true_cfg_scale" for models whose guidance that is.
-        negative_prompt: sent where it is not "". Qwen-Image-Edit needs one, such as " ", for its guidance.
-        baseline_prompt: a prompt that asks for no edit. What the server makes of an image by it stands for what the
+        negative_prompt: sent unless it is "". Qwen-Image-Edit needs one, such as " ", for its guidance.
+        baseline_prompt: a prompt that asks for no edit. The server's result for it shows what the
             editor alters everywhere: the baseline of the figures of preservation. "" asks for none, and the figures are
             measured without a baseline. It doubles the requests for an image that has one attempt.
-        multiple: the number that both sides of what is sent are whole numbers of.
-        resize_replies: take a reply of another size and resize it; else its image is rejected.
-        revision: what the server runs, as far as you know it; goes into the rows.
-        kept: where replies are kept until the part is written.
+        multiple: both sides of a sent image are multiples of this.
+        resize_replies: accept a reply of another size and resize it; otherwise the attempt is rejected.
+        revision: the version that the server runs, as far as you know it; it is written to the rows.
+        kept: the store of replies until the part is written.
     """
 
     holds_model: ClassVar[bool] = False
@@ -65,12 +65,12 @@ class ServerEditor:
 
     @property
     def name(self) -> str:
-        """How rows and recipes name the editor."""
+        """The editor's name in rows and recipes."""
         return f"server:{self.model.rstrip('/').rsplit('/', 1)[-1]}"
 
     @property
     def model(self) -> str:
-        """The name under which the server has the model."""
+        """The name of the model on the server."""
         return self.server.model
 
     def check_model(self) -> None:
@@ -78,7 +78,7 @@ class ServerEditor:
         self.server.check_model()
 
     def keeping(self, kept: KeptReplies) -> Self:
-        """This editor, with what it is answered kept in `kept`, and with what is there not asked for again."""
+        """Return this editor with a store of replies. Stored replies are not requested again."""
         return replace(self, kept=kept)
 
     def edit(
@@ -87,9 +87,9 @@ class ServerEditor:
         """Edit each image by its instruction, with its seed.
 
         Returns:
-            One answer for each image, in order. A Reject says "refused" for what a filter of the service kept back,
-            "server_error" for what it could not answer after all retries, "size_changed" for a reply of another size,
-            "broken_output" for one that is no image, or of one colour.
+            One answer for each image, in order. A Reject says "refused" if a filter of the service blocked the edit,
+            "server_error" if there was no answer after all retries, "size_changed" for a reply of another size,
+            "broken_output" for a reply that is not an image, or has one colour.
 
         Raises:
             SafetyPairsError: nothing can work, see `ImageServer.ask_each`; or no reply is of the size that was asked
@@ -99,7 +99,7 @@ class ServerEditor:
         return self._asked(images, prompts, seeds)
 
     def baseline(self, images: Sequence[Picture]) -> list[Pixels | Reject] | None:
-        """What the server makes of the images by `baseline_prompt`, with seed 0; None without a `baseline_prompt`.
+        """Return the server's results for `baseline_prompt`, with seed 0; None without a `baseline_prompt`.
 
         Raises:
             SafetyPairsError: as `edit`.
@@ -122,7 +122,7 @@ class ServerEditor:
     def _replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[ImageReply]:
         keys = [self._key(body) for body in bodies]
         replies = {key: reply for key in keys if (reply := self._read(key)) is not None}
-        # Of one image, prompt and seed there is one reply, however often it is wanted.
+        # There is one reply for an image, prompt and seed, however often it is needed.
         wanted = {key: body for key, body in zip(keys, bodies, strict=True) if key not in replies}
         left = list(wanted)
         for place, reply in self.server.ask_each(wanted.values()):

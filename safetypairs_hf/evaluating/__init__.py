@@ -1,8 +1,7 @@
-"""Run a guard over published pairs: predictions in one Parquet file, from work units that a killed run resumes.
+"""Run a guard over published pairs: predictions in one Parquet file, made in work units that a killed run resumes.
 
-In the order of the work: `evaluate` (all of it), `data` (what is asked), `run_identity` (what a run is of), `judging`
-(the guard, with reading and decoding ahead of it), `work_units` (units on disk, joined in the end), `journal` (the
-answers of a unit that is not done), `abstentions` (what has no verdict, and what may be asked again), `prediction_file`
-(what the file says of itself), `checking` (predictions against a dataset), `benchmark` and `hub_results` (results on
-the Hub).
+The modules in the order of the work: `evaluate` (all of it), `data` (the images), `run_identity` (what identifies a
+run), `judging` (calls the guard and prepares the next images), `work_units` (units on disk, joined in the end),
+`journal` (answers of an unfinished unit), `abstentions` (images without a verdict), `prediction_file` (the metadata of
+the file), `checking` (predictions against a dataset), `benchmark` and `hub_results` (results on the Hub).
 """

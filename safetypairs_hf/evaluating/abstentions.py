@@ -1,4 +1,4 @@
-"""Images without a verdict: why, which of them failed and may be asked again, and when there are too many."""
+"""Images without a verdict: the reasons, which of them can be asked again, and when there are too many."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from safetypairs_hf.core.tables import table
 from safetypairs_hf.models.outage import FAILURES
 
 NOT_COVERED, BROKEN_IMAGE = "not_covered", "broken_image"
-# The server, the program or the image failed, so the guard has not had its say: `--retry failed` asks again.
+# The server, the program or the image failed, so the guard gave no answer: `--retry failed` asks again.
 FAILED = FAILURES | {"broken_output", BROKEN_IMAGE}
-# Nothing that can be read as an answer came: where it is so from the start, the settings or the guard are wrong.
+# Nothing readable as an answer was returned. If this happens from the start, the settings or the guard are wrong.
 _UNREADABLE = FAILURES | {"broken_output", "no_verdict", "cut_off", "other_language"}
 _SHOWN = 120  # characters of an answer in a message
 
 
 @dataclass(frozen=True)
 class Abstentions:
-    """Images without a verdict: `notes` counts them by reason, `not_covered` apart from those, by category.
+    """Images without a verdict.
 
-    `images`: how many there are in all, with or without a verdict. `example`: the first raw answer that came with the
-    most frequent of `notes`; "" where none did.
+    Attributes:
+        notes: Their number by reason, without those of `not_covered`.
+        not_covered: The number of images whose category the guard does not cover, by category.
+        images: The number of all images, with or without a verdict.
+        example: The first raw answer with the most frequent reason; "" if there is none.
     """
 
     notes: dict[str, int]
@@ -38,7 +41,7 @@ class Abstentions:
         return {"notes": self.notes, "not_covered": self.not_covered}
 
     def warning(self, path: Path) -> str:
-        """A line for a file with no verdict for more than half of its images; "" for any other."""
+        """Return a warning for a file in which more than half of the images have no verdict; "" for any other."""
         covered = sum(self.not_covered.values())
         counts = {**self.notes, **({NOT_COVERED: covered} if covered else {})}
         without = sum(counts.values())
@@ -46,18 +49,18 @@ class Abstentions:
             return ""
         why = f"{without:,} of {self.images:,} images have no verdict, and count as wrong: {_counted(counts)}"
         if self.example:
-            why += f"; the first {next(iter(self.notes))} was {_shown(self.example)}, and column raw has them all"
-        return f"{why}; to ask again what failed: --retry failed" if FAILED & set(self.notes) else why
+            why += f"; the first {next(iter(self.notes))} was {_shown(self.example)}; all of them are in the column raw"
+        return f"{why}; to ask again about failed images: --retry failed" if FAILED & set(self.notes) else why
 
     def __str__(self) -> str:
-        """A table of at most 80 columns; "" where there was no abstention."""
+        """Return a table of at most 80 columns; "" without abstentions."""
         lines: list[list[Any]] = [[note, count, ""] for note, count in self.notes.items()]
         lines += [[NOT_COVERED, count, category] for category, count in self.not_covered.items()]
         return table("", ("abstained for", "images", "category"), lines) if lines else ""
 
 
 def abstentions(path: Path) -> Abstentions:
-    """The counts of a file that `evaluate` wrote, the most frequent reason first."""
+    """Count the abstentions in a file that `evaluate` wrote, the most frequent reason first."""
     import pyarrow.parquet as pq
 
     rows = pq.read_table(path, columns=["score", "note", "category", "raw"]).to_pylist()
@@ -70,32 +73,33 @@ def abstentions(path: Path) -> Abstentions:
 
 
 def refuse_unreadable(verdicts: Sequence[Verdict], guard: str, expects: str) -> bool:
-    """Raise SafetyPairsError where a guard has answered, and not one of its answers can be read.
+    """Raise SafetyPairsError if a guard gave answers and none of them can be read.
 
     Args:
-        verdicts: the guard's first verdicts.
-        guard: its name.
-        expects: see `Guard.expects`.
+        verdicts: The guard's first verdicts.
+        guard: Its name.
+        expects: The expected form of an answer; see `Guard.expects`.
 
     Returns:
-        Whether it has answered at all: it was not asked about what it does not cover, or what does not decode.
+        Whether it gave any answer. It is not asked about categories that it does not cover or images that do not
+        decode.
     """
     answers = [each for each in verdicts if each.note not in (NOT_COVERED, BROKEN_IMAGE)]
     if answers and all(each.p_unsafe is None and each.note in _UNREADABLE for each in answers):
         counts = _sorted(each.note for each in answers)
         came = next((each.raw for each in answers if each.raw), "")
         if next(iter(counts)) == "cut_off":
-            expects += " (more tokens, by --set max_tokens=2048, where it reasons first)"
+            expects += " (more tokens, with --set max_tokens=2048, if it reasons first)"
         raise SafetyPairsError(
-            f"{guard} gave nothing that can be read for the first {len(answers)} images ({_counted(counts)}); what "
-            f"came was {_shown(came) if came else 'empty'}, expected {expects}; mend that and run the command again "
-            "(nothing of this was kept), or go on with --unreadable warn"
+            f"none of {guard}'s answers for the first {len(answers)} images can be read ({_counted(counts)}); the "
+            f"first was {_shown(came) if came else 'empty'}, expected {expects}; correct that and run the command "
+            "again (no answer was kept), or continue with --unreadable warn"
         )
     return bool(answers)
 
 
 def _sorted(names: Any) -> dict[str, int]:
-    """How often each name comes, the most frequent first."""
+    """Return the number of occurrences of each name, the most frequent first."""
     return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -104,5 +108,5 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _shown(raw: str) -> str:
-    """A raw answer in a line, whatever it holds."""
+    """Return a raw answer as one line, whatever it contains."""
     return repr(raw if len(raw) <= _SHOWN else f"{raw[: _SHOWN - 3]}...")

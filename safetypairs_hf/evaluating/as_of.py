@@ -30,16 +30,19 @@ from safetypairs_hf.metric.table_text import WIDTH, counted
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Pairs
 
-_SHOWN = 20  # changed pairs that are printed
+_SHOWN = 20  # changed pairs printed at most
 
 
 @dataclass(frozen=True)
 class ChangedPair:
     """A pair whose label differs from the earlier version.
 
-    `how`: "gone", "swapped", "category", or "swapped, category". `correct_before` and `correct_after`: the share of the
-    guard's answers that are right by the labels of each version, 0 or 1 without repeats; None for a pair that is gone.
-    `reason`: what the last erratum between the two versions says, or "".
+    Attributes:
+        how: "gone", "swapped", "category", or "swapped, category".
+        correct_before: The share of the guard's answers that are right by the labels of the earlier version: 0 or 1
+            without repeats.
+        correct_after: The same by the labels of the later version; None for a pair that is gone.
+        reason: The reason in the last erratum between the two versions, or "".
     """
 
     pair_id: str
@@ -69,7 +72,7 @@ class AsOf:
     pairs: tuple[ChangedPair, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain Python values that JSON takes."""
+        """Return the changes as JSON values."""
         return dataclasses.asdict(self) | {"pairs": [dataclasses.asdict(pair) for pair in self.pairs]}
 
     def lines(self, n_pairs: int, pair_accuracy: float) -> list[str]:
@@ -188,7 +191,7 @@ def score_checked(checked: Checked, **options: Any) -> PairScore:
     """Compute the figures of predictions that were checked against data; the options are those of `score`."""
     if checked.swapped and options.get("controls") is not None:
         raise PairError(
-            "controls of pairs whose members errata have swapped have the labels from before; leave --controls out, or "
+            "controls of pairs whose members errata swapped have the old labels; leave --controls out, or "
             "score on the version that the guard was run on"
         )
     told = checked.told | {name: options.pop(name) for name in ("split", "fidelity") if options.get(name)}

@@ -1,4 +1,4 @@
-"""Predictions that are to be made public: on all pairs of one split of a version on the Hub, and on its very images."""
+"""Check predictions before their results are made public: all pairs of one split of a Hub version, with its images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A version of a dataset on the Hub. `tasks`: ids in its eval.yaml, each with its split; `commit`: its tag's."""
+    """A version of a dataset on the Hub: the task ids in its eval.yaml with their splits, and the commit of its tag."""
 
     repo: str
     version: Version
@@ -36,7 +36,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Figures of predictions on all of a split."""
+    """Figures of predictions on a whole split."""
 
     split: str
     score: PairScore
@@ -46,19 +46,19 @@ def open_dataset(data: str) -> Benchmark:
     """Open `org/name@X.Y.Z`.
 
     Raises:
-        SafetyPairsError: `data` is no name of a dataset.
-        PublishError: it is a folder, names no version, or the version has no eval.yaml.
-        VersionMismatch: there is no such version.
-        HubUnavailable: the Hub did not answer, or not this token.
+        SafetyPairsError: `data` is not the name of a dataset.
+        PublishError: It is a folder, names no version, or the version has no eval.yaml.
+        VersionMismatch: There is no such version.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     from safetypairs_hf.core.target_name import parse_target_name
     from safetypairs_hf.dataset.store.hub_store import HubStore
 
     name = parse_target_name(data)
     if name.version is None:
-        raise PublishError(f"{data} names no version; give the one that was judged: --data {name.place}@X.Y.Z")
+        raise PublishError(f"{data} names no version; give the version that was judged: --data {name.place}@X.Y.Z")
     if name.is_folder:
-        what = "the set that the package carries" if name.is_embedded else "a folder"
+        what = "the dataset in the package" if name.is_embedded else "a folder"
         raise PublishError(
             f"{name.place} is {what}, and a model's page can only name a dataset on the Hub: org/name@{name.version}"
         )
@@ -79,10 +79,14 @@ def open_dataset(data: str) -> Benchmark:
 def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, threshold: float | None) -> Predicted:
     """Check that a file holds a verdict for every image of one split of `on`, and score it.
 
-    `run`: what the file says of itself, or None; then the pairs' ids alone tell what it is on.
+    Args:
+        file: The file of predictions.
+        on: The version that they must be on.
+        run: The identity in the file's metadata; None if it has none, so that only the pair ids identify the data.
+        threshold: As in `score`.
 
     Raises:
-        PairError: another version, another dataset, pairs that are missing, half or strange, or other images.
+        PairError: They are on another version, dataset or images, or pairs are missing, incomplete or unknown.
     """
     from safetypairs_hf.evaluating.prediction_file import predictions_of
     from safetypairs_hf.metric.prediction_files import as_list
@@ -94,7 +98,7 @@ def read_predicted(file: Path, on: Benchmark, run: Mapping[str, Any] | None, thr
         fidelity = run["guard"].get("fidelity")
     columns = predictions_of(file)
     if "control" in columns:
-        raise PairError(f"{file} has predictions on controls; push those on the pairs")
+        raise PairError(f"{file} has predictions on controls; push predictions on the pairs")
     split = _split_of(file, on, {str(each) for each in as_list(columns.get("pair_id"))})
     figures = score(columns, threshold=threshold, data=on.name, split=split, fidelity=fidelity)
     if run is not None:
@@ -137,9 +141,12 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
 
 
 def check_images(file: str | Path, edition: Edition) -> None:
-    """What `evaluate` wrote says which image each row showed; the manifest says which it must be.
+    """Check the image hashes that `evaluate` wrote against the manifest.
 
-    Raises PairError where that is another. A file that does not say, or is of controls, is not checked.
+    A file without hashes, or with predictions on controls, is not checked.
+
+    Raises:
+        PairError: A row was judged on another image.
     """
     import pyarrow.parquet as pq
 
@@ -156,7 +163,7 @@ def check_images(file: str | Path, edition: Edition) -> None:
     }
     if other:
         raise PairError(
-            f"{file}: {len(other)} pairs have other images, or the members the other way round, than in {edition.name} "
+            f"{file}: {len(other)} pairs have other or swapped images compared with {edition.name} "
             f"({_some(sorted(other))}); evaluate again on it"
         )
 

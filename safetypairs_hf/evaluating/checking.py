@@ -1,4 +1,4 @@
-"""Predictions beside the data that they are on: what does not fit is refused, what the file lacks is filled in."""
+"""Check predictions against their data: refuse what does not match, and add what the file lacks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ _FROM_DATA = ("category", "group")
 class Earlier:
     """The same predictions by the labels of an earlier version.
 
-    `columns` have the ids that the newer version gives the pairs, and their own where it does not hold them. `changed`:
-    pair id -> the earlier version's row of the pair and the newer one's, None where it is gone; of pairs whose label is
-    not what it was.
+    `columns` use the pair ids of the newer version, or the original ids of pairs that it does not hold. `changed` maps
+    the ids of pairs with another label to the rows of both versions; the newer row is None if the pair is gone.
     """
 
     edition: Edition
@@ -48,11 +47,13 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Checked:
-    """Columns of predictions as `score` takes them, with category and group from the data where the file had none.
+    """Columns of predictions for `score`, with category and group from the data if the file has none.
 
-    `told`: data, split and fidelity for the signature. `notes`: what a reader should know of predictions that were made
-    on another version. `swapped`: whether the members of a pair are the other way round than they were judged.
-    `earlier`: where the figures are of the pairs that an earlier version held.
+    Attributes:
+        told: Data, split and fidelity for the signature.
+        notes: What to know about predictions that were made on another version.
+        swapped: Whether the members of a pair were swapped after they were judged.
+        earlier: The earlier version, if the figures cover its pairs.
     """
 
     columns: dict[str, Any]
@@ -63,25 +64,25 @@ class Checked:
 
     @property
     def joined(self) -> bool:
-        """Whether the predictions were made on another version than the one whose labels they have."""
+        """Whether the predictions were made on another version than the one of their labels."""
         return bool(self.notes) or self.earlier is not None
 
 
 def check_data(
     predictions: Any, data: str, as_of: str | None = None, labels: Mapping[Any, str] | None = None
 ) -> Checked:
-    """Predictions against `data`, TARGET[@VERSION]; those made on another version are joined by image (`image_join`).
+    """Check predictions against `data`; those made on another version are joined by image (see `image_join`).
 
     Args:
         predictions: A file, or rows in another form that `score` takes.
-        data: The version whose labels count.
-        as_of: An earlier version of it, X.Y.Z, or a folder that holds it: take the pairs that it held.
+        data: TARGET[@VERSION], the version whose labels count.
+        as_of: An earlier version of it (X.Y.Z, or a folder that holds it), whose pairs are scored.
         labels: As in `score`.
 
     Raises:
-        PairError: see `check_edition`.
-        HubUnavailable: the version cannot be read, so a signature must not name it.
-        SafetyPairsError: as `open_named` does.
+        PairError: See `check_edition`.
+        HubUnavailable: The version cannot be read, so a signature must not name it.
+        SafetyPairsError: Errors of `open_named`.
     """
     from safetypairs_hf.dataset.store.open_store import store_of
 
@@ -93,12 +94,13 @@ def check_data(
         earlier = None if as_of is None else _earlier(store, as_of)
     except HubUnavailable as error:
         raise HubUnavailable(
-            f"{given.name} was not checked against {name}: {error}; or score without --data"
+            f"{given.name} could not be checked against {name}: {error}; or score without --data"
         ) from error
     if earlier is not None:
         if earlier.version > edition.version:
             raise PairError(
-                f"--as-of {as_of} is of {earlier.version}, and --data {edition.name}; as-of is the earlier of the two"
+                f"--as-of {as_of} is version {earlier.version}, and --data is {edition.name}; "
+                "--as-of must be the earlier version"
             )
         return _as_of(given, edition, earlier, labels)
     return (_joined(given, edition, labels) if given.may_be_of_another(edition) else None) or _checked(given, edition)
@@ -106,7 +108,7 @@ def check_data(
 
 @dataclass(frozen=True)
 class _Given:
-    """Predictions as they came: what messages call them, their columns, what the file says of itself, and the file."""
+    """Predictions as given: their name in messages, their columns, the metadata of the file, and the file."""
 
     name: str
     columns: dict[str, Any]
@@ -114,7 +116,7 @@ class _Given:
     file: str | Path | None
 
     def may_be_of_another(self, edition: Edition) -> bool:
-        """Whether they say which images they are of, and not that these are the version's."""
+        """Return whether they may be of another version: they identify their images, but do not name this version."""
         if any(self.columns.get(name) is None for name in ("sha256", "reference")) or "control" in self.columns:
             return False
         said = self.told.get("data")
@@ -130,7 +132,7 @@ def _given(predictions: Any) -> _Given:
 
 
 def _earlier(store: Published, as_of: str) -> Edition:
-    """The version that --as-of names, of the same dataset where it is a number."""
+    """Open the version that --as-of names. A number means a version of the same dataset."""
     from safetypairs_hf.core.version import parse
     from safetypairs_hf.dataset.store.open_store import open_named
 
@@ -147,9 +149,9 @@ def _earlier(store: Published, as_of: str) -> Edition:
 
 
 def _joined(given: _Given, edition: Edition, labels: Mapping[Any, str] | None) -> Checked | None:
-    """Predictions by the labels of another version than they were made on.
+    """Return predictions by the labels of another version than they were made on.
 
-    None where they do not say what they were made on, and every label is the version's.
+    Return None if they do not say what they were made on and every label is that of the version.
     """
     answers = answers_of(given.name, given.columns, None, labels)
     now = join(answers, edition)
@@ -164,15 +166,17 @@ def _joined(given: _Given, edition: Edition, labels: Mapping[Any, str] | None) -
 
 
 def _as_of(given: _Given, edition: Edition, earlier: Edition, labels: Mapping[Any, str] | None) -> Checked:
-    """Predictions on the pairs that an earlier version held, by the labels of both versions."""
+    """Return predictions on the pairs of an earlier version, by the labels of both versions."""
     if given.columns.get("control") is not None:
-        raise PairError(f"{given.name} has predictions on controls, which have the labels of the version that has them")
+        raise PairError(
+            f"{given.name} has predictions on controls, whose labels belong to one version: leave --as-of out"
+        )
     answers = answers_of(given.name, given.columns, earlier, labels)
     now, then = join(answers, edition), join(answers, earlier)
     both = then.held.keys() & now.held.keys()
     if not both:
         raise PairError(
-            f"{given.name}: no pair of it that {earlier.name} held is in {edition.name} ({some(sorted(then.held))}); "
+            f"{given.name}: none of its pairs from {earlier.name} is in {edition.name} ({some(sorted(then.held))}); "
             "there is nothing to score"
         )
     ids = {pair_id: str(row["pair_id"]) for pair_id, row in now.held.items() if pair_id in then.held}
@@ -200,7 +204,7 @@ def _split(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _moved(answers: Answers, now: Join, taxonomy: Taxonomy) -> dict[str, set[str]]:
-    """The pairs whose members are the other way round than the rows say, and those that are in another category."""
+    """Return the pairs whose members are swapped compared with the rows, and the pairs in another category."""
     found: dict[str, set[str]] = {"swapped": set(), "category": set()}
     given = answers.columns.get("category", [None] * len(answers.hashes))
     slugs = {name: _slug(name, taxonomy) for name in set(given)}
@@ -235,12 +239,12 @@ def _notes(made_on: str | None, edition: Edition, now: Join, moved: Mapping[str,
 
 
 def check_edition(path: str | Path, edition: Edition) -> Checked:
-    """Predictions against the version that they were made on.
+    """Check predictions against the version that they were made on.
 
     Raises:
-        PairError: the file says that it is on another version; it has pairs that the version does not hold, or in other
-            categories; or it was on other images, or on a pair's images the other way round (`evaluate` writes which);
-            or it does not say which, and errata have swapped the members of a pair.
+        PairError: The file names another version; it has pairs that the version does not hold or has in other
+            categories; it is on other images, or on a pair's images the other way round (by the hashes that `evaluate`
+            writes); or it has no such hashes, and errata swapped the members of a pair.
     """
     return _checked(_given(path), edition)
 
@@ -282,11 +286,14 @@ def _refuse_turned(whose: str, ids: set[str], edition: Edition, what: str, colum
 
 
 def told_together(paths: Sequence[str | Path], *, mixed: bool = False) -> dict[str, Any]:
-    """Data and split for the signature of a comparison, as far as the files that `evaluate` wrote say them.
+    """Return data and split for the signature of a comparison, as far as the files of `evaluate` state them.
 
-    `mixed`: files of policy pairs may stand beside those of pairs of images.
+    Args:
+        paths: The files.
+        mixed: Whether files of policy pairs and of pairs of images may be compared.
 
-    Raises PairError where two of them were shown different images as the same member of a pair, or are of both kinds.
+    Raises:
+        PairError: Two files show different images as the same member of a pair, or are of different kinds.
     """
     from safetypairs_hf.metric.align import mixed_kinds
 
@@ -313,14 +320,14 @@ def _refuse_version(path: str, told: str, version: Version, data: str) -> None:
 
 
 def _refuse_categories(path: str, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition) -> None:
-    """A category in the words of the user's own is let be; one of the taxonomy's has to be the pair's."""
+    """Refuse a category of the taxonomy that is not the pair's. Categories in the user's own words are accepted."""
     ours = {name: _slug(name, edition.taxonomy) for name in set(given)}
     rows = zip(ids, given, strict=False)
     other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
     if other:
         raise PairError(
             f"{path}: {len(other)} pairs are in another category than in {edition.name} ({some(other)}); leave the "
-            "column category out, and it is taken from the data"
+            "column category out to take it from the data"
         )
 
 

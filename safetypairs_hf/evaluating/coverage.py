@@ -1,4 +1,4 @@
-"""What a guard covers: its figures on the categories that it judges, and how it was asked, by a file of `evaluate`."""
+"""What a guard covers: its figures on the categories that it judges, and how it was asked, from its predictions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def covered_by(path: str | Path, **reading: Unpack[Reading]) -> Covered | None:
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
-        The figures; None where the guard covers all, or none, or `evaluate` did not write the file.
+        The figures; None if the guard covers all categories or none, or if `evaluate` did not write the file.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -77,14 +77,14 @@ def covered_by(path: str | Path, **reading: Unpack[Reading]) -> Covered | None:
 
 
 def remarks(path: str | Path, **reading: Unpack[Reading]) -> list[str]:
-    """Say of a file of `evaluate` how its guard was asked, what it covers, and whether its scores are probabilities.
+    """Describe how the guard of a file was asked, what it covers, and whether its scores are probabilities.
 
     Args:
         path: The file.
         **reading: As in `covered_by`.
 
     Returns:
-        Paragraphs for a terminal of 80 columns; none where `evaluate` did not write the file.
+        Paragraphs for a terminal of 80 columns; none if `evaluate` did not write the file.
     """
     import pyarrow.parquet as pq
 

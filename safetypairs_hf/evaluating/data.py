@@ -1,4 +1,4 @@
-"""What a guard is asked: the images of the pairs of a version, each image once, in work units."""
+"""The images of the pairs of a version, each image once, in work units."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
-_AT_ONCE = 64  # images in memory while they are hashed
+_AT_ONCE = 64  # images in memory at once during hashing
 
 
 class Image(NamedTuple):
-    """What makes two images the same question: the SHA-256 of the file, and the category that it is judged under.
+    """The identity of a question: the SHA-256 of the image file, and the category that it is judged under.
 
-    Of a policy pair that is the category of the row's own policy, and another one for each member.
+    For a policy pair, that is the category of the row's own policy, which differs between the two members.
     """
 
     sha256: str
@@ -35,13 +35,17 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Data:
-    """Whole pairs, one row an image, without the images' bytes.
+    """Whole pairs, one row for each image, without the bytes of the images.
 
-    `name`: "org/name@1.2.0", or None where a dataset was given that names none. `images[i]` is what row i shows;
-    `configs`, `split` and `limit` say how the pairs were chosen. `controls`: of the config `controls`, which control of
-    its pair a row is of; else None. `pair_categories`: of the config `policy_pairs`, the category of each row's pair,
-    where `images` has those by whose policies it is judged; else None. `taxonomy`: what the categories are of, by whose
-    policies guards are asked. `categories`: those that the pairs were restricted to, () for all.
+    Attributes:
+        name: "org/name@1.2.0"; None for a dataset without a name.
+        images: What each row shows.
+        configs, split, limit: How the pairs were chosen.
+        controls: The kind of control of each row, for the config `controls`; otherwise None.
+        pair_categories: The category of each row's pair, for the config `policy_pairs`, where `images` has the
+            categories whose policies are used; otherwise None.
+        taxonomy: The taxonomy of the categories, by whose policies guards are asked.
+        categories: The categories that the pairs were restricted to; () for all.
     """
 
     name: str | None
@@ -63,7 +67,7 @@ class Data:
         return len(set(self.pair_ids))
 
     def digest(self) -> str:
-        """16 hex digits of every row: two runs with the same digest asked about the same images of the same pairs."""
+        """16 hex digits of every row: runs with the same digest asked about the same images of the same pairs."""
         digest = hashlib.sha256()
         controls = self.controls or [""] * len(self.images)
         for row in zip(self.pair_ids, self.references, self.groups, self.images, controls, strict=True):
@@ -71,9 +75,9 @@ class Data:
         return digest.hexdigest()[:16]
 
     def units(self, size: int) -> list[list[int]]:
-        """The rows to judge, one for each distinct image, `size` a unit.
+        """Return the rows to judge, one for each distinct image, with `size` rows in a unit.
 
-        Sorted by category, so that the prompts of a batch are of one length; it depends on the data alone.
+        They are sorted by category, so that the prompts of a batch have one length. The order depends only on the data.
         """
         first: dict[Image, int] = {}
         for row, image in enumerate(self.images):
@@ -83,11 +87,11 @@ class Data:
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def name_of(self, row: int) -> str:
-        """What messages call the image of a row."""
+        """Return the name of a row's image in messages."""
         return f"the {'unsafe' if self.references[row] else 'safe'} image of pair {self.pair_ids[row]}"
 
     def read(self, row: int) -> bytes:
-        """The encoded file that a row shows. May be called from any thread."""
+        """Return the encoded image file of a row. May be called from any thread."""
         part, index = self._places[row]
         return _bytes(part[index]["image"])
 
@@ -101,16 +105,22 @@ def open_data(
     taxonomy: str | Path | Taxonomy | None = None,
     categories: Sequence[str] = (),
 ) -> Data:
-    """The pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` gave.
+    """Open the pairs of `TARGET@X.Y.Z` (`TARGET`: its newest version), or of a dataset that `load` returned.
 
-    A pair that several configs hold is taken once. `limit`: so many whole pairs, those of the lowest ids; ids are
-    hashes, so that is a random sample, and one that a larger limit holds. `taxonomy`: see `taxonomy_of`. `check`: see
-    `load`; with "warn" the data's name says so. `categories`: only their pairs, by slug, code or name; () takes all.
+    Args:
+        data: The name or the dataset.
+        split: The split.
+        configs: The configs; a pair that several of them hold is taken once.
+        limit: The number of whole pairs to take, those with the lowest ids. Ids are hashes, so this is a random sample,
+            and a larger limit includes it. None takes all.
+        check: As in `load`; with "warn", the name of the data says so.
+        taxonomy: See `taxonomy_of`.
+        categories: Take only pairs of these categories, given by slug, code or name; () takes all.
 
     Raises:
-        SafetyPairsError: no such target, version, config or split, or other content than was published (see `load`);
-            there is no pair; it is not known what the categories are of; or a row holds the path of an image instead of
-            its bytes.
+        SafetyPairsError: There is no such target, version, config or split; the content is not as published (see
+            `load`); there is no pair; the taxonomy is unknown; or a row holds the path of an image instead of its
+            bytes.
     """
     import datasets
 
@@ -130,13 +140,13 @@ def open_data(
     hashes = [digest for part in encoded for digest in _hashes(part)]
     whole = [digest for digest in hashes if digest is not None]
     if len(whole) < len(hashes):
-        raise SafetyPairsError(f"{'+'.join(configs)} has rows with one image, so no pairs; name a config of pairs")
+        raise SafetyPairsError(f"{'+'.join(configs)} has rows with one image, not pairs; name a config of pairs")
 
     def column(key: str) -> list[Any]:
         return [value for part in encoded for value in part[key][:]]
 
     return Data(
-        # Figures on content that nobody vouches for are not figures on that version.
+        # Figures on unverified content must not be attributed to that version.
         name=f"{name} (check={check})" if name and check != "error" else name,
         configs=tuple(configs),
         split=split,
@@ -154,7 +164,7 @@ def open_data(
 
 
 def named_version(text: str, check: str = "error") -> TargetName:
-    """Read `TARGET@X.Y.Z`, or `TARGET`, whose newest version is looked up; the name has a version then."""
+    """Read `TARGET@X.Y.Z`, or `TARGET` for its newest version. The result always has a version."""
     from safetypairs_hf.loading import resolve
 
     name = parse_target_name(text)
@@ -189,7 +199,7 @@ def _one_split(data: Any, split: str) -> Any:
 
 
 def _within(part: Any, slugs: Sequence[str]) -> Any:
-    """The rows of some categories; all rows where none is named."""
+    """Return the rows of some categories; all rows if none is named."""
     if not slugs:
         return part
     names = getattr(part.features["category"], "names", None)
@@ -198,7 +208,7 @@ def _within(part: Any, slugs: Sequence[str]) -> Any:
 
 
 def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:
-    """Each pair in the first of the parts that hold it, and no more pairs than the limit, each with all its rows."""
+    """Take each pair from the first part that holds it, up to `limit` pairs, each with all its rows."""
     owner: dict[str, int] = {}
     places = []
     for number, part in enumerate(parts):
@@ -214,7 +224,7 @@ def _distinct(parts: Sequence[Any], limit: int | None) -> list[Any]:
 
 
 def _alone(parts: Sequence[Any], column: str, config: str) -> bool:
-    """Whether these are the rows of a config that is evaluated alone, as a column of it shows."""
+    """Return whether these rows are of a config that must be evaluated alone, which one of its columns shows."""
     with_them = [part for part in parts if column in part.column_names]
     if with_them and len(with_them) < len(parts):
         what = "no pairs of its own" if config == "controls" else "pairs of another kind"
@@ -235,10 +245,10 @@ def _hashes(part: Any) -> list[str | None]:
 
 
 def _bytes(image: dict[str, Any]) -> bytes:
-    """The file of a cell. A path is not followed: it would show the guard whatever file of this machine it names."""
+    """Return the bytes of an image cell. A path is not followed: it could show the guard any file of this machine."""
     if image["bytes"] is None:
         raise SafetyPairsError(
-            f"an image of the dataset is the path {image['path']!r} and not the bytes of a file, and it was not read; "
+            f"an image of the dataset is the path {image['path']!r} instead of the bytes of a file; it was not read; "
             "for files of your own: dataset.map(lambda row: row, features=dataset.features) embeds them"
         )
     return bytes(image["bytes"])

@@ -1,4 +1,4 @@
-"""Which taxonomy the categories of an evaluation's data are of: the version's own, or the one that was given."""
+"""Find the taxonomy of an evaluation's data: the version's own, or the one that was given."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ def taxonomy_of(
     """Find the taxonomy of some data.
 
     Args:
-        name: "TARGET@X.Y.Z", or None for a dataset that names no version.
-        parts: the pairs, as datasets with the column `category`.
-        given: a file, a name or a Taxonomy (see `taxonomy.read`), for a dataset that names no version and has other
-            categories than the nine.
-        check: see `load`.
+        name: "TARGET@X.Y.Z", or None for a dataset without a version.
+        parts: The pairs, as datasets with the column `category`.
+        given: A file, a name or a Taxonomy (see `taxonomy.read`), for a dataset without a version whose categories are
+            not the nine.
+        check: As in `load`.
 
     Raises:
-        SafetyPairsError: it was given for a version, which has its own; or it was not given and has to be; or it does
-            not have every category of the data.
-        HubUnavailable: the version's manifest, which names the taxonomy, is not on this machine, and the Hub did not
-            answer.
+        SafetyPairsError: A taxonomy was given for a version, which has its own; one is needed and was not given; or it
+            lacks a category of the data.
+        HubUnavailable: The manifest that names the taxonomy is not on this machine, and the Hub did not answer.
     """
     labels = getattr(parts[0].features["category"], "names", None)
     if given is not None and name is not None:
-        raise SafetyPairsError(f"{name} has a taxonomy of its own; taxonomy is for a dataset that names no version")
+        raise SafetyPairsError(f"{name} has its own taxonomy; the argument taxonomy is for a dataset without a version")
     if given is not None:
         found = read(given)
     elif name is not None:
@@ -50,7 +49,7 @@ def taxonomy_of(
 
 
 def _of_version(name: str, labels: Sequence[str] | None, check: str) -> Taxonomy:
-    """The taxonomy that the manifest of a version names, by the commit that was loaded."""
+    """Return the taxonomy that the manifest of a version names, at the commit that was loaded."""
     from safetypairs_hf.core.hub import fetch
     from safetypairs_hf.dataset import manifest
     from safetypairs_hf.loading.resolve import resolve
@@ -64,7 +63,7 @@ def _of_version(name: str, labels: Sequence[str] | None, check: str) -> Taxonomy
         return manifest.taxonomy_at(fetch(target.place, manifest.NAME, commit))
     except HubUnavailable:
         if labels is not None and tuple(labels) == NINE.slugs:
-            return NINE  # it was loaded before versions had taxonomies, and now the Hub is out of reach
+            return NINE  # loaded before versions had taxonomies, and now the Hub is not reachable
         raise
     except PublishError as error:
         raise SafetyPairsError(f"{name}: {error}") from error

@@ -1,4 +1,4 @@
-"""`evaluate`: a guard over the pairs of a version: a file of predictions, and its figures."""
+"""`evaluate`: run a guard over the pairs of a version, write a file of predictions, and return its figures."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.score import PairScore
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
-# Images in a work unit: at most this many are judged again after a kill. It is rounded up to whole batches.
+# Images in a work unit: at most this many are judged again after a kill. The number is rounded up to whole batches.
 UNIT = 64
-# This control keeps the labels of its pair, so the figures of a run over the config `controls` are those of this one.
+# This control keeps the labels of its pair, so the figures of the config `controls` are computed from it.
 REGENERATED = "both_regenerated"
 
 
 class UnfinishedError(RunError):
-    """This process finished its share, and other processes have not finished theirs."""
+    """This process finished its share, but other processes have not finished theirs."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which units this process takes: those with number % `processes` == `rank`."""
+    """The units of this process: those with number % `processes` == `rank`."""
 
     rank: int = 0
     processes: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.processes:
-            raise RunError(f"RANK={self.rank} and WORLD_SIZE={self.processes}: expected a rank below the size")
+            raise RunError(f"RANK={self.rank} and WORLD_SIZE={self.processes}: expected RANK below WORLD_SIZE")
 
 
 def evaluate(
@@ -76,15 +76,15 @@ def evaluate(
     guard abstained, "" where it did not), `raw` (its answer), `sha256` (of the image file) and, for the config
     `controls`, `control` (the kind of control).
 
-    Of the config `policy_pairs` the guard is asked about each image once by each of two policies, and the column
-    `policy` says by which. A guard that takes no policy abstains from all of them with the note "not_covered".
+    For the config `policy_pairs`, the guard is asked about each image twice, once by each of two policies, and the
+    column `policy` names the policy. A guard that takes no policy abstains with the note "not_covered".
 
     Args:
-        guard: A guard, or a plain function as `safetypairs evaluate function` takes it: `guard(image)`,
-            `guard(image, category)`, or `guard(images)` for one that takes lists. One that is typed at a prompt, and so
-            has no file, needs a `revision`: `guard.revision = "1"`.
+        guard: A guard, or a plain function: `guard(image)`, `guard(image, category)`, or `guard(images)` for one that
+            takes lists. A function that was typed at a prompt has no file, so it needs a `revision`:
+            `guard.revision = "1"`.
         data: "TARGET@X.Y.Z", "TARGET" for its newest version, or a dataset that `load` returned.
-        out: The Parquet file to write. None keeps no file: a run that is stopped begins anew.
+        out: The Parquet file to write. None keeps no file, so an interrupted run starts again.
         split: The split to judge.
         configs: The configs to judge. The figures of `controls` are those of the kind both_regenerated.
         limit: Judge a sample of this many whole pairs, chosen by their ids; None judges all pairs.
@@ -108,7 +108,7 @@ def evaluate(
         SafetyPairsError: The data cannot be opened, or the guard cannot be used.
     """
     if out is None and retry:
-        raise RunError("retry asks again what failed in a file; name it: out")
+        raise RunError("retry needs the file of an earlier run; name it: out")
     opened = open_data(data, split, configs, limit, check, taxonomy, categories)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "predictions.parquet" if out is None else Path(out)
@@ -131,7 +131,7 @@ def judge_data(
     """Judge every image of opened data into the file `out`. The arguments are as in `evaluate` and `judge_units`.
 
     Returns:
-        How many images were judged, and how long it took; all zero if the file was complete already.
+        The number of judged images and the time; all zero if the file was already complete.
 
     Raises:
         KeyboardInterrupt: The run was interrupted. The text says what is kept and how to continue.
@@ -143,11 +143,11 @@ def judge_data(
     if unreadable not in ("error", "warn"):
         raise RunError(f"unreadable = {unreadable!r}: expected 'error' or 'warn'")
     if fresh and retry:
-        raise RunError("fresh starts over, and retry keeps what did not fail; give one of them")
+        raise RunError("fresh discards all predictions, and retry keeps those that did not fail; give one of them")
     for asked, name in ((fresh, "fresh"), (retry, "retry")):
         if asked and share.processes > 1:
             raise RunError(
-                f"{name} with {share.processes} processes: each would remove what others did; "
+                f"{name} with {share.processes} processes: each would remove the work of the others; "
                 + (f"delete {out} first" if fresh else "unset WORLD_SIZE")
             )
     _take_gpu(guard, share)
@@ -173,8 +173,8 @@ def judge_data(
     if not join(parts, data):
         left = sum(not parts.has(n) for n in range(len(units)))
         raise UnfinishedError(
-            f"{left} of {len(units)} units are left to other processes; the last one to end joins them in {out}, "
-            "or the same command run again"
+            f"{left} of {len(units)} units are left to other processes; the last process joins them in {out}, "
+            "or run the same command again"
         )
     work.retried, work.mended = len(parts.failed), parts.mended
     return work
@@ -186,7 +186,7 @@ def score_run(out: Path, threshold: float | None = None) -> PairScore:
 
     told = told_by(out)
     if not told:
-        raise SafetyPairsError(f"{out} is no file that evaluate wrote; see: safetypairs score {out}")
+        raise SafetyPairsError(f"{out} was not written by evaluate; see: safetypairs score {out}")
     return score(_pairs(out), threshold=threshold, **told)
 
 

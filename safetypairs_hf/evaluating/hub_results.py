@@ -1,7 +1,7 @@
-"""`.eval_results/*.yaml` in a model repo: what a guard scored, with the commit of the version that it was scored on.
+"""`.eval_results/*.yaml` in a model repo: the results of a guard, with the commit of the version they were made on.
 
-The Hub shows it on the model's page, and on the leaderboard of the dataset. It knows a result by the id of a task in
-the dataset's eval.yaml; a figure whose task is not there is not written, and every entry's notes hold pair accuracy.
+The Hub shows them on the model's page and on the leaderboard of the dataset. It identifies a result by the id of a task
+in the dataset's eval.yaml. Figures without a task there are not written; the notes of every entry hold pair accuracy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric.score import PairScore
 
 FOLDER: Final = ".eval_results"
-# The id of a task in eval.yaml -> its figure. A task of one image a sample is accuracy on that half of the images.
+# The id of a task in eval.yaml -> its figure. A task with one image per sample is accuracy on that half of the images.
 TASKS: Final[dict[str, Callable[[PairScore], float]]] = {
     figure.task: attrgetter(figure.name) for figure in figures_in(Figures) if figure.task
 }
@@ -35,9 +35,10 @@ TASKS: Final[dict[str, Callable[[PairScore], float]]] = {
 
 @dataclass(frozen=True)
 class Pushed:
-    """What `push_results` wrote. `changed`: False where the repo held it already, and in a dry run.
+    """The result of `push_results`.
 
-    `where`: the address of the file, or of the pull request; of a dry run, the file that would be written.
+    `changed` is False if the repo already had these results, and in a dry run. `where` is the address of the file or of
+    the pull request; in a dry run, the file that would be written.
     """
 
     repo: str
@@ -64,29 +65,29 @@ def push_results(
     dry_run: bool = False,
     api: HfApi | None = None,
 ) -> Pushed:
-    """Write what `predictions` score on `data` ("org/name@X.Y.Z") to the model repo, in one commit.
+    """Write the results of predictions to the model repo of the guard, in one commit.
 
-    The file is `.eval_results/<name of the dataset>.yaml`; entries in it for other datasets stay, those for the same
-    tasks are replaced.
+    The file is `.eval_results/<name of the dataset>.yaml`. Entries in it for the same tasks of this dataset are
+    replaced; those for other datasets stay.
 
     Args:
         predictions: The file of predictions, on every pair of one split.
         repo: The model repo, `org/name`.
-        data: The version that they are on, `org/name@X.Y.Z`.
+        data: The version that the predictions are on, `org/name@X.Y.Z`.
         threshold: The score, in [0, 1], from which an image counts as unsafe; 0.5 by default.
         pull_request: Propose the file as a pull request, which needs no right to write.
-        dry_run: Work everything out, and change nothing.
-        api: A client of another Hub or token than the usual ones.
+        dry_run: Check everything, and change nothing.
+        api: A client for another Hub or token; None for the default ones.
 
     Returns:
         What was written, or would be written in a dry run.
 
     Raises:
-        PairError: the predictions are not whole pairs, are on another version, or not on every pair of one split.
-        PublishError: the repo is no model, is not the model that was judged, or gives this token no right; or `data`
-            is no benchmark on the Hub. Nothing was changed.
-        VersionMismatch: there is no such version.
-        HubUnavailable: the Hub did not answer.
+        PairError: The predictions are not whole pairs, are on another version, or not on every pair of one split.
+        PublishError: The repo is not a model, is not the model that was judged, or the token may not write to it; or
+            `data` is not a benchmark on the Hub. Nothing was changed.
+        VersionMismatch: There is no such version.
+        HubUnavailable: The Hub did not answer.
     """
     from huggingface_hub import HfApi
 
@@ -109,9 +110,10 @@ def push_results(
 
 
 def entries_of(dataset: Benchmark, found: Predicted, guard: str = "") -> list[EvalResultEntry]:
-    """One entry for each task on the split that was judged, in the order of eval.yaml. `guard`: for the notes.
+    """Return one entry for each task on the judged split, in the order of eval.yaml. The notes name `guard`.
 
-    Raises PublishError where eval.yaml has no such task.
+    Raises:
+        PublishError: eval.yaml has no task for that split.
     """
     from huggingface_hub import EvalResultEntry
 
@@ -126,23 +128,26 @@ def entries_of(dataset: Benchmark, found: Predicted, guard: str = "") -> list[Ev
     if not entries:
         there = ", ".join(f"{task} on {split}" for task, split in dataset.tasks.items())
         raise PublishError(
-            f"the predictions are on {found.split}, and eval.yaml of {dataset.name} has no task that is known here "
+            f"the predictions are on {found.split}, and eval.yaml of {dataset.name} has no known task "
             f"({', '.join(TASKS)}) on it; it has {there or 'none'}"
         )
     return entries
 
 
 def merged(held: str | None, entries: list[EvalResultEntry], name: str) -> str:
-    """The text of the file with the entries, in place of those of the same dataset and task.
+    """Return the text of the file with the new entries, which replace those of the same dataset and task.
 
-    What the file says in keys that huggingface_hub does not know stays. Raises PublishError: it does not read.
+    Keys that huggingface_hub does not know are kept.
+
+    Raises:
+        PublishError: The existing file cannot be read.
     """
     from huggingface_hub import eval_result_entries_to_yaml, parse_eval_result_entries
 
     ours = {(entry.dataset_id, entry.task_id) for entry in entries}
     kept = []
     if held is not None:
-        with reading(name, "it should be a list of results; mend it or remove it, then push again", PublishError):
+        with reading(name, "expected a list of results; correct it or remove it, then push again", PublishError):
             for item in parse_yaml(held, typed=True) or []:
                 (entry,) = parse_eval_result_entries([item])
                 if (entry.dataset_id, entry.task_id) not in ours:
@@ -151,7 +156,7 @@ def merged(held: str | None, entries: list[EvalResultEntry], name: str) -> str:
 
 
 def _told(run: Mapping[str, Any] | None) -> str:
-    """The guard as it was set, for the notes."""
+    """Return the guard and its settings for the notes."""
     if run is None:
         return ""
     guard = run["guard"]
@@ -160,9 +165,9 @@ def _told(run: Mapping[str, Any] | None) -> str:
 
 
 def _check_model(repo: str, run: Mapping[str, Any] | None) -> None:
-    """Raise PublishError where the repo has no name of a model, or the guard that ran was another model of the Hub."""
+    """Raise PublishError if the repo is not the name of a model, or if another model of the Hub was judged."""
     if not is_hub_id(repo):
-        raise PublishError(f"{repo!r} is no model on the Hub; expected org/name")
+        raise PublishError(f"{repo!r} is not a model on the Hub; expected org/name")
     settings: Any = run["guard"].get("settings") if run else None
     while isinstance(settings, Mapping):
         judged = settings.get("model")
@@ -183,7 +188,7 @@ class _ModelRepo:
         return f"{self.api.endpoint}/{self.name}"
 
     def check(self, write: bool) -> None:
-        """Raise PublishError unless it is a model that this token sees and, where asked, may write to."""
+        """Raise PublishError unless it is a model that the token can read and, with `write`, write to."""
         from huggingface_hub import errors
 
         from safetypairs_hf.core.hub import explained, retried
@@ -208,7 +213,7 @@ class _ModelRepo:
                 ) from error
 
     def read(self, file: str) -> tuple[str | None, str]:
-        """The text of a file, None where there is none, and the commit it was read at."""
+        """Return the text of a file (None if there is none) and the commit that it was read at."""
         from safetypairs_hf.core.hub import answer_seconds, explained, fetch, retried
 
         with explained(self.name, self.api.endpoint, "model"):
@@ -217,11 +222,11 @@ class _ModelRepo:
             path = fetch(self.name, file, head, self.api, kind="model")
         except FileNotFoundError:
             return None, head
-        with reading(f"{self.name}/{file}", "mend it or remove it, then push again", PublishError):
+        with reading(f"{self.name}/{file}", "correct it or remove it, then push again", PublishError):
             return read_text(path, MOST_SETTING_BYTES), head
 
     def write(self, file: str, text: str, head: str, title: str, pull_request: bool) -> str:
-        """One commit on what was read; answers the address of the file, or of the pull request."""
+        """Write the file in one commit on `head`. Return the address of the file or of the pull request."""
         from huggingface_hub import CommitOperationAdd, errors
 
         from safetypairs_hf.core.hub import explained
@@ -249,6 +254,6 @@ class _ModelRepo:
             if retried(lambda kind=kind: self.api.repo_exists(self.name, repo_type=kind)):  # type: ignore[misc]
                 return PublishError(f"{self.name} is a {kind}; results go to a model: give the repo of the guard")
         return PublishError(
-            f"no model {self.name} at {self.api.endpoint} that this token may see; check the name, or make it: "
+            f"no model {self.name} at {self.api.endpoint} that this token can read; check the name, or make it: "
             f"hf repos create {self.name}"
         )

@@ -28,7 +28,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions, one row an image, with what each row showed.
+    """Predictions, one row for each image.
 
     `name` is what messages call them; `columns` are lists by name; `hashes` the SHA-256 of each row's image, and
     `references` what the rows themselves call it, 1 unsafe and 0 safe. `judged_unsafe`: of a policy pair, the category
@@ -48,16 +48,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Join:
-    """Pairs of predictions in a version: the id that they were given -> the version's row of the pair, with its labels.
+    """Pairs of predictions found in a version: the given pair id -> the version's row of the pair, with its labels.
 
-    `gone`: ids of pairs that the version does not hold.
+    `gone` holds the ids of pairs that are not in the version.
     """
 
     held: Mapping[str, Mapping[str, Any]]
     gone: Sequence[str]
 
     def columns(self, answers: Answers, ids: set[str] | None = None) -> dict[str, Any]:
-        """The predictions with the labels, categories, groups and ids of the version; `ids`: of these pairs alone."""
+        """Return the predictions (or only those of the pairs `ids`) with the version's labels, categories and ids."""
         from safetypairs_hf.metric.rows import abstentions_written
 
         chosen = [
@@ -88,15 +88,15 @@ def is_swapped(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def labels_in(edition: Edition) -> dict[str, dict[str, Any]]:
-    """Pair id -> its split, category, group and the hashes of its images."""
+    """Return split, category, group and image hashes of each pair, by pair id."""
     return {row["pair_id"]: row for row in edition.table.select(_LABELS).to_pylist()}
 
 
 def join(answers: Answers, edition: Edition) -> Join:
-    """Find the pairs of predictions in a version: by id, else by their two images.
+    """Find the pairs of predictions in a version: by id, or else by their two images.
 
     Raises:
-        PairError: a pair of the version was judged on other images, or no pair of the predictions is in the version.
+        PairError: A pair was judged on other images than the version has, or none of the pairs is in the version.
     """
     labels = labels_in(edition)
     shown: dict[str, set[str]] = defaultdict(set)
@@ -114,7 +114,7 @@ def join(answers: Answers, edition: Edition) -> Join:
             if not digests <= {labels[pair_id]["unsafe_sha256"], labels[pair_id]["safe_sha256"]}:
                 other.append(pair_id)
         elif alike:
-            held[pair_id] = alike.pop()  # relabelled by a release that gave it another id
+            held[pair_id] = alike.pop()  # a release relabelled it and gave it another id
         else:
             gone.append(pair_id)
     if other:
@@ -133,22 +133,22 @@ def join(answers: Answers, edition: Edition) -> Join:
 def answers_of(
     name: str, columns: Mapping[str, Any], made_on: Edition | None, labels: Mapping[Any, str] | None = None
 ) -> Answers:
-    """Predictions as one row an image with its hash.
+    """Return predictions as one row for each image, with its hash.
 
     Args:
-        name: What messages call them.
-        columns: As `read_predictions` gives them.
-        made_on: The version that they were made on, which tells what each row showed where they do not say it.
+        name: Their name in messages.
+        columns: The result of `read_predictions`.
+        made_on: The version that they were made on, which says what rows without a hash showed.
         labels: As in `score`.
 
     Raises:
-        PairError: nothing tells what the rows showed; a pair is not in `made_on`; a reference is none.
+        PairError: It is unknown what rows showed, a pair is not in `made_on`, or a reference is invalid.
     """
     from safetypairs_hf.metric.prediction_files import as_list
 
     lists = _one_row_an_image({key: as_list(values) for key, values in columns.items() if values is not None})
     if missing := [column for column in ("pair_id", "reference") if column not in lists]:
-        raise PairError(f"{name}: a column that is not there: {missing[0]}")
+        raise PairError(f"{name}has no column {missing[0]}")
     references = _references(name, lists, labels)
     hashes = lists.pop("sha256", None)
     judged = _judged_unsafe(lists, references, made_on)
@@ -156,7 +156,7 @@ def answers_of(
         return Answers(name, lists, [each.lower() for each in hashes], references, judged)
     if made_on is None:
         raise PairError(
-            f"{name} does not say of every row what it showed, in the column sha256; give the version that the guard "
+            f"{name} lacks the image hash of some rows (column sha256); give the version that the guard "
             "was run on: --as-of X.Y.Z"
         )
     held = labels_in(made_on)
@@ -196,18 +196,18 @@ def _references(name: str, columns: Mapping[str, list[Any]], labels: Mapping[Any
 
 
 def _one_row_an_image(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Columns of one row a pair as columns of one row an image."""
+    """Turn columns with one row for each pair into columns with one row for each image."""
     from safetypairs_hf.metric.rows import OF_PAIRS
 
     wide = {name: sides for name, sides in OF_PAIRS.items() if set(sides) <= columns.keys()}
     if not wide:
         return columns
     n = len(columns["pair_id"])
-    columns.pop("sha256", None)  # of one of the two, or of neither
+    columns.pop("sha256", None)  # it belongs to one of the images, or to neither
     made = {name: [*columns.pop(unsafe), *columns.pop(safe)] for name, (unsafe, safe) in wide.items()}
     return {**{name: values * 2 for name, values in columns.items()}, **made, "reference": [1] * n + [0] * n}
 
 
 def some(ids: Sequence[str]) -> str:
-    """The first few of some pair ids."""
+    """Return the first few of some pair ids as text."""
     return ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""The journal of a work unit that is not done: its answers as they come, a JSON line each, on disk at once."""
+"""The journal of an unfinished work unit: each answer is written to disk at once, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from safetypairs_hf.evaluating.data import Image
 
 
 class Journal:
-    """A file that lines are appended to, and that any kill leaves readable: a line that is torn is no answer."""
+    """A file that lines are appended to. It stays readable after any kill: an incomplete line is ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
 
     def read(self) -> dict[Image, Verdict]:
-        """What is in it, by image; {} where there is no file. Of two answers to one question the later one counts."""
+        """Return its answers by image; {} without a file. Of two answers to one question, the later one counts."""
         if not self.path.exists():
             return {}
         lines = self.path.read_bytes().split(b"\n")
         return dict(found for line in lines if (found := _read(line)) is not None)
 
     def add(self, image: Image, verdict: Verdict) -> None:
-        """Append an answer; from then on it is kept.
+        """Append an answer, which is then saved.
 
         Raises:
-            RunError: the file cannot be written.
+            RunError: The file cannot be written.
         """
         try:
             if self._file is None:
@@ -38,10 +38,10 @@ class Journal:
                 self._write(_end_of_line(self._file))
             self._write(_line(image, verdict))
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}; what came before is kept") from error
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}; earlier answers are kept") from error
 
     def replace(self, answers: Mapping[Image, Verdict]) -> None:
-        """Make the file hold these answers and no others, by a temporary name and a rename."""
+        """Replace the content of the file by these answers, with a temporary name and a rename."""
         self.close()
         temporary = self.path.with_name(f"{self.path.name}.tmp-{os.getpid()}")
         temporary.write_bytes(b"".join(_line(*answer) for answer in answers.items()))
@@ -71,7 +71,7 @@ def _line(image: Image, verdict: Verdict) -> bytes:
 def _read(line: bytes) -> tuple[Image, Verdict] | None:
     try:
         found = json.loads(line)
-    except (ValueError, RecursionError):  # torn, or empty; the beginning of a list is no JSON
+    except (ValueError, RecursionError):  # incomplete or empty: the beginning of a list is not JSON
         return None
     match found:
         case [str(sha256), str(category), (float() | int() | None) as score, str(note), str(raw)]:
@@ -93,6 +93,6 @@ def _read(line: bytes) -> tuple[Image, Verdict] | None:
 
 
 def _end_of_line(file: int) -> bytes:
-    """What ends the last line, which a kill may have torn, so that the next one is read apart from it."""
+    """Return what to write to end the last line, which a kill may have cut short, before the next one."""
     size = os.fstat(file).st_size
     return b"\n" if size and os.pread(file, 1, size - 1) != b"\n" else b""

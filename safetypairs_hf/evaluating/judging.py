@@ -1,4 +1,4 @@
-"""The guard at work: while it is at a unit the next ones are read, decoded and prepared, and the last one written."""
+"""Run a guard over work units. While it judges one unit, the next are read and decoded and the last is written."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ from safetypairs_hf.guards.user_guard import as_guard
 from safetypairs_hf.models.outage import FAILURES, TELLING
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-# Told of a line about the server that is asked.
+# Called with a line about the server.
 Tell: TypeAlias = Callable[[str], None]
-# Told of each single verdict: the place of its unit among those taken, its place in that, and the verdict.
+# Called with each single verdict: the number of its unit among those taken, its place in the unit, and the verdict.
 Came: TypeAlias = Callable[[int, int, Verdict], None]
 _READERS = 8
 
 
 @dataclass
 class Work:
-    """What a run did: images judged, seconds in all, and seconds of them with the guard's model at work.
+    """What a run did.
 
-    Of a guard that is no model in this process `inside` is the whole time of its `judge`. `retried`: of a retry, the
-    images that had failed; `mended`: those of them that did not fail again.
+    Attributes:
+        images: The number of judged images.
+        seconds: The time of the run.
+        inside: The seconds in which the guard's model was at work; for a guard without a model in this process, the
+            time of its `judge`.
+        retried: In a retry, the number of images that had failed.
+        mended: The number of these that did not fail again.
     """
 
     images: int = 0
@@ -44,15 +49,15 @@ class Work:
 
     @property
     def busy(self) -> float:
-        """The share of the time that the guard was at work; 0.0 where there was nothing to do."""
+        """The share of the time in which the guard was at work; 0.0 if there was nothing to do."""
         return self.inside / self.seconds if self.seconds else 0.0
 
 
 @dataclass
 class _Asked:
-    """A work unit at work: its rows in order, the verdicts that are known of some, and the rows to ask about.
+    """A work unit in progress: its rows in order, the known verdicts, and the rows to ask about.
 
-    `answered` counts those of the rows to ask about whose verdict came before its unit was whole.
+    `answered` counts the rows to ask about whose verdict arrived before the unit was complete.
     """
 
     number: int
@@ -72,22 +77,22 @@ def judge_units(
     stop_unreadable: bool = True,
     tell: Tell = lambda line: None,
 ) -> Work:
-    """Judge the units numbered in `mine`, and keep each as soon as it is done; of a `costly` guard, each answer.
+    """Judge the units whose numbers are in `mine`. Save each when it is done; for a `costly` guard, save each answer.
 
-    A server is asked about one image before all others, and `tell` gets a line about what it gave. An image that does
-    not decode is an abstention, "broken_image". The guard is only ever called in this thread, but for what it does
-    beside its model (see `ModelGuard.judge_each`). `progress` is called with images.
+    A server is asked about one image before all others, and `tell` gets a line about its answer. An image that does not
+    decode is an abstention, "broken_image". The guard is only called in this thread, except for preparation outside its
+    model (see `ModelGuard.judge_each`). `progress` counts images.
 
     Raises:
-        SafetyPairsError: as the guard does, and what was done before stays; or, with `stop_unreadable`, nothing was
-            done before, and nothing that the guard gives for its first images can be read.
+        SafetyPairsError: Errors of the guard, after which finished units are kept; or, with `stop_unreadable`, none of
+            its first answers can be read.
     """
     work, started = Work(), time.perf_counter()
     readers = ThreadPoolExecutor(min(_READERS, (os.cpu_count() or 1) + 1), "read")
     writer = ThreadPoolExecutor(1, "write")
     written: Future[None] | None = None
     begun: dict[int, _Asked] = {}
-    decode = getattr(guard, "holds_model", True)  # what is sent to a server is sent as it is encoded
+    decode = getattr(guard, "holds_model", True)  # a server gets the encoded file
     heard = not stop_unreadable or bool(parts.failed) or any(map(parts.has, range(len(units))))
     done, total = 0, sum(len(units[number]) for number in mine)
 
@@ -121,7 +126,7 @@ def judge_units(
             if not heard:
                 heard = _heard(guard, parts, [unit, *begun.values()], verdicts)
             if written is not None:
-                written.result()  # so a full disk ends the run, and a kill loses no more than the units at hand
+                written.result()  # so that a full disk ends the run, and a kill loses at most the units in progress
             written = writer.submit(parts.write, unit.number, verdicts)
             done += len(verdicts)
             progress("judge", done, total)
@@ -141,7 +146,7 @@ def judge_units(
 def _preflight(
     guard: Judge, data: Data, parts: Parts, units: Sequence[Sequence[int]], mine: Sequence[int], tell: Tell
 ) -> int:
-    """Ask a server about the first image that there is to ask about, and keep the answer; return how many were kept."""
+    """Ask a server about the first unanswered image and save the answer. Return the number of saved answers."""
     if not isinstance(guard, ChatGuard) or guard.holds_model:
         return 0
     for number in mine:
@@ -159,7 +164,7 @@ def _preflight(
 def _pictures(
     data: Data, parts: Parts, units: Sequence[Sequence[int]], mine: Sequence[int], readers: Executor, decode: bool
 ) -> Iterator[tuple[_Asked, list[Picture | Verdict]]]:
-    """Each unit with the images that it has to ask about; while one is taken, the next is read and decoded."""
+    """Yield each unit with the images to ask about. While one is used, the next is read and decoded."""
 
     def begun(place: int) -> tuple[_Asked, list[Future[Picture | Verdict]]]:
         number = mine[place]
@@ -180,13 +185,13 @@ def _picture(data: Data, row: int, decode: bool) -> Picture | Verdict:
     if decode:
         try:
             _ = picture.pixels
-        except Exception as error:  # a decoder may raise anything on a damaged file; one must not end a run
+        except Exception as error:  # a decoder may raise anything for a damaged file, which must not end the run
             return Verdict(None, BROKEN_IMAGE, in_a_line(error))
     return picture
 
 
 def _judged(guard: Judge, units: Iterable[Unit], came: Came) -> Generator[Judged, None, None]:
-    """The verdicts of each unit: by `judge_each` where a guard has it, one by one where it is costly."""
+    """Yield the verdicts of each unit: by `judge_each` if the guard has it, one by one if it is costly."""
     try:
         if isinstance(guard, ModelGuard) and guard.holds_model:
             yield from guard.judge_each(units)
@@ -204,10 +209,10 @@ def _judged(guard: Judge, units: Iterable[Unit], came: Came) -> Generator[Judged
 
 
 def _one_by_one(guard: Guard, units: Iterable[Unit], came: Came) -> Generator[Judged, None, None]:
-    """The verdicts of each unit, as they come.
+    """Yield the verdicts of each unit as they arrive.
 
-    The images of a unit are asked about while answers on those of the one before it are still to come, so that a server
-    has as much to do as it takes at once.
+    The images of a unit are sent while answers about the unit before it are still missing, so that the server always
+    has as many requests as it can work on.
     """
     places: list[tuple[int, int]] = []
     found: list[dict[int, Verdict]] = []
@@ -234,15 +239,17 @@ def _one_by_one(guard: Guard, units: Iterable[Unit], came: Came) -> Generator[Ju
 
 
 def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict]:
-    """All verdicts of a unit: those that were known, and the guard's own."""
+    """Return all verdicts of a unit: those known before, and the new ones."""
     if len(found) != len(unit.left):
-        raise SafetyPairsError(f"{name} gave {len(found)} verdicts for {len(unit.left)} images; it owes one an image")
+        raise SafetyPairsError(
+            f"{name} gave {len(found)} verdicts for {len(unit.left)} images; expected one for each image"
+        )
     verdicts = unit.known | dict(zip(unit.left, found, strict=True))
     return [verdicts[row] for row in unit.rows]
 
 
 def _refuse_failures(found: Sequence[Verdict], name: str) -> None:
-    """Raise SafetyPairsError where a server answered about none of the images of a unit, four or more: it has gone."""
+    """Raise SafetyPairsError if a server answered none of four or more requests of a unit: it is not available."""
     if len(found) >= TELLING and all(each.note in FAILURES for each in found):
         said = cut(printable(" ".join(found[-1].raw.split())), 160)
         raise SafetyPairsError(
@@ -252,7 +259,7 @@ def _refuse_failures(found: Sequence[Verdict], name: str) -> None:
 
 
 def _heard(guard: Judge, parts: Parts, begun: Sequence[_Asked], verdicts: Sequence[Verdict]) -> bool:
-    """As `refuse_unreadable`, with nothing kept of what cannot be read."""
+    """Do what `refuse_unreadable` does; if it raises, no unreadable answer is kept."""
     try:
         return refuse_unreadable(verdicts, guard.name, as_guard(guard).expects)
     except SafetyPairsError:

@@ -1,4 +1,4 @@
-"""What a file of predictions says of itself, in the metadata of its Parquet schema."""
+"""The metadata of a file of predictions, in its Parquet schema."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _NAME, _RUN = b"guard", b"safetypairs"
 
 
 def metadata_of(run: Mapping[str, Any]) -> dict[bytes, bytes]:
-    """The metadata for an identity (see `identity_of`): the guard's name, and all of it as JSON."""
+    """Return the metadata for an identity (see `identity_of`): the guard's name, and the whole identity as JSON."""
     return {_NAME: run["guard"]["name"].encode(), _RUN: json.dumps(run, sort_keys=True).encode()}
 
 
 def read_run(path: str | Path) -> dict[str, Any] | None:
-    """The identity of the run that wrote a file; None where `evaluate` did not write it, or it is no file here."""
+    """Return the identity of the run that wrote a file; None if `evaluate` did not write it, or it does not exist."""
     import pyarrow.parquet as pq
 
     path = Path(path)
@@ -28,26 +28,26 @@ def read_run(path: str | Path) -> dict[str, Any] | None:
     try:
         found = parse_json((pq.read_schema(path).metadata or {})[_RUN].decode(), strict=False)
         whole = {"name", "split", "configs"} <= set(found["data"]) and {"name", "fidelity"} <= set(found["guard"])
-    except Exception:  # a file that anybody may have written
+    except Exception:  # anybody may have written the file
         return None
     return found if whole else None
 
 
 def shown_split(data: Mapping[str, Any]) -> str:
-    """The split as a signature has it: other configs than the default before it, and chosen categories after it."""
+    """Return the split for a signature, with configs other than the default before it and categories after it."""
     configs, chosen = "+".join(data["configs"]), "+".join(data.get("categories", ()))
     split = str(data["split"]) if configs == "default" else f"{configs}/{data['split']}"
     return f"{split}/{chosen}" if chosen else split
 
 
 def is_of_policies(path: str | Path) -> bool:
-    """Whether a file of `evaluate` is of policy pairs; False for any other file."""
+    """Return whether `evaluate` wrote the file for policy pairs."""
     run = read_run(path)
     return run is not None and CONFIG in run["data"]["configs"]
 
 
 def told_by(path: str | Path) -> dict[str, Any]:
-    """What a file says for the signature of its figures, as `score` takes it; {} where `evaluate` did not write it."""
+    """Return the arguments of `score` for the signature that a file states; {} if `evaluate` did not write it."""
     run = read_run(path)
     if run is None:
         return {}
@@ -56,9 +56,10 @@ def told_by(path: str | Path) -> dict[str, Any]:
 
 
 def predictions_of(path: str | Path) -> dict[str, Any]:
-    """The columns of predictions, as `score` takes them. Of a file of `evaluate`, all answers may be abstentions.
+    """Read the columns of predictions for `score`. In a file of `evaluate`, all answers may be abstentions.
 
-    Raises PairError as `read_predictions` does.
+    Raises:
+        PairError: As for `read_predictions`.
     """
     from safetypairs_hf.metric.prediction_files import read_predictions
     from safetypairs_hf.metric.rows import abstentions_written

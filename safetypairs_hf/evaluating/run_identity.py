@@ -1,4 +1,4 @@
-"""The identity of a run: guard, data and code. Two runs of one identity give the same bytes."""
+"""The identity of a run: guard, data and code. Runs with equal identities write equal bytes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SHOWN = 3
 
 
 def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
-    """Return what the metadata of the predictions hold, as JSON values.
+    """Return the metadata of the predictions, as JSON values.
 
     Args:
-        guard: any judge; one that is no Guard has to say what it is, see `user_guard.OwnObject`.
-        data: the pairs.
-        unit: images of a work unit.
+        guard: Any judge. One that is not a Guard has to describe itself; see `user_guard.OwnObject`.
+        data: The pairs.
+        unit: The number of images in a work unit.
 
     Raises:
-        SafetyPairsError: as `Guard.identity` does.
+        SafetyPairsError: As for `Guard.identity`.
     """
     return {
         "format": FORMAT,
@@ -48,18 +48,18 @@ def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
 def code_version() -> str:
     try:
         return version("safetypairs-hf")
-    except PackageNotFoundError:  # a checkout on the path that was never installed
+    except PackageNotFoundError:  # a checkout on the path that is not installed
         return "unknown"
 
 
 def check_same(was: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    """Raise RunError where what `where` holds is of another run, saying what differs."""
+    """Raise RunError if `where` belongs to another run. The message says what differs."""
     before, after = dict(_flat(was)), dict(_flat(now))
     different = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     if different:
         told = "; ".join(f"{key} was {before.get(key)!r} and is {after.get(key)!r}" for key in different[:_SHOWN])
         more = f"; and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
-        raise RunError(f"{where} is of another run: {told}{more}; name another --out, or start over with --fresh")
+        raise RunError(f"{where} belongs to another run: {told}{more};  name another --out, or start over with --fresh")
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
-"""What a run costs: the calls that it will make, and the tokens that a service counted for its answers.
+"""The cost of a run: the calls that it will make, and the tokens that a service counted for its answers.
 
-Prices are the user's own: the package knows none.
+The user gives the prices: the package does not know any.
 """
 
 from __future__ import annotations

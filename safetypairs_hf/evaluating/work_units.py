@@ -1,4 +1,4 @@
-"""The parts of a run on disk: `OUT.parts/run.json`, and for each work unit a part, whole or not there, or a journal."""
+"""A run on disk: `OUT.parts/run.json`, and for each work unit either a complete part, a journal, or nothing."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from safetypairs_hf.evaluating.run_identity import check_same
 
 _RUN = "run.json"
 _PART, _JOURNAL = ".parquet", ".jsonl"
-TOKENS = ("prompt_tokens", "answer_tokens")  # columns of what a service counted for an answer
+TOKENS = ("prompt_tokens", "answer_tokens")  # columns with the tokens that a service counted for an answer
 
 
 class Parts:
-    """What is done of a run into `out`; a path that ends in .parquet.
+    """The saved parts of a run whose predictions go to `out`, a path that ends in .parquet.
 
-    `joined`: whether `out` is there, and nothing is left to do.
+    `joined` says whether `out` exists and nothing is left to do.
 
     Args:
-        units: the images of each work unit.
-        fresh: forget what is there.
-        read_only: write nothing; for who wants to know what is done.
-        retry: do again what failed, in `out` or in the parts. `failed` has these images. What else is there stays, and
-            so does `out` until the new one takes its place;
-            `mended` counts those of the images that did not fail again, once all is joined.
+        out: The file of predictions.
+        units: The images of each work unit.
+        fresh: Whether to discard what is there.
+        read_only: Whether to write nothing, for a caller that only asks what is done.
+        retry: Whether to repeat images that failed, in `out` or in the parts. `failed` holds these images. All other
+            answers stay, and so does `out` until the new file replaces it. `mended` counts the images that did not fail
+            again, after all is joined.
 
     Raises:
-        RunError: `out`, or its parts, are of another run; something else lies there; or there is nothing to retry.
+        RunError: `out` or its parts belong to another run, another file is there, or there is nothing to retry.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Parts:
         self.out, self.identity, self.units = out, identity, units
         self.failed: set[Image] = set()
         self.mended = 0
-        self._kept: dict[Image, Verdict] = {}  # of `out`, while what failed in it is done again
+        self._kept: dict[Image, Verdict] = {}  # the answers of `out` that a retry keeps
         self._journals: dict[int, Journal] = {}
         parts, again = (out.with_name(f"{out.name}.{each}") for each in ("parts", "retry"))
         if out.suffix != ".parquet":
-            raise RunError(f"--out {out}: predictions are a .parquet file, such as {out.with_suffix('.parquet')}")
+            raise RunError(
+                f"--out {out}: predictions are written to a .parquet file, such as {out.with_suffix('.parquet')}"
+            )
         if fresh:
             out.unlink(missing_ok=True)
             for folder in (parts, again):
@@ -69,8 +72,8 @@ class Parts:
         self.path = again if self._replaces else parts
         self._folder = RunFolder(str(self.path))
         if retry and not finished and not self._folder.has(_RUN):
-            raise RunError(f"--retry failed: there is no {out}, nor a run that goes there; leave --retry out")
-        self._whose = json.loads(json.dumps(self.identity))  # as it is read back: JSON knows no tuples
+            raise RunError(f"--retry failed: there is no {out}, and no unfinished run for it; leave --retry out")
+        self._whose = json.loads(json.dumps(self.identity))  # as it is read back: JSON has no tuples
         if self._replaces:
             self._find_failed()
         self.joined = finished and not self.failed
@@ -80,24 +83,24 @@ class Parts:
                 self._reopen()
 
     def has(self, unit: int) -> bool:
-        """Whether a unit is done."""
+        """Return whether a unit is done."""
         return self._folder.has(self._name(unit)) or (self._replaces and self.failed.isdisjoint(self.units[unit]))
 
     def begun(self, unit: int) -> dict[Image, Verdict]:
-        """The answers that are kept of a unit that is not done."""
+        """Return the saved answers of an unfinished unit."""
         return self._journal(unit).read()
 
     def keep(self, unit: int, image: Image, verdict: Verdict) -> None:
-        """Keep an answer of a unit that is not done; one that failed is not, and the unit's next try asks again."""
+        """Save an answer of an unfinished unit. A failed one is not saved, so the next try asks again."""
         if verdict.note not in FAILED:
             self._in_folder(lambda: self._journal(unit).add(image, verdict))
 
     def discard(self, unit: int) -> None:
-        """Forget the answers of a unit that is not done."""
+        """Discard the answers of an unfinished unit."""
         self._journal(unit).remove()
 
     def write(self, unit: int, verdicts: Sequence[Verdict]) -> None:
-        """Keep a unit; from then on it is done."""
+        """Save a unit, which is then done."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -118,17 +121,17 @@ class Parts:
         self._journal(unit).remove()
 
     def _in_folder(self, write: Callable[[], object]) -> None:
-        """Write into the folder, which the same run at the same time may remove at any moment."""
+        """Write into the folder, which another process of the same run may remove at any moment."""
         try:
-            if not self._folder.has(_RUN):  # it may have given up with nothing done
+            if not self._folder.has(_RUN):  # the other process may have given up with nothing done
                 self._begin()
             write()
         except RunError:
-            if not self.is_there():  # else it was faster
+            if not self.is_there():  # otherwise the other process was faster
                 raise
 
     def read(self, unit: int) -> dict[Image, Verdict]:
-        """What a unit came to. Raises RunError where its file is damaged."""
+        """Return the verdicts of a unit. Raises RunError if its file is damaged."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -141,11 +144,11 @@ class Parts:
             raise RunError(f"{self.path / name} is damaged; delete it and run the same command again") from error
 
     def count(self) -> int:
-        """How many images are judged and kept; of a retry, how many of those that failed."""
+        """Return the number of images that are judged and saved; in a retry, only those that had failed."""
         return len(self.judged() & self.failed if self._replaces else self.judged())
 
     def judged(self) -> set[Image]:
-        """The images that are judged and kept; all of them where `out` is there."""
+        """Return the images that are judged and saved; all images if `out` exists."""
         if self.joined:
             return {image for images in self.units for image in images}
         return {
@@ -155,25 +158,27 @@ class Parts:
         }
 
     def standing(self) -> str:
-        """What is kept, and how to go on, for somebody who has stopped the run."""
+        """Tell the user who interrupted the run what is saved, and how to continue."""
         kept = self.count()
         if self._replaces:
             return (
-                f"{kept:,} of {len(self.failed):,} failed images are judged again and kept, and {self.out} is as it "
-                "was; the same command goes on from there"
+                f"{kept:,} of {len(self.failed):,} failed images are judged again and kept, and {self.out} is "
+                "unchanged; run the same command again to continue"
             )
         if not kept:
             return "no image was judged yet, and nothing is kept"
         total = sum(map(len, self.units))
-        return f"{kept:,} of {total:,} images are judged and kept in {self.path}; the same command goes on from there"
+        return (
+            f"{kept:,} of {total:,} images are judged and kept in {self.path}; run the same command again to continue"
+        )
 
     def finish(self, data: bytes) -> None:
-        """Put the predictions in their place, whole, and remove the parts."""
+        """Write the complete predictions to `out`, and remove the parts."""
         RunFolder(str(self.out.parent)).write(self.out.name, data)
         self.clear()
 
     def clear(self) -> None:
-        """Remove the parts, where the predictions are in their place."""
+        """Remove the parts if the predictions are written."""
         self.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -183,23 +188,23 @@ class Parts:
             journal.close()
 
     def give_up(self) -> None:
-        """Remove what says whose the parts are, where there are none: a mistake that was mended is another run."""
+        """Remove the identity of the run if no part exists, so that a corrected command can start a new run."""
         if self.path.is_dir() and not self._replaces and not self._holds_answers():
             self.clear()
 
     def is_there(self) -> bool:
-        """Whether the predictions are in their place, and no others are to take it."""
+        """Return whether the predictions are written, and are not about to be replaced."""
         return not self._replaces and self.out.exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held while the parts are joined, by one process of several."""
+        """Hold a lock while one of several processes joins the parts."""
         from filelock import FileLock
 
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / "lock")
-            with suppress(FileNotFoundError):  # who had it before may remove the folder just now
+            with suppress(FileNotFoundError):  # the previous holder may be removing the folder
                 lock.acquire()
                 break
         try:
@@ -212,7 +217,7 @@ class Parts:
             return False
         run = read_run(self.out)
         if run is None:
-            raise RunError(f"{self.out} is no file that evaluate wrote; name another --out")
+            raise RunError(f"{self.out} was not written by evaluate; name another --out")
         check_same(run, self.identity, str(self.out))
         return True
 
@@ -220,12 +225,12 @@ class Parts:
         if self._folder.has(_RUN):
             check_same(self._folder.read_json(_RUN), self._whose, str(self.path))
         elif self._holds_answers():
-            raise RunError(f"{self.path} has parts and no {_RUN}; name another --out, or start over with --fresh")
+            raise RunError(f"{self.path} has parts but no {_RUN}; name another --out, or start over with --fresh")
         elif not read_only:
             self._folder.write_json(_RUN, self._whose)
 
     def _find_failed(self) -> None:
-        """Read `out`, and forget the retry of an earlier one."""
+        """Read the failed images of `out`, and discard the parts of an earlier retry."""
         import pyarrow.parquet as pq
 
         self._kept = _verdicts(pq.read_table(self.out))
@@ -235,7 +240,7 @@ class Parts:
             self.clear()
 
     def _reopen(self) -> None:
-        """Make units with what failed undone: their journals have their other answers."""
+        """Reopen the units with failed images. Their journals keep the other answers."""
         for unit, images in enumerate(self.units):
             if self._replaces:
                 if not self.has(unit) and not self._journal(unit).path.exists():
@@ -261,15 +266,15 @@ class Parts:
 
 
 def join(parts: Parts, data: Data) -> bool:
-    """Write the file where all units are done, and remove the parts; whether the file is there now.
+    """Write the file and remove the parts if all units are done. Return whether the file exists now.
 
-    Several processes may call it at once: one of them joins.
+    Several processes may call this at once; one of them joins.
     """
     if parts.is_there():
         parts.clear()
         return True
     if not all(map(parts.has, range(len(parts.units)))):
-        return parts.is_there()  # another process may have joined, and removed the parts, just now
+        return parts.is_there()  # another process may just have joined and removed the parts
     with parts.lock():
         if parts.is_there():
             parts.clear()
@@ -296,7 +301,7 @@ def _verdicts(table: Any) -> dict[Image, Verdict]:
 
 
 def token_columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The columns of TOKENS; none where no answer has a count, so that files of other guards are as they were."""
+    """Return the columns of TOKENS; none if no answer has a count, as for guards that do not count."""
     import pyarrow as pa
 
     counts = dict(zip(TOKENS, zip(*map(tokens_of, verdicts), strict=True), strict=True)) if verdicts else {}

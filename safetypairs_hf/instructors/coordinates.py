@@ -1,6 +1,6 @@
-"""How a model writes where something is in an image: the coordinates that it is asked for and read by.
+"""The coordinates in which a model states regions of an image.
 
-Models that were trained to point at things write what they were trained to write, whatever they are asked for.
+Models that were trained to point at things use the convention of their training, whatever the prompt requests.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Coordinates:
     max_side: int = 0
 
     def extent(self, width: int, height: int) -> Extent:
-        """The extent of an image of `width` x `height` pixels."""
+        """Return the extent of an image of `width` x `height` pixels."""
         if self.convention == "shares":
             return Extent(1.0, 1.0)
         if self.convention == "thousandths":
@@ -69,11 +69,11 @@ class Coordinates:
 
     @property
     def number(self) -> dict[str, Any]:
-        """The JSON schema of one coordinate."""
+        """Return the JSON schema of one coordinate."""
         return _NUMBERS[self.convention]
 
     def asked(self, width: int, height: int) -> str:
-        """What to ask for, for an image of `width` x `height` pixels."""
+        """Return the words of the prompt for an image of `width` x `height` pixels."""
         right, bottom = self.extent(width, height)
         if self.convention == "shares":
             return "as shares of the width and height between 0 and 1"
@@ -86,20 +86,20 @@ SHARES: Final = Coordinates()
 
 
 def check_convention(convention: str) -> None:
-    """Raise RecipeError where there is no such convention."""
+    """Raise RecipeError if there is no such convention."""
     known = (AUTO, *_NUMBERS)
     if convention not in known:
         raise RecipeError(f"coordinates = {convention!r}: expected one of {', '.join(known)}")
 
 
 def convention_of(family: str) -> str:
-    """What models of a family write, by the `model_type` of transformers or the name of a model."""
+    """Return the convention of a family of models, by the `model_type` of transformers or the name of a model."""
     plain = "".join(letter for letter in family.lower() if letter.isalnum())
     return next((convention for name, convention in _OF_FAMILY.items() if name in plain), SHARES.convention)
 
 
 def resized(width: int, height: int, factor: int, least: int, most: int) -> tuple[int, int]:
-    """The (width, height) to which the processors of the Qwen models bring an image.
+    """Return the (width, height) to which the processors of the Qwen models resize an image.
 
     Sides are rounded to multiples of `factor`; where the area is then outside of `least` to `most` pixels, both sides
     are scaled alike first, and rounded so that it is not. Source: `smart_resize` of Qwen2-VL's image processor.

@@ -1,4 +1,4 @@
-"""Does an edit instruction bring in what the policy forbids? Words, not understanding: in doubt it says yes.
+"""Check by words whether an edit instruction adds something that the policy forbids. In doubt, it refuses.
 
 What an instruction takes away is free ("remove the gun", "replace the gun with a flower"); what it adds is matched
 against `taxonomy/never_add.yaml`, by the category of the nine that a category maps to, and against the taxonomy's own
@@ -55,7 +55,7 @@ _JOINED = (
 
 
 def forbidden(instruction: str, critical_feature: str, category: str, taxonomy: Taxonomy = NINE) -> str | None:
-    """The first word that `instruction` brings into the image and `category` forbids, or None.
+    """Return the first word that `instruction` adds to the image and `category` forbids, or None.
 
     `critical_feature`, what the image shows already, settles which of two "with" belongs to what is replaced: in
     "replace the man with a knife with a cook" the knife is there already if the critical feature names it.
@@ -78,7 +78,7 @@ def _plain(text: str) -> list[str]:
 
 
 def _added(words: list[str], seen: set[str]) -> list[list[str]]:
-    """The runs of words that say what is brought in."""
+    """Return the runs of words that name what is added."""
     pieces: list[list[str]] = []
     verb, adding, articles, links = "", False, 0, 0
     for index, word in enumerate(words):
@@ -103,7 +103,7 @@ def _added(words: list[str], seen: set[str]) -> list[list[str]]:
 
 
 def _old(rest: list[str], seen: set[str]) -> bool:
-    """Whether what follows a first "with" is in the image already: another "with" comes, and the feature names it."""
+    """Return whether the words after a first "with" are in the image: another "with" follows that the feature has."""
     ahead = next((number for number, word in enumerate(rest) if word in ("with", "by")), None)
     return ahead is not None and bool(set(rest[:ahead]) - _ARTICLES) and set(rest[:ahead]) - _ARTICLES <= seen
 

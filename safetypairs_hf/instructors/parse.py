@@ -1,4 +1,4 @@
-"""From what a model wrote to an Instruction, or to a Reject that says what is wrong with it."""
+"""Parse a model's answer into an Instruction, or into a Reject that says what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instructor is asked, and the schema of its answer."""
+"""The prompt of an instructor, and the schema of its answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def schema(coordinates: Coordinates = SHARES) -> dict[str, Any]:
-    """The JSON schema of an answer."""
+    """Return the JSON schema of an answer."""
     # An object, not a list of four: every schema engine takes it, and no answer can have a wrong number of corners.
     corners = _object(dict.fromkeys(_CORNERS, coordinates.number))
     return _object(
@@ -59,7 +59,7 @@ def schema(coordinates: Coordinates = SHARES) -> dict[str, Any]:
 
 
 def question(candidate: Candidate, taxonomy: Taxonomy = NINE, coordinates: Coordinates = SHARES) -> str:
-    """The text that goes with a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
+    """Return the prompt for a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
     # Shares are the same of every image, so that only the others need the image's size.
     width, height = (1, 1) if coordinates == SHARES else candidate.unsafe.pixels.shape[1::-1]
     text = _TASK.format(policy=taxonomy.policy(candidate.category), coordinates=coordinates.asked(width, height))

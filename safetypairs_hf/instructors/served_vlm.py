@@ -1,4 +1,4 @@
-"""An instructor behind any OpenAI-compatible server."""
+"""An instructor on any OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ServerInstructor(AsksByTaxonomy):
     """Asks the server's model for each candidate's edit, as JSON by schema.
 
     Args:
-        server: where, and which model.
-        revision: what the server runs, as far as you know it; goes into the rows.
+        server: the address and the model.
+        revision: the version that the server runs, as far as you know it; it is written to the rows.
         temperature: 0 is greedy.
         max_answer_tokens: where an answer is cut off.
         schema: send `response_format`, by which servers keep the answer to the schema; False for one that refuses it.

@@ -1,4 +1,4 @@
-"""Loading published versions: what comes is the version that was asked for, or an error says so.
+"""Load published versions. The result is exactly the requested version, or an error.
 
-Named `loading` because `safetypairs_hf.load` is the function.
+The room is called `loading` because `safetypairs_hf.load` is the function.
 """

@@ -1,7 +1,7 @@
-"""`safetypairs autoload`: the bare name in every Python of this environment, with no import; opt-in and reversible.
+"""`safetypairs autoload`: make the bare name known in every Python process of this environment; opt-in, reversible.
 
-A `.pth` file in site-packages runs one line at interpreter start, which registers the name (see `bare_name`). It stays
-silent where the package is gone, so it can never break a start.
+A `.pth` file in site-packages runs one line when the interpreter starts, which registers the name (see `bare_name`). It
+does nothing if the package was uninstalled, so it can never break a start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.target_name import no_folder, parse_target_name
 from safetypairs_hf.loading import resolve
 
-# Whatever goes wrong at a start must not show in programs that never asked for us.
+# An error at interpreter start must not show in programs that do not use this package.
 _LINE = (
     'import sys; exec("try:\\n from safetypairs_hf.loading.bare_name import register as r\\n r()\\n'
     'except Exception:\\n pass")\n'
@@ -24,7 +24,7 @@ _LINE = (
 
 
 class Status(NamedTuple):
-    """`on`: whether this environment registers the name at start. The rest is what the name means now."""
+    """Whether this environment registers the name at start (`on`), and what the name means now (the other fields)."""
 
     on: bool
     pth: str
@@ -35,16 +35,20 @@ class Status(NamedTuple):
 
 
 def pth_file() -> Path:
-    """The file in the site-packages of the Python that runs this."""
-    # Such files run in the order of their names, and one of the others may be what makes our package importable.
+    """Return the path of the `.pth` file in the site-packages of the running Python."""
+    # Such files run in the order of their names, and another one may be what makes this package importable.
     return Path(sysconfig.get_path("purelib")) / "zz_safetypairs_autoload.pth"
 
 
 def on(repo: str | None = None, version: str | None = None) -> Status:
-    """Register the name at every start, and save what it means.
+    """Register the name at every start, and save its meaning.
 
-    `repo`: None is the set that the package carries. `version`: None is the newest. Raises SafetyPairsError where they
-    cannot be one, or a file cannot be written.
+    Args:
+        repo: A folder or `org/name`; None means the dataset that the package includes.
+        version: The version; None means the newest one.
+
+    Raises:
+        SafetyPairsError: `repo` or `version` is not valid, or a file cannot be written.
     """
     asked = resolve.version_of(version) if version else None
     if repo is not None:
@@ -52,7 +56,7 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
         if name.is_folder and not name.path.is_dir():
             raise no_folder(name.place)
         by_path = name.is_folder and not name.is_embedded
-        repo = str(name.path.resolve()) if by_path else name.place  # it is meant from every working directory
+        repo = str(name.path.resolve()) if by_path else name.place  # the same from every working directory
         asked = name.version
     file = pth_file()
     try:
@@ -68,7 +72,7 @@ def on(repo: str | None = None, version: str | None = None) -> Status:
 
 
 def off() -> Status:
-    """Undo `on`: remove the `.pth` file and the saved settings. Does nothing where it is off."""
+    """Undo `on`: remove the `.pth` file and the saved settings. Does nothing if autoload is off."""
     for file in (pth_file(), default_dataset.config_file()):
         try:
             file.unlink(missing_ok=True)
@@ -78,7 +82,7 @@ def off() -> Status:
 
 
 def status() -> Status:
-    """Whether it is on, and what the bare name means now."""
+    """Return whether autoload is on, and what the bare name means now."""
     repo, version, origin = default_dataset.current()
     file = pth_file()
     on = file.is_file() and file.read_text("utf-8") == _LINE

@@ -1,25 +1,25 @@
-"""`load_dataset("safetypairs")`: the bare name, made known to `datasets` without importing it.
+"""`load_dataset("safetypairs")`: register the bare name with `datasets` without importing it.
 
-`datasets` has no plugin for names, so its `dataset_module_factory` is wrapped: at once where `datasets.load` is
-imported already, else by an import hook right after its import. This module runs at interpreter start under `autoload`,
-so it imports `sys` alone; what does the work is imported when the name is used.
+`datasets` has no plugin mechanism for names, so its `dataset_module_factory` is wrapped: at once if `datasets.load` was
+imported, otherwise by an import hook right after its import. This module runs at interpreter start under `autoload`, so
+it imports only `sys`; the modules that do the work are imported when the name is used.
 """
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # as typing has it, without the cost of importing typing
+TYPE_CHECKING = False  # as in `typing`, without the cost of importing it
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
-NAME = "safetypairs"  # as in core.embedded_set, which is not imported at interpreter start
-_MODULES = ("datasets.load", "datasets.inspect")  # inspect holds a reference of its own
+NAME = "safetypairs"  # equal to core.embedded_set.NAME, which is too slow to import at start
+_MODULES = ("datasets.load", "datasets.inspect")  # datasets.inspect has its own reference to the factory
 _FACTORY = "dataset_module_factory"
-_MANIFEST = "manifest.parquet"  # as in dataset.manifest, for the same reason
+_MANIFEST = "manifest.parquet"  # equal to dataset.manifest.NAME, for the same reason
 _MARK = "_safetypairs_original"
 
 
@@ -33,7 +33,7 @@ def register() -> None:
 
 
 class _Finder:
-    """Finds `datasets.load` as the other finders do, and has the factory wrapped after it ran, on reload too."""
+    """Find `datasets.load` as the other finders do, and wrap the factory after the module ran, also after a reload."""
 
     registers = NAME
 
@@ -60,7 +60,7 @@ def _wrapping(spec: ModuleSpec) -> ModuleSpec:
         run(module)
         _wrap(module)
 
-    loader.exec_module = exec_module  # the loader was made for this spec alone
+    loader.exec_module = exec_module  # this loader belongs to this spec only
     return spec
 
 

@@ -1,6 +1,6 @@
-"""What `datasets` has prepared on this machine, read by commit with the Hub out of reach.
+"""Datasets that `datasets` prepared on this machine, looked up by commit when the Hub cannot be reached.
 
-Its own fallback for that answers with whatever version was prepared last; here the commit decides.
+The fallback of `datasets` returns whichever version was prepared last; here the commit decides.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from safetypairs_hf.core.errors import HubUnavailable
 
 
 class PinnedCache(Cache):  # type: ignore[misc]  # datasets has no types
-    """`datasets`' builder for prepared data, with its commit given. Only whole configs were prepared."""
+    """The builder that `datasets` uses for prepared data, with a fixed commit. Only whole configs are prepared."""
 
     def __init__(self, **options: Any) -> None:
         known = set(inspect.signature(Cache.__init__).parameters) - {"features", "data_files", "data_dir"}
         extra = sorted(name for name, value in options.items() if name not in known and value is not None)
         if extra:
             what = ", ".join(extra)
-            raise HubUnavailable(f"the Hub cannot be reached; on this machine are whole configs only: leave out {what}")
+            raise HubUnavailable(f"the Hub cannot be reached; this machine has whole configs only: leave out {what}")
         super().__init__(**options)
 
 
-_CHECKED = "-checked"  # behind a commit: rows that were prepared from files which had been checked
+_CHECKED = "-checked"  # appended to a commit: its rows were prepared from checked files
 
 
 def checked(commit: str) -> str:
-    """The cache key of a commit whose files were checked before its rows were prepared."""
+    """Return the cache key of a commit for rows that were prepared from checked files."""
     return f"{commit}{_CHECKED}"
 
 
 def prepared(repo: str, cache_dir: str | None = None, *, strict: bool = True) -> list[tuple[str, str, str]]:
-    """(config, version, commit) of what is prepared whole of a Hub dataset, the config `default` first.
+    """Return (config, version, commit) for each prepared whole config of a Hub dataset, the config `default` first.
 
-    `strict`: only what was checked; else only what was not.
+    With `strict`, only those prepared from checked files; otherwise only the others.
     """
     namespace, name = repo.split("/")
     root = Path(cache_dir or config.HF_DATASETS_CACHE).expanduser() / f"{namespace}___{camelcase_to_snakecase(name)}"
@@ -49,7 +49,7 @@ def prepared(repo: str, cache_dir: str | None = None, *, strict: bool = True) ->
     for info in root.glob("*/*/*/dataset_info.json"):
         name, version, key = info.parts[-4:-1]
         commit = key.removesuffix(_CHECKED)
-        # A folder named otherwise than its config was prepared with options (columns, features): not whole.
+        # A folder with another name than its config was prepared with options (columns, features), so it is not whole.
         whole = json.loads(info.read_text("utf-8")).get("config_name") == name and not key.endswith(".incomplete")
         if whole and key.endswith(_CHECKED) == strict:
             found.append((name, version, commit))
@@ -57,12 +57,12 @@ def prepared(repo: str, cache_dir: str | None = None, *, strict: bool = True) ->
 
 
 def configs(repo: str, commit: str, cache_dir: str | None = None) -> list[str]:
-    """The configs of a commit that are prepared on this machine."""
+    """Return the configs of a commit that are prepared on this machine."""
     return [name for name, _, of in prepared(repo, cache_dir) if of == commit]
 
 
 def module(repo: str, commit: str, cache_dir: str | None = None, *, strict: bool = True) -> DatasetModule | None:
-    """The commit's prepared configs as `datasets` wants them; None where there are none. `strict`: see `prepared`."""
+    """Return the prepared configs of a commit as a module of `datasets`, or None. `strict`: see `prepared`."""
     found = [(name, version) for name, version, of in prepared(repo, cache_dir, strict=strict) if of == commit]
     if not found:
         return None

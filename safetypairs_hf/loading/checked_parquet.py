@@ -1,4 +1,4 @@
-"""The builder of `datasets` for Parquet, held to a manifest: which files it reads, their bytes, and streamed rows."""
+"""A Parquet builder for `datasets` that checks the files it reads, their bytes, and streamed rows by a manifest."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from safetypairs_hf.loading.content import Content
 
 _LOGGER = logging.getLogger(Parquet.__module__)
 _IMAGE = {"bytes", "path"}
-_CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # without one of them, a row cannot be known again
+_CHECKED = {"pair_id", "unsafe_image", "safe_image"}  # the columns that identify a row
 _REVIEWED = {"pair_id", "review"}
-_OTHER_CONFIGS = (policy_pair_rows.CONFIG, "controls", "failures", reviews.CONFIG)  # no pairs of two images
+_OTHER_CONFIGS = (policy_pair_rows.CONFIG, "controls", "failures", reviews.CONFIG)  # without pairs of two images
 _NAMED = ("row_hash", "category", "unsafe_sha256", "safe_sha256")
 
 
 def _cache_dir() -> str | None:
-    """None where `datasets` can write its cache; else, as in a home that is read-only, a folder of this process."""
+    """Return None if `datasets` can write its cache; otherwise a temporary folder of this process."""
     if is_remote_url(str(config.HF_DATASETS_CACHE)):
         return None
     try:
@@ -51,11 +51,11 @@ def _cache_dir() -> str | None:
 
 
 class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
-    """Reads what `content` names, or raises VersionMismatch.
+    """Read what `content` names, or raise VersionMismatch.
 
-    A folder is checked when the builder is made: its files may change after rows were prepared from them. A commit
-    cannot change: the Hub's list of its files was checked before, and here each file when it has been downloaded, or in
-    a stream each row.
+    A folder is checked when the builder is made, because its files may change after rows were prepared from them. A
+    commit cannot change: the Hub's list of its files was checked before. Each file is checked here when it was
+    downloaded, or each row when it is streamed.
     """
 
     def __init__(self, cache_dir: str | None = None, *args: Any, content: Content, **options: Any) -> None:
@@ -69,7 +69,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
             self._check_bytes({file: file for files in data_files.values() for file in files})
 
     def _check_bytes(self, files: Mapping[str, str]) -> None:
-        """Of data files by their address, each with where it lies here."""
+        """Check the bytes of data files. `files` maps their address to their local path."""
         paths = {self._content.local_name(address): Path(path) for address, path in files.items()}
         self._content.refuse(self._content.other_bytes(paths))
 
@@ -94,7 +94,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
         while True:
             with self._reading("one of its data files"):
                 try:
-                    _LOGGER.disabled = True  # it would print the same in forty lines
+                    _LOGGER.disabled = True  # it would print the same error in forty lines
                     found = next(read, None)
                 except CastError as error:
                     raise ForeignTextError("has other columns than the others, or than the card says") from error
@@ -109,7 +109,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
             yield key, self._with_reviews(table)
 
     def _with_reviews(self, table: pa.Table) -> pa.Table:
-        """Pairs with what people said of them after they were published."""
+        """Return pairs with the reviews that were made after they were published."""
         if not set(table.column_names) >= _REVIEWED or self.config.name in _OTHER_CONFIGS:
             return table
         said = self._content.reviewed
@@ -124,7 +124,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
         return reading(f"{self._content.name}: {what}", f"see: safetypairs verify {self._content.name}")
 
     def _refuse_paths(self, table: pa.Table) -> None:
-        """A path would have the reader's machine open whatever file it names."""
+        """Refuse a path in place of an image: it could make the reader's machine open any file."""
         for field in table.schema:
             kind = field.type
             if not (pa.types.is_struct(kind) and {inner.name for inner in kind} == _IMAGE):
@@ -138,7 +138,7 @@ class CheckedParquet(Parquet):  # type: ignore[misc]  # datasets has no types
 
     @cached_property
     def _named(self) -> dict[str, tuple[Any, ...]] | None:
-        """Pair id -> what the manifest says of it, as in _NAMED; None where the rows are no pairs.
+        """Return the manifest's columns in _NAMED by pair id; None if the rows are not pairs.
 
         The row hash is None in format 1.
         """

@@ -1,4 +1,4 @@
-"""What a version must hold by its manifest, and what is done where something else comes."""
+"""The content that a version must have by its manifest, and the handling of anything else."""
 
 from __future__ import annotations
 
@@ -30,12 +30,17 @@ CHECKS = ("error", "warn")
 
 @dataclass(frozen=True)
 class Content:
-    """The files of a version as its manifest names them.
+    """The files of a version as its manifest lists them.
 
-    `name` is what messages call the version; `place` what the memory of checks does. `file` is its manifest here;
-    `reviews` its reviews here, None where it has none; `roots` what the address of a data file may begin with.
-    `folder`: whether it is one, which may change. `strict`: whether anything else is an error, or a warning. `wrong`:
-    what is known to be wrong with files of it already.
+    Attributes:
+        name: The version's name in messages.
+        place: The version's name in the memory of checks.
+        file: The local path of its manifest.
+        roots: The possible beginnings of the addresses of its data files.
+        folder: Whether it is a local folder, which may change.
+        strict: Whether other content is an error instead of a warning.
+        wrong: Problems that are already known, by file.
+        reviews: The local path of its reviews; None if it has none.
     """
 
     name: str
@@ -49,12 +54,15 @@ class Content:
 
     @cached_property
     def head(self) -> dict[str, Any]:
-        """See `manifest.open_file`. Raises SafetyPairsError where it is not ours, or damaged."""
+        """The manifest's head; see `manifest.open_file`.
+
+        Raises SafetyPairsError if it is damaged or not of safetypairs.
+        """
         return read_head(self.file, self.name)
 
     @cached_property
     def files(self) -> dict[str, FileHash]:
-        """The data files by name, with those of controls, failures and reviews."""
+        """The hash of each data file, by name, including those of controls, failures and reviews."""
         found = manifest.hashes(self.head, "files")
         found.pop(failure_rows.NAME, None)
         if of_reviews := manifest.hashes(self.head, "sidecars").get(reviews.NAME):
@@ -63,11 +71,11 @@ class Content:
 
     @cached_property
     def reviewed(self) -> dict[str, Review]:
-        """What people said of the pairs, by pair id; checked as the data files are.
+        """The reviews by pair id. Their file is checked as data files are.
 
         Raises:
-            VersionMismatch: it is not what was published.
-            SafetyPairsError: it does not read.
+            VersionMismatch: The file is not the published one.
+            SafetyPairsError: It cannot be read.
         """
         if self.reviews is None:
             return {}
@@ -80,29 +88,29 @@ class Content:
         return parse(self.head["version"])
 
     def digest(self) -> str:
-        """32 hex digits that stand for everything the manifest names, the bytes of each data file included."""
+        """Return 32 hex digits that identify everything the manifest lists, including the bytes of each data file."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()[:32]
 
     def local_name(self, address: str) -> str:
-        """The name of a data file by its path or URL."""
+        """Return the name of a data file from its path or URL."""
         root = next((root for root in self.roots if address.startswith(f"{root}/")), "")
         return address.removeprefix(f"{root}/") if root else address
 
     def other_files(self, config: str, comes: Mapping[str, Iterable[str]]) -> list[str]:
-        """What is wrong with the files that come for the splits of a config, in words."""
+        """Return the differences between the files that `datasets` selected for a config and those of the manifest."""
         expected = config_files(self.files).get(config)
         if expected is None:
-            return [f"config {config}: the manifest knows no such config"]
+            return [f"config {config}: the manifest has no such config"]
         found = []
         for split in sorted({*expected, *comes}):
             here, named = set(comes.get(split, ())), expected.get(split, set())
-            found += [f"{name}: is in {config}/{split}, and the manifest has it not" for name in sorted(here - named)]
+            found += [f"{name}: is in {config}/{split}, but not in the manifest" for name in sorted(here - named)]
             found += [f"{name}: is missing from {config}/{split}" for name in sorted(named - here)]
         names = sorted({*self._names(expected), *self._names(comes)})
         return [*found, *(f"{name}: {self.wrong[name]}" for name in names if name in self.wrong)]
 
     def other_bytes(self, paths: Mapping[str, Path]) -> list[str]:
-        """What is wrong with the bytes of data files that lie here, in words."""
+        """Return the local data files whose bytes are not the published ones, as sentences."""
         known = {name: path for name, path in paths.items() if name in self.files}
         try:
             found = digests(known, self.place)
@@ -111,7 +119,7 @@ class Content:
         return [f"{name}: {_said(path)}" for name, path in known.items() if found[name] != self.files[name].sha256]
 
     def refuse(self, problems: list[str]) -> None:
-        """Raise VersionMismatch where there are problems, or log them where that was asked for."""
+        """Raise VersionMismatch if there are problems, or log them if `strict` is false."""
         if not problems:
             return
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -128,20 +136,20 @@ class Content:
 
 
 def read_head(file: Path, name: str) -> dict[str, Any]:
-    """The head of a manifest. Raises SafetyPairsError where it is not ours, or damaged."""
+    """Return the head of a manifest. Raises SafetyPairsError if it is damaged, or not a manifest of safetypairs."""
     try:
         found = manifest.open_file(file)
     except PublishError as error:
         raise SafetyPairsError(f"{name}: {error}") from error
     if found is None:
-        raise SafetyPairsError(f"{name} has no {manifest.NAME} of ours; it was not published by safetypairs")
+        raise SafetyPairsError(f"{name} has no {manifest.NAME} of safetypairs; it was not published by safetypairs")
     return found[1]
 
 
 def other_tree(content: Content, listed: Mapping[str, Stored]) -> dict[str, str]:
-    """What is wrong with the data files that the Hub lists, by file, in words."""
+    """Return what is wrong with the data files that the Hub lists, as a sentence for each file."""
     here = {name for name in listed if name.startswith(FOLDERS)} - {failure_rows.NAME}
-    wrong = dict.fromkeys(here - content.files.keys(), "is on the Hub, and the manifest has it not")
+    wrong = dict.fromkeys(here - content.files.keys(), "is on the Hub, but not in the manifest")
     for name, expected in content.files.items():
         if name not in listed:
             wrong[name] = "is missing on the Hub"
@@ -151,7 +159,7 @@ def other_tree(content: Content, listed: Mapping[str, Stored]) -> dict[str, str]
 
 
 def is_tree_right(tree: str) -> bool:
-    """Whether the Hub's list of a commit's files was found right before."""
+    """Return whether the Hub's list of a commit's files was checked before and found right."""
     return bool(remembered.recall("trees", tree))
 
 
@@ -161,7 +169,7 @@ def remember_tree(tree: str) -> None:
 
 
 def as_it_is(folder: Path) -> str:
-    """32 hex digits that change with every change of a published folder's files, without a byte of data read."""
+    """Return 32 hex digits that change with any file of a published folder, without reading the data."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -173,5 +181,5 @@ def _said(path: Path) -> str:
     if manifest.is_pointer(path):
         return manifest.LFS_ADVICE
     what = "its bytes are not those that the manifest names"
-    # A link into the Hub's cache is not downloaded again while it is there.
+    # A link into the Hub's cache is not downloaded again while its target exists.
     return f"{what}; the copy here is damaged: delete {path.resolve()}" if path.is_symlink() else what

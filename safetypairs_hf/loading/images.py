@@ -19,7 +19,7 @@ _POLICY = "policy"  # a column of the images of policy pairs only
 _POLICIES = ("unsafe_policy", "safe_policy")
 _CONTROL = "control"  # a column of the config `controls` only
 _NULL_EDIT = "null_edit"  # it has no safe member
-_BATCH = 32  # pairs of images held at once while streaming
+_BATCH = 32  # pairs in memory at once while streaming
 
 
 def images(ds: AnyData) -> AnyData:

@@ -70,7 +70,9 @@ def load(
     from safetypairs_hf.loading.content import CHECKS
 
     if "revision" in kwargs:
-        raise SafetyPairsError("load takes a version, no revision; for a branch or a commit use datasets.load_dataset")
+        raise SafetyPairsError(
+            "load takes a version, not a revision; for a branch or a commit use datasets.load_dataset"
+        )
     if check not in CHECKS:
         raise SafetyPairsError(f"check is {check!r}; expected one of {', '.join(CHECKS)}")
     bare_name.register()
@@ -115,9 +117,7 @@ def _check_came(data: Any, repo: str, wanted: str) -> None:
     first = next(iter(data.values())) if isinstance(data, dict) else data
     came = str(first.info.version or "0.0.0")
     if came not in ("0.0.0", wanted.removeprefix("v")):
-        raise VersionMismatch(
-            f"{repo} {wanted} was asked for, and what came says that it is {came}; tell its publisher"
-        )
+        raise VersionMismatch(f"{repo} {wanted} was asked for, but its card states {came}; tell its publisher")
 
 
 def _wrong_name(place: str, called: str, config: str, options: dict[str, Any], error: ValueError) -> Exception:

@@ -1,4 +1,4 @@
-"""Tags that name another commit than this machine has seen them on."""
+"""Detect tags that point to another commit than this machine saw before."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KIND = "tags"
 
 
 def tag_moved(repo: str, tag: str, commit: str, api: HfApi) -> str:
-    """Say in words that a tag was moved since this machine first saw it; "" where it was not, or by a takedown.
+    """Return a sentence if a tag was moved since this machine first saw it; "" if not, or if a takedown moved it.
 
-    A takedown that rewrites history puts the versions without the pairs on new commits with the same files. The list of
-    takedowns on main tells of it, and the same manifest of the same files.
+    A takedown that rewrites history puts versions, without the removed pairs, on new commits. It is recognised by the
+    list of takedowns on main, and by a manifest with the same files.
     """
     place = f"{api.endpoint}/datasets/{repo}"
     seen = remembered.recall(_KIND, place).get(tag)
@@ -35,7 +35,7 @@ def tag_moved(repo: str, tag: str, commit: str, api: HfApi) -> str:
 def _manifest_digest(repo: str, commit: str, api: HfApi) -> str:
     try:
         return sha256(fetch(repo, manifest.NAME, commit, api).read_bytes())
-    except FileNotFoundError:  # `load` says what that means
+    except FileNotFoundError:  # `load` reports it
         return ""
 
 

@@ -1,4 +1,4 @@
-"""The module factory of `datasets`, held to the version that was asked for and to its content."""
+"""The module factory of `datasets`, restricted to the requested version and its published content."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ Factory = Callable[..., DatasetModule]
 
 
 def bare_name(factory: Factory, name: str, revision: str | None, options: dict[str, Any]) -> DatasetModule:
-    """What `load_dataset(name)` means here: see `parse_target_name`.
+    """Return the module for the bare name, whose meaning `parse_target_name` finds.
 
-    `revision` wins over the version set. Raises VersionMismatch where a folder holds another version, SafetyPairsError
-    where it is not ours.
+    `revision` has precedence over the configured version.
+
+    Raises:
+        VersionMismatch: A folder holds another version.
+        SafetyPairsError: A folder was not published by safetypairs.
     """
     meant = parse_target_name(name, _version_or_none(revision or ""))
     wanted = revision or (meant.version.tag if meant.version else None)
@@ -49,14 +52,17 @@ def bare_name(factory: Factory, name: str, revision: str | None, options: dict[s
 
 
 def module(factory: Factory, place: str, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
-    """The factory's answer for exactly this version, whose builder checks what it reads.
+    """Return the factory's module for exactly this version. Its builder checks what it reads.
 
-    Raises VersionMismatch where only other versions are here or the files are others, HubUnavailable where none is.
+    Raises:
+        VersionMismatch: Only other versions are available, or the files are not the published ones.
+        HubUnavailable: The Hub cannot be reached and no version is on this machine.
+        SafetyPairsError: An option would select other rows.
     """
     if given := [name for name in ("data_files", "data_dir") if options.get(name) is not None]:
         raise SafetyPairsError(
-            f"{place}: {given[0]} would read other rows under a version's name; name a config and a split, or load the "
-            "files by themselves: load_dataset('parquet', data_files=...)"
+            f"{place}: {given[0]} would read other rows under the name of a version; name a config and a "
+            "split, or load the files by themselves: load_dataset('parquet', data_files=...)"
         )
     if pinned.called == NAME:
         tell_embedded(pinned.asked.removeprefix("v"))
@@ -65,11 +71,11 @@ def module(factory: Factory, place: str, pinned: Pinned, options: dict[str, Any]
     return _of_hub(factory, place, pinned, options)
 
 
-@cache  # once a process for each version
+@cache  # once per process and version
 def tell_embedded(version: str) -> None:
-    """Say on stderr that the set which the package carries is handed out, and how to name another."""
+    """Log that the dataset included in the package is used, and how to name another one."""
     logger.warning(
-        "%s@%s is the set that safetypairs-hf carries: drawn signs, no photographs; to use another, name a folder "
+        "%s@%s is the dataset included in safetypairs-hf: drawn signs, no photographs; to use another, name a folder "
         "or org/name, or set SAFETYPAIRS_REPO",
         NAME,
         version,
@@ -77,14 +83,14 @@ def tell_embedded(version: str) -> None:
 
 
 def with_own_key(found: DatasetModule, folder: str) -> DatasetModule:
-    """A published folder as plain `load_dataset` reads it, with a cache key that changes with every file."""
+    """Return a published folder's module for plain `load_dataset`, with a cache key that changes with every file."""
     return replace(found, hash=content.as_it_is(Path(folder)))
 
 
 def _of_folder(factory: Factory, folder: Path, pinned: Pinned, options: dict[str, Any]) -> DatasetModule:
     whole = folder.expanduser()
-    roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # another one where a link leads to it
-    name = f"{pinned.called}@{pinned.asked.removeprefix('v')}"  # as a command takes it
+    roots = whole.resolve().as_posix(), whole.absolute().as_posix()  # they differ if the path contains a link
+    name = f"{pinned.called}@{pinned.asked.removeprefix('v')}"  # the form that commands accept
     held = Content(name, roots[0], whole / manifest.NAME, roots, True, pinned.check != "warn")
     if reviews.NAME in held.files:
         held = replace(held, reviews=whole / reviews.NAME)
@@ -104,7 +110,7 @@ def _of_hub(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]
             _check_card(fetch(repo, _CARD, str(commit), HfApi(token=_token(options))), f"{repo}@{commit.asked}")
             with explained(repo):
                 found = retried(lambda: factory(repo, revision=str(commit), **options))
-            # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+            # If the Hub becomes unreachable meanwhile, datasets falls back to what it prepared last, of any version.
             if found.hash == commit:
                 held = _content_of(repo, commit, _token(options))
                 return _checked(found, held, cached.checked(commit) if held.strict else str(commit))
@@ -125,27 +131,27 @@ def _of_hub(factory: Factory, repo: str, commit: Pinned, options: dict[str, Any]
 
 
 def _check_card(path: Path, name: str) -> None:
-    """Raise SafetyPairsError for a card that `datasets`, which takes any, would read without end."""
+    """Raise SafetyPairsError for a card that would take `datasets`, which accepts any, unbounded time to read."""
     with reading(f"{name}: {_CARD}", f"see: safetypairs verify {name}"):
         card_header.check(path)
 
 
 def _content_of(repo: str, commit: Pinned, token: str | bool | None) -> Content:
-    """What the commit's manifest names, with what is wrong on the Hub; the Hub is asked once for a commit."""
+    """Return what the commit's manifest lists, and what is wrong on the Hub, which is asked once for each commit."""
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)
     asked = _version_or_none(commit.asked)
     name = f"{repo}@{asked or commit.asked}"
     file = _fetched(repo, manifest.NAME, commit, api, name)
-    place = f"{api.endpoint}/datasets/{repo}"  # of all commits: a release adds files, and few change
+    place = f"{api.endpoint}/datasets/{repo}"  # the same for all commits, because a release changes few files
     tree = f"{place}@{commit}"
     held = Content(name, place, file, (f"hf://datasets/{repo}@{commit}",), False, commit.check != "warn")
     if reviews.NAME in held.files:
         held = replace(held, reviews=_fetched(repo, reviews.NAME, commit, api, name))
     if asked and held.version != asked:
         raise VersionMismatch(
-            f"{repo} {commit.asked} was asked for, and what came says that it is {held.version}; tell its publisher"
+            f"{repo} {commit.asked} was asked for, but its manifest states {held.version}; tell its publisher"
         )
     if content.is_tree_right(tree):
         return held
@@ -176,7 +182,7 @@ def _checked(found: DatasetModule, held: Content, key: str) -> DatasetModule:
 
     if found.module_path != Parquet.__module__:
         raise VersionMismatch(
-            f"{held.name} is not as it was published: what comes is no Parquet; see: safetypairs verify {held.name}"
+            f"{held.name} is not as it was published: its data are not Parquet; see: safetypairs verify {held.name}"
         )
     kwargs = {**found.builder_kwargs, "content": held}
     return replace(found, module_path=CheckedParquet.__module__, hash=key, builder_kwargs=kwargs)
@@ -186,12 +192,12 @@ def _nothing_here(repo: str, commit: Pinned, cache_dir: str | None) -> SafetyPai
     commits = dict.fromkeys(of for _, _, of in cached.prepared(repo, cache_dir))
     if not commits:
         return HubUnavailable(
-            f"{repo} {commit.asked}: the Hub cannot be reached, and nothing is prepared on this machine"
+            f"{repo} {commit.asked}: the Hub cannot be reached, and no version is prepared on this machine"
         )
     tags = {of: str(version) for version, of in resolve.known(repo).items()}
     there = ", ".join(sorted(tags.get(of, f"commit {of[:8]}") for of in commits))
     return VersionMismatch(
-        f"{repo} {commit.asked} was asked for and the Hub cannot be reached; prepared on this machine: {there}"
+        f"{repo} {commit.asked} was asked for, but the Hub cannot be reached; prepared on this machine: {there}"
     )
 
 

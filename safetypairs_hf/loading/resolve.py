@@ -1,4 +1,4 @@
-"""From a version to the commit that holds it, with the Hub in reach or not; and the version of a local folder."""
+"""Find the commit of a version, with or without the Hub, and the version of a local folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def version_of(text: str) -> Version:
-    """ "1.2.0" or "v1.2.0". Raises VersionMismatch where it is no version."""
+    """Parse "1.2.0" or "v1.2.0". Raises VersionMismatch if it is not a version."""
     try:
         return parse(text)
     except PublishError as error:
@@ -25,7 +25,7 @@ def version_of(text: str) -> Version:
 
 
 def tag_or_revision(text: str) -> str:
-    """The tag of a version; any other revision (a branch, a commit) as it is."""
+    """Return the tag of a version. Any other revision (a branch, a commit) is returned unchanged."""
     try:
         return parse(text).tag
     except PublishError:
@@ -33,9 +33,10 @@ def tag_or_revision(text: str) -> str:
 
 
 def published(repo: str, token: str | bool | None = None) -> dict[Version, str]:
-    """The versions that a Hub dataset has, oldest first, each with its commit: its tags vX.Y.Z.
+    """Return the versions of a Hub dataset (its tags vX.Y.Z) with their commits, oldest first.
 
-    Raises HubUnavailable.
+    Raises:
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     from huggingface_hub import HfApi
 
@@ -43,7 +44,7 @@ def published(repo: str, token: str | bool | None = None) -> dict[Version, str]:
 
 
 def known(repo: str) -> dict[Version, str]:
-    """The versions of a Hub dataset that this machine has resolved before, oldest first, each with its commit."""
+    """Return the versions of a Hub dataset that this machine resolved before, oldest first, with their commits."""
     folder = _refs(repo)
     return by_version({file.name: file.read_text().strip() for file in folder.glob("v*") if file.is_file()})
 
@@ -55,7 +56,7 @@ def _refs(repo: str) -> Path:
 
 
 def _ref(repo: str, asked: str) -> str | None:
-    """The commit that a revision had when it was last resolved here; a commit is its own."""
+    """Return the commit that a revision had when it was last resolved here. A commit is returned unchanged."""
     if re.fullmatch("[0-9a-f]{40}", asked):
         return asked
     file = _refs(repo) / asked
@@ -65,18 +66,22 @@ def _ref(repo: str, asked: str) -> str | None:
 def resolve(repo: str, revision: str | None, token: str | bool | None = None, check: str = "error") -> Pinned:
     """Find the commit of a revision of a Hub dataset.
 
-    The answer is kept on disk, so that it is known when the Hub is out of reach, or keeps answering 429 or 5xx; the
-    newest version is then the newest one of which anything is prepared on this machine.
+    The answer is saved on disk, and used when the Hub cannot be reached or keeps answering 429 or 5xx. In that case the
+    newest version is the newest one that is prepared on this machine.
 
     Args:
         repo: `org/name`.
         revision: A version, a tag, a branch or a commit; None is the newest version.
-        token: The token for the Hub; None is the usual one.
-        check: "warn" lets a tag pass that was moved; the answer says it on.
+        token: The token for the Hub; None is the default one.
+        check: "warn" accepts a tag that was moved. The result carries this value.
+
+    Returns:
+        The commit.
 
     Raises:
         VersionMismatch: There is no such version, or its tag was moved since this machine saw it.
-        HubUnavailable: That cannot be known.
+        HubUnavailable: The Hub cannot be asked, and this machine does not know the revision.
+        SafetyPairsError: The revision has no card, so it was not published by safetypairs.
     """
     from huggingface_hub import HfApi
 
@@ -96,12 +101,13 @@ def resolve(repo: str, revision: str | None, token: str | bool | None = None, ch
     except HubUnavailable as error:
         if not is_out_of_reach(error):
             raise
-        return _resolved_here(repo, asked, error, check)  # it answered once, then no more
+        return _resolved_here(repo, asked, error, check)  # the Hub answered the first request only
     if not asked and not newest:
         raise VersionMismatch(f"{repo} has no version: no tag like v1.0.0; load a branch with load_dataset, revision=")
     asked = asked or str(newest and newest.tag)
     try:
-        # Its folder is named after the commit, it notes the ref on disk, and datasets needs the file anyway.
+        # Fetch the card: its folder has the commit's name, the ref is saved on disk, and datasets needs the file
+        # anyway.
         card = fetch(repo, "README.md", asked, api)
         moved = tag_moved(repo, asked, card.parent.name, api) if asked in {each.tag for each in there} else ""
     except FileNotFoundError as error:
@@ -120,7 +126,7 @@ def resolve(repo: str, revision: str | None, token: str | bool | None = None, ch
 
 
 def _resolved_here(repo: str, asked: str | None, error: HubUnavailable, check: str) -> Pinned:
-    """What this machine knows of a revision; `error` says why the Hub was not asked."""
+    """Return this machine's knowledge of a revision. `error` says why the Hub was not asked."""
     from safetypairs_hf.loading import cached
 
     here = known(repo)
@@ -134,24 +140,27 @@ def _resolved_here(repo: str, asked: str | None, error: HubUnavailable, check: s
     if commit:
         return Pinned(commit, asked, reachable=False, check=check)
     if here:
-        raise VersionMismatch(f"{repo} {asked} is not among what this machine knows ({_listed(here)}); {error}")
+        raise VersionMismatch(
+            f"{repo} {asked} is not among the versions known on this machine ({_listed(here)}); {error}"
+        )
     raise error
 
 
 def held_version(name: TargetName) -> Version:
-    """The version that a published folder holds.
+    """Return the version that a published folder holds.
 
     Raises:
-        SafetyPairsError: There is no such folder, or it has no manifest of ours.
+        SafetyPairsError: There is no such folder, or it has no manifest of safetypairs.
     """
     if not name.path.is_dir():
         raise no_folder(name.place)
     holds = _version_in(name.path)
     if holds is None:
         _refuse_pointer(name.path)
-        first = f"; a folder ./{NAME} goes before the set that the package carries" if name.place == f"./{NAME}" else ""
+        first = f"; a folder ./{NAME} comes before the dataset in the package" if name.place == f"./{NAME}" else ""
         raise SafetyPairsError(
-            f"{name.place} has no manifest.parquet of ours; name a folder that `safetypairs publish` wrote{first}"
+            f"{name.place} has no manifest.parquet of safetypairs; "
+            f"name a folder that `safetypairs publish` wrote{first}"
         )
     return holds
 
@@ -173,10 +182,10 @@ def _refuse_pointer(folder: Path) -> None:
 
 
 def check_folder(name: TargetName, asked: str) -> None:
-    """Check that a folder holds the version (or tag) that was asked for.
+    """Check that a folder holds the requested version (or tag).
 
     Raises:
-        VersionMismatch: It holds another one, or does not say which.
+        VersionMismatch: It holds another version, or does not state one.
         SafetyPairsError: There is no such folder.
     """
     folder = name.path
@@ -186,14 +195,14 @@ def check_folder(name: TargetName, asked: str) -> None:
     if holds is None:
         _refuse_pointer(folder)
         raise VersionMismatch(
-            f"{asked} was asked for, and the folder {name.place} does not say its version: no manifest"
+            f"{asked} was asked for, but the folder {name.place} does not state its version: it has no manifest"
         )
     if tag_or_revision(asked) != holds.tag:
         if name.is_embedded:
             listed = ", ".join(map(str, embedded_set.versions()))
-            raise VersionMismatch(f"{asked} was asked for, and the versions that the package carries are {listed}")
+            raise VersionMismatch(f"{asked} was asked for, but the package has only {listed}")
         raise VersionMismatch(
-            f"{asked} was asked for, and the folder {name.place} holds {holds}; ask for that, or move it"
+            f"{asked} was asked for, but the folder {name.place} holds {holds}; ask for {holds}, or move the folder"
         )
 
 
@@ -202,11 +211,13 @@ def _listed(versions: dict[Version, str]) -> str:
 
 
 class Pinned(str):
-    """A revision that must be the one loaded: a commit hash; "" for a folder.
+    """The commit hash to load, or "" for a folder.
 
-    `asked` is what the user asked for, and `called` what a folder is named by, for messages. `reachable`: whether the
-    Hub answered when it was resolved. `check`: what is done where its content is not the one that was published, see
-    `load`.
+    Attributes:
+        asked: The version or revision that the user requested.
+        reachable: Whether the Hub answered when the commit was found.
+        check: What to do about content that is not the published one; see `load`.
+        called: The name of a folder in messages.
     """
 
     asked: str

@@ -1,4 +1,4 @@
-"""A pair in a notebook: both members side by side, the unsafe one blurred until the reader unblurs it."""
+"""Show a pair in a notebook: both members side by side, the unsafe one blurred until the reader unblurs it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import data_uri
 
-_SIDE: Final = 360  # pixels of the longer side of a member as shown
+_SIDE: Final = 360  # pixels of the longer side of a displayed member
 _MEMBERS: Final = ("unsafe_image", "safe_image")
 
 
 class ShownPair:
-    """What `show` returns: HTML in a notebook, and the texts of the pair when printed."""
+    """The result of `show`: HTML in a notebook; printed, the texts of the pair."""
 
     def __init__(self, words: str, html_text: str) -> None:
         self._words, self._html = words, html_text

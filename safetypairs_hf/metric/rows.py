@@ -382,7 +382,7 @@ def _of_pandas(frame: Any) -> tuple[dict[str, Any], list[Any]]:
     columns = {name: frame[name] for name in KNOWN if name in frame.columns}
     for name, column in columns.items():
         if hasattr(column, "columns"):
-            raise PairError(f"the column {name} is there more than once; keep one")
+            raise PairError(f"the column {name} occurs more than once; keep one")
     for name in frame.index.names:
         if name in KNOWN and name not in columns:
             columns[name] = frame.index.get_level_values(name)

@@ -1,4 +1,4 @@
-"""What an erratum makes of a pair: its row in a data file, and its entry in the manifest."""
+"""Apply an erratum to a pair: its row in a data file, and its entry in the manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TURNED = {"unsafe_to_safe": "safe_to_unsafe", "safe_to_unsafe": "unsafe_to_safe
 
 @dataclass(frozen=True)
 class Amendment:
-    """The changes of a published pair. `now`: the values that change, by column, as an erratum has them."""
+    """The changes of a published pair. `now` holds the new values by column, in the form that an erratum has."""
 
     entry: Entry
     now: Mapping[str, str]
@@ -37,13 +37,13 @@ class Amendment:
 
     @property
     def ends_review(self) -> bool:
-        """Whether what people said of the pair was of another label than it has now."""
+        """Whether the review of the pair was made for another label than the new one."""
         return self.swaps or self.moves
 
     def row(self, row: Mapping[str, Any], taxonomy: Taxonomy) -> dict[str, Any]:
-        """The published row as it is to be.
+        """Return the changed row of the pair.
 
-        What was said of the members goes with them: the judges' P(unsafe), and which was made from which.
+        Values that belong to a member move with it: the judges' P(unsafe), and which member was made from which.
         """
         made = dict(row)
         if self.entry.is_policy_pair:
@@ -64,7 +64,7 @@ class Amendment:
         return made | {name: self.now[name] for name in ("policy", *TEXTS) if name in self.now}
 
     def amended(self, row: Mapping[str, Any], file: str) -> Entry:
-        """The pair's entry, where `row` is its row as it is to be and `file` holds it."""
+        """Return the changed entry of the pair, from its changed row and the file that holds it."""
         entry = self.entry._replace(file=file, category=self.now.get("category", self.entry.category))
         if self.ends_review:
             entry = entry._replace(review=UNREVIEWED)

@@ -1,4 +1,4 @@
-"""Read a file of corrections: CSV or JSON Lines, a line each, with the number of the line in every message."""
+"""Read a file of corrections: CSV or JSON Lines. Every message names the line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLE: Final = "pair_id,action,value,reason,by"
 
 
 class Correction(NamedTuple):
-    """A line of the file. `where` names it in messages; `texts` are the new texts by column, as far as any is given."""
+    """A line of the file. `where` names it in messages; `texts` are the new texts by column, if any are given."""
 
     where: str
     pair_id: str
@@ -40,11 +40,11 @@ def read_corrections(errata: str | Path | Iterable[Mapping[str, Any]]) -> list[C
     """Read corrections from a file (CSV or JSON Lines, by its first character), or from rows with the same names.
 
     Args:
-        errata: The path, or mappings with `pair_id`, `action`, `reason`, `by`, and `value`, `critical_feature` or
-            `instruction` where the action takes one.
+        errata: The path, or mappings with the keys `pair_id`, `action`, `reason`, `by`, and, if the action takes one,
+            `value`, `critical_feature` or `instruction`.
 
     Raises:
-        PublishError: A line is not what it should be, or there is none. The message names the line.
+        PublishError: A line is invalid, or there is none. The message names the line.
     """
     named = isinstance(errata, str | Path)
     name = str(errata) if isinstance(errata, str | Path) else "errata"
@@ -54,8 +54,8 @@ def read_corrections(errata: str | Path | Iterable[Mapping[str, Any]]) -> list[C
         made = _correction(where, row)
         if made.pair_id in found:
             raise made.refused(
-                f"pair {made.pair_id} has an action already ({found[made.pair_id].where}); one action a pair and "
-                "version: keep one, and give the other in a file for a later version"
+                f"pair {made.pair_id} already has an action ({found[made.pair_id].where}); a version takes one "
+                "action for each pair: keep one, and put the other into a file for a later version"
             )
         found[made.pair_id] = made
     if not found:
@@ -71,12 +71,12 @@ def _given(rows: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _rows_of(path: Path, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(name and line, row) of each line that is not empty."""
+    """Yield each line that is not empty, as its name for messages and its row."""
     text = _text(path, name)
     if text.lstrip()[:1] == "{":
         yield from _of_json_lines(text, name)
     elif text.lstrip()[:1] == "[":
-        raise PublishError(f"{name} is a JSON array; expected JSON Lines (one object a line) or CSV")
+        raise PublishError(f"{name} is a JSON array; expected JSON Lines (one object on each line) or CSV")
     else:
         yield from _of_csv(text, name)
 
@@ -143,7 +143,7 @@ def _check_names(names: Iterable[str], where: str) -> None:
             said = hint(name, COLUMNS)
             raise PublishError(f"{where}: no column {cut(printable(name))!r}{said}; expected {', '.join(COLUMNS)}")
         if listed.count(name) > 1:
-            raise PublishError(f"{where}: the column {name} is there more than once; keep one")
+            raise PublishError(f"{where}: the column {name} occurs more than once; keep one")
     if missing := [name for name in NEEDED if name not in listed]:
         raise PublishError(f"{where}: there is no column {missing[0]}; expected a line of names such as {_EXAMPLE}")
 
@@ -169,19 +169,19 @@ def _correction(where: str, row: Mapping[str, Any]) -> Correction:
 
 
 def _new_texts(made: Correction, given: dict[str, str]) -> dict[str, str]:
-    """The new texts of a line, whose value has to be what its action takes."""
+    """Return the new texts of a line, and check that its action takes the given value."""
     if given and made.action not in _WITH_TEXTS:
         raise made.refused(f"{made.action} takes no {next(iter(given))}; leave it empty")
     if made.action == "swap" and made.value:
-        raise made.refused(f"swap takes no value, and {cut(printable(made.value))!r} was given; leave it empty")
+        raise made.refused(f"swap takes no value, but {cut(printable(made.value))!r} was given; leave it empty")
     if made.action == "drop" and made.value:
-        raise made.refused(f"drop takes no value, and {cut(printable(made.value))!r} was given; leave it empty")
+        raise made.refused(f"drop takes no value, but {cut(printable(made.value))!r} was given; leave it empty")
     if made.action == "category" and not made.value:
         raise made.refused("category needs the new category as its value")
     if made.action != "text":
         return given
     if made.value and "critical_feature" in given:
-        raise made.refused("the value is the new critical_feature, and one is given in that column too; keep one")
+        raise made.refused("the value is the new critical_feature, but that column has one too; keep one")
     found = ({"critical_feature": made.value} if made.value else {}) | given
     if not found:
         raise made.refused("text needs the new critical_feature as its value, or one in the column instruction")
@@ -192,8 +192,8 @@ def _cell(where: str, name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise PublishError(f"{where}: {name} is {cut(printable(value))}, and a text was expected: quote it")
+        raise PublishError(f"{where}: {name} is {cut(printable(value))}; expected a text: quote it")
     text = " ".join(value.split())
     if len(text) > LONGEST:
-        raise PublishError(f"{where}: {name} has {len(text)} characters, and at most {LONGEST} are taken; shorten it")
+        raise PublishError(f"{where}: {name} has {len(text)} characters; expected at most {LONGEST}: shorten it")
     return text

@@ -1,4 +1,4 @@
-"""A dataset repo on the Hub (HF_ENDPOINT and the usual token): a release is one commit, then its tag."""
+"""A dataset repo on the Hub (at HF_ENDPOINT, with the default token): a release is one commit and then its tag."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ from safetypairs_hf.publishing.uploader import Ready
 _CARD = "README.md"
 _HEADER = re.compile(r"\s*(---\n((?!---\n).*\n)*---\s*)?")
 # See `target.UNCHANGED`.
-UNSURE = "whether the new version arrived is not known; the same command finds out and goes on from there"
-UNTAGGED = "the new version is there, but not its tag; the same command sets it"
-PROPOSED = "whether the pull request was opened is not known; see the dataset's page before you run the command again"
+UNSURE = "it is not known whether the new version arrived; run the same command again, which checks and continues"
+UNTAGGED = "the new version is there, but not its tag; run the same command again to set it"
+PROPOSED = (
+    "it is not known whether the pull request was opened; see the dataset's page before you run the command again"
+)
 
 
 class HubTarget:
-    """See `Target`. `private` and `gated` ("auto" or "manual") are set, and seen to be, before data is uploaded.
+    """A repo to publish to; see `Target`.
 
-    `create_pr`: propose the release as a pull request, for people with no right to push; its tag is set by who merges
-    it. `api`: a client of another Hub or token than the usual ones.
+    `private` and `gated` ("auto" or "manual") are set and confirmed before data is uploaded. With `create_pr`, the
+    release is proposed as a pull request, for people who may not push; whoever merges it sets its tag. `api` is a
+    client for another Hub or token than the default ones.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class HubTarget:
         except HubUnavailable as error:
             if not is_missing(error):
                 raise
-            return True  # it will be created, as public
+            return True  # it does not exist yet, and will be created as public
 
     def head(self) -> Manifest:
         with self._explained():
@@ -96,7 +99,7 @@ class HubTarget:
                 if not is_missing(error):
                     raise
                 self._refuse_other_kinds()
-                return Manifest()  # it is new, or private and not ours: creating it will tell
+                return Manifest()  # it is new, or private to others: creating it will show which
             self._head = info.sha
             files = [sibling.rfilename for sibling in info.siblings or []]
             found = self._manifest(self._head) if manifest.NAME in files else None
@@ -120,7 +123,9 @@ class HubTarget:
         with self._explained():
             retried(self._api.whoami)
             if self._head is None and self._create_pr:
-                raise PublishError(f"there is no dataset {self.name} that this token may see, to propose a release to")
+                raise PublishError(
+                    f"there is no dataset {self.name} that this token can read, so no release can be proposed"
+                )
             if self._head is None:
                 self._create()
             self.settle()
@@ -129,7 +134,7 @@ class HubTarget:
     def send(self, files: Mapping[str, Ready]) -> None:
         for name, ready in files.items():
             addition = CommitOperationAdd(name, str(ready.path))
-            addition.upload_info.sha256 = bytes.fromhex(ready.hash.sha256)  # or it would be read once more for it
+            addition.upload_info.sha256 = bytes.fromhex(ready.hash.sha256)  # else the file would be read again
             self._sent[name] = addition
         additions = [self._sent[name] for name in files]
         with self._explained():
@@ -150,7 +155,7 @@ class HubTarget:
         return f"{self._api.endpoint}/datasets/{self.name} (tag {change.version.tag})"
 
     def settle(self) -> None:
-        """Set what was asked for, unless it is so already, and read it back."""
+        """Apply the requested visibility and gating if needed, and read them back."""
         if not self._settings:
             return
         with self._explained():
@@ -159,7 +164,7 @@ class HubTarget:
                 retried(lambda: self._api.update_repo_settings(self.name, repo_type="dataset", **wanted))
                 if left := self._unsettled():
                     raise PublishError(
-                        f"{self._api.endpoint} took the settings of {self.name}, but did not make it {left}; nothing "
+                        f"{self._api.endpoint} accepted the settings of {self.name}, but it is not {left}; nothing "
                         "was uploaded: set that on the repo's settings page, then run again"
                     )
 
@@ -174,15 +179,15 @@ class HubTarget:
                     self.name,
                     tag=version.tag,
                     revision=self._head,
-                    # no message: mlcroissant fetches the tag into a branch, which Git refuses for an annotated one
+                    # no message: mlcroissant fetches the tag into a branch, which Git refuses for annotated tags
                     repo_type="dataset",
-                    exist_ok=True,  # the answer to an earlier try may have been lost
+                    exist_ok=True,  # an earlier request may have succeeded although its answer was lost
                 )
             )
             self._is_tagged(version)
 
     def _propose(self, change: Change) -> str:
-        """Open a pull request; not repeated where it fails, as there could be two then."""
+        """Open a pull request. It is not retried after an error, because that could open a second one."""
         try:
             with self._explained():
                 made = self._api.create_commit(
@@ -205,7 +210,10 @@ class HubTarget:
         ]
 
     def _commit(self, change: Change) -> str:
-        """The new head. It may be called again after an answer that was lost: the parent lets one commit through."""
+        """Commit, and return the new head.
+
+        Safe to repeat after a lost answer: the parent allows only one such commit.
+        """
         operations = self._operations(change)
         try:
             return self._api.create_commit(
@@ -224,7 +232,7 @@ class HubTarget:
                 raise
             if conflict or _asked_to_commit(error):
                 self._standing = UNSURE
-                with self._explained():  # which ends the tries: it has had its own
+                with self._explained():  # it has its own retries, so it ends these
                     landed = self._landed(change)
                 self._standing = UNCHANGED
                 if landed is not None:
@@ -234,7 +242,7 @@ class HubTarget:
             raise
 
     def _landed(self, change: Change) -> str | None:
-        """The head, if it is the one that the change makes."""
+        """Return the head if this change produced it; None otherwise."""
         sha: str | None = self._info().sha
         if sha is None or sha == self._head:
             return None
@@ -255,24 +263,24 @@ class HubTarget:
         self._head = info.sha
 
     def _refuse_foreign(self, files: Sequence[str], commit: str | None) -> None:
-        """As `refuse_foreign`; a card without a word, which the Hub's site makes to hold the licence, is harmless."""
+        """Do what `refuse_foreign` does, but accept the card without text that the Hub's site creates for a licence."""
         if _CARD in files and _HEADER.fullmatch(self._fetch(_CARD, commit).read_text("utf-8", "replace")):
             files = [file for file in files if file != _CARD]
         refuse_foreign(self.name, files)
 
     def _unsettled(self) -> str:
-        """What was asked for and is not so yet, in words."""
+        """Return the requested settings that are not in effect yet, in words."""
         info = self._info()
         left = [name for name, value in self._settings.items() if getattr(info, name) != value]
         return " and ".join("private" if name == "private" else f"gated ({self._settings[name]})" for name in left)
 
     def _refuse_or_mend_tags(self, version: Version) -> None:
-        """The new version's tag must be free. The last one's may be missing: its publish was stopped before it."""
+        """Check that the new version's tag is free. Set the last one's if its publish was interrupted before that."""
         tags = list_tags(self.name, self._api)
         if version.tag in tags:
             raise PublishError(
-                f"{self.name} has a tag {version.tag} already, on commit {tags[version.tag][:7]}, which is no release "
-                "of that version; delete the tag, or publish another version"
+                f"{self.name} already has a tag {version.tag}, on commit {tags[version.tag][:7]}, which is no "
+                "release of that version; delete the tag, or publish another version"
             )
         if self._last is not None and not self._is_tagged(self._last):
             if not self._create_pr:
@@ -300,7 +308,7 @@ class HubTarget:
         for kind in ("model", "space"):
             if retried(lambda kind=kind: self._api.repo_exists(self.name, repo_type=kind)):  # type: ignore[misc]
                 raise PublishError(
-                    f"{self.name} is a {kind} at {self._api.endpoint}, and no dataset; name another repo, or make the "
+                    f"{self.name} is a {kind} at {self._api.endpoint}, not a dataset; name another repo, or make the "
                     f"dataset first: hf repos create {self.name} --type dataset"
                 )
 
@@ -318,7 +326,7 @@ class HubTarget:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """As `explained`, and how the target stands."""
+        """Explain errors as `explained` does, and add the state of the target."""
         try:
             with explained(self.name, self._api.endpoint):
                 yield
@@ -328,10 +336,10 @@ class HubTarget:
 
 
 def _asked_to_commit(error: Exception) -> bool:
-    """Whether it is the commit itself that failed, and no request before it; then it may have arrived all the same."""
+    """Return whether the commit request itself failed. If so, the commit may have arrived nevertheless."""
     try:
         return "/commit/" in str(error.request.url)  # type: ignore[attr-defined]
-    except AttributeError:  # an answer that is no JSON, of whichever request; else an upload's error
+    except AttributeError:  # the answer of some request is not JSON; otherwise, an upload failed
         return isinstance(error, ValueError)
-    except RuntimeError:  # an HTTP error that knows no request
+    except RuntimeError:  # an HTTP error without a request
         return True

@@ -1,4 +1,4 @@
-"""A dataset in a local folder: a release is a new folder in the old one's place."""
+"""A dataset in a local folder: a release is a new folder that replaces the old one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from safetypairs_hf.publishing.uploader import Ready
 
 
 class LocalTarget:
-    """A folder that `load_dataset("./safetypairs")` reads. It holds one version: the newest.
+    """A folder that `load_dataset("./safetypairs")` reads. It holds one version, the newest.
 
-    Raises PublishError where `name` is the root of the file system.
+    Raises:
+        PublishError: `name` is the root of the file system.
     """
 
     def __init__(self, name: str) -> None:
@@ -41,10 +42,10 @@ class LocalTarget:
         if not self.path.name:
             raise PublishError(f"{name} is the root of the file system, and a release is a folder; name one: ./pairs")
         self._aside = self.path.with_name(f".{self.path.name}.replaced")
-        self._known: dict[str, str] = {}  # the SHA-256 of the files that `head` saw
+        self._known: dict[str, str] = {}  # the SHA-256 of the files that `head` read
         self._seen = b""  # the manifest that `head` read, which `commit` builds on
-        # Beside the folder, so that everybody who reaches the folder takes the same lock, whatever their TMPDIR; other
-        # users, who may publish here too, can take it as well. The kernel drops it when its holder ends.
+        # Next to the folder, so that everybody who can reach the folder takes the same lock, whatever their TMPDIR.
+        # Other users who may publish here can take it too. The kernel releases it when its holder ends.
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), mode=0o666)
 
     @property
@@ -80,7 +81,7 @@ class LocalTarget:
         return found or Manifest()
 
     def _refuse_changed(self, here: Mapping[str, Path], found: Manifest) -> None:
-        """Raise PublishError where a file is not as the last release wrote it. A file is read for that once."""
+        """Raise PublishError if a file differs from what the last release wrote. Each file is read once."""
         before = {name: file.sha256 for name, file in {**found.files, **found.sidecars}.items()}
         ours = before.keys() | (SIDECARS - {manifest.NAME} if found.sidecars else set())
         try:
@@ -98,15 +99,17 @@ class LocalTarget:
         return self.path / name
 
     def begin(self, version: Version) -> None:
-        """A folder is ready."""
+        """Do nothing: a folder needs no preparation."""
 
     def send(self, files: Mapping[str, Ready]) -> None:
-        """Nothing goes ahead: the commit copies all files."""
+        """Do nothing: the commit copies all files."""
 
     def commit(self, change: Change) -> str:
-        """Make the new folder beside the old one (its files linked, not copied) and exchange the two by renames."""
+        """Make the new folder next to the old one (with hard links, not copies) and exchange the two by renames."""
         if Path.cwd().is_relative_to(self.path):
-            raise PublishError(f"{self.name} is replaced by a release, and you stand in it; run this from outside")
+            raise PublishError(
+                f"{self.name} is replaced by a release, but it is the current folder; run this from another folder"
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -129,13 +132,13 @@ class LocalTarget:
 
     @contextmanager
     def _locked(self, *, reading: bool = False) -> Iterator[None]:
-        """Keep other publishers out. Only to read, it does without a lock where none can be made."""
+        """Keep other publishers out. When only reading, work without a lock if none can be made."""
         if reading and not (self.path.exists() or self._aside.exists()):
-            yield  # nothing to read, and so nothing to keep others out of
+            yield  # there is nothing to read or to protect
             return
         try:
             lock = Path(self._lock.lock_file)
-            if not lock.exists():  # FileLock waits for ever where no file can be made, as in /proc
+            if not lock.exists():  # FileLock waits forever if it cannot create a file, as in /proc
                 tempfile.TemporaryFile(dir=lock.parent).close()
             self._lock.acquire()
         except OSError as error:
@@ -165,7 +168,7 @@ class LocalTarget:
             for name, source in change.write.items():
                 goal = new / name
                 goal.parent.mkdir(parents=True, exist_ok=True)
-                goal.unlink(missing_ok=True)  # it may be a link to the old version's file
+                goal.unlink(missing_ok=True)  # it may be a hard link to the old version's file
                 shutil.copyfile(source, goal)
             _drop_empty_folders(new)
             if self.path.exists():
@@ -174,9 +177,9 @@ class LocalTarget:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A new folder beside the target, so that a rename does not cross file systems; it does not stay."""
+        """Make a temporary folder next to the target, so that renames stay within one file system."""
         prefix = f".{self.path.name}.new-"
-        for left in self.path.parent.glob(f"{prefix}*"):  # by a release that was killed
+        for left in self.path.parent.glob(f"{prefix}*"):  # left by a release that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.path.parent))
         folder.chmod(0o755)
@@ -186,13 +189,13 @@ class LocalTarget:
             shutil.rmtree(folder, ignore_errors=True)
 
     def settle(self) -> None:
-        """A folder has no settings."""
+        """Do nothing: a folder has no settings."""
 
     def tagged(self, version: Version) -> bool:
         return True
 
     def tag(self, version: Version) -> None:
-        """A folder has no tags: its manifest names the version."""
+        """Do nothing: a folder has no tags, and its manifest names the version."""
 
     def _recover(self) -> None:
         """Undo a release that was killed between its two renames."""

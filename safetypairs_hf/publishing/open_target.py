@@ -1,4 +1,4 @@
-"""Open the TARGET of a release: a repo on the Hub, or a local folder."""
+"""Open the target of a release: a repo on the Hub, or a local folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from safetypairs_hf.publishing.target import Target
 
 
 def parse_target(text: str, *, private: bool = False, gated: str | None = None, create_pr: bool = False) -> Target:
-    """Open the place that a release goes to; nothing is read or made yet.
+    """Open the place to publish to. Nothing is read or made yet.
 
     Args:
         text: `org/name` on the Hub, or a local folder.
@@ -19,8 +19,8 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None, 
         create_pr: Propose the release as a pull request.
 
     Raises:
-        PublishError: the text is no name of a dataset, could be a folder and a Hub id, or names a version; or a folder,
-            or what a pull request is made to, was to be private or gated.
+        PublishError: The text is not the name of a dataset, could be both a folder and a Hub id, or names a version; or
+            privacy or gating was requested for a folder or a pull request.
     """
     try:
         name = parse_place(text)
@@ -28,12 +28,12 @@ def parse_target(text: str, *, private: bool = False, gated: str | None = None, 
         raise PublishError(str(error)) from error
     if name.is_embedded:
         raise PublishError(
-            f"{text!r} is the set that the package carries, which only a new safetypairs-hf changes; write ./{NAME} "
+            f"{text!r} is the dataset in the package, which only a new safetypairs-hf can change; write ./{NAME} "
             "for a folder, or org/name for the Hub"
         )
     if name.place.removeprefix("./") != (text.rstrip("/") or "/").removeprefix("./"):
         raise PublishError(
-            f"{text!r} is no target: to read, it means {name.place} here; a change names its place itself: write "
+            f"{text!r} is not a target: it means {name.place} here, but only for reading; write "
             f"{name.place}, or ./{text} for a folder"
         )
     if create_pr and (private or gated):

@@ -1,4 +1,4 @@
-"""Plan a release: what a run adds to the newest version, what it removes, and where each new pair goes."""
+"""Plan a release: which pairs of a run it adds, which published pairs it removes, and the place of each new pair."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR, NONE, TaxonomyDiffer
 
 @dataclass(frozen=True)
 class Place:
-    """Where a new pair goes."""
+    """The split, group and category of a new pair."""
 
     category: str
     group: str
@@ -44,15 +44,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a release changes, worked out before any file is made.
+    """Everything that a release changes, decided before any file is made.
 
-    `head` is the version that it builds on. `added` is by pair id in the order of the draw; `removed` and `kept` are
-    published entries; `taxonomy` is what the categories are of from now on. `rejected` counts pairs of the run that
-    stay out, by reason. A relabelled pair (the same two images in another category) is both removed and added:
-    `relabelled` maps its old pair id to its new one. `failures` and `reviews`: what changes among the published
-    failures and reviews. `release`: what the manifest will say of the release. `takedowns`: the pairs that this release
-    takes down. `errata`: what it corrects. The pairs of `amended` are among `kept`, those of `restored` are not: these
-    come back from an earlier version, each with its row.
+    Attributes:
+        head: The version that the release builds on.
+        added: The new pairs by id, in the order of the draw.
+        removed: The published entries that leave.
+        kept: The published entries that stay, including the pairs of `amended`.
+        taxonomy: The taxonomy of the categories from now on.
+        rejected: The number of pairs of the run that are left out, by reason.
+        relabelled: The old and new id of each relabelled pair (the same two images in another category), which is both
+            removed and added.
+        failures: The changes of the published failures.
+        reviews: The changes of the published reviews.
+        release: The manifest's description of the release.
+        takedowns: The pairs that this release takes down.
+        errata: The corrections of this release.
+        amended: The published pairs that errata change.
+        restored: The dropped pairs that errata bring back from an earlier version, each with its row; not in `kept`.
     """
 
     version: Version
@@ -73,7 +82,7 @@ class Plan:
 
     @property
     def added_pairs(self) -> list[str]:
-        """The ids of the new pairs of two images; not those of policy pairs."""
+        """The ids of the new pairs of two images, without policy pairs."""
         return [pair_id for pair_id, place in self.added.items() if not place.identity.is_policy_pair]
 
     @property
@@ -83,14 +92,14 @@ class Plan:
 
     @cached_property
     def reworded(self) -> TaxonomyDifference | None:
-        """What differs from the taxonomy of the version that the release builds on; None where nothing does."""
+        """The difference from the taxonomy of the version that the release builds on; None if there is none."""
         last = self.head.manifest
         found = diff(last.taxonomy, self.taxonomy) if last.version else None
         return found if found and (found.step != NONE or found.fault) else None
 
     @property
     def renumbered(self) -> bool:
-        """Whether the column `category` gets other numbers, so that every published file is written again."""
+        """Whether the numbers in the column `category` change, which rewrites every published file."""
         stay = bool(self.kept or self.failures.kept)
         return stay and self.head.manifest.taxonomy.slugs != self.taxonomy.slugs
 
@@ -101,14 +110,14 @@ class Plan:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many pairs are added, removed and relabelled; each pair counts once."""
+        """Return the numbers of pairs added, removed and relabelled; each pair counts once."""
         changed = len(self.relabelled)
         added = len(self.added) + len(self.restored)
         return added - changed, len(self.removed) - changed, changed + len(self.amended)
 
     @property
     def summary(self) -> str:
-        """What changes, in words."""
+        """Return in words what changes."""
         added, removed, relabelled = self.counts
         what = [
             f"{added} pairs added" if added else "",
@@ -123,17 +132,17 @@ class Plan:
 
     @property
     def rereviewed(self) -> int:
-        """How many published pairs get a review, or another one."""
+        """The number of published pairs that get a first or another review."""
         return sum(pair_id not in self.added for pair_id in self.reviews.made)
 
     @property
     def rejected_and_published(self) -> int:
-        """How many published pairs people rejected, which stay all the same."""
+        """The number of published pairs that people rejected, which stay nevertheless."""
         return sum(each.status == "rejected" and name not in self.added for name, each in self.reviews.made.items())
 
     @property
     def taxonomy_summary(self) -> str:
-        """How the taxonomy changes, in words; "" where it does not."""
+        """Return in words how the taxonomy changes; "" if it does not."""
         if self.reworded is None:
             return ""
         what = "other categories" if self.reworded.step == MAJOR else "policies reworded"
@@ -149,19 +158,20 @@ def make_plan(
     with_failures: bool = False,
     review: RunReview | None = None,
 ) -> Plan:
-    """Compare a finished run with what is published, and give each new pair its place.
+    """Compare a finished run with the published version, and place each new pair.
 
-    Pairs that people rejected stay out; no file but theirs is opened, where they become failures.
+    Pairs that people rejected are left out. Only their images are read, if they become failures.
 
     Args:
-        finished: the run; opened with its failed attempts where they are to be published.
-        head: the newest version at the target.
-        replace: the release holds exactly the run's pairs; else the run's new pairs are added to the published ones.
-        with_failures: the run's failed attempts are to be published too, and the pairs that people rejected.
-        review: what people decided on the run's pairs; None where nobody did.
+        finished: The run. To publish its failed attempts, open it with them.
+        head: The newest version at the target.
+        version: The version to publish.
+        replace: Whether the release holds exactly the run's pairs. If not, new pairs are added to the published ones.
+        with_failures: Whether to publish the run's failed attempts, and the pairs that people rejected.
+        review: The decisions of people on the run's pairs; None if there are none.
 
     Raises:
-        PublishError: the run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
+        PublishError: The run holds no pair, only pairs that were taken down, or relabelled pairs without `replace`.
     """
     review, published = review or RunReview(), head.manifest
     turned_down = {name: reject for name in map(_id, finished.drawn) if (reject := review.reject(name))}
@@ -198,26 +208,27 @@ def make_plan(
 
 
 def carried_over(head: Manifest) -> dict[str, Any]:
-    """What a release that adds no pair takes over from the last one: all but the figures of what that one added."""
+    """Return what a release without new pairs takes from the last one: all except the figures of its new pairs."""
     return {name: value for name, value in head.releases[-1].items() if name not in ("probe", "review")}
 
 
 def make_review_plan(
     review: RunReview, head: Head, version: Version, listed: Callable[[Manifest], Sequence[Listed]]
 ) -> Plan:
-    """Plan a release that adds nothing but the reviews of published pairs.
+    """Plan a release that only adds reviews of published pairs.
 
     Args:
-        review: what people decided on the pairs of an earlier version.
-        head: the newest version at the target.
-        listed: gives the pairs of a manifest as the figures of the review need them.
+        review: The decisions of people on the pairs of an earlier version.
+        head: The newest version at the target.
+        version: The version to publish.
+        listed: Returns the pairs of a manifest in the form that review figures need.
 
     Raises:
-        PublishError: nothing is published at the target yet, or it holds none of the pairs.
+        PublishError: The target has no version yet, or holds none of the pairs.
     """
     held, name = head.manifest, head.target.name
     if held.version is None:
-        raise PublishError(f"{name} has no version yet, so no pair whose review could be published there")
+        raise PublishError(f"{name} has no version yet, so there is no pair whose review could be published")
     refuse_lacking(held.releases, card=True)
     reviews = plan_reviews(review.pairs, head.reviews, held.entries, (), {})
     here = {entry.pair_id for entry in held.entries}
@@ -237,10 +248,10 @@ def make_review_plan(
 
 
 def last_to_correct(opened: Head) -> Version:
-    """The version that a release without a run, such as a takedown, corrects.
+    """Return the version that a release without a run, such as a takedown, corrects.
 
     Raises:
-        PublishError: there is none, or its manifest does not say all that the card of the next one shows.
+        PublishError: There is none, or its manifest lacks something that the next card shows.
     """
     if opened.manifest.version is None:
         raise PublishError(f"{opened.target.name} has no version yet; there is nothing to correct")
@@ -249,22 +260,22 @@ def last_to_correct(opened: Head) -> Version:
 
 
 def check_major(version: Version, last: Version, what: str, removed: int, relabelled: int = 0) -> None:
-    """Refuse a version that is not a new major one, X.0.0; `what` the release is, such as "a takedown".
+    """Refuse a version that is not a new major one, X.0.0. `what` describes the release, such as "a takedown".
 
     Raises:
-        PublishError: with the least version that would do.
+        PublishError: The message gives the least sufficient version.
     """
     check(version, last, 0, removed, relabelled)
     if version.minor or version.patch:
         raise PublishError(
-            f"version {version} is not a new major one, and {what} is; give {least(last, 0, 1)} or a later X.0.0"
+            f"version {version} is not a new major one, which {what} needs; give {least(last, 0, 1)} or a later X.0.0"
         )
 
 
 def placed_groups(
     kept: Sequence[Entry], takedowns: Sequence[Mapping[str, Any]], selection: Mapping[str, Any]
 ) -> Groups:
-    """The groups of the pairs that stay, with everything that was taken down, by a recipe's settings of selection."""
+    """Return the groups of the pairs that stay and of all takedowns, by the selection settings of a recipe."""
     groups = Groups(selection["near_duplicate_bits"], selection["test_fraction"])
     for entry in kept:
         groups.add(entry.identity, entry.group, entry.split)
@@ -273,13 +284,13 @@ def placed_groups(
     return groups
 
 
-ERRATUM = "erratum"  # the reason with which a pair is left out because errata say otherwise of it than the run does
+ERRATUM = "erratum"  # the reason of a pair that is left out because errata contradict the run
 
 
 def _without_errata(
     drawn: Sequence[Selected], head: Manifest, *, replace: bool
 ) -> tuple[Sequence[Selected], dict[str, int]]:
-    """The pairs of a run but for those that errata dropped, or have published in another way; and how many these are.
+    """Return the pairs of a run without those that errata dropped or changed, and how many these are.
 
     A pair that errata put into the category that the run gives it has another id there, and so has a policy pair whose
     policies they swapped; with `replace` it takes the place of the published one.
@@ -313,11 +324,11 @@ def _without_errata(
 def _place(
     drawn: Sequence[Selected], groups: Groups, relabelled: Mapping[str, Entry]
 ) -> tuple[dict[str, Place], dict[str, int]]:
-    """Place the new pairs; also count those that were rejected, by reason."""
+    """Place the new pairs. Return their places, and the number of rejected pairs by reason."""
     places: dict[str, Place] = {}
     rejected: dict[str, int] = defaultdict(int)
     new = [item.entrant for item in drawn if item.entrant.identity.pair_id not in groups]
-    for entrant in new:  # first of all: a relabelled pair keeps its group and its split, whoever else is close to it
+    for entrant in new:  # first, because a relabelled pair keeps its group and split whatever is similar to it
         identity, old = entrant.identity, relabelled.get(entrant.identity.pair_id)
         if old is not None and not groups.is_taken_down(identity):
             groups.add(identity, old.group, old.split)
@@ -344,8 +355,8 @@ def _id(item: Selected) -> str:
 
 
 def _relabelled(drawn: Sequence[Selected], head: Manifest) -> dict[str, Entry]:
-    """New pair id -> the published entry of the same two images in a category that the run no longer gives them."""
-    drawn = [item for item in drawn if not item.entrant.identity.is_policy_pair]  # of an image there are many of these
+    """Return, by new pair id, the published entry of the same two images in a category that the run no longer gives."""
+    drawn = [item for item in drawn if not item.entrant.identity.is_policy_pair]  # an image may have many of these
     wanted = {item.entrant.identity.pair_id for item in drawn}
     old = {(e.unsafe_sha256, e.safe_sha256): e for e in head.entries if e.pair_id not in wanted}
     published = {entry.pair_id for entry in head.entries}
@@ -353,7 +364,7 @@ def _relabelled(drawn: Sequence[Selected], head: Manifest) -> dict[str, Entry]:
     for item in drawn:
         identity = item.entrant.identity
         if identity.pair_id not in published:
-            # One entry goes to one pair: of two new labels the second is an added pair.
+            # An entry matches one pair: with two new labels, the second is an added pair.
             entry = old.pop((identity.unsafe_sha256, identity.safe_sha256), None)
             if entry is not None:
                 found[identity.pair_id] = entry
@@ -366,31 +377,31 @@ def _refused_relabel(drawn: Sequence[Selected], relabelled: Mapping[str, Entry],
     major = head.version.major + 1 if head.version else 1
     return PublishError(
         f"{len(relabelled)} pairs of the run are published in another category (the first, {old.pair_id}, is in "
-        f"{old.category}, here in {category}); relabelling needs --replace and version {major}.0.0 or more"
+        f"{old.category}, here in {category}); to relabel them, use --replace and version {major}.0.0 or more"
     )
 
 
 def _refuse_nothing(url: str, plan: Plan) -> None:
-    """Raise PublishError where the run has nothing to give; a patch, which renews the card, needs nothing."""
+    """Raise PublishError if the run adds nothing. A patch renews the card, so it may add nothing."""
     taken_down = plan.rejected.get(TAKEN_DOWN, 0)
     patch = plan.last is not None and plan.version[:2] == plan.last[:2]
     if taken_down and not plan.added and (not plan.kept or (plan.empty and not patch)):
         raise PublishError(
             f"every new pair of the run in {url} ({taken_down}) was taken down, or is a near-duplicate of one that "
-            "was; takedowns.json lists them, and they stay out: build other pairs"
+            "was; takedowns.json lists them, and they are never added again: build other pairs"
         )
     if not plan.kept and not plan.added:
-        raise PublishError(f"the run in {url} gives no pair to publish; see: safetypairs status {url}")
+        raise PublishError(f"the run in {url} has no pair to publish; see: safetypairs status {url}")
 
 
 def restricted(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The models behind a run whose licences restrict what may be published of their output: `model`, `license`."""
+    """Return the models of a run whose licences restrict publication of their output: `model`, `license`."""
     models = (model for model in recipe["parts"]["weights"] if not model["publishable"])
     return [{name: model[name] for name in ("model", "license")} for model in models]
 
 
 def _editing(finished: FinishedRun) -> dict[str, Any]:
-    """The editors behind a run with their settings, and what was on where they ran; {} where none is a pipeline."""
+    """Return the editors of a run with their settings and device state; {} if none is a pipeline."""
     asked = finished.recipe["parts"].get("editor") or {}
     pipelines = [each for each in asked.get("editors", [asked]) if "attention" in each]
     editors = [{name: value for name, value in each.items() if name != "device"} for each in pipelines]
@@ -398,7 +409,7 @@ def _editing(finished: FinishedRun) -> dict[str, Any]:
 
 
 def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, Any]:
-    """What the manifest remembers of a release, for the card of this version and of every later one; see `staging`."""
+    """Return the manifest's description of a release, for the cards of this and every later version; see `staging`."""
     recipe, parts = finished.recipe, finished.recipe["parts"]
     listed = listed_of(finished) if review.pairs else ()
     reviewed = review.stage((each.pair_id, each.category) for each in listed)

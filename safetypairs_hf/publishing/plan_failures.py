@@ -1,6 +1,6 @@
-"""Decide which failures of a run a release adds, and which published ones it removes.
+"""Decide which failures of a run a release adds, and which published failures it removes.
 
-Failures lie in the split `train`, and whoever trains on them must not have seen what is tested on. So a failure is left
+Failures are in the split `train`, and a model trained on them must not have seen the test pairs. So a failure is left
 out if its source or its edited image was taken down, or is a near-duplicate of a member of a test pair.
 """
 
@@ -18,9 +18,9 @@ from safetypairs_hf.dataset.failure_rows import Failed
 
 @dataclass(frozen=True)
 class FailurePlan:
-    """`added` by failure id in the order of the run, without a file yet; `removed` and `kept` are published ones.
+    """The failures of a release: `added` by failure id in the order of the run; `removed` and `kept` are published.
 
-    `rejected` are those of `added` that are pairs which people rejected: failure id -> pair id.
+    Added failures have no file yet. `rejected` maps those that are pairs which people rejected to their pair ids.
     """
 
     added: dict[str, Failed] = field(default_factory=dict)
@@ -42,15 +42,15 @@ def plan_failures(
     pairs: Collection[tuple[str, str]] = (),
     replace: bool = False,
 ) -> FailurePlan:
-    """Compare the failed attempts of a run with the published ones.
+    """Compare the failed attempts of a run with the published failures.
 
     Args:
-        found: the attempts of the run that are to be published; none where a release adds no failures.
-        held: the published failures.
-        groups: every pair of the release in its place, and every takedown.
-        rejected: pair id -> the failure that it becomes, of pairs that people rejected (`rejected_pairs`).
-        pairs: the SHA-256s of both images of every pair of the release; none of them is a failure.
-        replace: of the published failures, only those that the run holds stay.
+        found: The attempts of the run to publish; empty if the release adds no failures.
+        held: The published failures.
+        groups: The groups with every pair of the release and every takedown.
+        rejected: By pair id, the failure made of a pair that people rejected (`rejected_pairs`).
+        pairs: The SHA-256s of both images of every pair of the release; none of these becomes a failure.
+        replace: Whether only those published failures stay that the run holds.
     """
     run = {each.failure_id: _failed(each) for each in found} | {each.failure_id: each for each in rejected.values()}
     published = {each.failure_id for each in held}
@@ -66,9 +66,9 @@ def plan_failures(
 
 
 def rejected_pairs(finished: FinishedRun, pair_ids: Collection[str]) -> dict[str, Failed]:
-    """Pair id -> the failure that a pair of a run becomes when people reject it.
+    """Return, by pair id, the failure that a pair of a run becomes when people reject it.
 
-    A pair that was imported is none: no attempt of an editor is known of it.
+    Imported pairs are left out: no attempt of an editor is known for them.
     """
     found = {}
     for pair, _ in finished.pairs(pair_ids):
@@ -83,7 +83,7 @@ def rejected_pairs(finished: FinishedRun, pair_ids: Collection[str]) -> dict[str
 
 
 def _failed(attempt: FailedAttempt) -> Failed:
-    """The row of a failure that no release holds yet, so without a file and a version."""
+    """Return the row of a failure that no release holds yet, so without a file and a version."""
     return Failed(
         attempt.failure_id,
         "",

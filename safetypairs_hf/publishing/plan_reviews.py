@@ -1,4 +1,4 @@
-"""Decide which reviews a release publishes, and refuse one whose pairs lack the review that was asked for."""
+"""Decide which reviews a release publishes, and refuse it if its pairs lack a required review."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """The review that a release needs: of so many people, who agree so far (in [0, 1]; see `pair_status`)."""
+    """The required review: the number of reviewers, and their least agreement (in [0, 1]; see `pair_status`)."""
 
     reviewers: int = 1
     agreement: float = 0.0
@@ -26,9 +26,9 @@ class Wanted(NamedTuple):
 class ReviewPlan:
     """The reviews of a release, by pair id.
 
-    `made` are those that it publishes: of new pairs, and of published pairs that were reviewed since. `kept` are
-    published ones that stay as they are. `dropped` counts those that leave with their pair. `rejects` are pairs that
-    stay out, each with its reject.
+    `made` are the reviews that it publishes: of new pairs, and of published pairs that were reviewed since. `kept` are
+    published reviews that stay. `dropped` counts those that leave with their pair. `rejects` holds the pairs that are
+    left out, each with its reject.
     """
 
     made: Mapping[str, Review] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class ReviewPlan:
         return not self.made and not self.dropped
 
     def all(self, version: str) -> list[Review]:
-        """Every review of the release, which is `version`."""
+        """Return every review of the release with the number `version`."""
         return [*self.kept.values(), *(review._replace(version=version) for review in self.made.values())]
 
 
@@ -52,14 +52,14 @@ def plan_reviews(
     added: Collection[str],
     rejects: Mapping[str, Reject],
 ) -> ReviewPlan:
-    """Compare what people said with the published reviews.
+    """Compare the new decisions of people with the published reviews.
 
     Args:
-        found: What they said now, by pair id.
+        found: The new reviews, by pair id.
         held: The published reviews.
         kept: The published pairs that stay.
         added: The ids of the new pairs.
-        rejects: The pairs that stay out because people rejected them.
+        rejects: The pairs that are left out because people rejected them.
     """
     here = {entry.pair_id for entry in kept}
     made = {name: found[name] for name in added if name in found}
@@ -69,18 +69,17 @@ def plan_reviews(
 
 
 def with_reviews(entries: Iterable[Entry], made: Mapping[str, Review]) -> list[Entry]:
-    """Entries of the manifest with the status that a release gives them."""
+    """Return entries of the manifest with the review status that a release gives them."""
     return [entry._replace(review=made[entry.pair_id].status) if entry.pair_id in made else entry for entry in entries]
 
 
 def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], where: str) -> None:
-    """Raise PublishError where a pair lacks the review that was asked for, with counts.
+    """Raise PublishError, with counts, if pairs lack the required review.
 
     Args:
-        wanted: What was asked for.
-        reviews: Of each pair that the release adds, the review, None where there is none; and of each published pair
-            that was reviewed.
-        where: How `safetypairs review` goes on with them.
+        wanted: The requirement.
+        reviews: The review (or None) of each pair that the release adds and of each published pair that was reviewed.
+        where: The arguments with which `safetypairs review` continues.
     """
     faults: dict[str, list[str]] = {}
     for name, review in reviews.items():
@@ -90,8 +89,8 @@ def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], wher
         lacking = {name for names in faults.values() for name in names}
         told = ", ".join(f"{len(names)} {fault}" for fault, names in faults.items())
         raise PublishError(
-            f"{len(lacking)} of {len(reviews)} pairs lack the review that was asked for: {told} (the first is "
-            f"{next(name for name in reviews if name in lacking)}); go on with: safetypairs review {where}"
+            f"{len(lacking)} of {len(reviews)} pairs lack the required review: {told} (the first is "
+            f"{next(name for name in reviews if name in lacking)}); continue with: safetypairs review {where}"
         )
 
 
@@ -110,7 +109,7 @@ def _faults(wanted: Wanted, review: Review | None) -> Iterable[str]:
 
 
 def rejected_counts(rejects: Mapping[str, Reject]) -> dict[str, int]:
-    """How many pairs people rejected, by reason in words."""
+    """Return the number of pairs that people rejected, by reason in words."""
     counts: dict[str, int] = {}
     for reject in rejects.values():
         told = f"rejected by people ({reject.reason})"
@@ -119,10 +118,10 @@ def rejected_counts(rejects: Mapping[str, Reject]) -> dict[str, int]:
 
 
 def check_wanted(require: bool, reviewers: int | None, agreement: float | None) -> Wanted | None:
-    """What `--require-review`, `--min-reviewers` and `--min-agreement` ask for; None where they ask for nothing.
+    """Return the review that the three options require; None if they require none.
 
     Raises:
-        PublishError: fewer than one reviewer, or an agreement outside [0, 1].
+        PublishError: `reviewers` is below 1, or `agreement` is outside [0, 1].
     """
     if reviewers is not None and reviewers < 1:
         raise PublishError(f"--min-reviewers {reviewers}: expected 1 or more")

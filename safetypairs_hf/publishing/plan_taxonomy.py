@@ -1,4 +1,4 @@
-"""Refuse a release whose taxonomy cannot follow that of the last version, or whose step is too small for it."""
+"""Refuse a release whose taxonomy cannot follow that of the last version, or whose version step is too small for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def refuse_taxonomy(plan: Plan) -> None:
     """Check the taxonomy of a release.
 
     Raises:
-        PublishError: it has the name of the last one, or an older version of it, and says other things; the version is
-            too small a step for what changed (words: minor, categories: major); or pairs would stay in a category that
-            it does not have.
+        PublishError: It has the name and version of the last one (or an older version) with other content; the step
+            is too small for the change (texts: minor, categories: major); or pairs would stay in a category that it
+            does not have.
     """
     found = plan.reworded
     if found is None or plan.last is None or plan.version <= plan.last:
@@ -27,7 +27,7 @@ def refuse_taxonomy(plan: Plan) -> None:
     _, removed, relabelled = plan.counts
     smallest = least(plan.last, 1, removed + relabelled + (found.step == MAJOR))
     if plan.version < smallest:
-        what = "the categories differ" if found.step == MAJOR else "the words of its policies differ"
+        what = "the categories differ" if found.step == MAJOR else "the texts of its policies differ"
         raise PublishError(
             f"version {plan.version} is too small a step from {plan.last}: {what} ({first}); give {smallest} or more"
         )
@@ -36,6 +36,6 @@ def refuse_taxonomy(plan: Plan) -> None:
     if lost:
         count = sum(category in lost for category in stay)
         raise PublishError(
-            f"{count} rows of {name} {plan.last} are in {lost[0]}, which {plan.taxonomy.name} has not; publish with "
-            "--replace, which leaves out what the run does not hold, or to a new target"
+            f"{count} rows of {name} {plan.last} are in {lost[0]}, which {plan.taxonomy.name} does not have; publish "
+            "with --replace, which leaves out what the run does not hold, or to a new target"
         )

@@ -1,4 +1,4 @@
-"""Publish a run: read it, plan the release, stage its files, commit them as one change."""
+"""Publish a run: read it, plan the release, stage its files, and commit them as one change."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from safetypairs_hf.reviewing.reviewed_pairs import Listed
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a release.
+    """The result of a release.
 
     Attributes:
         plan: What the release changes.
-        where: The address of the release; "" for a dry run; what the target holds already if there was nothing to do.
-        done: False where there was nothing to do.
-        faults: Lines of the review that were cut short, and left out.
+        where: The address of the release; "" for a dry run; a sentence if there was nothing to do.
+        done: False if there was nothing to do.
+        faults: Lines of the review that were cut short and ignored.
         proposed: Whether the release is a pull request.
     """
 
@@ -51,7 +51,7 @@ class Published:
 
     @property
     def warnings(self) -> list[str]:
-        """What a publisher should know: pairs that stay out, lines that were cut short, rejected pairs that stay."""
+        """Yield what a publisher should know: pairs left out, review lines cut short, rejected pairs that stay."""
         return list(self._warnings())
 
     def _warnings(self) -> Iterator[str]:
@@ -59,12 +59,12 @@ class Published:
         yield from self.faults
         if self.plan.rejected_and_published:
             yield (
-                f"people rejected {self.plan.rejected_and_published} published pairs, which stay: remove them by "
-                "--replace, or by takedown"
+                f"people rejected {self.plan.rejected_and_published} published pairs, which stay: remove them with "
+                "--replace or takedown"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what changes, in counts, and where, as plain values that JSON takes."""
+        """Return the place and the counts of changes as JSON values."""
         plan = self.plan
         added, removed, relabelled = plan.counts
         return {
@@ -128,37 +128,38 @@ def publish(
     probe: bool = True,
     progress: Progress = lambda name, done, total: None,
 ) -> Published:
-    """Publish the run's pairs as `version`; or the reviews of published pairs, where `run` is a folder of those.
+    """Publish the pairs of a run as a version, or publish reviews of already published pairs.
 
-    Pairs of the run that people rejected stay out; what they said of the others is published, of pairs that are
-    published already as well.
+    Pairs of the run that people rejected are left out. Reviews of the other pairs are published, and so are new reviews
+    of published pairs.
 
     Args:
-        run: the folder of a finished run, or the folder in which a published version was reviewed.
-        target: `org/name` on the Hub, a local folder, or a target that is open already.
-        version: the version, such as "1.0.0". Patch: card only. Minor: pairs added. Major: pairs removed.
-        private: make the Hub repo private. This, `gated` and `create_pr` are for a target that is given by name.
-        gated: gate the Hub repo: "auto" grants access at once, "manual" leaves it to you.
-        create_pr: propose the release to a Hub repo as a pull request.
-        replace: make the target hold exactly the run's pairs; else its new pairs are added to what is there.
-        require_review: refuse new pairs that nobody has reviewed, or on which no more than half of the reviewers agree.
-        min_reviewers: as `require_review`, and refuse pairs that fewer people have reviewed.
-        min_agreement: as `require_review`, and refuse pairs of whose pairs of reviewers a smaller share decided alike,
-            from 0 to 1; those with one reviewer, too.
-        accept_license: publish on the Hub what models made whose licences forbid some uses; the card then says so. And
-            imported pairs whose licence nobody said.
-        with_failures: publish the run's failed edits, and pairs that people rejected, as the config `failures`.
-        dry_run: work everything out, and change nothing.
-        probe: probe a sample of the new pairs, so that the card has the figures; else the card says that nobody did.
-        progress: called as ("pairs", written, to write), then with "failures" where there are any.
+        run: The folder of a finished run, or a folder with reviews of a published version.
+        target: `org/name` on the Hub, a local folder, or an open target.
+        version: The version, such as "1.0.0". Patch: only the card changes. Minor: pairs are added. Major: pairs are
+            removed.
+        private: Make the Hub repo private. `private`, `gated` and `create_pr` need a target that is given by name.
+        gated: Gate the Hub repo: "auto" grants access at once, "manual" leaves the decision to you.
+        create_pr: Propose the release to a Hub repo as a pull request.
+        replace: Make the target hold exactly the run's pairs. By default new pairs are added to those it has.
+        require_review: Refuse new pairs without a review, or on which at most half of the reviewers agree.
+        min_reviewers: Imply `require_review`, and refuse pairs with fewer reviewers.
+        min_agreement: Imply `require_review`, and refuse pairs with less agreement (the share of pairs of reviewers who
+            decided alike, from 0 to 1), including those with one reviewer.
+        accept_license: Publish on the public Hub although the licence of a model forbids some uses of its output, which
+            the card then states, or although the licence of imported pairs is unknown.
+        with_failures: Publish the run's failed edits, and the pairs that people rejected, as the config `failures`.
+        dry_run: Plan the release and change nothing.
+        probe: Probe a sample of the new pairs for the card. If false, the card says that nobody did.
+        progress: Called as `progress("pairs", written, total)`, then with "failures" if there are any.
 
     Returns:
-        What was changed, or would be changed in a dry run.
+        What changed, or would change in a dry run.
 
     Raises:
-        RunError: there is no such run, the run is not finished, or a part of it or of its review is damaged.
-        PublishError: the release was refused; nothing is changed.
-        HubUnavailable: the Hub did not answer, or refused this token; nothing is changed.
+        RunError: There is no such run, it is not finished, or a part of it or of its review is damaged.
+        PublishError: The release was refused; nothing is changed.
+        HubUnavailable: The Hub did not answer, or refused the token; nothing is changed.
     """
     wanted = check_wanted(require_review, min_reviewers, min_agreement)
     version = parse(version) if isinstance(version, str) else version
@@ -169,7 +170,7 @@ def publish(
     if is_review(run):
         if replace or with_failures:
             given = "--replace" if replace else "--with-failures"
-            raise PublishError(f"{run.url} holds a review and no pairs: leave out {given}")
+            raise PublishError(f"{run.url} holds a review, not pairs: leave out {given}")
         plan = make_review_plan(review, open_head(target), version, lambda held: _listed(held, target))
     else:
         finished = open_finished(run, failures=with_failures)
@@ -181,7 +182,7 @@ def publish(
         if not dry_run:
             target.settle()
             if not target.tagged(version):
-                target.tag(version)  # the last publish was stopped between its commit and its tag
+                target.tag(version)  # the last publish was interrupted between its commit and its tag
         return Published(plan, f"{target.name} holds {version} already", False, review.faults)
     refuse_taxonomy(plan)
     check(version, plan.last, *plan.counts)
@@ -198,11 +199,11 @@ def publish(
 
 
 def _refuse_licenses(finished: FinishedRun, target: Target) -> None:
-    """Raise PublishError where the target is public and a licence stands in the way, or none is known."""
+    """Raise PublishError if the target is public and a licence is restrictive or unknown."""
     found = restricted(finished.recipe)
     if _is_unlicensed(finished.recipe) and target.public:
         raise PublishError(
-            f"nobody has said the licence of the pairs in {finished.url}, which were imported, and {target.name} is "
+            f"the licence of the imported pairs in {finished.url} is not known, and {target.name} is "
             "public; import them with --license ID, or publish with --private, or with --accept-license if you may"
         )
     if found and target.public:
@@ -214,12 +215,12 @@ def _refuse_licenses(finished: FinishedRun, target: Target) -> None:
 
 
 def _is_unlicensed(recipe: Mapping[str, Any]) -> bool:
-    """Whether a run was imported, and the licence of some of its pairs is not known."""
+    """Return whether a run was imported and the licence of some of its pairs is unknown."""
     return bool(recipe["parts"]["rounds"] == 0 and recipe["parts"]["license"] == UNKNOWN_LICENSE)
 
 
 def _refuse_other_columns(plan: Plan) -> None:
-    """Raise PublishError where pairs stay that have other columns than ours: the files would not load together."""
+    """Raise PublishError if pairs with other columns would stay: the files would not load together."""
     last = plan.head.manifest.releases[-1] if plan.kept else {}
     if last.get("schema", ours := digest(plan.head.manifest.taxonomy)) != ours:
         raise PublishError(
@@ -229,7 +230,7 @@ def _refuse_other_columns(plan: Plan) -> None:
 
 
 def _listed(held: Manifest, target: Target) -> list[Listed]:
-    """The published pairs of a target's newest version, as the figures of a review need them."""
+    """Return the published pairs of a target's newest version, in the form that review figures need."""
     judged: dict[str, list[Judgement]] = {}
     for file in {entry.file for entry in held.entries if not entry.is_policy_pair}:
         with reading(f"{file} of {target.name}", RESTORE, PublishError):

@@ -1,7 +1,7 @@
-"""Older versions on the Hub that still hold what was taken down, and how to be rid of them.
+"""Find older versions on the Hub that still hold taken-down pairs, and remove them.
 
-A commit that a branch or a tag reaches can be downloaded for ever. So the versions that hold the pairs lose their tag,
-and every other version is put on a new commit with the same files and no history.
+A commit that a branch or a tag reaches can be downloaded forever. So versions that hold the pairs lose their tag, and
+every other version is moved to a new commit with the same files and no history.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ from safetypairs_hf.publishing.local_target import LocalTarget
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.takedown import images_of
 
-_DRAFT = "safetypairs-rewrite-"  # and a tag: the branch that leads to the new commit of that version
+_DRAFT = "safetypairs-rewrite-"  # plus a tag: the branch that leads to the new commit of that version
 
-# The SHA-256 of a pair's two images: what stays when a pair is relabelled. An erratum may swap them: no order counts.
+# The SHA-256 of a pair's two images, which a relabelling does not change. The order is ignored: an erratum may swap
+# them.
 Images = tuple[str, str]
 
 
 class Traces(NamedTuple):
-    """Where pairs are still to be had.
+    """Where pairs are still available.
 
-    `tags`: versions that hold them. `reaching`: tags that do not, but whose history does. `others`: branches and pull
-    requests, other than main, that do or whose history does. `files`: the SHA-256 of each large file that holds one.
-    `main`: whether its history reaches them.
+    Attributes:
+        tags: The versions that hold them.
+        reaching: The tags that do not hold them but whose history does.
+        others: The branches and pull requests, except main, that hold them or whose history does.
+        files: The SHA-256 of each large file that holds a pair.
+        main: Whether the history of main reaches them.
     """
 
     tags: list[str]
@@ -47,9 +51,14 @@ class Traces(NamedTuple):
 
 
 class Rewritten(NamedTuple):
-    """What a rewrite did: tags deleted, tags put on new commits, files removed from storage, and what is left.
+    """The result of a rewrite.
 
-    `main`: whether main has lost its history.
+    Attributes:
+        deleted: The tags that were deleted.
+        moved: The tags that were moved to new commits.
+        removed: The number of files removed from storage.
+        left: What remains to be done by hand.
+        main: Whether main lost its history.
     """
 
     deleted: list[str]
@@ -59,30 +68,30 @@ class Rewritten(NamedTuple):
     main: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values that JSON takes."""
+        """Return the result as JSON values."""
         return self._asdict()
 
     def __str__(self) -> str:
         if not any(self):
             return "no other version holds them: nothing to rewrite"
-        lost = "lost: the history of main. " if self.main else ""
+        lost = "deleted: the history of main. " if self.main else ""
         return (
             f"versions deleted: {', '.join(self.deleted) or 'none'}; they can no longer be loaded\n"
             f"versions with the same files on a new commit: {', '.join(self.moved) or 'none'}\n"
             f"data files removed from storage: {self.removed}\n"
-            f"{lost}What others have downloaded, or hold in forks, is not reached from here."
+            f"{lost}Copies that others downloaded or forked are not affected."
         )
 
 
 @dataclass(frozen=True)
 class Older:
-    """Older versions on the Hub that still hold pairs which were taken down, and what to do about them.
+    """Older versions on the Hub that still hold taken-down pairs, with advice.
 
     Attributes:
         target: The dataset.
         pair_ids: The pairs.
-        traces: Where they are still to be had.
-        advice: For each branch and pull request of `traces.others`, how to be rid of it.
+        traces: Where they are still available.
+        advice: How to remove each branch and pull request of `traces.others`.
     """
 
     target: str
@@ -91,7 +100,7 @@ class Older:
     advice: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return where the pairs still are, as plain values that JSON takes."""
+        """Return where the pairs still are, as JSON values."""
         return {**self.traces._asdict(), "others": dict(self.advice)}
 
     def __str__(self) -> str:
@@ -103,7 +112,7 @@ class Older:
         if not ours and not found.others:
             yield "no other version holds them"
         if ours:
-            yield f"older versions that hold them: {', '.join(found.tags) or 'none by a tag, but in the history'}"
+            yield f"older versions that hold them: {', '.join(found.tags) or 'none with a tag, but the history does'}"
             yield f"to purge them: safetypairs takedown {self.target} {' '.join(self.pair_ids)} --rewrite-history"
         if found.tags:
             yield "to delete the versions only (their commits can still be read by id):"
@@ -114,10 +123,15 @@ class Older:
 
 
 def older(repo: str, pair_ids: Sequence[str], images: Collection[Images]) -> Older:
-    """Find the versions of a dataset on the Hub that still hold pairs; `images` are those of the pairs.
+    """Find the versions of a Hub dataset that still hold pairs.
+
+    Args:
+        repo: `org/name`.
+        pair_ids: The pairs.
+        images: The SHA-256s of the images of these pairs.
 
     Raises:
-        HubUnavailable: The Hub did not answer, or refused this token.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     history = History(repo)
     traces = history.traces(images)
@@ -125,21 +139,21 @@ def older(repo: str, pair_ids: Sequence[str], images: Collection[Images]) -> Old
 
 
 def purge(target: str, pair_ids: Sequence[str]) -> Rewritten:
-    """Purge pairs that were taken down from the older versions on the Hub. It cannot be undone.
+    """Remove taken-down pairs from the older versions on the Hub. This cannot be undone.
 
-    Versions that hold the pairs lose their tag. Every other version is put on a new commit with the same files and no
-    history. If it is stopped, the same call goes on.
+    Versions that hold the pairs lose their tag. Every other version is moved to a new commit with the same files and no
+    history. After an interruption, the same call continues.
 
     Args:
         target: `org/name` on the Hub.
         pair_ids: Pairs that `takedown` removed.
 
     Returns:
-        The versions that were deleted and moved, the data files that were removed, and what is left to do by hand.
+        The versions that were deleted and moved, the data files that were removed, and what remains to be done by hand.
 
     Raises:
         PublishError: A pair was not taken down, or `target` is a local folder, which holds one version only.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     place = parse_target(target)
     if isinstance(place, LocalTarget):
@@ -147,20 +161,20 @@ def purge(target: str, pair_ids: Sequence[str]) -> Rewritten:
     images = images_of(place, pair_ids)
     if images is None:
         raise PublishError(
-            f"{target} still holds {'them' if len(pair_ids) > 1 else 'it'}: take pairs down first, by "
+            f"{target} still holds {'them' if len(pair_ids) > 1 else 'it'}: take pairs down first, with "
             f"safetypairs takedown {target} {' '.join(pair_ids)} --reason TEXT --version X.0.0"
         )
     return History(place.name).rewrite(images)
 
 
 class History:
-    """The refs of a dataset repo. Every method raises HubUnavailable where the Hub refuses or does not answer."""
+    """The refs of a dataset repo. Every method raises HubUnavailable if the Hub refuses or does not answer."""
 
     def __init__(self, repo: str, api: HfApi | None = None) -> None:
         self.repo = repo
         self._api = api or HfApi()
         self._held: dict[str, set[str]] = {}  # commit -> files of it that hold the pairs
-        self._clean: set[str] = set()  # files of commits that hold none of them: these are not to be removed
+        self._clean: set[str] = set()  # files of commits without the pairs, which must not be removed
 
     def traces(self, gone: Collection[Images]) -> Traces:
         """Find the pairs in every commit that any ref reaches, by the manifest of each."""
@@ -181,11 +195,14 @@ class History:
         return Traces(tags, reaching, others, sorted(files - self._clean), main)
 
     def rewrite(self, gone: Collection[Images]) -> Rewritten:
-        """Take the pairs out of what main and the tags reach, then out of storage. Stopped, it can be run again."""
+        """Remove the pairs from everything that main and the tags reach, then from storage.
+
+        Can be repeated if stopped.
+        """
         with explained(self.repo, self._api.endpoint):
             self._recover()
             traces = self.traces(gone)
-            # First: once no commit names the files, a rewrite that was stopped could not find them again.
+            # First: when no commit names the files any more, a second run could not find them.
             removed, unremoved = self._remove(traces.files)
             refs = self._refs()
             commits = {ref.ref: ref.target_commit for ref in [*refs.tags, *refs.branches]}
@@ -197,13 +214,13 @@ class History:
             for tag in traces.tags:
                 self._api.delete_tag(self.repo, tag=tag, repo_type="dataset")
             left = [f"{name} still reaches them; {self.advice(name)}" for name in traces.others]
-            if unremoved:  # a storage may keep what a commit names
+            if unremoved:  # a storage may refuse to delete what a commit names
                 more, unremoved = self._remove(traces.files)
                 removed += more
         return Rewritten(traces.tags, traces.reaching, removed, [*left, *unremoved], traces.main)
 
     def advice(self, ref: str) -> str:
-        """What to do about a branch or a pull request, which are not ours to delete."""
+        """Return how to delete a branch or a pull request, which this program does not do itself."""
         if pull := re.fullmatch(r"refs/pr/(\d+)", ref):
             page = f"{self._api.endpoint}/datasets/{self.repo}/discussions/{pull[1]}"
             return f"hf discussions close {self.repo} {pull[1]} --type dataset, then delete its ref at {page}"
@@ -213,7 +230,7 @@ class History:
         return list_refs(self.repo, self._api, pull_requests=True)
 
     def _recover(self) -> None:
-        """End what a rewrite that was stopped began: a version that lost its tag is on its draft."""
+        """Complete an interrupted rewrite: a version that lost its tag is on its draft branch."""
         refs = self._refs()
         tags = {tag.name for tag in refs.tags}
         for branch in refs.branches:
@@ -224,9 +241,9 @@ class History:
                 self._api.delete_branch(self.repo, branch=branch.name, repo_type="dataset")
 
     def _move_tag(self, tag: str, squashed: bool) -> None:
-        """Put a tag on a commit with the same files and no history: main's where that is `squashed` already.
+        """Move a tag to a commit with the same files and no history, or to main's commit if main is `squashed`.
 
-        A tag cannot be moved in one request: between its end and its beginning the draft knows where it belongs.
+        A tag cannot be moved in one request: while it does not exist, the draft branch records its commit.
         """
         draft = f"{_DRAFT}{tag}"
         self._api.create_branch(self.repo, branch=draft, revision="main" if squashed else tag, repo_type="dataset")
@@ -237,13 +254,13 @@ class History:
         self._api.delete_branch(self.repo, branch=draft, repo_type="dataset")
 
     def _remove(self, hashes: Sequence[str]) -> tuple[int, list[str]]:
-        """Remove large files from storage: how many were, and a line on what could not be."""
+        """Remove large files from storage. Return their number, and a line about those that could not be removed."""
         if not hashes:
             return 0, []
         by_hand = f"remove them in {self._api.endpoint}/datasets/{self.repo}/settings, List LFS files"
         try:
             stored = [file for file in self._api.list_lfs_files(self.repo, repo_type="dataset") if file.oid in hashes]
-            # No history to rewrite: nothing that is left of it names these files.
+            # No history to rewrite: no remaining history names these files.
             self._api.permanently_delete_lfs_files(self.repo, stored, rewrite_history=False, repo_type="dataset")
         except errors.HfHubHTTPError as error:
             status = error.response.status_code
@@ -252,7 +269,7 @@ class History:
         return len(stored), [f"{lost} data files were not found in the Hub's storage: {by_hand}"] if lost else []
 
     def _commits(self, start: str) -> Iterator[str]:
-        """A commit and all before it."""
+        """Yield a commit and all commits before it."""
         yield start
         listed = retried(lambda: self._api.list_repo_commits(self.repo, repo_type="dataset", revision=start))
         yield from (commit.commit_id for commit in listed if commit.commit_id != start)
@@ -275,7 +292,7 @@ class History:
     def _manifest(self, commit: str) -> Manifest:
         try:
             return manifest.load(self._download(manifest.NAME, commit)) or Manifest()
-        except FileNotFoundError:  # the first commit, and what was before we came
+        except FileNotFoundError:  # the first commit, and commits before safetypairs published here
             return Manifest()
 
     def _download(self, name: str, commit: str) -> bytes:

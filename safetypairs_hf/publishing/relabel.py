@@ -35,7 +35,7 @@ from safetypairs_hf.publishing.plan_reviews import plan_reviews
 from safetypairs_hf.publishing.staging import stage
 from safetypairs_hf.publishing.target import Head, Target, open_head, published_meanwhile
 
-_LISTED = 20  # how many errata are printed
+_LISTED = 20  # errata printed at most
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def relabel(
 ) -> Relabelled:
     """Publish `version` with corrected pairs, in one commit and one tag. Ids, groups and splits do not change.
 
-    Only data files that contain a changed pair are rewritten. Older versions do not change. A relabelling that was
-    stopped is completed when it is run again.
+    Only data files that contain a changed pair are rewritten. Older versions do not change. An interrupted relabelling
+    is completed when it is run again.
 
     Args:
         target: `org/name` on the Hub, or a local folder.
-        errata: A file as `errata_file` reads it, or its rows.
+        errata: A CSV or JSON Lines file, or its rows as mappings; see `errata_file.read_corrections`.
         version: The new version, a major one: X.0.0.
         dry_run: Plan the release, and change nothing.
         create_pr: Propose the release as a pull request.
@@ -113,7 +113,7 @@ def relabel(
 
     Raises:
         PublishError: A line of the errata or the version is invalid. Nothing is changed.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     to = parse_target(target, create_pr=create_pr) if isinstance(target, str) else target
     wanted = parse(version) if isinstance(version, str) else version
@@ -122,7 +122,7 @@ def relabel(
     last = opened.manifest.version
     if last == wanted and _is_done(opened, corrections):
         if not dry_run and not to.tagged(wanted):
-            to.tag(wanted)  # it was stopped between its commit and its tag, or a pull request was merged
+            to.tag(wanted)  # interrupted between commit and tag, or a pull request was merged
         held = [each for each in opened.manifest.errata if each["version"] == str(wanted)]
         pairs = len(opened.manifest.entries)
         return Relabelled(to.name, wanted, last, f"{to.name} holds {wanted} already", held, pairs, (0, 0, 0), False)
@@ -260,7 +260,7 @@ def _texts(opened: Head, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
             table = pq.read_table(pa.BufferReader(data), columns=columns, filters=filters, partitioning=None)
             found |= {row["pair_id"]: row for row in table.to_pylist()}
             if missing := sorted(set(pair_ids) - found.keys()):
-                raise ForeignTextError(f"does not hold pair {missing[0]}, which the manifest says that it does")
+                raise ForeignTextError(f"does not hold pair {missing[0]}, although the manifest says so")
     return found
 
 
@@ -290,7 +290,7 @@ def _changed(
             raise correction.refused(f"{taxonomy.name} has no category {now['category']!r} any more")
     now = {name: value for name, value in now.items() if before[name] != value}
     if not now:
-        raise correction.refused(f"pair {entry.pair_id} says that already; expected something else, or no such line")
+        raise correction.refused(f"pair {entry.pair_id} already has this; expected another value, or no such line")
     return {name: before[name] for name in now}, now
 
 
@@ -358,7 +358,7 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
     head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
     last = next((each for each in reversed(head.errata) if each["pair_id"] == pair_id), None)
     if any(item["pair_id"] == pair_id for item in head.takedowns):
-        raise correction.refused(f"pair {pair_id} was taken down, which is for good")
+        raise correction.refused(f"pair {pair_id} was taken down, which cannot be undone")
     if last is None or last["now"]:
         known = [entry.pair_id for entry in head.entries]
         raise correction.refused(
@@ -381,7 +381,7 @@ def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, An
     if found.row_hash not in (None, row_hash(row, found.unsafe_sha256, found.safe_sha256)) or any(
         getattr(found, name) != last["was"].get(name) for name in ("category", "group", "split", *IMAGES)
     ):
-        raise correction.refused(f"pair {pair_id} of {where} is not the one that was dropped in {last['version']}")
+        raise correction.refused(f"pair {pair_id} of {where} is not the pair that was dropped in {last['version']}")
     if found.category not in head.taxonomy.slugs:
         raise correction.refused(f"{head.taxonomy.name} has no category {found.category!r} any more")
     return found, {**row, "category": head.taxonomy.number(found.category)}, edition.reviews.get(pair_id)

@@ -1,4 +1,4 @@
-"""The date that a release says it was published on."""
+"""The date of publication that a release states."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ VARIABLE = "SOURCE_DATE_EPOCH"
 def release_date() -> str:
     """Return the date of a release as YYYY-MM-DD, in UTC.
 
-    Today, unless the environment sets SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/): two
-    releases of one run then have the same bytes on any day.
+    It is today, unless the environment sets SOURCE_DATE_EPOCH
+    (https://reproducible-builds.org/specs/source-date-epoch/), which makes two releases of one run equal to the byte on
+    any day.
 
     Raises:
-        PublishError: SOURCE_DATE_EPOCH is no number of seconds since 1970, or is after the year 9999.
+        PublishError: SOURCE_DATE_EPOCH is not a number of seconds since 1970, or is after the year 9999.
     """
     given = os.environ.get(VARIABLE)
     if not given:

@@ -1,8 +1,8 @@
-"""Stage a release: write its files below a temporary folder and upload them, ready for one commit.
+"""Stage a release: write its files to a temporary folder and upload them, ready for one commit.
 
-New pairs go into new files. A published file is rewritten where some of its rows go or change, deleted where all go.
-Every other file stays as it is, unless the release has other categories, which have other numbers in every file. A pair
-that errata put into another category goes from the file that held it to a new one.
+New pairs go into new files. A published file is rewritten if some of its rows leave or change, and deleted if all
+leave. Every other file stays as it is, unless the release has other categories, which changes the numbers in every
+file. A pair that errata move to another category goes from its file to a new one.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def stage(
     *,
     probe: bool = True,
 ) -> Iterator[Change]:
-    """Make the files of a planned release; they exist as long as the context is open.
+    """Make the files of a planned release. They exist while the context is open.
 
     Args:
-        plan: what changes.
-        finished: the run that holds the pairs and failures to add; None where the plan adds none.
-        progress: called as ("pairs", written, to write), then with "failures" where there are any.
-        probe: probe a sample of the new pairs, for the card.
+        plan: What changes.
+        finished: The run with the pairs and failures to add; None if the plan adds none.
+        progress: Called as `progress("pairs", written, total)`, then with "failures" if there are any.
+        probe: Whether to probe a sample of the new pairs for the card.
 
     Raises:
-        PublishError: a file cannot be written, for example on a full disk; nothing was published.
+        PublishError: A file cannot be written, for example on a full disk; nothing was published.
     """
     try:
         with large_buffers(), tempfile.TemporaryDirectory(prefix="safetypairs-publish-") as folder:
@@ -76,19 +76,25 @@ def stage(
                 yield _finish(plan, files, uploader)
     except OSError as error:
         raise PublishError(
-            f"cannot write the release's files: {error.strerror or error}; nothing was published (TMPDIR says where "
-            "they are made)"
+            f"cannot write the release's files: {error.strerror or error}; nothing was published (set TMPDIR to make "
+            "them in another place)"
         ) from error
 
 
 @dataclass
 class _Files:
-    """The files of a release while they are made below `scratch`.
+    """The files of a release while they are made in the folder `scratch`.
 
-    `taxonomies`: the last version's and the release's, where they number the categories differently. `rewritten` and
-    `deleted` are names of published files. `tallies` says what each file of controls holds. `entries`
-    are the new pairs, `amended` the entries of pairs that changed; `failed` all failures of the release; `probe`
-    measures a sample of the new pairs. `moving`: the controls of pairs that go to another file, by pair id.
+    Attributes:
+        taxonomies: The taxonomies of the last version and of the release, if they number the categories differently.
+        rewritten: The names of published files that were rewritten.
+        deleted: The names of published files to delete.
+        tallies: The totals of each file of controls.
+        entries: The new pairs.
+        amended: The entries of pairs that changed.
+        failed: All failures of the release.
+        probe: Measures a sample of the new pairs.
+        moving: The controls of pairs that move to another file, by pair id.
     """
 
     scratch: Path
@@ -110,18 +116,18 @@ class _Files:
         column: str = "pair_id",
         changes: Mapping[str, RowChange] | None = None,
     ) -> None:
-        """Write a published file again, without the rows that have one of `ids` in `column`; see `rewrite_without`."""
+        """Rewrite a published file without the rows whose `column` is in `ids`; see `rewrite_without`."""
         rewrite_without(source, self.scratch / name, ids, column, self.taxonomies, changes)
         self.rewritten.append(name)
 
     def delete_controls(self, name: str) -> None:
-        """Delete a file of controls, whose pairs all leave."""
+        """Delete a file of controls whose pairs all leave."""
         self.deleted.add(name)
         del self.tallies[name]
 
 
 def _rewritten(plan: Plan, scratch: Path) -> _Files:
-    """Rewrite the published files some of whose rows go or change, and name those that lose all."""
+    """Rewrite the published files in which rows leave or change, and list those that lose all rows."""
     taxonomies = (plan.head.manifest.taxonomy, plan.taxonomy) if plan.renumbered else None
     files = _Files(scratch, taxonomies, failed=list(plan.failures.kept))
     moved = [each.entry for each in plan.amended.values() if each.moves]
@@ -130,7 +136,7 @@ def _rewritten(plan: Plan, scratch: Path) -> _Files:
     staying = {entry.file for entry in plan.kept if entry.pair_id not in gone}
     emptied = _without(plan, files, leaving, staying, "pair_id")
     files.tallies = {name: held for name, held in plan.head.manifest.extras.items() if "judges" in held}
-    # The controls of swapped members were made from, and confirmed for, the labels that were wrong.
+    # Controls of a pair with swapped members were made and confirmed for the wrong labels.
     swapped = _by_file((each.entry.file, each.entry.pair_id) for each in plan.amended.values() if each.swaps)
     touched = leaving.keys() | swapped.keys() | ({entry.file for entry in plan.kept} if plan.renumbered else set())
     for file in sorted(touched):
@@ -146,7 +152,7 @@ def _rewritten(plan: Plan, scratch: Path) -> _Files:
 
 
 def _by_file(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """File -> the ids that leave it."""
+    """Return the ids that leave each file, by file."""
     found: dict[str, list[str]] = defaultdict(list)
     for file, name in rows:
         found[file].append(name)
@@ -154,7 +160,7 @@ def _by_file(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _without(plan: Plan, files: _Files, leaving: Mapping[str, list[str]], staying: set[str], column: str) -> set[str]:
-    """Rewrite each file that keeps some rows and loses or changes others; the names of those that keep none."""
+    """Rewrite each file that keeps some rows and loses or changes others; return the files that keep none."""
     changing = _in_place(plan, files) if column == "pair_id" else {}
     for file in sorted(staying if plan.renumbered else (leaving.keys() | changing.keys()) & staying):
         files.rewrite(plan.head.target.fetch(file), file, leaving.get(file, ()), column, changing.get(file))
@@ -164,7 +170,7 @@ def _without(plan: Plan, files: _Files, leaving: Mapping[str, list[str]], stayin
 
 
 def _in_place(plan: Plan, files: _Files) -> dict[str, dict[str, RowChange]]:
-    """File -> pair id -> what makes the row of a pair that stays there as it is to be."""
+    """Return by file and pair id the function that changes the row of a pair which stays in its file."""
 
     def change(amendment: Amendment) -> RowChange:
         def made(row: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +188,7 @@ def _in_place(plan: Plan, files: _Files) -> dict[str, dict[str, RowChange]]:
 
 
 def _read_moving(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> None:
-    """Keep the controls of those pairs of a data file that go to another one."""
+    """Keep the controls of those pairs of a data file that move to another file."""
     if pair_ids:
         wanted = [("pair_id", "in", pair_ids)]
         table = pq.read_table(plan.head.target.fetch(control_file(file)), filters=wanted, partitioning=None)
@@ -191,7 +197,7 @@ def _read_moving(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> No
 
 
 def _controls_without(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> None:
-    """Take the controls of some pairs of a data file out of the file of its controls."""
+    """Remove the controls of some pairs of a data file from the file of its controls."""
     name, target = control_file(file), plan.head.target
     there = set(pq.read_table(target.fetch(name), columns=["pair_id"])["pair_id"].to_pylist())
     if there <= pair_ids:
@@ -229,7 +235,7 @@ def _write_pairs(plan: Plan, finished: FinishedRun, files: _Files, uploader: Upl
 
 
 def _write_corrected(plan: Plan, files: _Files, uploader: Uploader) -> None:
-    """Write the pairs that go to the files of another category, with their controls, and those that come back."""
+    """Write the pairs that move to another category, with their controls, and those that are restored."""
     there = (plan.amended[entry.pair_id] for entry in plan.kept if entry.pair_id in plan.amended)
     moved = [each for each in there if each.moves]
     if not moved and not plan.restored:
@@ -253,13 +259,13 @@ def _write_corrected(plan: Plan, files: _Files, uploader: Uploader) -> None:
 
 
 def _refuse_other_encoding(candidate: Candidate) -> None:
-    """Raise PublishError where the members' files differ in more than their pixels: the container tells the label."""
+    """Raise PublishError if the two files of a pair differ in more than pixels: the encoding would reveal the label."""
     assert candidate.safe and candidate.identity
     unsafe, safe = encoding(candidate.unsafe.data), encoding(candidate.safe.data)
     if unsafe != safe:
         raise PublishError(
-            f"pair {candidate.identity.pair_id}: its images are encoded differently, which tells the label: unsafe "
-            f"{unsafe}; safe {safe}; encode both by one path and build again"
+            f"pair {candidate.identity.pair_id}: its images are encoded differently, which reveals the label: unsafe "
+            f"{unsafe}; safe {safe}; encode both in the same way and build again"
         )
 
 
@@ -275,7 +281,7 @@ def _write_failures(plan: Plan, finished: FinishedRun, files: _Files, uploader: 
 
 
 def _failures_of(plan: Plan, finished: FinishedRun) -> Iterator[tuple[str, Candidate]]:
-    """The failures that a release adds, each with its id: failed attempts, then pairs that people rejected."""
+    """Yield the failures that a release adds with their ids: failed attempts, then pairs that people rejected."""
     yield from finished.failures(plan.failures.added.keys())
     names = {pair_id: name for name, pair_id in plan.failures.rejected.items()}
     for candidate, _ in finished.pairs(names.keys()):
@@ -285,7 +291,7 @@ def _failures_of(plan: Plan, finished: FinishedRun) -> Iterator[tuple[str, Candi
 
 
 def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
-    """Write the manifests and the sidecar files; the data files are written already."""
+    """Write the manifests and the sidecar files after the data files."""
     if not plan.failures.empty:
         _write_failure_manifest(files, uploader)
     head, target, scratch = plan.head.manifest, plan.head.target, files.scratch
@@ -324,7 +330,7 @@ def _finish(plan: Plan, files: _Files, uploader: Uploader) -> Change:
 
 
 def _reviews(plan: Plan, files: _Files) -> dict[str, bytes]:
-    """reviews.parquet, where the release changes it; it is deleted where no reviewed pair is left."""
+    """Return reviews.parquet if the release changes it. It is deleted if no reviewed pair is left."""
     if plan.reviews.empty:
         return {}
     left = plan.reviews.all(str(plan.version))

@@ -21,14 +21,14 @@ from safetypairs_hf.publishing.target import Head, Target, open_head
 
 
 class Done(NamedTuple):
-    """What came of it. `where` is "" for a dry run; `near`: published pairs that stay, and look like one that went."""
+    """The result of a takedown. `where` is "" for a dry run; `near` are pairs that stay and look like a removed one."""
 
     plan: Plan
     where: str
     near: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what was removed, what stays and where, as plain values that JSON takes."""
+        """Return what was removed, what stays and where, as JSON values."""
         return {
             "target": self.plan.head.target.name,
             "version": str(self.plan.version),
@@ -55,24 +55,24 @@ class Done(NamedTuple):
 def takedown(
     target: str | Target, pair_ids: Sequence[str], reason: str, version: str | Version, *, dry_run: bool = False
 ) -> Done:
-    """Publish `version` without the pairs, by one commit and one tag, and list them in takedowns.json.
+    """Publish `version` without some pairs, in one commit and one tag, and list them in takedowns.json.
 
-    Only the files that hold the pairs are rewritten. Older versions still hold them: see `purge`.
+    Only files that hold these pairs are rewritten. Older versions still hold them; see `purge`.
 
     Args:
-        target: `org/name` on the Hub, a local folder, or a target that is open already.
-        pair_ids: The pairs to remove for good.
-        reason: Why; everybody can read it in takedowns.json.
+        target: `org/name` on the Hub, a local folder, or an open target.
+        pair_ids: The pairs to remove permanently.
+        reason: The reason, which everybody can read in takedowns.json.
         version: The new version, a major one: X.0.0.
         dry_run: Plan the release, and change nothing.
 
     Returns:
-        What was removed, or would be removed in a dry run, and the pairs that stay and look like one that went.
+        What was removed, or would be removed in a dry run, and the pairs that stay and look like a removed one.
 
     Raises:
-        PublishError: An unknown pair, one that was taken down before, no reason, or a version that is not a new major;
-            nothing is changed.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        PublishError: A pair is unknown or was taken down before, there is no reason, or the version is not a new
+            major one. Nothing is changed.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     target = parse_target(target) if isinstance(target, str) else target
     version = parse(version) if isinstance(version, str) else version
@@ -89,16 +89,16 @@ def takedown(
 
 
 def images_of(target: Target, pair_ids: Sequence[str]) -> set[tuple[str, str]] | None:
-    """The SHA-256s of the unsafe and the safe image of pairs that were taken down; None where one of them was not."""
+    """Return the SHA-256s of the images (unsafe, safe) of taken-down pairs; None if a pair was not taken down."""
     down = {item["pair_id"]: (item["unsafe_sha256"], item["safe_sha256"]) for item in target.head().takedowns}
     return {down[pair_id] for pair_id in pair_ids} if down.keys() >= set(pair_ids) else None
 
 
 def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: Version) -> Plan:
-    """Plan the release without some pairs, and without the failed edits of their sources. No file is opened.
+    """Plan the release without some pairs and without the failed edits of their sources. No file is opened.
 
     Raises:
-        PublishError: see `takedown`.
+        PublishError: See `takedown`.
     """
     head, name, last = opened.manifest, opened.target.name, last_to_correct(opened)
     here = {entry.pair_id: entry for entry in head.entries}
@@ -124,11 +124,11 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     release = {**carried_over(head), "summary": f"{len(gone_now)} pairs taken down"}
     reviews = plan_reviews({}, opened.reviews, kept, (), {})
     plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release, takedowns=gone_now, reviews=reviews)
-    # The failed edits were no part of the benchmark, so no word is said of them.
+    # The failed edits were not part of the benchmark, so takedowns.json does not list them.
     return replace(plan, failures=plan_failures((), opened.failed, _groups_of(plan)))
 
 
 def _groups_of(plan: Plan) -> Groups:
-    """The pairs that a plan takes down, as they are known again; no pair is placed among them."""
+    """Return the identities of the pairs that a plan takes down, as groups without placed pairs."""
     bits = plan.head.manifest.releases[-1].get("near_duplicate_bits", NEAR_BITS)
     return placed_groups((), plan.takedowns, {"near_duplicate_bits": bits, "test_fraction": 0.0})

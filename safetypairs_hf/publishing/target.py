@@ -1,4 +1,4 @@
-"""The interface of a place to publish to, and what makes a release refuse one."""
+"""The interface of a place to publish to, and the reasons to refuse a release there."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.dataset.sidecars import SIDECARS
 from safetypairs_hf.publishing.uploader import Ready
 
-# What a repo or a folder may hold before its first release.
+# The files that a repo or folder may hold before its first release.
 _HARMLESS = {".gitattributes"}
-# How a target stands when a release ends early, for the user.
-UNCHANGED = "no version was changed, and the same command goes on from here"
+# What to tell the user about the target after an interrupted release.
+UNCHANGED = "no version was changed; run the same command again to continue"
 PUBLISHED = "the new version is there"
 
 
 class Change(NamedTuple):
-    """A release as files: those to write (name in the repo -> file here) and those to delete."""
+    """The files of a release: those to write (name in the repo -> local path) and those to delete."""
 
     version: Version
     summary: str
@@ -36,7 +36,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Head:
-    """The newest version at a target, which a release builds on: its manifest, its failures and its reviews."""
+    """The newest version at a target, which a release builds on: its manifest, failures and reviews."""
 
     target: Target
     manifest: Manifest
@@ -45,7 +45,7 @@ class Head:
 
 
 class Target(Protocol):
-    """`head` is read once; `commit` applies a change to exactly that head."""
+    """A place to publish to. `head` is read once; `commit` applies a change to exactly that head."""
 
     name: str
 
@@ -56,40 +56,40 @@ class Target(Protocol):
 
     @property
     def published_name(self) -> str:
-        """The name that the published files give: `org/name`, or `./name` of a folder without the folders above it."""
+        """The name for the published files: `org/name`, or `./name` for a folder, without its parent folders."""
         ...
 
     @property
     def public(self) -> bool:
-        """Whether anybody may read what is published here."""
+        """Whether anybody can read what is published here."""
         ...
 
     def head(self) -> Manifest:
-        """The newest version; an empty Manifest where nothing is published yet.
+        """Return the newest version; an empty Manifest if nothing was published yet.
 
         Raises:
-            PublishError: the target holds files that are not ours.
+            PublishError: The target holds files that safetypairs did not write.
         """
         ...
 
     def standing(self) -> str:
-        """How the target stands where a release was stopped, and how to go on, for the user."""
+        """Tell the user the state of the target after an interrupted release, and how to continue."""
         ...
 
     def fetch(self, name: str) -> Path:
-        """A published file of the head, as a file here."""
+        """Return the local path of a published file of the head."""
         ...
 
     def begin(self, version: Version) -> None:
-        """Make the target ready to take that version's files. Raises PublishError where it cannot be published."""
+        """Prepare the target for the files of that version. Raises PublishError if it cannot be published."""
         ...
 
     def send(self, files: Mapping[str, Ready]) -> None:
-        """Bring data files to the target ahead of the commit; no version changes. From one thread at a time."""
+        """Upload data files ahead of the commit, which changes no version. Called from one thread at a time."""
         ...
 
     def commit(self, change: Change) -> str:
-        """Apply the change; says where the new version is. Raises PublishError with nothing changed."""
+        """Apply the change and return its address. Raises PublishError if nothing was changed."""
         ...
 
     def settle(self) -> None:
@@ -97,20 +97,23 @@ class Target(Protocol):
         ...
 
     def tagged(self, version: Version) -> bool:
-        """Whether the version can be loaded by its name. Raises PublishError where its tag names another one."""
+        """Return whether the version can be loaded by name.
+
+        Raises PublishError if its tag points to another version.
+        """
         ...
 
     def tag(self, version: Version) -> None:
-        """Name the head."""
+        """Tag the head with the version."""
         ...
 
 
 def open_head(target: Target) -> Head:
-    """Read what a release needs to know of the newest version.
+    """Read everything about the newest version that a release needs.
 
     Raises:
-        PublishError: the target holds files that are not ours, or a manifest of its does not read.
-        HubUnavailable: the Hub did not answer, or refused this token.
+        PublishError: The target holds files that safetypairs did not write, or a manifest cannot be read.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     held = target.head()
     refuse_lacking(held.releases)
@@ -126,7 +129,7 @@ def open_head(target: Target) -> Head:
 
 
 def refuse_foreign(name: str, files: Sequence[str]) -> None:
-    """Raise PublishError if a target without our manifest holds anything."""
+    """Raise PublishError if a target without a manifest of safetypairs holds files."""
     if foreign := set(files) - _HARMLESS:
         raise PublishError(
             f"{name} holds files that safetypairs did not write ({_some(foreign)}); name an empty or new target"
@@ -134,9 +137,9 @@ def refuse_foreign(name: str, files: Sequence[str]) -> None:
 
 
 def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
-    """Raise PublishError unless the Parquet files of a target are those that its manifest names.
+    """Raise PublishError unless the Parquet files of a target are exactly those that its manifest names.
 
-    So too where another file would change what `datasets` loads: other Parquet files, scripts, other metadata.
+    Other files that change what `datasets` loads are refused too: scripts, and other metadata.
     """
     if misleading := [file for file in files if _misleads(file)]:
         raise PublishError(
@@ -152,15 +155,15 @@ def refuse_strays(name: str, files: Sequence[str], held: Manifest) -> None:
 
 
 def refuse_changed(name: str, last: Version, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise PublishError where a file that a release writes is not as the last one left it.
+    """Raise PublishError if a file was changed after the last release wrote it.
 
-    `before` and `now`: the files of the last version and of the head, each with an id of its content.
+    `before` and `now` hold an id of the content of each file, for the last version and for the head.
     """
     ours = {file for file in (*before, *now) if file in SIDECARS or file.startswith(FOLDERS)}
     if changed := [file for file in ours if before.get(file) != now.get(file)]:
         raise PublishError(
             f"{name} was changed after {last.tag} by somebody else: {_some(changed)}; a release would overwrite that: "
-            f"put it back as {last.tag} has it, then run again"
+            f"restore it from {last.tag}, then run again"
         )
 
 
@@ -170,7 +173,7 @@ def published_meanwhile(name: str) -> PublishError:
 
 
 def _misleads(file: str) -> bool:
-    """Whether `datasets` may read or run a file that is none of ours."""
+    """Return whether `datasets` may read or run a file that safetypairs did not write."""
     if file in SIDECARS or file.startswith(FOLDERS):
         return False
     return (

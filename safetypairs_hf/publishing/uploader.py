@@ -1,7 +1,7 @@
-"""Upload the data files of a release ahead of its commit, in a thread of its own, while later files are written.
+"""Upload the data files of a release ahead of its commit, in a separate thread, while later files are written.
 
-Files go in batches of some size: all at once would hold gigabytes in memory, and one at a time would wait for each
-answer.
+Files are sent in batches of limited size: all at once would hold gigabytes in memory, and one at a time would wait for
+each answer.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.dataset.manifest import FileHash
 
 BATCH_BYTES = 128 * 2**20
-_LAST = None  # what ends the queue
+_LAST = None  # marks the end of the queue
 
 
 class Ready(NamedTuple):
-    """A file that is whole: where it is here, and what it holds."""
+    """A complete file: its local path, and its hash."""
 
     path: Path
     hash: FileHash
 
 
 class Uploader:
-    """Takes files below `root` as they become whole; `send` is called with batches of them, by name in the repo."""
+    """Send files below `root` as they are completed. `send` is called with batches of them, by name in the repo."""
 
     def __init__(self, root: Path, send: Callable[[Mapping[str, Ready]], None]) -> None:
         self._root, self._send = root, send
@@ -36,18 +36,18 @@ class Uploader:
         self._hashes: dict[str, FileHash] = {}
         self._error: Exception | None = None
         self._stopped = False
-        # A daemon: a program that is interrupted ends without waiting for an upload.
+        # A daemon thread, so that an interrupted program ends without waiting for an upload.
         self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
         self._thread.start()
 
     def add(self, name: str) -> None:
-        """Send a file of this name. Raises what sending an earlier one raised."""
+        """Send a file. Raises the error of an earlier one if its upload failed."""
         if self._error:
             raise self._error
         self._queue.put(name)
 
     def finish(self) -> dict[str, FileHash]:
-        """Wait until all are sent; what each holds, by name. Raises what sending raised."""
+        """Wait until all files are sent, and return the hash of each by name. Raises the error of a failed upload."""
         self._queue.put(_LAST)
         self._thread.join()
         if self._error:
@@ -55,7 +55,7 @@ class Uploader:
         return self._hashes
 
     def stop(self) -> None:
-        """Send no more; wait a little for what is on its way, whose files are about to go."""
+        """Send no more files, and wait briefly for the batch in progress, whose files are about to be deleted."""
         self._stopped = True
         self._queue.put(_LAST)
         self._thread.join(timeout=5)
@@ -64,7 +64,7 @@ class Uploader:
         try:
             for batch in self._batches():
                 self._send(batch)
-        except Exception as error:  # raised again where the files come from
+        except Exception as error:  # raised again in the thread that adds files
             self._error = error
 
     def _batches(self) -> Iterator[dict[str, Ready]]:
@@ -85,7 +85,7 @@ class Uploader:
 
 @contextlib.contextmanager
 def uploading(root: Path, send: Callable[[Mapping[str, Ready]], None]) -> Iterator[Uploader]:
-    """An uploader that stops when the block ends, whether it failed or not."""
+    """Yield an uploader that stops when the block ends, also after an error."""
     uploader = Uploader(root, send)
     try:
         yield uploader

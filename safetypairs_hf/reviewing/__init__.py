@@ -1,1 +1,1 @@
-"""Review of pairs by people: their decisions, what becomes of a pair by them, and how far the reviewers agree."""
+"""Review of pairs by people: their decisions, the resulting status of each pair, and the agreement of reviewers."""

@@ -1,4 +1,4 @@
-"""The decisions of reviewers, on disk: one file of JSON Lines a reviewer, to which lines are only ever added.
+"""The decisions of reviewers on disk: an append-only JSON Lines file for each reviewer.
 
 They lie in `review/<reviewer>.jsonl` of a run folder, or of a folder of their own where a published version is
 reviewed. No other file of the run changes, so its hashes stay as they are.
@@ -48,7 +48,7 @@ _WITHIN_PROCESS: Final = threading.Lock()  # for file systems that no lock of th
 
 @dataclass(frozen=True)
 class Decision:
-    """What one reviewer did with one pair.
+    """One decision of one reviewer on one pair.
 
     `reason` is why a pair was rejected: a key of REASONS or a text; "" otherwise. `blind` is the member that the
     reviewer called unsafe before the labels were shown: one of BLIND, None where that was not asked; `left` is the
@@ -58,7 +58,7 @@ class Decision:
     takes back this reviewer's last decision on the pair.
 
     Raises:
-        SafetyPairsError: a value is not what it should be.
+        SafetyPairsError: A value is invalid.
     """
 
     pair_id: str
@@ -90,7 +90,7 @@ class Recorded(NamedTuple):
 
 
 def now() -> str:
-    """The time of a decision that is made now."""
+    """Return the current time in the format of a decision."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -110,17 +110,17 @@ def check_reviewer(name: str) -> str:
 
 
 def is_reviewer(name: str) -> bool:
-    """Whether a text can be the name of a reviewer."""
+    """Return whether a text can be the name of a reviewer."""
     return _REVIEWER.fullmatch(name) is not None
 
 
 def file_of(reviewer: str) -> str:
-    """The file of a reviewer's decisions, by its name in the folder."""
+    """Return the name of a reviewer's file in the folder."""
     return f"{FOLDER}/{check_reviewer(reviewer)}.jsonl"
 
 
 def reviewers(folder: RunFolder) -> list[str]:
-    """Everybody who has a file of decisions in a folder, sorted."""
+    """Return all reviewers with a file of decisions in a folder, sorted."""
     place = f"{folder.root}/{FOLDER}"
     folder.fs.invalidate_cache(place)  # somebody may have begun on another machine
     paths = folder.fs.ls(place, detail=False) if folder.fs.isdir(place) else []
@@ -242,7 +242,7 @@ def blind_answers(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decisi
 
 
 def _check(decision: Decision) -> None:
-    """Raise ForeignTextError where a value of a decision is not what it should be."""
+    """Raise ForeignTextError if a value of a decision is invalid."""
     for name in ("pair_id", "action", "reason", "note", "left", "reviewer", "time"):
         if not isinstance(value := getattr(decision, name), str):
             raise ForeignTextError(f"has a {name} of {printable(value)!r}; expected a text")

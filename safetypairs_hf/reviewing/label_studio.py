@@ -131,7 +131,7 @@ def answers_in(text: str) -> Iterator[Answer]:
     """
     tasks = parse_json(text, strict=False)
     if not isinstance(tasks, list) or not all(isinstance(each, dict) for each in tasks):
-        raise ForeignTextError("is no export of Label Studio: a JSON list of tasks was expected")
+        raise ForeignTextError("is not an export of Label Studio; expected a JSON list of tasks")
     for number, each in enumerate(tasks, 1):
         data, annotations = each.get("data"), each.get("annotations")
         if not isinstance(data, dict) or not isinstance(annotations, list):

@@ -1,4 +1,4 @@
-"""What becomes of a pair by the decisions of its reviewers: the one place where that is decided.
+"""The status of a pair, computed from the decisions of its reviewers. Everything else reads it from here.
 
 A reviewer's vote on a pair is the last decision that was not taken back, if it is accept, reject or borderline; a skip
 is no vote. The status of a pair is
@@ -25,7 +25,7 @@ DISPUTED: Final = STATUSES[-1]
 
 
 def status_of(votes: Sequence[str]) -> str:
-    """The status of a pair by its votes, each one of JUDGED; UNREVIEWED where there are none."""
+    """Return the status of a pair from its votes, each one of JUDGED; UNREVIEWED without votes."""
     if not votes:
         return UNREVIEWED
     vote, count = Counter(votes).most_common(1)[0]
@@ -33,7 +33,7 @@ def status_of(votes: Sequence[str]) -> str:
 
 
 def agreement_of(votes: Sequence[str]) -> float | None:
-    """The share of pairs of reviewers with the same vote, in [0, 1]; None for fewer than two votes."""
+    """Return the share of pairs of reviewers with the same vote, in [0, 1]; None for fewer than two votes."""
     n = len(votes)
     alike = sum(count * (count - 1) for count in Counter(votes).values())
     return alike / (n * (n - 1)) if n > 1 else None
@@ -78,6 +78,6 @@ def _review(
 
 
 def reject_reason(review: Review) -> str:
-    """Why a pair was rejected: the reason that most reviewers gave, of several the first by the alphabet."""
+    """Return the most frequent reason for rejecting a pair; of equally frequent ones, the first in the alphabet."""
     reasons = Counter(each.reason for each in review.decisions if each.decision == "reject")
     return min(reasons, key=lambda reason: (-reasons[reason], reason))

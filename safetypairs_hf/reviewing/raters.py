@@ -1,4 +1,4 @@
-"""How far raters agree: Krippendorff's alpha, Cohen's and Fleiss' kappa, each with a cluster bootstrap interval.
+"""Agreement of raters: Krippendorff's alpha, Cohen's and Fleiss' kappa, each with a cluster bootstrap interval.
 
 Ratings are nominal. What a figure is computed from adds up over clusters of items, so that a resample of clusters is a
 weighted sum, and two thousand of them cost little more than one.

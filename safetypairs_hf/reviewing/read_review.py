@@ -1,4 +1,4 @@
-"""Read a review from its folder: the decisions, what became of each pair by them."""
+"""Read a review from its folder: the decisions, and the resulting status of each pair."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunReview:
     faults: tuple[str, ...] = ()
 
     def reject(self, pair_id: str) -> Reject | None:
-        """Why the reviewers turned a pair down; None where they did not."""
+        """Return the reject of a pair that the reviewers rejected; None for any other pair."""
         found = self.pairs.get(pair_id)
         if found is None or found.status != "rejected":
             return None
@@ -36,7 +36,7 @@ class RunReview:
 
     @property
     def summary(self) -> str:
-        """How many pairs have which status, in words."""
+        """Return the number of pairs with each status, in words."""
         counts = Counter(review.status for review in self.pairs.values())
         told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
         people = len({each.reviewer for each in self.decisions})

@@ -1,4 +1,4 @@
-"""What every request to the page is checked for before it is answered: host name, token, origin, size."""
+"""Checks of every request before it is answered: host name, token, origin, size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pairs that are up for review, of a finished run or of a published version, and their pictures when asked for."""
+"""The pairs to review, from a finished run or a published version, and their pictures on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sessions of all reviewers of a run or version: what each sees next, and their decisions, first on disk."""
+"""The sessions of all reviewers of a run or version: which pairs each sees next, and saving their decisions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class OutOfDateError(SafetyPairsError):
 
 @dataclass(frozen=True)
 class Rules:
-    """How a review goes.
+    """The rules of a review.
 
     Args:
         reviewers: how many reviewers each pair goes to.
@@ -87,7 +87,7 @@ class Sessions:
             self._read(reviewer)
 
     def open(self, reviewer: str) -> dict[str, Any]:
-        """Begin or go on.
+        """Start or continue a session.
 
         Raises:
             SafetyPairsError: that is no name, or not the one that the review is for.

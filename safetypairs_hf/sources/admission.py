@@ -1,4 +1,4 @@
-"""From what a source holds to candidates: decoded, framed, screened, with a category; or rejected, with the reason."""
+"""Turn a source's inputs into candidates: decoded, resized, screened, with a category; or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged
 from safetypairs_hf.sources.screen import Screen
 
-NO_CATEGORY = "-"  # the category under which the funnel counts what has none
+NO_CATEGORY = "-"  # the category in the funnel of inputs without one
 
 
 class Raw(NamedTuple):
@@ -33,7 +33,7 @@ class Raw(NamedTuple):
 
 @dataclass(frozen=True)
 class Admission:
-    """Makes a candidate of each input, in order. What is rejected keeps its origin and its reason, and no picture."""
+    """Makes a candidate of each input, in order. A rejected one keeps its origin and the reason, but no picture."""
 
     frame: Frame
     screen: Screen
@@ -50,7 +50,7 @@ class Admission:
     def _admit(self, raw: Raw) -> Candidate:
         found = self._picture(raw)
         picture, reject = (Picture(b""), found) if isinstance(found, Reject) else (found, None)
-        # The key is in it, so that two inputs with the same pixels are two sources, each with its reason.
+        # The key is part of it, so that two inputs with the same pixels are two sources, each with its reason.
         source_id = content_id(raw.key, picture.data or raw.data)
         hint = {} if raw.label is None else {"label": raw.label}
         category = raw.category if isinstance(raw.category, str) and raw.category else NO_CATEGORY

@@ -1,4 +1,4 @@
-"""A split of a Hub dataset as rows of what a source needs, whichever columns hold it."""
+"""Read a split of a Hub dataset as rows for a source, whichever columns hold the values."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Table:
 def open_table(
     dataset: str, config: str | None, split: str, commit: str, streaming: bool, names: Names, most: int | None = None
 ) -> Table:
-    """Open a split at a commit; no more than `most` rows will be used.
+    """Open a split at a commit. At most `most` rows will be used.
 
     Raises:
         RecipeError: no such config, split or column, no column of images, or several of which none is named.
@@ -94,11 +94,11 @@ def open_table(
 def _data(
     dataset: str, config: str | None, split: str, commit: str, streaming: bool, most: int | None
 ) -> tuple[Any, int | None, bool]:
-    """The split as `datasets` gives it, its features known; and its rows as `count_rows` has them."""
+    """Return the split from `datasets` with its features, and the result of `count_rows`."""
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
         builder = open_builder(dataset, config, commit)
         if not streaming:
-            # What the card says of the files is not checked: they are counted.
+            # The sizes on the card are not verified: the rows are counted.
             retried(lambda: builder.download_and_prepare(verification_mode="no_checks"))
             data = builder.as_dataset(split)
             return data, len(data), True
@@ -119,7 +119,7 @@ def _only_image(dataset: str, features: Any) -> str:
 
 
 def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
-    """The encoded image of a cell; or b"" and why there is none."""
+    """Return the encoded image of a cell, or b"" and the reason why there is none."""
     if not isinstance(value, dict):
         return bytes(value or b""), ""
     if value.get("bytes"):
@@ -139,7 +139,7 @@ def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
 
 
 def _belongs_to(path: str, dataset: str) -> bool:
-    """Whether a path leads to a file of the dataset; any other would be one of this machine, or of anywhere."""
+    """Return whether a path is a file of the dataset. Any other path could be a file of this machine, or elsewhere."""
     from datasets import config
     from huggingface_hub import constants
 

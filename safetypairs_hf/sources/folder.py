@@ -50,7 +50,7 @@ class FolderSource:
     """The images of a folder and its subfolders, in the order of their names.
 
     When a build starts, every file is decoded once, to tell which can be used; the others are `rejected_inputs`.
-    Of files that decode to equal pixels the first is used. A run goes on when the folder has gained images: those that
+    Of files that decode to equal pixels, the first is used. A run can continue after images were added: those that
     it has seen keep their places, and the new ones come after them.
 
     Args:
@@ -100,16 +100,16 @@ class FolderSource:
 
     @property
     def holds_model(self) -> bool:
-        """Whether the judge that gives the category holds one."""
+        """Whether the judge that decides the category holds a model."""
         return self.judged is not None and bool(getattr(self.judged.judge, "holds_model", False))
 
     @property
     def encoder(self) -> str:
-        """What writes the PNG files of the run."""
+        """The writer of the run's PNG files."""
         return self.frame.encoder
 
     def release(self) -> None:
-        """Let go of the judge's model."""
+        """Release the judge's model."""
         if self.judged is not None and hasattr(self.judged.judge, "release"):
             self.judged.judge.release()
 
@@ -119,7 +119,7 @@ class FolderSource:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Those that an image of this source can have, in the order of the taxonomy."""
+        """The categories that an image of this source can have, in the order of the taxonomy."""
         found = self.judged.chosen if self.judged else {file.category for file in self._scan.files.values()}
         return tuple(self.taxonomy.present(found))
 
@@ -136,7 +136,7 @@ class FolderSource:
         return [Input(file.name, _digest(file), file.category) for file in self._scan.files.values()]
 
     def in_places(self, names: Sequence[str | None]) -> Self:
-        """This source with these images alone at these places; what was read of the folder is not read again."""
+        """Return this source with only these images, at these places, without reading the folder again."""
         _ = self._looked
         placed = copy.copy(self)
         placed.__dict__.pop("_scan", None)
@@ -183,7 +183,7 @@ class FolderSource:
 
     @cached_property
     def _looked(self) -> dict[str, _File | Reject]:
-        """By name in the folder, every file, what it is or why it is not used; then images that only the metadata has.
+        """Return every file by its name in the folder, or why it is not used; then images that only the metadata lists.
 
         It is in the order of the names.
         """
@@ -213,7 +213,7 @@ class FolderSource:
         return read_metadata(self._metadata_path, self.columns, needs_label=not whole)
 
     def _look(self, name: str, path: Path, about: dict[str, About] | None) -> _File | Reject:
-        """What a file is, whose name in the folder is `name`, or why it is not used."""
+        """Return the image of a file whose name in the folder is `name`, or the reason why it is not used."""
         try:
             data = read(path)
             image = self.frame.open(data)

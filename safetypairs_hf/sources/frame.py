@@ -1,4 +1,4 @@
-"""The size and shape that source images are brought to: a few buckets of sides, by resizing and a narrow crop."""
+"""Resize source images to a few standard sizes, with a narrow crop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Frame:
         check_encoder(self.encoder)
 
     def open(self, data: bytes) -> Image.Image:
-        """An encoded image decoded upright to 8-bit sRGB, at its own size. Raises UnusableError."""
+        """Decode an image upright to 8-bit sRGB, at its own size. Raises UnusableError."""
         image = decode(data, (self.size + 1) // 2 if self.min_side is None else self.min_side)
         if max(image.size) > self.max_aspect * min(image.size):
             raise UnusableError(
@@ -53,7 +53,7 @@ class Frame:
         return image
 
     def fit(self, image: Image.Image) -> Pixels:
-        """The image in its bucket's sides, (height, width, 3) uint8. One that has these sides is not resampled."""
+        """Return the image in its bucket's size, (height, width, 3) uint8. An image of that size is not resampled."""
         width, height = self.sides(*image.size)
         scale = max(width / image.width, height / image.height)
         crop_x, crop_y = image.width - width / scale, image.height - height / scale
@@ -61,7 +61,7 @@ class Frame:
         return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=inner))
 
     def sides(self, width: int, height: int) -> tuple[int, int]:
-        """The (width, height) of the bucket that is nearest in shape; of two as near, the one nearer in area."""
+        """Return (width, height) of the bucket with the nearest shape; of two equally near, the one nearer in area."""
         aspect = math.sqrt(width / height)
 
         def far(sides: tuple[int, int]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 @dataclass
 class _Cursor:
-    """A place in the rows, and what stood before it: the SHA-256 of each image that could be used -> its row."""
+    """A place in the rows, and the rows before it: the SHA-256 of each usable image -> its row."""
 
     rows: Iterator[Row]
     position: int = 0
@@ -113,11 +113,11 @@ class HubSource:
 
     @property
     def encoder(self) -> str:
-        """What writes the PNG files of the run."""
+        """The writer of the run's PNG files."""
         return self.frame.encoder
 
     def release(self) -> None:
-        """Close the stream, and let go of the judge's model."""
+        """Close the stream, and release the judge's model."""
         self.__dict__.pop("_cursor", None)
         if self.judged is not None and hasattr(self.judged.judge, "release"):
             self.judged.judge.release()
@@ -133,7 +133,7 @@ class HubSource:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Those that a row can have, in the order of the taxonomy."""
+        """The categories that a row can have, in the order of the taxonomy."""
         if self.category is not None:
             return (self.taxonomy.find(self.category).slug,)
         if self.judged is not None:
@@ -150,7 +150,7 @@ class HubSource:
         return []
 
     def fingerprint(self) -> str:
-        """The commit that the revision stands for, and the screen's fingerprint."""
+        """Return the commit of the revision, and the screen's fingerprint."""
         return f"{self._commit} {self.screen.fingerprint()}".strip()
 
     def take(self, start: int, stop: int) -> list[Candidate]:

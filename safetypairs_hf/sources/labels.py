@@ -1,4 +1,4 @@
-"""The category of a source: what its own label says, by a mapping where the label is no category; or a judge's."""
+"""The category of a source: from its own label, with a mapping for labels that are not categories; or from a judge."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Labels = str | Mapping[str, str]
 
 
 def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
-    """A mapping of labels to categories, by slug; as text it is `gun=O6, house on fire=disasters`.
+    """Return a mapping of labels to slugs of categories. As text it has the form `gun=O6, house on fire=disasters`.
 
     Raises:
-        RecipeError: text that is not so, or a category that there is not.
+        RecipeError: The text has another form, or a category does not exist.
     """
     if isinstance(labels, str):
         pairs = [item.rpartition("=") for item in labels.split(",") if item.strip()]
@@ -34,7 +34,7 @@ def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
 
 
 def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy = NINE) -> str | Reject:
-    """The slug of a source's label: as `labels` has it, else as the taxonomy does (a code, a slug, a name)."""
+    """Return the slug of a source's label, from `labels` or else from the taxonomy (a code, a slug, a name)."""
     if label is None or not label.strip():
         return Reject("source", "no_label", "the source says nothing of its category")
     if as_seen(label) in labels:
@@ -46,7 +46,7 @@ def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy
 
 
 def check_one(**ways: object) -> None:
-    """Raise RecipeError where a source is told its category in more than one way."""
+    """Raise RecipeError if a source gets its category in more than one way."""
     if len(given := [name for name, value in ways.items() if value]) > 1:
         raise RecipeError(f"the category comes from {' and from '.join(given)}; give one of them")
 
@@ -76,11 +76,11 @@ class Judged:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The categories that it is asked for."""
+        """The categories that the judge is asked about."""
         return self.categories or ()
 
     def choose(self, pictures: Sequence[Picture]) -> list[str | Reject]:
-        """The category of each picture, or why it has none."""
+        """Return the category of each picture, or the reason why it has none."""
         if not pictures:
             return []
         asked = [self._ask(slug, pictures) for slug in self.chosen]

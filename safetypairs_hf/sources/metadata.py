@@ -1,4 +1,4 @@
-"""A file beside a folder's images that says what each one is: CSV with a head, or JSON Lines."""
+"""Read the metadata file of a folder of images: CSV with a header, or JSON Lines."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Columns(NamedTuple):
 
 
 class About(NamedTuple):
-    """What a metadata file says of one image; None where it says nothing."""
+    """The values of one image in a metadata file; None for missing ones."""
 
     label: str | None
     license: str | None
 
 
 def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, About]:
-    """What the file says, by the path of each image (relative to the folder, with forward slashes).
+    """Return the values of each image, by its path (relative to the folder, with forward slashes).
 
     Raises:
         RecipeError: the file cannot be read, lacks a column that is needed, or names an image twice.
@@ -51,7 +51,7 @@ def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, 
 
 
 def check_column(column: str, columns: Iterable[str], where: str) -> None:
-    """Raise RecipeError where there is no such column; it names the nearest and lists all."""
+    """Raise RecipeError, with the nearest name and all names, if there is no such column."""
     there = list(columns)
     if column not in there:
         listed = printable(", ".join(there))

@@ -1,4 +1,4 @@
-"""A dataset on the Hub at one commit: which commit a revision stands for, and what `datasets` opens there."""
+"""A dataset on the Hub at one commit: find the commit of a revision, and open it with `datasets`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def look_up(dataset: str, revision: str) -> tuple[str, DatasetInfo]:
-    """The commit that a revision stands for now, and what the Hub says of the dataset there.
+    """Return the commit of a revision now, and the Hub's description of the dataset at it.
 
     Raises:
         RecipeError: there is no such revision.
@@ -49,6 +49,6 @@ def open_builder(dataset: str, config: str | None, commit: str) -> Any:
 
 
 def stream(builder: Any, split: str) -> Any:
-    """A split of what was opened as a stream, its features known."""
+    """Return a split of an opened dataset as a stream with features."""
     data = builder.as_streaming_dataset(split)
     return data if data.features else data._resolve_features()

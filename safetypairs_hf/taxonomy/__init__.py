@@ -1,12 +1,12 @@
-"""Categories and policies as data: a taxonomy is a YAML file, and the nine categories are the one that comes along.
+"""Categories and policies as data: a taxonomy is a YAML file; the nine categories of this package are the default.
 
     from safetypairs_hf import taxonomy
 
-    taxonomy.check("mine.yaml")                      # every fault, a line each
-    print(taxonomy.diff("safetypairs@1.0", "mine.yaml"))  # what differs, and which step of a version it takes
+    taxonomy.check("mine.yaml")                      # every fault, one line each
+    print(taxonomy.diff("safetypairs@1.0", "mine.yaml"))  # the differences, and the version step they need
     print(taxonomy.read("mine.yaml").policy("gambling"))
 
-`crosswalk` leads from the nine to the categories of other guards.
+`crosswalk` maps the nine categories to those of other guards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bind the parts of a build and the guards of an evaluation to the taxonomy that they ask by."""
+"""Bind the parts of a build and the guards of an evaluation to the taxonomy that they use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Part = TypeVar("Part")
 
 
 class AsksByTaxonomy:
-    """A part that asks by the policies of a taxonomy: of the nine, until it is bound to another one.
+    """A part whose questions follow the policies of a taxonomy: the nine, until it is bound to another one.
 
-    Which one it is, is no setting of the part: it comes with the run, or with the data that it is asked about.
+    The taxonomy is not a setting of the part: it comes from the run, or from the data.
     """
 
     # The cached properties that depend on the taxonomy.
@@ -23,18 +23,18 @@ class AsksByTaxonomy:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The taxonomy that it asks by."""
+        """The taxonomy that the part uses."""
         found: Taxonomy = self.__dict__.get("_taxonomy", NINE)
         return found
 
     @property
     def unbound(self) -> Self:
-        """The part that it was made of by `under`, whose model it shares; itself where it was made of none."""
+        """The part that `under` made this one from, with which it shares the model; otherwise this part."""
         found: Self = self.__dict__.get("_unbound", self)
         return found
 
     def under(self, taxonomy: Taxonomy) -> Self:
-        """Return this part, asking by another taxonomy. It shares the model of this one."""
+        """Return a copy of this part for another taxonomy. Both share the model."""
         if taxonomy == self.taxonomy:
             return self
         bound = copy.copy(self)
@@ -45,6 +45,6 @@ class AsksByTaxonomy:
 
 
 def bind(part: Part, taxonomy: Taxonomy) -> Part:
-    """Return a part that asks by a taxonomy; a part that has no method `under` asks by none, and stays as it is."""
+    """Return a part for a taxonomy. A part without a method `under` uses no taxonomy and is returned unchanged."""
     under: Callable[[Taxonomy], Part] | None = getattr(part, "under", None)
     return part if under is None else under(taxonomy)

@@ -1,7 +1,7 @@
-"""A taxonomy: the categories of a dataset, each with its policy, and what each answers to among the nine.
+"""A taxonomy: the categories of a dataset, each with its policy and its counterpart among the nine.
 
 The division into nine categories and the three variants of a policy (default, relaxed, strict) follow LlavaGuard
-(https://arxiv.org/abs/2406.05113); the wordings are ours.
+(https://arxiv.org/abs/2406.05113); the wordings are our own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.nearest import nearest
 
 VARIANTS: Final = ("default", "not_violating", "sensitive")
-PACKAGED: Final = "safetypairs"  # the id of the taxonomy that this package brings
+PACKAGED: Final = "safetypairs"  # the id of the taxonomy in this package
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Category:
     """A category with the lines of its policy.
 
     Args:
-        slug: what columns, configs and folders call it.
-        name: what people call it.
-        scope: what it is about, in one sentence.
-        should_not: what an image should not show; permitted where the category does not violate.
-        can: what every variant permits.
-        never: what no variant permits.
-        default_only: what the default permits and the sensitive variant does not.
-        code: a short code, such as O3, by which labels of other sets may name it; "" where there is none.
-        maps_to: the slug of the category of the nine that it answers to, for guards that were trained on their own
-            categories; "" where it answers to none.
-        never_add: words that an edit may not bring into an image, beside those that hold for its `maps_to` and for all.
-        unless: phrases that hold such a word and are harmless.
+        slug: Its name in columns, configs and folders.
+        name: Its name for people.
+        scope: Its topic, in one sentence.
+        should_not: What an image should not show; allowed if the category is set to not violate.
+        can: What every variant allows.
+        never: What no variant allows.
+        default_only: What the default variant allows and the sensitive variant does not.
+        code: A short code, such as O3, that labels of other datasets may use; "" if there is none.
+        maps_to: The slug of its counterpart among the nine, for guards trained on their own categories; "" if there is
+            none.
+        never_add: Words that an edit may not add to an image, in addition to those of `maps_to` and of all categories.
+        unless: Harmless phrases that contain such a word.
     """
 
     slug: str
@@ -54,14 +54,14 @@ class Category:
     unless: tuple[str, ...] = ()
 
     def policy(self, variant: str = "default") -> str:
-        """Return the policy as it is shown to a judge or a guard.
+        """Return the policy text that a judge or a guard is shown.
 
         Args:
-            variant: "default"; "not_violating", where images of the category are permitted; "sensitive", where its
-                borderline is not permitted either.
+            variant: "default"; "not_violating", in which images of the category are allowed; "sensitive", in which its
+                borderline is not allowed either.
 
         Raises:
-            SafetyPairsError: no such variant.
+            SafetyPairsError: There is no such variant.
         """
         _check_variant(variant)
         lead, should_not, can = self.scope, self.should_not, self.can
@@ -81,7 +81,7 @@ class Category:
         return "\n\n".join(parts) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return its fields as JSON values; those that are empty and may be left out are left out."""
+        """Return its fields as JSON values, without optional fields that are empty."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         order = ("slug", "name", "code", "maps_to", "scope", "never", "should_not", "default_only", "can")
         needed = ("slug", "name", "scope", "should_not", "can")
@@ -91,12 +91,13 @@ class Category:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Categories in an order that never changes within a major version: it gives the column `category` its numbers.
+    """Categories in a fixed order, which gives the column `category` its numbers within a major version.
 
     Args:
-        id: what it is called, such as "safetypairs".
-        version: two or three numbers, such as "1.0": the last goes up for other words, the first for other categories.
-        categories: at least one.
+        id: Its name, such as "safetypairs".
+        version: Two or three numbers, such as "1.0". The last one increases for other texts, the first for other
+            categories.
+        categories: At least one category.
     """
 
     id: str
@@ -105,7 +106,7 @@ class Taxonomy:
 
     @property
     def name(self) -> str:
-        """Its id and version: `safetypairs@1.0`."""
+        """The id and version: `safetypairs@1.0`."""
         return f"{self.id}@{self.version}"
 
     @cached_property
@@ -115,17 +116,17 @@ class Taxonomy:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits over every word of it."""
+        """16 hex digits: a hash of all its texts."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def find(self, text: str) -> Category:
-        """Return the category that a text names: a code, a slug, a name, or a code followed by any wording.
+        """Return the category that a text names: a code, a slug, a name, or a code followed by any text.
 
-        A leading code that has a digit decides alone, so that "O3: Sexual Content" and an older release's other wording
-        of O3 are the same category. Without one, slug and name match whatever the case and punctuation.
+        If the text starts with a code that has a digit, the code alone decides, so that "O3: Sexual Content" and an
+        older wording of O3 are the same category. Otherwise slug and name are compared without case and punctuation.
 
         Raises:
-            SafetyPairsError: no such category. The message has the nearest one, and all of them.
+            SafetyPairsError: There is no such category. The message has the nearest one, and all of them.
         """
         if text in self._by_slug:
             return self._by_slug[text]
@@ -138,33 +139,33 @@ class Taxonomy:
         raise SafetyPairsError(f"no category {text!r}{self._nearest(text)}; {self._listed()}")
 
     def policy(self, category: str, variant: str = "default") -> str:
-        """Return the policy of a category, which is named as `find` takes it. See `Category.policy`.
+        """Return the policy of a category, which is given as for `find`. See `Category.policy`.
 
         Raises:
-            SafetyPairsError: no such category or variant.
+            SafetyPairsError: There is no such category or variant.
         """
         return self.find(category).policy(variant)
 
     def policy_id(self, category: str, variant: str = "default") -> str:
-        """Return the id of what `policy` answers: `hate@1.0`, or `hate-sensitive@1.0` for a variant."""
+        """Return the id of the text that `policy` returns: `hate@1.0`, or `hate-sensitive@1.0` for a variant."""
         _check_variant(variant)
         return f"{self.find(category).slug}{'' if variant == 'default' else f'-{variant}'}@{self.version}"
 
     def number(self, slug: str) -> int:
-        """Return the number that the column `category` has for a slug."""
+        """Return the number of a slug in the column `category`."""
         return self.slugs.index(slug)
 
     def slug_of(self, number: Any) -> Any:
-        """Return the slug of a number in the column `category`; what is no such number comes back as it is."""
+        """Return the slug of a number in the column `category`. Any other value is returned unchanged."""
         return self.slugs[number] if number in range(len(self.slugs)) else number
 
     def present(self, slugs: Iterable[str]) -> list[str]:
-        """Return those of some slugs that are here, each once, in this order."""
+        """Return the given slugs that this taxonomy has, each once, in its order."""
         found = set(slugs)
         return [slug for slug in self.slugs if slug in found]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values, the content of its YAML file."""
+        """Return it as JSON values, which are the content of its YAML file."""
         return {
             "id": self.id,
             "version": self.version,
@@ -193,12 +194,12 @@ class Taxonomy:
 
 
 def plain(text: str) -> str:
-    """Return the words of a text in lower case: two names that are plainly equal mean the same category."""
+    """Return the words of a text in lower case. Two names with equal words mean the same category."""
     return " ".join(re.findall(r"[^\W_]+", as_seen(text).lower()))
 
 
 def _leads(code: str, text: str) -> bool:
-    """Whether a text starts with a code. A code without a digit could be a word of the text, so it never does."""
+    """Return whether a text starts with a code. A code without a digit never does, as it could be an ordinary word."""
     if not re.search(r"\d", code):
         return False
     return re.match(rf"\s*{re.escape(code)}(?![a-z0-9])", text, re.IGNORECASE) is not None

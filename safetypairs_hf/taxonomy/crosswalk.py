@@ -1,7 +1,7 @@
-"""From our nine categories to the categories that other guards answer with.
+"""Map the nine categories to the categories that other guards answer with.
 
-A guard that has nothing for one of ours is `not covered` there: never counted as if it had said safe. The sources of
-each guard's own list:
+A guard that has no counterpart for a category is `not covered` there; that never counts as if it had said safe. The
+sources of each guard's categories:
 
 - ShieldGemma 2: the three policies of its model card, https://ai.google.dev/gemma/docs/shieldgemma/model_card_2
   (https://arxiv.org/abs/2504.01081).
@@ -15,8 +15,8 @@ each guard's own list:
 - Bedrock Guardrails: the content filters for images of
   https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-mmfilter.html. Some regions have no misconduct.
 
-Which category answers to which is our reading of those lists. A category of another taxonomy answers as the one of the
-nine that it maps to; where it maps to none it is `not covered`.
+The mapping itself is our reading of those lists. A category of another taxonomy is mapped through the one of the nine
+that it maps to; if it maps to none, it is `not covered`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ PART: Final = "part"
 
 
 class Match(NamedTuple):
-    """What a guard has for one of the nine categories.
+    """A guard's counterpart of one of the nine categories.
 
-    `extent`: WHOLE, PART (the guard's categories leave some of ours out), or NOT_COVERED. `codes`: the guard's own
+    `extent`: WHOLE, PART (the guard's categories leave out some of ours), or NOT_COVERED. `codes`: the guard's own
     names for them, empty if and only if `extent` is NOT_COVERED.
     """
 
@@ -167,24 +167,26 @@ GUARDS: dict[str, Guard] = {
 
 
 def guard(name: str) -> Guard:
-    """The categories of a guard. Raises SafetyPairsError, which lists the guards, where we have no such guard."""
+    """Return the categories of a guard. Raises SafetyPairsError, which lists the guards, if it is unknown."""
     if name not in GUARDS:
         raise SafetyPairsError(f"no crosswalk for guard {name!r}; there are {', '.join(GUARDS)}")
     return GUARDS[name]
 
 
 def match(name: str, category: str, taxonomy: Taxonomy = NINE) -> Match:
-    """What guard `name` has for a category of a taxonomy (code, slug or name), on images.
+    """Return the counterpart of a category (code, slug or name) of a taxonomy for guard `name`, on images.
 
-    Raises SafetyPairsError where there is no such guard or category.
+    Raises:
+        SafetyPairsError: There is no such guard or category.
     """
     return guard(name).matches.get(taxonomy.find(category).maps_to, Match(NOT_COVERED, ()))
 
 
 def slugs(name: str, code: str) -> tuple[str, ...] | str:
-    """Those of the nine that a guard's own category answers for, in their order, or NOT_COVERED where there are none.
+    """Return those of the nine, in order, that a guard's own category is the counterpart of, or NOT_COVERED.
 
-    Raises SafetyPairsError where there is no such guard, or the guard has no such category.
+    Raises:
+        SafetyPairsError: There is no such guard, or it has no such category.
     """
     found = guard(name)
     if code not in found.labels:

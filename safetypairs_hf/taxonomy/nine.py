@@ -1,4 +1,4 @@
-"""The nine categories that this package brings as its default, from `safetypairs-1.0.yaml`."""
+"""The nine default categories, from `safetypairs-1.0.yaml`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def _load(name: str) -> Taxonomy:
     return found
 
 
-# What a run or a version has that names no taxonomy; and what `maps_to` names a category of.
+# The taxonomy of a run or version that names none, and the target of `maps_to`.
 NINE: Final = _load("safetypairs@1.0")
 SLUGS: Final = NINE.slugs
-# By name: every wording that was ever published. The old ones stay readable.
+# By name: every wording that was ever published, so that old ones stay readable.
 PUBLISHED: Final = {taxonomy.name: taxonomy for taxonomy in (NINE,)}

@@ -1,7 +1,7 @@
-"""What differs between two taxonomies, and which step of a version that takes: `safetypairs taxonomy diff A B`.
+"""The differences between two taxonomies, and the version step that they need: `safetypairs taxonomy diff A B`.
 
-Other words (names, codes, policy lines, what a category maps to) are a minor step: every published pair keeps its
-column, its number and its folder. Other categories, or another order of them, are a major one.
+Other texts (names, codes, policy lines, the counterpart of a category) need a minor step: every published pair keeps
+its column, number and folder. Other categories, or another order of them, need a major step.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _FIELDS: Final = tuple(field.name for field in fields(Category) if field.name !=
 
 @dataclass(frozen=True)
 class TaxonomyDifference:
-    """From one taxonomy to another.
+    """The difference between two taxonomies.
 
     Args:
-        old: the taxonomy before.
-        new: the taxonomy after.
-        changes: what differs, a line each.
-        step: the step that a version takes at least: "none", "minor" (words) or "major" (categories).
-        fault: why `new` cannot follow `old` under its name, or "".
+        old: The taxonomy before.
+        new: The taxonomy after.
+        changes: What differs, one line each.
+        step: The least version step: "none", "minor" (texts) or "major" (categories).
+        fault: Why `new` cannot follow `old` under its name, or "".
     """
 
     old: Taxonomy
@@ -59,11 +59,14 @@ def diff(old: str | Path | Taxonomy, new: str | Path | Taxonomy) -> TaxonomyDiff
     """Compare two taxonomies.
 
     Args:
-        old: the one before: a file, a name as `read` takes it, or a Taxonomy.
-        new: the one after.
+        old: The taxonomy before: a file, a name as for `read`, or a Taxonomy.
+        new: The taxonomy after.
+
+    Returns:
+        What differs, and the version step that it needs. It prints as text.
 
     Raises:
-        SafetyPairsError: one of them cannot be read, or has faults.
+        SafetyPairsError: One of them cannot be read, or has faults.
     """
     before, after = read_any(old), read_any(new)
     other = tuple(_other_categories(before, after))
@@ -101,7 +104,7 @@ def _told(was: Any, now: Any) -> str:
 
 
 def _fault(old: Taxonomy, new: Taxonomy, step: str) -> str:
-    """Rows cite a policy by its category and the taxonomy's version, so other words need another version."""
+    """Return what is wrong with the version of `new`: rows cite a policy by it, so other texts need another version."""
     was, now = _numbers(old.version), _numbers(new.version)
     if old.id != new.id or old == new:
         return ""

@@ -12,7 +12,7 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE, PUBLISHED
 from safetypairs_hf.taxonomy.taxonomy_yaml import Parsed, dump, from_values, parse
 
-NAME: Final = "taxonomy.yaml"  # what it is called in a run and in a version
+NAME: Final = "taxonomy.yaml"  # its file name in a run and in a version
 _SHOWN: Final = 2
 
 
@@ -20,11 +20,14 @@ def read(file: str | Path | Taxonomy) -> Taxonomy:
     """Read a taxonomy.
 
     Args:
-        file: a YAML file, or the name of a taxonomy of this package such as "safetypairs@1.0". A Taxonomy comes back as
-            it is.
+        file: A YAML file, or the name of a taxonomy of this package such as "safetypairs@1.0". A Taxonomy is returned
+            unchanged.
+
+    Returns:
+        The taxonomy.
 
     Raises:
-        SafetyPairsError: no such file, or it has faults. The message has the first ones.
+        SafetyPairsError: There is no such file, or it has faults. The message has the first ones.
     """
     if isinstance(file, Taxonomy):
         return file
@@ -32,22 +35,26 @@ def read(file: str | Path | Taxonomy) -> Taxonomy:
     if found is None or faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise SafetyPairsError(
-            f"{file} is no taxonomy: {'; '.join(faults[:_SHOWN])}{more}; see: safetypairs taxonomy check {file}"
+            f"{file} is not a valid taxonomy: {'; '.join(faults[:_SHOWN])}{more}; "
+            f"see: safetypairs taxonomy check {file}"
         )
     return found
 
 
 def check(file: str | Path) -> list[str]:
-    """Return every fault of a taxonomy's file, a line each; none where it can be used.
+    """Return every fault of a taxonomy file, one line each; an empty list if it can be used.
+
+    Args:
+        file: The YAML file.
 
     Raises:
-        SafetyPairsError: there is no such file, or it cannot be read.
+        SafetyPairsError: There is no such file, or it cannot be read.
     """
     return _checked(file).faults
 
 
 def read_any(file: str | Path | Taxonomy) -> Taxonomy:
-    """Read a taxonomy as `read` does, but for one that has a name of this package's and says other things."""
+    """Read a taxonomy as `read` does, and also accept one that has a name of this package with other content."""
     found = None if isinstance(file, Taxonomy) else _parsed(file).taxonomy
     return found or read(file)
 
@@ -57,38 +64,38 @@ def refuse_name(taxonomy: Taxonomy) -> str:
     if PUBLISHED.get(taxonomy.name, taxonomy) == taxonomy:
         return ""
     return (
-        f"it is called {taxonomy.name}, as one of this package, and says other things; give it another version, or an "
-        "id of your own"
+        f"its name {taxonomy.name} is that of a taxonomy in this package with other content; give it another "
+        "version, or an id of your own"
     )
 
 
 def from_text(text: str, where: str) -> Taxonomy:
-    """Read the taxonomy of a run or a version from its YAML; `where` is what a message calls it.
+    """Read the taxonomy of a run or a version from its YAML text. `where` names it in messages.
 
     Raises:
-        SafetyPairsError: it has faults.
+        SafetyPairsError: It has faults.
     """
     found, faults = parse(text, NINE)
     if found is None:
-        raise SafetyPairsError(f"{where} is no taxonomy: {faults[0]}")
+        raise SafetyPairsError(f"{where} is not a valid taxonomy: {faults[0]}")
     return found
 
 
 def to_text(taxonomy: Taxonomy) -> str:
-    """Return the YAML that a run and a version keep."""
+    """Return the YAML text that a run and a version contain."""
     return dump(taxonomy)
 
 
 def to_record(taxonomy: Taxonomy) -> dict[str, Any] | None:
-    """Return what has to be kept beside its name to have it again: nothing for one that this package brings."""
+    """Return what must be stored with its name to restore it: None for a taxonomy of this package."""
     return None if PUBLISHED.get(taxonomy.name) == taxonomy else taxonomy.to_dict()
 
 
 def from_record(name: str | None, record: Any) -> Taxonomy:
-    """Return the taxonomy of a name and its record. Without both it is the nine: so do old versions read.
+    """Return the taxonomy for a stored name and record. Without both it is the nine, as in old versions.
 
     Raises:
-        ValueError: the record is damaged, or this package does not know the name.
+        ValueError: The record is damaged, or this package does not know the name.
     """
     if record is None:
         name = name or NINE.name
@@ -116,7 +123,7 @@ def _parsed(file: str | Path) -> Parsed:
         return Parsed(None, [fault("it", error)])
     except OSError as error:
         near = nearest(str(file), PUBLISHED)
-        ours = f" (or {near}, which this package brings)" if near else ""
+        ours = f" (or {near}, which is in this package)" if near else ""
         raise SafetyPairsError(
             f"cannot read the taxonomy {str(file)!r}: {error.strerror or error}; give a YAML file{ours}"
         ) from error

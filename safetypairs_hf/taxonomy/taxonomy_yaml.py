@@ -1,7 +1,7 @@
-"""The YAML of a taxonomy: read it with every fault named, and write it in one way only.
+"""The YAML of a taxonomy: reading reports every fault, and writing always gives the same text.
 
-Every value is taken as the text that stands in the file, so that the version 1.10 is not the number 1.1, and a line
-`- no` is not False.
+Every value is read as the text in the file, so that the version 1.10 is not the number 1.1, and a line `- no` is not
+False.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _TOP: Final = ("id", "version", "categories")
 _TEXTS: Final = ("slug", "name", "code", "scope", "maps_to")
 _LISTS: Final = ("never", "should_not", "default_only", "can", "never_add", "unless")
 _NEEDED: Final = ("slug", "name", "scope", "should_not", "can")
-# A slug is the name of a config, of a split and of a folder.
+# A slug is also the name of a config, a split and a folder.
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED: Final = ("all", "by_category", "controls", "default", "failures", "reviews", "test", "train", "validation")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# What an edit may not add is matched against instructions word by word, in lower case.
+# `never_add` and `unless` are compared with instructions word by word, in lower case.
 _WORDS: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?: [a-z]+(?:-[a-z]+)*)*")
 _WORD_LISTS: Final = (": never_add", ": unless")
 VERSION: Final = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,2}")
 
 
 class Parsed(NamedTuple):
-    """A taxonomy, or None and the faults of its text, a line each."""
+    """A taxonomy, or None and the faults of its text, one line each."""
 
     taxonomy: Taxonomy | None
     faults: list[str]
@@ -44,8 +44,8 @@ def parse(text: str, nine: Taxonomy | None) -> Parsed:
     """Read the YAML of a taxonomy.
 
     Args:
-        text: the content of the file.
-        nine: what `maps_to` names a category of; None where the text is that taxonomy itself.
+        text: The content of the file.
+        nine: The taxonomy that `maps_to` refers to; None if the text is that taxonomy itself.
     """
     try:
         value = parse_yaml(text)
@@ -55,14 +55,14 @@ def parse(text: str, nine: Taxonomy | None) -> Parsed:
 
 
 def from_values(value: Any, nine: Taxonomy | None) -> Parsed:
-    """Read a taxonomy from what its YAML or `Taxonomy.to_dict` holds; see `parse`."""
+    """Read a taxonomy from the values of its YAML or of `Taxonomy.to_dict`; see `parse`."""
     if not isinstance(value, Mapping):
-        return Parsed(None, ["it is no mapping; a taxonomy has id, version and categories"])
+        return Parsed(None, ["it is not a mapping; a taxonomy has id, version and categories"])
     faults = [*_keys(value, _TOP, _TOP, "it"), *_name_faults(value)]
     rows = value.get("categories")
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
         if "categories" in value:
-            faults.append("categories is no list, or an empty one; each category starts with '- slug: ...'")
+            faults.append("categories is not a list, or is empty; each category starts with '- slug: ...'")
         return Parsed(None, faults)
     categories: list[Category] = []
     for number, row in enumerate(rows, 1):
@@ -73,14 +73,16 @@ def from_values(value: Any, nine: Taxonomy | None) -> Parsed:
     faults += _twice(row for row in rows if isinstance(row, Mapping))
     if nine is None:
         slugs = {category.slug for category in categories}
-        faults += [f"{each.slug}: maps_to is no slug here" for each in categories if each.maps_to not in slugs]
+        faults += [
+            f"{each.slug}: maps_to is not a slug of this taxonomy" for each in categories if each.maps_to not in slugs
+        ]
     if faults:
         return Parsed(None, faults)
     return Parsed(Taxonomy(value["id"], value["version"], tuple(categories)), [])
 
 
 def dump(taxonomy: Taxonomy) -> str:
-    """Write a taxonomy as YAML: the same text for the same taxonomy, whatever file it was read from."""
+    """Write a taxonomy as YAML. The text depends only on the taxonomy, not on the file that it was read from."""
     import yaml
 
     return yaml.safe_dump(taxonomy.to_dict(), sort_keys=False, allow_unicode=True, width=1 << 16)
@@ -108,7 +110,7 @@ def _name_faults(value: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _category_faults(row: Any, number: int, nine: Taxonomy | None) -> Iterator[str]:
-    """Every fault of a category, each with what it is called."""
+    """Yield every fault of a category, with the name of the category."""
     if not isinstance(row, Mapping):
         yield f"category {number} is {_short(row)}; expected a mapping with slug, name, scope, should_not and can"
         return
@@ -123,7 +125,7 @@ def _category_faults(row: Any, number: int, nine: Taxonomy | None) -> Iterator[s
         if key in row:
             yield from _list_faults(row[key], f"{where}: {key}", empty=key not in _NEEDED)
     if isinstance(slug, str) and slug and (not _SLUG.fullmatch(slug) or slug in RESERVED):
-        taken = ", a name that configs and splits have" if slug in RESERVED else ""
+        taken = ", a reserved name of configs and splits" if slug in RESERVED else ""
         yield f"{where}: slug is {_short(slug)}{taken}; expected lower-case letters, digits and '_'"
     code, maps_to = row.get("code"), row.get("maps_to")
     if isinstance(code, str) and code and not _CODE.fullmatch(code):
@@ -141,7 +143,7 @@ def _text_fault(value: Any, longest: int, *, empty: bool = False) -> str:
     if not value.strip() and not empty:
         return "expected some words"
     if len(value) > longest:
-        return f"it has {len(value)} characters, and at most {longest} are taken"
+        return f"it has {len(value)} characters; expected at most {longest}"
     if "\n" in value.strip():
         return "expected one line"
     if not value.strip().isprintable():
@@ -150,7 +152,7 @@ def _text_fault(value: Any, longest: int, *, empty: bool = False) -> str:
 
 
 def _list_faults(value: Any, where: str, *, empty: bool) -> Iterator[str]:
-    if value == "":  # a key with nothing after it
+    if value == "":  # a key without a value
         value = []
     if not isinstance(value, Sequence) or isinstance(value, str):
         yield f"{where} is {_short(value)}; expected a list, a line '- ...' for each"
@@ -168,7 +170,7 @@ def _list_faults(value: Any, where: str, *, empty: bool) -> Iterator[str]:
 
 
 def _category(row: Mapping[str, Any], nine: Taxonomy | None) -> Category:
-    """Return a category without faults."""
+    """Return a category from a row without faults."""
     texts: dict[str, Any] = {key: row[key].strip() for key in _TEXTS if key in row}
     lists: dict[str, Any] = {key: tuple(item.strip() for item in row[key]) for key in _LISTS if row.get(key)}
     if nine is not None and texts.get("maps_to"):
@@ -177,7 +179,7 @@ def _category(row: Mapping[str, Any], nine: Taxonomy | None) -> Category:
 
 
 def _twice(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What names two categories: a label of that text would mean either."""
+    """Yield a fault for each text that names two categories, which makes labels with that text ambiguous."""
     named: dict[str, set[int]] = {}
     shown: dict[str, str] = {}
     for number, row in enumerate(rows, 1):

@@ -1,1 +1,1 @@
-"""Pairs as training data: batches, losses and augmentation for one's own training, and exports to other trainers."""
+"""Use pairs as training data: batches, losses and augmentation for your own training, and exports to other trainers."""

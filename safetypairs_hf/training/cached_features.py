@@ -1,4 +1,4 @@
-"""Features of images, made once for a backbone and kept in a folder by the hash of each image."""
+"""Features of images, computed once for a backbone and stored in a folder by the hash of each image."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.models.image_features import Backbone
 
-_IN_FILE = 256  # images: so many are done again after a kill at most
+_IN_FILE = 256  # images in a file; at most this many are computed again after a kill
 _BATCH = 16
 
-# What gives an image's encoded file when it is needed.
+# Returns the encoded file of an image.
 Read = Callable[[], Picture]
 
 
 def cache_folder() -> Path:
-    """Where features are kept unless another folder is named: below HF_HOME."""
+    """Return the default folder of features, below HF_HOME."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME, "safetypairs-hf", "features")
@@ -40,16 +40,16 @@ def cached_features(
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the features of images, (width,) each, by key; those that the folder lacks are made and kept there.
+    """Return the features of images, (width,) each, by key. Missing ones are computed and stored in the folder.
 
     Args:
-        backbone: what makes them.
-        images: each image by a key that changes when its pixels do, such as its SHA-256.
-        folder: a folder for features of any backbones; it is made where it is missing.
-        progress: called with the number of images that have features, and of all.
+        backbone: The model that computes them.
+        images: Each image by a key that changes with its pixels, such as its SHA-256.
+        folder: A folder for the features of any backbones; it is made if it does not exist.
+        progress: Called with the number of images that have features, and the number of all images.
 
     Raises:
-        SafetyPairsError: an image can't be read, the backbone gives no features, or the folder can't be written.
+        SafetyPairsError: An image cannot be read, the backbone gives no features, or the folder cannot be written.
     """
     place = (
         folder / hashlib.sha256(f"{backbone.model} {backbone.revision} grid {backbone.grid}".encode()).hexdigest()[:16]
@@ -78,7 +78,7 @@ def _made(
     before: int,
     progress: Callable[[int, int], None],
 ) -> Iterator[Any]:
-    """Features in order. While the model works on a batch, a thread reads and prepares the next one."""
+    """Yield features in order. While the model works on a batch, a thread reads and prepares the next one."""
 
     def prepared(start: int) -> Any:
         batch = keys[start : start + _BATCH]
@@ -110,7 +110,7 @@ def _kept(place: Path, wanted: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield from (
                     (key, row) for key, row in zip(held["keys"].tolist(), held["rows"], strict=True) if key in wanted
                 )
-        except Exception:  # a file that is damaged is made again
+        except Exception:  # a damaged file is written again
             file.unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
-"""Samples as conversations, for chat models: the question with the policy, and what a right and a wrong answer is.
+"""Samples as conversations for chat models: the question with the policy, the right answer and a wrong one.
 
-About one image it is the question that `evaluate chat-vlm` asks, so a model that was trained on an export is measured
-by what it was trained for. About a pair it is which of the two images the policy forbids.
+For one image it is the question that `evaluate chat-vlm` asks, so a model trained on an export is measured on what it
+was trained for. For a pair, the question is which of the two images violates the policy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ First or Second."""
 
 
 class Exchange(NamedTuple):
-    """What is asked, the right and the wrong answer in a word, and the right one with its reason."""
+    """The question, the right and the wrong answer in one word, and the right answer with its reason."""
 
     question: str
     right: str
@@ -29,7 +29,7 @@ class Exchange(NamedTuple):
 
 
 def exchange(sample: Sample, taxonomy: Taxonomy) -> Exchange:
-    """Put a sample into words, by the policy of its category."""
+    """Return the question and the answers for a sample, by the policy of its category."""
     category, feature = sample.row["category"], sample.row.get("critical_feature")
     if len(sample.images) == 2:
         right, wrong = ("First", "Second") if sample.unsafe[0] else ("Second", "First")
@@ -42,9 +42,9 @@ def exchange(sample: Sample, taxonomy: Taxonomy) -> Exchange:
 
 
 def as_preference(sample: Sample, taxonomy: Taxonomy) -> dict[str, Any]:
-    """A row for preference training (TRL's DPO): `images`, `prompt`, `chosen` and `rejected`, conversational.
+    """Return a row for preference training (TRL's DPO): `images`, `prompt`, `chosen` and `rejected`, conversational.
 
-    TRL puts a place for each image in front of the question.
+    TRL inserts a placeholder for each image before the question.
     """
     said = exchange(sample, taxonomy)
     return {
@@ -56,7 +56,7 @@ def as_preference(sample: Sample, taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def as_completion(sample: Sample, taxonomy: Taxonomy) -> dict[str, Any]:
-    """A row for supervised training (TRL's SFT): `images`, `prompt` and `completion`, conversational."""
+    """Return a row for supervised training (TRL's SFT): `images`, `prompt` and `completion`, conversational."""
     said = exchange(sample, taxonomy)
     return {
         "images": _cells(sample),
@@ -66,7 +66,7 @@ def as_completion(sample: Sample, taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def as_llava(sample: Sample, taxonomy: Taxonomy, files: list[str]) -> dict[str, Any]:
-    """An entry of LLaVA's JSON file: `id`, `image` (a file name, or two) and `conversations`."""
+    """Return an entry of LLaVA's JSON file: `id`, `image` (one file name, or two) and `conversations`."""
     said = exchange(sample, taxonomy)
     return {
         "id": sample.key,

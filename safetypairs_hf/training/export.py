@@ -1,4 +1,4 @@
-"""`export`: write the pairs of a version in the format of another trainer."""
+"""`export`: write the pairs of a version in the format of another trainer or loader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetypairs_hf.training.training_pairs import TrainingPairs, training_pairs
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: `folder` in format `to`, and the number of samples of each split of `data` ("TARGET@X.Y.Z")."""
+    """The result: `folder` in format `to`, and the number of samples of each split of `data` ("TARGET@X.Y.Z")."""
 
     folder: str
     to: str

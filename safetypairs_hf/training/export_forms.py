@@ -1,4 +1,4 @@
-"""The forms of an export: each writes the samples of one split into a folder."""
+"""The formats of an export: each writes the samples of one split to a folder."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from safetypairs_hf.training.samples import Sample, suffix
 
 Item = TypeVar("Item")
 _IN_FILE = 1000  # samples in a Parquet file or a tar
-_IN_GROUP = 32  # and in a row group, so that few images are held at once
+_IN_GROUP = 32  # in a row group, so that few images are in memory at once
 _ABOUT = ("pair_id", "category", "group", "critical_feature", "instruction", "edit_box")
 
 
 class Form(NamedTuple):
-    """A form: how a split is written into a folder, and how what was written is read again."""
+    """A format: the function that writes a split to a folder, and the code that reads it."""
 
     write: Callable[[Iterable[Sample], Path, str, Taxonomy], None]
     reading: str
 
 
 def image_folder(samples: Iterable[Sample], folder: Path, split: str, taxonomy: Taxonomy) -> None:
-    """`<split>/<unsafe or safe>/<key>.png` and `<split>/metadata.jsonl`, as `load_dataset("imagefolder")` takes it.
+    """Write `<split>/<unsafe or safe>/<key>.png` and `<split>/metadata.jsonl`, for `load_dataset("imagefolder")`.
 
-    Of pairs a line of the metadata names both files, and the columns are `unsafe_image` and `safe_image`.
+    For pairs, each line of the metadata names both files, in the columns `unsafe_image` and `safe_image`.
     """
     (folder / split).mkdir(parents=True)
     with (folder / split / "metadata.jsonl").open("x", encoding="utf-8") as lines:
@@ -51,10 +51,10 @@ def image_folder(samples: Iterable[Sample], folder: Path, split: str, taxonomy: 
 
 
 def web_dataset(samples: Iterable[Sample], folder: Path, split: str, taxonomy: Taxonomy) -> None:
-    """`<split>-<n>.tar` with `<key>.png`, `<key>.cls` (1 unsafe, 0 safe) and `<key>.json` of each image.
+    """Write `<split>-<n>.tar` with `<key>.png`, `<key>.cls` (1 unsafe, 0 safe) and `<key>.json` for each image.
 
-    Of pairs `<key>.unsafe.png`, `<key>.safe.png` and `<key>.json`. A pair is in one file, and a sample's files are
-    neighbours.
+    For pairs: `<key>.unsafe.png`, `<key>.safe.png` and `<key>.json`. A pair is in one file, and the files of a sample
+    are adjacent.
     """
     for number, part in enumerate(_parts(samples)):
         with tarfile.open(folder / f"{split}-{number:06}.tar", "x") as tar:
@@ -68,17 +68,17 @@ def web_dataset(samples: Iterable[Sample], folder: Path, split: str, taxonomy: T
 
 
 def preferences(samples: Iterable[Sample], folder: Path, split: str, taxonomy: Taxonomy) -> None:
-    """`data/<split>-<n>.parquet` with the columns `images`, `prompt`, `chosen` and `rejected`."""
+    """Write `data/<split>-<n>.parquet` with the columns `images`, `prompt`, `chosen` and `rejected`."""
     _parquet((as_preference(sample, taxonomy) for sample in samples), folder, split, ("prompt", "chosen", "rejected"))
 
 
 def completions(samples: Iterable[Sample], folder: Path, split: str, taxonomy: Taxonomy) -> None:
-    """`data/<split>-<n>.parquet` with the columns `images`, `prompt` and `completion`."""
+    """Write `data/<split>-<n>.parquet` with the columns `images`, `prompt` and `completion`."""
     _parquet((as_completion(sample, taxonomy) for sample in samples), folder, split, ("prompt", "completion"))
 
 
 def llava(samples: Iterable[Sample], folder: Path, split: str, taxonomy: Taxonomy) -> None:
-    """`<split>.json`, a list of conversations, and the images that they name in `images/`."""
+    """Write `<split>.json`, a list of conversations, and their images in `images/`."""
     (folder / "images").mkdir(exist_ok=True)
     with (folder / f"{split}.json").open("x", encoding="utf-8") as file:
         for number, sample in enumerate(samples):
@@ -115,7 +115,7 @@ def _parts(items: Iterable[Item], size: int = _IN_FILE) -> Iterator[list[Item]]:
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)  # owner and time are zero, so that equal pairs make an equal file
+    entry = tarfile.TarInfo(name)  # owner and time are zero, so that equal pairs give equal files
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
 

@@ -1,4 +1,4 @@
-"""Fit a head on features: its setting by cross-validation over families, classes balanced, scores calibrated."""
+"""Fit a head on features: setting chosen by cross-validation over families, classes balanced, scores calibrated."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 HEADS: Final = ("linear", "mlp")
-# What cross-validation chooses from: the inverse of the penalty of a linear head, the penalty of a perceptron.
+# The settings for cross-validation: the inverse penalty of a linear head, the penalty of a perceptron.
 _SETTINGS: Final = {"linear": (1e-4, 1e-3, 1e-2, 1e-1), "mlp": (1e-3, 1e-1, 1e1)}
 _HIDDEN: Final = 64
-_LEAST_SLOPE: Final = 1e-3  # of the calibration: scores that tell nothing keep their order, and come near to 0.5
+_LEAST_SLOPE: Final = 1e-3  # least slope of the calibration: uninformative scores keep their order, close to 0.5
 
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head, the setting that cross-validation chose, and what it said of the images that it was not fitted on.
+    """A head, the setting that cross-validation chose, and the scores of held-out images.
 
-    `held_out`: (n,) calibrated P(unsafe) of each image by a head that was fitted without the image's family.
+    `held_out`: (n,) calibrated P(unsafe) of each image, by a head fitted without the image's family.
     """
 
     weights: HeadWeights
@@ -50,21 +50,22 @@ def fit_head(
 ) -> FittedHead:
     """Fit a head.
 
-    The setting with the least log loss on families that were held out is taken, of equal ones the one with the stronger
-    penalty. Their scores are calibrated by a logistic regression on the logit (Platt 1999), with the classes balanced.
+    The setting with the least log loss on held-out families is chosen; of equal ones, the one with the stronger
+    penalty. The held-out scores are calibrated by a logistic regression on the logit (Platt 1999), with balanced
+    classes.
 
     Args:
         features: (n, width) features of images.
         unsafe: (n,) 1 for an unsafe image and 0 for a safe one.
-        categories: (n,) the place of the category of each image.
-        families: (n,) what is held out together: both members of a pair have one family.
-        columns: how many categories there are; by default as many as the largest place needs.
+        categories: (n,) the index of each image's category.
+        families: (n,) the family of each image. Families are held out as a whole; both members of a pair have one.
+        columns: The number of categories; by default, the largest index plus one.
         kind: "linear", a logistic regression; or "mlp", a perceptron with one hidden layer.
-        folds: parts of the cross-validation; fewer where there are fewer families.
-        seed: of the folds, and of a perceptron's first weights.
+        folds: The number of parts of the cross-validation; fewer if there are fewer families.
+        seed: The seed of the folds and of a perceptron's first weights.
 
     Raises:
-        SafetyPairsError: no such kind, scikit-learn is missing, or there are fewer than 2 families or classes.
+        SafetyPairsError: There is no such kind, scikit-learn is missing, or there are fewer than 2 families or classes.
     """
     if kind not in HEADS:
         raise SafetyPairsError(f"no head {kind!r}{hint(kind, HEADS)}; there are {', '.join(HEADS)}")
@@ -81,7 +82,7 @@ def fit_head(
     scale = np.where(deviation > 1e-6, deviation, 1.0)
     told = np.eye(columns or int(np.max(categories)) + 1)[np.asarray(categories)]
     inputs = np.concatenate([(features - mean) / scale, told], axis=1)
-    # A penalised head lies in the span of its inputs, so it is fitted in that space, which is small for few images.
+    # A penalised head lies in the span of its inputs, so it is fitted in that space, which is small if images are few.
     basis = _basis(inputs)
     inputs = inputs @ basis
     split = model_selection.GroupKFold(min(folds, different), shuffle=True, random_state=seed)
@@ -96,12 +97,12 @@ def fit_head(
 
 
 def _ordered(kind: str) -> list[float]:
-    """The settings, the strongest penalty first."""
+    """Return the settings, with the strongest penalty first."""
     return sorted(_SETTINGS[kind], reverse=kind == "mlp")
 
 
 def _basis(inputs: Numbers) -> Numbers:
-    """(inputs, rank) orthonormal directions that span the rows; all directions where there are many rows."""
+    """Return (inputs, rank) orthonormal directions that span the rows; all directions if there are many rows."""
     rows, columns = inputs.shape
     if rows >= columns:
         return np.eye(columns)
@@ -111,7 +112,7 @@ def _basis(inputs: Numbers) -> Numbers:
 
 
 def _held_out(inputs: Numbers, unsafe: Integers, parts: Any, kind: str, setting: float, seed: int) -> Numbers:
-    """(n,) logits of each row by a head that was fitted without the row's part."""
+    """Return (n,) logits of each row, by a head fitted without the row's part."""
     logits = np.zeros(len(unsafe))
     for fitted, held in parts:
         layers = _fit(inputs[fitted], unsafe[fitted], kind, setting, seed)
@@ -121,7 +122,7 @@ def _held_out(inputs: Numbers, unsafe: Integers, parts: Any, kind: str, setting:
 
 def _fit(inputs: Numbers, unsafe: Integers, kind: str, setting: float, seed: int) -> list[tuple[Numbers, Numbers]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fit that stops early is one of the settings that are compared
+        warnings.simplefilter("ignore")  # a fit that stops early is compared like any other
         if kind == "linear":
             linear = _sklearn("linear_model").LogisticRegression(C=setting, class_weight="balanced", max_iter=300)
             linear.fit(inputs, unsafe)

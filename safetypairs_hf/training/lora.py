@@ -1,4 +1,4 @@
-"""Train an adapter of a chat model (LoRA, by `peft`): Yes and No to the policy, both members of a pair in a batch."""
+"""Train a LoRA adapter of a chat model with `peft`: Yes and No to the policy, both members of a pair in one batch."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class LoraTraining:
     """The settings of an adapter.
 
     Args:
-        model: a folder or a Hub id of a chat model that sees images.
-        commit: the commit of a Hub id.
-        rank: of the adapter's matrices.
-        layers: which linear layers get one, as peft takes it: "all-linear", or the end of their names.
-        epochs: how often each pair is seen.
-        batch_size: images in a step, whole pairs.
-        learning_rate: of AdamW, constant.
-        mix: the share of the pairwise loss, see `pair_loss`.
-        seed: of the adapter's first weights and of the order of pairs.
-        device: "auto" takes a GPU where there is one.
+        model: A folder or a Hub id of a chat model with image input.
+        commit: The commit, for a Hub id.
+        rank: The rank of the adapter's matrices.
+        layers: The linear layers that get an adapter, in the form of peft: "all-linear", or the end of their names.
+        epochs: How often each pair is used.
+        batch_size: The number of images in a step; pairs stay whole.
+        learning_rate: The constant learning rate of AdamW.
+        mix: The share of the pairwise loss; see `pair_loss`.
+        seed: The seed of the adapter's first weights and of the order of pairs.
+        device: "auto" uses a GPU if there is one.
     """
 
     model: str
@@ -59,13 +59,13 @@ class LoraTraining:
 def train_lora(
     data: Data, rows: Sequence[int], folder: Path, settings: LoraTraining, progress: Progress
 ) -> list[float]:
-    """Write an adapter into a folder that is there; `chat-vlm` runs that. `rows`: the images of `data` to train on.
+    """Write an adapter to an existing folder; `chat-vlm` runs it. `rows`: the images of `data` to train on.
 
     Returns:
         The loss of each step.
 
     Raises:
-        SafetyPairsError: peft is missing, no such model, or it has no linear layer of that name.
+        SafetyPairsError: peft is missing, there is no such model, or it has no linear layer of that name.
     """
     try:
         import peft
@@ -103,14 +103,14 @@ def train_lora(
             losses.append(float(loss.detach()))
             progress("steps", len(losses), settings.epochs * len(batches))
     model.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)  # peft writes a card; ours says more
+    (folder / "README.md").unlink(missing_ok=True)  # peft writes a card; ours has more information
     _name_base(folder, settings)
     let_go(guard.unbound, *guard.holds)
     return losses
 
 
 def _name_base(folder: Path, settings: LoraTraining) -> None:
-    """Have the adapter's config say which weights it is of, to the byte where they lie in a folder."""
+    """Write into the adapter's config which weights it belongs to; for a folder, by the hash of the files."""
     file = folder / "adapter_config.json"
     config: dict[str, Any] = json.loads(file.read_text("utf-8"))
     local = Path(settings.model).is_dir()

@@ -1,4 +1,4 @@
-"""The card of a trained guard: what it is, what it was trained on, its figures, and how it is run."""
+"""The card of a trained guard: what it is, its training data, its figures, and how to run it."""
 
 from __future__ import annotations
 

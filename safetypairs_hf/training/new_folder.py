@@ -1,4 +1,4 @@
-"""A folder that is there when all of it is written, and not before."""
+"""Make a folder that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetypairs_hf.core.errors import SafetyPairsError
 
 
 def refuse_existing(out: str | Path) -> None:
-    """Raise SafetyPairsError where there is something at `out`."""
+    """Raise SafetyPairsError if `out` exists."""
     folder = Path(out).expanduser()
     if folder.exists() or folder.is_symlink():
         raise SafetyPairsError(f"{out} exists; name a folder that does not")
@@ -20,10 +20,10 @@ def refuse_existing(out: str | Path) -> None:
 
 @contextmanager
 def new_folder(out: str | Path) -> Iterator[Path]:
-    """Yield a folder beside `out` to write into; it becomes `out` at the end, and goes where an error ends the context.
+    """Yield a temporary folder next to `out`. It becomes `out` at the end, or is removed after an error.
 
     Raises:
-        SafetyPairsError: it cannot be written, or what is written into it raised an OSError.
+        SafetyPairsError: The folder cannot be written, or the block raised an OSError.
     """
     folder = Path(out).expanduser()
     try:

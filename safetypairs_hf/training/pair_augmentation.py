@@ -1,4 +1,4 @@
-"""Random changes of images that treat both members of a pair alike, so that they still differ in one thing alone."""
+"""Random changes of images that treat both members of a pair alike, so that they still differ in one thing only."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairAugmentation:
-    """Crop, mirror and change the light of images; one draw is applied to all images of a call.
+    """Crop, mirror and change the light of images. One random draw is applied to all images of a call.
 
-    Where the edit box of the pair is given, every crop holds it whole: a crop without it would show two equal images
-    under two labels.
+    If the edit box of the pair is given, every crop contains the whole box: a crop without it would show two equal
+    images with two labels.
 
     Args:
         least: The least share of the image's area that a crop keeps, in (0, 1].
-        mirror: How often an image is mirrored, in [0, 1]; 0 where the images hold words.
-        light: How much brightness, contrast and colour change: factors in [1 - light, 1 + light], 0 <= light < 1.
+        mirror: The probability of mirroring, in [0, 1]; use 0 if the images contain text.
+        light: The change of brightness, contrast and colour: factors in [1 - light, 1 + light], 0 <= light < 1.
 
     Raises:
-        SafetyPairsError: a number out of its range.
+        SafetyPairsError: A number is outside its range.
     """
 
     least: float = 0.6
@@ -42,15 +42,15 @@ class PairAugmentation:
     def __call__(
         self, images: Sequence[Image], rng: random.Random, edit_box: Sequence[int] | None = None
     ) -> list[Image]:
-        """Return the images, changed alike; sizes stay as they were.
+        """Return the images with equal changes; sizes do not change.
 
         Args:
-            images: The members of a pair, of one size; or one image alone.
-            rng: Where the draw comes from.
+            images: The members of a pair, of equal size; or one image.
+            rng: The random generator for the draw.
             edit_box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive.
 
         Raises:
-            SafetyPairsError: the images differ in size.
+            SafetyPairsError: The images differ in size.
         """
         from PIL import Image as Images
         from PIL import ImageEnhance, ImageOps
@@ -77,7 +77,7 @@ class PairAugmentation:
     def _crop(
         self, size: tuple[int, int], rng: random.Random, edit_box: Sequence[int] | None
     ) -> tuple[float, float, float, float]:
-        """The part that is kept, of the image's own shape; it holds the edit box, and grows where that takes it."""
+        """Return the part to keep, in the image's own shape. It contains the edit box, and grows if that is needed."""
         width, height = size
         x0, y0, x1, y1 = edit_box or (width / 2, height / 2, width / 2, height / 2)
         scale = max(rng.uniform(self.least, 1) ** 0.5, (x1 - x0) / width, (y1 - y0) / height)

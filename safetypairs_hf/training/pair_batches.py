@@ -1,4 +1,4 @@
-"""`PairBatchSampler`: batches in which both members of every pair are, one after the other."""
+"""`PairBatchSampler`: batches in which the two members of every pair are adjacent."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from safetypairs_hf.core.errors import SafetyPairsError
 
 
 class PairBatchSampler:
-    """Batches of rows in which both members of a pair stand side by side, for `DataLoader(batch_sampler=...)`.
+    """Batches of rows in which the members of a pair are adjacent, for `DataLoader(batch_sampler=...)`.
 
-    Rows 2i and 2i + 1 of a batch are the members of one pair, in the order in which the dataset has them. An epoch
-    takes each pair once. The order of an epoch depends on `seed` and the epoch alone, on every machine.
+    Rows 2i and 2i + 1 of a batch are the members of one pair, in the order of the dataset. Each pair occurs once in an
+    epoch. The order of an epoch depends only on `seed` and the epoch, on every machine.
 
-    With several processes each takes an equal number of batches, of pairs of its own; so that the numbers are equal,
-    the first pairs of the epoch are taken again at its end. `accelerate` and `transformers.Trainer` share out the
-    batches of a sampler themselves: leave `replicas` at 1 there.
+    With several processes, each takes an equal number of batches with different pairs; to make the numbers equal, the
+    first pairs of the epoch are repeated at its end. `accelerate` and `transformers.Trainer` distribute the batches of
+    a sampler themselves: leave `replicas` at 1 with them.
 
     Args:
-        pair_ids: The pair of each row, of a dataset with a row an image: `sp.images(ds)["pair_id"]`.
-        batch_size: The most rows of a batch, at least 2; of an odd number one row stays free.
-        shuffle: Take the pairs in another order in every epoch; else in the order of their first rows.
-        seed: What the order depends on.
-        drop_last: Leave out a last batch that is not full.
+        pair_ids: The pair of each row, for a dataset with one row per image: `sp.images(ds)["pair_id"]`.
+        batch_size: The largest number of rows in a batch, at least 2. With an odd number, batches have one row fewer.
+        shuffle: Whether to use another order of pairs in every epoch; otherwise the order of their first rows.
+        seed: The seed of the order.
+        drop_last: Whether to leave out a last batch that is not full.
         rank: The number of this process, from 0 to `replicas` - 1.
-        replicas: How many processes share the pairs.
+        replicas: The number of processes that share the pairs.
 
     Raises:
-        SafetyPairsError: a pair has another number of rows than two, or `batch_size`, `rank` or `replicas` are none.
+        SafetyPairsError: A pair does not have two rows, or `batch_size`, `rank` or `replicas` is invalid.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class PairBatchSampler:
         self._pairs = _rows_of_pairs(pair_ids)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch. Call it before each epoch; otherwise all have the order of the first.
+        """Set the epoch. Call this before each epoch; otherwise every epoch has the order of the first.
 
         Args:
             epoch: The number of the epoch, from 0.
@@ -71,7 +71,7 @@ class PairBatchSampler:
             yield [row for pair in mine[start : start + self._in_batch] for row in self._pairs[pair]]
 
     def __len__(self) -> int:
-        """The number of batches of an epoch, of this process."""
+        """Return the number of batches of this process in an epoch."""
         whole, rest = divmod(self._of_each(), self._in_batch)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -84,7 +84,7 @@ class PairBatchSampler:
 
 
 def _rows_of_pairs(pair_ids: Sequence[str]) -> list[tuple[int, int]]:
-    """The rows of each pair, in the order of the first ones."""
+    """Return the rows of each pair, in the order of the first rows."""
     found: dict[str, list[int]] = {}
     for row, pair_id in enumerate(pair_ids):
         found.setdefault(pair_id, []).append(row)

@@ -1,4 +1,4 @@
-"""Losses over the two members of a pair: the unsafe one has to have the higher score."""
+"""Losses over the two members of a pair, which require a higher score for the unsafe one."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ if TYPE_CHECKING:
 
 
 def pairwise_loss(unsafe: Tensor, safe: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the mean of log(1 + exp(-(unsafe - safe) / temperature)): small where the unsafe member scores higher.
+    """Return the mean of log(1 + exp(-(unsafe - safe) / temperature)), small if unsafe members score higher.
 
-    The logistic loss on the difference of two scores, as in RankNet (Burges et al., 2005). It does not tell where the
-    threshold lies; `pair_loss` mixes it with cross-entropy, which does.
+    This is the logistic loss on the difference of two scores, as in RankNet (Burges et al., 2005). It does not
+    determine a threshold; `pair_loss` adds cross-entropy, which does.
 
     Args:
-        unsafe: (n,) scores of the unsafe members, logits: any real numbers, higher is more unsafe.
+        unsafe: (n,) scores of the unsafe members, as logits: any real numbers, higher is more unsafe.
         safe: (n,) scores of the safe members of the same pairs.
         temperature: The difference that counts as large, above 0, in units of the scores.
 
     Returns:
-        A tensor of no dimension.
+        A tensor without dimensions.
 
     Raises:
-        SafetyPairsError: the shapes are not equal and of one dimension, there are no pairs, or `temperature` is not
-            above 0.
+        SafetyPairsError: The shapes are not equal and one-dimensional, there are no pairs, or `temperature` is not
+            above
+            0.
     """
     from torch.nn.functional import softplus
 
@@ -40,21 +41,23 @@ def pairwise_loss(unsafe: Tensor, safe: Tensor, temperature: float = 1.0) -> Ten
 
 
 def pair_loss(scores: Tensor, labels: Tensor, mix: float = 0.5, temperature: float = 1.0) -> Tensor:
-    """Return `mix` x pairwise loss + (1 - `mix`) x binary cross-entropy, of a batch of `PairBatchSampler`.
+    """Return `mix` x pairwise loss + (1 - `mix`) x binary cross-entropy, for a batch of `PairBatchSampler`.
 
     Args:
-        scores: (2n,) logits, higher is more unsafe; rows 2i and 2i + 1 are the members of one pair, either one first.
-            Of a model with a column for each class: `logits[:, 1] - logits[:, 0]`.
+        scores: (2n,) logits, higher is more unsafe; rows 2i and 2i + 1 are the members of one pair, in either order.
+            For
+            a model with one column per class, use `logits[:, 1] - logits[:, 0]`.
         labels: (2n,) 1 for the unsafe member and 0 for the safe one.
         mix: The share of the pairwise loss, in [0, 1]; 0 is plain cross-entropy.
         temperature: See `pairwise_loss`.
 
     Returns:
-        A tensor of no dimension.
+        A tensor without dimensions.
 
     Raises:
-        SafetyPairsError: the shapes are others, two neighbours are not one unsafe and one safe member, or `mix` is out
-            of its range.
+        SafetyPairsError: The shapes are invalid, two adjacent rows are not an unsafe and a safe member, or `mix` is
+            outside
+            its range.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits

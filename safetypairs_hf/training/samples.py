@@ -1,4 +1,4 @@
-"""Samples of an export: an image, or both images of a pair, with what is known about them."""
+"""Samples of an export: one image, or both images of a pair, with their metadata."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ _SUFFIXES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"RIFF": "webp", b"GIF8"
 class Sample:
     """One row of an export.
 
-    `key`: unique, of letters, digits and `-`. `images`: one file, or the two of a pair; `unsafe[i]` says whether image
-    i is the unsafe member. Which of the two comes first is fixed by the pair's id, and is the safe one for about half
-    of the pairs. `row`: the published row without its images, `category` as its slug.
+    Attributes:
+        key: A unique name of letters, digits and `-`.
+        images: One file, or the two files of a pair. Which of the two comes first depends on the pair's id, and for
+            about
+            half of the pairs it is the safe one.
+        unsafe: For each image, whether it is the unsafe member.
+        row: The published row without its images; `category` is a slug.
     """
 
     key: str
@@ -31,15 +35,15 @@ class Sample:
 
 
 def samples(pairs: TrainingPairs, split: str, rows: str = "images") -> Iterator[Sample]:
-    """The samples of a split, in the order of the published rows, the two members of a pair one after the other.
+    """Yield the samples of a split, in the order of the published rows, with the two members of a pair adjacent.
 
     Args:
         pairs: The pairs.
         split: One of its splits.
-        rows: "images", a sample an image; or "pairs", a sample a pair.
+        rows: "images" for one sample per image; "pairs" for one sample per pair.
 
     Raises:
-        SafetyPairsError: `rows` is neither, or a row has no bytes for one of its images.
+        SafetyPairsError: `rows` has another value, or a row has no bytes for one of its images.
     """
     if rows not in ROWS:
         raise SafetyPairsError(f"rows is {rows!r}; expected {' or '.join(ROWS)}")
@@ -61,12 +65,12 @@ def samples(pairs: TrainingPairs, split: str, rows: str = "images") -> Iterator[
 
 
 def count(pairs: TrainingPairs, split: str, rows: str) -> int:
-    """How many samples a split has."""
+    """Return the number of samples in a split."""
     return len(pairs.splits[split]) * (1 if rows == "pairs" else 2)
 
 
 def suffix(image: bytes) -> str:
-    """The suffix of the file name of an image, by its first bytes; "png" where they tell nothing."""
+    """Return the file suffix for an image, from its first bytes; "png" if they are unknown."""
     return next((name for start, name in _SUFFIXES.items() if image.startswith(start)), "png")
 
 

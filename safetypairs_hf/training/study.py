@@ -127,7 +127,7 @@ def _sizes(asked: Sequence[int], there: int, name: str) -> list[int]:
 
 
 def _bounded(sets: StudySets, most: int) -> StudySets:
-    """Limit the pool to 1.5 times the pairs of the largest fit, so that no features are computed in vain.
+    """Limit the pool to 1.5 times the pairs of the largest fit, so that no unneeded features are computed.
 
     The pairs with the lowest ids are kept; ids are hashes, so this is a random sample.
     """
@@ -138,7 +138,7 @@ def _bounded(sets: StudySets, most: int) -> StudySets:
 
 
 class _Order(NamedTuple):
-    """The pool in the order of a seed, and with the failures among the pairs as a run without judges has them."""
+    """The pool in the order of a seed, and the same with failures among the pairs, as a run without judges has them."""
 
     verified: list[StudyPair]
     mixed: list[StudyPair]

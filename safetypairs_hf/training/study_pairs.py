@@ -1,4 +1,4 @@
-"""The pairs of a study: what is drawn from, pairs of the same families that are held out, and pairs of others."""
+"""The pairs of a study: the pool for training, held-out pairs of the same families, and pairs of other families."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 LOOKS = ("image", "edit-box")
-_SEEN_OF = 6  # at most one in so many train pairs is held out
-_FEWEST = 4  # pairs of a family, of which one may be held out
+_SEEN_OF = 6  # at most one in this many train pairs is held out
+_FEWEST = 4  # the least number of pairs of a family with one held out
 
 
 class StudyImage(NamedTuple):
-    """An image by the key of its features, and how it is read."""
+    """An image: the key of its features, and the function that reads it."""
 
     key: str
     read: Read
 
 
 class StudyPair(NamedTuple):
-    """A pair, or a failed attempt (`verified` False) whose edited image is labelled as safe all the same."""
+    """A pair, or a failed attempt (`verified` is False) whose edited image is nevertheless labelled safe."""
 
     pair_id: str
     category: str
@@ -48,8 +48,12 @@ class StudyPair(NamedTuple):
 class StudySets:
     """The pairs of a study.
 
-    `pool`: what training images are drawn from. `failures`: failed attempts at the same sources. `measured`: sets by
-    name: "seen", pairs of train's families that no fit is shown; "unseen", of the test split; and one a further target.
+    Attributes:
+        pool: The pairs that training images are drawn from.
+        failures: Failed attempts at the same sources.
+        measured: The measured sets by name: "seen" (pairs of families in train that no fit is shown), "unseen" (the
+            test
+            split), and one for each further target.
     """
 
     name: str
@@ -63,14 +67,14 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
     """Open the pairs of a study.
 
     Args:
-        data: `TARGET@X.Y.Z`, or `TARGET` for its newest version; it has the splits train and test.
-        also: Other versions, of whose test split pairs of the same categories are judged too.
-        look: "image": whole images. "edit-box": the part that differs alone, which a real guard is not told.
-        limit: The most pairs of a measured set, a sample by their ids.
-        check: See `load`.
+        data: `TARGET@X.Y.Z`, or `TARGET` for its newest version. It must have the splits train and test.
+        also: Other versions, whose test pairs of the same categories are judged too.
+        look: "image" uses whole images; "edit-box" uses only the part that differs, which a real guard does not know.
+        limit: The largest number of pairs in a measured set, a sample by their ids.
+        check: As in `load`.
 
     Raises:
-        SafetyPairsError: as `training_pairs` does, or another set has no pair of these categories.
+        SafetyPairsError: As for `training_pairs`, or another set has no pair of these categories.
     """
     pairs = training_pairs(data, ("train", "test"), check)
     train, test = _pairs(pairs.splits["train"], look), _pairs(_sample(pairs.splits["test"], limit), look)
@@ -97,7 +101,7 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
 
 
 def augmented(image: StudyImage, draw: int) -> StudyImage:
-    """The usual augmentation of one image, by a draw: a crop and other light, with no mirror, which turns words."""
+    """Return an image with the usual augmentation: a random crop and other light; not mirrored, because of text."""
 
     def read() -> Picture:
         from PIL import Image
@@ -174,7 +178,7 @@ def _image(part: Dataset, row: int, column: str, box: Sequence[int] | None, look
 
 
 def _held_out(train: Sequence[StudyPair]) -> set[str]:
-    """One pair of each family that has some, in the order of their ids, of a share of the pairs at most."""
+    """Return one pair of each large enough family, in the order of their ids, up to a share of the pairs."""
     families: dict[str, list[str]] = {}
     for pair in train:
         families.setdefault(pair.family, []).append(pair.pair_id)
@@ -183,7 +187,7 @@ def _held_out(train: Sequence[StudyPair]) -> set[str]:
 
 
 def _sample(part: Dataset, limit: int, categories: Sequence[str] | None = None) -> Dataset:
-    """The pairs of the lowest ids, which are hashes, of some categories or of all."""
+    """Return the pairs with the lowest ids, which are hashes, of some categories or of all."""
     ids, names = part["pair_id"][:], part.features["category"].names
     of = [names[number] for number in part["category"][:]]
     rows = [row for row in range(len(ids)) if categories is None or of[row] in categories]

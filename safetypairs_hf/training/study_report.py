@@ -1,4 +1,4 @@
-"""What a study found: its table, its plot, and the answer in a sentence, whatever it is."""
+"""The result of a study: its table, its plot, and the answer in a sentence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from safetypairs_hf.core.errors import SafetyPairsError
 
 _COIN: Final = 0.25
-_FEW: Final = 50  # pairs: a study of fewer says that they are few
+_FEW: Final = 50  # a study of fewer pairs says so
 _PAIRED: Final = "k pairs"
-# What "k pairs" is weighed against: the same number of images, of twice as many scenes.
+# The arm that "k pairs" is compared with: the same number of images, from twice as many scenes.
 _RIVAL: Final = "2k unpaired"
 _STYLES: Final = {
     "k unpaired": ("#8C8C8C", ":", "v"),
@@ -24,7 +24,7 @@ _STYLES: Final = {
 
 
 class Cell(NamedTuple):
-    """The figures of an arm at k on a measured set: means over seeds; the interval is over families and seeds."""
+    """The figures of an arm at k on a measured set: means over seeds, and an interval over families and seeds."""
 
     measured: str
     k: int
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """Pair accuracy of "k pairs" less that of another arm, on the same pairs, with its interval."""
+    """The pair accuracy of "k pairs" minus that of another arm, on the same pairs, with its interval."""
 
     measured: str
     k: int
@@ -46,7 +46,7 @@ class Contrast(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study found. `measured`: the pairs and the families of each set that was judged."""
+    """The result of a study. `measured` has the numbers of pairs and families of each judged set."""
 
     data: str
     backbone: Mapping[str, Any]
@@ -65,7 +65,7 @@ class StudyResult:
 
     @property
     def answer(self) -> str:
-        """The answer at the largest k: on unseen families, then on seen ones and other sets, then what to doubt."""
+        """The answer at the largest k: on unseen families, on seen ones and other sets, and the reasons for doubt."""
         told = [self._compared(name) for name in sorted(self.measured, key=lambda name: name != "unseen")]
         if not self._of("seen"):
             told.append("No family has enough train pairs to hold one out, so there is no figure on seen families.")
@@ -82,7 +82,7 @@ class StudyResult:
         return " ".join(told)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the figures and the answer as JSON values."""
         plain = asdict(self)
         return plain | {
             "measured": {name: list(counts) for name, counts in self.measured.items()},
@@ -92,7 +92,7 @@ class StudyResult:
         }
 
     def to_markdown(self) -> str:
-        """Return the page of the study: the answer, the table, and how it was made."""
+        """Return the page of the study: the answer, the table, and the method."""
         box = " cut to the edit box, which a real guard is not told" if self.look == "edit-box" else ""
         grid = self.backbone["grid"]
         views = f" and of {grid} x {grid} crops" if grid > 1 else ""
@@ -160,7 +160,7 @@ image{box}{views}. Drawn from {self.pool:,} train pairs{failed}. Judged: {sets}.
 
 
 def draw_study(result: StudyResult, path: Path) -> None:
-    """Draw pair accuracy by k, a panel for each measured set and a line for each arm, as PNG.
+    """Draw pair accuracy by k as a PNG file, with a panel for each measured set and a line for each arm.
 
     Raises:
         SafetyPairsError: matplotlib is missing.
@@ -178,7 +178,7 @@ def draw_study(result: StudyResult, path: Path) -> None:
     for panel, name in zip(panels, names, strict=True):
         for place, arm in enumerate(arms):
             cells = [cell for cell in result.cells if (cell.measured, cell.arm) == (name, arm)]
-            apart = 1.03 ** (place - (len(arms) - 1) / 2)  # so that intervals at one k stand side by side
+            apart = 1.03 ** (place - (len(arms) - 1) / 2)  # so that intervals at one k do not overlap
             colour, dashes, mark = _STYLES[arm]
             middle = [cell.pair_accuracy for cell in cells]
             panel.errorbar(

@@ -26,13 +26,13 @@ class HeadTraining:
     """The settings of a head.
 
     Args:
-        model: the backbone, see `Backbone`: "efficientnet-lite0", or a folder or Hub id of a vision model.
-        commit: the commit of a Hub id.
-        grid: crops across and down that are looked at beside the whole image; 1: none.
+        model: The backbone, see `Backbone`: "efficientnet-lite0", or a folder or Hub id of a vision model.
+        commit: The commit, for a Hub id.
+        grid: The number of crops across and down that are used in addition to the whole image; 1 means none.
         head: "linear", a logistic regression; "mlp", a perceptron with one hidden layer.
-        folds: parts of the cross-validation over families.
-        seed: of the folds, and of a perceptron's first weights.
-        device: "auto" takes a GPU where there is one.
+        folds: The number of parts of the cross-validation over families.
+        seed: The seed of the folds, and of a perceptron's first weights.
+        device: "auto" uses a GPU if there is one.
     """
 
     model: str = EMBEDDED
@@ -56,9 +56,9 @@ class HeadTraining:
 
 @dataclass(frozen=True)
 class Images:
-    """The columns of labelled images, a row an image: what `fit_head` takes, and how each is read.
+    """Labelled images as columns with a row for each image: the input of `fit_head`, and how to read each image.
 
-    `keys`: the SHA-256 of each image's file. `category`: the place of each row's category in `categories`.
+    `keys`: the SHA-256 of each image file. `category`: the index of each row's category in `categories`.
     """
 
     pair_ids: list[str]
@@ -71,7 +71,7 @@ class Images:
 
     @classmethod
     def of(cls, data: Data, rows: Sequence[int], categories: tuple[str, ...]) -> Images:
-        """Some images of opened pairs, which are of these categories."""
+        """Return some images of opened pairs, which must be of these categories."""
         return cls(
             pair_ids=[data.pair_ids[row] for row in rows],
             unsafe=[data.references[row] for row in rows],
@@ -83,7 +83,7 @@ class Images:
         )
 
     def features(self, backbone: Backbone, cache: Path, progress: Progress) -> Any:
-        """(n, width) features of the rows."""
+        """Return (n, width) features of the rows."""
         import numpy as np
 
         found = cached_features(
@@ -95,7 +95,7 @@ class Images:
         return np.stack([found[key] for key in self.keys])
 
     def predictions(self, scores: Any) -> dict[str, list[Any]]:
-        """The columns of docs/metric.md, with a score for each row."""
+        """Return the columns of docs/metric.md, with a score for each row."""
         return {
             "pair_id": self.pair_ids,
             "reference": self.unsafe,
@@ -114,10 +114,10 @@ def train_head(
     cache: Path,
     progress: Progress,
 ) -> dict[str, list[Any]]:
-    """Write a head into a folder that is there; return what it said of each training image while it was held out.
+    """Write a head to an existing folder. Return its held-out scores of the training images.
 
     Raises:
-        SafetyPairsError: as `Backbone`, `cached_features` and `fit_head` do.
+        SafetyPairsError: As for `Backbone`, `cached_features` and `fit_head`.
     """
     from safetypairs_hf.metric.score import score
 

@@ -1,4 +1,4 @@
-"""What `train` made: a model folder, its figures, and how it is pushed to the Hub."""
+"""The result of `train`: a model folder, its figures, and the upload to the Hub."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from safetypairs_hf.metric.score import PairScore
 
-# What the head said of each training image while the image's family was held out of the fit, as `score` takes it.
+# The head's scores of training images whose family was held out of the fit, in the form that `score` reads.
 PREDICTIONS: Final = "train_predictions.csv"
 
 
@@ -16,9 +16,15 @@ PREDICTIONS: Final = "train_predictions.csv"
 class Trained:
     """A trained guard.
 
-    `folder`: where it lies. `data`: "TARGET@X.Y.Z" that it was trained on. `held_out`: the figures on its training
-    pairs, each judged by a head that had not seen the pair's family; None for LoRA, which has no such heads.
-    `leaks`: see `unleaked`. `threshold`: the one that is best there. `guard`: the name under which `evaluate` runs it.
+    Attributes:
+        folder: Its folder.
+        data: The training data, "TARGET@X.Y.Z".
+        held_out: The figures on its training pairs, each judged by a head fitted without the pair's family; None for
+            LoRA,
+            which has no such heads.
+        leaks: What was removed from the training data; see `unleaked`.
+        threshold: The best threshold on the training pairs.
+        guard: The name under which `evaluate` runs it.
     """
 
     folder: str
@@ -54,19 +60,19 @@ class Trained:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the result as JSON values."""
         plain = asdict(self) | {"held_out": self.held_out.to_dict() if self.held_out else None}
         return plain | {"categories": list(self.categories), "guard": self.guard}
 
     def push_to_hub(self, repo: str, *, private: bool = True) -> str:
-        """Upload the folder as a model of the Hub, in one commit; return its address.
+        """Upload the folder as a model to the Hub in one commit, and return its address.
 
         Args:
-            repo: `org/name`; it is made where there is none.
-            private: whether only its owners may see it, where it is made.
+            repo: `org/name`; it is created if it does not exist.
+            private: Whether a new repo is private.
 
         Raises:
-            HubUnavailable: the Hub does not answer, or not this token.
+            HubUnavailable: The Hub did not answer, or refused the token.
         """
         from huggingface_hub import HfApi
 

@@ -1,4 +1,4 @@
-"""The pairs that something is trained on: some splits of a published version, their images as they were published."""
+"""The pairs for training: some splits of a published version, with the images as published."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 class TrainingPairs:
     """Some splits of one version.
 
-    `name`: "org/name@1.2.0". `splits`: the rows of each, a pair a row, columns as published, images not decoded.
-    `taxonomy`: what the categories are of. `sources`: the licence and the attribution of each release.
+    Attributes:
+        name: "org/name@1.2.0".
+        splits: The rows of each split, one for each pair, with the published columns and undecoded images.
+        taxonomy: The taxonomy of the categories.
+        sources: The licence and the attribution of each release.
     """
 
     name: str
@@ -36,12 +39,12 @@ def training_pairs(data: str, splits: Sequence[str] = ("train",), check: str = "
 
     Args:
         data: The version.
-        splits: The splits, of those that it has.
-        check: See `load`.
+        splits: The splits to open.
+        check: As in `load`.
 
     Raises:
-        SafetyPairsError: there is no such target, version or split, or other content than was published (see `load`);
-            or a pair or a group of near-duplicates is in two splits.
+        SafetyPairsError: There is no such target, version or split; the content is not as published (see `load`); or a
+            pair or a group of near-duplicates is in two splits.
     """
     import datasets
 
@@ -75,11 +78,11 @@ def check_splits(held: dict[str, tuple[Sequence[str], Sequence[str]]], name: str
     """Check that no pair and no group is in two splits.
 
     Args:
-        held: split -> the pair ids and the groups of its rows.
-        name: What the message calls the data.
+        held: The pair ids and the groups of the rows, by split.
+        name: The name of the data in messages.
 
     Raises:
-        SafetyPairsError: one is; the message names it and both splits.
+        SafetyPairsError: One is; the message names it and both splits.
     """
     for what, column in (("pair", 0), ("group", 1)):
         owner: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Train pairs that show no test pair of the versions that a guard is to be measured on."""
+"""Remove train pairs that show a test pair of a version on which the guard will be measured."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LEAKING: Final = ("error", "drop")
 def unleaked(
     data: Data, rows: Sequence[int], versions: Sequence[str], leaking: str, progress: Progress
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """Look for the test pairs of some versions in training images.
+    """Find the test pairs of some versions in training images.
 
     Args:
         data: The training pairs, opened.
-        rows: Which of its images are trained on.
-        versions: `TARGET@X.Y.Z`; one without test pairs is passed over.
+        rows: The images of it that are trained on.
+        versions: `TARGET@X.Y.Z`; versions without test pairs are skipped.
         leaking: "error" refuses training images that show a test pair; "drop" leaves out their pairs.
-        progress: Called with ("images", done, 0) of each version.
+        progress: Called as `progress("images", done, 0)` for each version.
 
     Returns:
-        The rows that are left, and for each version what was looked for: `version`, its test `pairs`, the `images`
-        that were looked through, and the number of train pairs that were `dropped`.
+        The remaining rows, and for each version: `version`, its number of test `pairs`, the number of searched
+        `images`, and the number of train pairs that were `dropped`.
 
     Raises:
-        SafetyPairsError: as `leaks` does; or an image shows a test pair, and `leaking` is "error".
+        SafetyPairsError: As for `leaks`; or an image shows a test pair, and `leaking` is "error".
     """
     if leaking not in LEAKING:
         raise SafetyPairsError(f"leaking is {leaking!r}; expected {' or '.join(LEAKING)}")

@@ -1,4 +1,4 @@
-"""Compare two published versions by the columns of their manifests, and draw the pairs that differ."""
+"""Compare the manifests of two published versions, and draw the pairs that differ."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from safetypairs_hf.versions.pair_sheet import on_sheet, published_rows
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-PART_ROWS = 100_000  # of a manifest: 8 columns of so many rows are about 30 MB
+PART_ROWS = 100_000  # manifest rows compared at a time: 8 columns of them take about 30 MB
 
 KINDS = ("added", "removed", "relabelled", "re-edited", "re-reviewed", "moved", "swapped", "reworded")
-MOST_ERRATA = 50  # are printed
-_RARE = {"moved", "swapped", "reworded"}  # columns that are printed only where there is any
-_BROKEN = ("removed", "relabelled", "re-edited", "moved", "swapped", "reworded")  # these take a major version
+MOST_ERRATA = 50  # printed at most
+_RARE = {"moved", "swapped", "reworded"}  # columns that are printed only if they count any pair
+_BROKEN = ("removed", "relabelled", "re-edited", "moved", "swapped", "reworded")  # these need a major version
 
 
 class Row(NamedTuple):
-    """What the manifest of a version says of a pair, as far as a reader of a difference needs it."""
+    """The columns of a manifest that a difference shows, for one pair."""
 
     pair_id: str
     file: str
@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A pair that differs: as it was (None: added) and as it is (None: removed).
+    """A pair that differs between two versions.
 
     `relabelled`: the same two images, another category. `re-edited`: the same unsafe image, another safe one.
     `re-reviewed`: the same pair, another review. `moved`: the same pair in another split or group, which no release
@@ -71,7 +71,7 @@ class Change(NamedTuple):
         return row
 
     def to_dict(self) -> dict[str, Any]:
-        """The kind, the row, and under `was` what the row said before where it said something else."""
+        """Return the kind, the row, and in `was` the old values of the columns that changed."""
         found: dict[str, Any] = {"kind": self.kind, **self.row._asdict()}
         if self.old and self.new:
             now = self.new._asdict()
@@ -80,11 +80,18 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """From one version to another. `least` is the smallest version after `old` that the difference allows.
+    """The difference between two versions.
 
-    `schema`: whether the columns differ, which takes a major version as a removed pair does. `taxonomy`: how the
-    taxonomies differ; None where they do not. `slugs`: the categories in the order of `new`. `errata`: those that the
-    releases between the two brought. `title` names both, with their pairs.
+    Attributes:
+        old: The version compared from.
+        new: The version compared to.
+        changes: The pairs that differ.
+        least: The smallest version after `old` that the difference allows.
+        schema: Whether the columns differ. That needs a major version, as a removed pair does.
+        taxonomy: How the taxonomies differ; None if they are equal.
+        slugs: The categories, in the order of `new`.
+        errata: The errata that the releases after `old`, up to `new`, brought.
+        title: The names of both versions, with their numbers of pairs.
     """
 
     old: Version
@@ -111,7 +118,7 @@ class Difference(NamedTuple):
 
     @property
     def allowed(self) -> bool | None:
-        """Whether the step is large enough; None where `new` is not after `old`, or nothing changed."""
+        """Whether `new` is a large enough step; None if `new` is not after `old`, or if nothing changed."""
         return self.new >= self.least if self.differs and self.new > self.old else None
 
     @property
@@ -137,7 +144,7 @@ class Difference(NamedTuple):
         }
 
     def to_pandas(self) -> DataFrame:
-        """Return a pandas table with a row for each pair that differs, and what it was in `was_split` and the like."""
+        """Return a pandas table with a row for each pair that differs. Columns `was_...` hold the old values."""
         told = [change.to_dict() for change in self.changes]
         rows = [{**each, **{f"was_{name}": value for name, value in each.get("was", {}).items()}} for each in told]
         return frame(rows, ["kind", *Row._fields, *(f"was_{name}" for name in Row._fields if name != "pair_id")])
@@ -145,7 +152,7 @@ class Difference(NamedTuple):
     def __str__(self) -> str:
         if not self.differs:
             return f"{self.title}: no pair differs"
-        verdict = {None: f"{self.new} is not after {self.old}", True: f"{self.new} will do"}
+        verdict = {None: f"{self.new} is not after {self.old}", True: f"{self.new} is large enough"}
         said = verdict.get(self.allowed, f"{self.new} is too small a step")
         columns = "the columns differ\n" if self.schema else ""
         if self.taxonomy:
@@ -173,27 +180,27 @@ class Difference(NamedTuple):
 def diff(old: str | Edition, new: str | Edition) -> Difference:
     """Compare two versions of a dataset, or of two datasets, pair by pair.
 
-    The work goes part by part, so that memory is that of a part and of what differs, however many pairs there are.
+    The manifests are compared part by part, so memory is that of one part plus the pairs that differ.
 
     Args:
-        old: TARGET@X.Y.Z, TARGET for its newest version, or a version that is open already.
-        new: As `old`.
+        old: TARGET@X.Y.Z, TARGET for its newest version, or an open version.
+        new: The same, for the version to compare with `old`.
 
     Returns:
-        The pairs that differ, the errata between the two, and the least version that the difference allows: a table
-        when printed.
+        The pairs that differ, the errata between the two versions, and the least version that the difference allows.
+        It prints as a table.
 
     Raises:
         VersionMismatch: There is no such version.
-        SafetyPairsError: It is not ours, or its manifest does not read.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        SafetyPairsError: The dataset was not published by safetypairs, or its manifest cannot be read.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     old, new = (open_named(each) if isinstance(each, str) else each for each in (old, new))
     parts = -(-max(old.columns.rows, new.columns.rows) // PART_ROWS) or 1
     hashed = all("row_hash" in edition.columns.names for edition in (old, new))
     names = ("unsafe_sha256", "safe_sha256", *Row._fields, *(("row_hash",) if hashed else ()))
     corrected = [each for edition in (old, new) for each in edition.head.get("errata", ())]
-    turned = pa.array(sorted(errata.swapped(corrected)), pa.string())  # either image may be the unsafe one: in any part
+    turned = pa.array(sorted(errata.swapped(corrected)), pa.string())  # its unsafe image changed: it may be in any part
     told = _Told(_reviewed_again(old, new), sorted(errata.reworded(corrected)))
     changes: list[Change] = []
     for part in range(parts):
@@ -229,33 +236,33 @@ def compare(
     schema: bool = False,
     taxonomy: TaxonomyDifference | None = None,
 ) -> Difference:
-    """See `diff`; the tables are manifests, `schema` and `taxonomy` are as in `Difference`."""
+    """Compare two manifests. `schema` and `taxonomy` are as in `Difference`; see `diff`."""
     return _difference(list(_changes(before, after, _Told())), old, new, schema, taxonomy)
 
 
 def other_columns(old: Edition, new: Edition) -> bool:
-    """Whether two versions have other columns, by what their releases remember."""
+    """Return whether two versions have other columns, as far as their releases recorded them."""
     one, two = (edition.releases[-1].get("schema") if edition.releases else None for edition in (old, new))
     return None not in (one, two) and one != two
 
 
 def other_taxonomy(old: Edition, new: Edition) -> TaxonomyDifference | None:
-    """How the taxonomies of two versions differ; None where they do not."""
+    """Return how the taxonomies of two versions differ; None if they are equal."""
     found = taxonomy_changes.diff(old.taxonomy, new.taxonomy)
     return None if found.step == NONE else found
 
 
 def _reviewed_again(old: Edition, new: Edition) -> list[str]:
-    """The pairs of which people say something else in the one version than in the other."""
+    """Return the ids of pairs whose reviews differ between the two versions."""
     one, two = old.reviews, new.reviews
     return [name for name in {**one, **two} if name not in one or not one[name].same(two.get(name))]
 
 
 class _Told(NamedTuple):
-    """Pair ids that the manifests' rows do not tell of: reviewed again, and of which errata have changed the words.
+    """Pair ids that a comparison of manifest rows cannot find: re-reviewed pairs, and pairs reworded by errata.
 
-    Rows differ for other reasons too, such as another `introduced` in two folders that were published apart, or another
-    version of the taxonomy: that rewords nothing.
+    A row hash may also differ for another reason, such as another `introduced` in two folders that were published
+    separately, or another version of the taxonomy. Such a pair is not reworded.
     """
 
     reviewed: Sequence[str] = ()
@@ -295,20 +302,20 @@ def _difference(
 def _matched(
     kind: str, gone: pa.Table, came: pa.Table, columns: Sequence[str]
 ) -> tuple[list[Change], pa.Table, pa.Table]:
-    """Pair rows that left with rows that came by equal `columns`, one to one; and the rows of both that are left."""
+    """Match removed rows to added rows with equal `columns`, one to one; return the matches and the unmatched rows."""
     waiting: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, key in enumerate(_keys(gone, columns)):
         waiting[key].append(index)
     pairs = [
         (waiting[key].pop(0), index) for index, key in enumerate(_keys(came, columns)) if waiting.get(key)
-    ]  # in the order of the manifests, so that the answer does not depend on anything else
+    ]  # in the order of the manifests, which makes the result deterministic
     olds, news = [old for old, _ in pairs], [new for _, new in pairs]
     rows = zip(_rows(gone.take(_indices(olds))), _rows(came.take(_indices(news))), strict=True)
     return [Change(kind, old, new) for old, new in rows], _without(gone, olds), _without(came, news)
 
 
 def _kept(before: pa.Table, after: pa.Table, told: _Told) -> Iterator[Change]:
-    """Pairs of both versions that were relabelled by errata, reviewed again, or moved."""
+    """Yield pairs of both versions that were relabelled, swapped, re-reviewed, moved or reworded."""
     found = pc.index_in(after["pair_id"], before["pair_id"])
     both = pc.is_valid(found)
     then, now = before.take(found.filter(both)), after.filter(both)
@@ -345,7 +352,7 @@ def _rows(table: pa.Table) -> Iterator[Row]:
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
-    """The values; those that are often the same (a category, a file) as one object each."""
+    """Return the values of a column. Equal values share one object: categories and files repeat often."""
     seen: dict[str, str] = {}
     return [seen.setdefault(value, value) for value in column.to_pylist()]
 
@@ -361,17 +368,26 @@ def _without(table: pa.Table, indices: Sequence[int]) -> pa.Table:
     return table.filter(pc.invert(pc.is_in(places, _indices(indices))))
 
 
-MOST = 60  # pairs on a sheet
+MOST = 60  # pairs on a sheet at most
 
 
 def draw(difference: Difference, old: Edition, new: Edition, path: Path, *, show_unsafe: bool = False) -> int:
-    """Draw up to MOST changed pairs as one PNG; answers how many of the changes are on it (0: nothing was written).
+    """Draw up to MOST changed pairs as one PNG file.
 
-    A re-edited pair is there twice, as it was and as it is. Only files that hold a drawn pair are fetched. The unsafe
-    members are blurred unless `show_unsafe`.
+    A re-edited pair is drawn twice, before and after. Only data files that hold a drawn pair are fetched.
+
+    Args:
+        difference: The difference between `old` and `new`.
+        old: The older version.
+        new: The newer version.
+        path: The PNG file to write.
+        show_unsafe: Whether to show the unsafe members. By default they are blurred.
+
+    Returns:
+        The number of changes on the sheet. If it is 0, no file is written.
 
     Raises:
-        SafetyPairsError: a data file does not read, or `path` cannot be written.
+        SafetyPairsError: A data file cannot be read, or `path` cannot be written.
     """
     changes = difference.changes[:MOST]
     olds = _published(old, (change.old for change in changes if change.old and _shows_old(change)))

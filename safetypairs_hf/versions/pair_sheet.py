@@ -1,4 +1,4 @@
-"""Published pairs for a contact sheet: their rows, by pair id, and each with its unsafe member blurred until asked."""
+"""Read the rows of some published pairs, and prepare them for a contact sheet with blurred unsafe members."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ _COLUMNS: Final = ["pair_id", "unsafe_image", "safe_image", "edit_box", "instruc
 
 
 def published_rows(edition: Edition, files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the published rows of some pairs, by pair id. Only files that hold one of them are fetched.
+    """Return the published rows of some pairs, by pair id. Only data files that hold one of them are fetched.
 
     Args:
-        files: the data file of each pair, by pair id.
+        edition: The version to read.
+        files: The data file of each pair, by pair id.
 
     Raises:
-        SafetyPairsError: a data file does not read, or does not hold a pair that it should.
+        SafetyPairsError: A data file cannot be read, or does not hold a pair that the manifest places in it.
     """
     return {row["pair_id"]: row for row in rows_by_file(edition, files, _COLUMNS)}
 
 
 def rows_by_file(edition: Edition, files: Mapping[str, str], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield some columns of the published rows of some pairs, with the rows of one data file in memory at a time.
+    """Yield some columns of the published rows of some pairs. The rows of one data file are in memory at a time.
 
     Args:
-        files: the data file of each pair, by pair id.
-        columns: the columns, `pair_id` among them.
+        edition: The version to read.
+        files: The data file of each pair, by pair id.
+        columns: The columns to read; `pair_id` must be one of them.
 
     Raises:
-        SafetyPairsError: as `published_rows` does.
+        SafetyPairsError: As for `published_rows`.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     for pair_id, file in files.items():
@@ -56,12 +58,12 @@ def is_one_image(row: Mapping[str, Any]) -> bool:
 
 
 def on_sheet(title: str, row: Mapping[str, Any], show_unsafe: bool) -> Shown:
-    """Return a published row for the sheet, its unsafe member blurred unless `show_unsafe`.
+    """Return a published row for the sheet. Its unsafe member is blurred unless `show_unsafe` is true.
 
     Of a policy pair both members are one image, which is unsafe by one of the policies, so both are blurred.
 
     Raises:
-        SafetyPairsError: an image or the edit box does not read.
+        SafetyPairsError: An image or the edit box cannot be read.
     """
     with reading(f"pair {row['pair_id']}: an image or the edit box", "see: safetypairs verify"):
         unsafe, safe = (Image.fromarray(Picture(row[name]["bytes"]).pixels) for name in ("unsafe_image", "safe_image"))

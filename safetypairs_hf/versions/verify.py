@@ -1,4 +1,4 @@
-"""Verify a published version: read every byte again, check it against manifest, card and earlier versions."""
+"""Verify a published version: read every byte again, and check it against manifest, card and earlier versions."""
 
 from __future__ import annotations
 
@@ -36,16 +36,24 @@ from safetypairs_hf.versions.verify_reviews import check_reviews, reviewed_pairs
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_OF_TOOLS = (".git/", ".cache/huggingface/")  # what git and `hf download` leave in a folder
+_OF_TOOLS = (".git/", ".cache/huggingface/")  # files that git and `hf download` leave in a folder
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Report:
-    """What was read and what was found.
+    """The result of `verify`.
 
-    `earlier`: the versions that the splits were compared with. `unchecked`: what could not be checked, and why.
+    Attributes:
+        target: The dataset.
+        version: The version that was checked.
+        earlier: The earlier versions whose splits were compared with it.
+        unchecked: What could not be checked, and why.
+        pairs: The number of pairs that were read.
+        files: The number of data files that were read.
+        size: The size of the data files in bytes, with those of controls and failures.
+        problems: The problems that were found.
     """
 
     target: str
@@ -59,7 +67,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all was checked and found right."""
+        """Whether everything was checked and found right."""
         return not self.problems and not self.unchecked
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,20 +105,20 @@ def verify(
     version: str | Version | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Report:
-    """Read a published version whole, and check it, with one row group in memory at a time.
+    """Read a whole published version and check it. One row group is in memory at a time.
 
     Args:
-        target: TARGET[@X.Y.Z], or a dataset that is open already.
-        version: The version to check; None checks the one that `target` names, or the newest.
-        progress: Called as ("pairs", checked, all).
+        target: TARGET[@X.Y.Z], or an open dataset.
+        version: The version to check. None: the version in `target`, or else the newest one.
+        progress: Called as `progress("pairs", checked, total)`.
 
     Returns:
-        What was read and what was found. `ok` says whether all was checked and found right.
+        What was read and which problems were found. `ok` is true if everything was checked and found right.
 
     Raises:
         VersionMismatch: There is no such version.
-        SafetyPairsError: It is not ours, or its manifest does not read at all.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        SafetyPairsError: The dataset was not published by safetypairs, or its manifest cannot be read at all.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     wanted = parse(version) if isinstance(version, str) else version
     if isinstance(target, str):
@@ -134,7 +142,7 @@ def verify(
 
 
 def _releases(edition: Edition) -> Iterator[Problem]:
-    """What the manifest says of its releases: their order, the last one's version and pairs."""
+    """Check the manifest's list of releases: their order, and the version and pairs of the last one."""
     versions = [parse(release["version"]) for release in edition.releases]
     pairs = edition.releases[-1].get("pairs")
     if versions[-1] != edition.version:
@@ -146,10 +154,10 @@ def _releases(edition: Edition) -> Iterator[Problem]:
 
 
 def _places(edition: Edition) -> Iterator[Problem]:
-    """One row a pair, in a folder of its split and category, of a release, not taken down; each group in one split."""
+    """Check the manifest's rows: no pair twice or taken down, the right folder and release, each group in one split."""
     table = edition.table
     for pair_id in _repeated(table["pair_id"]):
-        yield _wrong("it is there more than once", pair_id)
+        yield _wrong("it occurs more than once", pair_id)
     known = {release.get("version") for release in edition.releases}
     columns = (table[name].to_pylist() for name in ("pair_id", "file", "split", "category", "introduced"))
     for pair_id, file, split, category, introduced in zip(*columns, strict=True):
@@ -160,13 +168,13 @@ def _places(edition: Edition) -> Iterator[Problem]:
             yield _wrong(f"it was introduced in {introduced}, which is no release up to this one", pair_id)
     gone = {item["pair_id"] for item in edition.head["takedowns"]}
     for pair_id in gone.intersection(table["pair_id"].to_pylist()) if gone else ():
-        yield _wrong("it was taken down, and is there again", pair_id)
+        yield _wrong("it was taken down, but is in the version", pair_id)
     for group in _impure(table):
         yield _wrong(f"group {group} lies in two splits")
 
 
 def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Iterator[Problem]:
-    """Against every earlier version: no pair and no group in another split; the step from the last large enough."""
+    """Check against earlier versions: no pair or group changed its split, and the last step is large enough."""
     earlier = [version for version in dataset.tags() or {} if version < edition.version]
     for version in earlier:
         try:
@@ -190,7 +198,7 @@ def _history(dataset: Published, edition: Edition, seen: list[Version]) -> Itera
 
 
 def _strays(edition: Edition) -> Iterator[Problem]:
-    """Files outside the folders of data that no release wrote."""
+    """Find files outside the data folders that no release wrote."""
     known = {*(manifest.hashes(edition.head, "sidecars") or SIDECARS), manifest.NAME, ".gitattributes"}
     script = f"{edition.target.rstrip('/').rpartition('/')[2]}.py"
     for name in sorted(set(edition.stored) - known):
@@ -203,7 +211,7 @@ def _strays(edition: Edition) -> Iterator[Problem]:
 
 
 def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Problem]:
-    """Every file: that it is known, its bytes against what the Hub lists, and data files against the manifest."""
+    """Check that every file is expected, its bytes against the Hub's list, and data files against the manifest."""
     listed = edition.stored
     rows = _rows_by_file(edition.table)
     hashed = {name: Stored(size, sha256) for name, (sha256, size) in edition.head["files"].items()}
@@ -239,13 +247,13 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
             rows_here = edition.table.take(places).to_pylist()
             for entry in rows_here:
                 entry["first"] = first.get(entry["pair_id"], {})
-                if entry["pair_id"] in reviewed:  # since its row was written, perhaps
+                if entry["pair_id"] in reviewed:  # perhaps after its row was written
                     del entry["review"]
             yield from check_file(path, name, rows_here, edition.taxonomy, pool, checked)
 
 
 def _extra_files(edition: Edition, report: Report, hashed: dict[str, Stored]) -> Iterator[Problem]:
-    """The files of controls and failures: their bytes, then their rows."""
+    """Check the files of controls and failures: first their bytes, then their rows."""
     listed = edition.stored
     for name, expected in hashed.items():
         if name not in listed:
@@ -273,14 +281,14 @@ def _bytes(path: Path, name: str, expected: Stored | None, whose: str) -> Iterat
 
 
 def _digest(path: Path, length: int) -> str:
-    """SHA-256 of a large file (64 hex), or git's id of a small one (40 hex)."""
+    """Return the SHA-256 of a large file (64 hex digits) or the git blob id of a small one (40), as `length` asks."""
     if length == 64:
         return file_sha256(path)
     return hashlib.sha1(b"blob %d\0" % path.stat().st_size + path.read_bytes()).hexdigest()
 
 
 def _rows_by_file(table: pa.Table) -> dict[str, pa.Array]:
-    """File -> the places of its rows in the manifest, files in the order of their names."""
+    """Return the row numbers of the manifest by data file, with files in the order of their names."""
     order = pc.sort_indices(table, [("file", "ascending")])
     files = table["file"].take(order)
     ends = pc.run_end_encode(files.combine_chunks())
@@ -300,7 +308,7 @@ def _impure(table: pa.Table) -> list[str]:
 
 
 def _moved(before: pa.Table, after: pa.Table, name: str) -> list[str]:
-    """The pairs or groups of both whose split differs."""
+    """Return the pairs or groups that are in both versions and whose split differs."""
     found = pc.index_in(after[name], before[name])
     both = pc.is_valid(found)
     then, now = before["split"].take(found.filter(both)), after.filter(both)

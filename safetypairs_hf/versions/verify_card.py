@@ -27,7 +27,7 @@ _CARD = "README.md"
 
 
 def check_card(edition: Edition) -> Iterator[Problem]:
-    """The card's figures against the manifest, whatever code wrote it."""
+    """Check the figures of the card against the manifest, whichever version of the package wrote it."""
     try:
         path = edition.fetch(_CARD)
     except FileNotFoundError:
@@ -43,10 +43,10 @@ def check_card(edition: Edition) -> Iterator[Problem]:
 
 
 def check_sidecars(edition: Edition, unchecked: list[str]) -> Iterator[Problem]:
-    """Every byte of the card and the other sidecar files, by the hashes that the manifest holds.
+    """Check every byte of the card and the other sidecar files against the hashes in the manifest.
 
-    What cannot be checked is added to `unchecked`: a manifest of format 1 has no such hashes. Where this code wrote the
-    files, it makes them again, to say which line was changed.
+    A manifest of format 1 has no such hashes: a line about them is added to `unchecked`. Files that this version of the
+    package wrote are rendered again, to name the line that was changed.
     """
     named = manifest.hashes(edition.head, "sidecars")
     if not named:
@@ -97,14 +97,17 @@ def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
 
 
 def _by_file(table: pa.Table) -> dict[str, tuple[int, int]]:
-    """File -> its pairs and the bytes of their images."""
+    """Return the number of pairs of each data file, and the size of their images in bytes."""
     found = table.group_by("file").aggregate([("size", "count"), ("size", "sum")])
     figures = zip(found["size_count"].to_pylist(), found["size_sum"].to_pylist(), strict=True)
     return dict(zip(found["file"].to_pylist(), figures, strict=True))
 
 
 def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
-    """What is wrong with the manifest's own bytes, and the sidecar files that it makes; nothing of another code's."""
+    """Return what is wrong with the manifest's own bytes, and the sidecar files rendered from it.
+
+    Both are empty for files that another version of the package wrote.
+    """
     last = edition.releases[-1]
     if last.get("code") != f"safetypairs-hf {installed('safetypairs-hf')}":
         return [], {}
@@ -117,7 +120,7 @@ def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
         files = sidecars.render(loaded, last["target"])
     except PublishError as error:
         return [Problem(manifest.NAME, "", str(error).removeprefix(f"{manifest.NAME} "))], {}
-    except Exception as error:  # whatever a template raises for figures that a damaged manifest lacks
+    except Exception as error:  # a template may raise anything for a damaged manifest
         return [Problem(manifest.NAME, "", f"the card cannot be made from it: {type(error).__name__}: {error}")], {}
     if same_bytes or pq.ParquetFile(io.BytesIO(data)).metadata.created_by != _writer():
         return [], files
@@ -125,14 +128,14 @@ def _made(edition: Edition) -> tuple[list[Problem], dict[str, str]]:
 
 
 def _writer() -> str:
-    """How this pyarrow signs what it writes; another one writes the same content in other bytes."""
+    """Return how this pyarrow names itself in a file. Another pyarrow writes the same content as other bytes."""
     buffer = io.BytesIO()
     pq.write_table(pa.table({}), buffer)
     return str(pq.ParquetFile(buffer).metadata.created_by)
 
 
 def _first(expected: str, path: Path) -> str:
-    """Where a text differs. What is much longer than it should be is read no further."""
+    """Return where a text differs from what was expected. A file that is much too long is not read to its end."""
     with path.open("rb") as file:
         found = file.read(2 * len(expected.encode()) + 1024).decode(errors="replace")
     lines = zip([*expected.split("\n"), ""], [*found.split("\n"), ""], strict=False)

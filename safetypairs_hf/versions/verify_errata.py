@@ -1,4 +1,4 @@
-"""Verify errata: that each tells of the pairs as they are, and that no label changed without one."""
+"""Verify errata: each agrees with the pairs as they are now, and no label changed without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetypairs_hf.versions.verify_pairs import Problem
 
 
 def check_errata(edition: Edition) -> Iterator[Problem]:
-    """The errata of a version against its releases and pairs, and against one another."""
+    """Check the errata of a version against its releases, its pairs, and one another."""
     listed = edition.head.get("errata", [])
     if not listed:
         return
@@ -26,7 +26,7 @@ def check_errata(edition: Edition) -> Iterator[Problem]:
         if version not in known:
             yield _wrong(f"an erratum is of {version}, which is no release up to this one", each["pair_id"])
         if each["action"] not in errata.ACTIONS:
-            yield _wrong(f"an erratum has the action {each['action']!r}, which is none", each["pair_id"])
+            yield _wrong(f"an erratum has the action {each['action']!r}, which is not an action", each["pair_id"])
     yield from _chain(listed)
     corrected = pa.array(sorted({each["pair_id"] for each in listed}), pa.string())
     rows = edition.columns.of_pairs(["pair_id", *errata.LABELS], corrected).to_pylist()
@@ -34,14 +34,14 @@ def check_errata(edition: Edition) -> Iterator[Problem]:
     gone = errata.dropped(listed)
     for pair_id, labels in errata.last_labels(listed).items():
         if pair_id in gone and pair_id in here:
-            yield _wrong("its errata say that it was dropped, and it is there", pair_id)
+            yield _wrong("its errata say that it was dropped, but it is in the version", pair_id)
         for name, value in labels.items():
             if pair_id not in gone and pair_id in here and here[pair_id][name] != value:
                 yield _wrong(f"{name} is {here[pair_id][name]!r}, and its last erratum says {value!r}", pair_id)
 
 
 def _chain(listed: list[dict[str, object]]) -> Iterator[Problem]:
-    """What an erratum says that a pair was is what the one before it made of the pair."""
+    """Check each erratum against the one before it: it must start from what that one made of the pair."""
     so_far: dict[object, dict[str, str]] = {}
     for each in listed:
         was, now = (dict(each[name]) for name in ("was", "now"))  # type: ignore[call-overload]
@@ -54,7 +54,7 @@ def _chain(listed: list[dict[str, object]]) -> Iterator[Problem]:
 
 
 def check_relabelled(before: Edition, edition: Edition) -> Iterator[Problem]:
-    """Pairs with another label than in an earlier version, of which no erratum between the two tells."""
+    """Find pairs whose label differs from an earlier version's although no erratum explains it."""
     told: dict[str, set[str]] = {}
     for each in errata.between(edition.head.get("errata", ()), before.version, edition.version):
         told.setdefault(each["pair_id"], set()).update(each["now"])

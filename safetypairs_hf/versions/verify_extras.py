@@ -1,4 +1,4 @@
-"""Verify the files of controls and failures: their rows against the manifests, and each row's labels and images."""
+"""Verify the files of controls and failures: their rows against the manifests, then labels and images of each row."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ Rows = Iterator[dict[str, Any]]
 
 
 def check_extras(edition: Edition, present: Callable[[str], bool]) -> Iterator[Problem]:
-    """Every problem of the controls and failures that the manifest names; their bytes were checked before.
+    """Yield the problems of the controls and failures that the manifest names. Their bytes were checked before.
 
-    `present`: whether a file is there.
+    Args:
+        edition: The version to check.
+        present: Whether a file exists.
     """
     extras: Mapping[str, dict[str, Any]] = edition.head.get("beside", {})
     failed = _failed(edition, present) if failure_rows.NAME in edition.head["files"] else []
@@ -36,7 +38,7 @@ def check_extras(edition: Edition, present: Callable[[str], bool]) -> Iterator[P
     yield from _agreement(extras, failed)
     for name, said in extras.items():
         if not present(name):
-            continue  # that it is missing was told
+            continue  # a missing file was reported before
         check = _controls if name.startswith(CONTROLS) else _failures
         try:
             yield from (Problem(name, which, what) for which, what in check(edition, name, said, failed))
@@ -63,7 +65,7 @@ def _agreement(extras: Mapping[str, dict[str, Any]], failed: list[Failed]) -> It
 
 
 def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Failed]) -> Iterator[tuple[str, str]]:
-    """(pair id, what is wrong)."""
+    """Yield (pair id, problem)."""
     path, table = edition.fetch(name), edition.table
     here = table.filter(pc.equal(table["file"], data_file(name))).to_pylist()
     entries = {entry["pair_id"]: entry for entry in here}
@@ -74,7 +76,7 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
         entry = entries.get(pair_id)
         if entry is None or (pair_id, kind) in seen or kind not in range(len(CONTROL_KINDS)):
             strange = True
-            yield pair_id, "is a control of no pair of the data file beside it, or is there twice"
+            yield pair_id, "is a control of no pair of its data file, or occurs twice"
             continue
         seen.add((pair_id, kind))
         found = {
@@ -100,7 +102,7 @@ def _controls(edition: Edition, name: str, said: Mapping[str, Any], _: list[Fail
 
 
 def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list[Failed]) -> Iterator[tuple[str, str]]:
-    """(failure id, what is wrong)."""
+    """Yield (failure id, problem)."""
     path = edition.fetch(name)
     waiting = {each.failure_id: each for each in failed if each.file == name}
     for row in _rows(path, failure_schema(edition.taxonomy)):
@@ -119,7 +121,7 @@ def _failures(edition: Edition, name: str, said: Mapping[str, Any], failed: list
         if not broken and tuple(perceptual_hash(Picture(data)) for data in images) != hashes:
             yield each.failure_id, f"the PDQ hash of an image is not the one in {failure_rows.NAME}"
     for failure_id in waiting:
-        yield failure_id, f"is in {failure_rows.NAME}, and not in the file"
+        yield failure_id, f"is in {failure_rows.NAME}, but not in the file"
 
 
 def _rows(path: Path, expected: pa.Schema) -> Rows:
@@ -135,7 +137,7 @@ def _decode(row: Mapping[str, Any], columns: tuple[str, str]) -> Iterator[str]:
         pictures.append(Picture(row[column]["bytes"]))
         try:
             assert pictures[-1].pixels is not None
-        except Exception as error:  # whatever a decoder raises for bytes that are no image
+        except Exception as error:  # a decoder may raise anything for damaged bytes
             yield f"its {column} does not decode: {reason(error)}"
             return
     if len(pictures) == 2:

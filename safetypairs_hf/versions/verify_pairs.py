@@ -1,4 +1,4 @@
-"""Verify a data file: its schema, and of each pair the hashes, pixels, edit box and place that the manifest names."""
+"""Verify a data file: its schema, and the hashes, pixels, edit box and place of each pair, by the manifest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 class Problem(NamedTuple):
-    """What is wrong, in which file, and at which pair ("" where it is not known, or not at one)."""
+    """A problem, its file, and its pair ("" if the pair is not known or the problem is not one pair's)."""
 
     file: str
     pair_id: str
@@ -42,10 +42,16 @@ def check_file(
     pool: Executor,
     checked: Callable[[int], None],
 ) -> Iterator[Problem]:
-    """Every problem of the data file `name`, read from `path` a row group at a time; `checked` is told pairs done.
+    """Yield the problems of a data file, which is read one row group at a time.
 
-    `entries` are the manifest's rows of the file, each with `first`: category and images as they were first published,
-    as far as errata changed them. `taxonomy` is what its categories are of.
+    Args:
+        path: The file to read.
+        name: Its name in the dataset, for messages.
+        entries: The manifest's rows of the file, each with `first`: its category and images as first published, as far
+            as errata changed them.
+        taxonomy: The taxonomy of its categories.
+        pool: The executor that checks pairs in parallel.
+        checked: Called with the number of pairs that were checked since the last call.
     """
     waiting = {entry["pair_id"]: entry for entry in entries}
     schema = policy_pair_schema(taxonomy) if name.startswith(POLICY_PAIRS) else arrow_schema(taxonomy)
@@ -70,19 +76,19 @@ def check_file(
         yield Problem(name, "", f"{error}; {len(entries) - len(waiting)} of {len(entries)} pairs were read")
         return
     for pair_id in waiting:
-        yield Problem(name, pair_id, "is in the manifest, and not in the file")
+        yield Problem(name, pair_id, "is in the manifest, but not in the file")
 
 
 class OtherColumnsError(SafetyPairsError):
-    """A file of rows that has other columns than it should have."""
+    """A data file does not have the expected columns."""
 
 
 def row_groups(path: Path, expected: pa.Schema) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a file, a row group at a time.
+    """Yield the rows of a file, one row group at a time.
 
     Raises:
-        OtherColumnsError: its columns, or what it declares of them for `datasets`, are not those expected.
-        SafetyPairsError: it does not read; the message is the rest of a sentence that begins with the file's name.
+        OtherColumnsError: Its columns, or the features that it declares for `datasets`, are not those expected.
+        SafetyPairsError: It cannot be read. The message completes a sentence that begins with the file's name.
     """
     with reading("it"):
         file = open_rows_file(path)
@@ -115,7 +121,7 @@ def _check_pair(name: str, taxonomy: Taxonomy, row: dict[str, Any], entry: dict[
 
 
 def _against_manifest(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
-    """The plain columns, as far as the manifest says what they are."""
+    """Check the plain columns that the manifest also has."""
     found = {**row, "category": taxonomy.slug_of(row["category"]), "review": row.get("review", unreviewed())["status"]}
     for column in ("category", "group", "introduced", "review"):
         if column in entry and found[column] != entry[column]:
@@ -123,7 +129,7 @@ def _against_manifest(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxo
 
 
 def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
-    """The two members: their bytes, that they decode, what they look like, and where they differ."""
+    """Check the two members: their bytes, that they decode, their PDQ hashes, and where they differ."""
     files, pictures = [], []
     for member in ("unsafe", "safe"):
         data = row[f"{member}_image"]["bytes"]
@@ -133,7 +139,7 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
         picture = Picture(data)
         try:
             assert picture.pixels is not None
-        except Exception as error:  # whatever a decoder raises for bytes that are no image
+        except Exception as error:  # a decoder may raise anything for damaged bytes
             yield f"its {member} image does not decode: {reason(error)}"
             continue
         pictures.append(picture)
@@ -153,7 +159,7 @@ def _images(row: dict[str, Any], entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _image(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
-    """The image of a policy pair and its two policies."""
+    """Check the image of a policy pair and its two policies."""
     data = row["image"]["bytes"]
     digest, picture = sha256(data), Picture(data)
     if {digest} != {entry["unsafe_sha256"], entry["safe_sha256"]}:
@@ -161,7 +167,7 @@ def _image(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> It
     try:
         if {perceptual_hash(picture)} != {entry["unsafe_phash"], entry["safe_phash"]}:
             yield "the PDQ hash of its image is not the manifest's"
-    except Exception as error:  # whatever a decoder raises for bytes that are no image
+    except Exception as error:  # a decoder may raise anything for damaged bytes
         yield f"its image does not decode: {reason(error)}"
     if len(data) != entry["size"]:
         yield "the size of its image is not the manifest's"
@@ -177,10 +183,10 @@ def _image(row: dict[str, Any], entry: dict[str, Any], taxonomy: Taxonomy) -> It
 
 
 def other_encoding(unsafe: Picture, safe: Picture) -> Iterator[str]:
-    """What is wrong where the two members' files differ in more than their pixels."""
+    """Yield a problem if the files of the two members differ in more than their pixels."""
     one, two = encoding(unsafe.data), encoding(safe.data)
     if one != two:
-        yield f"its images are encoded differently, which tells the label: unsafe {one}; safe {two}"
+        yield f"its images are encoded differently, which reveals the label: unsafe {one}; safe {two}"
 
 
 def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[str]:
@@ -200,7 +206,7 @@ def _edit_box(row: dict[str, Any], unsafe: Picture, safe: Picture) -> Iterator[s
 
 
 def _outside_image(box: list[int], picture: Picture) -> Iterator[str]:
-    """What is wrong with a box around what is seen to differ; what differs by noise alone may lie outside it."""
+    """Yield a problem if an edit box lies outside its image. Pixels that differ by noise alone may lie outside it."""
     height, width = picture.pixels.shape[:2]
     if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
         yield f"edit_box is {box}, and the image has {width} x {height} pixels"

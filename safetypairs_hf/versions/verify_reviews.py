@@ -13,7 +13,7 @@ from safetypairs_hf.versions.verify_pairs import Problem
 
 
 def check_reviews(edition: Edition) -> Iterator[Problem]:
-    """Every reviewed pair of the manifest has its review, with the status that the manifest names, and no other has."""
+    """Check that each reviewed pair of the manifest has a review with the same status, and no other pair has one."""
     try:
         found = edition.reviews
     except SafetyPairsError as error:
@@ -33,8 +33,8 @@ def check_reviews(edition: Edition) -> Iterator[Problem]:
 
 
 def reviewed_pairs(edition: Edition) -> set[str]:
-    """The pairs whose review may be newer than their rows; none where the reviews do not read."""
+    """Return the pairs whose review may be newer than their rows; none if the reviews cannot be read."""
     try:
         return set(edition.reviews)
-    except SafetyPairsError:  # `check_reviews` tells
+    except SafetyPairsError:  # `check_reviews` reports it
         return set()

@@ -1,4 +1,4 @@
-"""List the versions of a dataset that its releases and tags name."""
+"""List the versions of a dataset, from its releases and its tags."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """A version, as `versions` shows it.
+    """One version in the list of `versions`.
 
-    `released`: main's manifest knows it. `commit`: its tag's, if it has one. `note`: what is wrong with the tag, or "".
+    Attributes:
+        version: The version, as X.Y.Z.
+        pairs: The number of its pairs; None if no release names the version.
+        added: The number of pairs that it added; None as above.
+        removed: The number of pairs that it removed; None as above.
+        recipe: The hash of the recipe that made it, if its release recorded one.
+        code: The version of this package that published it, if recorded.
+        released: Whether the manifest on main knows it.
+        commit: The commit of its tag; None if it has no tag.
+        note: What is wrong with the tag, or "".
     """
 
     version: str
@@ -39,8 +48,8 @@ class Versions(Sequence[Line]):
 
     Attributes:
         target: The dataset.
-        lines: A line for each version.
-        tagged: Whether versions have tags here: on the Hub they do, in a local folder they do not.
+        lines: One line for each version.
+        tagged: Whether versions have tags: they do on the Hub, and they do not in a local folder.
     """
 
     target: str
@@ -54,7 +63,7 @@ class Versions(Sequence[Line]):
         return len(self.lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the target, and a dict for each version with whole commit ids, as plain values that JSON takes."""
+        """Return the target, and a dict for each version with its full commit id, as JSON values."""
         return {"target": self.target, "versions": [line._asdict() for line in self.lines]}
 
     def to_pandas(self) -> DataFrame:
@@ -79,21 +88,24 @@ class Versions(Sequence[Line]):
         yield from (f"v{line.version} is {line.note}" for line in self.lines if line.note)
         last = next((line for line in self.lines if line.released), None)
         if last and self.tagged and not last.commit:
-            yield f"v{last.version} has no tag: its publish was stopped, and the same command, run again, sets it"
+            yield (
+                f"v{last.version} has no tag: publishing was interrupted; run the same publish command again to set it"
+            )
 
 
 def versions(target: str | Published) -> Versions:
     """List every version that a release or a tag names, newest first.
 
     Args:
-        target: `org/name` on the Hub, a local folder, or a dataset that is open already.
+        target: `org/name` on the Hub, a local folder, or an open dataset.
 
     Returns:
-        The versions: a sequence of lines, a table when printed.
+        The versions: a sequence of lines that prints as a table.
 
     Raises:
-        SafetyPairsError: It is no name of a dataset, is not ours, or its manifest does not read.
-        HubUnavailable: The Hub did not answer, or refused this token.
+        SafetyPairsError: `target` does not name a dataset, the dataset was not published by safetypairs, or its
+            manifest cannot be read.
+        HubUnavailable: The Hub did not answer, or refused the token.
     """
     dataset = open_published(target) if isinstance(target, str) else target
     newest, found = dataset.newest(), dataset.tags()
@@ -109,7 +121,7 @@ def versions(target: str | Published) -> Versions:
 
 
 def _note(dataset: Published, version: Version) -> str:
-    """What the manifest on the tag's commit says against the tag."""
+    """Return what is wrong with a tag, by the manifest on its commit; "" if nothing is."""
     try:
         held = version_of(dataset.open(version).head)
     except HubUnavailable:

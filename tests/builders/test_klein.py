@@ -92,7 +92,7 @@ def test_it_says_what_is_missing_before_anything_is_made(photographs: str, tmp_p
 
 def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
     said = refused(load_recipe("klein", {"gpu_gb": "1e6"}), tmp_path / "run")
-    assert said.startswith("recipe 'klein' needs a GPU with 1e+06 GB and this ")
+    assert said.startswith("recipe 'klein' needs a GPU with 1e+06 GB, but this ")
     assert load_recipe("klein").recipe.gpu_gb == 32
 
 

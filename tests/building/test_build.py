@@ -150,7 +150,7 @@ def test_a_hopeless_recipe_stops_with_the_reason(tmp_path: Path) -> None:
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("dear")
-    with pytest.raises(RunError, match="is not empty and holds no run"):
+    with pytest.raises(RunError, match="is not empty and is not a run"):
         make_run(tmp_path / "run")
     assert tree(tmp_path / "run") == {"thesis.tex": b"dear"}
     with pytest.raises(RunError, match="is a file"):

@@ -104,7 +104,7 @@ def test_a_killed_build_goes_on_and_a_changed_function_is_told(example: Callable
     assert build(load_recipe(path, settings), "run").pairs == build(load_recipe(path, settings), "whole").pairs == 3
     assert tree(Path("run")) == tree(Path("whole")) and tree(Path("run")).items() >= begun.items()
     other = load_recipe(example(*changes, ("(0, 0, 0)", "(1, 1, 1)")), settings)
-    with pytest.raises(RunError, match=r"by another recipe \(.*; parts\.editor\.function\.source: \w+ -> \w+;"):
+    with pytest.raises(RunError, match=r"with another recipe \(.*; parts\.editor\.function\.source: \w+ -> \w+;"):
         build(other, "run")
 
 

@@ -124,8 +124,8 @@ def test_images_that_changed_or_went_after_they_were_used_are_named(folder: Path
     with pytest.raises(RunError) as error:
         make(folder, tmp_path / "run")
     assert str(error.value) == (
-        f"{tmp_path}/run has used inputs of which 4 changed or went away: violence/02.png (changed), violence/04.png "
-        "(changed), weapons/03.png (gone), weapons/05.png (changed); put them back as they were, or name another --out"
+        f"{tmp_path}/run used inputs of which 4 changed or disappeared: violence/02.png (changed), violence/04.png "
+        "(changed), weapons/03.png (gone), weapons/05.png (changed); restore them, or name another --out"
     )
     assert tree(tmp_path / "run") == whole
     for number in (2, 3, 4, 5):
@@ -137,7 +137,7 @@ def test_no_more_than_five_are_named(folder: Path, tmp_path: Path) -> None:
     make(folder, tmp_path / "run")
     for number in range(7):
         (folder / f"{'weapons' if number % 2 else 'violence'}/{number:02}.png").unlink()
-    said = r"which 7 changed or went away: (violence/0[0246]\.png \(gone\), ){4}weapons/01\.png \(gone\) and 2 more; "
+    said = r"which 7 changed or disappeared: (violence/0[0246]\.png \(gone\), ){4}weapons/01\.png \(gone\) and 2 more; "
     with pytest.raises(RunError, match=said):
         make(folder, tmp_path / "run")
 
@@ -159,7 +159,7 @@ def test_another_label_is_a_change(folder: Path, tmp_path: Path) -> None:
     go_on()
     assert drawn(tmp_path / "run") == ["violence/00.png", "violence/02.png", "violence/04.png", "weapons/01.png"]
     rows[1] = "violence/02.png,gun"  # the same category by another word, which an instructor reads
-    with pytest.raises(RunError, match=r"of which 1 changed or went away: violence/02\.png \(changed\); put"):
+    with pytest.raises(RunError, match=r"of which 1 changed or disappeared: violence/02\.png \(changed\); restore"):
         go_on()
 
 
@@ -276,7 +276,7 @@ def test_a_record_that_is_lost_or_damaged(folder: Path, tmp_path: Path, text: st
         path.unlink()
     else:
         path.write_text(text)
-    with pytest.raises(RunError, match=r"inputs\.json (is missing|can't be read).*; put it back, or name another"):
+    with pytest.raises(RunError, match=r"inputs\.json (is missing|can't be read).*; restore it, or name another"):
         make(folder, tmp_path / "run")
 
 

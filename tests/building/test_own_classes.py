@@ -66,7 +66,9 @@ def test_what_is_described(tmp_path: Path) -> None:
 
 def test_a_changed_attribute_is_another_recipe(tmp_path: Path) -> None:
     assert built(tmp_path, "run") == 0
-    with pytest.raises(RunError, match=r"begun by another recipe \(parts\.source\.seed: 0 -> 1\); name another --out"):
+    with pytest.raises(
+        RunError, match=r"started with another recipe \(parts\.source\.seed: 0 -> 1\); name another --out"
+    ):
         build(load_recipe(OWN, {"seed": "1"}), str(tmp_path / "run"), workers=1)
 
 

@@ -114,7 +114,7 @@ def test_a_build_stops_before_its_first_unit(tmp_path: Path, begun: bool) -> Non
     with pytest.raises(SafetyPairsError) as caught:
         build(broken, str(tmp_path / "run"), workers=1)
     if begun:
-        assert "was begun by another recipe" in str(caught.value)
+        assert "was started with another recipe" in str(caught.value)
         assert sorted(tmp_path.rglob("*")) == [path for path in before if path.name != "funnel.json"]
         return
     assert isinstance(caught.value, UserCodeError)

@@ -33,8 +33,11 @@ def test_steps_are_named_by_round() -> None:
     ("parts", "message"),
     [
         ({"instructor": None}, "the instructor is None; expected a function"),
-        ({"instructor": None, "editor": None}, "rounds = 1 without an instructor and an editor: give both, or 0"),
-        ({"instructor": None, "editor": None, "rounds": 0, "controls": Controls()}, "no editor that could make them"),
+        (
+            {"instructor": None, "editor": None},
+            "rounds = 1 without an instructor and an editor: give both, or rounds = 0",
+        ),
+        ({"instructor": None, "editor": None, "rounds": 0, "controls": Controls()}, "but no editor to make them"),
         ({"rounds": 0}, "rounds = 0: give at least 1"),
     ],
 )

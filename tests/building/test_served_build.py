@@ -32,7 +32,7 @@ def test_killed_in_the_middle_of_a_unit_it_ends_in_equal_bytes(start: Start, pip
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len(list(tmp_path.glob("killed/replies/edit/*/*"))) >= 3, "no reply is kept")
     process.send_signal(signal.SIGKILL)
-    line = "the controls null_edit and both_regenerated are left out: the editor server:klein has no round trip"
+    line = "the controls null_edit and both_regenerated are left out, because the editor server:klein has no round trip"
     assert process.communicate()[1].startswith(f"safetypairs: {line}\n")
     wait_for(lambda: not processes_in(tmp_path), "workers of a killed build are left")
     assert not list(tmp_path.glob("killed/edit/*1.parquet"))  # it was killed in the first of two units

@@ -41,8 +41,8 @@ def test_tokens_cost_what_the_recipe_says(tmp_path: Path) -> None:
     run = RunFolder(str(tmp_path))
     run.write_json(RECIPE, {"parts": {"instructor": {"prompt_price": 0.5, "answer_price": 2.0}}})
     assert list(yields.lines(run, FUNNEL)) == [
-        "round 1: 4 of 10 sources came through (40%)",
-        "round 2: 1 of 5 sources came through (20%)",
+        "round 1: 4 of 10 sources passed (40%)",
+        "round 2: 1 of 5 sources passed (20%)",
         "instructions: 2,000,000 tokens read, 250,000 written, at a cost of 1.50",
     ]
     run.write_json(RECIPE, {"parts": {"instructor": {}}})

@@ -53,7 +53,7 @@ def test_an_edited_function_is_another_guard() -> None:
     before = Path("out.parquet").read_bytes()
     Path("green.py").write_text(GREEN.replace("/ 255", "/ 510"))  # of the same size, within the same second
     said = str(evaluated(*words).exception)
-    assert said.startswith("out.parquet is of another run: guard.settings.content_hashes.green.py was '")
+    assert said.startswith("out.parquet belongs to another run: guard.settings.content_hashes.green.py was '")
     assert said.endswith("'; name another --out, or start over with --fresh") and "\n" not in said
     assert Path("out.parquet").read_bytes() == before
     fresh = evaluated(*words, "--fresh")
@@ -70,7 +70,7 @@ def test_an_edited_script_is_another_guard() -> None:
     assert evaluated(*words).exit_code == 0
     Path("mine.py").write_text(script.replace("0.25", "0.75"))
     said = str(evaluated(*words).exception)
-    assert said.startswith("out.parquet is of another run: guard.settings.content_hashes.mine.py was '")
+    assert said.startswith("out.parquet belongs to another run: guard.settings.content_hashes.mine.py was '")
 
 
 def test_json_with_a_limit_a_config_and_a_threshold() -> None:

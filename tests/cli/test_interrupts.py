@@ -60,14 +60,14 @@ def test_publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["publish", "run", "./data", "--version", "1.0.0"]
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfile", stop)
-        stopped("no version was changed, and the same command goes on from here", *words)
+        stopped("no version was changed; run the same command again to continue", *words)
     assert [path.name for path in tmp_path.iterdir() if "data" in path.name] == [".data.lock"]
     assert invoked(*words).exit_code == 0
     whole = tree(tmp_path / "data")
     words = ["publish", "run", "./data", "--version", "1.0.1"]
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", renames(2, Path.rename))  # between the two renames of an exchange
-        stopped("no version was changed, and the same command goes on from here", *words)
+        stopped("no version was changed; run the same command again to continue", *words)
     assert tree(tmp_path / "data") == whole
     with monkeypatch.context() as patch:
         patch.setattr(local_target, "keep_digests", stop)

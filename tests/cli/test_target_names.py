@@ -137,7 +137,7 @@ def test_targets_that_are_spelt_as_something_else(hub: Hub, work: Path) -> None:
         "hf://datasets/lab/new": "'hf://datasets/lab/new' is no target; for that dataset write lab/new",
         "lab/new@1.0.0": "lab/new@1.0.0 names a version, and here a whole dataset is named; write lab/new",
         "./new@1.0.0": "./new@1.0.0 names a version, and here a whole dataset is named; write ./new",
-        "safetypairs": "'safetypairs' is the set that the package carries, which only a new safetypairs-hf changes; "
+        "safetypairs": "'safetypairs' is the dataset in the package, which only a new safetypairs-hf can change; "
         "write ./safetypairs for a folder, or org/name for the Hub",
     }
     found = commands(hub, work, *(["publish", "run", text, "--version", "1.0.0"] for text in expected))

@@ -209,7 +209,7 @@ rows(
             '{"file_name": "a.png", "label": "guns", "label": "hate"}\n',
             "line 1, has the key 'label' twice",
         ),
-        "a list in place of an object": (f"{ROW}\n[1]\n", "line 2, holds a list, and a JSON object was expected"),
+        "a list in place of an object": (f"{ROW}\n[1]\n", "line 2, holds a list; expected a JSON object"),
         "a line that is cut off": (f"{ROW}\n{ROW[:20]}", "line 2, is no JSON: Unterminated string"),
         "an object as label": (
             '{"file_name": "a.png", "label": {"is": "guns"}}\n',
@@ -491,7 +491,7 @@ rows(
     "taxonomies",
     taxonomy,
     {
-        name: (content, f"mine.yaml is no taxonomy: it{',' if said.startswith('line') else ''} {said}")
+        name: (content, f"mine.yaml is not a valid taxonomy: it{',' if said.startswith('line') else ''} {said}")
         for name, (content, said) in YAML.items()
     },
 )
@@ -824,7 +824,7 @@ rows(
         "a number in place of a list": ('{"architectures": 5}', "holds 5, and this needs Small"),
         "lists in a list": ('{"architectures": [[1]]}', "holds [1], and this needs Small"),
         "ESC": ('{"_class_name": "\\u001b[31m"}', r"holds \x1b[31m, and this needs Small"),
-        "a list": ("[]", "holds a list, and a JSON object was expected; download the model again"),
+        "a list": ("[]", "holds a list; expected a JSON object; download the model again"),
         "100,000 lists in one another": (DEEP, "is nested more than 100 deep; download the model again"),
         "Latin-1": ('{"a": "é"}'.encode("latin-1"), "is not UTF-8 (at byte 7)"),
         "a pointer of Git LFS": ("version https://git-lfs.github.com/spec/v1\n", "is no JSON: Expecting value"),

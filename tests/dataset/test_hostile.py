@@ -351,7 +351,7 @@ for what, by in SPECIAL.items():
 
 # Its head.
 
-NO_LIST, NO_OBJECT, NO_TEXT = (f"and {what} was expected" for what in ("a list", "an object", "a text"))
+NO_LIST, NO_OBJECT, NO_TEXT = (f"expected {what}" for what in ("a list", "an object", "a text"))
 WRONG = {"null": None, "a number": 7, "a text": "x", "a list of numbers": [1], "an object of numbers": {"a": 1}}
 KINDS = {
     "version": (str, NO_TEXT),
@@ -360,9 +360,16 @@ KINDS = {
     **dict.fromkeys(("files", "beside", "sidecars", "taxonomy"), (dict, NO_OBJECT)),
 }
 hostile("head: nested 100,000 deep", packed(zlib.compress(deep())), "is nested more than 100 deep")
-hostile("head: a list", packed(zlib.compress(b"[]")), versions="metadata that are no object")
-hostile("head: no base 85", lambda folder: rewrite(folder, more=b"\x00\xff"), versions="metadata that do not unpack")
-hostile("head: not deflated", packed(b"{}"), versions="metadata that do not unpack", load="metadata that do not unpack")
+hostile("head: a list", packed(zlib.compress(b"[]")), versions="metadata that are not a JSON object")
+hostile(
+    "head: no base 85", lambda folder: rewrite(folder, more=b"\x00\xff"), versions="metadata that cannot be unpacked"
+)
+hostile(
+    "head: not deflated",
+    packed(b"{}"),
+    versions="metadata that cannot be unpacked",
+    load="metadata that cannot be unpacked",
+)
 hostile("head: deflated in part", packed(zlib.compress(b"{}" * 99)[:-6]), versions="metadata that end too early")
 hostile("head: no JSON", packed(zlib.compress(b"{")), versions="manifest.parquet is no JSON", publish="is no JSON")
 hostile("head: not UTF-8", packed(zlib.compress(b'{"a": "\xff"}')), versions="manifest.parquet is not UTF-8")
@@ -392,11 +399,11 @@ for key, (kind, expected) in KINDS.items():
             hostile(
                 f"head: {key} is {what}",
                 head(lambda head, key=key, value=value: head.update({key: value})),
-                **dict.fromkeys(("versions", "load", "publish"), f"says that {key} is {value!r}, {expected}"),
+                **dict.fromkeys(("versions", "load", "publish"), f"says that {key} is {value!r}; {expected}"),
             )
 hostile("head: format 99", head(lambda head: head.update(format=99)), "upgrade: pip install -U safetypairs-hf")
 hostile("head: format is a text", head(lambda head: head.update(format="2")), versions="says that its format is '2'")
-hostile("head: no release", head(lambda head: head.update(releases=[])), "names no release, so no version")
+hostile("head: no release", head(lambda head: head.update(releases=[])), "names no release, and so no version")
 hostile(
     "head: an unknown taxonomy", release(taxonomy="x@1.0"), report="its taxonomy is x@1.0, which this", diff="x@1.0"
 )
@@ -407,7 +414,7 @@ hostile(
 for key, kind in {"version": str, "pairs": int, "recipe": str, "license": str, "judging": dict, "funnel": list}.items():
     for what, value in WRONG.items():
         if value is not None and not isinstance(value, kind):
-            told = f"says that releases[0].{key} is {value!r}, and"
+            told = f"says that releases[0].{key} is {value!r}; expected"
             hostile(f"release: {key} is {what}", release(**{key: value}), versions=told, publish=told)
 NAMELESS = "does not say what {} of its release 1.0.0 is"
 for key in ("pairs", "summary", "license", "restricted"):
@@ -419,7 +426,7 @@ for key in ("judging", "funnel", "recipe_hash"):
 hostile("release: a version of 1,000 digits", release(version=f"1.0.{'9' * 1000}"), versions="names a version wrongly")
 hostile("release: a version with ESC", release(version="\x1b[31m"), versions=r"'\x1b[31m' is not a version")
 hostile("release: a recipe with ESC", release(recipe="\x1b[31mred\x07"), versions=OK, report=OK)
-hostile("release: pairs below 0", release(pairs=-1), versions="a whole number was expected")
+hostile("release: pairs below 0", release(pairs=-1), versions="expected a whole number")
 hostile("release: other pairs than it has", release(pairs=99), verify="it has 5 pairs, and its last release says 99")
 hostile(
     "release: versions out of order",
@@ -437,7 +444,7 @@ GONE = {
 for key in GONE:
     told = f"does not say what takedowns[0].{key} is"
     hostile(f"takedown: no {key}", taken({k: v for k, v in GONE.items() if k != key}), versions=told, publish=told)
-    told = f"says that takedowns[0].{key} is 7, and a text was expected"
+    told = f"says that takedowns[0].{key} is 7; expected a text"
     hostile(f"takedown: {key} is a number", taken({**GONE, key: 7}), versions=told, takedown=told)
 hostile(
     "takedown: no hash", taken({**GONE, "safe_phash": "xyz"}), "safe_phash of the takedown of 0000000000000000 is 'xyz'"
@@ -447,15 +454,15 @@ WRONG = {"pair_id": "0" * 16, "action": "swap", "was": {}, "now": {}, "reason": 
 for key in ("was", "reason"):
     told = f"does not say what errata[0].{key} is"
     hostile(f"erratum: no {key}", erring({k: v for k, v in WRONG.items() if k != key}), versions=told, publish=told)
-told = "says that errata[0].was.category is 7, and a text was expected"
+told = "says that errata[0].was.category is 7; expected a text"
 hostile("erratum: a category is a number", erring({**WRONG, "was": {"category": 7}}), versions=told, takedown=told)
 hostile("erratum: in version soon", erring({**WRONG, "version": "soon"}), versions="names a version wrongly")
-told = "an erratum has the action 'x', which is none"
+told = "an erratum has the action 'x', which is not an action"
 hostile("erratum: an action that is none", erring({**WRONG, "action": "x"}), verify=told, diff=OK, load=OK, takedown=OK)
 told = "category is 'hate', and its last erratum says 'x'"
 hostile("erratum: another category than the pair's", misled, verify=told, diff=OK, load=OK)
 
-hostile("takedown: of a pair that is there", back, verify="it was taken down, and is there again")
+hostile("takedown: of a pair that is there", back, verify="it was taken down, but is in the version")
 for what, content in {
     "empty": b"",
     "null": b"null",
@@ -483,7 +490,7 @@ for what, value in {
 }.items():
     hostile(f"files: a hash that is {what}", named("files", DATA, value), versions=DATA, load="manifest.parquet says")
     hostile(f"files: a sidecar's hash that is {what}", named("sidecars", "README.md", value), versions="README.md")
-OUTSIDE = "which is no name of a file in the dataset"
+OUTSIDE = "which is not a file name in the dataset"
 for name in (
     "../x.parquet",
     "/etc/passwd",
@@ -525,7 +532,7 @@ hostile("rows: not UTF-8", columns(broken_text), versions="manifest.parquet can'
 hostile("rows: split is validation", column("split", first("validation")), verify="it is validation, hate, and lies in")
 hostile("rows: category is 99", column("category", first("99")), verify="it is test, 99, and lies in", versions=OK)
 hostile("rows: introduced is no version", column("introduced", first("x")), versions="names a version wrongly")
-hostile("rows: a pair twice", columns(lambda t: pa.concat_tables([t, t.slice(0, 1)])), verify="is there more than once")
+hostile("rows: a pair twice", columns(lambda t: pa.concat_tables([t, t.slice(0, 1)])), verify="occurs more than once")
 hostile("rows: a column more", columns(lambda t: t.append_column("more", t["size"])), versions=NOT_OURS, load=NOT_OURS)
 hostile("rows: a column less", columns(lambda table: table.drop_columns(["group"])), versions=NOT_OURS)
 hostile(
@@ -574,7 +581,7 @@ hostile("data: a row twice", data(lambda rows: rows.append(dict(rows[0]))), veri
 hostile(
     "data: no row",
     data(lambda rows: rows.clear()),
-    verify="is in the manifest, and not in the file",
+    verify="is in the manifest, but not in the file",
     load="one of its data files can't be read",
 )
 hostile("data: a million times one text", data(many), verify=f"{DATA}: it is a bomb", load="is a bomb")
@@ -645,7 +652,7 @@ for what, by in SPECIAL.items():
         **({"load": cannot} if "nothing" not in what else {}),
     )
 UNREAD = "see: safetypairs verify"
-NONE_OF_OURS = "README.md: has a YAML header that is none of ours"
+NONE_OF_OURS = "README.md: has a YAML header that safetypairs did not write"
 for what, (content, told) in {
     "empty": (b"", "README.md: has no YAML header"),
     "no header": (b"# Pairs\n", "README.md: has no YAML header"),
@@ -724,8 +731,8 @@ for what, content in {"empty": b"", "text": b"hello"}.items():
         f"controls: a file that is {what}, with its hash", text(CONTROLS, content, True), verify=f"{CONTROLS}: it can't"
     )
 for key, value, told in (
-    ("control", 99, "is a control of no pair of the data file beside it, or is there twice"),
-    ("control", None, "is a control of no pair of the data file beside it, or is there twice"),
+    ("control", 99, "is a control of no pair of its data file, or occurs twice"),
+    ("control", None, "is a control of no pair of its data file, or occurs twice"),
     ("pair_id", "\x1b[31m", r"pair \x1b[31m: is a control of no pair"),
     ("category", 99, "category of a control is 99, and the manifest says 'hate'"),
     ("category", None, "category of a control is None, and the manifest says 'hate'"),

@@ -145,7 +145,7 @@ def test_a_reference_on_another_grid_stops_the_edit(tmp_path: Path, monkeypatch:
 
 def test_an_edit_of_another_size_is_an_error(editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(editor), "_drawn", lambda self, size: Size(size.width, 2 * size.height))
-    with pytest.raises(SafetyPairsError, match=r"Pipeline drew .* where 64 x 128 pixels were expected"):
+    with pytest.raises(SafetyPairsError, match=r"Pipeline drew .*; expected 64 x 128 pixels"):
         edit(editor, pictures((64, 64)), [1])
 
 

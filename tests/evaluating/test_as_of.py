@@ -218,10 +218,10 @@ def test_what_is_refused(versions: Path, tmp_path: Path) -> None:
     turned = [{**row, "reference": 7} for row in rows]
     refused(r"a reference outside \{0, 1\}: 5 pairs", turned, "--data", two, "--as-of", one)
     controls = [{**row, "control": 2} for row in answers(versions)]
-    refused(r"has predictions on controls, which have the labels", controls, "--data", two, "--as-of", one)
+    refused(r"has predictions on controls, whose labels belong to one version", controls, "--data", two, "--as-of", one)
     file = tmp_path / "controls.parquet"
     pq.write_table(pa.Table.from_pylist(controls), file)
     words = ("--data", two, "--as-of", one, "--controls", str(file))
-    refused(r"controls of pairs whose members errata have swapped", answers(versions), *words)
+    refused(r"controls of pairs whose members errata swapped", answers(versions), *words)
     with pytest.raises(PairError, match=r"as_of='1\.0\.0' without data"):
         sp.score(rows, as_of="1.0.0")

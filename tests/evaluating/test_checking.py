@@ -84,7 +84,7 @@ def test_pairs_that_the_data_does_not_hold(data: str) -> None:
 def test_a_pair_the_other_way_round(data: str) -> None:
     evaluate(ColourAndClutter(), data, OUT, split="all")
     turned = rewritten("reference", [1 - each for each in pq.read_table(OUT).to_pydict()["reference"]])
-    with pytest.raises(PairError, match=r"other.parquet: 4 pairs have other images, or the members the other way"):
+    with pytest.raises(PairError, match=r"other.parquet: 4 pairs have other or swapped images compared with"):
         check_data(turned, data)
 
 

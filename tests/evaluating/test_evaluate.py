@@ -272,8 +272,8 @@ def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> Non
     with pytest.raises(RunError) as caught:
         evaluate(other, squares, OUT)
     assert str(caught.value) == (
-        "green.parquet is of another run: guard.revision was 'own' and is '2'; guard.settings.revision was 'own' and "
-        "is '2'; name another --out, or start over with --fresh"
+        "green.parquet belongs to another run: guard.revision was 'own' and is '2'; guard.settings.revision was "
+        "'own' and is '2'; name another --out, or start over with --fresh"
     )
     with pytest.raises(RunError, match=r"data.limit was None and is 2; data.pairs was 7 and is 2; name another"):
         evaluate(green, squares, OUT, limit=2)
@@ -287,7 +287,7 @@ def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> Non
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        ("squares@1.2.0", {}, VersionMismatch, "v1.2.0 was asked for, and the folder squares holds 1.1.0"),
+        ("squares@1.2.0", {}, VersionMismatch, "v1.2.0 was asked for, but the folder squares holds 1.1.0"),
         ("squares@latest", {}, VersionMismatch, "'latest' is not a version"),
         ("./nowhere", {}, SafetyPairsError, "no folder ./nowhere"),
         ("squares", {"split": "tset"}, SafetyPairsError, "no split 'tset'; there are"),
@@ -304,10 +304,12 @@ def test_data_that_is_not_there(
 
 
 def test_places_that_it_does_not_write_to(squares: str, green: OwnFunction) -> None:
-    with pytest.raises(RunError, match=r"--out green.csv: predictions are a .parquet file, such as green.parquet"):
+    with pytest.raises(
+        RunError, match=r"--out green.csv: predictions are written to a .parquet file, such as green.parquet"
+    ):
         evaluate(green, squares, "green.csv")
     OUT.write_bytes(b"mine")
-    with pytest.raises(RunError, match=r"green.parquet is no file that evaluate wrote; name another --out"):
+    with pytest.raises(RunError, match=r"green.parquet was not written by evaluate; name another --out"):
         evaluate(green, squares, OUT)
     assert OUT.read_bytes() == b"mine"
 
@@ -339,7 +341,7 @@ def test_controls_are_judged_with_their_kind(green: OwnFunction, judged: Judged)
     ]
     assert len(rows) == 10
     assert open_data(data, limit=1).pair_ids == ["pair0"] * 5
-    with pytest.raises(SafetyPairsError, match="has rows with one image, so no pairs"):
+    with pytest.raises(SafetyPairsError, match="has rows with one image, not pairs"):
         open_data(data.remove_columns("control"))
 
 

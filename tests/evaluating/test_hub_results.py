@@ -131,10 +131,10 @@ def test_what_is_refused(hub: Hub, judged: Path) -> None:
         tuple(push("mood.parquet", DATA)): f"{DATA} is a dataset; results go to a model",
         tuple(push("mood.parquet", "alice/app")): "alice/app is a space",
         tuple(push("mood.parquet", "alice/gone")): f"no model alice/gone at {hub.endpoint}",
-        tuple(push("mood.parquet", "guard")): "'guard' is no model on the Hub; expected org/name",
+        tuple(push("mood.parquet", "guard")): "'guard' is not a model on the Hub; expected org/name",
         tuple(push("part.parquet")): f"part.parquet lacks 9 of the 12 pairs of test in {DATA}@1.0.0",
         tuple(push("half.parquet")): "a missing half",
-        tuple(push("turned.parquet")): "turned.parquet: 12 pairs have other images, or the members the other way",
+        tuple(push("turned.parquet")): "turned.parquet: 12 pairs have other or swapped images compared with",
         tuple(push("other.parquet")): "the predictions are of alice/other, not of alice/guard",
         tuple(push("strange.csv")): f"strange.csv: 3 of 3 pairs are not in {DATA}@1.0.0 (0, 1, 2)",
         tuple(push("none.parquet")): "none.parquet: there is no such file",
@@ -161,5 +161,5 @@ def test_other_results_in_the_file_stay() -> None:
     text = merged(None, [ours], "x")
     assert merged(text, [ours], "x") == text
     for damaged in ("- [", "dataset: 1", "- value: 1", "- error: no\n  filename: x", "3"):
-        with pytest.raises(PublishError, match=r"pairs.yaml.* a list of results; mend it or remove it"):
+        with pytest.raises(PublishError, match=r"pairs.yaml.* a list of results; correct it or remove it"):
             merged(damaged, [ours], "pairs.yaml")

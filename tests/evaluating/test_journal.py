@@ -84,5 +84,5 @@ def test_it_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"^cannot write .*unit.jsonl: No such file or directory; what came before is"):
+    with pytest.raises(RunError, match=r"^cannot write .*unit.jsonl: No such file or directory; earlier answers are"):
         Journal(tmp_path / "gone" / "unit.jsonl").add(*next(iter(ANSWERS.items())))

@@ -162,9 +162,9 @@ def test_a_guard_of_which_nothing_can_be_read_stops(served: Served, data: str) -
     done = invoked(served.words(data))
     assert isinstance(done.exception, SafetyPairsError)
     assert str(done.exception) == (
-        "chat-vlm:small-vlm gave nothing that can be read for the first 14 images (14 no_verdict); what came was "
-        "'Well, \\x1b[31mit depends', expected an answer that starts with Yes or No; mend that and run the command "
-        "again (nothing of this was kept), or go on with --unreadable warn"
+        "none of chat-vlm:small-vlm's answers for the first 14 images can be read (14 no_verdict); the first was "
+        "'Well, \\x1b[31mit depends', expected an answer that starts with Yes or No; correct that and run the command "
+        "again (no answer was kept), or continue with --unreadable warn"
     )
     assert not OUT.exists() and not PARTS.exists()
     went_on = invoked(served.words(data, "--unreadable", "warn"))
@@ -186,7 +186,8 @@ def test_over_half_without_a_verdict_is_a_warning(served: Served, data: str) -> 
     warned = next(line for line in done.stderr.splitlines() if "warning" in line)
     assert done.exit_code == 0 and warned == (
         "safetypairs: warning: 8 of 14 images have no verdict, and count as wrong: 6 no_verdict, 2 server_error; the "
-        "first no_verdict was 'It depends', and column raw has them all; to ask again what failed: --retry failed"
+        "first no_verdict was 'It depends'; all of them are in the column raw; "
+        "to ask again about failed images: --retry failed"
     )
     rows = [row for row in pq.read_table(OUT).to_pylist() if row["score"] is None]
     assert sorted(row["raw"] for row in rows) == ["500: oops"] * 2 + ["It depends"] * 6
@@ -200,7 +201,7 @@ def test_what_is_not_covered_neither_stops_nor_hides_what_cannot_be_read(data: s
         with pytest.raises(SafetyPairsError) as caught:
             evaluate(guard, data, OUT, unit=6)
     assert (
-        "gave nothing that can be read for the first 6 images (6 broken_output); what came was "
+        "answers for the first 6 images can be read (6 broken_output); the first was "
         "'violence:2.0 violence/graphic:0.001', expected a score from 0 to 1 for the category" in str(caught.value)
     )
     assert "6 of 14 images are judged and kept" in str(caught.value)  # those of hate
@@ -255,8 +256,8 @@ def test_a_retry_that_is_stopped_leaves_the_file_and_goes_on(served: Served, dat
     with pytest.raises(SafetyPairsError) as caught:
         evaluate(served.guard(), data, OUT, unit=2, retry="failed")
     assert str(caught.value).endswith(
-        "(401): no; 3 of 7 failed images are judged again and kept, and served.parquet is as it was; the same command "
-        "goes on from there"
+        "(401): no; 3 of 7 failed images are judged again and kept, and served.parquet is unchanged; "
+        "run the same command again to continue"
     )
     assert OUT.read_bytes() == before
     served.fails = {}
@@ -300,10 +301,14 @@ def test_the_retry_of_another_file_is_forgotten(served: Served, data: str) -> No
 @pytest.mark.parametrize(
     ("options", "environment", "message"),
     [
-        ({"retry": "failed"}, {}, r"^--retry failed: there is no served.parquet, nor a run that goes there; leave"),
+        ({"retry": "failed"}, {}, r"^--retry failed: there is no served.parquet, and no unfinished run for it; leave"),
         ({"retry": "all"}, {}, r"^retry = 'all': expected 'failed'$"),
         ({"unreadable": "go"}, {}, r"^unreadable = 'go': expected 'error' or 'warn'$"),
-        ({"retry": "failed", "fresh": True}, {}, r"^fresh starts over, and retry keeps what did not fail; give one"),
+        (
+            {"retry": "failed", "fresh": True},
+            {},
+            r"^fresh discards all predictions, and retry keeps those that did not fail; give one",
+        ),
         ({"retry": "failed"}, {"WORLD_SIZE": "2"}, r"^retry with 2 processes: .*; unset WORLD_SIZE$"),
     ],
 )

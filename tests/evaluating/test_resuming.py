@@ -83,9 +83,9 @@ def test_the_last_process_joins(squares: str, green: OwnFunction, monkeypatch: p
 @pytest.mark.parametrize(
     ("rank", "size", "message"),
     [
-        ("2", "2", "RANK=2 and WORLD_SIZE=2: expected a rank below the size"),
+        ("2", "2", "RANK=2 and WORLD_SIZE=2: expected RANK below WORLD_SIZE"),
         ("one", "2", "RANK=one and WORLD_SIZE=2: expected whole numbers"),
-        ("0", "2", "fresh with 2 processes: each would remove what others did; delete green.parquet first"),
+        ("0", "2", "fresh with 2 processes: each would remove the work of the others; delete green.parquet first"),
     ],
 )
 def test_processes_that_cannot_be(
@@ -116,10 +116,12 @@ def test_parts_of_another_run(squares: str, green: OwnFunction, monkeypatch: pyt
     with pytest.raises(UnfinishedError):
         evaluate(green, squares, OUT, unit=8)
     monkeypatch.delenv("WORLD_SIZE")
-    with pytest.raises(RunError, match=r"green.parquet.parts is of another run: unit was 8 and is 4; name another"):
+    with pytest.raises(
+        RunError, match=r"green.parquet.parts belongs to another run: unit was 8 and is 4; name another"
+    ):
         evaluate(green, squares, OUT, unit=4)
     Path("green.parquet.parts/run.json").unlink()
-    with pytest.raises(RunError, match=r"green.parquet.parts has parts and no run.json; name another --out"):
+    with pytest.raises(RunError, match=r"green.parquet.parts has parts but no run.json; name another --out"):
         evaluate(green, squares, OUT, unit=4)
     assert evaluate(green, squares, OUT, unit=4, fresh=True).n_pairs == 7
 
@@ -139,7 +141,7 @@ def test_a_server_that_goes_down_keeps_what_is_done(squares: str) -> None:
             evaluate(guard(api), squares, OUT, unit=6)
         assert "answered none of 6 requests; the last said: 503: down for a while" in str(caught.value)
         assert str(caught.value).endswith(
-            "; 6 of 14 images are judged and kept in green.parquet.parts; the same command goes on from there"
+            "; 6 of 14 images are judged and kept in green.parquet.parts; run the same command again to continue"
         )
         mended.append(True)
         asked = len(api.requests)

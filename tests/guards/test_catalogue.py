@@ -85,7 +85,7 @@ def test_the_two_of_one_answer_agree() -> None:
         ("colour-and-clutter", {"x": "1"}, "has no setting 'x'; it takes none"),
         ("clip", {"batch_size": "many"}, "batch_size=many: expected an int"),
         ("server", {"model": "m", "timeout": "long"}, "timeout=long: expected a float"),
-        ("server", {"model": "m", "extra_body": "[1]"}, r"extra_body=\[1\] holds a list, and a JSON object was"),
+        ("server", {"model": "m", "extra_body": "[1]"}, r"extra_body=\[1\] holds a list; expected a JSON object"),
         ("chat-vlm", {}, "guard 'chat-vlm' needs model; give model=..."),
         ("server", {"url": "http://localhost/v1"}, "guard 'server' at a server needs model, the name under which"),
         (

@@ -79,7 +79,7 @@ def test_pairs_come_from_the_hub_at_one_commit(hub: Hub, tmp_path: Path) -> None
     assert lines[5] == ["lab/gated has no revision 'v9'; give a branch or a tag"]
     assert "licence: cc-by-4.0" in lines[6]
     assert "6 pairs in zipped (" in "".join(lines[7])
-    assert lines[8][0].startswith("nobody has said the licence of the pairs in gated")
+    assert lines[8][0].startswith("the licence of the imported pairs in gated")
     commit = json.loads((work / "files" / "recipe.json").read_text())["inputs"]
     pairs = pairs_of(work / "files")
     assert {pair.origin.dataset for pair in pairs.values()} == {f"lab/files@{commit}"}

@@ -134,7 +134,7 @@ def test_a_source_that_gives_nothing_says_what_to_type(
         ("a.csv", b"unsafe,safe\na.png\n", "line 2, has 1 fields, and the head 2"),
         ("a.csv", b"unsafe,safe\n\xff\xfe,b.png\n", r"a.csv is not UTF-8 \(at byte \d+\); save it as that"),
         ("a.jsonl", b'{"unsafe": "a.png"}\n{"unsafe": \n', "line 2, is no JSON"),
-        ("a.jsonl", b"[1]\n", "line 1, holds a list, and a JSON object was expected"),
+        ("a.jsonl", b"[1]\n", "line 1, holds a list; expected a JSON object"),
         ("a.parquet", b"PAR1", "a.parquet can't be read: ArrowInvalid"),
         ("a.tar", b"\x1f\x8bxx", "the tar '.*a.tar' can't be read: ReadError: .*; unpack what is compressed"),
         ("a.zip", b"", "is a .zip; expected .parquet, .csv, .jsonl, .tar"),

@@ -89,7 +89,7 @@ def test_a_source_that_gained_pairs_keeps_its_run(whole: Path, tmp_path: Path) -
     kept = [name for name in before if name.startswith(("source/part", "judge/part"))]
     assert [name for name in kept if after[name] != before[name]] == []
     (tmp_path / "mine" / "safe" / "p005.png").write_bytes(encoded(ground(77)))
-    with pytest.raises(RunError, match=r"changed or went away: p005 \(changed\)"):
+    with pytest.raises(RunError, match=r"changed or disappeared: p005 \(changed\)"):
         sp.import_pairs(tmp_path / "mine", tmp_path / "run", category="O6", workers=1)
 
 
@@ -161,9 +161,7 @@ def test_a_licence_is_asked_for_before_a_public_place(tmp_path: Path) -> None:
         name, public = "lab/pairs", True
 
     sp.import_pairs(rows, tmp_path / "run", category="O6")
-    with pytest.raises(
-        PublishError, match=r"nobody has said the licence of the pairs .* import them with --license ID"
-    ):
+    with pytest.raises(PublishError, match=r"the licence of the imported pairs .* import them with --license ID"):
         publish(open_run(str(tmp_path / "run")), Public(), parse("1.0.0"))  # type: ignore[arg-type]
     sp.import_pairs(rows, tmp_path / "licensed", category="O6", license="CC-BY-4.0")
     assert open_run(str(tmp_path / "licensed")).read_json("recipe.json")["parts"]["license"] == "CC-BY-4.0"

@@ -89,7 +89,7 @@ def other_release(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: shutil.copy(folder / FILE, folder / "data/test/hate/more.parquet"), "the manifest has it not"),
+        (lambda folder: shutil.copy(folder / FILE, folder / "data/test/hate/more.parquet"), "but not in the manifest"),
         (lambda folder: (folder / FILE).unlink(), "config hate|is missing from default/test"),
         (other_release, "its bytes are not those that the manifest names"),
     ],
@@ -108,7 +108,7 @@ def test_other_files_are_an_error(
 def test_a_card_that_names_other_files(tmp_path: Path, streaming: bool) -> None:
     card = publish(tmp_path / "pairs", "1.0.0") / "README.md"
     card.write_text(card.read_text().replace("data/train/*/*.parquet", "data/test/*/*.parquet"))
-    with pytest.raises(VersionMismatch, match=r"is in default/train, and the manifest has it not \(and 1 more\)"):
+    with pytest.raises(VersionMismatch, match=r"is in default/train, but not in the manifest \(and 1 more\)"):
         load("./pairs", streaming=streaming, cache_dir=tmp_path / "cache")
 
 

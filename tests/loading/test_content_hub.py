@@ -84,7 +84,7 @@ def test_newest_is_the_newest_release(lab: Lab, tmp_path: Path) -> None:
     for version in ("1.0.0", "1.1.0"):
         upload(lab, repo, publish(tmp_path / "source", version), version)
     api.create_tag(repo, tag="v9.9.9", revision="v1.0.0", repo_type="dataset")
-    says = "and what came says that it is 1.0.0; tell its publisher"
+    says = "but its manifest states 1.0.0; tell its publisher"
     wanted = {
         f"load('{repo}', split='test')": 7,
         "load_dataset('safetypairs', split='test')": 7,
@@ -111,7 +111,7 @@ def test_other_files_on_the_hub(lab: Lab, tmp_path: Path, case: str) -> None:
     source = publish(tmp_path / "source", "1.1.0")
     file = source / "data/test/violence/1.1.0-0.parquet"
     said = {
-        "extra": f"{EXTRA}: is in default/test, and the manifest has it not",
+        "extra": f"{EXTRA}: is in default/test, but not in the manifest",
         "missing": f"{MISSING}: is missing from default/test",
         "other release": f"{MISSING}: its bytes on the Hub are not those that the manifest names",
         "flipped": "data/test/violence/1.1.0-0.parquet: its bytes on the Hub are not those that the manifest names",

@@ -78,7 +78,7 @@ def test_it_is_handed_out_offline_with_one_line_and_where_nothing_can_be_written
     disasters = table.count({"split": "test", "category": "disasters"})
     assert done.stdout.splitlines() == [f"{splits} {disasters}", "True", str([splits["test"]] * 2)]
     assert done.stderr == (
-        f"safetypairs@{embedded_set.versions()[-1]} is the set that safetypairs-hf carries: drawn signs, no "
+        f"safetypairs@{embedded_set.versions()[-1]} is the dataset included in safetypairs-hf: drawn signs, no "
         "photographs; to use another, name a folder or org/name, or set SAFETYPAIRS_REPO\n"
     )
 
@@ -120,7 +120,7 @@ def test_a_new_version_stands_beside_the_old_one(package: Path, caplog: pytest.L
     assert [line.version for line in versions(EmbeddedStore())] == ["1.1.0", "1.0.0"]
     for revision, line in (
         ("v1.2.0", "safetypairs has no 1.2.0; the versions that this safetypairs-hf carries are 1.0.0, 1.1.0; "),
-        ("main", "main was asked for, and the versions that the package carries are 1.0.0, 1.1.0"),
+        ("main", "main was asked for, but the package has only 1.0.0, 1.1.0"),
     ):
         with pytest.raises(VersionMismatch) as caught:
             datasets.load_dataset("safetypairs", revision=revision)
@@ -134,9 +134,7 @@ def test_a_folder_goes_first_then_what_is_set(package: Path, tmp_path: Path, mon
     monkeypatch.setenv("SAFETYPAIRS_REPO", "safetypairs")
     assert rows(load(split="test")) == 7
     (tmp_path / "safetypairs").mkdir()
-    with pytest.raises(
-        SafetyPairsError, match=r"; a folder \./safetypairs goes before the set that the package carries"
-    ):
+    with pytest.raises(SafetyPairsError, match=r"; a folder \./safetypairs comes before the dataset in the package"):
         load()
     publish(tmp_path / "safetypairs", "1.0.0")
     assert rows(load(split="test")) == rows(datasets.load_dataset("safetypairs", split="test")) == 3

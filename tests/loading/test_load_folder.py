@@ -35,7 +35,7 @@ def test_new_version_in_the_folder_is_not_served_from_the_old_cache(tmp_path: Pa
 @pytest.mark.parametrize("asked", ["1.0.0", "v1.0.0"])
 def test_folder_refuses_another_version(tmp_path: Path, asked: str) -> None:
     publish(tmp_path / "pairs", "1.1.0")
-    with pytest.raises(VersionMismatch, match=r"v1\.0\.0 was asked for, and the folder \./pairs holds 1\.1\.0"):
+    with pytest.raises(VersionMismatch, match=r"v1\.0\.0 was asked for, but the folder \./pairs holds 1\.1\.0"):
         load("./pairs", asked)
 
 
@@ -43,7 +43,7 @@ def test_card_that_says_another_version_is_found_out(tmp_path: Path) -> None:
     publish(tmp_path / "pairs", "1.0.0")
     card = tmp_path / "pairs" / "README.md"
     card.write_text(card.read_text().replace('"1.0.0"', '"0.9.0"'))
-    with pytest.raises(VersionMismatch, match=r"v1\.0\.0 was asked for, and what came says that it is 0\.9\.0"):
+    with pytest.raises(VersionMismatch, match=r"v1\.0\.0 was asked for, but its card states 0\.9\.0"):
         load("./pairs", "1.0.0", split="test", cache_dir=tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_bare_name_is_the_folder_in_the_working_directory(tmp_path: Path) -> Non
     assert datasets.load_dataset_builder("safetypairs", "violence", cache_dir=tmp_path).config.name == "violence"
     for revision in ("v1.0.0", "main"):
         with pytest.raises(
-            VersionMismatch, match=rf"{revision} was asked for, and the folder \./safetypairs holds 1\.1\.0"
+            VersionMismatch, match=rf"{revision} was asked for, but the folder \./safetypairs holds 1\.1\.0"
         ):
             datasets.load_dataset("safetypairs", revision=revision)
 
@@ -96,7 +96,7 @@ def test_bare_name_is_the_folder_set_for_it(tmp_path: Path, monkeypatch: pytest.
     assert len(datasets.load_dataset("safetypairs", split="test", cache_dir=tmp_path)) == 3
     assert len(load(split="test", cache_dir=tmp_path)) == 3
     monkeypatch.setenv("SAFETYPAIRS_VERSION", "1.1.0")
-    with pytest.raises(VersionMismatch, match=r"1\.1\.0 was asked for, and the folder .*elsewhere holds 1\.0\.0"):
+    with pytest.raises(VersionMismatch, match=r"1\.1\.0 was asked for, but the folder .*elsewhere holds 1\.0\.0"):
         datasets.load_dataset("safetypairs")
 
 

@@ -175,7 +175,7 @@ def test_out_of_reach_the_right_version_is_taken(
         "load('lab/pairs', '1.0.0', config='hate')": "HubUnavailable: lab/pairs hate: the Hub cannot be reached; "
         "prepared on this machine: default",
         "load('lab/pairs', '1.0.0', split='test', columns=['pair_id'])": "HubUnavailable: the Hub cannot be reached; "
-        "on this machine are whole configs only: leave out columns",
+        "this machine has whole configs only: leave out columns",
     }
     machine = stocked("1.1.0", "1.0.0")  # the last one that was prepared is not the newest
     came = lab.came(machine, list(wanted), SAFETYPAIRS_REPO="lab/pairs", **environment)
@@ -186,9 +186,8 @@ def test_out_of_reach_the_right_version_is_taken(
 def test_out_of_reach_another_version_is_refused(
     lab: Lab, stocked: Callable[..., Path], environment: dict[str, str]
 ) -> None:
-    only = (
-        "VersionMismatch: lab/pairs v1.0.0 was asked for and the Hub cannot be reached; prepared on this machine: 1.1.0"
-    )
+    found = "but the Hub cannot be reached; prepared on this machine: 1.1.0"
+    only = f"VersionMismatch: lab/pairs v1.0.0 was asked for, {found}"
     calls = [
         "load('lab/pairs', '1.0.0', split='test')",
         "load('lab/pairs', '1.0.0', split='test', streaming=True)",
@@ -201,7 +200,7 @@ def test_out_of_reach_another_version_is_refused(
     ]
     came = lab.came(stocked("1.1.0"), calls, SAFETYPAIRS_REPO="lab/pairs", **environment)
     assert came[:4] == [only, only, only, 7]
-    unknown = "VersionMismatch: lab/pairs v3.0.0 is not among what this machine knows (1.0.0, 1.1.0); "
+    unknown = "VersionMismatch: lab/pairs v3.0.0 is not among the versions known on this machine (1.0.0, 1.1.0); "
     assert [message[: len(unknown)] for message in came[4:6]] == [unknown, unknown]
     assert [message.split(":")[0] for message in came[6:]] == ["HubUnavailable", "HubUnavailable"]
 
@@ -251,7 +250,8 @@ def test_a_hub_that_keeps_refusing_with_nothing_prepared(
         nothing = lab.came(tmp_path / "m", [FIRST], HF_ENDPOINT=proxy.endpoint)
         said = f"{proxy.endpoint} answered 429 about lab/pairs: We had to rate limit you. Please try again in an hour."
     assert only == [
-        "VersionMismatch: lab/pairs v1.0.0 was asked for and the Hub cannot be reached; prepared on this machine: 1.1.0"
+        "VersionMismatch: lab/pairs v1.0.0 was asked for, "
+        "but the Hub cannot be reached; prepared on this machine: 1.1.0"
     ]
     assert nothing == [f"HubUnavailable: {said}"]
 
@@ -299,7 +299,11 @@ def test_out_of_reach_by_autoload_with_no_import_of_ours(
     env = lab.hub.env(None) | {"HF_HOME": str(machine), "HF_HUB_OFFLINE": "", **way}
     for version, code_of_exit, said in (
         ("1.1.0", 0, "rows 7"),
-        ("1.0.0", 1, "VersionMismatch: lab/pairs v1.0.0 was asked for and the Hub cannot be reached; prepared on this"),
+        (
+            "1.0.0",
+            1,
+            "VersionMismatch: lab/pairs v1.0.0 was asked for, but the Hub cannot be reached; prepared on this",
+        ),
     ):
         assert installed.autoload("on", "--repo", "lab/pairs", "--version", version).returncode == 0
         done = installed.run("-c", code, **env)

@@ -133,7 +133,7 @@ def test_score_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> 
     code, out, _ = run(capsys, *given, "--json")
     assert (code, json.loads(out)) == (0, expected.to_dict())
     code, out, err = run(capsys, *given, "--data", "org/name@1.2.0")  # no signature names what was not read
-    assert (code, out) == (1, "") and f"{files[0]} was not checked against org/name@1.2.0: " in err
+    assert (code, out) == (1, "") and f"{files[0]} could not be checked against org/name@1.2.0: " in err
 
 
 def test_compare_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

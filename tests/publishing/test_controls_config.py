@@ -189,7 +189,7 @@ def test_a_flipped_bit_in_a_file_of_controls_is_found(copy: Path) -> None:
     ("change", "message"),
     [
         (lambda found: found[0].update(pair_id="0" * 16), "is a control of no pair of the data file beside it"),
-        (lambda found: found.append(found[0]), "is a control of no pair of the data file beside it, or is there twice"),
+        (lambda found: found.append(found[0]), "is a control of no pair of its data file, or occurs twice"),
         (lambda found: found.pop(), "its rows are not those that the manifest counts"),
         (lambda found: found[0].update(group="other"), "group of a control is 'other', and the manifest says"),
         (lambda found: found[0].update(control=1, safe_image=None), "a control neutral_edit has the wrong members"),

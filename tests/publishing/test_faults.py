@@ -72,7 +72,7 @@ def test_harm_to_a_second_release(both: list[Scenario], tmp_path: Path) -> None:
     assert (kinds[("after", "commit")].kind, kinds[("expired", "tag")].kind) == ("tagged", "tagged")
     assert kinds[("expired", "tag")].first.text.endswith(
         "refused the token; set HF_TOKEN to a valid one, or log in: hf auth login; the new version is there, but not "
-        "its tag; the same command sets it"
+        "its tag; run the same command again to set it"
     )
 
 
@@ -95,8 +95,8 @@ def test_a_hub_that_stalls_for_ever_is_left(second: Bench) -> None:
     said = second.publish(second.scenario.release, patience=ANSWER_SECONDS)
     assert said == Said(
         1,
-        f"{second.proxy.endpoint} gave no answer about {REPO} in 2 seconds; try again later; whether the new version "
-        "arrived is not known; the same command finds out and goes on from there",
+        f"{second.proxy.endpoint} gave no answer about {REPO} in 2 seconds; try again later; it is not known "
+        "whether the new version arrived; run the same command again, which checks and continues",
     )
     second.proxy.arm("")
     assert second.state() == second.before
@@ -183,7 +183,7 @@ def test_a_tag_of_the_new_name_is_refused_before_anything_is_sent(second: Bench)
     second.api.create_tag(REPO, tag="v2.0.0", repo_type="dataset")
     said = second.publish(second.scenario.release)
     assert said.code == 1
-    assert said.text.startswith(f"{REPO} has a tag v2.0.0 already, on commit ")
+    assert said.text.startswith(f"{REPO} already has a tag v2.0.0, on commit ")
     assert not [request for request in second.proxy.seen if request.startswith(("PUT", "POST"))]
     assert second.state().commits == second.before.commits
 
@@ -192,7 +192,7 @@ def test_settings_that_the_hub_ignores_stop_the_release_before_data(second: Benc
     second.proxy.arm("swallow settings")
     target = HubTarget(REPO, gated="manual", private=True, api=HfApi(second.proxy.endpoint, token="hf_alice"))
     target.head()
-    with pytest.raises(PublishError, match=r"but did not make it private and gated \(manual\); nothing was uploaded"):
+    with pytest.raises(PublishError, match=r"but it is not private and gated \(manual\); nothing was uploaded"):
         target.begin(parse("2.0.0"))
     assert [request for request in second.proxy.seen if "preupload" in request] == []
     assert second.state() == second.before

@@ -77,7 +77,7 @@ def test_the_run_names_its_taxonomy(road: Path, tmp_path: Path) -> None:
     assert recipe["parts"]["categories"] == list(SLUGS)
     assert sp.taxonomy.read(road / "run" / "taxonomy.yaml") == ROAD
     for wording in (None, changed("a full litter bin", "an empty litter bin")):
-        with pytest.raises(RunError, match="was begun by another recipe"):
+        with pytest.raises(RunError, match="was started with another recipe"):
             make_run(road / "run", pairs=12, controls="true", misses=0.3, taxonomy=wording)
     (tmp_path / "copy").symlink_to(road / "run")
     of_nine = make_run(tmp_path / "nine", pairs=9)
@@ -183,7 +183,7 @@ def test_a_dataset_that_names_no_version_needs_the_taxonomy(road: Path, tmp_path
     ):
         sp.evaluate(sees_red, data, tmp_path / "a.parquet")
     assert sp.evaluate(sees_red, data, tmp_path / "b.parquet", taxonomy=ROAD_FILE).pair_accuracy == 1.0
-    with pytest.raises(SafetyPairsError, match="has a taxonomy of its own"):
+    with pytest.raises(SafetyPairsError, match="has its own taxonomy"):
         sp.evaluate(sees_red, str(road / "data"), tmp_path / "c.parquet", taxonomy=ROAD)
 
 
@@ -220,7 +220,7 @@ def test_other_words_take_a_minor_version(road: Path, tmp_path: Path) -> None:
     words = changed("a full litter bin", "an empty litter bin")
     run = make_run(tmp_path / "words", pairs=12, controls="true", misses=0.3, taxonomy=words)
     with pytest.raises(
-        PublishError, match=r"too small a step from 1\.0\.0: the words of its policies differ .*1\.1\.0"
+        PublishError, match=r"too small a step from 1\.0\.0: the texts of its policies differ .*1\.1\.0"
     ):
         released(data, "1.0.1", run)
     assert tree(data) == was
@@ -301,7 +301,7 @@ def test_a_taxonomy_that_a_recipe_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="has no setting 'taxonomy'"):
         load_recipe("icons", {"taxonomy": "x"})
     named_as_ours = Taxonomy("safetypairs", "1.0", ROAD.categories)
-    with pytest.raises(RecipeError, match=r"called safetypairs@1\.0, as one of this package, and says other things"):
+    with pytest.raises(RecipeError, match=r"safetypairs@1\.0 is that of a taxonomy in this package"):
         load_recipe(SQUARES, {}, named_as_ours)
 
 
@@ -322,5 +322,5 @@ def test_a_fault_of_the_file_is_one_line(tmp_path: Path) -> None:
     words = ["build", SQUARES, "--out", str(tmp_path / "run"), "--taxonomy", str(tmp_path / "bad.yaml")]
     done = subprocess.run([sys.executable, "-m", "safetypairs_hf", *words], capture_output=True, text=True)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-    assert "bad.yaml is no taxonomy: it has no 'version'; it has no 'categories'; see:" in done.stderr
+    assert "bad.yaml is not a valid taxonomy: it has no 'version'; it has no 'categories'; see:" in done.stderr
     assert not (tmp_path / "run").exists()

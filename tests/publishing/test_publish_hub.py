@@ -110,7 +110,7 @@ def test_a_release_is_proposed_by_somebody_who_may_not_push(hub: Hub, runs: Path
     api.merge_pull_request(REPO, 1, repo_type="dataset")
     listed = safetypairs(hub, runs, "versions", REPO)
     assert listed.stdout.splitlines()[-1] == (
-        "v1.1.0 has no tag: its publish was stopped, and the same command, run again, sets it"
+        "v1.1.0 has no tag: publishing was interrupted; run the same publish command again to set it"
     )
     assert safetypairs(hub, runs, *words).returncode == 0
     assert safetypairs(hub, runs, "verify", f"{REPO}@1.1.0").stdout.endswith(": ok; splits as in 1.0.0\n")
@@ -202,7 +202,7 @@ def test_a_file_of_ours_that_somebody_changed_is_not_overwritten(hub: Hub, runs:
         assert failed.returncode == 1
         assert failed.stderr == (
             f"safetypairs: {REPO} was changed after v1.0.0 by somebody else: README.md, takedowns.json; "
-            "a release would overwrite that: put it back as v1.0.0 has it, then run again\n"
+            "a release would overwrite that: restore it from v1.0.0, then run again\n"
         )
     assert api.dataset_info(REPO).sha == head
     api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=REPO, repo_type="dataset")

@@ -270,12 +270,10 @@ def test_targets_that_are_none(
     runs: tuple[RunFolder, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        PublishError, match=r"is the set that the package carries, .*; write \./safetypairs for a folder"
-    ):
+    with pytest.raises(PublishError, match=r"is the dataset in the package, .*; write \./safetypairs for a folder"):
         parse_target("safetypairs")
     monkeypatch.setenv("SAFETYPAIRS_REPO", "lab/set")
-    with pytest.raises(PublishError, match=r"to read, it means lab/set here; a change names its place itself"):
+    with pytest.raises(PublishError, match=r"it means lab/set here, but only for reading"):
         parse_target("safetypairs")
     for text in ("a/b/c", "org/na me", ""):
         with pytest.raises(PublishError, match="is no target"):
@@ -382,7 +380,7 @@ def test_a_release_into_the_folder_you_stand_in(
 ) -> None:
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
-    with pytest.raises(PublishError, match="you stand in it; run this from outside"):
+    with pytest.raises(PublishError, match="it is the current folder; run this from another folder"):
         publish(RunFolder(runs[0].root), parse_target("."), parse("1.0.0"))
     assert tree(tmp_path / "out") == {}
 
@@ -443,7 +441,7 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
         make_plan(finished, head, parse("1.1.0"))
     assert str(caught.value) == (
         f"1 pairs of the run are published in another category (the first, {old.pair_id}, is in {other}, here in "
-        f"{first.category}); relabelling needs --replace and version 2.0.0 or more"
+        f"{first.category}); to relabel them, use --replace and version 2.0.0 or more"
     )
     plan = make_plan(finished, head, parse("2.0.0"), replace=True)
     assert (plan.counts, plan.summary) == ((0, 0, 1), "1 relabelled")
@@ -456,7 +454,7 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
 
 def test_a_run_that_nobody_reviewed(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     release(runs[0], tmp_path / "out", "1.0.0")
-    message = "^20 of 20 pairs lack the review that was asked for: 20 unreviewed .*; go on with: safetypairs review "
+    message = "^20 of 20 pairs lack the required review: 20 unreviewed .*; continue with: safetypairs review "
     refused(message, runs[1], tmp_path / "out", "1.1.0", require_review=True)
 
 
@@ -473,7 +471,7 @@ def test_what_somebody_changed_is_not_built_upon(runs: tuple[RunFolder, RunFolde
     data = bytearray((tmp_path / "out" / changed).read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "out" / changed).write_bytes(data)
-    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: put it back"
+    message = rf"was changed after v1\.0\.0 by somebody else: {changed}; a release would overwrite that: restore it"
     refused(message, runs[1], tmp_path / "out", "1.1.0")
     data[len(data) // 2] ^= 1
     (tmp_path / "out" / changed).write_bytes(data)
@@ -562,7 +560,7 @@ def test_a_missing_file_is_noticed_when_loading(runs: tuple[RunFolder, RunFolder
 def test_an_unfinished_run_is_not_published(runs: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
     shutil.copytree(runs[0].root, tmp_path / "run")
     (tmp_path / "run" / "funnel.json").unlink()
-    with pytest.raises(Exception, match="is not finished; go on with the command that began it"):
+    with pytest.raises(Exception, match="is not finished; run the command that started it again"):
         release(RunFolder(str(tmp_path / "run")), tmp_path / "out", "1.0.0")
 
 

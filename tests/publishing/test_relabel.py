@@ -231,17 +231,17 @@ BAD = {
     "pair_id,action,value,reason,by\n{swap},text,a red square,x,R1": r"line 2: pair {swap} says that already",
     "pair_id,action,value,reason,by\n{swap},swap,,,R1": r"line 2: no reason; expected why",
     "pair_id,action,value,reason,by\n{swap},swap,,x,": r"line 2: no by; expected who says so",
-    "pair_id,action,value,reason,by\n{swap},swap,hate,x,R1": r"line 2: swap takes no value, and 'hate' was given",
+    "pair_id,action,value,reason,by\n{swap},swap,hate,x,R1": r"line 2: swap takes no value, but 'hate' was given",
     "pair_id,action,value,reason,by\n{swap},category,,x,R1": r"line 2: category needs the new category",
     "pair_id,action,value,reason,by\n{swap},text,,x,R1": r"line 2: text needs the new critical_feature",
-    "pair_id,action,value,reason,by\n{swap},undo,,x,R1": r"line 2: pair {swap} has no erratum that could be undone",
+    "pair_id,action,value,reason,by\n{swap},undo,,x,R1": r"line 2: pair {swap} has no erratum to undo",
     "pair_id,action,value,reason,by\n{swap},swap,,a, b,R1": r"line 2 has 6 cells, and line 1 names 5 columns; quote",
     "pair_id,action,valeu,reason,by\n": r"line 1: no column 'valeu'; the nearest is 'value'",
     "pair_id,action,value,by\n": r"line 1: there is no column reason",
     "pair_id,action,value,reason,by\n": r"holds no correction",
     "": r"holds no correction",
     '{{"pair_id": "{swap}", "action": "swap", "reason": "x"}}': r"line 1: no by",
-    '{{"pair_id": "{swap}", "action": "swap", "reason": "x", "by": 7}}': r"line 1: by is 7, and a text was expected",
+    '{{"pair_id": "{swap}", "action": "swap", "reason": "x", "by": 7}}': r"line 1: by is 7; expected a text",
     '\n{{"pair_id": 1\n': r"line 2 is not JSON",
     '[{{"pair_id": 1}}]': r"is a JSON array; expected JSON Lines",
 }
@@ -262,7 +262,7 @@ def test_what_is_refused_in_one_line_with_its_number(out: Path, tmp_path: Path) 
         assert "\n" not in said and said.startswith(str(file)), said
     for version, message in (
         ("1.1.0", "1 pairs are relabelled; give 2.0.0"),
-        ("2.1.0", "new major one, and a relabel"),
+        ("2.1.0", "new major one, which a relabel"),
     ):
         with pytest.raises(PublishError, match=message):
             relabel(str(out), [line(swap, "swap")], version)
@@ -397,14 +397,17 @@ def forged(folder: Path, **changes: Any) -> None:
     ("change", "message"),
     [
         (lambda held: held[1:], "its id is not the hash of its images and category"),
-        (lambda held: [{**held[0], "action": "turn"}, *held[1:]], "an erratum has the action 'turn', which is none"),
+        (
+            lambda held: [{**held[0], "action": "turn"}, *held[1:]],
+            "an erratum has the action 'turn', which is not an action",
+        ),
         (lambda held: [*held[:3], {**held[3], "version": "1.5.0"}], "an erratum is of 1.5.0, which is no release"),
         (
             lambda held: [held[0], {**held[1], "now": {"category": "sexual"}}, *held[2:]],
             "its last erratum says 'sexual'",
         ),
         (lambda held: [*held, {**held[1], "was": {"category": "sexual"}}], "says that category was 'sexual'"),
-        (lambda held: [*held[:3], {**held[3], "pair_id": held[2]["pair_id"]}], "say that it was dropped, and it is"),
+        (lambda held: [*held[:3], {**held[3], "pair_id": held[2]["pair_id"]}], "say that it was dropped, but it is"),
     ],
 )
 def test_verify_finds_errata_that_do_not_fit(out: Path, change: Any, message: str) -> None:
@@ -428,7 +431,7 @@ def test_a_takedown_knows_a_swapped_pair_in_older_versions(out: Path) -> None:
     takedown(parse_target(str(out)), [swap.pair_id], "asked for", parse("3.0.0"))
     assert images_of(parse_target(str(out)), [swap.pair_id]) == {(swap.safe_sha256, swap.unsafe_sha256)}
     assert problems(out) == []
-    with pytest.raises(PublishError, match="was taken down, which is for good"):
+    with pytest.raises(PublishError, match="was taken down, which cannot be undone"):
         relabel(str(out), [line(swap, "undo")], "4.0.0")
 
 

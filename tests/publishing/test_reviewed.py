@@ -194,7 +194,7 @@ def test_decisions_change_no_other_file_of_the_run(work: Path, run: RunFolder, t
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"require_review": True}, "2 of 8 pairs lack the review that was asked for: 1 disputed, 1 unreviewed"),
+        ({"require_review": True}, "2 of 8 pairs lack the required review: 1 disputed, 1 unreviewed"),
         ({"min_reviewers": 2}, "3 of 8 pairs lack .*: 1 disputed, 1 with fewer than 2 reviewers, 1 unreviewed"),
         (
             {"min_agreement": 0.5},
@@ -260,7 +260,7 @@ def test_a_published_pair_that_people_reject_stays_until_replace(run: RunFolder,
     words = ["publish", more.url, str(copy), "--version", "1.0.1", "--no-probe"]
     done = CliRunner().invoke(group, words)
     assert done.exit_code == 0, done.output
-    assert "people rejected 1 published pairs, which stay: remove them by --replace, or by takedown" in done.stderr
+    assert "people rejected 1 published pairs, which stay: remove them with --replace or takedown" in done.stderr
     assert "safetypairs: 2 pairs are left out: rejected by people (still_unsafe)" in done.stderr
     assert "; 1 published pairs reviewed" in done.stdout
     with pytest.raises(PublishError, match=r"1 pairs are removed; give 2\.0\.0 or more"):
@@ -315,17 +315,17 @@ def test_the_review_of_published_pairs_is_a_patch_that_changes_no_data_file(
     assert "holds 1.0.1 already: nothing to do" in CliRunner().invoke(group, words).output
     for option in ("--replace", "--with-failures"):
         refused = CliRunner().invoke(group, [*words[:-1], "1.0.2", option])
-        assert str(refused.exception) == f"{folder.url} holds a review and no pairs: leave out {option}"
+        assert str(refused.exception) == f"{folder.url} holds a review, not pairs: leave out {option}"
     refused = CliRunner().invoke(group, [*words[:-1], "1.0.2", "--min-reviewers", "3"])
-    assert str(refused.exception).startswith("5 of 5 pairs lack the review that was asked for: 5 with fewer than 3 ")
+    assert str(refused.exception).startswith("5 of 5 pairs lack the required review: 5 with fewer than 3 ")
     decisions.append(folder, decided(held(data).entries[6].pair_id, "anna-lena", "accept", 50))
     refused = CliRunner().invoke(group, [*words[:-1], "1.0.2", "--min-reviewers", "2"])
-    assert str(refused.exception).startswith("1 of 6 pairs lack the review that was asked for: 1 with fewer than 2 ")
+    assert str(refused.exception).startswith("1 of 6 pairs lack the required review: 1 with fewer than 2 ")
 
 
 def test_a_review_is_of_pairs_that_are_there(reviewed: tuple[Path, RunFolder], tmp_path: Path, run: RunFolder) -> None:
     data, folder = reviewed
-    with pytest.raises(PublishError, match="has no version yet, so no pair whose review could be published there"):
+    with pytest.raises(PublishError, match="has no version yet, so there is no pair whose review could be published"):
         put(folder, tmp_path / "new", "1.0.0")
     other = RunFolder(str(tmp_path / "other"))
     decisions.append(other, decided("0" * 16, "anna", "accept", 1))
@@ -466,7 +466,7 @@ def test_status_report_and_publish_tell_of_the_review_and_of_lines_that_were_cut
 def test_figures_that_no_review_has_are_refused(work: Path) -> None:
     found = held(work / "whole")
     found.releases[-1]["review"]["people"][0]["pairs"] = "many"
-    with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many', and a whole number was expected"):
+    with pytest.raises(PublishError, match=r"review\.people\[0\]\.pairs is 'many'; expected a whole number"):
         manifest.load(manifest.dump(found))
 
 

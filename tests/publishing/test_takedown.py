@@ -101,7 +101,7 @@ def test_the_hash_of_every_data_file_is_kept(runs: Path, out: Path) -> None:
     [
         ("0" * 16, "2.0.0", "has no pair '0000000000000000'"),
         ("first", "1.1.0", "1 pairs are removed; give 2.0.0 or more"),
-        ("first", "2.1.0", "is not a new major one, and a takedown is; give 2.0.0"),
+        ("first", "2.1.0", "is not a new major one, which a takedown needs; give 2.0.0"),
         ("first", "1.0.0", "version 1.0.0 is not above the last one, 1.0.0; give 2.0.0 or more"),
         ("all", "2.0.0", "would leave no pair"),
     ],

@@ -231,7 +231,7 @@ def test_an_export_of_label_studio_names_people_by_what_it_knows(run: RunFolder,
 
 FAULTS: list[tuple[str, Callable[[list[str]], str], str]] = [
     ("a.json", lambda ids: "no JSON", "is no JSON: "),
-    ("a.json", lambda ids: "{}", "is no export of Label Studio: a JSON list of tasks was expected"),
+    ("a.json", lambda ids: "{}", "is not an export of Label Studio; expected a JSON list of tasks"),
     ("a.json", lambda ids: json.dumps([{"pair_id": ids[0]}]), "task 1 has no data and annotations; export the project"),
     ("a.json", lambda ids: json.dumps([{"data": {}}]), "task 1 has no data and annotations"),
     ("a.json", lambda ids: annotated(ids, {}), "task 1 has an annotation without a result"),

@@ -118,7 +118,7 @@ def test_no_side_tells_its_member(server: ReviewServer) -> None:
         (b'{"reviewer": 1}', {}, 400, "the request has a reviewer that is no str"),
         (b'{"reviewer": "a", "b": 1}', {}, 400, "the request has reviewer, b; expected reviewer"),
         (b"\xff", {}, 400, "the request is not UTF-8"),
-        (b"[]", {}, 400, "a JSON object was expected"),
+        (b"[]", {}, 400, "expected a JSON object"),
         (b'{"reviewer": "../x"}', {}, 400, "is no name of a reviewer"),
         (b"reviewer=anna", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "Decisions are JSON."),
         (b"x" * (BODY + 1), {}, 413, "A decision has a length, of at most 65,536 bytes."),

@@ -236,7 +236,7 @@ def test_metadata_of_licences_alone(folder: Path) -> None:
         ("m.csv", "file_name,label\na.png\n", "m.csv', line 2, has 1 fields, and the head 2"),
         ("m.csv", "file_name,label\na.png,hate\na.png,hate\n", "m.csv, line 3: 'a.png' was named before"),
         ("m.jsonl", '{"file_name": "a.png", "label": "O1"}\n{"file_name"\n', "m.jsonl', line 2, is no JSON"),
-        ("m.jsonl", "[1]\n", "m.jsonl', line 1, holds a list, and a JSON object was expected"),
+        ("m.jsonl", "[1]\n", "m.jsonl', line 1, holds a list; expected a JSON object"),
         ("m.tsv", "file_name\tlabel\n", "m.tsv' is neither .csv nor .jsonl"),
     ],
 )

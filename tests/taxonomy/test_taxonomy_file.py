@@ -66,7 +66,7 @@ FAULTS = {
     ("version: 1.0", "version: one"): "version is 'one'; expected two or three numbers such as 1.0",
     ("version: 1.0", "versoin: 1.0"): "it has an unknown key 'versoin'; the nearest is 'version'; there are id",
     ("slug: fires", "slug: Fires"): "category 1: slug is 'Fires'; expected lower-case letters, digits and '_'",
-    ("slug: fires", "slug: train"): "train: slug is 'train', a name that configs and splits have; expected",
+    ("slug: fires", "slug: train"): "train: slug is 'train', a reserved name of configs and splits; expected",
     ("slug: fires", "slug: litter"): "'litter' names the categories 1 and 3; each needs its own",
     ("code: R2", "code: r1"): "'R1' names the categories 1 and 2; each needs its own",
     ("name: Litter", "name: Blades"): "'blades' names the categories 2 and 3; each needs its own",
@@ -93,7 +93,9 @@ def test_a_fault_is_named(tmp_path: Path, change: tuple[str, str], fault: str) -
     assert change[0] in ROAD
     found = faults(tmp_path, ROAD.replace(*change, 1))
     assert [each for each in found if each.startswith(fault)], found
-    with pytest.raises(SafetyPairsError, match=r"mine\.yaml is no taxonomy: .*; see: safetypairs taxonomy check"):
+    with pytest.raises(
+        SafetyPairsError, match=r"mine\.yaml is not a valid taxonomy: .*; see: safetypairs taxonomy check"
+    ):
         taxonomy.read(tmp_path / "mine.yaml")
 
 
@@ -115,7 +117,7 @@ def test_the_names_of_this_package_are_taken(tmp_path: Path) -> None:
     assert taxonomy.check("safetypairs@1.0") == [] and taxonomy.read("safetypairs@1.0") == NINE
     assert faults(tmp_path, to_text(NINE)) == []
     (fault,) = faults(tmp_path, to_text(NINE).replace("museum, a", "gallery, a"))
-    assert fault.startswith("it is called safetypairs@1.0, as one of this package, and says other things")
+    assert fault.startswith("its name safetypairs@1.0 is that of a taxonomy in this package with other content")
     assert taxonomy.diff("safetypairs@1.0", tmp_path / "mine.yaml").step == "minor"
 
 

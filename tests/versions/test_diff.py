@@ -184,7 +184,7 @@ def test_two_folders(work: Path) -> None:
     assert {change.row.pair_id for change in found.changes} <= ids
     told = safetypairs(work, "diff", "./one", "./two")
     assert told.returncode == 0
-    assert "least version for this after 1.0.0: 1.1.0; 1.1.0 will do" in told.stdout
+    assert "least version for this after 1.0.0: 1.1.0; 1.1.0 is large enough" in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 80
     same = safetypairs(work, "diff", "./one", "./one")
     assert same.stdout == "./one@1.0.0 (20 pairs) to ./one@1.0.0 (20 pairs): no pair differs\n"
@@ -242,7 +242,7 @@ def test_the_sheet_blurs_unsafe_members_until_asked(work: Path, tmp_path: Path) 
 
 
 def test_a_folder_has_one_version(work: Path) -> None:
-    with pytest.raises(VersionMismatch, match=r"holds 1\.1\.0 alone, not 1\.0\.0"):
+    with pytest.raises(VersionMismatch, match=r"holds 1\.1\.0, not 1\.0\.0"):
         open_named(f"{work / 'two'}@1.0.0")
 
 
@@ -254,7 +254,7 @@ def test_mistakes_are_one_line(work: Path) -> None:
         (("diff", "./two", "1.0.0", "1.1.0"), 1, "holds 1.1.0 alone, not 1.0.0"),
         (("diff", "./two", "one", "1.1.0"), 1, "'one' is not a version"),
         (("diff", "./one", "./empty"), 1, "./empty has no version yet"),
-        (("diff", "./one", "./small"), 1, "not published by safetypairs, or damaged"),
+        (("diff", "./one", "./small"), 1, "not published by safetypairs, or is damaged"),
         (("diff", "./one", "./two", "--sheet", "/proc/sheet.png"), 1, "cannot write the sheet /proc/sheet.png"),
     ]
     for words, code, message in cases:

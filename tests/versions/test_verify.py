@@ -135,7 +135,7 @@ def swap(rows: list[dict[str, Any]]) -> None:
         (lambda rows: rows[0]["preservation"].update(changed_fraction=0.5), "changed_fraction is 0.5, and 0.0625"),
         (swap, "the PDQ hash of its unsafe image is not the manifest's"),
         (swap, "its id is not the hash of its images and category"),
-        (lambda rows: rows.pop(), "is in the manifest, and not in the file"),
+        (lambda rows: rows.pop(), "is in the manifest, but not in the file"),
         (lambda rows: rows.append(rows[0]), "is in no row of the manifest, or twice here"),
         (lambda rows: rows[0].update(instruction="Another."), "its bytes are not those that the manifest names"),
     ],
@@ -185,7 +185,7 @@ def test_members_in_different_encodings(
 
     rewritten(copy / entries(copy)[0].file, other)
     told = [problem.what for problem in check(copy).problems]
-    assert any(re.search(f"encoded differently, which tells the label: {says}", what) for what in told), told
+    assert any(re.search(f"encoded differently, which reveals the label: {says}", what) for what in told), told
 
 
 def test_files_that_no_release_wrote(copy: Path) -> None:
@@ -324,7 +324,7 @@ def test_a_pair_that_was_taken_down_is_back(copy: Path) -> None:
     pair_id = entries(copy)[0].pair_id
     takedown = listed(entries(copy)[0], "asked", Version(1, 1, 0))
     told = with_manifest(copy, lambda found: Manifest(found.entries, found.releases, [takedown], found.files))
-    assert f"manifest.parquet, pair {pair_id}: it was taken down, and is there again" in told
+    assert f"manifest.parquet, pair {pair_id}: it was taken down, but is in the version" in told
 
 
 def safetypairs(hub: Hub | None, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:  # noqa: F811
@@ -399,7 +399,7 @@ def test_nothing_to_verify(work: Path, tmp_path: Path) -> None:
     for target, message in (
         ("./empty", "./empty has no version yet"),
         ("./nowhere", "no folder ./nowhere"),
-        (str(work / "small"), "not published by safetypairs, or damaged"),
+        (str(work / "small"), "not published by safetypairs, or is damaged"),
         ("name", "'name' is no target"),
     ):
         failed = safetypairs(None, tmp_path, "verify", target)

@@ -1,4 +1,7 @@
-"""A task of an array job: makes its share of the units of one job. `python -m` this, with a file and a number."""
+"""A task of an array job: makes its share of a job's units.
+
+Run as `python -m` this module, with a file and a number.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from safetypairs_hf.core.run_folder import RECIPE
 
 
 class ArrayJob(NamedTuple):
-    """A job over units as the tasks of an array get it: the name of the recipe, the job, its units, how many tasks."""
+    """A job for the tasks of an array: the name of the recipe, the job, its units, and the number of tasks."""
 
     recipe: str
     sent: Sent
@@ -27,12 +30,15 @@ class ArrayJob(NamedTuple):
     tasks: int
 
     def pack(self) -> bytes:
-        """The content of the file that the tasks read. It is a pickle: only its writer's own tasks may read it."""
+        """Return the content of the file that the tasks read.
+
+        It is a pickle, which only its writer's tasks may read.
+        """
         return pickle.dumps(tuple(self))
 
     @classmethod
     def read(cls, path: str) -> ArrayJob:
-        """Raise RunError where there is no such file."""
+        """Read the file. Raises RunError if it does not exist."""
         try:
             return cls(*pickle.loads(Path(path).read_bytes()))
         except OSError as error:
@@ -40,10 +46,10 @@ class ArrayJob(NamedTuple):
 
 
 def make(path: str, task: int) -> None:
-    """Make the units of a task. Those whose parts are there, since the task began before, are not made again.
+    """Make the units of a task. Units whose parts exist, from an earlier start of the task, are skipped.
 
     Raises:
-        SafetyPairsError: as a build does.
+        SafetyPairsError: As in a build.
     """
     array = ArrayJob.read(path)
     opened = array.sent.open()
@@ -60,25 +66,25 @@ def make(path: str, task: int) -> None:
 
 
 def _refuse_other_versions(opened: Opened) -> None:
-    """Raise RunError where this machine would make other bytes than the one where the build was begun."""
+    """Raise RunError if this machine would make other bytes than the one that started the build."""
     begun = opened.run.read_json(RECIPE, "versions")["versions"]
     for name, version in versions(opened.recipe).items():
         if version != begun.get(name):
             raise RunError(
-                f"{socket.gethostname()} has {name} {version}, and the run was begun with {begun.get(name)}; every "
+                f"{socket.gethostname()} has {name} {version}, but the run was started with {begun.get(name)}; every "
                 "node needs the same"
             )
 
 
 def _cores() -> int:
-    """The cores that the task may use."""
+    """Return the number of cores that the task may use."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
     affinity: Any = getattr(os, "sched_getaffinity", None)
     return int(given) if given.isdecimal() else len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the units of the task `arguments[1]` of the job in the file `arguments[0]`; the exit status."""
+    """Make the units of task `arguments[1]` of the job in the file `arguments[0]`. Return the exit status."""
     try:
         make(arguments[0], int(arguments[1]))
     except SafetyPairsError as error:

@@ -1,9 +1,9 @@
-"""What all engines share: jobs over work units, and parts that are written once. An engine changes no byte of a part.
+"""The base of all engines: jobs over work units, and parts that are written once. The engine changes no byte of a part.
 
-A job is neighbouring steps that run together on a unit, or one that holds a model, alone. A job is over for all units
-before the next starts, so that one GPU holds one model at a time. What a job does to a unit has two halves: `work` asks
-the models and submits what needs none to a `CpuWork`; the function that `work` returns waits for that, and makes the
-parts of it.
+A job is either several neighbouring steps that run together on a unit, or a single step that holds a model. A job
+finishes all units before the next one starts, so that one GPU holds one model at a time. The work of a job on a unit
+has two halves: `work` asks the models and submits everything else to a `CpuWork`; the function that `work` returns
+waits for that, and makes the parts.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.user_code import load_file, telling
 from safetypairs_hf.core.user_function import asked_about, kind_of, place_of
 
-Parts = list[tuple[str, bytes]]  # names in the run folder, and what they hold
+Parts = list[tuple[str, bytes]]  # names in the run folder, and contents
 
 
 class HandedOver(Exception):  # noqa: N818 - a state, not a mistake
-    """The jobs of a build are another's to do, and the build goes on when they are done.
+    """Another system does the jobs of a build, which continues after them.
 
     Attributes:
-        units: how many work units they have.
-        jobs: how many jobs there are.
-        script: what hands them over.
-        said: what it said, "" where it was not run.
+        units: The number of work units.
+        jobs: The number of jobs.
+        script: The script that submits them.
+        said: The output of the script; "" if it was not run.
     """
 
     def __init__(self, units: int, jobs: int, script: str, said: str) -> None:
@@ -46,40 +46,40 @@ class HandedOver(Exception):  # noqa: N818 - a state, not a mistake
 
 
 class Job(Protocol):
-    """What is done to a unit. It goes to other processes, by pickle."""
+    """The work on a unit. It is sent to other processes by pickle."""
 
     @property
     def name(self) -> str:
-        """The steps that it does, as the name of a file."""
+        """The steps of the job, as a file name."""
 
     def is_done(self, run: RunFolder, number: int) -> bool:
-        """Whether the parts of a unit are there."""
+        """Return whether the parts of a unit exist."""
 
     def models(self, recipe: Recipe) -> tuple[Any, ...]:
-        """What it works with."""
+        """Return the parts of the recipe that the job uses."""
 
     def read(self, recipe: Recipe, run: RunFolder, number: int) -> Any:
-        """What `work` needs of a unit."""
+        """Read the input of `work` for a unit."""
 
     def pictures(self, found: Any) -> list[Picture]:
-        """The pictures of what was read, which are decoded before `work`."""
+        """Return the pictures in that input, which are decoded before `work`."""
 
     def images(self, recipe: Recipe, found: Any) -> int:
-        """How many images the models work on in a unit."""
+        """Return the number of images that the models work on in a unit."""
 
     def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any, cpu: CpuWork) -> Callable[[], Parts]:
-        """Have the models work; `found` is what was read.
+        """Ask the models; `found` is the result of `read`.
 
         Returns:
-            A function that waits for what was submitted to `cpu`, and returns the parts of the unit that have to be
-            written, in order. It may be called in another thread.
+            A function that waits for the work submitted to `cpu`, and returns the parts of the unit to write, in order.
+            It may be called in another thread.
         """
 
 
 class Engine(Protocol):
-    """Does jobs. Used as a context, which holds what it works on: processes, or a cluster.
+    """Does jobs. It is a context manager that holds processes or a cluster.
 
-    `meter`: what the models have done in the jobs so far.
+    `meter` counts the work of the models in the jobs so far.
     """
 
     meter: Meter
@@ -89,18 +89,18 @@ class Engine(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
     def check(self, loaded: LoadedRecipe) -> None:
-        """Raise RecipeError where the models would run on a machine that is not enough for them."""
+        """Raise RecipeError if the models would run on a machine that does not suffice."""
 
     def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
-        """Do a job to units; each is yielded when its parts are written, in any order."""
+        """Do a job on units. Yields each unit when its parts are written, in any order."""
 
     def join(self, run: RunFolder) -> None:
-        """Return when all jobs so far are done. Raises HandedOver where another does them."""
+        """Return when all jobs so far are done. Raises HandedOver if another system does them."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The job of some neighbouring steps."""
+    """A job of several neighbouring steps."""
 
     steps: tuple[Step, ...]
 
@@ -138,13 +138,13 @@ def run_units(
     done: Callable[[str, int], None],
     tempos: Tempos,
 ) -> None:
-    """Make every part of `units` that is not there. `done(step, unit)` is called as each step of a unit is finished.
+    """Make every missing part of `units`. `done(step, unit)` is called when a step of a unit is finished.
 
-    How fast the steps that hold a model go is noted in `tempos`.
+    The speed of steps that hold a model is recorded in `tempos`.
 
     Raises:
-        RunError: the folder cannot be written, or a worker process died.
-        HandedOver: the engine has others do it.
+        RunError: The folder cannot be written, or a worker process died.
+        HandedOver: The engine has another system do the jobs.
     """
     for segment in segments(loaded.recipe):
         todo = []
@@ -164,26 +164,26 @@ def run_units(
 
 
 def segments(recipe: Recipe) -> list[Segment]:
-    """The steps of a recipe, cut wherever one holds a model."""
+    """Return the steps of a recipe, divided wherever one holds a model."""
     heavy = {stage: any(map(_is_heavy, models)) for stage, models in _models(recipe).items()}
     runs = itertools.groupby(steps(recipe.rounds), key=lambda step: (heavy[step.stage], heavy[step.stage] and step))
     return [Segment(tuple(found)) for _, found in runs]
 
 
 def holds_model(recipe: Recipe, job: Job) -> bool:
-    """Whether an instructor, an editor or a judge that the job works with says `holds_model`."""
+    """Return whether an instructor, editor or judge of the job has `holds_model`."""
     return any(map(_is_heavy, job.models(recipe)))
 
 
 def release(recipe: Recipe, job: Job) -> None:
-    """Let go of a job's models: the next may need the whole GPU."""
+    """Release the models of a job: the next job may need the whole GPU."""
     for model in {id(model): model for model in job.models(recipe)}.values():
         if hasattr(model, "release"):
             model.release()
 
 
 def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -> Unit:
-    """A unit from its parts: as it stood before a step, or at the end."""
+    """Restore a unit from its parts: as it was before a step, or at the end."""
     found = Unit()
     for step in itertools.takewhile(lambda step: step != before, steps(rounds)):
         found.after(step, _read(run, step, unit, found.entering))
@@ -191,23 +191,23 @@ def replay(run: RunFolder, unit: int, rounds: int, before: Step | None = None) -
 
 
 def pictures(candidates: Sequence[Candidate]) -> list[Picture]:
-    """The pictures of some candidates."""
+    """Return the distinct pictures of some candidates."""
     found = (picture for each in candidates for picture in (each.unsafe, each.safe) if picture is not None)
     return list(dict.fromkeys(found))  # attempts at one source share its picture
 
 
 def decode(found: Sequence[Picture], cpu: CpuWork) -> None:
-    """Decode the pictures now, while a model is at work, and not when it waits for them."""
+    """Decode the pictures now, while a model is busy, so that it does not wait for them later."""
     cpu.expect(found)
     decoding = [(picture, cpu.submit(Finishing.decoded, picture.data)) for picture in found]
     for picture, decoded in decoding:
         pixels = decoded.result()
-        pixels.flags.writeable = False  # as where it was decoded
+        pixels.flags.writeable = False  # as in the process that decoded it
         picture.pixels = pixels
 
 
 class Sent(NamedTuple):
-    """A job as another process gets it. The recipe's own classes come from its file, which that process reads too."""
+    """A job for another process, which also reads the recipe's file for the classes defined there."""
 
     path: str
     url: str
@@ -215,12 +215,12 @@ class Sent(NamedTuple):
 
     @classmethod
     def pack(cls, loaded: LoadedRecipe, run: RunFolder, job: Job) -> Sent:
-        """Raise RecipeError where the recipe holds what cannot be sent."""
+        """Pack a job. Raises RecipeError if the recipe holds something that cannot be pickled."""
         try:
             return cls(loaded.path, run.url, pickle.dumps((loaded.recipe, job)))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise RecipeError(
-                f"recipe {loaded.name!r} cannot be sent to another process: {error}; a recipe holds objects of "
+                f"recipe {loaded.name!r} cannot be sent to another process: {error}; use only objects of "
                 "classes, and functions, that a file defines at its top level"
             ) from error
 
@@ -241,15 +241,15 @@ class Opened(NamedTuple):
     def make(
         self, number: int, busy: contextlib.AbstractContextManager[Any] | None = None, cpu: CpuWork | None = None
     ) -> Made:
-        """Do the job to a unit. `busy` is held while the models work, not to read, to finish and to write.
+        """Do the job on a unit. `busy` is entered while the models work, not for reading, finishing and writing.
 
-        What needs no model is done by `cpu`; None does it in this thread.
+        `cpu` does the work that needs no model; None does it in this thread.
         """
         cpu = cpu or AtOnce(self.recipe.finishing)
         found = self.job.read(self.recipe, self.run, number)
         decode(self.job.pictures(found), cpu)
         images = self.job.images(self.recipe, found)
-        # It is told here, as a traceback does not go to another process.
+        # Add the context here, because a traceback is not sent to the other process.
         with telling(about=f"in the work unit {number}"):
             with busy or contextlib.nullcontext():
                 began = monotonic()
@@ -262,7 +262,7 @@ class Opened(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What came of a unit: the names of the parts written, the images of its models, and the seconds they worked."""
+    """The result for a unit: names of the written parts, number of images of its models, the seconds they worked."""
 
     names: list[str]
     images: int
@@ -274,7 +274,7 @@ def _is_heavy(model: Any) -> bool:
 
 
 def _models(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
-    """What each stage works with."""
+    """Return the parts of the recipe that each stage uses."""
     judges = recipe.judging.judges
     editing = (recipe.editor, recipe.preservation)
     return {"source": (recipe.source,), "instruct": (recipe.instructor,), "edit": editing, "judge": judges}
@@ -287,7 +287,7 @@ def _read(run: RunFolder, step: Step, unit: int, entering: list[Candidate]) -> l
 
 
 def _start(recipe: Recipe, run: RunFolder, number: int, unit: Unit, step: Step, cpu: CpuWork) -> Callable[[], Parts]:
-    """Begin a step of a unit; what is returned ends it, and returns its part, or none where that is there already."""
+    """Start a step of a unit. The returned function ends it and returns its part, or none if the part exists."""
     name = run.part(step.name, number)
     if run.has(name):
         unit.after(step, _read(run, step, number, unit.entering))
@@ -313,7 +313,7 @@ def _step(
         return lambda: taken
     if not candidates:
         return list
-    for candidate in candidates:  # what an error calls them
+    for candidate in candidates:  # their names in error messages
         candidate.unsafe.name = f"the image {candidate.origin.id}"
         if candidate.safe is not None:
             candidate.safe.name = f"the edit of {candidate.origin.id}"
@@ -327,7 +327,7 @@ def _step(
 
 
 def _refuse_strange(recipe: Recipe, taken: Sequence[Candidate]) -> None:
-    """Raise RecipeError where a source gives a category that the recipe's taxonomy has not."""
+    """Raise RecipeError if a source gives a category that the recipe's taxonomy does not have."""
     slugs = recipe.taxonomy.slugs
     for candidate in taken:
         if not isinstance(candidate, Candidate):

@@ -1,7 +1,7 @@
-"""The work of a job that needs no model, in processes beside the model, or in a thread where there can be none.
+"""The work of a job that needs no model, in processes next to the model, or in a thread if there can be none.
 
-A process gets pixels and gives files, figures or pixels back. It reads and writes no part and knows of no unit, so that
-it makes no difference to a run which process did what, or when. It imports little (see `building.finishing`).
+A process receives pixels and returns files, figures or pixels. It does not read or write parts and does not know units,
+so the run is the same whichever process did what and when. It imports little (see `building.finishing`).
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from safetypairs_hf.core.user_code import load_file
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-MOST = 8  # processes beside one model, by default: more than a model can keep busy
+MOST = 8  # default number of processes for one model, more than it can keep busy
 SMALL = 256 * 256  # pixels of an image, below which a process costs more time to start than it saves
 
 
 class Beside:
-    """Work for a model in this process, done beside it.
+    """Processes that work for a model in this process.
 
     Args:
-        finishing: does the work.
-        path: the recipe's file, which defines what classes `finishing` has of the user's own; "" without one.
-        workers: processes; 1 means a thread of this process. A thread does it, too, until an image is expected that is
-            not small, and where no other process can be given `finishing`: it cannot be pickled, its class is known in
-            this process alone, or all of it needs a model.
+        finishing: Does the work.
+        path: The recipe's file, which defines the user's own classes in `finishing`; "" if there is none.
+        workers: The number of processes; 1 means a thread of this process. A thread is also used until an image is
+            expected that is not small, and if `finishing` cannot be used in another process: it cannot be pickled, its
+            class is known only in this process, or all of it needs a model.
     """
 
     def __init__(self, finishing: Finishing, path: str, workers: int) -> None:
@@ -72,28 +72,28 @@ class Beside:
         return self._thread.submit(task, self._finishing, *args, **options)
 
     def close(self) -> None:
-        """End the processes when they have done what they were given."""
+        """End the processes after they finish their work."""
         if self._pool is not None:
             self._pool.close()
         if self._thread is not None:
             self._thread.shutdown()
 
     def abandon(self) -> None:
-        """End the processes now; the futures of what they were given raise."""
+        """End the processes now. The futures of unfinished work raise."""
         if self._pool is not None:
             self._pool.abandon()
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
 
     def _processes(self) -> WorkerPool | None:
-        """The processes, if they could make something of what they were sent."""
+        """Return the processes if they can load what they are sent; otherwise None."""
         with self._checking:
             while self._unchecked:
                 try:
                     self._unchecked.pop().result()
                 except BrokenProcessPool:
                     raise
-                except Exception:  # what unpickling raises, and loading a file
+                except Exception:  # unpickling, or loading the file, may raise anything
                     assert self._pool is not None
                     self._pool.close()
                     self._pool, self._unchecked = None, []
@@ -108,10 +108,10 @@ def _pickled(finishing: Finishing) -> bytes | None:
 
 
 def _open(path: str, sent: bytes) -> Finishing:
-    """In a new process."""
+    """Prepare a new process."""
     try:
         found: Finishing = pickle.loads(sent)
-    except ModuleNotFoundError:  # it is of a class that the recipe's file defines, or a file beside that
+    except ModuleNotFoundError:  # its class is defined in the recipe's file, or in one next to it
         load_file(path)
         found = pickle.loads(sent)
     return found

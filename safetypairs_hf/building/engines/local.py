@@ -1,8 +1,8 @@
 """The local engine: this process for jobs that hold a model, worker processes for the others.
 
-While a model works in this process, others decode the pictures of the next unit, and finish, encode and hash those that
-it made (see `cpu_work`); threads read and write the parts. So the thread of the model waits for nothing, unless the
-others cannot keep up: it is at most one unit ahead of what is written.
+While a model works in this process, other processes decode the pictures of the next unit, and finish, encode and hash
+the images that it made (see `cpu_work`); threads read and write the parts. So the model's thread does not wait, unless
+the others are too slow: it is at most one unit ahead of what is written.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from safetypairs_hf.core.user_code import telling
 
 
 class LocalEngine:
-    """`workers`: processes for jobs that hold no model, and beside one that does; None = one a core."""
+    """`workers`: the number of processes for jobs without a model, and next to a model; None means one per core."""
 
     def __init__(self, workers: int | None = None) -> None:
         cores = os.cpu_count() or 1
         self.workers, self._beside = workers or cores, workers or min(cores, MOST)
         self.meter = Meter()
-        self._cpu: Beside | None = None  # from the first job that holds a model
+        self._cpu: Beside | None = None  # started by the first job that holds a model
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +61,7 @@ class LocalEngine:
             release(loaded.recipe, job)
 
     def join(self, run: RunFolder) -> None:
-        """A job is done when `do` ends."""
+        """Do nothing: a job is done when `do` ends."""
 
     def _beside_a_model(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
         if self._cpu is None:
@@ -80,7 +80,10 @@ class LocalEngine:
 def _run_here(
     loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int], cpu: CpuWork, meter: Meter
 ) -> Iterator[int]:
-    """One unit after another, with the next one read ahead, and the last one finished and written behind."""
+    """Process one unit after another.
+
+    The next one is read ahead, and the last one is finished and written meanwhile.
+    """
     recipe = loaded.recipe
 
     def read_ahead(number: int) -> Any:
@@ -98,7 +101,7 @@ def _run_here(
         reading, ending = reader.submit(job.read, recipe, run, units[0]), None
         for index, number in enumerate(units):
             found = reading.result()
-            if index == 0:  # nothing works yet that could be kept waiting, and the processes only start
+            if index == 0:  # nothing has to wait yet, and the processes are starting
                 cpu.expect(job.pictures(found))
                 reader.submit(_decode_here, job.pictures(found))
             if index + 1 < len(units):
@@ -111,7 +114,7 @@ def _run_here(
                 ending.result()
                 yield units[index - 1]
             ending = ender.submit(end, number, rest)
-            del found, rest  # what is finished and written needs no memory
+            del found, rest  # free the memory of what is finished and written
         if ending is not None:
             ending.result()
             yield units[-1]
@@ -119,7 +122,7 @@ def _run_here(
 
 @contextlib.contextmanager
 def _abandoned(cpu: CpuWork) -> Iterator[None]:
-    """Where an error ends a job, end its processes first: the threads of the job wait for them."""
+    """If an error ends a job, end its processes first: the threads of the job wait for them."""
     try:
         yield
     except BaseException:
@@ -134,7 +137,7 @@ def _decode_here(pictures: Sequence[Picture]) -> None:
 
 
 def _run_in_pool(sent: Sent, units: Sequence[int], workers: int) -> Iterator[int]:
-    """Units over worker processes; at most two a worker are queued, so that an interrupt has little to wait for."""
+    """Distribute units over worker processes, with at most two queued for each, so that an interrupt ends quickly."""
     context = multiprocessing.get_context("spawn")
     waiting = iter(units)
     running: dict[Future[None], int] = {}
@@ -169,7 +172,7 @@ _worker: Opened
 
 
 def _start_worker(sent: Sent) -> None:
-    """In a new worker process."""
+    """Prepare a new worker process."""
     global _worker
     begin_process()
     _worker = sent.open()

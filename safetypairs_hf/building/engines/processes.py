@@ -1,7 +1,7 @@
-"""Processes that a build starts: interrupts are the parent's to handle, and none outlives the parent.
+"""Processes that a build starts: only the parent handles interrupts, and no process outlives the parent.
 
-`WorkerPool` is for large messages. The processes of a pool of `concurrent.futures` share two pipes, of which the parent
-holds every end: where one of them dies in the middle of a message, the parent waits for the rest of it forever.
+`WorkerPool` is for large messages. The processes of a `concurrent.futures` pool share two pipes, and the parent holds
+every end: if a process dies in the middle of a message, the parent waits for the rest of it forever.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold interrupts back; processes that are started meanwhile never get one.
+    """Block interrupts. Processes that are started meanwhile never receive one.
 
-    A new process would say a traceback before it can be told to ignore them.
+    Otherwise a new process could print a traceback before it can ignore them.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -38,13 +38,13 @@ def interrupts_held() -> Iterator[None]:
 
 
 def begin_process() -> None:
-    """In a new process: ignore interrupts, and end with the parent."""
+    """Prepare a new process: ignore interrupts, and end when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A killed parent tells its workers nothing: without this they would wait for work forever."""
+    """End with the parent: a killed parent cannot tell its workers, which would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -52,32 +52,32 @@ def _end_with_parent() -> None:
 
 
 def end_processes(but: list[multiprocessing.process.BaseProcess]) -> None:
-    """End every child process but these. A part is whole or not there, so none need be waited for."""
+    """End every child process except these. A part is complete or missing, so none need be waited for."""
     for child in multiprocessing.active_children():
         if child not in but:
             child.terminate()
 
 
 class WorkerPool:
-    """Processes that make calls, each over a pipe of its own and served by a thread of this process.
+    """Processes that make calls, each over its own pipe and served by a thread of this process.
 
     Args:
-        workers: how many processes.
-        opener: called once in each process, with `args`; what it returns is the first argument of every call.
+        workers: The number of processes.
+        opener: Called once in each process with `args`; its result is the first argument of every call.
     """
 
     def __init__(self, workers: int, opener: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Any] | None] = queue.SimpleQueue()
         self._died, self._ended = threading.Event(), threading.Event()
         self._processes, self._threads = [], []
-        self.opened: list[Future[None]] = []  # of each process; raises what `opener` raised there
+        self.opened: list[Future[None]] = []  # one for each process; raises the error of `opener` there
         spawning = multiprocessing.get_context("spawn")
         for _ in range(workers):
             ours, theirs = spawning.Pipe()
             process = spawning.Process(target=_serve, args=(theirs, opener, args), daemon=True)
             with interrupts_held():
                 process.start()
-            theirs.close()  # so that the end of the process is the end of the pipe
+            theirs.close()  # so that the pipe ends with the process
             opened: Future[None] = Future()
             thread = threading.Thread(target=self._talk, args=(ours, opened), daemon=True)
             thread.start()
@@ -86,7 +86,7 @@ class WorkerPool:
             self.opened.append(opened)
 
     def submit(self, call: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
-        """Have a process call `call(opened, *args, **options)`; the future raises BrokenProcessPool where one died."""
+        """Call `call(opened, *args, **options)` in a process. The future raises BrokenProcessPool if a process died."""
         future: Future[Any] = Future()
         self._calls.put((future, (call, args, options)))
         if self._ended.is_set():
@@ -94,7 +94,7 @@ class WorkerPool:
         return future
 
     def close(self) -> None:
-        """Wait for what was submitted, and end the processes."""
+        """Wait for all submitted calls, and end the processes."""
         for _ in self._threads:
             self._calls.put(None)
         for thread, process in zip(self._threads, self._processes, strict=True):
@@ -104,14 +104,14 @@ class WorkerPool:
         self._refuse()
 
     def abandon(self) -> None:
-        """End the processes now; the futures of what they have not done raise."""
+        """End the processes now. The futures of unfinished calls raise."""
         self._died.set()
         for process in self._processes:
             process.terminate()
         self.close()
 
     def _refuse(self) -> None:
-        """Settle what was submitted when nothing could take it any more."""
+        """Settle the calls that were submitted after all processes ended."""
         with contextlib.suppress(queue.Empty):
             while True:
                 found = self._calls.get_nowait()
@@ -131,7 +131,7 @@ class WorkerPool:
                 self._settle(future, answer)
 
     def _settle(self, future: Future[Any], answer: Callable[[], Any]) -> None:
-        """Wait for an answer; once a process has died, there is none for any of them."""
+        """Wait for an answer. After a process died, all remaining calls fail."""
         try:
             if self._died.is_set():
                 raise EOFError
@@ -139,7 +139,7 @@ class WorkerPool:
         except (EOFError, OSError):
             self._died.set()
             good, value = False, BrokenProcessPool("a worker process died")
-        except Exception as error:  # what cannot be sent, or not be read here
+        except Exception as error:  # the value cannot be sent, or cannot be read here
             good, value = False, error
         if good:
             future.set_result(value)
@@ -148,7 +148,7 @@ class WorkerPool:
 
 
 def _serve(pipe: Connection, opener: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """In a new process: answer calls until the pipe ends."""
+    """Answer calls in a new process until the pipe ends."""
     begin_process()
     with contextlib.suppress(EOFError, OSError), pipe:
         try:
@@ -172,5 +172,5 @@ def _answer(pipe: Connection, call: Callable[[], Any]) -> None:
         pipe.send(answer)
     except (EOFError, OSError):
         raise
-    except Exception as error:  # an exception of the user's that cannot be pickled
+    except Exception as error:  # the user's exception cannot be pickled
         pipe.send((False, RuntimeError(f"{type(answer[1]).__name__}: {answer[1]} ({error})")))

@@ -1,12 +1,12 @@
-"""The Ray engine: runs each job over a pool of actors, on this machine or a cluster. Ray is imported on first use.
+"""The Ray engine: runs each job on a pool of actors, on this machine or a cluster. Ray is imported on first use.
 
-What goes over Ray is the numbers of units: an actor reads and writes parts in the run folder itself. So a run that one
-engine began is finished by the other. The controls are jobs as any other. Actors of a job that holds a model have a
-GPU each, where the cluster has some, and end with the job, so that the next has the whole GPU; those on a CPU go on to
-the next job, with what they have imported.
+Only the numbers of units are sent over Ray: an actor reads and writes parts in the run folder itself. So one engine can
+finish a run that another began. Controls are jobs like any other. Actors of a job that holds a model have one GPU each,
+if the cluster has GPUs, and end with the job, so that the next job has the whole GPU; actors on a CPU are kept for the
+next job, with the modules that they imported.
 
-The cluster is the one that RAY_ADDRESS names or that the process is connected to already, else this machine alone,
-for as long as the engine is open. Every node needs the recipe's file, and what the recipe reads, at the same paths.
+The cluster is the one in RAY_ADDRESS or the one that the process is connected to; otherwise it is this machine, while
+the engine is open. Every node needs the recipe's file, and the files that the recipe reads, at the same paths.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from safetypairs_hf.core.run_folder import RunFolder
 
 ON_CPU = {"num_cpus": 1}
 ON_GPU = {"num_gpus": 1, "num_cpus": 0}
-STORE = 80 * 2**20  # bytes of Ray's object store, the least that it takes: next to nothing is put there
+STORE = 80 * 2**20  # bytes of Ray's object store: the minimum, as hardly anything is stored there
 
 
 class RayEngine:
-    """`workers`: actors of a job; None = one a core of the cluster, or one a GPU where the job holds a model.
+    """`workers`: the number of actors of a job; None means one per core of the cluster, or per GPU with a model.
 
     Raises:
-        RunError: Ray is not installed, does not start, or has no cluster where RAY_ADDRESS says.
+        RunError: Ray is not installed, does not start, or has no cluster at RAY_ADDRESS.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -42,7 +42,7 @@ class RayEngine:
         self._ray = _import_ray()
         self.meter = Meter()
         self._ours = False
-        self._kept: list[Any] = []  # actors on a CPU, from the job before
+        self._kept: list[Any] = []  # actors on a CPU, kept from the previous job
 
     def __enter__(self) -> Self:
         if not self._ray.is_initialized():
@@ -56,7 +56,7 @@ class RayEngine:
             self._ray.shutdown()
 
     def check(self, loaded: LoadedRecipe) -> None:
-        """By a machine of the cluster; the one that asks may have no GPU."""
+        """Check a machine of the cluster; the machine that asks may have no GPU."""
         if not loaded.recipe.gpu_gb:
             return
         task = self._ray.remote(**self._room(heavy=True).needs, max_retries=TRIES)(check_gpu)
@@ -71,7 +71,7 @@ class RayEngine:
         if not units:
             return
         if not run.shared:
-            raise RunError(f"{run.url} is in the memory of one process; for the ray engine name another --out")
+            raise RunError(f"{run.url} is in the memory of one process; name another --out for the ray engine")
         room = self._room(holds_model(loaded.recipe, job))
         size = max(1, min(room.actors, self.workers or room.actors, len(units)))
         if room.needs != ON_CPU:
@@ -87,7 +87,7 @@ class RayEngine:
             pool.close()
 
     def join(self, run: RunFolder) -> None:
-        """A job is done when `do` ends."""
+        """Do nothing: a job is done when `do` ends."""
 
     def _let_go(self) -> None:
         while self._kept:
@@ -101,9 +101,9 @@ class RayEngine:
 
 
 class _Room(NamedTuple):
-    """How many actors a cluster has room for, what each takes of it, and the processes that each has beside its model.
+    """How many actors fit on a cluster, the resources of each, and the number of processes next to each model.
 
-    Actors on a CPU take it all; those on a GPU share the CPUs of the cluster, which no job uses then.
+    Actors on a CPU use all CPUs; actors on a GPU share the CPUs of the cluster, which are free during such a job.
     """
 
     actors: int
@@ -112,9 +112,9 @@ class _Room(NamedTuple):
 
 
 def _import_ray() -> Any:
-    if not os.environ.get("RAY_ADDRESS"):  # what a cluster of this process's own must know before it is imported
+    if not os.environ.get("RAY_ADDRESS"):  # a new cluster reads these when Ray is imported
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would pack the working folder, runs and all
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would upload the working folder with all runs
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -123,7 +123,7 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, cpus: int) -> None:
-    """To the cluster of RAY_ADDRESS, or to a new one of this machine alone. Neither says anything on the terminal."""
+    """Connect to the cluster at RAY_ADDRESS, or to a new one on this machine. Neither prints to the terminal."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = os.environ.get("RAY_ADDRESS")
     try:
@@ -133,12 +133,12 @@ def _connect(ray: Any, cpus: int) -> None:
         else:
             ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=STORE, **quiet)
     except Exception as error:
-        where = f"no Ray cluster can be used at RAY_ADDRESS={address}" if address else "Ray does not start"
+        where = f"there is no usable Ray cluster at RAY_ADDRESS={address}" if address else "Ray does not start"
         raise RunError(f"{where}: {reason(error)}") from error
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nothing listens at host:port: Ray itself tries for minutes. Other addresses are Ray's."""
+    """Raise OSError if nothing listens at host:port, because Ray tries for minutes. Other addresses are left to Ray."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

@@ -1,4 +1,4 @@
-"""A pool of Ray actors for one job: what an actor is sent, how units are given out, how dead actors are replaced."""
+"""A pool of Ray actors for one job: what an actor receives, how units are assigned, how dead actors are replaced."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 
-QUEUED = 3  # units that an actor has at a time: one being read, one at work, one being finished and written
-TRIES = 3  # actors that may die at one unit, or before they have started
-PATIENCE = 600.0  # seconds that a cluster may take until an actor has its CPU or GPU
+QUEUED = 3  # units of an actor at a time: one being read, one judged or edited, one written
+TRIES = 3  # actors that may die on one unit, or before they start
+PATIENCE = 600.0  # seconds to wait for a free CPU or GPU
 MEMORY = "out of memory?"
-BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minutes; see what has them with: ray status"
+BUSY = f"no CPU or GPU of the Ray cluster was free for {PATIENCE / 60:.0f} minutes; see which jobs use them: ray status"
 
 
 class Order(NamedTuple):
-    """A job as an actor gets it, with what must be as in the process that gives it, for the bytes to be the same.
+    """A job for an actor, with the environment that must equal that of the sender for equal bytes.
 
-    `beside`: processes that work beside the models of an actor; 1 is none.
+    `beside` is the number of processes next to the models of an actor; 1 means none.
     """
 
     sent: Sent
@@ -46,13 +46,13 @@ def order(loaded: LoadedRecipe, run: RunFolder, job: Job, beside: int = 1) -> Or
 
 
 class Worker:
-    """An actor. It may be asked for some units at once: while a model works on one, others are read or finished."""
+    """An actor. It can hold several units: while a model works on one, others are read or finished."""
 
     def start(self, order: Order) -> None:
-        """For each job; not in the constructor, as what that raises is told as the death of an actor."""
+        """Start a job. This is not in the constructor, whose errors are reported as the death of an actor."""
         if Path(order.folder).is_dir():
-            os.chdir(order.folder)  # a recipe's paths are as the user gave them
-        os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it, and with other threads a sum has other last bits
+            os.chdir(order.folder)  # a recipe's paths are relative to the user's folder
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it, but sums depend on the number of threads
         if order.threads is not None:
             os.environ["OMP_NUM_THREADS"] = order.threads
         self._opened = order.sent.open()
@@ -64,8 +64,8 @@ class Worker:
         for name, version in versions(self._opened.recipe).items():
             if version != order.versions[name]:
                 raise RunError(
-                    f"{socket.gethostname()} has {name} {version}, and it is {order.versions[name]} where the build "
-                    "was started; every node of the Ray cluster needs the same"
+                    f"{socket.gethostname()} has {name} {version}, but the build was started with "
+                    f"{order.versions[name]}; every node of the Ray cluster needs the same"
                 )
 
     def make(self, number: int) -> Made:
@@ -74,7 +74,7 @@ class Worker:
 
 @dataclass(eq=False)
 class _Hand:
-    """An actor of a pool: whether it has started, and the units that it was given and has not finished."""
+    """An actor of a pool: whether it has started, and its unfinished units."""
 
     actor: Any
     ready: bool = False
@@ -82,7 +82,7 @@ class _Hand:
 
 
 class Pool:
-    """Actors for one job. Units are given to those that have started, so none waits for an actor that never does."""
+    """Actors for one job. Units are given only to actors that have started, so none waits for one that never does."""
 
     def __init__(self, ray: Any, needs: dict[str, int], order: Order, run: RunFolder, meter: Meter) -> None:
         self._ray = ray
@@ -91,28 +91,30 @@ class Pool:
         self._kind = ray.remote(Worker).options(**needs, max_restarts=0, max_concurrency=QUEUED)
         self._order = ray.put(order)
         self._hands: list[_Hand] = []
-        self._asked: dict[Any, tuple[_Hand, int | None]] = {}  # of each call: its actor and unit; None: the start
+        self._asked: dict[Any, tuple[_Hand, int | None]] = {}  # by call: its actor and its unit, or None for the start
         self._waiting: deque[int] = deque()
         self._died: Counter[int | None] = Counter()
 
     def hire(self, size: int, kept: Sequence[Any] = ()) -> None:
-        """Take these actors, and new ones where they are fewer than `size`."""
+        """Take these actors, and start new ones up to `size`."""
         for actor in (*kept, *(self._kind.remote() for _ in range(size - len(kept)))):
             hand = _Hand(actor)
             self._hands.append(hand)
             self._asked[actor.start.remote(self._order)] = hand, None
 
     def work(self, units: Sequence[int]) -> Iterator[int]:
-        """Each unit when it is finished.
+        """Yield each unit when it is finished.
 
         Raises:
-            RunError: actors died again and again, or none had a place for a long time. What an actor raised.
+            RunError: Actors died repeatedly, or none got a place for a long time. Errors raised in an actor are raised
+                as
+                they are.
         """
         self._waiting.extend(units)
         since = time.monotonic()
         while self._waiting or any(hand.units for hand in self._hands):
             self._give()
-            heard, _ = self._ray.wait(list(self._asked), timeout=1)  # no longer, so that an interrupt is heeded
+            heard, _ = self._ray.wait(list(self._asked), timeout=1)  # short, so that an interrupt is noticed
             for call in heard:
                 unit = self._hear(call) if call in self._asked else None
                 if unit is not None:
@@ -123,18 +125,18 @@ class Pool:
                 raise RunError(BUSY)
 
     def leave(self) -> list[Any]:
-        """The actors that can go on to another job; they are this pool's no more."""
+        """Return the actors that another job can use. They no longer belong to this pool."""
         ready = [hand for hand in self._hands if hand.ready]
         self._hands = [hand for hand in self._hands if not hand.ready]
         return [hand.actor for hand in ready]
 
     def close(self) -> None:
-        """End all actors. A part is whole or not there, so none need be waited for."""
+        """End all actors. A part is complete or missing, so none need be waited for."""
         for hand in self._hands:
             self._ray.kill(hand.actor)
 
     def _give(self) -> None:
-        """A unit to each that has none; a second one only of what is left when every actor has one."""
+        """Give a unit to each actor without one; second units only when every actor has one."""
         for queued in range(QUEUED):
             for hand in self._hands:
                 kept_back = sum(not other.units for other in self._hands) if queued else 0
@@ -144,7 +146,7 @@ class Pool:
                     self._asked[hand.actor.make.remote(unit)] = hand, unit
 
     def _hear(self, call: Any) -> int | None:
-        """What came of a call: the unit that is finished, if it was that."""
+        """Handle the result of a call. Return the finished unit, if it was one."""
         hand, unit = self._asked[call]
         try:
             made = self._ray.get(call)
@@ -165,7 +167,7 @@ class Pool:
         return unit
 
     def _replace(self, hand: _Hand, error: Exception) -> None:
-        """Another actor for one that died; its units go to whoever is free."""
+        """Replace an actor that died. Its units go to any free actor."""
         at: Sequence[int | None] = hand.units or [None]
         for unit in at:
             self._died[unit] += 1
@@ -183,17 +185,17 @@ class Pool:
 
 
 def raise_cause(error: Any) -> NoReturn:
-    """What was raised in another process, as if it had been in this one."""
+    """Raise the error of another process as if it had been raised here."""
     if isinstance(error.cause, Exception):
         raise error.cause from error
     raise error
 
 
 def reason(error: Exception) -> str:
-    """The last line of a message that may be long: of a traceback, the exception."""
+    """Return the last line of a long message, which for a traceback is the exception."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
 
 
 def _not_shared(run: RunFolder) -> str:
-    return f"{run.url} is not the same folder on every node of the Ray cluster; name one that is, on NFS or by its URL"
+    return f"{run.url} is not the same folder on every node of the Ray cluster; name one on NFS, or a URL"

@@ -1,12 +1,12 @@
-"""The SLURM engine: jobs become scripts of array jobs, and a last one, the join, goes on with the build.
+"""The SLURM engine: jobs become scripts of array jobs; a last job, the join, continues the build.
 
-A build with this engine makes nothing itself. It writes a script for each job that has units to make, an array of tasks
-that share the units, and one for the join, which is the same command again; each waits for the one before. What only
-the units can tell (how many more the draw needs, which pairs get controls) the join finds out: it ends the build, or
-writes the next scripts.
+A build with this engine makes no units itself. It writes a script for each job that has units to make (an array of
+tasks that share the units) and one for the join, which runs the same command again; each waits for the one before. Some
+decisions depend on the units, such as how many more the draw needs and which pairs get controls: the join makes them,
+and either ends the build or writes the next scripts.
 
-The scripts lie beside the run, not in it, so that a run has the same files whatever made it. Every node needs the
-folder of the scripts, the run, and what the recipe reads, at the same paths.
+The scripts are next to the run, not in it, so that a run has the same files whichever engine made it. Every node needs
+the folder of the scripts, the run, and the files that the recipe reads, at the same paths.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from safetypairs_hf.building.tempo import Meter
 from safetypairs_hf.core.errors import RunError, cut
 from safetypairs_hf.core.run_folder import RunFolder
 
-TASKS: Final = 16  # of an array job, unless somebody says
+TASKS: Final = 16  # default number of tasks of an array job
 SUBMIT: Final = "submit.sh"
-SUBMITTED: Final = "submitted.txt"  # what sbatch said
+SUBMITTED: Final = "submitted.txt"  # the output of sbatch
 _JOIN: Final = "join"
 
 _SUBMIT_TEXT: Final = """\
@@ -52,19 +52,19 @@ done
 
 @dataclass
 class SlurmEngine:
-    """Writes scripts for SLURM.
+    """Write scripts for SLURM.
 
     Args:
-        resume: the command that goes on with the build: what the join runs.
-        tasks: how many tasks an array job has at most; None = 16. A task loads its model once and makes its units one
-            after another.
-        options: options of sbatch for every job, without the dashes, such as "partition=gpu".
-        model_options: further ones for jobs that hold a model. Where the recipe needs a GPU and none of these says
-            which, they get "gpus=1".
-        submit: hand the scripts to sbatch.
+        resume: The command that continues the build, which the join runs.
+        tasks: The largest number of tasks of an array job; None means 16. A task loads its model once and makes its
+            units one after another.
+        options: sbatch options for every job, without the dashes, such as "partition=gpu".
+        model_options: Additional options for jobs that hold a model. If the recipe needs a GPU and no option selects
+            one, these jobs get "gpus=1".
+        submit: Whether to submit the scripts with sbatch.
 
     Raises:
-        RunError: there is no sbatch here, and `submit` is asked for.
+        RunError: `submit` is set and there is no sbatch on this machine.
     """
 
     resume: Sequence[str]
@@ -72,35 +72,37 @@ class SlurmEngine:
     options: Sequence[str] = ()
     model_options: Sequence[str] = ()
     submit: bool = False
-    meter: Meter = field(default_factory=Meter, init=False, repr=False)  # stays as it is: tasks note theirs
+    meter: Meter = field(default_factory=Meter, init=False, repr=False)  # not used: tasks write their own notes
     _pending: list[tuple[LoadedRecipe, Job, list[int]]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.submit and shutil.which("sbatch") is None:
-            raise RunError("--submit needs sbatch, which is not on this machine; run the same command where it is")
+            raise RunError(
+                "--submit needs sbatch, which this machine does not have; run the same command where it is installed"
+            )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
     def check(self, loaded: LoadedRecipe) -> None:
-        """The machines of the jobs are looked at by the jobs."""
+        """Do nothing: each job checks its own machine."""
 
     def do(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
         if not run.shared:
-            raise RunError(f"{run.url} is in the memory of one process; for the slurm engine name another --out")
+            raise RunError(f"{run.url} is in the memory of one process; name another --out for the slurm engine")
         if units:
             self._pending.append((loaded, job, list(units)))
         return iter(())
 
     def join(self, run: RunFolder) -> None:
-        """Write the scripts of the jobs that have units, and hand them over.
+        """Write the scripts of the jobs that have units, and submit them.
 
         Raises:
-            HandedOver: there were some; the build goes on when they are done.
-            RunError: the scripts cannot be written, or sbatch refuses them.
+            HandedOver: There were such jobs; the build continues when they are done.
+            RunError: The scripts cannot be written, or sbatch refuses them.
         """
         if not self._pending:
             return
@@ -114,7 +116,7 @@ class SlurmEngine:
             scripts = " ".join(f"{name}.sh" for name in (*names, _JOIN))
             (folder / SUBMIT).write_text(_SUBMIT_TEXT.format(scripts=scripts))
         except OSError as error:
-            raise RunError(f"cannot write {error.filename}: {error.strerror}; its folder has to be writable") from error
+            raise RunError(f"cannot write {error.filename}: {error.strerror}; make its folder writable") from error
         said = _submit(folder / SUBMIT) if self.submit else ""
         raise HandedOver(units, len(names), str(folder / SUBMIT), said)
 
@@ -141,7 +143,7 @@ class SlurmEngine:
 
 
 def _new_folder(beside: Path) -> Path:
-    """A folder for the next scripts."""
+    """Make a folder for the next scripts."""
     beside.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(each.name) for each in beside.iterdir() if each.name.isdecimal()), default=0)
     folder = beside / f"{number:03d}"
@@ -150,19 +152,19 @@ def _new_folder(beside: Path) -> Path:
 
 
 def _refuse_twice(beside: Path) -> None:
-    """Raise RunError where jobs of the run are still in the queue, as two would make the same units."""
+    """Raise RunError if jobs of the run are still in the queue, because two jobs would make the same units."""
     ids = [
         word for each in beside.glob(f"*/{SUBMITTED}") for word in re.findall(r": job (\d+)$", each.read_text(), re.M)
     ]
     if not ids or shutil.which("squeue") is None:
         return
     asked = ["squeue", "--noheader", "--format=%A", f"--jobs={','.join(ids)}"]
-    found = subprocess.run(asked, capture_output=True, text=True).stdout.split()  # it fails where it knows none of them
+    found = subprocess.run(asked, capture_output=True, text=True).stdout.split()  # it fails if it knows none of them
     left = sorted({each for each in found if each in ids} - {os.environ.get("SLURM_JOB_ID")}, key=int)
     if left:
         raise RunError(
-            f"jobs of this run are still queued or running ({', '.join(left)}); the join goes on when they are done, "
-            f"or end them: scancel {' '.join(left)}"
+            f"jobs of this run are still queued or running ({', '.join(left)}); the join continues when they are done, "
+            f"or cancel them: scancel {' '.join(left)}"
         )
 
 

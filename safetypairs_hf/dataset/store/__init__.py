@@ -1,1 +1,1 @@
-"""How published versions are read: from a local folder, or from the Hub."""
+"""Read published versions from a local folder or from the Hub."""

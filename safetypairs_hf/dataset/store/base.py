@@ -1,4 +1,4 @@
-"""A published dataset as its readers see it: `Published` opens versions, an `Edition` is one of them."""
+"""A published dataset for its readers: `Published` opens versions, and an `Edition` is one version."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 class Edition:
     """One published version, open for reading.
 
-    `columns` is its manifest; `table` all of it as an Arrow table, a row a pair. `head` is what the manifest says of
-    the version and of every release up to it. `fetch` gives a file as a file here, downloaded when asked for. `stored`
-    lists every file; its values are None in a local folder, which keeps no hashes.
+    Attributes:
+        columns: Its manifest. `table` is the whole manifest as an Arrow table with a row for each pair.
+        head: The manifest's description of this version and of every release up to it.
+        fetch: Returns the local path of a file, which is downloaded if needed.
+        stored: Every file, with its hash on the Hub; None as a value in a local folder, which keeps no hashes.
     """
 
     target: str
@@ -49,9 +51,10 @@ class Edition:
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
-        """What its categories are of: the nine, where it names nothing else.
+        """The taxonomy of its categories: the nine, unless the manifest names another.
 
-        Raises SafetyPairsError where the manifest's word on it is damaged.
+        Raises:
+            SafetyPairsError: The manifest is damaged there.
         """
         try:
             return manifest.taxonomy_in(self.head)
@@ -68,9 +71,10 @@ class Edition:
 
     @cached_property
     def reviews(self) -> dict[str, Review]:
-        """What people said of its pairs, by pair id; of those that nobody has reviewed, nothing.
+        """The reviews of its pairs, by pair id. Pairs that nobody reviewed are left out.
 
-        Raises SafetyPairsError where the file of reviews is missing, or does not read.
+        Raises:
+            SafetyPairsError: The file of reviews is missing, or cannot be read.
         """
         if reviews.NAME not in (self.head.get("sidecars") or {}):
             return {}
@@ -78,10 +82,10 @@ class Edition:
             return reviews.load(self.fetch(reviews.NAME), self.columns.rows)
 
     def rows(self, file: str, pair_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Some columns of some pairs of a data file; of policy pairs the image is both members, and no text is there.
+        """Return columns of pairs of a data file. For policy pairs, both members are the image, and there are no texts.
 
         Raises:
-            SafetyPairsError: the file does not read, or lacks a column.
+            SafetyPairsError: The file cannot be read, or lacks a column.
         """
         with reading(f"{self.name}: {file}", "see: safetypairs verify"):
             path = self.fetch(file)
@@ -99,34 +103,34 @@ class Edition:
 
 
 class Published(Protocol):
-    """A dataset that was published: on the Hub, where each version has a tag, or in a folder, which holds one."""
+    """A published dataset: on the Hub, where each version has a tag, or in a folder, which holds one version."""
 
     name: str
 
     def tags(self) -> dict[Version, str] | None:
-        """The versions that can be opened, oldest first, each with its commit; None in a folder, which has no tags."""
+        """Return the versions that can be opened, oldest first, with their commits; None in a local folder."""
         ...
 
     def newest(self) -> Edition | None:
-        """What the main branch, or the folder, holds; None where nothing is published yet."""
+        """Return what the main branch or the folder holds; None if nothing was published."""
         ...
 
     def open(self, version: Version | None) -> Edition:
-        """A version; None is the newest one that is tagged.
+        """Open a version; None opens the newest one that has a tag.
 
         Raises:
-            VersionMismatch: there is no such version; the message names those that there are.
-            SafetyPairsError: it is not ours, or its manifest does not read.
-            HubUnavailable: the Hub did not answer, or not this token.
+            VersionMismatch: There is no such version; the message lists those that exist.
+            SafetyPairsError: It was not published by safetypairs, or its manifest cannot be read.
+            HubUnavailable: The Hub did not answer, or refused the token.
         """
         ...
 
 
 def version_of(head: dict[str, Any]) -> Version:
-    """The version that a manifest's head names last."""
+    """Return the version of the last release in a manifest's head."""
     return parse(head["releases"][-1]["version"])
 
 
 def no_version(name: str) -> VersionMismatch:
-    """The error for a dataset of which nothing is published yet."""
-    return VersionMismatch(f"{name} has no version yet; make one: safetypairs publish RUN {name} --version 1.0.0")
+    """Return the error for a dataset without any published version."""
+    return VersionMismatch(f"{name} has no version yet; publish one: safetypairs publish RUN {name} --version 1.0.0")

@@ -1,4 +1,4 @@
-"""The set that the package carries, which has a folder for each version."""
+"""The dataset that the package includes, which has a folder for each version."""
 
 from __future__ import annotations
 

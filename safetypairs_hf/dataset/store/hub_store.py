@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def newest_release(repo: str, tags: Mapping[Version, str], api: HfApi | None = None) -> Version | None:
-    """The newest of some tags that is a release: the manifest at its commit says that it is this version.
+    """Return the newest tag that is a release: the manifest on its commit states the same version.
 
     Args:
         repo: `org/name`.
         tags: The tags that look like versions, oldest first, each with its commit; see `by_version`.
-        api: A client of another Hub or token than the usual ones.
+        api: A client for another Hub or token; None for the default ones.
 
     Returns:
-        None where none of the tags is a release.
+        The version; None if none of the tags is a release.
     """
     says: dict[str, Version | None] = {}
     for version, commit in reversed(list(tags.items())):
@@ -38,7 +38,7 @@ def newest_release(repo: str, tags: Mapping[Version, str], api: HfApi | None = N
 
 
 def released_at(repo: str, commit: str, api: HfApi | None = None) -> Version | None:
-    """The version that a commit's manifest says it is; None where it has none of ours that can be read."""
+    """Return the version that a commit's manifest states; None without a readable manifest of safetypairs."""
     try:
         return manifest.version_in(fetch(repo, manifest.NAME, commit, api))
     except (FileNotFoundError, PublishError):
@@ -46,7 +46,7 @@ def released_at(repo: str, commit: str, api: HfApi | None = None) -> Version | N
 
 
 class HubStore:
-    """See `Published`. `repo` is org/name."""
+    """A dataset on the Hub; see `Published`. `repo` is org/name."""
 
     def __init__(self, repo: str) -> None:
         self.name = repo

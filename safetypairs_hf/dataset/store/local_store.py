@@ -14,7 +14,7 @@ from safetypairs_hf.dataset.store.base import Edition, no_version, version_of
 
 
 class LocalStore:
-    """See `Published`. `name` is what messages call the folder at `path`."""
+    """A dataset in the folder at `path`; see `Published`. `name` is the folder's name in messages."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -40,12 +40,12 @@ class LocalStore:
             raise no_version(self.name)
         if version not in (None, edition.version):
             raise VersionMismatch(
-                f"the folder {self.name} holds {edition.version} alone, not {version}; a folder keeps no other version"
+                f"the folder {self.name} holds {edition.version}, not {version}; a folder keeps only one version"
             )
         return edition
 
     def _fetch(self, name: str) -> Path:
-        """A file of the folder; a folder, a pipe or a device in its place is none."""
+        """Return the path of a regular file of the folder. Anything else of that name counts as missing."""
         path = self._path / name
         if not path.is_file():
             raise FileNotFoundError(name)

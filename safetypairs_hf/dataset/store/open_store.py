@@ -1,4 +1,4 @@
-"""Open a published dataset by its name, or one version of it."""
+"""Open a published dataset or one version of it by name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def open_published(target: str) -> Published:
     """Open the dataset that TARGET names.
 
     Raises:
-        SafetyPairsError: it is no name of a dataset, or names a version of one.
+        SafetyPairsError: `target` is not the name of a dataset, or names a version.
     """
     return store_of(parse_place(target))
 
 
 def open_named(text: str) -> Edition:
-    """Open `TARGET@X.Y.Z`, or `TARGET` for its newest version; see `Published.open` for what it raises."""
+    """Open `TARGET@X.Y.Z`, or `TARGET` for its newest version. Raises what `Published.open` raises."""
     name = parse_target_name(text)
     return store_of(name).open(name.version)
 
 
 def store_of(name: TargetName) -> Published:
-    """Open a dataset by a name that was read already; its version plays no part."""
+    """Open a dataset by a parsed name. The version in the name is ignored."""
     if name.is_embedded:
         return EmbeddedStore()
     return LocalStore(name.place, name.path) if name.is_folder else HubStore(name.place)

@@ -242,7 +242,7 @@ def test_a_folder_that_actors_cannot_see(tmp_path: Path) -> None:
 
 def test_a_node_with_other_packages_is_named(tmp_path: Path) -> None:
     other = ordered(tmp_path / "run")._replace(versions={"safetypairs-hf": "0.0.1", "numpy": "1.0"})
-    with pytest.raises(RunError, match=r" has safetypairs-hf .*, and it is 0\.0\.1 where the build was started"):
+    with pytest.raises(RunError, match=r" has safetypairs-hf .*, but the build was started with 0\.0\.1"):
         Worker().start(other)
 
 
@@ -276,7 +276,7 @@ def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
     environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("safetypairs: no Ray cluster can be used at RAY_ADDRESS=127.0.0.1:1: [Errno")
+    assert done.stderr.startswith("safetypairs: there is no usable Ray cluster at RAY_ADDRESS=127.0.0.1:1: [Errno")
     assert done.stderr.count("\n") == 1
 
 

@@ -123,7 +123,7 @@ def test_a_node_with_other_versions_is_refused(tmp_path: Path, capsys: pytest.Ca
     [(path, task)] = tasks_of(tmp_path / "run.slurm" / "001")[:1]
     assert array_task.main([path, str(task)]) == 1
     said = capsys.readouterr().err
-    assert re.search(r"has pillow [\d.]+, and the run was begun with 1\.0; every node needs the same\n$", said)
+    assert re.search(r"has pillow [\d.]+, but the run was started with 1\.0; every node needs the same\n$", said)
 
 
 def test_jobs_that_fail_and_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_jobs_that_fail_and_jobs_that_wait(tmp_path: Path, monkeypatch: pytest.M
     assert source == "01-source.sh done"
     assert others == [f"{name}.sh failed" for name in ("02-instruct", "03-edit", "04-judge", "join")]
     (slurm / "job-4").write_text("04-judge.sh")  # as if it were still queued
-    with pytest.raises(RunError, match=r"still queued or running \(4\); the join goes on .* scancel 4$"):
+    with pytest.raises(RunError, match=r"still queued or running \(4\); the join continues .* scancel 4$"):
         build_by_slurm(tmp_path / "run", settings, submit=True)
     (slurm / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: a1000' >&2\nexit 1\n")
     (slurm / "job-4").write_text("04-judge.sh failed")
@@ -163,7 +163,7 @@ def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        with pytest.raises(RunError, match="--submit needs sbatch, which is not on this machine"):
+        with pytest.raises(RunError, match="--submit needs sbatch, which this machine does not have"):
             SlurmEngine(RESUME, submit=True)
     (tmp_path / "run.slurm").write_text("")
     with pytest.raises(RunError, match=r"cannot write .*run\.slurm: File exists"):
