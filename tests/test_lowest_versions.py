@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 LOWEST = Path(__file__).parent / "environments" / "lowest.txt"
 # The other extras need PyTorch, whose lowest version is to be had for CUDA alone (docs/status.md).
 EXTRAS = ("anthropic", "azure", "bedrock", "demo", "evaluate", "gemini", "opennsfw", "probe", "review", "server")
-CORE = ("core", "taxonomy", "dataset", "metric", "loading", "versions", "publishing")
+CORE = ("core", "taxonomy", "metric", "versions")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
