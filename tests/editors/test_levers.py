@@ -233,7 +233,7 @@ def test_a_lever_that_there_is_not_is_refused(settings: dict[str, str], said: st
 
 
 def test_attention_without_masks_is_not_for_padded_prompts() -> None:
-    with pytest.raises(RecipeError, match=r"attention = '_flash_3' takes no mask, and QwenImageEditPipeline masks"):
+    with pytest.raises(RecipeError, match=r"attention = '_flash_3' accepts no mask, but QwenImageEditPipeline masks"):
         QwenEdit(attention="_flash_3")
 
 

@@ -180,7 +180,7 @@ def test_a_lora_for_few_steps_is_merged_and_sets_the_scheduler(qwen: QwenEdit, l
 def test_a_lora_that_cannot_be_used_is_one_line(qwen: QwenEdit, lora: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="guidance = 4: a LoRA for few steps is trained without guidance; give guid"):
         QwenEdit(lora=str(lora))
-    with pytest.raises(RecipeError, match="lora_commit or lora_weight_name is given and lora is not; name the LoRA"):
+    with pytest.raises(RecipeError, match="lora_commit or lora_weight_name is given without lora; name the LoRA"):
         QwenEdit(lora_weight_name="4steps.safetensors")
     with pytest.raises(SafetyPairsError, match="no revision is pinned"):
         _ = replace(qwen, lora="lightx2v/Qwen-Image-Edit-2511-Lightning", guidance=1.0).revision
