@@ -110,7 +110,7 @@ def test_an_interrupt_is_one_line_and_the_build_goes_on_after(tmp_path: Path) ->
     parts = len(list(tmp_path.glob("run/**/*.parquet")))
     assert (
         said
-        == f"safetypairs: stopped; {parts:,} parts are whole and kept in run; the same command goes on from there\n"
+        == f"safetypairs: stopped; {parts:,} parts are whole and kept in run; run the same command again to continue\n"
     )
     wait_for(lambda: not processes_in(tmp_path), "workers of a stopped build are left")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0

@@ -111,8 +111,8 @@ def test_stopped_and_killed_in_its_first_unit_it_asks_nothing_twice(served: Serv
         said = process.stderr.read().splitlines()[-1]
     assert process.returncode == 130
     assert said == (
-        "safetypairs: stopped; 4 of 14 images are judged and kept in served.parquet.parts; the same command goes on "
-        "from there"
+        "safetypairs: stopped; 4 of 14 images are judged and kept in served.parquet.parts; run the same command "
+        "again to continue"
     )
     in_flight = served.asked - 4
     assert 1 <= in_flight <= 2

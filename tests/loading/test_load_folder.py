@@ -54,7 +54,7 @@ def test_card_that_says_another_version_is_found_out(tmp_path: Path) -> None:
         ({"split": "dev"}, "default has no split 'dev'; there are test, train$"),
         ({"split": "test[:1]+dev"}, r"no split 'test\[:1\]\+dev'; there are test, train$"),
         ({"split": "dev", "streaming": True}, "no split 'dev'; there are test, train$"),
-        ({"revision": "v1.0.0"}, "load takes a version, no revision"),
+        ({"revision": "v1.0.0"}, "load takes a version, not a revision"),
         ({"version": "latest"}, "'latest' is not a version; expected three whole numbers"),
     ],
 )

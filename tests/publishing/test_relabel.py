@@ -228,7 +228,7 @@ BAD = {
     "pair_id,action,value,reason,by\n{swap},category,voilence,x,R1": r"line 2: no category 'voilence'; the nearest is",
     "pair_id,action,value,reason,by\n{swap},swap,,x,R1\n{swap},drop,,x,R1": r"line 3: .* already \(.*line 2\); one",
     "pair_id,action,value,reason,by\n{swap},category,{own},x,R1": r"line 2: pair {swap} is in {own} already",
-    "pair_id,action,value,reason,by\n{swap},text,a red square,x,R1": r"line 2: pair {swap} says that already",
+    "pair_id,action,value,reason,by\n{swap},text,a red square,x,R1": r"line 2: pair {swap} already has this",
     "pair_id,action,value,reason,by\n{swap},swap,,,R1": r"line 2: no reason; expected why",
     "pair_id,action,value,reason,by\n{swap},swap,,x,": r"line 2: no by; expected who says so",
     "pair_id,action,value,reason,by\n{swap},swap,hate,x,R1": r"line 2: swap takes no value, but 'hate' was given",

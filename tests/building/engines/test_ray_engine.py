@@ -167,7 +167,7 @@ def test_an_interrupt_is_one_line_on_a_cluster_that_goes_on(cluster: str, tmp_pa
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    kept = r"safetypairs: stopped; \d+ parts are whole and kept in run; the same command goes on from there\n"
+    kept = r"safetypairs: stopped; \d+ parts are whole and kept in run; run the same command again to continue\n"
     assert re.fullmatch(kept, said)
     wait_for(lambda: not processes_in(tmp_path), "actors of a stopped build are left")
     assert ray.cluster_resources()["CPU"] == 2
