@@ -53,7 +53,7 @@ def test_predictions_and_the_data_that_they_are_on(data: str) -> None:
         checked = check_data(OUT, named)
         assert checked.told == {"data": f"{data}@1.0.0", "split": "all", "fidelity": None}
     assert told_by(OUT) == {"data": f"{data}@1.0.0", "split": "all", "fidelity": None}
-    with pytest.raises(VersionMismatch, match=r"data holds 1.0.0 alone, not 1.1.0"):
+    with pytest.raises(VersionMismatch, match=r"data holds 1.0.0, not 1.1.0"):
         check_data(OUT, f"{data}@1.1.0")
     with pytest.raises(SafetyPairsError, match="no folder"):
         check_data(OUT, "./gone")

@@ -251,7 +251,7 @@ def test_mistakes_are_one_line(work: Path) -> None:
     cases = [
         (("diff", "./one"), 2, "Give a target and two versions"),
         (("diff", "./one", "./nowhere"), 1, "no folder ./nowhere"),
-        (("diff", "./two", "1.0.0", "1.1.0"), 1, "holds 1.1.0 alone, not 1.0.0"),
+        (("diff", "./two", "1.0.0", "1.1.0"), 1, "holds 1.1.0, not 1.0.0"),
         (("diff", "./two", "one", "1.1.0"), 1, "'one' is not a version"),
         (("diff", "./one", "./empty"), 1, "./empty has no version yet"),
         (("diff", "./one", "./small"), 1, "not published by safetypairs, or is damaged"),
