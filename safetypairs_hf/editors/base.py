@@ -109,6 +109,9 @@ class PipelineEditor(HoldsWeights, ABC):
     decode_beside: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("steps", "batch_size"):
+            if (value := getattr(self, name, 1)) < 1:
+                raise RecipeError(f"{name} = {value}: give at least 1")
         levers.check(self.attention, self.fp8)
         if self._masks and self.attention in levers.WITHOUT_MASKS:
             raise RecipeError(

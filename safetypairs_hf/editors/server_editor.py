@@ -60,8 +60,9 @@ class ServerEditor:
     kept: KeptReplies | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.multiple < 1:
-            raise RecipeError(f"multiple = {self.multiple}: give at least 1")
+        for name, value in (("multiple", self.multiple), ("steps", self.steps)):
+            if value is not None and value < 1:
+                raise RecipeError(f"{name} = {value}: give at least 1")
 
     @property
     def name(self) -> str:

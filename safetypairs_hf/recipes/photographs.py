@@ -17,6 +17,7 @@ from safetypairs_hf.building.stages import ByRound
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import OPENCV
 from safetypairs_hf.core.records import Candidate, Editor, Instructor, Judge, Reject
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.editors.base import PipelineEditor
 from safetypairs_hf.editors.catalogue import find_editor, license_of, make_editor, served
 from safetypairs_hf.guards.chat_vlm import ChatVLM
@@ -299,9 +300,9 @@ class Settings:
             models["judge_commit"] = (self.judge, self.judge_commit)
         wanted = [] if self.folder or self.dataset else ["folder=PATH or dataset=ORG/NAME (the images)"]
         wanted += [
-            f"{setting}=SHA (a commit of {model})"
+            _wanted(setting, model)
             for setting, (model, commit) in sorted(models.items())
-            if not (commit or Path(model).is_dir())
+            if not Path(model).is_dir() and (not commit or not is_hub_id(model))
         ]
         return f"not given yet: {'; '.join(wanted)}; give each by --set NAME=VALUE" if wanted else ""
 
@@ -347,6 +348,14 @@ class Settings:
         if self.server:
             return ChatVLM(server=self._served(self.server), commit="served")
         return ChatVLM(self.instructor, self.instructor_commit, device=self.device)
+
+
+def _wanted(setting: str, model: str) -> str:
+    """What is to be given for a model that is no folder here: its commit, or another name where it is no Hub id."""
+    named, pinned = setting.removesuffix("_commit"), f"{setting}=SHA (a commit of {model})"
+    if is_hub_id(model):
+        return f"{pinned}, or {named}=FOLDER ({model} is none)" if Path(model).parent.is_dir() else pinned
+    return f"{named}=FOLDER ({model} is no folder here, and no id on the Hub)"
 
 
 def _field(given: str) -> tuple[str, str]:

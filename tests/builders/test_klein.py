@@ -90,6 +90,20 @@ def test_it_says_what_is_missing_before_anything_is_made(photographs: str, tmp_p
     )
 
 
+def test_a_model_folder_that_is_not_there(small: dict[str, str], tmp_path: Path) -> None:
+    """It is not taken for a Hub id: one that cannot be one asks for a folder, and one that could be for either."""
+    models = Path(small["guard"]).parent
+    said = refused(load_recipe("klein", {**small, "guard": f"{models}/gard", "guard_commit": "9a"}), tmp_path / "run")
+    wanted = f"guard=FOLDER ({models}/gard is no folder here, and no id on the Hub)"
+    assert said == f"not given yet: {wanted}; give each by --set NAME=VALUE"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(models.parent)
+        near = f"{models.name}/gard"
+        said = refused(load_recipe("klein", {**small, "guard": near}), tmp_path / "run")
+    wanted = f"guard_commit=SHA (a commit of {near}), or guard=FOLDER ({near} is none)"
+    assert said == f"not given yet: {wanted}; give each by --set NAME=VALUE"
+
+
 def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
     said = refused(load_recipe("klein", {"gpu_gb": "1e6"}), tmp_path / "run")
     assert said.startswith("recipe 'klein' needs a GPU with 1e+06 GB, but this ")
@@ -134,11 +148,10 @@ def test_the_machine_is_looked_at_first(tmp_path: Path) -> None:
             "max_distance is given and embedding is not; name the vision model that measures it",
         ),
         ({"judged": "perhaps"}, "judged=perhaps: expected true or false"),
-        (
-            {"text_layers": "last"},
-            "builders/klein.py, line 55: ValueError: invalid literal for int() with base 10: 'last'; its settings were "
-            "{'text_layers': 'last', 'editor_commit': 'e1', 'guard_commit': '9a', 'instructor_commit': '17'}",
-        ),
+        ({"text_layers": "last"}, "text_layers=last: expected int values with commas between them"),
+        ({"steps": "0"}, "steps = 0: give at least 1"),
+        ({"batch_size": "0"}, "batch_size = 0: give at least 1"),
+        ({"then_steps": "0", "editor_server": "http://x/v1"}, "steps = 0: give at least 1"),
     ],
 )
 def test_a_wrong_setting_is_one_line(settings: dict[str, str], said: str) -> None:
