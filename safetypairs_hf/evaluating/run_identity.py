@@ -59,7 +59,7 @@ def check_same(was: Mapping[str, Any], now: Mapping[str, Any], where: str) -> No
     if different:
         told = "; ".join(f"{key} was {before.get(key)!r} and is {after.get(key)!r}" for key in different[:_SHOWN])
         more = f"; and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
-        raise RunError(f"{where} belongs to another run: {told}{more};  name another --out, or start over with --fresh")
+        raise RunError(f"{where} belongs to another run: {told}{more}; name another --out, or start over with --fresh")
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

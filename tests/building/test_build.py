@@ -122,7 +122,7 @@ def test_a_changed_recipe_says_what_changed(tmp_path: Path) -> None:
         make_run(tmp_path / "run", pairs=9, seed=1)
     with pytest.raises(RunError, match=r"inputs:  -> other"):
         make_run(tmp_path / "run", pairs=9, variant="other")
-    with pytest.raises(RunError, match="holds a run of 9 pairs and 8 were asked for"):
+    with pytest.raises(RunError, match="holds a run of 9 pairs, but 8 were asked for"):
         make_run(tmp_path / "run", pairs=8)
 
 

@@ -72,5 +72,5 @@ def test_an_editor_without_a_round_trip_is_refused() -> None:
     with pytest.raises(RecipeError, match="has no round trip"):
         Controls().check(icons)
     Controls(kinds=("neutral_edit",)).check(icons)
-    with pytest.raises(RecipeError, match="no control 'nul_edit'; there are: null_edit, neutral_edit"):
+    with pytest.raises(RecipeError, match="no control 'nul_edit'; expected null_edit, neutral_edit"):
         Controls(kinds=("nul_edit",))

@@ -179,9 +179,9 @@ def test_a_setting_without_a_default_is_asked_for(example: Callable[..., str]) -
 
 
 class Parts:
-    """An instructor, an editor and a judge of the user's own, of which one answers wrongly."""
+    """A source, an instructor, an editor and a judge of the user's own, of which one answers wrongly."""
 
-    name, revision = "parts", "1"
+    name, revision, size = "parts", "1", 4
 
     def __init__(self, wrong: str, answer: Any) -> None:
         self._wrong, self._answer = wrong, answer
@@ -201,6 +201,12 @@ class Parts:
 
     def take(self, start: int, stop: int) -> Any:
         return self._say("take", [])
+
+    def rejected_inputs(self) -> list[Any]:
+        return []
+
+    def fingerprint(self) -> str:
+        return ""
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_tokens_cost_what_the_recipe_says(tmp_path: Path) -> None:
     assert list(yields.lines(run, FUNNEL)) == [
         "round 1: 4 of 10 sources passed (40%)",
         "round 2: 1 of 5 sources passed (20%)",
-        "instructions: 2,000,000 tokens read, 250,000 written, at a cost of 1.50",
+        "instructions: 2,000,000 tokens read, 250,000 written, cost 1.50",
     ]
     run.write_json(RECIPE, {"parts": {"instructor": {}}})
     assert list(yields.lines(run, FUNNEL))[-1] == "instructions: 2,000,000 tokens read, 250,000 written"

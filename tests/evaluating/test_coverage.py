@@ -72,7 +72,7 @@ def test_a_run_of_some_categories(data: str) -> None:
     assert set(pq.read_table(OUT)["category"].to_pylist()) == {"violence"}
     assert told_by(OUT)["split"] == "test/violence" and covered_by(OUT) is None
     other = CliRunner().invoke(group, words[:-2])
-    assert "data.categories was 'violence'" in str(other.exception) or "is of another run" in str(other.exception)
+    assert "data.categories was 'violence'" in str(other.exception) or "belongs to another run" in str(other.exception)
     assert open_data(data, categories=["violence"], limit=2).n_pairs == 2
     with pytest.raises(SafetyPairsError, match="has no pairs in split 'test' under nudity; there is nothing"):
         open_data(data, categories=["nudity"])

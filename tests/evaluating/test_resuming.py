@@ -72,7 +72,7 @@ def test_the_last_process_joins(squares: str, green: OwnFunction, monkeypatch: p
     monkeypatch.setenv("WORLD_SIZE", "3")
     for rank, left in (("2", 5), ("0", 2)):
         monkeypatch.setenv("RANK", rank)
-        with pytest.raises(UnfinishedError, match=f"{left} of 7 units are left to other processes; the last one"):
+        with pytest.raises(UnfinishedError, match=f"{left} of 7 units are left to other processes; the last process"):
             evaluate(green, squares, OUT, unit=2)
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.setenv("RANK", "0")  # a plain run does what is left

@@ -95,7 +95,7 @@ def test_what_is_judged_already_is_not_planned_again(data: str) -> None:
         plan = sp.plan_evaluation(guard, data, OUT)
         assert (plan.images, plan.kept, plan.calls) == (14, 5, 9) and "5 are judged already: 9 to judge" in str(plan)
         assert {path: path.read_bytes() for path in Path(f"{OUT}.parts").iterdir()} == before
-        with pytest.raises(SafetyPairsError, match="is of another run"):
+        with pytest.raises(SafetyPairsError, match="belongs to another run"):
             sp.plan_evaluation(sp.guard("server", model="small-vlm", url=api.url, seed=9), data, OUT)
 
 

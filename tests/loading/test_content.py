@@ -181,7 +181,7 @@ def test_autoload_reads_no_folder_that_is_not_ours(tmp_path: Path) -> None:
     register()
     (tmp_path / "safetypairs").mkdir()
     (tmp_path / "safetypairs" / "rows.csv").write_text("a\n1\n")
-    with pytest.raises(SafetyPairsError, match=r"safetypairs has no manifest\.parquet of ours"):
+    with pytest.raises(SafetyPairsError, match=r"safetypairs has no manifest\.parquet of safetypairs"):
         datasets.load_dataset("safetypairs")
     assert datasets.load_dataset("./safetypairs", split="train", cache_dir=tmp_path / "cache")["a"][:] == [1]
 

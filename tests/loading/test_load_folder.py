@@ -68,7 +68,7 @@ def test_folder_that_is_not_there_or_not_ours(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match=r"no folder \./nothing; name one"):
         load("./nothing")
     (tmp_path / "theirs").mkdir()
-    with pytest.raises(SafetyPairsError, match=r"theirs has no manifest\.parquet of ours"):
+    with pytest.raises(SafetyPairsError, match=r"theirs has no manifest\.parquet of safetypairs"):
         load("./theirs")
     with pytest.raises(
         SafetyPairsError, match=r"'pairs' is no target: .* write \./pairs for a folder, or org/pairs for"
