@@ -363,7 +363,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
         )
     twice = [name for name in known if names.count(name) > 1]
     if twice:
-        raise PairError(f"the column {twice[0]} is there more than once; keep one")
+        raise PairError(f"the column {twice[0]} occurs more than once; keep one")
     if not known:
         return dict.fromkeys(names)
     table = _cells(text, names, known, delimiter, skipped + 1)

@@ -408,12 +408,12 @@ def known_of_table(table: Any) -> dict[str, Any]:
     """Return the known columns of an Arrow table; class labels, which `datasets` notes in its schema, as their names.
 
     Raises:
-        PairError: A known column is there more than once.
+        PairError: A known column occurs more than once.
     """
     held = table.column_names
     twice = [name for name in KNOWN if held.count(name) > 1]
     if twice:
-        raise PairError(f"the column {twice[0]} is there more than once; keep one")
+        raise PairError(f"the column {twice[0]} occurs more than once; keep one")
     labels = names_in_schema(table.schema)
     return {name: named(name, table.column(name), labels.get(name)) for name in KNOWN if name in held}
 

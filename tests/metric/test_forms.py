@@ -1071,12 +1071,12 @@ refused(
 refused(
     "pandas, a column twice",
     lambda folder: pd.concat([pd.DataFrame(FULL), pd.DataFrame(FULL)[["score"]]], axis=1),
-    "the column score is there more than once; keep one",
+    "the column score occurs more than once; keep one",
 )
 refused(
     "Arrow, a column twice",
     lambda folder: pa.table(FULL).append_column("score", pa.array(FULL["score"])),
-    "the column score is there more than once; keep one",
+    "the column score occurs more than once; keep one",
 )
 refused(
     "a missing half",
@@ -1154,7 +1154,7 @@ refused(
 refused(
     "CSV with a column twice",
     file("p.csv", "pair_id,pair_id,reference,score\na,a,1,1\n"),
-    "the column pair_id is there more than once",
+    "the column pair_id occurs more than once",
 )
 refused("CSV without a header", file("p.csv", "a,1,0.5\na,0,0.5\n"), "the columns given are: a, 1, 0.5")
 refused(

@@ -136,7 +136,7 @@ BAD_FILES = [
     ("p.parquet", b"not parquet", "cannot be read as parquet"),
     ("p.csv", b"", "the file is empty"),
     ("p.csv", b"pair_id,reference,label\n1,1,1\n", "the columns given are: pair_id, reference, label"),
-    ("p.csv", b"pair_id,pair_id,reference,score\n1,1,1,1\n", "the column pair_id is there more than once"),
+    ("p.csv", b"pair_id,pair_id,reference,score\n1,1,1,1\n", "the column pair_id occurs more than once"),
     ("p.csv", b"pair_id,reference,score\n1,1\n", "cannot be read as csv"),
     ("p.csv", b"pair_id,reference,score\nx,1,nan\nx,0,0.5\n", "a score outside [0, 1] or NaN: 1 pair ('x')"),
     ("p.csv", b"pair_id,reference,score\n", "no rows at all"),
@@ -162,7 +162,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_pandas_columns_given_twice() -> None:
     frame = pd.DataFrame(COLUMNS)
-    with pytest.raises(PairError, match="the column score is there more than once"):
+    with pytest.raises(PairError, match="the column score occurs more than once"):
         score(pd.concat([frame, frame[["score"]]], axis=1))
 
 

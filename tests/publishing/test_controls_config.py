@@ -188,7 +188,7 @@ def test_a_flipped_bit_in_a_file_of_controls_is_found(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda found: found[0].update(pair_id="0" * 16), "is a control of no pair of the data file beside it"),
+        (lambda found: found[0].update(pair_id="0" * 16), "is a control of no pair of its data file, or occurs twice"),
         (lambda found: found.append(found[0]), "is a control of no pair of its data file, or occurs twice"),
         (lambda found: found.pop(), "its rows are not those that the manifest counts"),
         (lambda found: found[0].update(group="other"), "group of a control is 'other', and the manifest says"),

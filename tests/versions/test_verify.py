@@ -317,7 +317,7 @@ def test_a_group_in_two_splits_and_a_pair_twice(copy: Path) -> None:
     told = with_manifest(copy, lambda found: changed(found, train, group=group))
     assert f"manifest.parquet: group {group} lies in two splits" in told
     told = with_manifest(copy, lambda found: changed(found, train, pair_id=rows[0].pair_id))
-    assert f"manifest.parquet, pair {rows[0].pair_id}: it is there more than once" in told
+    assert f"manifest.parquet, pair {rows[0].pair_id}: it occurs more than once" in told
 
 
 def test_a_pair_that_was_taken_down_is_back(copy: Path) -> None:
