@@ -219,5 +219,5 @@ def test_a_row_of_another_image_is_found(copy: Path) -> None:
     pq.write_table(type(table).from_pylist(found, table.schema), path)
     told = "\n".join(problems(copy))
     assert "the sha256 of an image is not the one in failures/manifest.parquet" in told
-    assert "is in failures/manifest.parquet, and not in the file" in told
+    assert "is in failures/manifest.parquet, but not in the file" in told
     assert "is in no row of failures/manifest.parquet, or twice here" in told
