@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @cache
 def is_critical(category: str) -> NDArray[np.bool_]:
-    """Which of `templates().items` are critical in a category of the nine (a slug)."""
+    """Return which of `templates().items` are critical in one of the nine categories (a slug)."""
     own = {each.item for each in critical(category)}
     return np.array([item in own for item in templates().items])
 
@@ -45,7 +45,7 @@ class IconMatcher(AsksByTaxonomy):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; the raw answer is the phrase of the item that matches best."""
+        """Return a Verdict for each image, in order; the raw answer is the phrase of the best match."""
         of_nine = [self.taxonomy.find(category).maps_to for category in categories]
         return [self._look(*each) for each in zip(images, of_nine, regions, strict=True)]
 

@@ -42,7 +42,7 @@ class SignReader(AsksByTaxonomy):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; the raw answer is the phrase of the composition that matches best."""
+        """Return a Verdict for each image, in order; the raw answer is the phrase of the best match."""
         of_nine = [self.taxonomy.find(category).maps_to for category in categories]
         return [self._look(*each) for each in zip(images, of_nine, regions, strict=True)]
 
