@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.signs.sign_drawing import Sign
 
 # A plate counts as neutral if its ink has at least this contrast (distance in RGB), at most this share of it is
-# covered, and its likeness to every composition of the vocabulary is at most this (1.0 = exact).
+# covered, and its likeness to every composition of the vocabulary is below this (1.0 = exact).
 _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 
 

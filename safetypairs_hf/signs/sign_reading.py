@@ -31,8 +31,11 @@ _TRIED = 8  # how many of the best matches are drawn in the region and compared 
 
 
 class Templates(NamedTuple):
-    """The drawings of compositions. `rows`: (n, wide * high) float32, each of mean 0 and norm 1. `aspects`: (n,), log of width
-    over height of the ink. `is_unsafe`: (n,)."""
+    """The drawings of compositions.
+
+    `rows`: (n, wide * high) float32, each of mean 0 and norm 1. `aspects`: (n,), log of width over height of the ink.
+    `is_unsafe`: (n,).
+    """
 
     compositions: tuple[Composition, ...]
     rows: Floats

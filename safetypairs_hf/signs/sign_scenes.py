@@ -31,8 +31,9 @@ class SignScenes:
     """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i and size alone.
 
     Candidates cycle through the categories; within a category they cycle through its blocks, and through the four
-    edges of each block, so that every item and every context is about as often unsafe as safe. The `family` of a candidate is its block, and
-    the id of its origin names the block, the policy line that is broken and the one that permits the safe member.
+    edges of each block, so that every item and every context is about as often unsafe as safe. The `family` of a
+    candidate is its block. The id of its origin names the block, the policy line that is broken and the one that
+    permits the safe member.
 
     Raises:
         RecipeError: a size at which signs cannot be read, another taxonomy, or a vocabulary that breaks a rule.

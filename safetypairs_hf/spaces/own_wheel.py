@@ -65,7 +65,7 @@ def _distribution() -> Distribution:
 
 
 def _package(embedded: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of each file of the package. Data that a checkout keeps outside is put in `_data`."""
+    """Yield the name and content of each file of the package. Data outside the package in a checkout is in `_data`."""
     yield from _files(_PACKAGE, "safetypairs_hf")
     for name in _DATA:
         if embedded or name != "embedded":
