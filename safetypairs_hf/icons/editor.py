@@ -42,7 +42,7 @@ class IconEditor:
     """Replaces the glyph on the plate in the instruction's region by the item that its text asks for.
 
     The new item has the old one's colour, place and, within `spread` (the standard deviation of the log of its area),
-    size. It isn't cut off at the region: where it is too wide for its plate it leaks, and a judge has to see that.
+    size. It is not clipped to the region: if it is too wide for its plate it sticks out, which a judge must detect.
     """
 
     spread: float = 0.04

@@ -52,7 +52,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class ChatServer(OpenAIServer[Reply]):
-    """Where a chat model is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a chat model. Settings that cannot change an answer are left out of a recipe's hash.
 
     Args:
         seed: the seed sent with every request; not every server honours it.

@@ -23,7 +23,7 @@ class EmbeddingDistance:
         name: under which the distance is kept with a pair.
 
     Raises:
-        SafetyPairsError: a Hub id with no revision; where it is first used, what is no such model.
+        SafetyPairsError: a Hub id has no revision; on first use, the model is not a vision model.
     """
 
     model: str

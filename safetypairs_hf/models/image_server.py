@@ -38,7 +38,7 @@ class ImageReply(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageServer(OpenAIServer[ImageReply]):
-    """Where a model that edits images is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a model that edits images. Settings that cannot change an answer are left out of a recipe's hash.
 
     A body has `image` (an encoded file) and `prompt`; whatever else it has is sent as fields of the form.
 

@@ -80,7 +80,7 @@ def revision_of(model: str, revision: str | None) -> str:
 
 
 def pick_device(device: str) -> str:
-    """ "auto" becomes "cuda" where there is one, else "cpu"."""
+    """Return "cuda" or "cpu" for "auto", depending on the machine; return any other name as it is."""
     import torch
 
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -70,7 +70,7 @@ class Serves(NamedTuple):
 
 @dataclass(frozen=True)
 class OpenAIServer(Generic[Reply], ABC):
-    """Where a model is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a model. Settings that cannot change an answer are left out of a recipe's hash.
 
     A subclass defines the request (`_post`) and the meaning of an answer (`_read`).
 

@@ -34,8 +34,8 @@ _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 class SignEditor:
     """Draws another composition on the plate in the instruction's region, as the source draws it, in the old colours.
 
-    What is drawn depends on region, colours and composition alone, so that drawing once more what is there already
-    changes no byte. What hangs over the plate stays as it is.
+    The drawing depends on region, colours and composition alone, so drawing the same sign again changes no byte. Signs
+    that overlap the plate stay unchanged.
     """
 
     name: str = "sign-editor"
