@@ -1,1 +1,1 @@
-"""The demo: everything from building to scoring, on one machine, offline."""
+"""The demo: the whole workflow from building to scoring, on one machine, offline."""

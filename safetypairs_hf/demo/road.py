@@ -1,4 +1,4 @@
-"""Run the whole road on one machine, offline: build, publish two versions, load both, score two guards, report.
+"""Run the whole workflow on one machine, offline: build, publish two versions, load both, score two guards, report.
 
 `huggingface_hub` reads its address, token and cache when it is imported, so the demo runs in a process of its own (the
 command `safetypairs demo`), and sets them before anything imports it.
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.records import Judge
     from safetypairs_hf.metric import PairScore
 
-# Hardly anybody calls the demo's folder so; a folder demo-hub/safetypairs would have the repo's name, too.
+# An unusual name: a local folder with the name of the repo would be read in its place.
 USER, TOKEN, REPO = "demo-hub", "hf_demo", "demo-hub/safetypairs"
 FIRST, SECOND = "1.0.0", "1.1.0"
-SHOWN = 9  # pairs on the contact sheet: one a category
+SHOWN = 9  # pairs on the contact sheet: one per category
 
 Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
-    """What the demo leaves: a score for each guard, a sheet of pairs, a report, and a folder for `load_dataset`."""
+    """The results of the demo: a score for each guard, a sheet of pairs, a report, and a folder for `load_dataset`."""
 
     scores: dict[str, PairScore]
     sheet: Path
@@ -37,15 +37,15 @@ class Outcome(NamedTuple):
     dataset: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures of each guard and where the rest is, as plain values that JSON takes."""
+        """Return the figures of each guard, and the paths of the other results, as plain values for JSON."""
         places = {name: str(getattr(self, name)) for name in ("sheet", "report", "dataset")}
         return {"scores": {name: score.to_dict() for name, score in self.scores.items()}, **places}
 
 
 def demo(out: Path, pairs: int, more: int, say: Say, progress: Callable[[str, int, int], None]) -> Outcome:
-    """Run every step into the folder `out`; run again, it finds its work done.
+    """Run every step and write to the folder `out`. A second run finds its work done.
 
-    `pairs` are published as version 1.0.0, and `more` are added to them in 1.1.0.
+    Version 1.0.0 has `pairs` pairs, and version 1.1.0 adds `more`.
 
     Raises:
         SafetyPairsError: a part that the demo needs is not installed, or `out` holds something else.
@@ -84,7 +84,7 @@ def _point_clients_at(endpoint: str, cache: Path) -> None:
         HF_ENDPOINT=endpoint,
         HF_TOKEN=TOKEN,
         HF_HOME=str(cache.resolve()),
-        HF_HUB_DISABLE_PROGRESS_BARS="1",  # the steps are told in lines, and the demo has bars of its own
+        HF_HUB_DISABLE_PROGRESS_BARS="1",  # the demo prints a line for each step, and has progress bars of its own
         NO_PROXY="127.0.0.1",
     )
     for switch in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
@@ -108,7 +108,7 @@ def _release(
     built = build(load_recipe("icons", {"pairs": str(pairs)}), run, progress=progress)
     say(f"Built {built.pairs} pairs by the recipe icons, in {run}.")
     for target in missing:
-        # A probe takes seconds: the second release makes one, and its card is the one that stays.
+        # A probe takes seconds, so only the second release makes one: its card is the one that stays.
         done = publish(RunFolder(run), parse_target(target), parse(version), probe=version == SECOND, progress=progress)
         say(f"Published {version}, {len(done.plan.added)} pairs added: {done.where}.")
 
@@ -153,7 +153,7 @@ def _score(data: Dataset, folder: Path, say: Say) -> dict[str, PairScore]:
 
 
 def _predict(guard: Judge, rows: Any) -> list[dict[str, Any]]:
-    """One row of docs/metric.md's input an image."""
+    """Return a row for each image, with the columns of docs/metric.md."""
     import datasets
 
     from safetypairs_hf.core.records import Picture

@@ -1,4 +1,4 @@
-"""The parts of the embedded recipe: scenes of icons and placards, and what instructs, edits and judges them."""
+"""The parts of the embedded recipe: scenes of icons and placards, and their instructor, editor and judge."""
 
 from __future__ import annotations
 

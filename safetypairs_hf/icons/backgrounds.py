@@ -1,4 +1,4 @@
-"""Procedural backgrounds: a score of families, each with fine parameters, in the colours of a scene's theme."""
+"""Draw procedural backgrounds: about twenty families with random parameters, in the colours of a scene's theme."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _contours(rng: np.random.Generator, size: int, theme: Theme) -> Field:
 
 
 def _discs(rng: np.random.Generator, size: int, theme: Theme, blur: float) -> Field:
-    """Scattered translucent discs over a gradient: bokeh where blurred, confetti where sharp."""
+    """Draw translucent discs over a gradient: bokeh if blurred, confetti if sharp."""
     out = _gradient(rng, size, theme).copy()
     colours = theme.backdrop(rng, 5)
     for _ in range(int(rng.integers(16, 34))):
@@ -161,7 +161,7 @@ def _scales(rng: np.random.Generator, size: int, theme: Theme) -> Field:
     period = _F(rng.uniform(0.12, 0.24))
     u, v = x / period + _F(rng.random()), y / period * _F(2) + _F(rng.random())
     rings = np.full((size, size), 9, dtype=np.float32)
-    for step in (1, 0, -1):  # the scale that hangs lowest lies on top, so it is written last
+    for step in (1, 0, -1):  # the lowest scale lies on top, so it is drawn last
         row = np.floor(v) + _F(step)
         du = (u + (row % 2) * _F(0.5)) % 1 - _F(0.5)
         r = np.hypot(du, (v - row) / 2)
@@ -225,7 +225,7 @@ FAMILIES: tuple[Callable[[np.random.Generator, int, Theme], Field], ...] = (
 
 
 def _wall(rng: np.random.Generator, size: int, theme: Theme) -> Field:
-    """A wall that is lighter above, a skirting board and a floor."""
+    """Draw a wall that is lighter at the top, a skirting board and a floor."""
     _, y = grid(size)
     a, b, c, d = theme.backdrop(rng, 4)
     out = ramp(np.broadcast_to(y, (size, size)), np.stack([b, c])).copy()
@@ -235,22 +235,22 @@ def _wall(rng: np.random.Generator, size: int, theme: Theme) -> Field:
     return out
 
 
-# Those of which a PNG is small: flat surfaces, and gradients along one axis.
+# Families with small PNG files: flat surfaces, and gradients along one axis.
 QUIET: tuple[Callable[[np.random.Generator, int, Theme], Field], ...] = (
     *(_wall, _hills, _skyline, _brick, _waves, _mosaic),
 )
 
 
 def quiet(rng: np.random.Generator, size: int, theme: Theme) -> Pixels:
-    """A (size, size, 3) uint8 background of one of the families that compress well, under even light."""
+    """Return a (size, size, 3) uint8 background of a family that compresses well, evenly lit."""
     picture = QUIET[int(rng.integers(len(QUIET)))](rng, size, theme)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def background(rng: np.random.Generator, size: int, theme: Theme) -> Pixels:
-    """A (size, size, 3) uint8 background: a family drawn at random, under uneven light.
+    """Return a (size, size, 3) uint8 background of a random family, unevenly lit.
 
-    The light is what keeps any stretch of it from being one flat colour, which only plates are.
+    Because of the uneven light no part of it is one flat colour, so that only plates are flat.
     """
     picture = FAMILIES[int(rng.integers(len(FAMILIES)))](rng, size, theme)
     light = noise(rng, size, 3) * _F(0.16) + _F(0.92)

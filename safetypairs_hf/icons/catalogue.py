@@ -1,9 +1,9 @@
-"""What can stand on a plate: critical items by category, the harmless twins of each, and the neutral items.
+"""List what a plate can show: critical items by category, their harmless twins, and neutral items.
 
-An item is a Font Awesome icon or a placard of a few words. The twins of a critical item have its aspect and its share
-of ink to within about a tenth, and on average neither more nor less of them, so that colour, size and position do not
-tell the members of a pair apart. Twins also stand as neutral items in the scenes of every category; critical items of
-another category never do, since the scene must be safe once its one item is replaced.
+An item is a Font Awesome icon or a placard of a few words. The twins of a critical item have about the same
+aspect ratio and share of ink (within a tenth, and equal on average), so that colour, size and position do not reveal
+which member of a pair is which. Twins also appear as neutral items in the scenes of every category. Critical items of
+another category never do, because a scene must be safe once its single critical item is replaced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Item(NamedTuple):
-    """`phrase`: how an instruction names it ("a gun", 'the words "TEA SHOP"'). `glyph`: the icon's name or the text."""
+    """`phrase`: its name in an instruction ("a gun", 'the words "TEA SHOP"'). `glyph`: the icon's name or the text."""
 
     phrase: str
     glyph: str
@@ -21,13 +21,13 @@ class Item(NamedTuple):
 
 
 class Critical(NamedTuple):
-    """A critical item of one category and what may replace it."""
+    """A critical item of one category, and the items that may replace it."""
 
     item: Item
     twins: tuple[Item, ...]
 
 
-# category -> ((icon, how an instruction names it, icons that may replace it), ...)
+# category -> ((icon, its name in an instruction, icons that may replace it), ...)
 _ICONS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "hate": (
         ("hand-middle-finger", "a middle finger", "hand-peace ice-cream golf-ball-tee plug stopwatch"),
@@ -151,7 +151,7 @@ _PLACARDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-# Neutral beside the twins. No filled discs or squares: a matcher could take a neighbour's corner for one.
+# Neutral items besides the twins. No filled discs or squares: a matcher could mistake a plate's corner for one.
 _NEUTRAL_ICONS = """
 apple-whole baby-carriage basketball bath bicycle blender bone book-open bread-slice brush bus cake-candles camera
 caravan car-side carrot cheese chess-knight clover compass cookie-bite couch cow crown dove dragon drum dumbbell
@@ -164,7 +164,7 @@ tent tooth tree-city truck-pickup user-graduate van-shuttle vials volleyball wal
 """
 _NEUTRAL_WORDS = ("OPEN", "BUS STOP", "WET PAINT", "FRESH BREAD", "LIBRARY", "MUSEUM", "SALE TODAY", "BIKE LANE")
 
-# Icons whose own names don't read well after "with".
+# Phrases for icons whose names do not read well after "with".
 _PHRASES = {
     "apple-whole": "an apple",
     "bacon": "bacon",
@@ -249,19 +249,19 @@ _PHRASES = {
 
 
 def icon(name: str) -> Item:
-    """The harmless item of a Font Awesome icon."""
+    """Return the harmless item of a Font Awesome icon."""
     words = name.replace("-", " ")
     return Item(_PHRASES.get(name, f"{'an' if words[0] in 'aeiou' else 'a'} {words}"), name, is_placard=False)
 
 
 def placard(text: str) -> Item:
-    """The item of a few words on a placard."""
+    """Return the item for a few words on a placard."""
     return Item(f'the words "{text}"', text, is_placard=True)
 
 
 @cache
 def critical(category: str) -> tuple[Critical, ...]:
-    """The critical items of a category (a slug), each with its twins; at least five."""
+    """Return the critical items of a category (a slug), each with its twins; at least five."""
     icons = (Critical(Item(p, n, False), tuple(map(icon, t.split()))) for n, p, t in _ICONS.get(category, ()))
     words = (Critical(placard(w), tuple(map(placard, t))) for w, t in _PLACARDS.get(category, {}).items())
     return (*icons, *words)
@@ -269,13 +269,13 @@ def critical(category: str) -> tuple[Critical, ...]:
 
 @cache
 def neutral() -> tuple[Item, ...]:
-    """Every harmless item: the twins of all categories, then the others."""
+    """Return every harmless item: the twins of all categories, then the others."""
     twins = (twin for slug in (*_ICONS, *_PLACARDS) for each in critical(slug) for twin in each.twins)
     return tuple(dict.fromkeys((*twins, *map(icon, _NEUTRAL_ICONS.split()), *map(placard, _NEUTRAL_WORDS))))
 
 
 @cache
 def by_phrase() -> dict[str, Item]:
-    """Every item, by how an instruction names it."""
+    """Return every item by its phrase."""
     items = (*neutral(), *(each.item for slug in {**_ICONS, **_PLACARDS} for each in critical(slug)))
     return {item.phrase: item for item in items}

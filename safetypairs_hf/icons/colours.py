@@ -1,4 +1,4 @@
-"""Colours that go together: OKLCH (Ottosson 2020), in which equal lightness looks equally light at every hue."""
+"""Draw matching colours in OKLCH (Ottosson 2020), in which equal lightness looks equally light at every hue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.core.records import Pixels
 
-# Hue steps from the scene's own hue, in degrees: one scheme a scene.
+# Colour schemes: steps from the scene's own hue, in degrees. A scene has one scheme.
 _SCHEMES = ((0, 25, -25, 180), (0, 30, 60, -30), (0, 120, 240, 30), (0, 180, 150, 210), (0, 90, 180, 270))
 
 _TO_LMS = np.array(
@@ -28,7 +28,7 @@ _TO_RGB = np.array(
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> Pixels:
-    """One sRGB colour, (3,) uint8. `lightness` in [0, 1], `chroma` 0 (grey) to about 0.3, `hue` in degrees."""
+    """Return an sRGB colour, (3,) uint8. `lightness` in [0, 1], `chroma` 0 (grey) to about 0.3, `hue` in degrees."""
     angle = math.radians(hue)
     lab = np.array([lightness, chroma * math.cos(angle), chroma * math.sin(angle)])
     linear = np.clip(_TO_RGB @ (_TO_LMS @ lab) ** 3, 0.0, 1.0)
@@ -46,14 +46,14 @@ class PlateColours(NamedTuple):
 
 
 class Theme(NamedTuple):
-    """What a scene's colours are drawn from: its hue, and the steps from it that go with it."""
+    """The colour theme of a scene: its hue, and the steps to the hues that match it."""
 
     hue: float
     scheme: tuple[int, ...]
     dark: bool
 
     def backdrop(self, rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """(count, 3) float32 in 0 to 255: soft colours of neighbouring hues from darker to lighter, or the reverse."""
+        """Return soft colours of neighbouring hues, dark to light or reversed: (count, 3) float32, 0 to 255."""
         low = rng.uniform(0.24, 0.42) if self.dark else rng.uniform(0.62, 0.78)
         high = low + rng.uniform(0.10, 0.24)
         turn = rng.uniform(-70, 70)
@@ -65,7 +65,7 @@ class Theme(NamedTuple):
         return np.array(colours, dtype=np.float32)
 
     def plate(self, rng: np.random.Generator) -> PlateColours:
-        """A plate that stands out, with ink that reads on it."""
+        """Draw the colours of a plate that stands out, with ink that is legible on it."""
         hue = self.hue + 180 + self.scheme[int(rng.integers(len(self.scheme)))] + rng.uniform(-9, 9)
         kind = rng.choice(4, p=(0.38, 0.34, 0.12, 0.16))
         if kind == 0:  # a light plate with deep ink
@@ -89,6 +89,6 @@ def theme(rng: np.random.Generator) -> Theme:
 
 
 def faded(ink: Pixels, fill: Pixels, share: float) -> Pixels:
-    """The ink's colour with `share` in [0, 1] of its difference from the fill left."""
+    """Return the ink's colour, faded so that `share` in [0, 1] of its difference from the fill remains."""
     start = fill.astype(np.float64)
     return np.rint(start + share * (ink.astype(np.float64) - start)).astype(np.uint8)

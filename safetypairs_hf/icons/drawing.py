@@ -1,4 +1,4 @@
-"""Painting flat colours through masks, and the outlines of plates as signed distances."""
+"""Paint flat colours through masks, and describe the outlines of plates as signed distances."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SHAPES = ("disc", "rounded", "diamond", "octagon", "hexagon", "shield")
 
 
 def paint(canvas: Pixels, mask: Pixels | Field, x: int, y: int, colour: Pixels | tuple[int, int, int]) -> None:
-    """Lay a flat colour over `canvas` (height, width, 3) in place, with the mask's left upper corner at (x, y).
+    """Paint a flat colour on `canvas` (height, width, 3) in place, with the mask's top left corner at (x, y).
 
-    `mask`: (h, w), uint8 with 255 = covered, or float32 in [0, 1]. What lies outside the canvas is cut off.
+    `mask`: (h, w), uint8 with 255 = covered, or float32 in [0, 1]. The mask is clipped to the canvas.
     """
     height, width = mask.shape
     x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + width, canvas.shape[1]), min(y + height, canvas.shape[0])
@@ -33,7 +33,7 @@ def paint(canvas: Pixels, mask: Pixels | Field, x: int, y: int, colour: Pixels |
 
 
 def distance(shape: str, half_width: float, half_height: float, reach: int) -> Field:
-    """Signed distance in pixels to a plate's outline, negative inside; (2 * reach, 2 * reach) about its centre."""
+    """Return the signed distance in pixels to a plate's outline, negative inside: (2 * reach, 2 * reach), centred."""
     line = np.arange(-reach, reach, dtype=np.float32) + np.float32(0.5)
     x, y = np.abs(line)[None, :], np.abs(line)[:, None]
     wide, high = np.float32(half_width), np.float32(half_height)
@@ -57,23 +57,23 @@ def distance(shape: str, half_width: float, half_height: float, reach: int) -> F
 
 
 def inner_box(shape: str, half_width: float, half_height: float, inset: float) -> tuple[float, float, float]:
-    """Half the width, half the height and the upward shift of the box for the glyph, inside the plate's rim."""
+    """Return half the width, half the height and the upward shift of the glyph's box inside the plate's rim."""
     if shape == "rounded":
         corner = 0.09 * min(half_width, half_height)
         return half_width - corner - inset, half_height - corner - inset, 0.0
-    # The largest share whose corners are within the outline; a rim takes 0.75 of its width, or more, off both sides.
+    # The largest share whose corners lie within the outline. A rim takes at least 0.75 of its width off both sides.
     share = {"disc": 0.70, "diamond": 0.55, "octagon": 0.67, "hexagon": 0.67, "shield": 0.68}[shape]
     up = 0.1 * half_height if shape == "shield" else 0.0
     return half_width * share - 0.8 * inset, half_height * share - 0.8 * inset, up
 
 
 def inside(field: Field, offset: float = 0.0) -> Field:
-    """Cover of the shape grown by `offset` pixels, antialiased over one pixel."""
+    """Return the coverage of the shape, grown by `offset` pixels and antialiased over one pixel."""
     cover: Field = np.clip(np.float32(0.5 + offset) - field, 0, 1)
     return cover
 
 
 def shadow(field: Field, blur: float, strength: float) -> Field:
-    """Cover of the shape's soft shadow: `strength` well inside, fading to 0 over `blur` pixels beyond the outline."""
+    """Return the coverage of a soft shadow: `strength` inside, fading to 0 over `blur` pixels beyond the outline."""
     t: Field = np.clip((np.float32(blur) - field) / np.float32(2 * blur), 0, 1)
     return np.float32(strength) * t * t * (3 - 2 * t)

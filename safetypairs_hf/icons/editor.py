@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def asked_for(text: str) -> Item | None:
-    """The item that an instruction wants to see: what stands after " with "."""
+    """Return the item that an instruction asks for: the phrase after " with "."""
     parts = text.strip().rstrip(".").split(" with ")
-    # The longest reading first: "a house with a laptop" is one item, and so is "a laptop".
+    # Try the longest phrase first: "a house with a laptop" is an item, and so is "a laptop".
     phrases = (" with ".join(parts[k:]) for k in range(1, len(parts)))
     return next((by_phrase()[phrase] for phrase in phrases if phrase in by_phrase()), None)
 
 
 def _size(reading: Reading, item: Item, factor: float) -> tuple[int, int]:
-    """Width and height at which the item looks as large as what was read: half way between equal box and equal ink."""
+    """Return the width and height at which the item looks as large as the old one, between equal box and equal ink."""
     x0, y0, x1, y1 = reading.box
     area = (x1 - x0) * (y1 - y0)
     old_density = float(reading.cover.sum()) / area
@@ -42,7 +42,7 @@ class IconEditor:
     """Replaces the glyph on the plate in the instruction's region by the item that its text asks for.
 
     The new item has the old one's colour, place and, within `spread` (the standard deviation of the log of its area),
-    size. It isn't cut off at the region: where it is too wide for its plate it leaks, and a judge has to see that.
+    size. It is not clipped to the region: if it is too wide for its plate it sticks out, which a judge must detect.
     """
 
     spread: float = 0.04
@@ -52,7 +52,7 @@ class IconEditor:
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
     ) -> list[Edited | Reject]:
-        """One edited (height, width, 3) array an image, or a Reject that says why there is none."""
+        """Return for each image the edited (height, width, 3) array, or a Reject with the reason."""
         return [self._one(*each) for each in zip(images, instructions, seeds, strict=True)]
 
     def _one(self, image: Picture, instruction: Instruction, seed: int) -> Edited | Reject:
@@ -67,7 +67,7 @@ class IconEditor:
 
 
 def read_region(pixels: Pixels, region: Box | None) -> Spot | Reject:
-    """What is on the plate in a region; a Reject of the edit stage where that cannot be said."""
+    """Read the plate in a region; return a Reject of the edit stage if it cannot be read."""
     if region is None:
         return Reject("edit", "no_region", "the instruction does not say where to edit")
     reading = read(crop_of(pixels, region)) if _whole(pixels, region) else None
@@ -77,14 +77,14 @@ def read_region(pixels: Pixels, region: Box | None) -> Spot | Reject:
 
 
 def _whole(pixels: Pixels, region: Box) -> bool:
-    """Whether the region lies in the image and is large enough to be read."""
+    """Return whether the region lies in the image and is large enough to be read."""
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = region
     return x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height and min(x1 - x0, y1 - y0) >= 4
 
 
 def crop_of(pixels: Pixels, region: Box) -> Pixels:
-    """The pixels of a region, a view."""
+    """Return a view of the pixels of a region."""
     return pixels[region.y0 : region.y1, region.x0 : region.x1]
 
 
@@ -94,7 +94,7 @@ def _replace(pixels: Pixels, spot: Spot, item: Item, rng: np.random.Generator, s
     crop_of(edited, region)[reading.on_line] = reading.plate.astype(np.uint8)
     width, height = _size(reading, item, math.exp(spread * rng.standard_normal()))
     x0, y0, x1, y1 = reading.box
-    # Half a pixel left over goes to either side alike: always the same one would tell the members of a pair apart.
+    # A spare half pixel goes to a random side: a fixed side would reveal which member of a pair was edited.
     x, y = (x0 + x1 - width + int(rng.integers(2))) // 2, (y0 + y1 - height + int(rng.integers(2))) // 2
     paint(edited, glyphs.mask(item, width, height), region.x0 + x, region.y0 + y, reading.glyph.astype(np.uint8))
     return edited

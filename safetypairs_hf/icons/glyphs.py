@@ -1,4 +1,4 @@
-"""Masks of items: drawn once a process at a large size, then reduced to the size that is asked for."""
+"""Draw masks of items: once per process at a large size, then reduced to the requested size."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 # Large enough that a reduction to a plate's size is smooth, small enough that 300 masters take about 10 MB.
 _ICON_EM = 192
 _TEXT_EM = 72
-# The built-in font has one weight; a sign is set in a bold one.
+# Pillow's built-in font has one weight only, so a stroke makes the letters bold.
 _TEXT_STROKE = 2.0
 
 
 @cache
 def _font_awesome() -> tuple[ImageFont.FreeTypeFont, dict[str, str]]:
-    """The solid font, and icon name -> character."""
+    """Return the solid font, and a mapping from icon name to character."""
     try:
         import fontawesomefree
     except ImportError:
@@ -42,12 +42,12 @@ def _font_awesome() -> tuple[ImageFont.FreeTypeFont, dict[str, str]]:
 
 
 def icon_names() -> Collection[str]:
-    """The names of the icons that there are."""
+    """Return the names of all icons."""
     return _font_awesome()[1].keys()
 
 
 def two_lines(text: str) -> str:
-    """The text broken at the space that keeps its longest line shortest."""
+    """Break the text in two at the space that makes the longer line shortest."""
     words = text.split()
     broken = [(" ".join(words[:k]), " ".join(words[k:])) for k in range(1, len(words))]
     return "\n".join(min(broken, key=lambda pair: max(map(len, pair)))) if broken else text
@@ -55,7 +55,7 @@ def two_lines(text: str) -> str:
 
 @cache
 def master(item: Item) -> Image.Image:
-    """The item's mask at a large size, cropped to its ink: mode L, 255 where the ink is."""
+    """Return the item's mask at a large size, cropped to its ink: mode L, 255 for ink."""
     canvas = Image.new("L", (1024, 512))
     draw = ImageDraw.Draw(canvas)
     if item.is_placard:
@@ -77,19 +77,19 @@ def master(item: Item) -> Image.Image:
 
 @cache
 def aspect(item: Item) -> float:
-    """Width over height of the item's ink."""
+    """Return width over height of the item's ink."""
     width, height = master(item).size
     return width / height
 
 
 @cache
 def density(item: Item) -> float:
-    """The share of its ink's box that is ink, in (0, 1]."""
+    """Return the share of the ink's box that is ink, in (0, 1]."""
     return float(np.asarray(master(item), dtype=np.float32).mean() / 255)
 
 
 def icon_at(item: Item, em: int) -> Image.Image:
-    """The mask of an icon's ink at a size of its font: mode L."""
+    """Return the mask of an icon's ink at a font size of `em` pixels: mode L."""
     whole = master(item)
     across, down = (max(round(side * em / _ICON_EM), 1) for side in whole.size)
     return whole.resize((across, down), Image.Resampling.BOX)
@@ -101,7 +101,7 @@ def _text_font(em: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def line_width(line: str, em: int) -> int:
-    """The width of a line of text, in pixels, as `write_line` draws it."""
+    """Return the width in pixels of a line of text as `write_line` draws it."""
     x0, _, x1, _ = _text_font(em).getbbox(line, stroke_width=_TEXT_STROKE * em / _TEXT_EM)
     return math.ceil(x1 - x0)
 
@@ -114,5 +114,5 @@ def write_line(canvas: Image.Image, line: str, x: float, baseline: float, em: in
 
 
 def mask(item: Item, width: int, height: int) -> Pixels:
-    """The item's ink stretched to (height, width), uint8; 255 where the ink covers the pixel."""
+    """Return the item's ink stretched to (height, width), uint8; 255 for a pixel that the ink covers."""
     return np.asarray(master(item).resize((width, height), Image.Resampling.BOX))

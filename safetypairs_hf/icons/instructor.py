@@ -9,7 +9,7 @@ from safetypairs_hf.core.records import Answer, Box, Candidate, Instruction, Rej
 
 
 def definite(phrase: str) -> str:
-    """The phrase with the definite article: "a gun" -> "the gun"."""
+    """Return the phrase with the definite article: "a gun" -> "the gun"."""
     first, _, rest = phrase.partition(" ")
     if first in ("a", "an"):
         return f"the {rest}"
@@ -18,12 +18,12 @@ def definite(phrase: str) -> str:
 
 @dataclass(frozen=True)
 class IconInstructor:
-    """Reads `candidate.hint` ("item", "twin", "region") and asks for the one to be replaced by the other."""
+    """Reads `candidate.hint` ("item", "twin", "region") and asks to replace the item with the twin."""
 
     name: str = "icon-labels"
 
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
-        """One Answer a candidate: an Instruction, or a Reject where its source gave no labels."""
+        """Return an Answer for each candidate: an Instruction, or a Reject if its source gave no labels."""
         return [Answer(self._one(candidate.hint)) for candidate in batch]
 
     def _one(self, hint: dict[str, object]) -> Instruction | Reject:

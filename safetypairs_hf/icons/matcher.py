@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @cache
 def is_critical(category: str) -> NDArray[np.bool_]:
-    """Which of `templates().items` are critical in a category of the nine (a slug)."""
+    """Return which of `templates().items` are critical in one of the nine categories (a slug)."""
     own = {each.item for each in critical(category)}
     return np.array([item in own for item in templates().items])
 
@@ -31,10 +31,10 @@ def is_critical(category: str) -> NDArray[np.bool_]:
 class IconMatcher(AsksByTaxonomy):
     """P(unsafe) from how much better the best critical item of the category matches than any other item does.
 
-    Abstains (p_unsafe None) with the note "too_faint" where glyph and plate differ by less than `faintest` (distance in
-    RGB, 0 to 441), "covered" where no item matches to `least` (1.0 = exactly), "nothing_there" where it sees no glyph.
-    "not_covered" under a category that maps to none of the nine. Without a region it reads every plate that it finds,
-    and answers for the most unsafe.
+    Abstains (p_unsafe None) with a note: "too_faint" if glyph and plate differ by less than `faintest` (distance in
+    RGB, 0 to 441), "covered" if no item has a likeness of `least` (1.0 = exact), "nothing_there" if there is no glyph,
+    and "not_covered" for a category that maps to none of the nine. Without a region it reads every plate that it finds,
+    and answers for the most unsafe one.
     """
 
     faintest: float = 40.0
@@ -45,7 +45,7 @@ class IconMatcher(AsksByTaxonomy):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; the raw answer is the phrase of the item that matches best."""
+        """Return a Verdict for each image, in order; the raw answer is the phrase of the best match."""
         of_nine = [self.taxonomy.find(category).maps_to for category in categories]
         return [self._look(*each) for each in zip(images, of_nine, regions, strict=True)]
 

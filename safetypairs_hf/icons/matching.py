@@ -1,4 +1,4 @@
-"""Telling which item of the catalogue a mask shows: correlation with every item's own mask at one small size."""
+"""Find the item of the catalogue that a mask shows, by correlation with every item's mask at one small size."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from safetypairs_hf.icons.catalogue import Item
     from safetypairs_hf.icons.reading import Reading
 
-# Enough for three words in two lines to differ by one letter.
+# Large enough to tell texts of three words in two lines apart that differ in one letter.
 _SIDE = 28
-# What a mask of another aspect loses, for each unit of the difference in its logarithm.
+# The penalty for another aspect ratio, per unit of difference in its logarithm.
 _ASPECT_COST = 0.4
 
 
@@ -40,14 +40,14 @@ def _row(mask: Image.Image) -> NDArray[np.float32]:
 
 @cache
 def templates() -> Templates:
-    """The templates of the whole catalogue."""
+    """Return the templates of the whole catalogue."""
     items = tuple(by_phrase().values())
     rows = np.stack([_row(glyphs.master(item)) for item in items])
     return Templates(items, rows, np.array([np.log(glyphs.aspect(item)) for item in items], dtype=np.float32))
 
 
 def likeness(reading: Reading) -> NDArray[np.float32]:
-    """How well each item of `templates()` matches what was read: (n,), 1.0 at best."""
+    """Return how well each item of `templates()` matches the reading: (n,), 1.0 at best."""
     known = templates()
     x0, y0, x1, y1 = reading.box
     row = _row(Image.fromarray(reading.cover[y0:y1, x0:x1]))

@@ -1,4 +1,4 @@
-"""The user's own photographs as backgrounds: checked once, converted to 8-bit sRGB upright, stripped of metadata."""
+"""Use the user's photographs as backgrounds: checked once, upright, in 8-bit sRGB, without metadata."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _KEPT = 2
 
 
 class Photo(NamedTuple):
-    """A photograph that can be used, and the SHA-256 of its file."""
+    """A usable photograph, and the SHA-256 of its file."""
 
     path: str
     sha256: str
 
 
 class Scan(NamedTuple):
-    """What a folder holds: the photographs in sorted order, and what is not used, by name, with the reason."""
+    """The content of a folder: photographs in sorted order, and the names of unused files with the reason."""
 
     photos: tuple[Photo, ...]
     rejects: tuple[tuple[str, Reject], ...]
 
 
 def scan(folder: str, size: int) -> Scan:
-    """Decode every file of the folder once, to tell the photographs that can stand behind a scene of that size.
+    """Decode every file of the folder once, to find the photographs that scenes of this size can use.
 
-    Raises RecipeError where there is none.
+    Raises RecipeError if there is none.
     """
     photos, rejects = [], []
     for path in walk(Path(folder)):
@@ -58,7 +58,7 @@ def scan(folder: str, size: int) -> Scan:
 
 
 def _decoded(path: Path, size: int) -> Image.Image:
-    """The photograph upright in 8-bit sRGB, its shorter side at most `_KEPT` times `size`. Raises UnusableError."""
+    """Return the photograph upright in 8-bit sRGB, the shorter side at most `_KEPT` * `size`. Raises UnusableError."""
     return _shrunk(decode(read(path), -(-size // 2), draft=_KEPT * size), size)
 
 
@@ -73,7 +73,7 @@ def _shrunk(image: Image.Image, size: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def pick(photo: Photo, size: int) -> Image.Image:
-    """The photograph as `_decoded` gives it, kept for the next time. Raises RecipeError where it changed or went."""
+    """Return the photograph of `_decoded`, cached. Raises RecipeError if its file has changed or is gone."""
     try:
         return _decoded(Path(photo.path), size)
     except UnusableError as error:
@@ -84,7 +84,7 @@ def pick(photo: Photo, size: int) -> Image.Image:
 
 
 def crop(image: Image.Image, rng: np.random.Generator, size: int) -> Pixels:
-    """A random square of at least 0.65 of the shorter side, as (size, size, 3) uint8 pixels of its own."""
+    """Cut out a random square of at least 0.65 of the shorter side; return (size, size, 3) uint8, a copy."""
     side = min(image.size) * rng.uniform(0.65, 1.0)
     x, y = rng.uniform(0, image.width - side), rng.uniform(0, image.height - side)
     square = image.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side), reducing_gap=3)

@@ -1,4 +1,4 @@
-"""Plates: where they stand, what they look like, and drawing them with what is on them."""
+"""Place, style and draw plates, and the items on them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.records import Pixels
     from safetypairs_hf.icons.catalogue import Item
 
-# Lengths are for images of this many pixels a side; others are scaled.
+# Lengths are for images with this many pixels per side, and are scaled for others.
 _UNIT = 384
-# How often things go wrong, as they do on real walls: worn paint, a tight fit, a neighbour put over the critical plate.
+# How often a plate is hard to read, as on real walls: worn paint, a tight fit, a plate over the critical one.
 WORN, _TIGHT, _HIDDEN = 0.08, 0.14, 0.10
 
-Shown = TypeVar("Shown")  # what stands on a plate
+Shown = TypeVar("Shown")  # what a plate shows
 
 
 class Plate(NamedTuple, Generic[Shown]):
-    """A plate, in pixels: its centre, half its size, its rim's width, and the glyph's share of the room for it."""
+    """A plate, in pixels: its centre, half its size, its rim's width, and the share of it that the glyph fills."""
 
     item: Shown
     shape: str
@@ -39,7 +39,7 @@ class Plate(NamedTuple, Generic[Shown]):
 
     @property
     def region(self) -> Box:
-        """The box within the plate's rim that the glyph stands in."""
+        """The box inside the plate's rim that holds the glyph."""
         wide, high, up = inner_box(self.shape, self.half_width, self.half_height, self.rim + 1)
         middle = self.y - round(up)
         return Box(self.x - int(wide), middle - int(high), self.x + int(wide), middle + int(high))
@@ -55,7 +55,7 @@ class Shade(NamedTuple):
 
 
 class Style(NamedTuple):
-    """What the plates of one scene share."""
+    """The style that the plates of one scene share."""
 
     rims: str
     shapes: tuple[str, ...]
@@ -73,7 +73,7 @@ def style(rng: np.random.Generator, scale: float) -> Style:
 
 
 def coat(rng: np.random.Generator, look: Theme, manner: Style, scale: float) -> tuple[float, PlateColours]:
-    """The width of a plate's rim, and its colours."""
+    """Draw the width of a plate's rim, and its colours."""
     rims = str(rng.choice(["sticker", "sign", "none"])) if manner.rims == "mixed" else manner.rims
     rim = 0.0 if rims == "none" else float(rng.uniform(2.5, 5.0) * scale)
     colours = look.plate(rng)
@@ -83,7 +83,7 @@ def coat(rng: np.random.Generator, look: Theme, manner: Style, scale: float) -> 
 
 
 def _dress(rng: np.random.Generator, item: Item, look: Theme, manner: Style, scale: float) -> Plate[Item]:
-    """A plate for the item, not placed yet."""
+    """Return a plate for the item, not placed yet."""
     rim, colours = coat(rng, look, manner, scale)
     if rng.random() < WORN:
         colours = colours._replace(ink=faded(colours.ink, colours.fill, rng.uniform(0.03, 0.35)))
@@ -100,7 +100,7 @@ def _dress(rng: np.random.Generator, item: Item, look: Theme, manner: Style, sca
 def place(
     rng: np.random.Generator, plate: Plate[Shown], placed: Sequence[Plate[Any]], size: int
 ) -> Plate[Shown] | None:
-    """The plate at a free spot, shrunk somewhat where there is none; None where even that does not help."""
+    """Return the plate at a free spot, somewhat smaller if none is large enough; None if no spot is free."""
     for shrink in (1.0, 0.9, 0.8):
         wide, high = plate.half_width * shrink, plate.half_height * shrink
         spots = rng.uniform((wide + 4, high + 4), (size - wide - 4, size - high - 4), size=(60, 2))
@@ -116,10 +116,10 @@ def place(
 
 
 def layout(rng: np.random.Generator, size: int, items: Sequence[Item], look: Theme) -> tuple[list[Plate[Item]], Style]:
-    """Plates for the items, the first of which is the critical one, in the order in which they are drawn."""
+    """Return plates in drawing order, and their style. The first of `items` is the critical one."""
     scale = size / _UNIT
     manner = style(rng, scale)
-    # Few plates are larger, so that the wall is filled alike.
+    # The fewer the plates, the larger they are, so that they fill the wall equally.
     large = scale * min(max((6.5 / len(items)) ** 0.5, 0.95), 1.3)
     placed: list[Plate[Item]] = []
     for item in items:
@@ -136,7 +136,7 @@ def layout(rng: np.random.Generator, size: int, items: Sequence[Item], look: The
 def hidden(
     rng: np.random.Generator, order: Sequence[Plate[Shown]], main: Plate[Shown], over: Plate[Shown]
 ) -> list[Plate[Shown]]:
-    """The plates in their order with `over` put on top, and over a part of `main`."""
+    """Return the plates in drawing order, with `over` on top and covering a part of `main`."""
     angle, near = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.8)
     x = main.x + round(near * float(np.cos(angle)) * (main.half_width + over.half_width))
     y = main.y + round(near * float(np.sin(angle)) * (main.half_height + over.half_height))
@@ -146,9 +146,9 @@ def hidden(
 def draw(
     canvas: Pixels, plates: Sequence[Plate[Shown]], manner: Style, put: Callable[[Pixels, Plate[Shown]], None]
 ) -> None:
-    """Draw the plates on `canvas` (size, size, 3) in place; all poles and shadows first, so that no plate gets any.
+    """Draw the plates on `canvas` (size, size, 3) in place; all poles and shadows first, so that none falls on a plate.
 
-    `put` draws what stands on a plate, which has been painted.
+    `put` draws the item on a plate that has been painted.
     """
     scale = canvas.shape[0] / _UNIT
     fields = []

@@ -1,7 +1,8 @@
-"""Reading a plate from pixels alone: its colour, the colour of what is on it, and that thing's mask.
+"""Read a plate from pixels alone: its colour, the colour of the glyph on it, and the glyph's mask.
 
-Plate and glyph are each one flat colour, so every pixel of a plate lies on the line between the two, and how far along
-it lies is the glyph's cover there. What is off that line is something else: a neighbour, a rim, the background.
+Plate and glyph are each one flat colour, so the colour of every pixel of a plate lies on the line between the two.
+Its position on that line is the glyph's coverage of the pixel. Colours off that line belong to something else: a
+neighbouring plate, a rim, the background.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 # Rounding to whole levels moves a pixel at most sqrt(3) / 2 levels off the line; twice that for two roundings.
 _OFF_LINE = 1.8
-# A pixel counts to the glyph's box from this cover on.
+# A pixel belongs to the glyph's box from this coverage on.
 _COVERED = 0.12
-# A flat colour is a plate if it fills this share of its own box, and at least this share of the image.
+# A flat colour is a plate if it fills at least this share of its own box, and this share of the image.
 _FILL, _SHARE = 0.25, 0.0025
 
 
 class Reading(NamedTuple):
     """`plate`, `glyph`: (3,) float64 colours, 0 to 255. `cover`: (h, w) in [0, 1], the glyph's mask, 0 off the line.
-    `on_line`: (h, w), what is plate or glyph. `box`: the glyph's box within the crop. `contrast`: the distance of the
+    `on_line`: (h, w), True for plate and glyph. `box`: the glyph's box within the crop. `contrast`: the distance of the
     two colours in RGB, 0 to 441."""
 
     plate: NDArray[np.float64]
@@ -39,14 +40,14 @@ class Reading(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """A part of an image, and what is read there."""
+    """A part of an image, and its reading."""
 
     region: Box
     reading: Reading
 
 
 def _packed(pixels: Pixels) -> NDArray[np.uint32]:
-    """Each colour as one number."""
+    """Return each colour as one number."""
     wide = pixels.astype(np.uint32)
     return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2], dtype=np.uint32)
 
@@ -61,9 +62,9 @@ def _most_common(packed: NDArray[np.uint32]) -> int:
 
 
 def read(crop: Pixels, plate: int | None = None) -> Reading | None:
-    """Read the glyph in `crop` (h, w, 3); None where there is only one colour.
+    """Read the glyph in `crop` (h, w, 3); return None if the crop has only one colour.
 
-    `plate` is the plate's colour as one number; unless given it is the one most common along the crop's border.
+    `plate` is the plate's colour as one number; by default, the most common colour of the crop's border.
     """
     packed = _packed(crop)
     border = np.concatenate([packed[:2].ravel(), packed[-2:].ravel(), packed[:, :2].ravel(), packed[:, -2:].ravel()])
@@ -72,7 +73,7 @@ def read(crop: Pixels, plate: int | None = None) -> Reading | None:
     others = packed[packed != plate]
     if not others.size:
         return None
-    # A neighbour that lies over the plate comes in across the border; a glyph stays clear of it.
+    # A neighbour that overlaps the plate touches the border of the crop; a glyph never does.
     clear = others[~np.isin(others, border)]
     others = clear if clear.size else others
     start = _unpacked(plate)
@@ -90,7 +91,7 @@ def read(crop: Pixels, plate: int | None = None) -> Reading | None:
 
 
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What has the mask on all four sides of it, or is in it."""
+    """Return the pixels that are in the mask, or have it on all four sides."""
     down, across = np.logical_or.accumulate(mask, axis=0), np.logical_or.accumulate(mask, axis=1)
     up, back = (
         np.logical_or.accumulate(mask[::-1], axis=0)[::-1],
@@ -100,10 +101,10 @@ def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def find(pixels: Pixels, longest: float = 0.6) -> list[Spot]:
-    """Read whatever may be a plate in a whole image (height, width, 3), largest first; what is none reads as noise.
+    """Read all possible plates of a whole image (height, width, 3), largest first; a false one reads as noise.
 
-    What lies outside a plate's outline, but within its box, is read as plate. What is longer than `longest` of the
-    image's side is no plate.
+    The corners of a plate's box outside its outline are read as plate. A box longer than `longest` times the image's
+    side is not a plate.
     """
     packed = _packed(pixels)
     values, counts = np.unique(packed, return_counts=True)

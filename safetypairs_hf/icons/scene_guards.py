@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.icons.reading import Reading
 
-# What a guard says of a plate that shows nothing it knows.
+# P(unsafe) for a plate that shows no item that the guard knows.
 _UNSURE = 0.35
 
 
 @lru_cache(maxsize=8)
 def _known(share: float) -> NDArray[np.bool_]:
-    """Which items of the catalogue a guard knows: those whose phrase hashes to below `share`."""
+    """Return which items of the catalogue a guard knows: those whose phrase hashes to below `share`."""
     heads = [hashlib.sha256(item.phrase.encode()).digest()[:4] for item in templates().items]
     return np.array([int.from_bytes(head, "big") < share * 2**32 for head in heads])
 
 
 class _Unasked(AsksByTaxonomy):
-    """A guard that looks at pixels alone."""
+    """A guard that uses pixels alone, and is asked no text."""
 
     def asked(self, slug: str) -> str:
-        """Return the text of ours that it is asked: none."""
+        """Return the text that the guard is asked: none."""
         return ""
 
 
@@ -55,7 +55,7 @@ class KnowsSomeItems(_Unasked):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """P(unsafe) of each whole image: that of its most unsafe plate. Regions are not used."""
+        """Return P(unsafe) of each whole image, that of its most unsafe plate. Regions are not used."""
         of_nine = [self.taxonomy.find(category).maps_to for category in categories]
         return [self._look(*each) for each in zip(images, of_nine, strict=True)]
 
@@ -69,7 +69,7 @@ class KnowsSomeItems(_Unasked):
         scores = likeness(reading)
         unsafe = float(scores[known & own].max(initial=-1.0))
         harmless = float(scores[known & ~own].max(initial=-1.0))
-        # How sure it is that this is an item it knows: not at all below 0.55, wholly from 0.9 on.
+        # The guard's confidence that it knows this item: 0 up to a likeness of 0.55, 1 from 0.9 on.
         sure = min(max((max(unsafe, harmless) - 0.55) / 0.35, 0.0), 1.0)
         opinion = 1 / (1 + math.exp(-12 * (unsafe - harmless)))
         return _UNSURE + sure * (opinion - _UNSURE)
@@ -84,7 +84,7 @@ class ColourAndClutter(_Unasked):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """P(unsafe) of each whole image from its redness, darkness and density of edges. Regions are not used."""
+        """Return P(unsafe) of each whole image, by its redness, darkness and edge density. Regions are not used."""
         return [Verdict(self._mood(image)) for image in images]
 
     def _mood(self, image: Picture) -> float:

@@ -30,7 +30,7 @@ _PLACARDS = (0.1, 0.6)
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A random generator that depends on the parts alone, on any machine and in any process."""
+    """Return a random generator that depends on the parts alone, on any machine and in any process."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
@@ -66,7 +66,7 @@ class IconScenes:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that gets a copy of this source must not read and check every photograph again.
+        # The copy of this source in a worker must not read and check every photograph again.
         if self.backgrounds is not None:
             _ = self._scan
         return self.__dict__
@@ -77,7 +77,7 @@ class IconScenes:
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Those that there are icons for."""
+        """Return the categories that have icons."""
         return tuple(each.slug for each in self.taxonomy.categories if each.maps_to)
 
     @property
@@ -85,11 +85,11 @@ class IconScenes:
         return None
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """The files of the folder that are not used: (name relative to it, why), in sorted order."""
+        """Return the unused files of the folder as (name relative to it, reason), in sorted order."""
         return list(self._scan.rejects)
 
     def fingerprint(self) -> str:
-        """A hash over the photographs that are used, in order; "" without a folder."""
+        """Return a hash over the used photographs, in order; "" without a folder."""
         if self.backgrounds is None:
             return ""
         return hashlib.sha256("".join(photo.sha256 for photo in self._scan.photos).encode()).hexdigest()
@@ -103,9 +103,9 @@ class IconScenes:
             return background(rng, self.image_size, look), Origin("fontawesomefree", scene, "CC-BY-4.0")
         photos = self._scan.photos
         turn, k = divmod(i, len(photos))
-        # Every photograph once a turn, in another order each time, so that no category keeps to some of them.
+        # Each round uses every photograph once, in a new order, so that no category is tied to some of them.
         photo = photos[int(generator("photos", self.seed, turn).permutation(len(photos))[k])]
-        # The user's photograph has a licence that we can't know.
+        # The licence of a user's photograph is not known.
         origin = Origin("fontawesomefree", f"{scene}@{photo.sha256[:16]}", "NOASSERTION")
         return crop(pick(photo, self.image_size), rng, self.image_size), origin
 
@@ -125,14 +125,14 @@ class IconScenes:
             category=category,
             origin=origin,
             unsafe=encode(canvas),
-            # Scenes on one photograph belong together, however differently it was cropped.
+            # All scenes on one photograph form a family, however it was cropped.
             family=origin.id.partition("@")[2],
             hint={"item": chosen.item.phrase, "region": list(region), "twin": twin.phrase},
         )
 
 
 def _others(rng: np.random.Generator, twin: Item) -> list[Item]:
-    """Three to seven different neutral items, none of them the twin."""
+    """Draw three to seven different neutral items, none of them the twin."""
     share = rng.uniform(*_PLACARDS)
     words = [item for item in neutral() if item.is_placard and item != twin]
     icons = [item for item in neutral() if not item.is_placard and item != twin]

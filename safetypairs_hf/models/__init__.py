@@ -1,1 +1,1 @@
-"""Loading and calling models: weights, processors, chat models in this process and behind servers."""
+"""Load and call models: weights, processors, chat models in this process and behind servers."""

@@ -1,4 +1,4 @@
-"""Adapters of chat models, as `peft` and `safetypairs train` write them: folders without the weights of the model."""
+"""Load adapters of chat models, which `peft` and `safetypairs train` write: folders without the base weights."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ CONFIG: Final = "adapter_config.json"
 
 
 class Base(NamedTuple):
-    """The model that an adapter is of: a folder, or a Hub id with its commit."""
+    """The base model of an adapter: a folder, or a Hub id with its commit."""
 
     model: str
     commit: str | None
 
 
 def base_of(model: str, commit: str | None) -> Base | None:
-    """Return what the adapter in a folder or Hub repo is of; None where it is a model with weights of its own.
+    """Return the base of the adapter in a folder or Hub repo; None if it is a model with weights of its own.
 
     Raises:
-        SafetyPairsError: the adapter names no base, a base on the Hub without a commit, or a folder that holds other
-            weights than it was trained on.
+        SafetyPairsError: the adapter names no base, or a base on the Hub without a commit, or the weights of its base
+            folder have changed since the training.
     """
     if _file(model, commit, MODEL) is not None:
         return None

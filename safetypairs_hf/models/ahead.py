@@ -1,4 +1,4 @@
-"""Batches for a model, made ready beside it: threads prepare the next ones while it is at one."""
+"""Prepare batches in threads while the model works on an earlier one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
-# So many batches are being prepared at once, or are ready.
+# The number of batches that are in preparation or ready.
 THREADS: Final = min(8, os.cpu_count() or 1)
 
 
 class Done(NamedTuple, Generic[Result]):
-    """What came of a group of items, in their order, and the seconds that the model was at them."""
+    """The results of a group of items, in order, and the seconds of work of the model."""
 
     results: list[Result]
     seconds: float
@@ -35,16 +35,17 @@ class _Batch(NamedTuple, Generic[Item]):
 
 @dataclass
 class Ahead(Generic[Item, Prepared, Result]):
-    """Groups of items through a model, batch by batch.
+    """Send groups of items through a model, batch by batch.
 
-    A batch is of one group, and of items that follow each other and have one `key`: batches depend on a group alone.
-    One that does not fit into memory is halved, and those after it are no larger than its half.
+    A batch holds consecutive items of one group with the same `key`, so batches depend on the group alone. A batch that
+    does not fit into memory is halved, and later batches are no larger than that half.
 
     Args:
-        size: the most items of a batch.
+        size: the largest number of items in a batch.
         begin: loads the model; called in the caller's thread, before anything is prepared.
-        prepare: of a batch, in any thread, several at once. It leaves a GPU alone, as a thread has its own current one.
-        work: of what `prepare` gave, in the caller's thread; one Result an item.
+        prepare: prepares a batch, in several threads at once. It must not use a GPU, because each thread has a current
+            device of its own.
+        work: takes the output of `prepare`, in the caller's thread, and returns a Result for each item.
     """
 
     size: int
@@ -54,7 +55,7 @@ class Ahead(Generic[Item, Prepared, Result]):
     key: Callable[[Item], Hashable] = lambda item: None
 
     def run(self, groups: Iterable[Sequence[Item]]) -> Generator[Done[Result], None, None]:
-        """One Done a group, in order. Groups are taken early, in another thread, so they may be slow to come.
+        """Yield a Done for each group, in order. Groups are read ahead in another thread, so they may arrive slowly.
 
         Raises:
             SafetyPairsError: not even one item fits into memory; and whatever `begin` and `work` raise.
@@ -87,7 +88,7 @@ class Ahead(Generic[Item, Prepared, Result]):
             pool.shutdown(cancel_futures=True)
 
     def _begun(self, batches: Iterator[_Batch[Item]]) -> Iterator[_Batch[Item]]:
-        """The same batches, with the model loaded; it is not where there is nothing for it."""
+        """Yield the same batches after loading the model; without batches it is not loaded."""
         early = []
         for batch in batches:
             early.append(batch)
@@ -115,7 +116,7 @@ class Ahead(Generic[Item, Prepared, Result]):
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-        # Out of the handler, where the error's traceback would keep the tensors alive.
+        # Outside of the handler, because the error's traceback would keep the tensors alive.
         begin, self.size = time.perf_counter(), max(len(items) // 2, 1)
         give_back()
         halves = in_batches(items, self.size, lambda part: self.work(self.prepare(part)))

@@ -1,6 +1,6 @@
-"""Find the answer in what a model wrote: after its reasoning, within its tags; and tell a refusal from an answer.
+"""Find the answer in a model's output, after its reasoning and within its tags, and recognise refusals.
 
-Instructors and guards read by this. A place in a text stays a place in the whole text, so that the token that holds a
+Instructors and guards use this module. Positions always refer to the whole text, so that the token that holds a
 verdict can be found.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from safetypairs_hf.core.foreign_text import objects_in
 
 _NAMES: Final = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning)"
-# How reasoning begins and ends: tags of DeepSeek, Qwen, Seed and MiniMax; Kimi, Mistral, Cohere, Sky-T1, MedGemma,
+# The marks around reasoning: tags of DeepSeek, Qwen, Seed and MiniMax; Kimi, Mistral, Cohere, Sky-T1, MedGemma,
 # Gemma 4; the channels of gpt-oss, with their special tokens and without.
 _OPEN: Final = re.compile(
     rf"<{_NAMES}>|◁think▷|\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<unused94>|<\|channel>thought"
@@ -26,7 +26,7 @@ _CLOSE: Final = re.compile(
     r"|<\|channel\|>final(?:<\|message\|>)?|\A\s*analysis[^<]*?assistantfinal",
     re.IGNORECASE,
 )
-# What stands around an answer alone, with the tag that ends it.
+# The marks around an answer, with the tag that ends it.
 _TAGGED: Final = re.compile(
     r"<(answer|result|response|output|conclusion|verdict)>|<\|(?:begin_of_box|begin_of_solution|START_RESPONSE)\|>"
     r"|\\boxed\{(?:\\text\{)?",
@@ -44,11 +44,10 @@ _REFUSES: Final = re.compile(
 
 
 def answer_span(text: str, *, tags: bool = True) -> tuple[int, int] | None:
-    """Return where the answer in a text begins and ends: after the reasoning, and within the last tag of an answer.
+    """Return the start and end of the answer in a text: after the reasoning, within the last answer tag.
 
-    With `tags` False, the tags of an answer are a part of it.
-    Reasoning may end without having begun, as where the chat template begins it. A text of nothing but reasoning that
-    does not end has no answer: None.
+    With `tags` False, the tags are a part of the answer. Reasoning may have no opening tag, because some chat templates
+    write it. A text that is all unfinished reasoning has no answer: None.
     """
     start = max((found.end() for found in _CLOSE.finditer(text)), default=0)
     end = len(text)
@@ -65,7 +64,7 @@ def answer_span(text: str, *, tags: bool = True) -> tuple[int, int] | None:
 
 
 def answer_of(text: str) -> str:
-    """Return the answer in a text, without what stands around it; "" where there is none."""
+    """Return the answer in a text, without the marks around it; "" if there is none."""
     span = answer_span(text)
     return text[slice(*span)].strip() if span else ""
 
@@ -73,16 +72,16 @@ def answer_of(text: str) -> str:
 def last_object(
     text: str, keys: Sequence[str], start: int = 0, end: int | None = None
 ) -> tuple[int, Mapping[str, Any]]:
-    """Return the last whole JSON object of a text that has most of some keys, and where it begins.
+    """Return the last complete JSON object of a text that has the most of `keys`, and its position.
 
     Args:
         text: any text.
         keys: the keys to look for, in any case.
-        start: where in the text to begin.
-        end: where in the text to end.
+        start: the position to begin at.
+        end: the position to end at.
 
     Returns:
-        The place and the object; -1 and {} where no object has any of the keys.
+        The position and the object; -1 and {} if no object has any of the keys.
     """
     best = 0
     found: tuple[int, Mapping[str, Any]] = (-1, {})
@@ -94,11 +93,11 @@ def last_object(
 
 
 def refuses(text: str, *, at_once: bool = False) -> bool:
-    """Whether a text says, or with `at_once` begins by saying, that its writer will not do what was asked."""
+    """Return whether a text says that its writer refuses the request; with `at_once`, whether it begins so."""
     return bool(_REFUSES.match(text) if at_once else _REFUSES.search(text))
 
 
 def in_latin(text: str) -> bool:
-    """Whether at least two thirds of the letters of a text are Latin; a text without letters is."""
+    """Return whether at least two thirds of a text's letters are Latin; True for a text without letters."""
     letters = [letter for letter in text if letter.isalpha()]
     return sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters) * 3 <= len(letters)

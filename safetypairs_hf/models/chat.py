@@ -1,4 +1,4 @@
-"""Any chat model of transformers that sees images, loaded once and fed in batches."""
+"""Load any chat model of transformers that takes images, and run it in batches."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Result = TypeVar("Result")
 
 
 class Refused(NamedTuple):
-    """What a processor said of an image that it doesn't take."""
+    """The error of a processor about an image that it does not accept."""
 
     detail: str
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A model with its processor. Prompts are padded on the left, so that the last position is the next word's.
+    """A model with its processor. Prompts are padded on the left, so that the last position predicts the next token.
 
-    `processor` is for the thread that the model works in, `copies` for all others.
+    The thread that runs the model uses `processor`; all other threads use `copies`.
     """
 
     model: Any
@@ -37,11 +37,11 @@ class Chat:
     device: str
 
     def inputs(self, images: Sequence[Picture], texts: Sequence[str]) -> Any:
-        """Tensors of one user turn each, image first, up to where the answer starts."""
+        """Return the tensors of one user turn for each image, image first, up to the start of the answer."""
         return self.moved(self.prepared([turn(as_pil(image), text) for image, text in zip(images, texts, strict=True)]))
 
     def prepared(self, chats: Sequence[Any], **template_kwargs: Any) -> Any:
-        """Tensors of some conversations up to where the answer starts, in the machine's memory; from any thread.
+        """Return the tensors of conversations up to the start of the answer, in CPU memory; works in any thread.
 
         Args:
             chats: the conversations, as chat templates take them.
@@ -60,11 +60,11 @@ class Chat:
         return made.to(dtype=self.model.dtype)
 
     def moved(self, prepared: Any) -> Any:
-        """The same tensors where the model is."""
+        """Return the tensors on the model's device."""
         return prepared.to(self.device)
 
     def next_logits(self, inputs: Any) -> Any:
-        """Logits of the first word of the answer, (batch, vocabulary): one forward pass, nothing is decoded."""
+        """Return the logits of the first token of the answer, (batch, vocabulary), by one forward pass."""
         import torch
 
         with torch.inference_mode():
@@ -72,15 +72,15 @@ class Chat:
 
 
 def turn(image: Any, text: str) -> list[dict[str, Any]]:
-    """A conversation of one turn, the user's: an image of PIL, and a text where there is one."""
+    """Return a conversation of one user turn: a PIL image, and a text if one is given."""
     content = [{"type": "image", "image": image}, *([{"type": "text", "text": text}] if text else [])]
     return [{"role": "user", "content": content}]
 
 
 def check_chat(model: str, commit: str | None, classes: Collection[str] = ()) -> None:
-    """Raise SafetyPairsError where a model is of none of the `classes`; of none that sees images, where there are none.
+    """Raise SafetyPairsError for a model of none of the `classes`, or, if none are given, one that takes no images.
 
-    `model` and `commit` are those of weights, or of an adapter, and then its base is looked at.
+    `model` and `commit` name weights or an adapter; for an adapter, its base is checked.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
@@ -90,11 +90,11 @@ def check_chat(model: str, commit: str | None, classes: Collection[str] = ()) ->
 
 
 def load_chat(model: str, commit: str | None, device: str, classes: Collection[str] = ()) -> Chat:
-    """Load a folder or a pinned Hub id, of one of the `classes`, where any are named; or an adapter of such a model.
+    """Load a folder or a pinned Hub id, of one of the `classes` if any are given, or an adapter of such a model.
 
     Raises:
-        SafetyPairsError: no such model, one of another class, one without a chat template, or one whose images need
-            torchvision where there is none.
+        SafetyPairsError: there is no such model, it has another class or no chat template, or its image processor needs
+            torchvision, which is not installed.
     """
     import transformers
 
@@ -114,7 +114,7 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
     where = pick_device(device)
     kind: Any = transformers.AutoModelForImageTextToText
     if transformers.AutoConfig.from_pretrained(model, revision=commit).model_type == "qwen2_5_omni":
-        kind = transformers.Qwen2_5OmniThinkerForConditionalGeneration  # the part that writes; another one speaks
+        kind = transformers.Qwen2_5OmniThinkerForConditionalGeneration  # the part that writes text; another part speaks
     loaded = kind.from_pretrained(model, revision=commit, dtype=pick_dtype(where))
     if base:
         loaded = adapted(loaded, adapter, adapter_commit)
@@ -124,13 +124,13 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
 def taken(
     batch: Sequence[Item], prepare: Callable[[Sequence[Item]], Prepared]
 ) -> list[tuple[Sequence[Item], Prepared | Refused]]:
-    """The batch with `prepare(batch)`; where that fails it is cut in two, until the items it refuses are alone.
+    """Return the parts of a batch with `prepare(part)`, splitting failed parts until each refused item is alone.
 
-    Memory that runs out is nobody's fault and no refusal: that error is raised.
+    An out-of-memory error is not a refusal, and is raised.
     """
     try:
         return [(batch, prepare(batch))]
-    except Exception as error:  # a processor may raise anything
+    except Exception as error:  # a processor may raise any error
         if isinstance(error, SafetyPairsError) or out_of_memory(error):
             raise
         if len(batch) == 1:
@@ -142,7 +142,7 @@ def taken(
 def unless_refused(
     batch: Sequence[Item], prepare: Callable[[Sequence[Item]], Prepared], work: Callable[[Prepared], Sequence[Result]]
 ) -> list[Result | Refused]:
-    """`work(prepare(batch))`, in as many parts as `taken` makes of it; a Refused in the place of what it refuses."""
+    """Return `work(prepare(part))` for the parts of `taken`, joined, with a Refused for each refused item."""
     found: list[Result | Refused] = []
     for _, part in taken(batch, prepare):
         found += [part] if isinstance(part, Refused) else work(part)
@@ -156,10 +156,10 @@ def as_pil(image: Picture) -> Any:
 
 
 def flat(names: Any) -> set[str]:
-    """The class names of one of transformers' auto mappings, where an entry may be a tuple of several."""
+    """Return the class names of one of transformers' auto mappings; an entry may be a tuple of names."""
     return {name for entry in names for name in ([entry] if isinstance(entry, str) else entry)}
 
 
 def basename(model: str) -> str:
-    """The last part of a folder or a Hub id."""
+    """Return the last part of a folder's path or a Hub id."""
     return model.rstrip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""A chat model on any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, NIM, a hosted one, one of Azure's."""
+"""Ask a chat model on any server with OpenAI's API: vLLM, SGLang, llama.cpp, NIM, a hosted service, Azure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.core.records import Picture
 
-LONGEST_ANSWER: Final = 1 << 20  # characters; a model writes no more, and reading it takes time
+LONGEST_ANSWER: Final = 1 << 20  # characters; no model writes more, and parsing takes time
 
 
 class Token(NamedTuple):
     """One position of the answer.
 
-    `data` is its text in UTF-8, perhaps with a part of a letter; `top` is what could have stood there, (text, log
-    probability) each, the likeliest first; `chosen` is the log probability of the token itself.
+    `data` is its text in UTF-8, and may hold an incomplete character. `top` has the alternatives as (text, log
+    probability), the most likely first. `chosen` is the log probability of the token itself.
     """
 
     data: bytes
@@ -32,13 +32,13 @@ class Token(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came back for one request.
+    """The reply to one request.
 
-    `problem` is "" where `text` is an answer. "refused": the model says so in the field of its own; "content_filter": a
-    filter of the service kept the request or the answer back; "rate_limited", "timed_out", "server_error": there is no
-    answer to this request, after all retries (`raw` has what came). `ended` is False where the answer was cut off.
-    `tokens` is empty where the server gives no log probabilities. Counts of tokens are the server's own `usage`, 0
-    where it has none.
+    `problem` is "" if `text` is an answer. "refused": the model refuses in the field that the API has for it;
+    "content_filter": a filter of the service blocked the request or the answer; "rate_limited", "timed_out",
+    "server_error": no answer to this request after all retries (`raw` has the server's text). `ended` is False if the
+    answer was cut off. `tokens` is empty if the server gives no log probabilities. Counts of tokens are the server's
+    own `usage`, 0 if it sends none.
     """
 
     text: str = ""
@@ -52,7 +52,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class ChatServer(OpenAIServer[Reply]):
-    """Where a chat model is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a chat model. Settings that cannot change an answer are left out of a recipe's hash.
 
     Args:
         seed: the seed sent with every request; not every server honours it.
@@ -71,11 +71,11 @@ class ChatServer(OpenAIServer[Reply]):
             raise RecipeError(f"max_side = {self.max_side}: expected at least 0")
 
     def image_part(self, picture: Picture) -> dict[str, Any]:
-        """An image as a part of a message: the encoded file, unless `max_side` says otherwise."""
+        """Return an image as a part of a message: the encoded file, downscaled if `max_side` requires it."""
         return {"type": "image_url", "image_url": {"url": data_uri(downscaled(picture, self.max_side).data)}}
 
     def user_message(self, picture: Picture, text: str) -> dict[str, Any]:
-        """A user's turn with one image and a text, the image first."""
+        """Return a user turn with one image and a text, the image first."""
         return {"role": "user", "content": [self.image_part(picture), {"type": "text", "text": text}]}
 
     async def _post(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> str:
@@ -116,14 +116,14 @@ def _read(found: dict[str, Any], raw: str) -> Reply:
     usage = found.get("usage")
     asked, spent = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
     content = message.get("content")
-    if isinstance(content, list):  # some servers answer in parts
+    if isinstance(content, list):  # some servers split the answer into parts
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
         problem = "refused" if message.get("refusal") else "content_filter"
         said = kept(str(message.get("refusal") or raw))
         return Reply(problem=problem, raw=said, prompt_tokens=asked, answer_tokens=spent)
     thought = message.get("reasoning_content") or message.get("reasoning")
-    if content is None and isinstance(thought, str):  # it came to no answer, or to the end of its tokens
+    if content is None and isinstance(thought, str):  # there is no answer, or the token limit cut it off
         return Reply("", "", kept(thought), asked, spent, (), False)
     if not isinstance(content, str):
         return Reply("", "server_error", kept(f"an answer without text: {raw}"), asked, spent)
@@ -139,7 +139,7 @@ def _count(usage: Any, name: str) -> int:
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...]:
-    """The positions of the answer; none where they are not as the API has them."""
+    """Return the tokens of the answer; none if they are not in the API's format."""
     try:
         return tuple(
             Token(
@@ -149,11 +149,11 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
             )
             for place in logprobs["content"]
         )
-    except Exception:  # whatever else stands there
+    except Exception:  # anything else in that place
         return ()
 
 
 def _bytes(place: Mapping[str, Any]) -> bytes:
-    """The text of a token: `bytes` where the server has them, as a token may be a part of a letter."""
+    """Return the bytes of a token, from `bytes` if the server sends it: a token may be a part of a character."""
     found = place.get("bytes")
     return bytes(found) if isinstance(found, list) else whole(str(place["token"])).encode()

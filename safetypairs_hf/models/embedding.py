@@ -1,4 +1,4 @@
-"""How far two images are apart to a vision model: a measure of what an edit changed besides what it should."""
+"""Measure the distance of two images to a vision model: how much an edit changed besides what it should."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EmbeddingDistance:
         name: under which the distance is kept with a pair.
 
     Raises:
-        SafetyPairsError: a Hub id with no revision; where it is first used, what is no such model.
+        SafetyPairsError: a Hub id has no revision; on first use, the model is not a vision model.
     """
 
     model: str
@@ -37,13 +37,13 @@ class EmbeddingDistance:
         revision_of(self.model, self.revision)
 
     def check_model(self) -> None:
-        """Look at the model without loading it. Raises SafetyPairsError where there is none."""
+        """Check the model without loading it. Raises SafetyPairsError if there is none."""
         check_packages(self.model, ("torch", "transformers"))
         check_vision(self.model, self.revision)
         check_weights(self.model)
 
     def distance(self, before: Pixels, after: Pixels) -> float:
-        """Of two images of any shapes, (height, width, 3) uint8."""
+        """Return the distance of two images of any shapes, (height, width, 3) uint8."""
         import torch
 
         processor, model = self._loaded
@@ -54,7 +54,7 @@ class EmbeddingDistance:
         return max(0.0, 1.0 - float(cosine))
 
     def release(self) -> None:
-        """Let go of the model and its memory; it is loaded again when it is next asked."""
+        """Free the model and its memory; the next use loads it again."""
         let_go(self, "_loaded")
 
     @cached_property

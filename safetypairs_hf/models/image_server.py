@@ -1,7 +1,7 @@
-"""A server that edits images by OpenAI's POST /images/edits: vLLM-Omni, SGLang Diffusion, Dynamo, a LiteLLM proxy.
+"""Edit images on a server with OpenAI's POST /images/edits: vLLM-Omni, SGLang Diffusion, Dynamo, a LiteLLM proxy.
 
-It may run as several replicas. Each request goes to the one that is least busy; one that fails it is tried no more for
-this request while another is left, and one that nobody listens at is left out while another is there.
+The server may have several replicas. Each request goes to the least busy one. If it fails there, it is repeated on
+another replica while one is left. A replica that cannot be reached is skipped while another can.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LARGEST_IMAGE: Final = 128 * 2**20  # bytes of an answer over HTTP: an image of 
 
 
 class ImageReply(NamedTuple):
-    """What came back for one request: the encoded image, or why there is none.
+    """The reply to one request: the encoded image, or the reason why there is none.
 
-    `problem` is "" where `data` is an image. "content_filter": a filter of the service kept the request or the answer
-    back. "rate_limited", "timed_out", "server_error": there is no answer to this request after all retries. `raw` is
-    what came in the place of an image.
+    `problem` is "" if `data` is an image. "content_filter": a filter of the service blocked the request or the answer.
+    "rate_limited", "timed_out", "server_error": there is no answer to this request after all retries. `raw` is what the
+    server sent instead of an image.
     """
 
     data: bytes = b""
@@ -38,7 +38,7 @@ class ImageReply(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageServer(OpenAIServer[ImageReply]):
-    """Where a model that edits images is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a model that edits images. Settings that cannot change an answer are left out of a recipe's hash.
 
     A body has `image` (an encoded file) and `prompt`; whatever else it has is sent as fields of the form.
 
@@ -64,7 +64,7 @@ class ImageServer(OpenAIServer[ImageReply]):
         return self.concurrency * (1 + len(self.replicas))
 
     def each(self) -> tuple[ImageServer, ...]:
-        """Every replica as a server of its own."""
+        """Return every replica as a server of its own."""
         return tuple(replace(self, url=url, replicas=()) for url in (self.url, *self.replicas))
 
     def check_model(self) -> None:
@@ -105,7 +105,7 @@ class ImageServer(OpenAIServer[ImageReply]):
 
 
 class _Replica:
-    """A replica with its client, the requests that it has, and whether nobody listened there."""
+    """A replica with its client, its requests in flight, and whether it could not be reached."""
 
     def __init__(self, server: ImageServer) -> None:
         self.server, self.client = server, server._client()
@@ -137,7 +137,7 @@ class _Replicas:
         await self._open.aclose()
 
     async def one(self, body: Mapping[str, Any]) -> ImageReply:
-        """Send a request to one replica after the other until one answers; the last that is left is asked again."""
+        """Send a request to one replica after another until one answers; the last one left is asked again."""
         left = [each for each in self._all if not each.gone] or list(self._all)
         reply, nobody = None, None
         while left:

@@ -1,4 +1,4 @@
-"""What every model family needs before its weights are loaded: the right class, a device, a revision to name."""
+"""Check a model before its weights are loaded: class, device and revision."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".msgpack", ".h5", ".gguf")
 
 
 def check_class(model: str, revision: str | None, index: str, expected: Collection[str], kind: str = "") -> None:
-    """Raise SafetyPairsError where `model` (a folder or a Hub id) is not of one of the `expected` classes.
+    """Raise SafetyPairsError if `model` (a folder or a Hub id) has none of the `expected` classes.
 
-    `index`: the file that names the class, PIPELINE of a diffusers pipeline, MODEL of a transformers model. `kind`:
-    what to call the expected classes where they are too many to list.
+    `index`: the file that names the class: PIPELINE for a diffusers pipeline, MODEL for a transformers model. `kind`:
+    a name for the expected classes if they are too many to list.
     """
     config = _read(model, revision, index)
     named = config.get("_class_name") or config.get("architectures")
@@ -35,7 +35,7 @@ def check_class(model: str, revision: str | None, index: str, expected: Collecti
 
 
 def model_type(model: str, commit: str | None) -> str:
-    """The `model_type` of a model of transformers: a folder, or a Hub id; "" where its config says none.
+    """Return the `model_type` of a transformers model (a folder or a Hub id); "" if its config has none.
 
     Raises:
         SafetyPairsError: there is no such model.
@@ -44,7 +44,7 @@ def model_type(model: str, commit: str | None) -> str:
 
 
 def check_weights(model: str) -> None:
-    """Raise SafetyPairsError where a folder holds no weights; the files of a Hub id are not looked at."""
+    """Raise SafetyPairsError if a folder holds no weights; the files of a Hub id are not checked."""
     folder = Path(model)
     if folder.is_dir() and not any(next(folder.rglob(f"*{ending}"), None) for ending in _WEIGHTS):
         raise SafetyPairsError(
@@ -53,19 +53,19 @@ def check_weights(model: str) -> None:
 
 
 def check_packages(what: str, packages: Collection[str]) -> None:
-    """Raise SafetyPairsError where one of the packages that models need is not installed. `what`: who needs it."""
+    """Raise SafetyPairsError if a package is not installed. `what` names the part that needs it."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise SafetyPairsError(f"{what} needs the package {package}; pip install 'safetypairs-hf[gpu]'")
 
 
 def revision_of(model: str, revision: str | None) -> str:
-    """What names the weights: the pinned revision, or a hash of a local folder's files.
+    """Return what identifies the weights: the pinned revision, or a hash of a local folder's files.
 
-    Of a file of more than 64 MB, 64 blocks spread over it are read, and its size: other weights differ everywhere.
+    Of a file of more than 64 MB, only the size and 64 blocks are hashed: other weights differ everywhere.
 
     Raises:
-        SafetyPairsError: a Hub id without a revision, which would be other weights tomorrow.
+        SafetyPairsError: a Hub id without a revision, whose weights can change at any time.
     """
     folder = Path(model)
     if folder.is_dir():
@@ -80,14 +80,14 @@ def revision_of(model: str, revision: str | None) -> str:
 
 
 def pick_device(device: str) -> str:
-    """ "auto" becomes "cuda" where there is one, else "cpu"."""
+    """Return "cuda" or "cpu" for "auto", depending on the machine; return any other name as it is."""
     import torch
 
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def check_device(device: str) -> None:
-    """Raise SafetyPairsError where PyTorch knows no such device, or it is a GPU and there is none here."""
+    """Raise SafetyPairsError if PyTorch knows no such device, or it is a GPU that this machine lacks."""
     import torch
 
     try:
@@ -99,7 +99,7 @@ def check_device(device: str) -> None:
 
 
 def pick_dtype(device: str) -> Any:
-    """bfloat16 on a GPU, float32 on a CPU."""
+    """Return bfloat16 for a GPU, float32 for a CPU."""
     import torch
 
     return torch.float32 if device == "cpu" else torch.bfloat16
@@ -113,13 +113,13 @@ class HoldsWeights:
 
     model: str
     commit: str | None
-    # The cached properties that `release` drops.
+    # Names of the cached properties that `release` drops.
     holds: ClassVar[tuple[str, ...]] = ("loaded",)
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
 
     @cached_property
     def revision(self) -> str:
-        """What names the weights: the pinned commit, or a hash of a local folder's files.
+        """Return what identifies the weights: the pinned commit, or a hash of a local folder's files.
 
         Raises:
             SafetyPairsError: the model is a Hub id and no commit is pinned.
@@ -127,11 +127,10 @@ class HoldsWeights:
         return revision_of(self.model, self.commit)
 
     def check_model(self) -> None:
-        """Look at the model without loading it: packages, revision, access, class, and that a folder has weights.
+        """Check the model without loading it: packages, revision, access, class, and the weights of a folder.
 
         Raises:
-            SafetyPairsError: it cannot be loaded. On which device it will be is not looked at: it may be another
-                machine's.
+            SafetyPairsError: it cannot be loaded. The device is not checked: the model may run on another machine.
         """
         check_packages(self.model, self.packages)
         _ = self.revision
@@ -139,16 +138,16 @@ class HoldsWeights:
         check_weights(self.model)
 
     def _check_class(self) -> None:
-        """Raise SafetyPairsError where there is no such model, or its class is another one."""
+        """Raise SafetyPairsError if there is no such model, or it has another class."""
         _read(self.model, self.commit, MODEL)
 
     def release(self) -> None:
-        """Drop what was loaded and give its memory back; the next use loads it again."""
+        """Free the loaded model and its memory; the next use loads it again."""
         let_go(self, *self.holds)
 
 
 def let_go(holder: Any, *names: str) -> None:
-    """Drop cached models by the names of their properties, and give their memory back."""
+    """Drop cached models by the names of their properties, and free their memory."""
     import torch
 
     for name in names:

@@ -1,4 +1,4 @@
-"""Work in batches that fit: one that runs out of memory is halved, and the work goes on."""
+"""Work in batches that fit into memory: a batch that does not fit is halved, and the work continues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from safetypairs_hf.core.errors import SafetyPairsError
 
-# How PyTorch says it where it has no class for it: its CPU allocator (two systems), Apple's GPUs, cuBLAS and cuDNN.
+# PyTorch's messages for errors without a class of their own: CPU allocator (two systems), Apple GPUs, cuBLAS, cuDNN.
 _SAID = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 def in_batches(
     items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Result]]
 ) -> list[tuple[Result, int]]:
-    """The results of `work` in the order of `items`, each with the size of the batch that it came from.
+    """Return the results of `work` in the order of `items`, each with the size of its batch.
 
-    Batches have `size` items from the first on, so that they depend on `items` alone; after one that does not fit, half
-    as many.
+    Batches have `size` items, so they depend on `items` alone; after a batch that does not fit, later ones have half as
+    many.
 
     Raises:
         SafetyPairsError: not even one item fits.
@@ -38,13 +38,13 @@ def in_batches(
                 raise SafetyPairsError(
                     "not enough memory for a batch of one image; use smaller images or a larger GPU"
                 ) from error
-        size = len(batch) // 2  # out of the handler, where the error's traceback would keep the tensors alive
+        size = len(batch) // 2  # outside of the handler, because the error's traceback would keep the tensors alive
         give_back()
     return done
 
 
 def give_back() -> None:
-    """Return what nothing holds any more to the machine and its GPU."""
+    """Return memory that is no longer used to the machine and its GPU."""
     import torch
 
     gc.collect()
@@ -53,7 +53,7 @@ def give_back() -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory ran out: of a GPU (also inside cuBLAS or cuDNN), or of the machine."""
+    """Return whether an error means that the GPU (also inside cuBLAS or cuDNN) or the machine ran out of memory."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,7 +1,7 @@
-"""What all servers that speak OpenAI's API have in common: the client, deadlines, retries, and what a failure means.
+"""Send requests to servers with OpenAI's API: the client, deadlines, retries, and the meaning of failures.
 
-The `openai` client does the talking, and its environment settles TLS and proxies. What is ours: a deadline for a whole
-answer and a limit of its size, requests in flight while others are made ready, and what a failure means.
+The `openai` client makes the requests, and its environment variables set TLS and proxies. This module adds a deadline
+for a whole answer, a limit of its size, sending while further requests are prepared, and the meaning of failures.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LONGEST_KEPT: Final = 4000  # characters that are kept of an answer that cannot be used
+LONGEST_KEPT: Final = 4000  # characters that are kept of an unusable answer
 LARGEST: Final = 16 * 2**20  # bytes of an answer over HTTP
-# How hosted services call a filter of their own in the error that stands for an answer.
+# The names of a service's own content filter in errors of hosted services.
 _FILTERS: Final = (
     "content_filter",
     "ResponsibleAIPolicyViolation",
@@ -41,7 +41,7 @@ _FILTERS: Final = (
 
 
 class Answered(Protocol):
-    """What became of a request: `problem` is "" where there is an answer; `raw` is what came where there is none."""
+    """The outcome of a request: `problem` is "" if there is an answer; otherwise `raw` is what the server sent."""
 
     @property
     def problem(self) -> str: ...
@@ -54,13 +54,13 @@ Reply = TypeVar("Reply", bound=Answered)
 
 
 class NobodyError(SafetyPairsError):
-    """Nothing listens where a server should be."""
+    """No server listens at the address."""
 
 
 class Serves(NamedTuple):
-    """What GET /models says: all names, whether ours is there, and what the server calls the weights behind it.
+    """The reply to GET /models: all names, whether our model is among them, and the server's name of its weights.
 
-    `root` is "" where it does not say.
+    `root` is "" if the server does not say.
     """
 
     names: tuple[str, ...]
@@ -70,9 +70,9 @@ class Serves(NamedTuple):
 
 @dataclass(frozen=True)
 class OpenAIServer(Generic[Reply], ABC):
-    """Where a model is served. What cannot change an answer is left out of a recipe's hash.
+    """A server of a model. Settings that cannot change an answer are left out of a recipe's hash.
 
-    A subclass says what is posted (`_post`) and what an answer means (`_read`).
+    A subclass defines the request (`_post`) and the meaning of an answer (`_read`).
 
     Args:
         model: the name that the server has for the model; for Azure, the name of the deployment.
@@ -108,7 +108,7 @@ class OpenAIServer(Generic[Reply], ABC):
 
     @abstractmethod
     async def _post(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> str:
-        """Send a request; return the body of the answer."""
+        """Send a request and return the body of the answer."""
 
     @abstractmethod
     def _read(self, text: str) -> Reply:
@@ -116,17 +116,17 @@ class OpenAIServer(Generic[Reply], ABC):
 
     @abstractmethod
     def _failure(self, problem: str, raw: str) -> Reply:
-        """What a request without an answer comes to."""
+        """Return the Reply for a request without an answer."""
 
     def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """One Reply a body, in order. Raises as `ask_each` does."""
+        """Return a Reply for each body, in order. Raises the errors of `ask_each`."""
         replies = dict(self.ask_each(bodies))
         return [replies[place] for place in range(len(bodies))]
 
     def ask_each(self, bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Reply]]:
-        """The place of each body and its Reply, as they come; the model is added to each body.
+        """Yield the position of each body and its Reply, as they arrive; the model is added to each body.
 
-        A body is taken when a request may be sent, so they may be without end.
+        A body is taken only when a request can be sent, so `bodies` may be endless.
 
         Raises:
             SafetyPairsError: nothing can work: no server there, key refused, no such model, log probabilities refused,
@@ -143,11 +143,11 @@ class OpenAIServer(Generic[Reply], ABC):
 
     @property
     def in_flight(self) -> int:
-        """The most requests that are under way at once."""
+        """Return the largest number of requests in flight."""
         return self.concurrency
 
     def serves(self) -> Serves:
-        """Ask what the server has, by GET /models; names and root are empty where it does not say.
+        """Ask the server for its models by GET /models; names and root are empty if it does not say.
 
         Raises:
             SafetyPairsError: there is no server, or it refuses the key.
@@ -173,10 +173,10 @@ class OpenAIServer(Generic[Reply], ABC):
         return Serves(names, str(ours.get("root") or ""), bool(ours))
 
     def check_model(self) -> None:
-        """Ask whether the server is there, takes the key, and has the model, where it says what it has.
+        """Check that the server is there, accepts the key, and has the model (if it lists its models).
 
         Raises:
-            SafetyPairsError: it is not so.
+            SafetyPairsError: one of these does not hold.
         """
         names, _, ours = self.serves()
         # Azure lists models and no deployments; a proxy may list patterns.
@@ -186,7 +186,7 @@ class OpenAIServer(Generic[Reply], ABC):
             )
 
     def check_name(self, found: Mapping[str, Any]) -> None:
-        """Raise SafetyPairsError where an answer is of another model. Azure's deployments answer by other names."""
+        """Raise SafetyPairsError if another model answered. Azure's deployments answer under other names."""
         named = found.get("model")
         asked = self.model.removesuffix("-latest")
         if named and not self.api_version and not _same_model(str(named), asked):
@@ -196,7 +196,7 @@ class OpenAIServer(Generic[Reply], ABC):
             )
 
     def _connected(self) -> Any:
-        """What `_one` sends by, as an asynchronous context."""
+        """Return the client for `_one`, as an asynchronous context."""
         return self._client()
 
     def _client(self) -> AsyncOpenAI:
@@ -246,7 +246,7 @@ class OpenAIServer(Generic[Reply], ABC):
             return self._failure("timed_out" if late else "server_error", kept(f"no answer: {why}"))
 
     def _failed(self, response: Any, body: Mapping[str, Any]) -> Reply:
-        """What an answer with another status than 200 comes to."""
+        """Return the Reply for a response with another status than 200."""
         status, text = response.status_code, response.text
         if status in (401, 403) and not _filtered(text):
             raise self._no_access(response)
@@ -292,11 +292,11 @@ def _openai() -> Any:
 
 @cache
 def _whole_answers() -> Any:
-    """A client of HTTP that gives whole answers, each within one deadline and a limit of bytes; it follows no redirect.
+    """Return the class of an HTTP client that reads whole answers, within limits of time and size, without redirects.
 
-    Its own timeouts begin anew with each byte, and a key must not go where a redirect points.
+    The client's own timeouts restart with each byte, and a key must not be sent to the target of a redirect.
     """
-    import httpx2  # which openai stands on
+    import httpx2  # a dependency of openai
     import openai
 
     class WholeAnswers(openai.DefaultAsyncHttpxClient):
@@ -305,7 +305,7 @@ def _whole_answers() -> Any:
             self._seconds, self._keyed, self._largest = seconds, keyed, largest
 
         async def send(self, request: Any, **options: Any) -> Any:
-            if not self._keyed:  # the client of openai sends one always
+            if not self._keyed:  # the openai client always sends one
                 request.headers.pop("Authorization", None)
             try:
                 async with asyncio.timeout(self._seconds):
@@ -335,7 +335,7 @@ def _whole_answers() -> Any:
 
 
 class _Loop:
-    """An event loop in a thread, with a client, until the end of the block, which waits for no request in flight."""
+    """An event loop in a thread, with a client, during a `with` block; leaving it does not wait for open requests."""
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self.client = client
@@ -373,9 +373,9 @@ def _as_they_come(
     items: Iterable[Item],
     most: int,
 ) -> Iterator[tuple[int, Result]]:
-    """The place of each item and what `ask` returns for it, in the order of the answers, `most` of them in flight.
+    """Yield the position of each item and the result of `ask`, in the order of the answers, with `most` in flight.
 
-    An error of one ends all, and so does an interrupt: neither waits for requests in flight.
+    An error of one request ends all, and so does an interrupt; neither waits for requests in flight.
     """
     numbered = enumerate(items)
     first = next(numbered, None)
@@ -404,17 +404,17 @@ def _as_they_come(
 
 
 def _unreachable(error: Exception) -> bool:
-    """Whether nothing listens there, or the address is none."""
+    """Return whether no server listens at the address, or the address is invalid."""
     return type(error.__cause__).__name__ in ("ConnectError", "UnsupportedProtocol", "InvalidURL")
 
 
 def _filtered(text: str) -> bool:
-    """Whether an error says that a filter of the service kept the request back."""
+    """Return whether an error says that a filter of the service blocked the request."""
     return any(name in text for name in _FILTERS)
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """A body as a JSON object; empty where it is none."""
+    """Return a body as a JSON object; empty if it is not one."""
     try:
         value = parse_json(text, strict=False)
     except ForeignTextError:
@@ -423,16 +423,16 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def kept(raw: str) -> str:
-    """What is kept of an answer that is none."""
+    """Return the part of an unusable answer that is kept."""
     return whole(cut(raw, LONGEST_KEPT))
 
 
 def _same_model(named: str, asked: str) -> bool:
-    """A server may answer with a dated variant, or with a path that ends in the name."""
+    """Return whether two names mean one model; servers answer with dated variants or with paths that end in it."""
     named, asked = named.lower(), asked.lower()
     return named.startswith(asked) or named.rsplit("/", 1)[-1] == asked.rsplit("/", 1)[-1]
 
 
 def quoted(text: str) -> str:
-    """The beginning of what a server said, on one line."""
+    """Return the beginning of a server's text, on one line."""
     return cut(printable(" ".join(text[:LONGEST_KEPT].split())), 160)

@@ -1,29 +1,29 @@
-"""Tell a service that is down, or settings with which nothing can work, from single images that fail."""
+"""Distinguish a service that is down, or settings that cannot work, from single images that fail."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-# The problems in which a service has not had its say, so that asking again may help.
+# Problems without a verdict of the service, for which a repeated request may help.
 FAILURES: Final = frozenset({"server_error", "rate_limited", "timed_out"})
-# Where so many requests fail and none is answered, it is the service or the settings, and not these images.
+# If this many requests fail and none is answered, the cause is the service or the settings, not the images.
 TELLING: Final = 4
-# Where none is answered for so many rounds of all that are in flight, and for so many requests, it has gone.
+# If none is answered for this many rounds of the requests in flight, and this many requests, the service is gone.
 _ROUNDS: Final = 3
 _MOST: Final = 8
 
 
 @dataclass
 class Outage:
-    """Counts what became of requests.
+    """Counts the outcomes of requests.
 
     Args:
         concurrency: requests in flight.
-        asked: the requests that have come to an end.
-        failed: those of them that failed.
-        in_a_row: those that failed since one was answered.
-        said: what came for the last one that failed.
+        asked: the number of finished requests.
+        failed: the number of them that failed.
+        in_a_row: the number that failed since the last answer.
+        said: the server's text for the last failed one.
     """
 
     concurrency: int
@@ -33,7 +33,7 @@ class Outage:
     said: str = ""
 
     def count(self, problem: str, said: str) -> bool:
-        """Count a request, by its problem and what came; return whether so many have failed that the rest will."""
+        """Count a request by its problem and text; return whether so many failed that the others will fail too."""
         self.asked += 1
         if problem not in FAILURES:
             self.in_a_row = 0
@@ -43,10 +43,10 @@ class Outage:
 
     @property
     def total(self) -> bool:
-        """Whether there was no request that did not fail, among one or more."""
+        """Return whether at least one request was made and all of them failed."""
         return 0 < self.asked == self.failed
 
 
 def problem_of(status: int) -> str:
-    """Return what an answer of HTTP with an error means, as one of FAILURES."""
+    """Return the meaning of an HTTP error response, as one of FAILURES."""
     return "rate_limited" if status == 429 else "timed_out" if status in (408, 504) else "server_error"

@@ -1,7 +1,7 @@
-"""Processors and tokenizers: one for each thread, without what reads videos, and how many tokens a text has.
+"""Load processors and tokenizers, one per thread and without video support, and count the tokens of a text.
 
-The processors of models that also take videos want torchvision for those, and without it transformers loads nothing of
-them. Guards and instructors are shown images alone, so these processors are loaded without their video part.
+Processors of models that also take videos need torchvision for the videos, and transformers cannot load them without
+it. Guards and instructors get images alone, so these processors are loaded without their video part.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from safetypairs_hf.core.errors import SafetyPairsError
 
 
 class Copies:
-    """A processor for every thread that wants one: copies, as many as are in use at once.
+    """Copies of a processor, as many as threads use at once.
 
-    A tokenizer is set to pad or not to before each use, so threads that share one undo each other's setting.
+    The padding of a tokenizer is set before each use, so threads that shared one would change each other's setting.
     """
 
     def __init__(self, processor: Any) -> None:
-        self._kept = copy.deepcopy(processor)  # nobody uses it, so it can be copied at any time
+        self._kept = copy.deepcopy(processor)  # never used itself, so it can be copied at any time
         self._idle: list[Any] = []
         self._lock = threading.Lock()
 
     @contextmanager
     def one(self) -> Iterator[Any]:
-        """One that no other thread has meanwhile."""
+        """Lend a copy that no other thread uses meanwhile."""
         with self._lock:
             mine = self._idle.pop() if self._idle else copy.deepcopy(self._kept)
         try:
@@ -39,15 +39,15 @@ class Copies:
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
-    """How many tokens a text has, with the special ones that the tokenizer adds."""
+    """Return the number of tokens of a text, with the special ones that the tokenizer adds."""
     return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
 
 def load_processor(model: str, commit: str | None) -> Any:
-    """AutoProcessor's, without what reads videos.
+    """Load the processor that AutoProcessor would load, without its video part.
 
     Raises:
-        SafetyPairsError: its images need torchvision, too, and there is none.
+        SafetyPairsError: its image part needs torchvision too, which is not installed.
     """
     from transformers import AutoProcessor
 
@@ -62,10 +62,10 @@ def load_processor(model: str, commit: str | None) -> Any:
 
 
 def resizing_of(processor: Any) -> tuple[int, int, int] | None:
-    """How a processor resizes images, where it does as those of the Qwen models.
+    """Return how a processor resizes images, if it works like those of the Qwen models.
 
     Returns:
-        The number that both sides are a multiple of, and the least and the most pixels in all.
+        The divisor of both sides, and the smallest and largest number of pixels.
     """
     images = processor.image_processor
     size = getattr(images, "size", None) or {}
@@ -75,7 +75,7 @@ def resizing_of(processor: Any) -> tuple[int, int, int] | None:
 
 
 def _class_of(model: str, commit: str | None) -> Any:
-    """The class of a model's processor; by its own file where its model is a part of another one. None: not known."""
+    """Return the class of a model's processor, by its own file if the model is a part of another; None if unknown."""
     import transformers
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
@@ -91,13 +91,13 @@ def _class_of(model: str, commit: str | None) -> Any:
 
 @cache
 def images_only(kind: type) -> Any:
-    """The same processor class without its video part."""
+    """Return the same processor class without its video part."""
     from transformers import ProcessorMixin
 
     every: list[str] = kind.get_attributes()  # type: ignore[attr-defined]
 
     class WithoutVideos(ProcessorMixin):  # type: ignore[misc]
-        """Stands below `kind`, which hands over its parts by their places, the video part perhaps among them."""
+        """A base class below `kind`, which passes its parts by position, perhaps with the video part."""
 
         def __init__(self, *parts: Any, **named: Any) -> None:
             named |= dict(zip(every, parts, strict=False))
@@ -117,5 +117,5 @@ def images_only(kind: type) -> Any:
             parts.insert(every.index("video_processor"), None)
             return super().from_args_and_dict(parts, processor_dict, **kwargs)
 
-    ImagesOnly.__name__ = ImagesOnly.__qualname__ = kind.__name__  # it is saved under this name
+    ImagesOnly.__name__ = ImagesOnly.__qualname__ = kind.__name__  # the name under which it is saved
     return ImagesOnly

@@ -1,4 +1,4 @@
-"""The stable face for authors of recipes: everything that a recipe imports, whatever file of the library holds it.
+"""Stable imports for authors of recipes: everything that a recipe needs, wherever the library defines it.
 
     from safetypairs_hf.recipes import FolderSource, Judging, Klein, LocalVLM, OnRegion, Recipe, Selection, ShieldGemma
 

@@ -34,14 +34,14 @@ from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 
 QWEN_VL = "Qwen/Qwen2.5-VL-7B-Instruct"
 LICENSES = {QWEN_VL: "apache-2.0"}
-JUDGES_GB = 25.0  # the GPU memory of the judges: computed, and not measured
+JUDGES_GB = 25.0  # GPU memory of the judges in GB: computed, not measured
 
 
 @dataclass(frozen=True)
 class NotGiven:
-    """The source of a recipe that is not complete yet: every method raises a RecipeError that lists what is missing.
+    """The source of an incomplete recipe: every method raises a RecipeError that lists the missing settings.
 
-    So a recipe loads without its settings, and a build says what it needs after it has looked at the machine.
+    So a recipe can be loaded without its settings, and a build reports them after it has checked the machine.
     """
 
     missing: str
@@ -214,7 +214,7 @@ class Settings:
             license="other" if self.license == "NOASSERTION" else self.license,
             attribution=self.attribution,
             unit_size=self.unit_size,
-            expected_yield=0.23,  # from the paper; it only decides how many units are made at first
+            expected_yield=0.23,  # from the paper; it only decides the number of work units at the start
             packages=self._packages(here),
             categories=source.categories,
             taxonomy=self.taxonomy,
@@ -227,7 +227,7 @@ class Settings:
         )
 
     def _by_round(self, first: PipelineEditor) -> tuple[PipelineEditor, ...]:
-        """The editor alone, or with the one that takes over from the second round on."""
+        """Return the editor, or a switch to another editor from the second round on."""
         strength = {"steps": self.then_steps, "guidance": self.then_guidance}
         changed = {name: value for name, value in strength.items() if value is not None}
         own = {"then_model": self.then_model, "then_commit": self.then_commit, "then_license": self.then_license}
@@ -243,7 +243,7 @@ class Settings:
         return first, make_editor(self.then, **weights, **changed)
 
     def _behind_servers(self, pipelines: tuple[PipelineEditor, ...]) -> tuple[Editor, ...]:
-        """The editors of the rounds, those that have a server behind it."""
+        """Return the editors of the rounds; an editor with a server URL is asked there."""
         if self.then_server and not self.then:
             raise RecipeError("then_server is given and then is not; name the editor of the later rounds too")
         of_then = self.then_server if self.then else self.editor_server
@@ -275,11 +275,11 @@ class Settings:
 
     def _packages(self, edits_here: bool) -> tuple[str, ...]:
         """The distributions whose version changes the output."""
-        grammar = ("xgrammar",) if self.grammar and not self.server else ()  # it constrains the answers
+        grammar = ("xgrammar",) if self.grammar and not self.server else ()  # xgrammar constrains the answers
         return (*(("diffusers",) if edits_here else ()), "numpy", "pillow", "torch", "transformers", *grammar)
 
     def _missing(self, editors: tuple[PipelineEditor, ...]) -> str:
-        """One line that lists every setting that must still be given; "" if the recipe is complete."""
+        """Return one line with every setting that is still missing; "" if the recipe is complete."""
         if self.folder and self.dataset:
             raise RecipeError("the images come from folder and from dataset; give one of them")
         if self.max_distance is not None and not self.embedding:
@@ -351,7 +351,7 @@ class Settings:
 
 
 def _wanted(setting: str, model: str) -> str:
-    """What is to be given for a model that is no folder here: its commit, or another name where it is no Hub id."""
+    """Return what is missing for a model that is not a local folder: its commit, or a valid Hub id."""
     named, pinned = setting.removesuffix("_commit"), f"{setting}=SHA (a commit of {model})"
     if is_hub_id(model):
         return f"{pinned}, or {named}=FOLDER ({model} is none)" if Path(model).parent.is_dir() else pinned
@@ -366,19 +366,19 @@ def _field(given: str) -> tuple[str, str]:
 
 
 def _controls(editors: tuple[Editor, ...]) -> Controls:
-    """Every control that the editors can make."""
+    """Return every control that the editors can make."""
     if all(hasattr(editor, "round_trip") for editor in editors):
         return Controls()
     return Controls(kinds=("neutral_edit",))
 
 
 def editor_weights(name: str, model: str, stated: str | None) -> Weights:
-    """The weights of the editor `name`, with the licence that is known of them or that the user states."""
+    """Return the weights of the editor `name`, with their known licence or the one that the user states."""
     return Weights(model, *license_of(name, model, stated))
 
 
 def weights(model: str, license: str | None, known: dict[str, str]) -> Weights:
-    """A model with its licence; without a stated or known one, its output is not published without consent."""
+    """Return a model with its licence. If none is known or stated, publishing its output needs consent."""
     license = license or known.get(model)
     return Weights(model, license or "not stated", publishable=license is not None)
 
@@ -400,5 +400,5 @@ def with_settings(own: Callable[Concatenate[Settings, ...], Recipe]) -> Callable
     keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
     recipe.__module__ = own.__module__
     recipe.__doc__ = f"{inspect.getdoc(own)}\n\n{inspect.getdoc(Settings)}"
-    recipe.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # what --set is checked by
+    recipe.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # --set is checked against it
     return recipe

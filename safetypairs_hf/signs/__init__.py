@@ -1,4 +1,4 @@
-"""Scenes of signs whose meaning lies in relation: the parts of the recipe `signs`, and what its unsafe features are."""
+"""The parts of the recipe `signs`, whose signs are unsafe by the relation of two elements, and its unsafe features."""
 
 from __future__ import annotations
 

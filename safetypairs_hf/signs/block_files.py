@@ -1,4 +1,4 @@
-"""Read the vocabulary: a YAML file of blocks a category, with every broken rule named."""
+"""Read the vocabulary, one YAML file of blocks per category, and name every broken rule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from safetypairs_hf.signs.policies import FOLDER, signs_taxonomy
 from safetypairs_hf.taxonomy.categories import Category, Taxonomy
 
 VOCABULARY: Final = FOLDER / "vocabulary"
-MOST_LETTERS, MOST_LINE = 28, 16  # of a composed text, and of the longer of its two lines
+MOST_LETTERS, MOST_LINE = 28, 16  # characters of a composed text, and of the longer of its two lines
 _NEEDED: Final = ("name", "form", "relation", "items", "contexts", "breaks", "permits", "heads")
 _OPTIONAL: Final = ("text", "reads")
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -26,18 +26,18 @@ _WORDS: Final = re.compile(r"[A-Z0-9][A-Z0-9 '\"!?.,&:+%$/-]*|\"[A-Z0-9 '\"!?.,&
 _HEAD: Final = re.compile(r"[a-z0-9][a-z0-9 '-]*")
 _LINE: Final = re.compile(r"(never|should_not|default_only|can)\.([1-9]\d*)")
 _BREAKS, _PERMITS = ("never", "should_not"), ("can", "default_only")
-_LETTERS_APART = 2  # of the two items, and of the two contexts, where they are words
+_LETTERS_APART = 2  # largest difference in length of the two items, and of the two contexts, if they are words
 
 
 class Vocabulary(NamedTuple):
-    """The blocks that have no fault, in the order of the taxonomy and of the files; and the faults, a line each."""
+    """The blocks without a fault, in the order of the taxonomy and the files, and the faults, one line each."""
 
     blocks: tuple[Block, ...]
     faults: tuple[str, ...]
 
 
 def read_vocabulary(folder: Path, taxonomy: Taxonomy) -> Vocabulary:
-    """Read every `<slug>.yaml` of a folder. What a fault is in, is left out."""
+    """Read every `<slug>.yaml` of a folder. Blocks with a fault are left out."""
     blocks: list[Block] = []
     faults: list[str] = []
     for path in sorted(folder.glob("*.yaml"), key=lambda path: _place(path.stem, taxonomy)):
@@ -50,10 +50,10 @@ def read_vocabulary(folder: Path, taxonomy: Taxonomy) -> Vocabulary:
 
 @cache
 def blocks() -> tuple[Block, ...]:
-    """The blocks of the vocabulary in this package.
+    """Return the blocks of the package's own vocabulary.
 
     Raises:
-        RecipeError: it breaks a rule. The message has the first fault.
+        RecipeError: the vocabulary breaks a rule. The message names the first fault.
     """
     found = read_vocabulary(VOCABULARY, signs_taxonomy())
     if found.faults:
@@ -186,7 +186,7 @@ def _line_faults(block: Block, category: Category) -> Iterator[str]:
 
 
 def _shared(found: list[Block]) -> Iterator[str]:
-    """Names and compositions that are there twice."""
+    """Report names and compositions that occur twice."""
     for name, count in Counter(block.name for block in found).items():
         if count > 1:
             yield f"{count} blocks have the name {name!r}; each needs its own"

@@ -1,10 +1,11 @@
-"""Blocks: squares of two items and two contexts, in which neither item nor context alone tells the label.
+"""Define blocks: squares of two items and two contexts, in which neither alone determines the label.
 
             context C   context D
     item A  unsafe      safe
     item B  safe        unsafe
 
-A composition is one cell of the square, an edge goes from an unsafe cell to a safe one by a swap of item or context.
+A composition is one cell of the square. An edge leads from an unsafe cell to a safe one by swapping the item or the
+context.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-# Text alone; two icons beside or above each other; an icon with a mark on it; an icon with words below it.
+# Text alone; two icons side by side or one above the other; an icon with a mark on it; an icon with words below it.
 FORMS: Final = ("words", "beside", "stacked", "marked", "captioned")
 TWO_ICONS: Final = ("beside", "stacked", "marked")
-# What the meaning of a block lies in.
+# The relation that gives a block its meaning.
 RELATIONS: Final = (
     "aim",
     "amount",
@@ -45,8 +46,8 @@ class Block:
 
     `items` are A and B, `contexts` are C and D: words, or ":" and the name of an icon. `text` is the template of the
     words. `breaks` are the policy lines that A in C and B in D break, `permits` those that permit A in D and B in C,
-    each as list and position ("never.1"). `heads` are the head items of A in C and of B in D. `reads` are how an
-    instruction names A in C, B in D, A in D and B in C; () where the default wording does.
+    each as list and position ("never.1"). `heads` are the head items of A in C and of B in D. `reads` are the names of
+    A in C, B in D, A in D and B in C in an instruction; () uses the default wording.
     """
 
     category: str
@@ -63,12 +64,12 @@ class Block:
 
     @property
     def compositions(self) -> tuple[Composition, ...]:
-        """A in C, B in D (unsafe), A in D, B in C (safe)."""
+        """Return A in C and B in D (unsafe), then A in D and B in C (safe)."""
         return Composition(self, 0, 0), Composition(self, 1, 1), Composition(self, 0, 1), Composition(self, 1, 0)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The four edges. Each item and each context is once unsafe and once safe in the first two, and in the rest."""
+        """Return the four edges. In the first two, and in the last two, each element is once unsafe and once safe."""
         one, other = Composition(self, 0, 0), Composition(self, 1, 1)
         return Edge(one, "item"), Edge(other, "item"), Edge(one, "context"), Edge(other, "context")
 
@@ -86,22 +87,22 @@ class Composition(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The policy line that it breaks, or that permits it: "never.1"."""
+        """Return the policy line that it breaks, or that permits it, such as "never.1"."""
         return (self.block.breaks if self.is_unsafe else self.block.permits)[self.item]
 
     @property
     def icons(self) -> tuple[str, ...]:
-        """The names of its icons, the context's first."""
+        """Return the names of its icons, the context's first."""
         return tuple(each[1:] for each in self.elements if is_icon(each))
 
     @property
     def elements(self) -> tuple[str, str]:
-        """Context and item."""
+        """Return the context and the item."""
         return self.block.contexts[self.context], self.block.items[self.item]
 
     @property
     def words(self) -> str:
-        """The words on the plate; "" where there are icons alone."""
+        """Return the words on the plate; "" if it shows icons alone."""
         context, item = ("" if is_icon(each) else each for each in self.elements)
         if not context and not item:
             return ""
@@ -109,16 +110,16 @@ class Composition(NamedTuple):
 
     @property
     def shows(self) -> tuple[str, tuple[str, ...], str]:
-        """All that its drawing depends on, beside the size of its letters: form, icons, words."""
+        """Return everything that its drawing depends on except the size of its letters: form, icons, words."""
         return self.block.form, self.icons, self.words
 
     def swapped(self, swap: Swap) -> Composition:
-        """The cell with the other item, or with the other context."""
+        """Return the cell with the other item, or with the other context."""
         return self._replace(item=1 - self.item) if swap == "item" else self._replace(context=1 - self.context)
 
 
 class Edge(NamedTuple):
-    """From an unsafe composition to a safe one."""
+    """A step from an unsafe composition to a safe one."""
 
     unsafe: Composition
     swap: Swap
@@ -129,7 +130,7 @@ class Edge(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """An unsafe feature: what breaks a line, and the lines that permit it with the other context, or the other item."""
+    """An unsafe feature: the line that it breaks, and the lines that permit it with the other context or item."""
 
     category: str
     line: str
@@ -140,7 +141,7 @@ class Feature(NamedTuple):
 
 
 def features_of(blocks: tuple[Block, ...]) -> tuple[Feature, ...]:
-    """The two unsafe features of each block."""
+    """Return the two unsafe features of each block."""
     return tuple(
         Feature(
             block.category,
@@ -156,5 +157,5 @@ def features_of(blocks: tuple[Block, ...]) -> tuple[Feature, ...]:
 
 
 def is_icon(element: str) -> bool:
-    """Whether an item or a context is an icon."""
+    """Return whether an item or a context is an icon."""
     return element.startswith(":")

@@ -1,4 +1,4 @@
-"""Signs that no policy is about: what stands beside the one that matters."""
+"""Draw neutral signs, which no policy covers, to stand next to the critical sign."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ _CAPTIONED: Final = (
     ("umbrella", "RENTALS"),
     ("utensils", "RESTAURANT"),
 )
-# Things that say nothing, whichever two of them stand together.
+# Things that mean nothing in any combination.
 _THINGS: Final = """
 anchor apple-whole basketball bell book-open bread-slice brush camera carrot cheese clover compass cookie-bite crown
 dove drum feather gift guitar hat-cowboy headphones holly-berry jar key keyboard lemon lightbulb map mitten mug-saucer
 music newspaper paint-roller paintbrush palette paper-plane pencil pizza-slice radio rainbow ruler shirt snowman socks
 spa suitcase-rolling tree trophy tv umbrella volleyball
 """
-# What a person or a hand does could be read as something that a policy is about.
+# A person or a hand could be read as an action that a policy covers.
 _PEOPLE: Final = ("hand", "lungs", "person", "people", "user")
-# How often a neutral sign is of each form.
+# The share of each form among neutral signs.
 _SHARES: Final = {"icon": 0.34, "words": 0.24, "beside": 0.12, "stacked": 0.12, "captioned": 0.18}
 
 
 @cache
 def _pool() -> dict[str, tuple[Sign, ...]]:
-    """The neutral signs without icons or words that a block has; of pairs of icons, the icons."""
+    """Return the neutral signs that share no icon or word with a block; for pairs of icons, the icons."""
     used = {name for block in blocks() for each in block.compositions for name in each.icons}
     said = {words for block in blocks() for each in block.compositions for words in (each.words, *each.elements)}
     words = "".join(_WORDS.split("\n")).split("/")
@@ -75,7 +75,7 @@ def _pool() -> dict[str, tuple[Sign, ...]]:
 
 
 def draw_neutral(rng: np.random.Generator, count: int) -> list[Sign]:
-    """Some neutral signs, no two of which show the same."""
+    """Draw neutral signs, all of them different."""
     found: list[Sign] = []
     while len(found) < count:
         sign = _draw(rng)

@@ -1,4 +1,4 @@
-"""The taxonomy of signs: the nine categories, with lines for what a sign, a word or a scene of signs says or shows."""
+"""The taxonomy of signs: the nine categories, with policy lines about what a sign says or shows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FOLDER: Final = Path(__file__).parent
 
 @cache
 def signs_taxonomy() -> Taxonomy:
-    """The taxonomy `signs@1.0`, whose lines blocks cite."""
+    """Return the taxonomy `signs@1.0`, whose lines the blocks cite."""
     return read(FOLDER / "taxonomy.yaml")
 
 
 def line(taxonomy: Taxonomy, category: str, cited: str) -> str:
-    """The text of a policy line that is cited by list and position from 1: "never.1"."""
+    """Return the text of a policy line, cited by list and position from 1, such as "never.1"."""
     name, _, position = cited.partition(".")
     lines: tuple[str, ...] = getattr(taxonomy.find(category), name)
     return lines[int(position) - 1]

@@ -1,6 +1,6 @@
-"""Drawing a sign: laid out once at a large size, then reduced to the region that it is drawn in.
+"""Draw a sign: lay it out once at a large size, then reduce it to its region.
 
-Where an element stands depends on the form and the block alone, so the two members of a pair differ in no more than the
+The position of an element depends on the form and the block alone, so the two members of a pair differ only in the
 element that was swapped.
 """
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.records import Pixels
     from safetypairs_hf.signs.blocks import Composition
 
-# In pixels of the large size: the em of an icon, its cell (the widest is 1.25 em), and the room between two cells.
+# In pixels of the large size: the em of an icon, its cell (the widest icon has 1.25 em), and the gap between cells.
 _EM, _WIDE, _HIGH, _GAP = 128, 164, 136, 20
-# A marked icon: its side, the em of the icon, of a mark at its corner and of one that lies over the whole.
+# A marked icon: its side, and the em of the icon, of a corner mark and of a mark over the whole icon.
 _MARKED, _ITEM_EM, _MARK_EM, _OVER_EM = 190, 112, 88, 150
 _OVER: Final = ("slash", "xmark")
-# How wide a mark is cut out of the icon that it lies on, to be told from it; and how thick the ring of a ban is.
+# The gap between a mark and the icon below it, and the thickness of the ring of a ban.
 _HALO, _RING = 7, 14
-# The em of the letters by form; and up to how many letters the longest text of a block stands on one line.
+# The em of the letters by form, and the most letters of a block's longest text that fit on one line.
 _LETTERS: Final = {"words": 72, "captioned": 44}
 _ONE_LINE: Final = {"words": 8, "captioned": 9}
-# The empty border of a region, as a share of its shorter side and in pixels: what is read there stays clear of it.
+# The empty border of a region, as a share of its shorter side and in pixels. A reader relies on it.
 _BORDER, _LEAST_BORDER = 0.12, 4
 
 
 class Sign(NamedTuple):
-    """What a drawing depends on: the form, the icons, the lines of text, and width and height at the large size.
+    """The input of a drawing: form, icons, lines of text, and width and height at the large size.
 
-    A form "icon" is a sign of one icon, which no block has.
+    The form "icon" is a sign of a single icon; no block has it.
     """
 
     form: str
@@ -55,18 +55,18 @@ class Sign(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def sign_of(composition: Composition) -> Sign:
-    """The sign of a composition. The four of a block are equally large."""
+    """Return the sign of a composition. The four signs of a block have the same size."""
     texts = [each.words for each in composition.block.compositions]
     return _sign(composition.block.form, composition.icons, composition.words, texts)
 
 
 def plain_sign(form: str, icons: tuple[str, ...] = (), words: str = "") -> Sign:
-    """A sign of no block."""
+    """Return a sign that belongs to no block."""
     return _sign(form, icons, words, [words])
 
 
 def _sign(form: str, icons: tuple[str, ...], words: str, texts: Sequence[str]) -> Sign:
-    """The sign with these words, as large as every one of `texts` needs it, and broken into lines as they are."""
+    """Return the sign with these words, large enough for each of `texts`, and with the same line breaks."""
     em, lines = _LETTERS.get(form, 0), _broken(form, texts)
     wide = max(glyphs.line_width(line, em) for text in texts for line in lines[text]) if em else 0
     high = _text_height(max(map(len, lines.values())), em)
@@ -82,7 +82,7 @@ def _sign(form: str, icons: tuple[str, ...], words: str, texts: Sequence[str]) -
 
 
 def _broken(form: str, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The lines of each text. All are broken after the same word, if they have as many, so that no word moves."""
+    """Return the lines of each text. Texts with equally many words break after the same word, so no word moves."""
     if max(map(len, texts)) <= _ONE_LINE.get(form, 0):
         return {text: (text,) for text in texts}
     words = [text.split() for text in texts]
@@ -99,7 +99,7 @@ def _text_height(lines: int, em: int) -> int:
 
 @lru_cache(maxsize=4096)
 def master(sign: Sign) -> Image.Image:
-    """The sign's mask at the large size: mode L, 255 where the ink is."""
+    """Return the sign's mask at the large size: mode L, 255 for ink."""
     canvas = Image.new("L", (sign.width, sign.height))
     if sign.form == "words":
         _write(canvas, sign.lines, 0, _LETTERS["words"])
@@ -127,9 +127,9 @@ def _place(canvas: Image.Image, name: str, x: float, y: float, em: int) -> None:
 
 
 def _mark(canvas: Image.Image, name: str) -> None:
-    """Draw a mark over what is there, with a gap around it."""
+    """Draw a mark over the icon, with a gap around the mark."""
     layer = Image.new("L", canvas.size)
-    if name == "ban":  # its own ring would leave no room for what is banned
+    if name == "ban":  # the icon's own ring would leave no room for the banned thing
         layer = _ban(canvas.width)
     elif name in _OVER:
         _place(layer, name, canvas.width / 2, canvas.height / 2, _OVER_EM)
@@ -141,7 +141,7 @@ def _mark(canvas: Image.Image, name: str) -> None:
 
 
 def _ban(side: int) -> Image.Image:
-    """A ring with a slash, as wide as can be."""
+    """Draw a ring with a slash, as wide as possible."""
     fine = 4
     large = Image.new("L", (side * fine, side * fine))
     draw = ImageDraw.Draw(large)
@@ -152,14 +152,14 @@ def _ban(side: int) -> Image.Image:
 
 
 def _write(canvas: Image.Image, lines: Sequence[str], top: int, em: int) -> None:
-    """Draw one or two lines in capitals, centred in what is below `top`."""
+    """Draw one or two lines in capitals, centred in the area below `top`."""
     first = top + (canvas.height - top - _text_height(len(lines), em)) / 2
     for number, line in enumerate(lines):
         glyphs.write_line(canvas, line, canvas.width / 2, round(first + em * (0.74 + 0.98 * number)), em)
 
 
 def inner(sign: Sign, region: Box) -> Box:
-    """Where in a region a sign is drawn: as large as fits within its border, in the middle."""
+    """Return the box of a sign in a region: in the middle, as large as the border allows."""
     wide, high = region.x1 - region.x0, region.y1 - region.y0
     border = max(_BORDER * min(wide, high), _LEAST_BORDER)
     scale = min((wide - 2 * border) / sign.width, (high - 2 * border) / sign.height)
@@ -169,24 +169,24 @@ def inner(sign: Sign, region: Box) -> Box:
 
 
 def room_for(width: float, height: float) -> tuple[float, float]:
-    """Width and height of the region in which a sign of this size is drawn: the reverse of `inner`."""
+    """Return width and height of the region for a sign of this size: the inverse of `inner`."""
     border = max(_BORDER / (1 - 2 * _BORDER) * min(width, height), _LEAST_BORDER)
     return width + 2 * border, height + 2 * border
 
 
 def around(ink: Box) -> Box:
-    """The region in which a sign is drawn no larger than this box."""
+    """Return the region in which a sign is drawn no larger than this box."""
     wide, high = room_for(ink.x1 - ink.x0, ink.y1 - ink.y0)
     x, y = (ink.x0 + ink.x1 - wide) / 2, (ink.y0 + ink.y1 - high) / 2
     return Box(round(x), round(y), round(x + wide), round(y + high))
 
 
 def mask(sign: Sign, width: int, height: int) -> Pixels:
-    """The sign reduced to (height, width), uint8; 255 where the ink covers the pixel."""
+    """Return the sign reduced to (height, width), uint8; 255 for a pixel that the ink covers."""
     return np.asarray(master(sign).resize((width, height), Image.Resampling.BOX))
 
 
 def stamp(canvas: Pixels, sign: Sign, region: Box, ink: Pixels) -> None:
-    """Draw a sign in a region of `canvas` (height, width, 3), in place. Every sign is drawn by this, and never else."""
+    """Draw a sign in a region of `canvas` (height, width, 3), in place. All signs are drawn by this function."""
     box = inner(sign, region)
     paint(canvas, mask(sign, box.x1 - box.x0, box.y1 - box.y0), box.x0, box.y0, ink)

@@ -1,6 +1,6 @@
 """The editor of the recipe `signs`: wipes what is on a plate and draws the composition that the text asks for.
 
-For controls it replaces a neutral sign, and takes every sign off its plate to draw it again.
+For controls it replaces a neutral sign, or wipes every sign off its plate and draws it again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.icons.reading import Spot
     from safetypairs_hf.signs.sign_drawing import Sign
 
-# A plate is taken for a neutral one if its ink stands out by so much (distance in RGB), no more than this share of it
-# is covered, and no composition of the vocabulary looks more like it (1.0 = exactly).
+# A plate counts as neutral if its ink has at least this contrast (distance in RGB), at most this share of it is
+# covered, and its likeness to every composition of the vocabulary is below this (1.0 = exact).
 _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 
 
@@ -34,8 +34,8 @@ _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 class SignEditor:
     """Draws another composition on the plate in the instruction's region, as the source draws it, in the old colours.
 
-    What is drawn depends on region, colours and composition alone, so that drawing once more what is there already
-    changes no byte. What hangs over the plate stays as it is.
+    The drawing depends on region, colours and composition alone, so drawing the same sign again changes no byte. Signs
+    that overlap the plate stay unchanged.
     """
 
     name: str = "sign-editor"
@@ -44,7 +44,7 @@ class SignEditor:
     def edit(
         self, images: Sequence[Picture], instructions: Sequence[Instruction], seeds: Sequence[int]
     ) -> list[Edited | Reject]:
-        """One edited (height, width, 3) array an image, or a Reject that says why there is none."""
+        """Return for each image the edited (height, width, 3) array, or a Reject with the reason."""
         return [self._one(*each) for each in zip(images, instructions, seeds, strict=True)]
 
     def _one(self, image: Picture, instruction: Instruction, seed: int) -> Edited | Reject:
@@ -57,11 +57,11 @@ class SignEditor:
         return found if isinstance(found, Reject) else Edited(_drawn_over(image.pixels, found, sign_of(composition)))
 
     def round_trip(self, images: Sequence[Picture]) -> list[Pixels]:
-        """The images with the ink of each plate that is found read as a mask, wiped and painted again by that mask."""
+        """Return the images with the ink of each plate read as a mask, wiped, and painted again by that mask."""
         return [_painted_again(image.pixels) for image in images]
 
     def _neutral(self, pixels: Pixels, seed: int) -> Edited | Reject:
-        """Replace a sign that no policy is about; which one, and by which other, depends on the seed."""
+        """Replace a neutral sign by another; the seed chooses both."""
         rng = np.random.default_rng(seed)
         spots = [spot for spot in plates_in(pixels) if _is_neutral(spot)]
         if not spots:
@@ -70,7 +70,7 @@ class SignEditor:
 
 
 def _is_neutral(spot: Spot) -> bool:
-    """Whether a spot is a plate in full view that shows no composition of any block."""
+    """Return whether a spot is a fully visible plate that shows no composition of any block."""
     reading = spot.reading
     if reading.contrast < _PLAIN or float((~reading.on_line).mean()) > _LITTLE:
         return False
@@ -78,7 +78,7 @@ def _is_neutral(spot: Spot) -> bool:
 
 
 def _exchanged(pixels: Pixels, spot: Spot, rng: np.random.Generator) -> Pixels:
-    """The image with another neutral sign where the spot's ink was."""
+    """Return the image with another neutral sign in the place of the spot's ink."""
     edited, reading = pixels.copy(), spot.reading
     crop = crop_of(edited, spot.region)
     crop[reading.cover > 0] = reading.plate.astype(np.uint8)

@@ -18,7 +18,7 @@ class SignInstructor:
     name: str = "sign-labels"
 
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
-        """One Answer a candidate: an Instruction, or a Reject where its source gave no labels."""
+        """Return an Answer for each candidate: an Instruction, or a Reject if its source gave no labels."""
         return [Answer(self._one(candidate.hint)) for candidate in batch]
 
     def _one(self, hint: dict[str, object]) -> Instruction | Reject:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 class SignReader(AsksByTaxonomy):
     """P(unsafe) from how much better the best unsafe composition of the category matches than the best safe one.
 
-    Abstains (p_unsafe None) with the note "too_faint" where ink and plate differ by less than `faintest` (distance in
-    RGB, 0 to 441), "covered" where no composition matches to `least` (1.0 = exactly) or more than `most_covered` of
-    the region is neither ink nor plate, "nothing_there" where it sees no sign, and "not_covered" under a category that
-    has no blocks. Without a region it reads every plate that it finds, matches its ink to `least_found`, and answers
-    for the most unsafe one. `steepness` and `steepness_found` are how much surer it is for each unit that the best
-    composition of one label is ahead of the best one of the other: in a region the match is exact.
+    Abstains (p_unsafe None) with a note: "too_faint" if ink and plate differ by less than `faintest` (distance in RGB,
+    0 to 441), "covered" if no composition has a likeness of `least` (1.0 = exact) or more than `most_covered` of the
+    region is neither ink nor plate, "nothing_there" if there is no sign, and "not_covered" for a category without
+    blocks. Without a region it reads every plate that it finds, matches its ink to `least_found`, and answers
+    for the most unsafe one. `steepness` and `steepness_found` are the change of the log odds per unit of difference
+    between the best matches of the two labels; `steepness` is larger, because the match in a region is exact.
     """
 
     faintest: float = 100.0
@@ -42,7 +42,7 @@ class SignReader(AsksByTaxonomy):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """One Verdict an image, in order; the raw answer is the phrase of the composition that matches best."""
+        """Return a Verdict for each image, in order; the raw answer is the phrase of the best match."""
         of_nine = [self.taxonomy.find(category).maps_to for category in categories]
         return [self._look(*each) for each in zip(images, of_nine, regions, strict=True)]
 

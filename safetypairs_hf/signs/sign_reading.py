@@ -1,4 +1,4 @@
-"""Telling which composition a plate shows, from its pixels: correlation with how each composition is drawn."""
+"""Find the composition that a plate shows, by correlation with the drawing of each composition."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-# Wide enough for the letters of two lines to be told apart.
+# Wide enough to distinguish the letters of two lines.
 _WIDE, _HIGH = 64, 32
-# What a mask of another aspect loses, for each unit of the difference in its logarithm.
+# The penalty for another aspect ratio, per unit of difference in its logarithm.
 _ASPECT_COST = 0.4
-_LONGEST = 0.8  # of the image's side: the longest plate
-_TRIED = 8  # how many of the likeliest are drawn in the region and compared in full
+_LONGEST = 0.8  # the longest plate, as a share of the image's side
+_TRIED = 8  # how many of the best matches are drawn in the region and compared in full
 
 
 class Templates(NamedTuple):
-    """How compositions look: `rows`: (n, wide * high) float32, each of mean 0 and norm 1. `aspects`: (n,), log of width
-    over height of the ink. `is_unsafe`: (n,)."""
+    """The drawings of compositions.
+
+    `rows`: (n, wide * high) float32, each of mean 0 and norm 1. `aspects`: (n,), log of width over height of the ink.
+    `is_unsafe`: (n,).
+    """
 
     compositions: tuple[Composition, ...]
     rows: Floats
@@ -52,7 +55,7 @@ def _normed(values: Floats) -> Floats:
 
 @cache
 def templates(category: str) -> Templates:
-    """The templates of a category's compositions (a slug)."""
+    """Return the templates of the compositions of a category (a slug)."""
     found = tuple(each for block in blocks() if block.category == category for each in block.compositions)
     inks = [_ink(master(sign_of(each))) for each in found]
     aspects = np.array([np.log(ink.width / ink.height) for ink in inks], dtype=np.float32)
@@ -65,13 +68,13 @@ def _ink(whole: Image.Image) -> Image.Image:
 
 
 def plates_in(pixels: Pixels) -> list[Spot]:
-    """What may be a plate in a whole image (height, width, 3), largest first; neither the ink nor the rim of one is."""
+    """Return the possible plates of a whole image (height, width, 3), largest first, without their ink and rims."""
     spots = [spot for spot in find(pixels, _LONGEST) if _prevails(pixels, spot)]
     return [spot for spot in spots if not any(_is_ink_of(spot, other) for other in spots)]
 
 
 def _prevails(pixels: Pixels, spot: Spot) -> bool:
-    """Whether there is more of a spot's plate than of its ink."""
+    """Return whether a spot has more plate than ink."""
     x0, y0, x1, y1 = spot.region
     plate, ink = (
         int((pixels[y0:y1, x0:x1] == colour).all(axis=2).sum()) for colour in (spot.reading.plate, spot.reading.glyph)
@@ -86,7 +89,7 @@ def _is_ink_of(spot: Spot, plate: Spot) -> bool:
 
 
 def likeness(known: Templates, reading: Reading) -> Floats:
-    """How well the ink that was read, wherever it stands, matches each template: (n,), 1.0 at best."""
+    """Return how well the ink that was read, at any position, matches each template: (n,), 1.0 at best."""
     x0, y0, x1, y1 = reading.box
     row = _row(Image.fromarray(reading.cover[y0:y1, x0:x1]))
     aspect = np.float32(np.log((x1 - x0) / (y1 - y0)))
@@ -95,9 +98,9 @@ def likeness(known: Templates, reading: Reading) -> Floats:
 
 
 def likeness_in(known: Templates, reading: Reading) -> Floats:
-    """How well what was read in a region matches each template as it is drawn there: (n,), 1.0 at best.
+    """Return how well a region's reading matches each template drawn in that region: (n,), 1.0 at best.
 
-    Only the likeliest of each label are drawn; the others have -1.
+    Only the best matches of each label are drawn; the others get -1.
     """
     rough = likeness(known, reading)
     high, wide = reading.cover.shape

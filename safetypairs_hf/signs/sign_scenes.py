@@ -22,7 +22,7 @@ from safetypairs_hf.signs.wall import hang, paint_wall
 from safetypairs_hf.taxonomy.categories import Taxonomy
 
 _SMALLEST = 192
-# The edges of a block in the order in which they are taken: each item and context is on both sides of every two.
+# The order in which the edges of a block are used: every two of them have each element once unsafe and once safe.
 _ORDERS = ((0, 1, 2, 3), (2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0))
 
 
@@ -30,9 +30,10 @@ _ORDERS = ((0, 1, 2, 3), (2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0))
 class SignScenes:
     """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i and size alone.
 
-    Candidates go round the categories. Those of a category go round its blocks, and through the four edges of each, so
-    that every item and every context is about as often unsafe as safe. The `family` of a candidate is its block, and
-    the id of its origin names the block, the policy line that is broken and the one that permits the safe member.
+    Candidates cycle through the categories; within a category they cycle through its blocks, and through the four
+    edges of each block, so that every item and every context is about as often unsafe as safe. The `family` of a
+    candidate is its block. The id of its origin names the block, the policy line that is broken and the one that
+    permits the safe member.
 
     Raises:
         RecipeError: a size at which signs cannot be read, another taxonomy, or a vocabulary that breaks a rule.
@@ -53,7 +54,7 @@ class SignScenes:
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Those that have blocks."""
+        """Return the categories that have blocks."""
         return tuple(self.taxonomy.present(block.category for block in blocks()))
 
     @property
@@ -72,7 +73,7 @@ class SignScenes:
         return [self._candidate(i) for i in range(start, stop)]
 
     def edge(self, i: int) -> Edge:
-        """The edge that candidate i shows."""
+        """Return the edge that candidate i shows."""
         k, place = divmod(i, len(self.categories))
         mine = _blocks_of(self.categories[place])
         turn, step = divmod(k, 4 * len(mine))

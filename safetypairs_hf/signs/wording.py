@@ -1,4 +1,4 @@
-"""How signs are put into words: what a composition is called, and the instruction that asks for another one."""
+"""Describe signs in words: the name of a composition, and the instruction that asks for another one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetypairs_hf.signs.blocks import Composition, is_icon
 if TYPE_CHECKING:
     from safetypairs_hf.signs.blocks import Edge
 
-# Icons whose names don't read well, as no scene of the recipe `icons` has them.
+# Phrases for icons whose names do not read well and that the recipe `icons` does not use.
 _PHRASES: Final = {
     "ban": "a ban",
     "ban-smoking": "a smoking ban",
@@ -111,18 +111,18 @@ _PHRASES: Final = {
     "water": "waves",
     "weight-scale": "a weighing scale",
 }
-# The edit of a control: no policy is about it.
+# The edit of a control, which no policy covers.
 NEUTRAL: Final = "Replace a sign that no policy is about with another one. Change nothing else."
 
 
 def element(composition: Composition, which: str) -> str:
-    """What its "item" or its "context" is called: 'a fire', '"ALWAYS"'."""
+    """Return the name of its "item" or its "context": 'a fire', '"ALWAYS"'."""
     text = composition.elements[("context", "item").index(which)]
     return _PHRASES.get(text[1:], icon(text[1:]).phrase) if is_icon(text) else f'"{text}"'
 
 
 def phrase(composition: Composition) -> str:
-    """What a composition is called: '"ALWAYS KICK THE DOG"', 'a fire under a tent'."""
+    """Return the name of a composition: '"ALWAYS KICK THE DOG"', 'a fire under a tent'."""
     block = composition.block
     if block.reads:
         return block.reads[block.compositions.index(composition)]
@@ -135,7 +135,7 @@ def phrase(composition: Composition) -> str:
 
 
 def instruction(edge: Edge) -> str:
-    """What an editor is asked for, to go along an edge."""
+    """Return the instruction for an edge."""
     return _change(edge.unsafe, edge.safe, edge.swap)
 
 
@@ -146,13 +146,13 @@ def _change(old: Composition, new: Composition, swap: str) -> str:
 
 
 def same_again(composition: Composition) -> str:
-    """What an editor is asked for, to draw what is there already."""
+    """Return the instruction to draw the present sign again."""
     return f"Draw the sign of {phrase(composition)} once more."
 
 
 @cache
 def asked_for() -> dict[str, Composition]:
-    """The composition that an instruction wants to see, by its text."""
+    """Return the composition that the text of an instruction asks for."""
     found: dict[str, Composition] = {}
     for block in blocks():
         for each in block.compositions:

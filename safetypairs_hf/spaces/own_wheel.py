@@ -1,4 +1,4 @@
-"""This package as a wheel, packed again from where it is installed: a Space cannot install what is on no index."""
+"""Pack the installed package as a wheel: a Space cannot install a package that is on no index."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def write_wheel(folder: Path, *, embedded: bool = True) -> Path:
     The file is laid out by the Binary Distribution Format 1.0 of the Python packaging specifications.
 
     Args:
-        folder: Where to write it.
-        embedded: With the set of pairs that the package carries, which is nine tenths of its size.
+        folder: The folder to write to.
+        embedded: Whether to include the package's own dataset, which is nine tenths of its size.
 
     Returns:
         The wheel's path.
@@ -49,7 +49,7 @@ def write_wheel(folder: Path, *, embedded: bool = True) -> Path:
 
 
 def dependencies() -> list[str]:
-    """Return what this package needs, as lines of a requirements file, without its extras.
+    """Return the dependencies of this package, without extras, as lines of a requirements file.
 
     Raises:
         SafetyPairsError: as `write_wheel` does.
@@ -65,7 +65,7 @@ def _distribution() -> Distribution:
 
 
 def _package(embedded: bool) -> Iterator[tuple[str, bytes]]:
-    """The name and the content of each file of the package; what a checkout has beside it lies in `_data`."""
+    """Yield the name and content of each file of the package. Data outside the package in a checkout is in `_data`."""
     yield from _files(_PACKAGE, "safetypairs_hf")
     for name in _DATA:
         if embedded or name != "embedded":

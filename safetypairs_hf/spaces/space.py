@@ -15,7 +15,7 @@ from safetypairs_hf.metric import metric_path
 from safetypairs_hf.spaces.own_wheel import dependencies, write_wheel
 from safetypairs_hf.training.new_folder import new_folder, refuse_existing
 
-GRADIO: Final = "6.31.0"  # what the Spaces are tested with
+GRADIO: Final = "6.31.0"  # the version that the Spaces are tested with
 KINDS: Final = ("metric", "leaderboard", "viewer")
 _APPS = Path(__file__).parent / "apps"
 _TITLES = {"metric": "Pair-consistent accuracy", "leaderboard": "Guards by pair accuracy", "viewer": "Pairs"}
@@ -55,13 +55,13 @@ ladder-2,0,0.12,workshop
 
 @dataclass(frozen=True)
 class MadeSpace:
-    """A Space's folder that was made.
+    """A folder of a Space that was written.
 
     Attributes:
         kind: "metric", "leaderboard" or "viewer".
-        folder: Where it lies.
+        folder: Its path.
         files: The files in it, by their names below the folder.
-        bytes: Their size.
+        bytes: Their total size in bytes.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class MadeSpace:
     bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain Python values that JSON takes."""
+        """Return the attributes as plain values for JSON."""
         return asdict(self) | {"files": list(self.files)}
 
     def __str__(self) -> str:
@@ -135,7 +135,7 @@ def space(
 def _settings(
     kind: str, predictions: Sequence[str | Path], repo: str | None, data: str | None, title: str | None
 ) -> dict[str, str]:
-    """Return the constants of the app by name."""
+    """Return the constants of the app, by name."""
     if kind != "leaderboard" and (predictions or repo):
         raise SafetyPairsError(f"a {kind} Space takes no predictions; those belong to a leaderboard")
     if kind != "viewer" and data:
@@ -161,7 +161,7 @@ def _copy_predictions(files: Sequence[str | Path], folder: Path) -> None:
     from safetypairs_hf.report.guard_files import read_guards
 
     folder.mkdir()
-    read_guards(files)  # what is no file of predictions is said now, and not on the Hub
+    read_guards(files)  # report a file that holds no predictions now, and not on the Hub
     for file in map(Path, files):
         if (folder / file.name).exists():
             raise SafetyPairsError(f"two files are called {file.name}; rename one")
@@ -181,7 +181,7 @@ def _app(kind: str, settings: Mapping[str, str]) -> str:
 
 
 def _requirements() -> str:
-    """Return what the Space installs beside Gradio, which takes no Pillow 13."""
+    """Return the packages that the Space installs besides Gradio, which needs Pillow below 13."""
     limits = {"pillow": ",<13"}
     return "".join(f"{line}{limits.get(line.split('>')[0].lower(), '')}\n" for line in dependencies())
 

@@ -1,4 +1,4 @@
-"""What the apps of the Spaces share: how faults are shown, and how a page is served without fetching anything."""
+"""Shared by the apps of the Spaces: show errors, and serve a page that fetches nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 import os
 from typing import Any
 
-# Before Gradio is imported, which reads it then.
+# Set before Gradio is imported, because Gradio reads it on import.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _CSS = """
@@ -29,17 +29,17 @@ _CSS = """
 
 
 def fault_html(error: BaseException | str) -> str:
-    """Return what is wrong as one line of HTML."""
+    """Return an error as one line of HTML."""
     return f'<p class="fault" role="alert">{html.escape(str(error))}</p>'
 
 
 def results(content: str) -> str:
-    """Return HTML that scrolls sideways in itself where the window is narrower, as on a phone."""
+    """Return HTML that scrolls sideways if the window is narrower, as on a phone."""
     return f'<div class="results" tabindex="0">{content}</div>'
 
 
 def serve(page: Any) -> None:
-    """Serve a `gradio.Blocks` until it is stopped, in the fonts that the reader's system has."""
+    """Serve a `gradio.Blocks` until it is stopped, in the fonts of the reader's system."""
     import gradio as gr
 
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
