@@ -171,7 +171,7 @@ def test_the_report_of_a_dataset_shows_agreement_and_errata(copy: Path) -> None:
     found = report([str(copy)], shown)
     alpha = held(copy).releases[0]["review"]["decided"]["alpha"]
     (first, *_) = found["review"]["figures"]
-    assert first["name"] == "Krippendorff's alpha of decisions" and first["of"] == "pairs"
+    assert first["name"] == "Krippendorff's alpha of decisions" and first["of"] == "pair"
     assert {key: first[key] for key in ("value", "low", "high", "items")} == alpha
     assert found["review"]["people"][0] == {"reviewer": "R1", "pairs": 12, "accept": 10, "reject": 1, "borderline": 1}
     (listed,) = found["errata"]
