@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("SAFETYPAIRS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -18,6 +18,7 @@ def browser() -> Iterator[Browser]:
     """One browser for the tests of a file; skipped where there is none. (A longer scope would hold asyncio's loop.)"""
     if CHROMIUM is None:
         pytest.skip("needs Chromium: install the package chromium, or name one by SAFETYPAIRS_CHROMIUM")
+    expect.set_options(timeout=120_000)  # 5 s are not enough on a busy machine
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield running

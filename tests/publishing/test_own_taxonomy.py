@@ -265,7 +265,7 @@ def test_other_categories_take_a_major_version_and_new_numbers(road: Path, tmp_p
 
     without = Taxonomy("road", "3.0", more.categories[1:])
     fewer = make_run(tmp_path / "fewer", pairs=9, seed=2, taxonomy=without)
-    with pytest.raises(PublishError, match=r"rows of .* 2\.0\.0 are in litter, which road@3\.0 does not have; .*--replace"):
+    with pytest.raises(PublishError, match=r"rows of .* 2\.0\.0 are in litter, which road@3\.0 does not .*--replace"):
         released(data, "3.0.0", fewer)
     released(data, "3.0.0", fewer, replace=True)
     assert verify(open_published(str(data))).problems == []
