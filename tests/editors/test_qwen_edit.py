@@ -73,7 +73,8 @@ def test_pixels_are_normalised_before_they_are_cast(qwen: QwenEdit, plus: QwenEd
     levels = np.arange(1024 * 1024 * 3).reshape(1024, 1024, 3) % 256
     picture = encode(levels.astype(np.uint8))
     exact = torch.from_numpy(levels / 127.5 - 1).permute(2, 0, 1)[None, :, None].to(half)
-    shares = exact.double()[0, :, 0].permute(1, 2, 0).numpy() / 2 + 0.5
+    ramp = torch.linspace(-1, 1, levels.size).reshape(exact.shape).to(half)  # between the levels, too
+    shares = ramp.double()[0, :, 0].permute(1, 2, 0).numpy() / 2 + 0.5
 
     def stop(module: Any, args: Any) -> None:
         seen.append(args[0])
@@ -87,8 +88,8 @@ def test_pixels_are_normalised_before_they_are_cast(qwen: QwenEdit, plus: QwenEd
                 call()
             assert torch.equal(seen.pop(), exact)
         hook.remove()
-        decoder = SimpleNamespace(dtype=half, decode=lambda latents, return_dict: (exact,))
-        drawn = editor._drawing(decoder, exact, Size(1024, 1024))
+        decoder = SimpleNamespace(dtype=half, decode=lambda latents, return_dict: (latents,))
+        drawn = editor._drawing(decoder, ramp, Size(1024, 1024))
         assert np.array_equal(drawn, (shares * 255).round().astype(np.uint8))
 
 
