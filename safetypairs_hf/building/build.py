@@ -54,7 +54,8 @@ class Built(NamedTuple):
     def __str__(self) -> str:
         if self.handed_over is not None:
             units, jobs = self.handed_over.units, self.handed_over.jobs
-            return f"{units:,} work units are for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
+            what = "1 work unit is" if units == 1 else f"{units:,} work units are"
+            return f"{what} for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
         lines = [f"{self.pairs:,} pairs in {self.url}", f"See the funnel:      safetypairs status {self.url}"]
         if self.pairs:
             lines.append(f"Publish it:          safetypairs publish {self.url} ./safetypairs --version 1.0.0")

@@ -131,9 +131,9 @@ def _again(
 def _say_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
     if handed_over.said:
         click.echo(handed_over.said)
-        click.echo("The join goes on with the build. Where a job fails, go on by the same command:")
+        click.echo("The join continues the build. If a job fails, run the same command again:")
     else:
         click.echo(f"Hand them over:      bash {shlex.quote(handed_over.script)}")
-        click.echo("The join goes on, and writes the next jobs where there are some. So does this command:")
+        click.echo("The join continues the build, or writes the next jobs. So does this command:")
     click.echo(f"  {command}")
     click.echo(f"See the funnel:      safetypairs status {out}")

@@ -94,6 +94,7 @@ class PipelineEditor(HoldsWeights, ABC):
     _masks: ClassVar[bool] = False  # whether the prompts of a batch are padded and masked
     # Whether the class has `_decodable`: then the pipeline may return latents, which are decoded here.
     _gives_latents: ClassVar[bool] = False
+    _takes_attention: ClassVar[bool] = True  # whether diffusers can set how the denoiser's attention is computed
     # The parts that embed prompts, for a class with `_embedding`, whose prompts do not depend on the image.
     _text_parts: ClassVar[tuple[str, ...]] = ()
 
@@ -170,7 +171,8 @@ class PipelineEditor(HoldsWeights, ABC):
     @property
     def levers(self) -> tuple[str, ...]:
         """The active levers on this machine that change bits, as named in rows; see `levers.turned_on`."""
-        return levers.turned_on(self.attention, self.fp8, self.compile_blocks, self.device)
+        attention = self.attention if self._takes_attention else "native"
+        return levers.turned_on(attention, self.fp8, self.compile_blocks, self.device)
 
     def hold(self, pipeline: Any) -> None:
         """Use a stock pipeline of the class `PIPELINE` that is in memory, instead of the one in `model`."""

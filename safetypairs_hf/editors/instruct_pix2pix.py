@@ -15,6 +15,7 @@ class InstructPix2Pix(PipelineEditor):
     LICENSE = "unknown"
     PIPELINE = "StableDiffusionInstructPix2PixPipeline"
     _gives_latents = True
+    _takes_attention = False
 
     model: str = "timbrooks/instruct-pix2pix"
     steps: int = 20

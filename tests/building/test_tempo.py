@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from builds import make_run, tree
+from builds import SQUARES, make_run, tree
 from click.testing import CliRunner
 
 from safetypairs_hf.building import tempo
+from safetypairs_hf.building.build import build
+from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.building.tempo import Meter, Note, Tempos
 from safetypairs_hf.cli import group
 from safetypairs_hf.cli.progress import Lines
@@ -37,6 +39,16 @@ def test_a_build_is_measured_and_its_folder_is_not_touched(tmp_path: Path) -> No
     assert Tempos(run).to_dict() == found and tree(tmp_path / "run") == whole  # nothing was done
     plain = make_run(tmp_path / "plain", pairs=9)
     assert Tempos(plain).to_dict() == {}
+
+
+def test_a_judge_that_is_shown_nothing_has_no_speed(tmp_path: Path) -> None:
+    """Every pair fails by its pixels."""
+    loaded = load_recipe(SQUARES, {"pairs": "9", "models": "true", "sources": "16"})
+    none = replace(loaded.recipe, judging=replace(loaded.recipe.judging, max_changed_fraction=0.0))
+    build(replace(loaded, recipe=none), str(tmp_path / "run"), workers=1)
+    run = open_run(str(tmp_path / "run"))
+    stages = {stage["stage"]: stage["in"] for stage in run.read_json("funnel.json")["stages"]}
+    assert stages["judge"] == 15 and list(Tempos(run).to_dict()) == ["instruct", "edit"]
 
 
 def test_what_is_done_again_counts_again_and_another_run_in_the_folder_anew(tmp_path: Path) -> None:

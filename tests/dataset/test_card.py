@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
-from builds import make_run
+from builds import SQUARES, make_run
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from recipes.squares import Painter
 
+from safetypairs_hf.building.build import build
+from safetypairs_hf.building.recipe import load_recipe
+from safetypairs_hf.core.run_folder import open_run
 from safetypairs_hf.core.version import parse
 from safetypairs_hf.dataset import card, licenses, manifest, markdown
 from safetypairs_hf.dataset.manifest import Manifest
@@ -221,6 +226,33 @@ def test_reviews_and_takedowns_are_told_only_where_there_are_any(release: Manife
     assert "1 pair was taken down; `takedowns.json`" in readme(some)
     every = dataclasses.replace(release, entries=[entry._replace(review="approved") for entry in release.entries])
     assert "People have reviewed every pair" in readme(every)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeveredPainter(Painter):
+    """Has the settings of an editor with a pipeline, which each machine takes as it can."""
+
+    attention: str = "auto"
+    compile_blocks: bool = True
+    machine: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        return self.machine
+
+
+def test_the_levers_that_were_on_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the rows say, and of each machine: the run grew on another one."""
+    for pairs, levers in (("5", ("attention=_native_cudnn", "fp8=rows", "compile_blocks")), ("9", ())):
+        monkeypatch.setattr(LeveredPainter, "machine", levers)
+        loaded = load_recipe(SQUARES, {"pairs": pairs})
+        grown = dataclasses.replace(loaded, recipe=dataclasses.replace(loaded.recipe, editor=LeveredPainter()))
+        build(grown, str(tmp_path / "run"), workers=1)
+    publish(open_run(str(tmp_path / "run")), parse_target(str(tmp_path / "pairs")), parse("1.0.0"))
+    text = html.unescape((tmp_path / "pairs" / "README.md").read_text())
+    on = "<code>painter 1; attention=_native_cudnn; fp8=rows; compile_blocks</code>"
+    assert f"Where they ran, this was on: <code>painter 1</code>, {on}." in text
+    assert "| `LeveredPainter` | attention = auto, compile_blocks = True, misses = 0.0, name = painter" in text
 
 
 def test_a_version_without_a_test_split(release: Manifest) -> None:

@@ -22,6 +22,7 @@ from test_editors import BATCH_BOUND, KINDS, apart, edit, pictures
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Edited, Instruction, Pixels
 from safetypairs_hf.editors import levers
+from safetypairs_hf.editors.instruct_pix2pix import InstructPix2Pix
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.qwen_edit import QwenEdit
 from safetypairs_hf.testing.tiny import editors as tiny
@@ -218,6 +219,13 @@ def test_what_the_card_decides() -> None:
         "fp8=weights",
         "compile_blocks",
     )
+
+
+def test_rows_name_no_lever_that_the_denoiser_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a Hopper card, whose attention the denoiser of InstructPix2Pix leaves alone."""
+    monkeypatch.setattr(levers, "card_of", lambda device: levers.with_capability(9, 0))
+    assert Klein().levers == ("attention=_native_cudnn",)
+    assert InstructPix2Pix(compile_blocks=True).levers == ("compile_blocks",)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from PIL import Image
 from test_editors import BATCH_BOUND, StoppedError, apart, edit, frames, grid_of, pictures, plain
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.pictures import encode
+from safetypairs_hf.editors.base import Size
 from safetypairs_hf.editors.klein import Klein
 from safetypairs_hf.editors.qwen_edit import QwenEdit, QwenEditPlus
 from safetypairs_hf.testing.tiny import editors as tiny
@@ -60,6 +63,34 @@ def test_the_text_encoder_sees_each_image_of_a_batch_as_it_sees_one(qwen: QwenEd
             call(num_inference_steps=1)
     hook.remove()
     assert seen[1] == seen[0] * 2 and seen[0][0][1] > 50
+
+
+def test_pixels_are_normalised_before_they_are_cast(qwen: QwenEdit, plus: QwenEditPlus) -> None:
+    """In bfloat16, at both ends of the autoencoder, whose own work on a megapixel would be slow."""
+    import torch
+
+    half, seen = torch.bfloat16, []
+    levels = np.arange(1024 * 1024 * 3).reshape(1024, 1024, 3) % 256
+    picture = encode(levels.astype(np.uint8))
+    exact = torch.from_numpy(levels / 127.5 - 1).permute(2, 0, 1)[None, :, None].to(half)
+    ramp = torch.linspace(-1, 1, levels.size).reshape(exact.shape).to(half)  # between the levels, too
+    shares = ramp.double()[0, :, 0].permute(1, 2, 0).numpy() / 2 + 0.5
+
+    def stop(module: Any, args: Any) -> None:
+        seen.append(args[0])
+        raise StoppedError
+
+    for editor in (replace(qwen), replace(plus)):
+        editor.pipeline.to(half)
+        hook = editor.pipeline.vae.encoder.register_forward_pre_hook(stop)
+        for call in (lambda: editor.round_trip([picture]), lambda: edit(editor, [picture], [1])):  # noqa: B023
+            with pytest.raises(StoppedError):
+                call()
+            assert torch.equal(seen.pop(), exact)
+        hook.remove()
+        decoder = SimpleNamespace(dtype=half, decode=lambda latents, return_dict: (latents,))
+        drawn = editor._drawing(decoder, ramp, Size(1024, 1024))
+        assert np.array_equal(drawn, (shares * 255).round().astype(np.uint8))
 
 
 def test_a_batch_is_of_one_size_and_is_what_single_calls_are(qwen: QwenEdit) -> None:

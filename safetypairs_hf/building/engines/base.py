@@ -65,7 +65,7 @@ class Job(Protocol):
         """Return the pictures in that input, which are decoded before `work`."""
 
     def images(self, recipe: Recipe, found: Any) -> int:
-        """Return the number of images that the models work on in a unit."""
+        """Return the number of images that the models worked on in a unit; called after `work`."""
 
     def work(self, recipe: Recipe, run: RunFolder, number: int, found: Any, cpu: CpuWork) -> Callable[[], Parts]:
         """Ask the models; `found` is the result of `read`.
@@ -121,6 +121,8 @@ class Segment:
         return pictures(found.entering)
 
     def images(self, recipe: Recipe, found: Unit) -> int:
+        if self.steps[0].stage == "judge":  # the judges are not shown pairs that fail by their pixels
+            return sum(bool(candidate.judgements) for candidate in found.entering)
         return len(found.entering) * (recipe.attempts if self.steps[0].stage == "edit" else 1)
 
     def work(self, recipe: Recipe, run: RunFolder, number: int, found: Unit, cpu: CpuWork) -> Callable[[], Parts]:
@@ -248,13 +250,13 @@ class Opened(NamedTuple):
         cpu = cpu or AtOnce(self.recipe.finishing)
         found = self.job.read(self.recipe, self.run, number)
         decode(self.job.pictures(found), cpu)
-        images = self.job.images(self.recipe, found)
         # Add the context here, because a traceback is not sent to the other process.
         with telling(about=f"in the work unit {number}"):
             with busy or contextlib.nullcontext():
                 began = monotonic()
                 rest = self.job.work(self.recipe, self.run, number, found, cpu)
                 took = monotonic() - began
+            images = self.job.images(self.recipe, found)
             made = rest()
         for name, data in made:
             self.run.write(name, data)

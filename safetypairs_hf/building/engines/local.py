@@ -106,10 +106,10 @@ def _run_here(
                 reader.submit(_decode_here, job.pictures(found))
             if index + 1 < len(units):
                 reading = reader.submit(read_ahead, units[index + 1])
-            images, began = job.images(recipe, found), monotonic()
+            began = monotonic()
             with telling(about=f"in the work unit {number}"):
                 rest = job.work(recipe, run, number, found, cpu)
-            meter.add(images, monotonic() - began)
+            meter.add(job.images(recipe, found), monotonic() - began)
             if ending is not None:
                 ending.result()
                 yield units[index - 1]
