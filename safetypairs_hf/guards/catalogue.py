@@ -332,7 +332,8 @@ def _example(name: str, entry: Entry) -> str:
     if entry.server == _CHAT and name != "server":
         served = ["--set url=http://localhost:8000/v1", "--set model=NAME"]
         prompt = [f"--set {each}" for each in entry.given if each.startswith(("prompt=", "levels="))]
-        return " ".join(lines) + "\n" + " ".join([lines[0], *prompt, *served])
+        at_server = f"safetypairs evaluate {name} --out {name}-served.parquet"
+        return " ".join(lines) + "\n" + " ".join([at_server, *prompt, *served])
     return " ".join(lines)
 
 

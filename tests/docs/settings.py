@@ -21,11 +21,17 @@ from .stage import Stage, photographs
 KEYS = {**dict.fromkeys(VARIABLES, KEY), "AWS_SECRET_ACCESS_KEY": KEY, "OPENAI_API_KEY": KEY}
 
 
+def _small(name: str) -> str:
+    """The folder of a guard's small model as a setting, and what makes its random answers do."""
+    takes = {setting.name for each in list_guards() if each.name == name for setting in each.settings}
+    return f"model=small/{name}{' --set least_mass=0' * ('least_mass' in takes)} --unreadable warn"
+
+
 def _small_models() -> dict[str, str]:
     """A guard's command with the commit of its weights, or a folder -> the same with the folder of its small model."""
     found = {}
     for line in (line for each in list_guards() for line in each.example.splitlines()):
-        folder = f"model=small/{line.split()[2]} --set least_mass=0 --unreadable warn"
+        folder = _small(line.split()[2])
         if "SHA" in line or "FOLDER" in line:
             typed = wrapped(line)
             found[typed] = typed.replace("commit=SHA", folder).replace("model=FOLDER", folder)
@@ -152,7 +158,7 @@ def _for_importing(on: Stage, folder: Path) -> None:
 
 SETTINGS: dict[str, Setting] = {
     "docs/building.md": Setting(_photos),
-    "docs/evaluating.md": Setting(_for_evaluating),
+    "docs/evaluating.md": Setting(_for_evaluating, {"commit=SHA": _small("llavaguard")}, lay_dear=_models_of_guards),
     "docs/guards.md": Setting(
         _for_guards, _small_models(), {**KEYS, "SAFETYPAIRS_EVALUATE_LIMIT": "2"}, _models_of_guards
     ),
@@ -166,6 +172,10 @@ SETTINGS: dict[str, Setting] = {
     "docs/signs.md": Setting(places={"--pairs 1510": "--pairs 9 --set size=192 --set controls=false"}),
     "docs/spaces.md": Setting(_for_reports),
     "docs/training.md": Setting(
-        _for_training, {"safetypairs train ": "safetypairs train --category hate --category violence "}
+        _for_training,
+        {
+            "safetypairs train ": "safetypairs train --category hate --category violence ",
+            "--set model=adapter": "--set model=adapter --set least_mass=0 --unreadable warn",
+        },
     ),
 }
