@@ -148,7 +148,7 @@ def answers_of(
 
     lists = _one_row_an_image({key: as_list(values) for key, values in columns.items() if values is not None})
     if missing := [column for column in ("pair_id", "reference") if column not in lists]:
-        raise PairError(f"{name}has no column {missing[0]}")
+        raise PairError(f"{name} has no column {missing[0]}")
     references = _references(name, lists, labels)
     hashes = lists.pop("sha256", None)
     judged = _judged_unsafe(lists, references, made_on)

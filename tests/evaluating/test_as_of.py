@@ -202,6 +202,8 @@ def test_what_is_refused(versions: Path, tmp_path: Path) -> None:
     refused(r"--as-of 1.0.0 without --data; give the version", rows, "--as-of", "1.0.0")
     refused(r"two holds 2.0.0, not 1.0.0; .* give a folder", rows, "--data", two, "--as-of", "1.0.0")
     refused(r"--as-of .*two is version 2.0.0, and --data .*one@1.0.0; --as-of", rows, "--data", one, "--as-of", two)
+    unlabelled = [{name: value for name, value in row.items() if name != "reference"} for row in rows]
+    refused(r"guard\.parquet has no column reference", unlabelled, "--data", two, "--as-of", one)
     strange = [{**row, "pair_id": "x"} for row in rows[:2]]
     refused(r"1 of 1 pairs are not in .*one@1.0.0 \('x'\); give the", strange, "--data", two, "--as-of", one)
     gone = [row for row in rows if row["pair_id"] == ids["b"]]
