@@ -27,7 +27,7 @@ from safetypairs_hf.core.pictures import ENCODERS, PILLOW
 from safetypairs_hf.core.records import Editor, Instructor, Source
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.run_folder import RunFolder
-from safetypairs_hf.core.settings import check_names, parameters_of, read_setting
+from safetypairs_hf.core.settings import check_counts, check_names, parameters_of, read_setting
 from safetypairs_hf.core.user_code import load_file, telling
 from safetypairs_hf.core.user_function import COLLECTS, kind_of
 from safetypairs_hf.taxonomy.binding import bind
@@ -106,9 +106,8 @@ class Recipe:
                 "see the whole recipe in docs/building.md"
             )
         finished = self.instructor is None and self.editor is None
-        for name in ("pairs", "unit_size", "attempts", *(() if finished else ("rounds",))):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} = {getattr(self, name)}: give at least 1")
+        rounds = None if finished else self.rounds
+        check_counts(pairs=self.pairs, unit_size=self.unit_size, attempts=self.attempts, rounds=rounds)
         if finished and self.rounds:
             raise RecipeError(f"rounds = {self.rounds} without an instructor and an editor: give both, or rounds = 0")
         if not finished:

@@ -53,6 +53,20 @@ def check_names(given: Sequence[str] | Mapping[str, Any], takes: Sequence[str] |
             )
 
 
+def check_counts(**counts: int | None) -> None:
+    """Check settings that count something.
+
+    Args:
+        **counts: Their values by name; None for one that is not set.
+
+    Raises:
+        RecipeError: One of them is below 1.
+    """
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise RecipeError(f"{name} = {value}: give at least 1")
+
+
 def read_setting(key: str, text: str, annotation: Any) -> Any:
     """Read the text of a setting as the annotated type.
 

@@ -265,7 +265,7 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
         for each in reversed(reviewed)
     ]
     rows = [
-        (name, _figure(figure), f"{figure['items']} {of}") for name, figure, of in agreements(found) if figure["items"]
+        (name, _figure(figure), f"{figure['items']} {of}s") for name, figure, of in agreements(found) if figure["items"]
     ]
     if found.get("seconds"):
         low, median, high = found["seconds"]
@@ -292,17 +292,17 @@ def _decisions(found: Mapping[str, Any]) -> int:
 
 
 def agreements(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """Yield the agreement figures of a review: the name, the figure, and the unit that it counts."""
-    yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pairs"
-    yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pairs"
+    """Yield the agreement figures of a review: the name, the figure, and what it counts, in the singular."""
+    yield "Krippendorff's alpha of decisions", found["decided"]["alpha"], "pair"
+    yield "Fleiss' kappa of decisions", found["decided"]["fleiss"], "pair"
     for each in found["cohen"]:
-        yield f"Cohen's kappa of decisions, {each['a']} and {each['b']}", each["kappa"], "pairs"
-    yield "Blind answers that name the unsafe member", found["named_unsafe"], "answers"
-    yield "Krippendorff's alpha of blind answers", found["labelled"]["alpha"], "pairs"
-    yield "Fleiss' kappa of blind answers", found["labelled"]["fleiss"], "pairs"
+        yield f"Cohen's kappa of decisions, {each['a']} and {each['b']}", each["kappa"], "pair"
+    yield "Blind answers that name the unsafe member", found["named_unsafe"], "answer"
+    yield "Krippendorff's alpha of blind answers", found["labelled"]["alpha"], "pair"
+    yield "Fleiss' kappa of blind answers", found["labelled"]["fleiss"], "pair"
     for each in found["judges"]:
-        yield f"Blind answers that are those of {each['name']}", each["same"], "answers"
-        yield f"Cohen's kappa of blind answers and {each['name']}", each["kappa"], "answers"
+        yield f"Blind answers that are those of {each['name']}", each["same"], "answer"
+        yield f"Cohen's kappa of blind answers and {each['name']}", each["kappa"], "answer"
 
 
 def review_verdict(manifest: Manifest) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.editors import levers
 from safetypairs_hf.editors.beside import Beside, Promised
 from safetypairs_hf.editors.grid import equal_grids
@@ -110,9 +111,7 @@ class PipelineEditor(HoldsWeights, ABC):
     decode_beside: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size"):
-            if (value := getattr(self, name, 1)) < 1:
-                raise RecipeError(f"{name} = {value}: give at least 1")
+        check_counts(**{name: getattr(self, name, None) for name in ("steps", "batch_size")})
         levers.check(self.attention, self.fp8)
         if self._masks and self.attention in levers.WITHOUT_MASKS:
             raise RecipeError(

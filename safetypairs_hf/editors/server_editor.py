@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Self
 
-from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.kept_replies import KeptReplies
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
+from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.editors.base import Size, finished, fitting, resized
 from safetypairs_hf.models.image_server import ImageReply, ImageServer
 from safetypairs_hf.models.outage import FAILURES, TELLING
@@ -60,9 +61,7 @@ class ServerEditor:
     kept: KeptReplies | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("multiple", self.multiple), ("steps", self.steps)):
-            if value is not None and value < 1:
-                raise RecipeError(f"{name} = {value}: give at least 1")
+        check_counts(multiple=self.multiple, steps=self.steps)
 
     @property
     def name(self) -> str:

@@ -328,13 +328,15 @@ def guard_offer(name: str) -> Offer:
 
 
 def _example(name: str, entry: Entry) -> str:
-    lines = [f"safetypairs evaluate {name} --out {name}.parquet", *(f"--set {each}" for each in entry.given)]
-    if entry.server == _CHAT and name != "server":
-        served = ["--set url=http://localhost:8000/v1", "--set model=NAME"]
-        prompt = [f"--set {each}" for each in entry.given if each.startswith(("prompt=", "levels="))]
-        at_server = f"safetypairs evaluate {name} --out {name}-served.parquet"
-        return " ".join(lines) + "\n" + " ".join([at_server, *prompt, *served])
-    return " ".join(lines)
+    def command(file: str, *given: str) -> str:
+        return " ".join([f"safetypairs evaluate {name} --out {file}", *(f"--set {each}" for each in given)])
+
+    here = command(f"{name}.parquet", *entry.given)
+    if entry.server != _CHAT or name == "server":
+        return here
+    prompt = [each for each in entry.given if each.startswith(("prompt=", "levels="))]
+    served = command(f"{name}-served.parquet", *prompt, "url=http://localhost:8000/v1", "model=NAME")
+    return f"{here}\n{served}"
 
 
 def make_guard(name: str, settings: Mapping[str, str]) -> Judge:

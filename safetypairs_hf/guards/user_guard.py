@@ -18,6 +18,7 @@ from safetypairs_hf.core.description import describe, source_hash
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
+from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.core.user_code import functions_of, load_code, telling
 from safetypairs_hf.core.user_function import (
     OfFunction,
@@ -246,8 +247,7 @@ class OwnFunction(Guard):
     holds_model: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise RecipeError(f"batch_size = {self.batch_size}: give at least 1")
+        check_counts(batch_size=self.batch_size)
 
     @property
     def name(self) -> str:

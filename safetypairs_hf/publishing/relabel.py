@@ -297,7 +297,7 @@ def _changed(
 def _undone(opened: Head, correction: Correction) -> dict[str, str]:
     if correction.value:
         raise correction.refused("undo takes a value only for a dropped pair: where to read it; leave it empty")
-    last = next((each for each in reversed(opened.manifest.errata) if each["pair_id"] == correction.pair_id), None)
+    last = _last_erratum(opened.manifest.errata, correction.pair_id)
     if last is None:
         raise correction.refused(f"pair {correction.pair_id} has no erratum that could be undone")
     if not last["was"]:
@@ -306,6 +306,10 @@ def _undone(opened: Head, correction: Correction) -> dict[str, str]:
             "action drop"
         )
     return dict(last["was"])
+
+
+def _last_erratum(errata: Sequence[Mapping[str, Any]], pair_id: str) -> Mapping[str, Any] | None:
+    return next((each for each in reversed(errata) if each["pair_id"] == pair_id), None)
 
 
 def _place_of(entry: Entry) -> dict[str, str]:
@@ -356,7 +360,7 @@ def _refuse_policy_twins(
 def _restored(opened: Head, correction: Correction) -> tuple[Entry, dict[str, Any], Review | None]:
     """Return the entry, the row and the review of a dropped pair from a version that contains it."""
     head, name, pair_id = opened.manifest, opened.target.name, correction.pair_id
-    last = next((each for each in reversed(head.errata) if each["pair_id"] == pair_id), None)
+    last = _last_erratum(head.errata, pair_id)
     if any(item["pair_id"] == pair_id for item in head.takedowns):
         raise correction.refused(f"pair {pair_id} was taken down, which cannot be undone")
     if last is None or last["now"]:

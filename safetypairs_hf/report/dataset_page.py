@@ -82,7 +82,7 @@ def _review(edition: Edition) -> dict[str, Any] | None:
         return None
     found = made[-1]["review"]
     figures = [
-        {"name": name, "of": of.removesuffix("s"), **{key: figure.get(key) for key in _FIGURE}}
+        {"name": name, "of": of, **{key: figure.get(key) for key in _FIGURE}}
         for name, figure, of in card.agreements(found)
         if figure["items"]
     ]

@@ -14,6 +14,7 @@ from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained
 from safetypairs_hf.core.records import Candidate, Origin, Reject
+from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.sources.admission import Admission, Raw
 from safetypairs_hf.sources.columns import Names, Row, Table, open_table
@@ -105,8 +106,7 @@ class HubSource:
             raise RecipeError("labels are given, and no label_column that holds them; give that too")
         if self.category is not None:
             self.taxonomy.find(self.category)
-        if self.rows is not None and self.rows < 1:
-            raise RecipeError(f"rows = {self.rows}: give at least 1")
+        check_counts(rows=self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_cursor", "_table")}
