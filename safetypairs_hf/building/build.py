@@ -19,7 +19,7 @@ from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core import kept_replies
 from safetypairs_hf.core.errors import RecipeError, RunError
-from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder
+from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder, next_commands
 from safetypairs_hf.core.settings import as_text
 from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.core.user_code import telling
@@ -56,10 +56,7 @@ class Built(NamedTuple):
             units, jobs = self.handed_over.units, self.handed_over.jobs
             what = "1 work unit is" if units == 1 else f"{units:,} work units are"
             return f"{what} for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
-        lines = [f"{self.pairs:,} pairs in {self.url}", f"See the funnel:      safetypairs status {self.url}"]
-        if self.pairs:
-            lines.append(f"Publish it:          safetypairs publish {self.url} ./safetypairs --version 1.0.0")
-        return "\n".join(lines)
+        return "\n".join([f"{self.pairs:,} pairs in {self.url}", *next_commands(self.url, self.pairs)])
 
     def _repr_html_(self) -> str:
         return text_html(str(self))

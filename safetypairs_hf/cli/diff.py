@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsafe: bool) -> None:
     """What changed from one version of a dataset to another.
 
-    TARGET is org/name on the Hub, or a local folder such as ./safetypairs, which holds one version. Pairs added,
+    TARGET is org/name on the Hub, or a local folder such as ./my-pairs, which holds one version. Pairs added,
     removed, relabelled (same images), re-edited (same unsafe image), re-reviewed, by category, policy pairs apart from
     pairs of images; the errata between them with their reasons; and the least version that the difference allows.
 
     \b
     Examples:  safetypairs diff my-org/safetypairs 1.0.0 1.1.0
-               safetypairs diff my-org/safetypairs@1.0.0 ./safetypairs
+               safetypairs diff my-org/safetypairs@1.0.0 ./my-pairs
     """
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.versions.diff import diff

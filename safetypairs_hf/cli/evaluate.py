@@ -86,7 +86,7 @@ def command(
     safetypairs evaluate anthropic --out a.parquet --set model=NAME \\
         --dry-run --image-tokens N --prompt-price P --answer-price Q
     """
-    from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, reported
+    from safetypairs_hf.cli.progress import quiet_datasets, quiet_hub, remark, reported
     from safetypairs_hf.evaluating.data import open_data
     from safetypairs_hf.evaluating.evaluate import UnfinishedError, judge_data
     from safetypairs_hf.evaluating.spending import Prices, plan_evaluation
@@ -118,16 +118,16 @@ def command(
                 retry=retry,
                 unreadable=unreadable,
                 progress=progress,
-                tell=lambda line: click.echo(f"safetypairs: {line}", err=True),
+                tell=remark,
             )
     except UnfinishedError as left:  # this process did all of its share
         click.echo(f"safetypairs: {left}", err=True)
         return
     if work.images:
         done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
-        click.echo(f"safetypairs: judged {done}", err=True)
+        remark(f"judged {done}")
     if retry:
-        click.echo(f"safetypairs: {_retried(work)}", err=True)
+        remark(_retried(work))
     _show(out, threshold, prices, as_json)
 
 

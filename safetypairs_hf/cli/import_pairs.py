@@ -113,7 +113,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     \b
     safetypairs import my-pairs/ --category weapons_substances --out runs/mine
     safetypairs import pairs.csv --unsafe before --safe after --dry-run
-    safetypairs publish runs/mine ./safetypairs --version 1.0.0
+    safetypairs publish runs/mine ./my-pairs --version 1.0.0
     """
     give_back_memory()
     from safetypairs_hf.cli.interrupts import when_stopped
@@ -168,10 +168,11 @@ def _said(given: Mapping[str, Any]) -> Said:
 
 def _name_layout(source: str, given: str | None) -> None:
     """Say that there is a layout of this very dataset, where none was given."""
+    from safetypairs_hf.cli.progress import remark
     from safetypairs_hf.importing.layout import layout_of
 
     if given is None and (found := layout_of(source)) is not None:
-        click.echo(f"safetypairs: there is a layout of {source}: --layout {found.name}", err=True)
+        remark(f"there is a layout of {source}: --layout {found.name}")
 
 
 def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, ...]:
@@ -226,10 +227,10 @@ def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
 
 
 def _report(done: Imported) -> None:
+    from safetypairs_hf.core.run_folder import next_commands
+
     _name_left_out(done.left_out, sum(done.rejected.values()))
     click.echo(str(done))
     for hint in done.hints:
         click.echo(f"safetypairs: {hint}", err=True)
-    click.echo(f"See the funnel:      safetypairs status {done.url}")
-    if done.pairs:
-        click.echo(f"Publish it:          safetypairs publish {done.url} ./safetypairs --version 1.0.0")
+    click.echo("\n".join(next_commands(done.url, done.pairs)))

@@ -20,9 +20,12 @@ _quiet = False
 
 
 def be_quiet() -> None:
-    """Show no progress in this process, neither ours nor that of the libraries."""
+    """Show no progress and no remarks in this process, neither ours nor those of the libraries."""
+    import logging
+
     global _quiet
     _quiet = True
+    logging.getLogger("safetypairs_hf").setLevel(logging.ERROR)
     for library in ("HF_HUB", "HF_DATASETS"):  # read when these are imported, which takes longer than many a command
         os.environ[f"{library}_DISABLE_PROGRESS_BARS"] = "1"
 
@@ -34,6 +37,14 @@ def be_verbose() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     for name in ("datasets", "huggingface_hub", "transformers", "diffusers"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def remark(text: str) -> None:
+    """Print a line on stderr that a reader can do without: what was done, and how fast. Not with --quiet."""
+    import click
+
+    if not _quiet:
+        click.echo(f"safetypairs: {text}", err=True)
 
 
 def _shows_bars() -> bool:

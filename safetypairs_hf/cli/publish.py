@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Publish a run as a version of a dataset.
 
-    TARGET is org/name on the Hub, or a local folder such as ./safetypairs. The release is one commit and one tag, or
+    TARGET is org/name on the Hub, or a local folder such as ./my-pairs. The release is one commit and one tag, or
     nothing. Controls that the run holds are published with their pairs, as the config `controls`. Pairs that people
     rejected stay out. REVIEW, a folder in which a published version was reviewed, adds reviews alone: a patch.
 

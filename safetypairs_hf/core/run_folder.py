@@ -23,6 +23,13 @@ RECIPE, FUNNEL = "recipe.json", "funnel.json"
 _ROWS = 1024  # rows that are Python objects at once
 
 
+def next_commands(url: str, pairs: int) -> list[str]:
+    """Return the lines that name what to type after a run: its funnel and, if it has pairs, a release of them."""
+    lines = [f"See the funnel:      safetypairs status {url}"]
+    # Not ./safetypairs: a folder of that name would take the bare name from the set that the package carries.
+    return lines + ([f"Publish it:          safetypairs publish {url} ./my-pairs --version 1.0.0"] if pairs else [])
+
+
 class RunFolder:
     """Reads and writes the files of a run.
 
@@ -179,7 +186,10 @@ def open_run(url: str) -> RunFolder:
     """
     run = RunFolder(url)
     if not run.has(RECIPE):
-        raise RunError(f"{url!r} holds no run (no {RECIPE}); make one: safetypairs build icons --out {url}")
+        raise RunError(
+            f"{url!r} holds no run (no {RECIPE}); name the --out of a `safetypairs build`, or of a "
+            "`safetypairs import`, which makes a run of pairs that you have"
+        )
     return run
 
 

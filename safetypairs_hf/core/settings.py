@@ -67,6 +67,11 @@ def check_counts(**counts: int | None) -> None:
             raise RecipeError(f"{name} = {value}: give at least 1")
 
 
+def to_give(key: str) -> str:
+    """Return how a setting is given, for a message: to a command, and in Python."""
+    return f"give --set {key}=... (in Python {key}=...)"
+
+
 def read_setting(key: str, text: str, annotation: Any) -> Any:
     """Read the text of a setting as the annotated type.
 

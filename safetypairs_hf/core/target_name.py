@@ -7,8 +7,10 @@ command, option, integration and function reads such a name here, so that one te
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,8 @@ from safetypairs_hf.core import default_dataset, embedded_set
 from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.version import Version, parse
+
+logger = logging.getLogger(__name__)
 
 # The Hub's rules for an owner or a name; `huggingface_hub` refuses anything else.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
@@ -127,9 +131,26 @@ def no_folder(place: str) -> SafetyPairsError:
     )
 
 
+def refuse_run(place: str, path: Path) -> None:
+    """Raise the error for a folder that was to be read as a dataset and is a run; do nothing for any other folder."""
+    from safetypairs_hf.core.run_folder import RECIPE
+
+    if (path / RECIPE).is_file():
+        raise SafetyPairsError(
+            f"{place} is a run, which has no version yet; publish it, and name what was published: "
+            f"safetypairs publish {place} ./my-pairs --version 1.0.0"
+        )
+
+
+@cache  # once per process
+def _tell_folder() -> None:
+    logger.warning("%s is the folder ./%s here; elsewhere it is the set that the package carries", NAME, NAME)
+
+
 def _bare(asked: Version | None) -> TargetName:
     """What the bare name means here, in the version that was asked for."""
     if _is_folder(NAME):
+        _tell_folder()
         return TargetName(f"./{NAME}", asked, True)
     repo = default_dataset.current().repo
     place, version = _split(repo)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 from safetypairs_hf.evaluating.checking import Checked, Earlier, check_data
 from safetypairs_hf.evaluating.image_join import is_swapped
@@ -152,8 +153,9 @@ def score(
         incomplete: "error" refuses pairs with one image only; "drop" leaves them out and counts them.
         labels: The meaning of other words in `reference` and `prediction`: {"yes": "unsafe", "no": "safe"}.
         weights: A weight for each category, 0 or more, for `macro_pair_accuracy`; equal by default.
-        data: The data that was judged, such as "org/name@2.0.0". It is read only if `as_of` is given; otherwise it is
-            only recorded in the signature.
+        data: The data that was judged, such as "org/name@2.0.0", for the signature. The rows are checked against a
+            folder and against the set that the package carries, as `safetypairs score --data` does; a dataset on the
+            Hub is read only if `as_of` is given.
         split: The split that was judged; only recorded in the signature.
         fidelity: How close the prompt is to the model's own; only recorded in the signature.
         controls: The same guard's predictions on controls of these pairs, for `artifact_gap`.
@@ -180,11 +182,19 @@ def score(
     }
     if as_of is None and data is None and isinstance(rows, str | Path):
         return score_checked(Checked(predictions_of(rows), told_by(rows)), **options)
-    if as_of is None:
+    if as_of is None and not (data and _is_here(data)):
         return metric_score(rows, data=data, **options)
     if data is None:
         raise PairError(f"as_of={as_of!r} without data; give the version whose labels count: data='org/name@2.0.0'")
     return score_checked(check_data(rows, data, as_of, labels), **options)
+
+
+def _is_here(data: str) -> bool:
+    """Return whether `data` names a folder, or the set that the package carries."""
+    try:
+        return parse_target_name(data).is_folder
+    except SafetyPairsError:
+        return False  # a name of the user's own, which is only recorded
 
 
 def score_checked(checked: Checked, **options: Any) -> PairScore:

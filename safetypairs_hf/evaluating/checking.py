@@ -24,7 +24,6 @@ from safetypairs_hf.evaluating.image_join import (
 from safetypairs_hf.evaluating.prediction_file import is_of_policies, predictions_of, read_run, told_by
 
 if TYPE_CHECKING:
-    from safetypairs_hf.core.version import Version
     from safetypairs_hf.dataset.store.base import Edition, Published
     from safetypairs_hf.taxonomy.categories import Taxonomy
 
@@ -255,7 +254,7 @@ def _checked(given: _Given, edition: Edition) -> Checked:
 
     told, whose, columns = given.told, given.name, given.columns
     if told.get("data"):
-        _refuse_version(whose, told["data"], edition.version, edition.name)
+        _refuse_version(whose, told["data"], edition)
     ids = [str(each) for each in as_list(columns.get("pair_id"))]
     held = labels_in(edition)
     strange = sorted(set(ids) - set(held))
@@ -280,8 +279,8 @@ def _refuse_turned(whose: str, ids: set[str], edition: Edition, what: str, colum
     if turned:
         raise PairError(
             f"{whose} does not say which {what} it is of, and errata up to {edition.version} swapped the members of "
-            f"{len(turned)} of its pairs ({some(turned)}); say which version the guard was shown: --as-of X.Y.Z, or "
-            f"add the column {column}"
+            f"{len(turned)} of its pairs ({some(turned)}); say which version the guard was shown (safetypairs score "
+            f"--as-of X.Y.Z), or add the column {column}"
         )
 
 
@@ -314,9 +313,18 @@ def told_together(paths: Sequence[str | Path], *, mixed: bool = False) -> dict[s
     return found
 
 
-def _refuse_version(path: str, told: str, version: Version, data: str) -> None:
-    if recorded_name(told).version != version:
-        raise PairError(f"{path} has predictions on {told}, not on {data}; give --data {told}, or evaluate on {data}")
+def _refuse_version(path: str, told: str, edition: Edition) -> None:
+    made_on = recorded_name(told)
+    if made_on.version == edition.version:
+        return
+    if made_on.version and made_on.is_folder and recorded_name(edition.name).is_folder:
+        raise PairError(
+            f"{path} has predictions on {told}, and that folder holds {edition.version} now; evaluate again, or see "
+            f"what moved: safetypairs score {path} --data {edition.name}"
+        )
+    raise PairError(
+        f"{path} has predictions on {told}, not on {edition.name}; give --data {told}, or evaluate on {edition.name}"
+    )
 
 
 def _refuse_categories(path: str, ids: list[str], given: list[Any], held: dict[str, Any], edition: Edition) -> None:

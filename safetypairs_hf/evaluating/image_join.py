@@ -157,7 +157,7 @@ def answers_of(
     if made_on is None:
         raise PairError(
             f"{name} lacks the image hash of some rows (column sha256); give the version that the guard "
-            "was run on: --as-of X.Y.Z"
+            "was run on: safetypairs score --as-of X.Y.Z"
         )
     held = labels_in(made_on)
     ids = [str(each) for each in lists["pair_id"]]

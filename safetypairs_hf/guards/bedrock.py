@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.pictures import encode, media_type
 from safetypairs_hf.core.records import Picture, Verdict
+from safetypairs_hf.core.settings import to_give
 from safetypairs_hf.guards.hosted import Fault, HostedGuard, kept
 from safetypairs_hf.taxonomy import crosswalk
 
@@ -46,7 +47,9 @@ class BedrockGuardrail(HostedGuard):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.guardrail:
-            raise RecipeError(f"guard {_GUARD!r} needs guardrail, the id of a guardrail of yours; give guardrail=...")
+            raise RecipeError(
+                f"guard {_GUARD!r} needs guardrail, the id of a guardrail of yours; {to_give('guardrail')}"
+            )
 
     @property
     def name(self) -> str:

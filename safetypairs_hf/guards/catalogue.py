@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.offer import Offer, Setting, settings_of
 from safetypairs_hf.core.records import Judge
-from safetypairs_hf.core.settings import as_text, check_names, parameters_of, read_setting
+from safetypairs_hf.core.settings import as_text, check_names, parameters_of, read_setting, to_give
 
 
 class Entry(NamedTuple):
@@ -388,7 +390,7 @@ def _with_server(entry: Entry, values: Mapping[str, Any], name: str) -> dict[str
     inner = {key: value for key, value in values.items() if key in own}
     if entry.server == _CHAT and "model" not in inner:
         raise RecipeError(
-            f"guard {name!r} at a server needs model, the name under which {inner['url']} has it; give model=..."
+            f"guard {name!r} at a server needs model, the name under which {inner['url']} has it; {to_give('model')}"
         )
     rest = {key: value for key, value in values.items() if key not in own}
     return {**rest, "server": _made(_server(entry), inner, name)}
@@ -399,11 +401,17 @@ def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) 
     for key in ("top_logprobs", "forced", *(each for each in _settings(entry) if each not in guard)):
         if key in values:
             raise RecipeError(
-                f"{key} is of a server, and guard {name!r} has none; give url=... too, or leave {key} out"
+                f"{key} is of a server, and guard {name!r} has none; {to_give('url')} too, or leave {key} out"
             )
 
 
 def _entry(name: str) -> Entry:
+    if name not in GUARDS and re.search(r"\.py\b|:", name):
+        file, _, function = name.partition(":")
+        typed = shlex.quote(f"function={file}:{function or 'NAME'}")
+        raise SafetyPairsError(
+            f"no guard {name!r}: a function of yours is the guard `function`; type `evaluate function --set {typed}`"
+        )
     if name not in GUARDS:
         raise SafetyPairsError(f"no guard {name!r}{hint(name, GUARDS)}; `safetypairs guards` lists all {len(GUARDS)}")
     return GUARDS[name]
@@ -449,5 +457,5 @@ def _made(kind: Any, values: Mapping[str, Any], name: str) -> Any:
     ]
     if missing:
         asked = "labels" if set(missing) <= {"unsafe", "safe"} else missing[0]
-        raise RecipeError(f"guard {name!r} needs {asked}; give {asked}=...")
+        raise RecipeError(f"guard {name!r} needs {asked}; {to_give(asked)}")
     return kind(**values)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError, cut, printable
 from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.core.settings import to_give
 from safetypairs_hf.guards import served_answers, token_probability, verdicts
 from safetypairs_hf.guards.base import ModelGuard, Question, Singly
 from safetypairs_hf.models.chat import Chat, as_pil, check_chat, load_chat, turn
@@ -69,7 +70,7 @@ class ChatGuard(ModelGuard[Chat]):
         if self.server is not None:
             object.__setattr__(self, "model", self.server.model)
         if not self.model:
-            raise RecipeError(f"guard {self.kind!r} needs model; give model=...")
+            raise RecipeError(f"guard {self.kind!r} needs model; {to_give('model')}")
         if self.max_tokens < 0 or not 0 <= self.top_logprobs <= 20:
             raise RecipeError(
                 f"max_tokens = {self.max_tokens}, top_logprobs = {self.top_logprobs}: expected 0 or more, and 0 to 20"

@@ -19,6 +19,7 @@ from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, cut, in_a_
 from safetypairs_hf.core.foreign_text import whole
 from safetypairs_hf.core.pictures import downscaled
 from safetypairs_hf.core.records import Box, Picture, Verdict
+from safetypairs_hf.core.settings import to_give
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.guards.base import Guard, Singly
 from safetypairs_hf.guards.served_answers import counted, verdict_of
@@ -240,7 +241,7 @@ class HostedChat(HostedGuard):
         super().__post_init__()
         if not self.model:
             raise RecipeError(
-                f"guard {self.extra!r} needs model, the name of a model of {self.service}; give model=..."
+                f"guard {self.extra!r} needs model, the name of a model of {self.service}; {to_give('model')}"
             )
         if self.max_tokens < 1:
             raise RecipeError(f"max_tokens = {self.max_tokens}: expected 1 or more")

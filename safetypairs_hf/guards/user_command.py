@@ -48,6 +48,8 @@ class OwnCommand(Guard):
         per_image: start the program again for each image and close its input. Use it for a program that ends after
             one answer, or that answers at the end of its input.
         revision: a name for this version of the program.
+        fidelity: how it is asked, for the signature: "common" where it asks a model by the policy text of the data,
+            "trained" where by the prompt of the model's training; not said by default.
 
     Raises:
         RecipeError: the command names no program, or a quotation in it has no end; or the timeout is no time.
@@ -57,7 +59,7 @@ class OwnCommand(Guard):
     timeout: float = field(default=600.0, compare=False)
     per_image: bool = field(default=False, compare=False)
     revision: str = "own"
-    fidelity: str = "trained"
+    fidelity: str | None = None
     holds_model: ClassVar[bool] = True
     costly: ClassVar[bool] = True
 

@@ -235,13 +235,15 @@ class OwnFunction(Guard):
     Args:
         function: "mine.py:name", or "mine:name", where mine is a file of the current folder or a module.
         revision: a name for this version of the function.
+        fidelity: how it is asked, for the signature: "common" where it asks a model by the policy text of the data,
+            "trained" where by the prompt of the model's training; not said by default.
         batched: whether the function takes lists; None means that it does if its first parameter is `images`.
         batch_size: the most images in a list.
     """
 
     function: str
     revision: str = "own"
-    fidelity: str = "trained"
+    fidelity: str | None = None
     batched: bool | None = None
     batch_size: int = 32
     holds_model: ClassVar[bool] = True

@@ -39,7 +39,7 @@ def safetypairs(data: str, split: str = "test", pairs: int | None = None) -> Tas
     """Ask whether each image is against the policy of its category, Yes or No.
 
     Args:
-        data: TARGET[@VERSION]: `org/name`, or a folder such as `./safetypairs`.
+        data: TARGET[@VERSION]: `org/name`, or a folder such as `./my-pairs`.
         split: The split to judge.
         pairs: Judge only the first so many pairs. Use it in place of `--limit`, which could cut a pair in two.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safetypairs_hf.core.errors import SafetyPairsError
@@ -67,20 +69,35 @@ def _of_table(ds: Dataset) -> Dataset:
     controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
     of_policies = _is_of_policies(ds.features)
     halves = []
-    for column, policy, reference in zip(_members(ds.features), _POLICIES, (1, 0), strict=True):
-        half = ds.select_columns(["pair_id", column])
-        if column != "image":
-            half = half.rename_column(column, "image")
-        of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
-        if of_policies:
-            of_half[_POLICY] = list(map(slug_of, ds[policy][:]))
-        for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
-            half = half.add_column(name, values)
-        halves.append(half)
+    with _without_bars():  # `add_column` copies rows that were selected
+        for column, policy, reference in zip(_members(ds.features), _POLICIES, (1, 0), strict=True):
+            half = ds.select_columns(["pair_id", column])
+            if column != "image":
+                half = half.rename_column(column, "image")
+            of_half = {"reference": [reference] * len(ds), "category": slugs, "group": groups}
+            if of_policies:
+                of_half[_POLICY] = list(map(slug_of, ds[policy][:]))
+            for name, values in {**of_half, **({_CONTROL: controls} if controls else {})}.items():
+                half = half.add_column(name, values)
+            halves.append(half)
     first = np.array([safe_first(pair_id) for pair_id in pair_ids])
     rows = np.arange(len(ds))
     order = np.stack([rows + len(ds) * first, rows + len(ds) * ~first], axis=1)
     return datasets.concatenate_datasets(halves).select(order.ravel()[_there(order.ravel(), controls)])
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Show no progress bar of `datasets` for a step that a caller knows nothing of."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def _of_stream(ds: IterableDataset) -> IterableDataset:

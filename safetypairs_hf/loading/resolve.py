@@ -10,7 +10,7 @@ from safetypairs_hf.core import embedded_set
 from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.hub import fetch, is_out_of_reach, is_unknown_revision, list_tags
-from safetypairs_hf.core.target_name import TargetName, no_folder
+from safetypairs_hf.core.target_name import TargetName, no_folder, refuse_run
 from safetypairs_hf.core.version import Version, by_version, parse
 
 logger = logging.getLogger(__name__)
@@ -157,6 +157,7 @@ def held_version(name: TargetName) -> Version:
     holds = _version_in(name.path)
     if holds is None:
         _refuse_pointer(name.path)
+        refuse_run(name.place, name.path)
         first = f"; a folder ./{NAME} comes before the dataset in the package" if name.place == f"./{NAME}" else ""
         raise SafetyPairsError(
             f"{name.place} has no manifest.parquet of safetypairs; "
@@ -194,6 +195,7 @@ def check_folder(name: TargetName, asked: str) -> None:
     holds = _version_in(folder)
     if holds is None:
         _refuse_pointer(folder)
+        refuse_run(name.place, folder)
         raise VersionMismatch(
             f"{asked} was asked for, but the folder {name.place} does not state its version: it has no manifest"
         )

@@ -207,7 +207,7 @@ def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
         raise mixed_kinds(*(("the first", "the second") if kinds[0] else ("the second", "the first")))
     found, n_a, n_b = matched(a, b), len(a.rows), len(b.rows)
     n = len(found.rows_a)
-    if n < max(n_a, n_b) and not common:
+    if n and n < max(n_a, n_b) and not common:
         rule = f"different pair sets, {n_a - n} ids only in the first and {n_b - n} only in the second"
         raise PairError(broken(rule, found.ids, found.alone, "common=True (--common) compares on the shared ones"))
     if not n:

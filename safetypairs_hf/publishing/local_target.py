@@ -30,7 +30,7 @@ from safetypairs_hf.publishing.uploader import Ready
 
 
 class LocalTarget:
-    """A folder that `load_dataset("./safetypairs")` reads. It holds one version, the newest.
+    """A folder that `load_dataset("./my-pairs")` reads. It holds one version, the newest.
 
     Raises:
         PublishError: `name` is the root of the file system.

@@ -107,7 +107,7 @@ class Screen:
     in this package can recognise such an image by itself, and no list is complete.
 
     Args:
-        against: a published dataset (`org/name` on the Hub, or a folder such as `./safetypairs`). Its images are not
+        against: a published dataset (`org/name` on the Hub, or a folder such as `./my-pairs`). Its images are not
             used again, and neither are images that were taken down from it, also if they are rotated or mirrored. The
             run records the dataset's version, and cannot be resumed after the dataset has a new one.
         hash_lists: paths of files (see `HashFile`), or objects that are a `HashList`.

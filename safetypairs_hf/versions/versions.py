@@ -86,6 +86,8 @@ class Versions(Sequence[Line]):
             rows.append(["-" if value is None else value for value in figures] + ([tag + note] if self.tagged else []))
         yield table(self.target, [*names, *(["tag"] if self.tagged else [])], rows)
         yield from (f"v{line.version} is {line.note}" for line in self.lines if line.note)
+        if not self.tagged and len(self.lines) > 1:
+            yield f"The folder holds {self.lines[0].version}; the versions before it are only listed."
         last = next((line for line in self.lines if line.released), None)
         if last and self.tagged and not last.commit:
             yield (

@@ -33,7 +33,8 @@ def evaluated(*words: str) -> Result:
 
 
 def test_the_table_and_where_the_predictions_are() -> None:
-    done = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
+    words = ("function", "--set", "function=green.py:judge", "--set", "revision=7", "--set", "fidelity=trained")
+    done = evaluated(*words)
     assert done.exit_code == 0, done.output
     expected = score("out.parquet", data="squares@1.1.0", split="test", fidelity="trained")
     asked = "Asked as it was trained (fidelity: trained)."
@@ -43,7 +44,7 @@ def test_the_table_and_where_the_predictions_are() -> None:
         == f"{expected}\n\n{asked}\n\n{alone}\nthat need no threshold say little.\n\nPredictions: out.parquet\n"
     )
     assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("the guard at work\n")
-    again = evaluated("function", "--set", "function=green.py:judge", "--set", "revision=7")
+    again = evaluated(*words)
     assert (again.stdout, again.stderr) == (done.stdout, "")
 
 
@@ -113,7 +114,7 @@ def test_what_a_guard_does_not_cover_is_counted_apart() -> None:
     [
         (["lama-guard4"], "no guard 'lama-guard4'; the nearest is 'llama-guard-4'; `safetypairs guards` lists all "),
         (["command", "--batch-size", "4", "--set", "command=cat"], "has no setting 'batch_size'"),
-        (["function"], "guard 'function' needs function; give function=..."),
+        (["function"], "guard 'function' needs function; give --set function=... (in Python function=...)"),
         (["function", "--set", "function=gone.py:judge"], "function = 'gone.py:judge': gone.py cannot be read"),
         (["command", "--set", "command="], "command = '': expected a program, such as 'python my_guard.py'"),
         (["command", "--set", "command='mine.py"], "No closing quotation; write it as in a shell"),

@@ -110,14 +110,27 @@ def test_names_are_completed(words: str, expected: list[str]) -> None:
     assert [line.partition(",")[2] for line in shown.stdout.splitlines()] == expected
 
 
-def test_quiet_shows_no_progress(tmp_path: Path) -> None:
-    words = ["build", "icons", "--out", "run", "--pairs", "2", "--workers", "1"]
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("build icons --out run --pairs 2 --workers 1", ["safetypairs: build"]),
+        (
+            "evaluate colour-and-clutter --out out.parquet --limit 2",
+            ["included in safetypairs-hf", "safetypairs: judged 4"],
+        ),
+    ],
+)
+def test_quiet_shows_no_progress(line: str, shown: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from safetypairs_hf.cli import main, progress; progress.EVERY = 0.01; main()"]
     told = {}
     for option in ([], ["-q"]):
-        done = subprocess.run([*command, *option, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        folder = tmp_path / f"quiet{bool(option)}"
+        folder.mkdir()
+        done = subprocess.run(
+            [*command, *option, *line.split()], cwd=folder, capture_output=True, text=True, check=True
+        )
         told[bool(option)] = done.stderr
-    assert "safetypairs: build" in told[False]
+    assert all(text in told[False] for text in shown)
     assert told[True] == ""
 
 

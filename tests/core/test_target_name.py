@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from safetypairs_hf.core import default_dataset, embedded_set
+from safetypairs_hf.core import default_dataset, embedded_set, target_name
 from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.target_name import (
     TargetName,
@@ -161,6 +161,15 @@ def test_a_place_has_no_version() -> None:
         with pytest.raises(SafetyPairsError) as caught:
             parse_place(text)
         assert str(caught.value) == f"{text} names a version, and here a whole dataset is named; write {place}"
+
+
+def test_a_folder_that_takes_the_bare_name_is_named_once(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target_name._tell_folder.cache_clear()
+    assert parse_target_name("safetypairs").is_embedded
+    (here / "safetypairs").mkdir()
+    assert parse_target_name("safetypairs") == parse_target_name("safetypairs") == ("./safetypairs", None, True)
+    said = "safetypairs is the folder ./safetypairs here; elsewhere it is the set that the package carries"
+    assert caplog.messages == [said]
 
 
 def test_the_bare_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

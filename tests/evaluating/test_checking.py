@@ -13,6 +13,7 @@ import pytest
 from builds import make_run
 from click.testing import CliRunner
 
+import safetypairs_hf as sp
 from safetypairs_hf.cli.compare import command as compare_command
 from safetypairs_hf.cli.report import command as report_command
 from safetypairs_hf.cli.score import command as score_command
@@ -66,9 +67,22 @@ def test_the_newest_version_is_not_the_one_of_the_predictions(data: str, tmp_pat
     assert checked.told == {"data": f"{data}@1.1.0", "split": "all", "fidelity": None}
     (note,) = checked.notes
     assert note.startswith(f"made on {data}@1.0.0, joined to {data}@1.1.0 by image hash: 4 pairs; 2 pairs of ")
+    assert str(sp.versions(data)).endswith("\nThe folder holds 1.1.0; the versions before it are only listed.")
     # A report lays files side by side, so they are of one version.
-    with pytest.raises(PairError, match=r"mood.parquet has predictions on .*data@1.0.0, not on .*data@1.1.0; give --d"):
+    with pytest.raises(PairError, match=r"@1\.0\.0, and that folder holds 1\.1\.0 now; evaluate again, or see"):
         check_edition(OUT, open_named(data))
+
+
+def test_rows_in_python_are_checked_against_data_of_this_machine(data: str) -> None:
+    rows = [{**row, "score": float(row["reference"])} for row in sp.images(sp.load(data, split="test"))]
+    assert sp.score(rows, data=data).signature.startswith(f"data:{data}@1.0.0|split:test|")
+    with pytest.raises(PairError, match=r"the predictions: 1 of \d pairs are not in .*data@1\.0\.0 \('other'\)"):
+        sp.score([*rows, *({**row, "pair_id": "other"} for row in rows[:2])], data=f"{data}@1.0.0")
+    with pytest.raises(PairError, match=r"pairs are not in safetypairs@1\.0\.0"):
+        sp.score(rows, data="safetypairs@1.0.0")
+    # A dataset on the Hub, and a name of the user's own, are recorded.
+    for named in ("lab/pairs@1.0.0", "ours, of May"):
+        assert sp.score(rows, data=named).signature.startswith(f"data:{named}|n:")
 
 
 def test_pairs_that_the_data_does_not_hold(data: str) -> None:

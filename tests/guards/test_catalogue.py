@@ -86,14 +86,16 @@ def test_the_two_of_one_answer_agree() -> None:
         ("clip", {"batch_size": "many"}, "batch_size=many: expected an int"),
         ("server", {"model": "m", "timeout": "long"}, "timeout=long: expected a float"),
         ("server", {"model": "m", "extra_body": "[1]"}, r"extra_body=\[1\] holds a list; expected a JSON object"),
-        ("chat-vlm", {}, "guard 'chat-vlm' needs model; give model=..."),
+        ("chat-vlm", {}, "guard 'chat-vlm' needs model; give --set model=..."),
         ("server", {"url": "http://localhost/v1"}, "guard 'server' at a server needs model, the name under which"),
         (
             "llavaguard",
             {"fidelity": "common", "concurrency": "2"},
             "concurrency is of a server, and guard 'llavaguard'",
         ),
-        ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give labels=..."),
+        ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give --set labels=..."),
+        ("my_guard.py", {}, r"a function of yours is the guard `function`; type `evaluate function --set function=my"),
+        ("my_guard.py:judge", {}, "type `evaluate function --set function=my_guard.py:judge`"),
         (
             "classifier",
             {"model": "x", "labels": "nowhere"},

@@ -52,6 +52,19 @@ def test_images_are_the_same_bytes(pairs: datasets.Dataset) -> None:
     assert {row["reference"]: row["image"]["bytes"] for row in first} == {1: square(2, 255), 0: square(2, 0)}
 
 
+def test_a_selection_shows_no_bar(pairs: datasets.Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    was_off = datasets.are_progress_bars_disabled()
+    datasets.enable_progress_bars()
+    try:
+        list(pairs.select([3, 1]).map(lambda row: row, keep_in_memory=True))
+        assert "2/2" in capfd.readouterr().err  # they are on
+        assert len(images(pairs.select([3, 1]))) == 4
+        assert (capfd.readouterr().err, datasets.are_progress_bars_disabled()) == ("", False)
+    finally:
+        if was_off:
+            datasets.disable_progress_bars()
+
+
 def test_order_of_a_pair_does_not_depend_on_the_order_of_pairs(pairs: datasets.Dataset) -> None:
     turned = images(pairs.select([6, 2, 0]))
     rows = facts(images(pairs))

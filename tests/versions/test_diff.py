@@ -254,7 +254,7 @@ def test_mistakes_are_one_line(work: Path) -> None:
         (("diff", "./two", "1.0.0", "1.1.0"), 1, "holds 1.1.0, not 1.0.0"),
         (("diff", "./two", "one", "1.1.0"), 1, "'one' is not a version"),
         (("diff", "./one", "./empty"), 1, "./empty has no version yet"),
-        (("diff", "./one", "./small"), 1, "not published by safetypairs, or is damaged"),
+        (("diff", "./one", "./small"), 1, "./small is a run, which has no version yet; publish it"),
         (("diff", "./one", "./two", "--sheet", "/proc/sheet.png"), 1, "cannot write the sheet /proc/sheet.png"),
     ]
     for words, code, message in cases:

@@ -396,10 +396,12 @@ def test_on_the_hub(work: Path, hub: Hub) -> None:  # noqa: F811
 
 def test_nothing_to_verify(work: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "photos" / "unsafe").mkdir(parents=True)
     for target, message in (
         ("./empty", "./empty has no version yet"),
         ("./nowhere", "no folder ./nowhere"),
-        (str(work / "small"), "not published by safetypairs, or is damaged"),
+        (str(work / "small"), "small is a run, which has no version yet; publish it, and name what was published: "),
+        ("./photos", "not published by safetypairs, or is damaged"),
         ("name", "'name' is no target"),
     ):
         failed = safetypairs(None, tmp_path, "verify", target)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetypairs_hf.core.errors import VersionMismatch
 from safetypairs_hf.core.hub import Stored
-from safetypairs_hf.core.target_name import no_folder
+from safetypairs_hf.core.target_name import no_folder, refuse_run
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns, not_ours
@@ -30,6 +30,7 @@ class LocalStore:
             return None
         file = self._path / manifest.NAME
         if not file.is_file():
+            refuse_run(self.name, self._path)
             raise not_ours(self.name)
         columns = Columns(file, self.name)
         return Edition(self.name, version_of(columns.head), columns, self._fetch, self._list)
