@@ -47,4 +47,4 @@ def test_a_wheel_carries_what_a_checkout_has(tmp_path: Path) -> None:
             [sys.executable, "-S", "-c", f"{code}main({words!r})"], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "README.md").read_text().startswith("---\npretty_name: SafetyPairs\n")
+    assert (tmp_path / "out" / "README.md").read_text().startswith("---\npretty_name: out\n")

@@ -178,6 +178,15 @@ def is_run(word: str) -> bool:
     return ("://" in word and not is_hub_address(word)) or (Path(word) / RECIPE).is_file()
 
 
+def refuse_run(place: str, path: Path) -> None:
+    """Raise the error for a folder that was to be read as a dataset and is a run; do nothing for any other folder."""
+    if (path / RECIPE).is_file():
+        raise SafetyPairsError(
+            f"{place} is a run, which has no version yet; publish it, and name what was published: "
+            f"safetypairs publish {place} ./my-pairs --version 1.0.0"
+        )
+
+
 def open_run(url: str) -> RunFolder:
     """A run folder that exists.
 

@@ -131,17 +131,6 @@ def no_folder(place: str) -> SafetyPairsError:
     )
 
 
-def refuse_run(place: str, path: Path) -> None:
-    """Raise the error for a folder that was to be read as a dataset and is a run; do nothing for any other folder."""
-    from safetypairs_hf.core.run_folder import RECIPE
-
-    if (path / RECIPE).is_file():
-        raise SafetyPairsError(
-            f"{place} is a run, which has no version yet; publish it, and name what was published: "
-            f"safetypairs publish {place} ./my-pairs --version 1.0.0"
-        )
-
-
 @cache  # once per process
 def _tell_folder() -> None:
     logger.warning("%s is the folder ./%s here; elsewhere it is the set that the package carries", NAME, NAME)

@@ -47,7 +47,9 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
     digest = sha256(dump(dataclasses.replace(manifest, sidecars={})))[:16]
     identity = {"version": str(manifest.version), "description": f"manifest {digest}"}
     return {
+        "pretty_name": title_of(name),
         **resource("metadata.yaml"),
+        "annotations_creators": sorted({_labelled_by(release) for release in manifest.releases}),
         **licenses.metadata((release["license"] for release in manifest.releases), name),
         "size_categories": [next((text for limit, text in _SIZES if len(manifest.entries) < limit), "10M<n<100M")],
         "configs": [
@@ -61,6 +63,17 @@ def metadata(manifest: Manifest, name: str) -> dict[str, Any]:
         ],
         "dataset_info": [_info(config, views) for config, views in found.items()],
     }
+
+
+def title_of(name: str) -> str:
+    """Return what a dataset is called: `pairs` of `lab/pairs` and of `./pairs`."""
+    title = markdown.line(name.rstrip("/").rsplit("/", 1)[-1])
+    return "SafetyPairs" if title in ("", "safetypairs") else title
+
+
+def _labelled_by(release: Mapping[str, Any]) -> str:
+    """Return the Hub's word for where the labels of a release come from."""
+    return "found" if release.get("imported") else "machine-generated"
 
 
 class View(NamedTuple):
@@ -134,12 +147,13 @@ def resource(file: str) -> Any:
 
 def citation(manifest: Manifest, name: str) -> str:
     """Return BibTeX entries for the paper of the method and for this version, without a year: a version has no date."""
-    where = f"https://huggingface.co/datasets/{name}" if is_hub_id(name) else markdown.line(name)
+    where = [f"  howpublished = {{{_bibtex(f'https://huggingface.co/datasets/{name}')}}},\n"] if is_hub_id(name) else []
+    title = name if is_hub_id(name) else title_of(name)
     key = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "safetypairs"
     dataset = (
         f"@misc{{{key}-v{manifest.version},\n"
-        f"  title        = {{{_bibtex(name)}, version {manifest.version}}},\n"
-        f"  howpublished = {{{_bibtex(where)}}},\n"
+        f"  title        = {{{_bibtex(title)}, version {manifest.version}}},\n"
+        f"{''.join(where)}"
         "  note         = {Counterfactual image pairs, made with safetypairs-hf}\n}"
     )
     return f"{(folder('dataset_card') / 'paper.bib').read_text(encoding='utf-8')}\n{dataset}"
@@ -164,7 +178,7 @@ def _prose(manifest: Manifest, name: str) -> str:
     stages = release["funnel"]
     editing = release.get("editing") or {"editors": [], "made_by": []}
     return environment.get_template("README.md.jinja").render(
-        title=name.rstrip("/").rsplit("/", 1)[-1],
+        title=title_of(name),
         name=name,
         on_hub=is_hub_id(name),
         version=release["version"],

@@ -54,7 +54,7 @@ def _lines(value: Any, depth: int = 0) -> str:
 def described(manifest: Manifest, name: str) -> dict[str, Any]:
     """Return the JSON-LD description of a version."""
     fixed = card.resource("metadata.yaml")
-    owner, _, title = name.rstrip("/").rpartition("/")
+    owner = name.partition("/")[0]
     where = f"https://huggingface.co/datasets/{name}"
     of_hub = {
         "url": where,
@@ -64,7 +64,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
-        "name": markdown.line(title) or fixed["pretty_name"],
+        "name": card.title_of(name),
         "description": (
             "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
             f"about. Version {manifest.version}, {len(manifest.entries)} pairs."

@@ -38,9 +38,12 @@ _ASK = (
 )
 
 
-def render(manifest: Manifest) -> dict[str, str]:
-    """Return eval.yaml of a version. Its tasks name the default config and the split `test` (or `train`, if alone)."""
-    text = yaml.dump(described(manifest), Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=118)
+def render(manifest: Manifest, name: str) -> dict[str, str]:
+    """Return eval.yaml of a version. Its tasks name the default config and the split `test` (or `train`, if alone).
+
+    `name` is the dataset's name for `load_dataset`.
+    """
+    text = yaml.dump(described(manifest, name), Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=118)
     return {"eval.yaml": _NOTE + text}
 
 
@@ -54,14 +57,14 @@ _Blocks.add_representer(
 )
 
 
-def described(manifest: Manifest) -> dict[str, Any]:
+def described(manifest: Manifest, name: str) -> dict[str, Any]:
     """Return the benchmark description of a version."""
     of_policies = not manifest.totals()
     totals = manifest.totals(of_policies=of_policies)
     split = card.splits_of(totals)[-1]
     present = manifest.taxonomy.present(totals[split])
     return {
-        "name": card.resource("metadata.yaml")["pretty_name"],
+        "name": card.title_of(name),
         "description": (
             "Counterfactual image pairs for safety, which differ only in what a safety policy is about. A guard earns "
             "a pair only if it judges both members right: rank by `pair_accuracy`, from 0 to 1, higher is better. "

@@ -26,7 +26,7 @@ def render(manifest: Manifest, name: str) -> dict[str, str]:
     return {
         **card.render(manifest, name),
         **croissant.render(manifest, name),
-        **eval_yaml.render(manifest),
+        **eval_yaml.render(manifest, name),
         **takedowns.render(manifest),
         **errata.render(manifest),
         **_taxonomy(manifest),

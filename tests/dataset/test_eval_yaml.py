@@ -21,6 +21,7 @@ from safetypairs_hf.taxonomy.nine import NINE, SLUGS
 # The only names that inspect-ai 0.3.285 takes from an eval.yaml, and the only keys of a task.
 SOLVERS = {"prompt_template", "system_message", "user_message", "chain_of_thought", "use_tools", "generate"}
 SCORERS = {"includes", "match", "pattern", "answer", "exact", "f1", "choice", "math"}
+NAME = "lab/pairs"
 KEYS = {"id", "config", "split", "field_spec", "solvers", "scorers"}
 
 
@@ -32,12 +33,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(release: Manifest) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(eval_yaml.render(release)["eval.yaml"])
+    loaded: dict[str, Any] = yaml.safe_load(eval_yaml.render(release, NAME)["eval.yaml"])
     return loaded
 
 
 def test_it_has_what_the_hub_asks_for(folder: Path, release: Manifest) -> None:
-    assert (folder / "eval.yaml").read_text() == eval_yaml.render(release)["eval.yaml"]
+    assert (folder / "eval.yaml").read_text() == eval_yaml.render(release, str(folder))["eval.yaml"]
     found = written(release)
     assert list(found) == ["name", "description", "evaluation_framework", "tasks"]
     assert found["evaluation_framework"] == "safetypairs-hf"
@@ -66,7 +67,7 @@ def test_a_version_that_only_adds_pairs_leaves_it_as_it_is(release: Manifest, tm
     publish(make_run(tmp_path / "run", pairs=30), parse_target(str(tmp_path / "pairs")), parse("1.1.0"))
     larger = manifest.load((tmp_path / "pairs" / "manifest.parquet").read_bytes())
     assert larger is not None and len(larger.entries) == 30
-    assert eval_yaml.render(larger) == eval_yaml.render(release)
+    assert eval_yaml.render(larger, NAME) == eval_yaml.render(release, NAME)
 
 
 def test_each_sample_names_a_policy_that_the_model_was_given(release: Manifest) -> None:
