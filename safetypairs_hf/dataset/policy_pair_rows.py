@@ -7,7 +7,7 @@ image instead of two, so it is not in the config `default`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +18,8 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 
 CONFIG = "policy_pairs"
 ROOT = f"{CONFIG}/"
+
+POLICIES = ("unsafe_policy", "safe_policy")  # the columns of the two policies
 
 POLICY_PAIR_COLUMNS: dict[str, pa.DataType] = {
     "pair_id": pa.string(),
@@ -61,6 +63,11 @@ def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
 def slug_of(policy: str) -> str:
     """Return the category of a policy id: "nudity" for "nudity@1.0"."""
     return policy.partition("@")[0]
+
+
+def are_policy_pairs(columns: Container[str]) -> bool:
+    """Return whether rows with these columns are published rows of policy pairs."""
+    return all(name in columns for name in ("image", *POLICIES))
 
 
 def is_policy_pair(row: Mapping[str, Any]) -> bool:

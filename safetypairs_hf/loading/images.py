@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from safetypairs_hf.core.errors import SafetyPairsError
-from safetypairs_hf.dataset.policy_pair_rows import slug_of
+from safetypairs_hf.dataset.policy_pair_rows import POLICIES, are_policy_pairs, slug_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +18,6 @@ AnyData = TypeVar("AnyData")  # the type that is given is the type that is retur
 _NEEDED = ("pair_id", "category", "group")
 _MEMBERS = ("unsafe_image", "safe_image")
 _POLICY = "policy"  # a column of the images of policy pairs only
-_POLICIES = ("unsafe_policy", "safe_policy")
 _CONTROL = "control"  # a column of the config `controls` only
 _NULL_EDIT = "null_edit"  # it has no safe member
 _BATCH = 32  # pairs in memory at once while streaming
@@ -67,10 +66,10 @@ def _of_table(ds: Dataset) -> Dataset:
     pair_ids, groups = ds["pair_id"][:], ds["group"][:]
     slugs = _slugs(ds.features, "category", ds["category"][:])
     controls = _slugs(ds.features, _CONTROL, ds[_CONTROL][:]) if _CONTROL in ds.features else []
-    of_policies = _is_of_policies(ds.features)
+    of_policies = are_policy_pairs(ds.features)
     halves = []
     with _without_bars():  # `add_column` copies rows that were selected
-        for column, policy, reference in zip(_members(ds.features), _POLICIES, (1, 0), strict=True):
+        for column, policy, reference in zip(_members(ds.features), POLICIES, (1, 0), strict=True):
             half = ds.select_columns(["pair_id", column])
             if column != "image":
                 half = half.rename_column(column, "image")
@@ -133,7 +132,7 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
     order = order[_there(order, controls)]
     of_pair = pa.array(order % count)
     policies = (
-        [slug_of(policy) for name in _POLICIES for policy in table[name].to_pylist()] if _is_of_policies(names) else []
+        [slug_of(policy) for name in POLICIES for policy in table[name].to_pylist()] if are_policy_pairs(names) else []
     )
     return pa.table(
         {
@@ -149,17 +148,13 @@ def _interleaved(table: pa.Table, names: Features) -> pa.Table:
 
 
 def _columns(features: Features) -> list[str]:
-    others = _POLICIES if _is_of_policies(features) else (_CONTROL,)
+    others = POLICIES if are_policy_pairs(features) else (_CONTROL,)
     return [*dict.fromkeys((*_NEEDED, *_members(features))), *(name for name in others if name in features)]
 
 
 def _members(features: Features) -> tuple[str, str]:
     """The columns of the unsafe and of the safe member; of policy pairs they are one."""
-    return ("image", "image") if _is_of_policies(features) else _MEMBERS
-
-
-def _is_of_policies(features: Features) -> bool:
-    return "image" in features and set(_POLICIES) <= set(features)
+    return ("image", "image") if are_policy_pairs(features) else _MEMBERS
 
 
 def _there(order: Any, controls: list[str]) -> Any:
@@ -183,7 +178,7 @@ def _features(features: Features) -> Features:
             "category": datasets.Value("string"),
             "group": features["group"],
             **({_CONTROL: datasets.Value("string")} if _CONTROL in features else {}),
-            **({_POLICY: datasets.Value("string")} if _is_of_policies(features) else {}),
+            **({_POLICY: datasets.Value("string")} if are_policy_pairs(features) else {}),
         }
     )
 

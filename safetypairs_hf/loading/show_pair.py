@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError
 from safetypairs_hf.core.pictures import data_uri
+from safetypairs_hf.dataset.policy_pair_rows import are_policy_pairs, as_pair
 
 _SIDE: Final = 360  # pixels of the longer side of a displayed member
 _MEMBERS: Final = ("unsafe_image", "safe_image")
@@ -31,7 +32,7 @@ class ShownPair:
 def show(pair: Mapping[str, Any]) -> ShownPair:
     """Show a pair in a notebook: both members side by side, and its texts.
 
-    The unsafe member is blurred until the box "show" is ticked.
+    The unsafe member is blurred until the box "show" is ticked. Of a policy pair both are, since they are one image.
 
     Args:
         pair: A row of a version, such as `sp.load(...)[0]`, with images decoded or as bytes.
@@ -42,13 +43,16 @@ def show(pair: Mapping[str, Any]) -> ShownPair:
     Raises:
         SafetyPairsError: `pair` is not such a row, or one of its images cannot be read.
     """
+    if isinstance(pair, Mapping) and are_policy_pairs(pair):
+        pair = as_pair(pair)
     missing = [name for name in _MEMBERS if not isinstance(pair, Mapping) or name not in pair]
     if missing:
         given = f"has no {missing[0]}" if isinstance(pair, Mapping) else f"is a {type(pair).__name__}"
         raise SafetyPairsError(f"show takes a row of a version, such as sp.load()[0]; what was given {given}")
+    of_policies = pair["unsafe_image"] is pair["safe_image"]
     unsafe, safe = (_thumbnail(pair[name], name) for name in _MEMBERS)
     words = {name: str(pair[name]) for name in ("pair_id", "critical_feature", "instruction") if pair.get(name)}
-    tick = f"show-{uuid.uuid4().hex[:8]}"  # pairs on one page are shown one by one
+    tick = f"show-{uuid.uuid4().hex[:8]}"  # so that each pair on a page has a box of its own
     told = "".join(
         f'<div><span style="opacity:.65">{name}</span> {html.escape(text)}</div>' for name, text in words.items()
     )
@@ -56,9 +60,9 @@ def show(pair: Mapping[str, Any]) -> ShownPair:
         "\n".join(f"{name}: {text}" for name, text in words.items()),
         f"<style>#{tick}:not(:checked) ~ div .{tick} {{filter: blur(24px)}}</style>"
         f'<div style="max-width:{2 * _SIDE + 16}px"><input type="checkbox" id="{tick}"> '
-        f'<label for="{tick}">show the unsafe member</label>'
+        f'<label for="{tick}">show the {"image" if of_policies else "unsafe member"}</label>'
         f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin:.5em 0">{_figure(unsafe, "unsafe", tick)}'
-        f"{_figure(safe, 'safe', '')}</div>{told}</div>",
+        f"{_figure(safe, 'safe', tick if of_policies else '')}</div>{told}</div>",
     )
 
 

@@ -32,6 +32,19 @@ def test_the_unsafe_member_is_blurred_until_it_is_asked_for(browser: Browser) ->
     page.close()
 
 
+def test_a_policy_pair_is_one_image_and_two_policies(browser: Browser) -> None:
+    policies = {"unsafe_policy": "hate@2.0", "safe_policy": "violence@1.0"}
+    shown = sp.show({"pair_id": "7", "image": Image.new("RGB", (40, 30), "red"), **policies})
+    assert repr(shown) == "pair_id: 7\ncritical_feature: unsafe by hate@2.0, safe by violence@1.0"
+    page = browser.new_page()
+    page.set_content(f"<html lang=en><title>pairs</title><main><h1>Pairs</h1>{shown._repr_html_()}</main></html>")
+    blurs = "[...document.querySelectorAll('img')].map(image => getComputedStyle(image).filter)"
+    assert page.evaluate(blurs) == ["blur(24px)", "blur(24px)"]
+    page.get_by_label("show the image").check()
+    assert page.evaluate(blurs) == ["none", "none"]
+    page.close()
+
+
 def test_what_it_takes() -> None:
     data = io.BytesIO()
     Image.new("RGB", (900, 30)).save(data, "PNG")
