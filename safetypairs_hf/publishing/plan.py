@@ -24,6 +24,7 @@ from safetypairs_hf.dataset.takedowns import identity_of
 from safetypairs_hf.publishing.amendment import Amendment
 from safetypairs_hf.publishing.plan_failures import FailurePlan, plan_failures, rejected_pairs
 from safetypairs_hf.publishing.plan_reviews import ReviewPlan, plan_reviews, rejected_counts, with_reviews
+from safetypairs_hf.publishing.public_settings import public
 from safetypairs_hf.publishing.target import Head
 from safetypairs_hf.reviewing.read_review import RunReview
 from safetypairs_hf.reviewing.review_figures import review_figures
@@ -405,7 +406,7 @@ def _editing(finished: FinishedRun) -> dict[str, Any]:
     asked = finished.recipe["parts"].get("editor") or {}
     pipelines = [each for each in asked.get("editors", [asked]) if "attention" in each]
     editors = [{name: value for name, value in each.items() if name != "device"} for each in pipelines]
-    return {"editing": {"editors": editors, "made_by": finished.made_by}} if editors else {}
+    return {"editing": {"editors": public(editors), "made_by": finished.made_by}} if editors else {}
 
 
 def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, Any]:
@@ -420,8 +421,8 @@ def _release(finished: FinishedRun, plan: Plan, review: RunReview) -> dict[str, 
         "recipe_hash": recipe["hash"],
         "license": parts["license"],
         "attribution": parts["attribution"],
-        "judging": parts["judging"],
-        "restricted": restricted(recipe),
+        "judging": public(parts["judging"]),
+        "restricted": public(restricted(recipe)),
         "test_fraction": parts["selection"]["test_fraction"],
         "near_duplicate_bits": parts["selection"]["near_duplicate_bits"],
         "funnel": [*finished.state.funnel["stages"], *reviewed],
