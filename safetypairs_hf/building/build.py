@@ -13,7 +13,7 @@ from safetypairs_hf.building.engines.base import Engine, HandedOver, run_units
 from safetypairs_hf.building.engines.local import LocalEngine
 from safetypairs_hf.building.inputs import Inputs, inputs_of
 from safetypairs_hf.building.preflight import check_models
-from safetypairs_hf.building.recipe import LoadedRecipe, load_recipe, with_categories
+from safetypairs_hf.building.recipe import LoadedRecipe, Recipe, load_recipe, with_categories
 from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.tempo import Tempos
@@ -241,11 +241,23 @@ def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progre
         if draw.even or made == last:
             return made, draw
         if made >= PATIENCE * first and (taken := run_reader.taken(run, made)) >= PATIENCE * first * recipe.unit_size:
-            raise RunError(
-                f"{draw.drawn} of {recipe.pairs} pairs after {taken:,} sources: the recipe rejects "
-                f"too many; see why with: safetypairs status {run.url}"
-            )
+            few = f"{draw.drawn} of {recipe.pairs} pairs after {taken:,} sources"
+            raise RunError(f"{few}: {_why_few(recipe, draw, run)}")
         planned += max(1, first // 4)
+
+
+def _why_few(recipe: Recipe, draw: Draw, run: RunFolder) -> str:
+    """Return why the sources gave too few pairs, as far as the draw shows it, and what to do."""
+    have = {each.entrant.category for each in draw.decided}
+    lacking = [slug for slug in recipe.categories if slug not in have]
+    see = f"see why with: safetypairs status {run.url}"
+    if not have or not lacking:
+        return f"the recipe rejects too many; {see}"
+    them = "it" if len(lacking) == 1 else "them"
+    return (
+        f"the draw is even over the categories, and no pair of {', '.join(lacking)} came; add sources of {them}, or "
+        f"give the recipe `categories` without {them}; {see}"
+    )
 
 
 def _ceil(sources: int, unit_size: int) -> int:

@@ -147,6 +147,15 @@ def test_a_hopeless_recipe_stops_with_the_reason(tmp_path: Path) -> None:
         build(load_recipe(str(hopeless), {"pairs": "9"}), str(tmp_path / "run"), workers=1)
 
 
+def test_a_source_without_some_categories_stops_with_their_names(tmp_path: Path) -> None:
+    few = tmp_path / "few.py"
+    text = Path(SQUARES).read_text()
+    few.write_text(text.replace("slugs[number % len(self.taxonomy.slugs)]", "slugs[2 + number % 7]"))
+    line = r"9 of 9 pairs after 128 sources: .* no pair of hate, violence came; add sources of them, or give"
+    with pytest.raises(RunError, match=line):
+        build(load_recipe(str(few), {"pairs": "9"}), str(tmp_path / "run"), workers=1)
+
+
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("dear")
