@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import safetypairs_hf as sp
 from safetypairs_hf.cli import COMMANDS
 
-from .reference_pages import DOCS, PAGES
+from .reference_pages import API, DOCS, PAGES, extra
 
 ROOT = DOCS.parent
 LINK = re.compile(r"\]\((?!http|#)([^)#]+)(?:#[^)]*)?\)")
@@ -30,9 +31,16 @@ def test_links_lead_to_files() -> None:
 
 
 def test_every_public_name_has_a_docstring_and_a_place_in_the_reference() -> None:
-    listed = {each.rpartition(".")[2] for each in re.findall(r"^::: (\S+)$", (DOCS / "api.md").read_text(), re.M)}
-    assert listed == set(sp.__all__)
+    listed = [place.rpartition(".")[2] for places in API.values() for place in places]
+    assert sorted(listed) == sorted(sp.__all__)
     assert [name for name in sp.__all__ if not getattr(sp, name).__doc__] == []
+
+
+def test_the_extras_that_guards_need_are_those_of_the_package() -> None:
+    known = set(metadata("safetypairs-hf").get_all("Provides-Extra") or ())
+    named = {name for each in sp.list_guards() for name in re.findall(r"\[(\w+)\]", extra(each))}
+    assert named - known == set()
+    assert extra(next(each for each in sp.list_guards() if each.name == "anthropic")) == "`safetypairs-hf[anthropic]`"
 
 
 @pytest.mark.slow
