@@ -232,7 +232,7 @@ def commands_page() -> str:
         "[The command line](command-line.md) has the rules that hold for all commands: exit status, output, options in",
         "the environment, completion.",
         "",
-        "| command | | guide |",
+        "| command | what it does | guide |",
         "|---|---|---|",
         *(f"| `safetypairs {name}` | {cell(about)} | {guide(name)} |" for name, about in COMMANDS.items()),
         "",
@@ -270,7 +270,7 @@ def api_page() -> str:
         "site (`make docs`).",
     ]
     for section, places in API.items():
-        lines += ["", f"## {section}", "", "| name | |", "|---|---|"]
+        lines += ["", f"## {section}", "", "| name | what it is |", "|---|---|"]
         lines += [f"| `sp.{place.rpartition('.')[2]}` | {cell(summary(place))} |" for place in places]
         for place in places:
             lines += ["", f"<!-- ::: {place} -->"]
