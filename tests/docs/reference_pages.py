@@ -153,10 +153,12 @@ def guards_page() -> str:
     lines = [
         "# Every guard",
         "",
-        "The guards that `safetypairs evaluate NAME` and `sp.guard(NAME)` know. This page is written from the same",
-        "catalogue as `safetypairs guards NAME`; tests compare them, and run the commands.",
-        "[Evaluate a guard](evaluating.md) has prompts, servers, hosted services and guards of your own. Images and",
-        "activations need memory beyond that of the weights.",
+        "`safetypairs evaluate NAME` and `sp.guard(NAME)` run these guards; `safetypairs guards NAME` prints their",
+        "settings. [Evaluate a guard](evaluating.md#which-guard) helps to choose one, and has prompts, servers, hosted",
+        "services and guards of your own.",
+        "",
+        "The row *install* names an extra of the package: `pip install 'safetypairs-hf[gpu]'`, or, in a checkout,",
+        "`pip install '.[gpu]'`. The row *memory* is that of the weights; images and activations need more.",
         "",
     ]
     for offer in list_guards():
