@@ -18,7 +18,7 @@ from safetypairs_hf.building.rounds import steps
 from safetypairs_hf.building.selection import Draw
 from safetypairs_hf.building.tempo import Tempos
 from safetypairs_hf.core import kept_replies
-from safetypairs_hf.core.errors import RecipeError, RunError
+from safetypairs_hf.core.errors import RecipeError, RunError, counted, verb
 from safetypairs_hf.core.run_folder import FUNNEL, RECIPE, RunFolder, next_commands
 from safetypairs_hf.core.settings import as_text
 from safetypairs_hf.core.tables import text_html
@@ -54,9 +54,9 @@ class Built(NamedTuple):
     def __str__(self) -> str:
         if self.handed_over is not None:
             units, jobs = self.handed_over.units, self.handed_over.jobs
-            what = "1 work unit is" if units == 1 else f"{units:,} work units are"
-            return f"{what} for {jobs} array job{'s' * (jobs > 1)} of SLURM and a join"
-        return "\n".join([f"{self.pairs:,} pairs in {self.url}", *next_commands(self.url, self.pairs)])
+            what = f"{counted(units, 'work unit')} {verb(units, 'is')}"
+            return f"{what} for {counted(jobs, 'array job')} of SLURM and a join"
+        return "\n".join([f"{counted(self.pairs, 'pair')} in {self.url}", *next_commands(self.url, self.pairs)])
 
     def _repr_html_(self) -> str:
         return text_html(str(self))
@@ -181,8 +181,8 @@ def _refuse_other(run: RunFolder, theirs: dict[str, Any], ours: dict[str, Any], 
         )
     if theirs["pairs"] > ours["pairs"]:
         raise RunError(
-            f"{run.url} holds a run of {theirs['pairs']} pairs, but {ours['pairs']} were asked for; "
-            "a run can only grow: name another --out"
+            f"{run.url} holds a run of {counted(theirs['pairs'], 'pair')}, but {counted(ours['pairs'], 'pair')} "
+            f"{verb(ours['pairs'], 'was')} asked for; a run can only grow: name another --out"
         )
 
 
@@ -241,7 +241,7 @@ def _make(engine: Engine, loaded: LoadedRecipe, run: RunFolder, progress: Progre
         if draw.even or made == last:
             return made, draw
         if made >= PATIENCE * first and (taken := run_reader.taken(run, made)) >= PATIENCE * first * recipe.unit_size:
-            few = f"{draw.drawn} of {recipe.pairs} pairs after {taken:,} sources"
+            few = f"{draw.drawn:,} of {counted(recipe.pairs, 'pair')} after {counted(taken, 'source')}"
             raise RunError(f"{few}: {_why_few(recipe, draw, run)}")
         planned += max(1, first // 4)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from safetypairs_hf.building.finishing import CpuWork, Finishing
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Box, Candidate, Judge, Judgement, Picture, Reject, Verdict
@@ -48,7 +48,7 @@ class Judging:
         found = sorted({family(judge) for judge in self.judges})
         if len(found) < self.families:
             raise RecipeError(
-                f"the judges are of {len(found)} families ({', '.join(found)}), but the recipe needs "
+                f"the judges are of {counted(len(found), 'family')} ({', '.join(found)}), but the recipe needs "
                 f"{self.families}: judges that share weights agree for the wrong reasons; add one of another family"
             )
 

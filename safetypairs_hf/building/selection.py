@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import Identity, Reject
@@ -80,7 +81,7 @@ class Selection:
                 taken = _take(queue, groups, decided)
                 drawn += taken
                 dry = dry or not taken
-        surplus = Reject("select", "surplus", f"{pairs} pairs were asked for")
+        surplus = Reject("select", "surplus", f"{counted(pairs, 'pair')} {verb(pairs, 'was')} asked for")
         decided.extend(Selected(entrant, reject=surplus) for queue in queues for entrant in queue)
         return Draw(decided, drawn, even=drawn == pairs and not dry)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
 
 _MILLION = 1_000_000
@@ -44,11 +45,12 @@ def lines(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
     rounds = list(by_round(funnel))
     for number, begun, passed in rounds if len(rounds) > 1 else []:
         share = f" ({passed / begun:.0%})" if begun else ""
-        yield f"round {number}: {passed} of {begun} sources passed{share}"
+        yield f"round {number}: {passed:,} of {counted(begun, 'source')} passed{share}"
     yield from _tokens(run, funnel)
     batches = Counter(size for stage in funnel["stages"] for size in _batches(run, stage["stage"]))
     if set(batches) - {1}:
-        yield "edited in batches of " + ", ".join(f"{size} ({batches[size]} images)" for size in sorted(batches)[::-1])
+        sizes = (f"{size} ({counted(batches[size], 'image')})" for size in sorted(batches)[::-1])
+        yield f"edited in batches of {', '.join(sizes)}"
 
 
 def _tokens(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
@@ -58,7 +60,7 @@ def _tokens(run: RunFolder, funnel: Mapping[str, Any]) -> Iterator[str]:
     prompt, answer = (sum(tokens[kind] for tokens in spent) for kind in ("prompt", "answer"))
     instructor = run.read_json(RECIPE, "parts")["parts"]["instructor"]
     cost = (prompt * instructor.get("prompt_price", 0) + answer * instructor.get("answer_price", 0)) / _MILLION
-    yield f"instructions: {prompt:,} tokens read, {answer:,} written" + (f", cost {cost:,.2f}" if cost else "")
+    yield f"instructions: {counted(prompt, 'token')} read, {answer:,} written" + (f", cost {cost:,.2f}" if cost else "")
 
 
 def _batches(run: RunFolder, step: str) -> Iterator[int]:

@@ -12,7 +12,7 @@ import click
 from safetypairs_hf.cli.arrow_memory import give_back_memory
 from safetypairs_hf.cli.offers import named
 from safetypairs_hf.cli.options import choice_option, settings_option
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RunError, counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.building.engines.base import HandedOver
@@ -98,7 +98,8 @@ def command(
     with when_stopped(run.standing), reported("build", tempos.of) as progress:
         built = build(loaded, out, workers, progress, working, tempos)
     if built.handed_over is None and built.pairs < built.asked:
-        click.echo(f"safetypairs: the sources gave {built.pairs} of the {built.asked} pairs asked for", err=True)
+        asked = f"the {counted(built.asked, 'pair')} asked for"
+        click.echo(f"safetypairs: the sources gave {built.pairs:,} of {asked}", err=True)
     if as_json:
         click.echo(json.dumps(built.to_dict(), indent=2))
         return

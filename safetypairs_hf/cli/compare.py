@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+from safetypairs_hf.core.errors import counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Reading
@@ -60,7 +61,7 @@ def command(
     told, read = told_together(files), dict(zip(files, map(predictions_of, files), strict=True))
     if threshold_from and len(threshold_from) != len(files):
         raise click.UsageError(
-            f"--threshold-from is there {len(threshold_from)} times for {len(files)} files: one a file"
+            f"--threshold-from is given {counted(len(threshold_from), 'time')} for {len(files)} files: one a file"
         )
     if more or names is not None or by_category:
         if margin is not None:
@@ -94,7 +95,9 @@ def _names(files: tuple[str, ...], given: str | None) -> list[str]:
     if given is not None:
         names = [name.strip() for name in given.split(",")]
         if len(names) != len(files) or not all(names):
-            raise click.UsageError(f"--names gives {len(names)} for {len(files)} files: give one a file, none empty")
+            raise click.UsageError(
+                f"--names gives {counted(len(names), 'name')} for {len(files)} files: give one a file, none empty"
+            )
     else:
         names = [Path(file).stem for file in files]
         if len(set(names)) < len(names):

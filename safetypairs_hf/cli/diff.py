@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from safetypairs_hf.core.errors import counted
+
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
@@ -40,8 +42,9 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
         from safetypairs_hf.versions.diff import draw
 
         drawn = draw(found, old, new, sheet, show_unsafe=show_unsafe)
-        of_all = f" of {len(found.changes):,}" if drawn < len(found.changes) else ""
-        said = f"{drawn}{of_all} changed pairs drawn in {sheet}" if drawn else "nothing to draw: no pair differs"
+        of_all = f"{drawn:,} of " if drawn < len(found.changes) else ""
+        pairs = f"{of_all}{counted(len(found.changes), 'changed pair')}"
+        said = f"{pairs} drawn in {sheet}" if drawn else "nothing to draw: no pair differs"
         click.echo(said, err=as_json)
 
 

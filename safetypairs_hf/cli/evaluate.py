@@ -13,6 +13,7 @@ import click
 from safetypairs_hf.cli.offers import named
 from safetypairs_hf.cli.options import choice_option, settings_option, threshold_option
 from safetypairs_hf.core.embedded_set import NAME
+from safetypairs_hf.core.errors import counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.evaluating.judging import Work
@@ -124,7 +125,7 @@ def command(
         click.echo(f"safetypairs: {left}", err=True)
         return
     if work.images:
-        done = f"{work.images:,} images in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
+        done = f"{counted(work.images, 'image')} in {work.seconds:.1f} s, {work.busy:.0%} of it with the guard at work"
         remark(f"judged {done}")
     if retry:
         remark(_retried(work))
@@ -136,7 +137,7 @@ def _retried(work: Work) -> str:
         return "nothing had failed, so nothing was asked again"
     again = work.retried - work.mended
     rest = f", and {again:,} failed again" if again else ""
-    return f"asked {work.retried:,} images again that had failed: {work.mended:,} mended{rest}"
+    return f"asked {counted(work.retried, 'image')} again that had failed: {work.mended:,} mended{rest}"
 
 
 def _show(out: Path, threshold: float | None, prices: Prices, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+from safetypairs_hf.core.errors import counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Reading
@@ -53,7 +54,8 @@ def command(
         counts = {"n_failures": len(rows), "n_abstained": abstained}
         click.echo(json.dumps({**counts, "failures": shown}, indent=2))
     else:
-        click.echo(f"{len(shown):,} of {len(rows):,} failures, worst first; {abstained:,} are abstentions")
+        said = f"{len(shown):,} of {counted(len(rows), 'failure')}, worst first; {counted(abstained, 'abstention')}"
+        click.echo(said)
         if shown:
             click.echo(_table(shown))
     if data and sheet:
@@ -63,8 +65,9 @@ def command(
         quiet_hub()
         with reported("failures"):
             drawn = draw_failures(shown, data, sheet, show_unsafe=show_unsafe)
-        of_all = f" of {len(rows):,}" if drawn < len(rows) else ""
-        click.echo(f"{drawn:,}{of_all} failures drawn in {sheet}" if drawn else "no failure to draw", err=as_json)
+        of_all = f"{drawn:,} of " if drawn < len(rows) else ""
+        failed = f"{of_all}{counted(len(rows), 'failure')}"
+        click.echo(f"{failed} drawn in {sheet}" if drawn else "no failure to draw", err=as_json)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ import click
 
 from safetypairs_hf.cli.arrow_memory import give_back_memory
 from safetypairs_hf.cli.options import choice_option
-from safetypairs_hf.core.errors import RunError, printable
+from safetypairs_hf.core.errors import RunError, counted, printable, verb
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Judge, Reject
@@ -212,9 +212,8 @@ def _dry_run(source: str, said: Said, arguments: Mapping[str, Any], given: Mappi
         return
     _show(opened)
     _name_left_out(left_out, len(left_out))
-    click.echo(
-        f"{drawn} pairs are drawn in {given['sheet']}; nothing was imported" if drawn else "nothing was imported"
-    )
+    sheet = f"{counted(drawn, 'pair')} {verb(drawn, 'is')} drawn in {given['sheet']}; " if drawn else ""
+    click.echo(f"{sheet}nothing was imported")
 
 
 def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safetypairs_hf.cli.options import scoring_options
+from safetypairs_hf.core.errors import counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Reading
@@ -76,5 +77,5 @@ def command(
         click.echo(json.dumps(found, indent=2))
         return
     count = len(found["guards"]) if found["kind"] == "guards" else 0
-    of = f"{count} guard{'' if count == 1 else 's'}" if count else what[0]
+    of = counted(count, "guard") if count else what[0]
     click.echo(f"{of} in {' and '.join(written)}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safetypairs_hf.cli.options import choice_option
+from safetypairs_hf.core.errors import counted, verb
 
 if TYPE_CHECKING:
     from safetypairs_hf.reviewing.review import ReviewServer
@@ -132,14 +133,15 @@ def _instead(
         if as_json:
             click.echo(json.dumps({"pairs": done.pairs, "files": files}, indent=2))
         else:
-            click.echo(f"{done.pairs:,} pairs for {to}: {', '.join(files)}")
+            click.echo(f"{counted(done.pairs, 'pair')} for {to}: {', '.join(files)}")
     elif imported:
         read = import_review(what, imported, reviewer=given["reviewer"], out=out)
         if as_json:
             counts = {"new": len(read.decisions), "recorded_before": read.there, "not_filled_in": read.empty}
             click.echo(json.dumps(counts, indent=2))
         else:
+            new, there, empty = len(read.decisions), read.there, read.empty
             click.echo(
-                f"{len(read.decisions):,} decisions are new, {read.there:,} were recorded before, {read.empty:,} are "
-                "not filled in"
+                f"{counted(new, 'decision')} {verb(new, 'is')} new, {there:,} {verb(there, 'was')} recorded before, "
+                f"{empty:,} {verb(empty, 'is')} not filled in"
             )

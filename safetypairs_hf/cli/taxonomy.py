@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safetypairs_hf.cli.groups import CommandGroup
+from safetypairs_hf.core.errors import counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.taxonomy.categories import Taxonomy
@@ -41,7 +42,7 @@ def list_known(as_json: bool) -> None:
         return
     width = max(map(len, found))
     for name, each in _known().items():
-        click.echo(f"{name:<{width}}  {len(each.categories)} categories: {', '.join(each.slugs)}")
+        click.echo(f"{name:<{width}}  {counted(len(each.categories), 'category')}: {', '.join(each.slugs)}")
 
 
 @command.command("show")
@@ -87,7 +88,7 @@ def check(context: click.Context, files: tuple[str, ...], as_json: bool) -> None
                 click.echo(f"{file}: {fault}")
             if not found:
                 made = taxonomy.read(file)
-                click.echo(f"{file}: {made.name}, {len(made.categories)} categories: {', '.join(made.slugs)}")
+                click.echo(f"{file}: {made.name}, {counted(len(made.categories), 'category')}: {', '.join(made.slugs)}")
     context.exit(int(any(faults.values())))
 
 

@@ -1,4 +1,4 @@
-"""The exceptions. Every message is one line: what was given, what was expected, what to do next."""
+"""The exceptions, and the text of messages: one line with what was given, what was expected, what to do next."""
 
 from __future__ import annotations
 
@@ -76,3 +76,22 @@ def printable(text: Any) -> str:
 def cut(text: str, most: int = 60) -> str:
     """Return a text cut to `most` characters, of which the last three are "..." if it was longer."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number and its noun, which is in the plural unless the number is 1: "1 pair", "1,200 categories"."""
+    return f"{n:,} {noun if n == 1 else _plural(noun)}"
+
+
+def verb(n: int, singular: str) -> str:
+    """Return the form of a verb that agrees with a number: "has" for 1, and "have" for any other."""
+    return singular if n == 1 else _PLURAL_VERBS.get(singular, singular.removesuffix("s"))
+
+
+_PLURAL_VERBS = {"is": "are", "was": "were", "has": "have", "does": "do"}
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("person"):
+        return f"{noun.removesuffix('person')}people"
+    return re.sub(r"(?<![aeiou])y$", "ie", noun) + "s"

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from safetypairs_hf.core.errors import verb
+
 _LIBRARY: Final = "safetypairs_hf"
 FACE: Final = f"{_LIBRARY}.recipes"
 
@@ -85,7 +87,7 @@ def explain(error: ImportError, file: str) -> str | None:
     said = f"{', '.join(names)} from {module}" if names else module
     new = _new_module(module)
     known = [name for name in names if new is not None and _has(new, name)]
-    where = f", and {', '.join(known)} {'is' if len(known) == 1 else 'are'} in {new}" if known else ""
+    where = f", and {', '.join(known)} {verb(len(known), 'is')} in {new}" if known else ""
     if new is not None and not names:
         where = f", and what was there is in {new}"
     what = "was moved" if where else "does not exist"

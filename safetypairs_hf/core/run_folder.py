@@ -14,7 +14,7 @@ from typing import IO, Any
 import fsspec
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.errors import RunError, SafetyPairsError, counted, verb
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, reading
 from safetypairs_hf.core.target_name import is_hub_address
 
@@ -163,7 +163,8 @@ class RunFolder:
         parts = sum(name.endswith(".parquet") for name in self.files())
         if not parts:
             return "no part is made yet; the same command begins again"
-        return f"{parts:,} parts are whole and kept in {self.url}; run the same command again to continue"
+        kept = f"{counted(parts, 'part')} {verb(parts, 'is')} whole and kept in {self.url}"
+        return f"{kept}; run the same command again to continue"
 
     def sweep(self) -> None:
         """Remove what killed writes left behind. Safe beside a second builder: it finds its own file whole or gone."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 
 LARGEST = 999_999  # a later release has to be above the last one, so a number mistyped would stay for ever
 
@@ -73,5 +73,5 @@ def check(version: Version, last: Version | None, added: int, removed: int, rela
         raise PublishError(f"version {version} is not above the last one, {last}; give {smallest} or more")
     if version < smallest:
         counts = (removed, "removed"), (relabelled, "relabelled"), (added, "added")
-        what = next(f"{count} pairs are {done}" for count, done in counts if count)
+        what = next(f"{counted(count, 'pair')} {verb(count, 'is')} {done}" for count, done in counts if count)
         raise PublishError(f"version {version} is too small a step from {last}: {what}; give {smallest} or more")

@@ -13,6 +13,7 @@ import jinja2
 import yaml
 
 from safetypairs_hf.core import funnel
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.resources import folder
 from safetypairs_hf.core.target_name import is_hub_id
@@ -164,14 +165,20 @@ def changelog(manifest: Manifest) -> str:
     lines = ["# Changelog", ""]
     for release in reversed(manifest.releases):
         what = markdown.plain(release["summary"])
-        lines += [f"## {release['version']}", "", f"{what}; {release['pairs']} pairs in all.", ""]
+        lines += [f"## {release['version']}", "", f"{what}; {counted(release['pairs'], 'pair')} in all.", ""]
     return "\n".join(lines)
 
 
 def _prose(manifest: Manifest, name: str) -> str:
     loader = jinja2.FileSystemLoader(folder("dataset_card"))
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"plain": markdown.plain, "code": markdown.code, "quoted": _quoted}
+    environment.filters |= {
+        "plain": markdown.plain,
+        "code": markdown.code,
+        "quoted": _quoted,
+        "counted": counted,
+        "verb": verb,
+    }
     totals = manifest.totals()
     splits = splits_of(totals)
     release = manifest.releases[-1]
@@ -279,7 +286,9 @@ def _review(manifest: Manifest) -> dict[str, Any] | None:
         for each in reversed(reviewed)
     ]
     rows = [
-        (name, _figure(figure), f"{figure['items']} {of}s") for name, figure, of in agreements(found) if figure["items"]
+        (name, _figure(figure), counted(figure["items"], of))
+        for name, figure, of in agreements(found)
+        if figure["items"]
     ]
     if found.get("seconds"):
         low, median, high = found["seconds"]
@@ -326,8 +335,8 @@ def review_verdict(manifest: Manifest) -> list[str]:
         return []
     rows = [markdown.line(f"{name}: {value}, {of}.", 300) for name, value, of in found["rows"]]
     heads = [
-        f"Review for version {version}: {people} people made {decisions} decisions on {pairs} pairs; alpha of "
-        f"decisions {alpha}, blind answers that name the unsafe member {named}."
+        f"Review for version {version}: {counted(people, 'person')} made {counted(decisions, 'decision')} on "
+        f"{counted(pairs, 'pair')}; alpha of decisions {alpha}, blind answers that name the unsafe member {named}."
         for version, pairs, people, decisions, alpha, named in found["every"]
     ]
     return [heads[0], *rows, *heads[1:]]

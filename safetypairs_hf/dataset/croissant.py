@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.core.records import CONTROL_KINDS, DIRECTIONS
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.dataset import card, licenses, markdown, policy_pair_rows, reviews
@@ -67,7 +68,7 @@ def described(manifest: Manifest, name: str) -> dict[str, Any]:
         "name": card.title_of(name),
         "description": (
             "Counterfactual image pairs for safety: the two images of a pair differ only in what a safety policy is "
-            f"about. Version {manifest.version}, {len(manifest.entries)} pairs."
+            f"about. Version {manifest.version}, {counted(len(manifest.entries), 'pair')}."
         ),
         **(of_hub if is_hub_id(name) else {}),
         "version": str(manifest.version),
@@ -106,7 +107,7 @@ def _responsible(manifest: Manifest) -> dict[str, Any]:
     return {
         **fixed,
         "rai:dataLimitations": [*fixed["rai:dataLimitations"], *card.probe_verdict(manifest)],
-        "rai:annotationsPerItem": f"{len(judges)} judge{'' if len(judges) == 1 else 's'}{people}",
+        "rai:annotationsPerItem": f"{counted(len(judges), 'judge')}{people}",
         **of_people,
         "rai:machineAnnotationTools": judges,
         "rai:dataReleaseMaintenancePlan": (

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.errors import PublishError, printable
+from safetypairs_hf.core.errors import PublishError, counted, printable
 from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.core.version import parse
 
@@ -107,7 +107,9 @@ def load(source: Path | bytes, pairs: int) -> dict[str, Review]:
         held = file.metadata
         whole = sum(held.row_group(number).total_byte_size for number in range(held.num_row_groups))
         if held.num_rows > pairs or whole > held.num_rows * _MOST_ROW_BYTES + (1 << 16):
-            raise ForeignTextError(f"says that it holds {held.num_rows} rows of {whole} bytes, for {pairs} pairs")
+            raise ForeignTextError(
+                f"says that it holds {held.num_rows} rows of {whole} bytes, for {counted(pairs, 'pair')}"
+            )
         rows = file.read().to_pylist()
     found: dict[str, Review] = {}
     for row in rows:

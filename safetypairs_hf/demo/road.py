@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -106,11 +106,11 @@ def _release(
         say(f"Version {version} is published already.")
         return
     built = build(load_recipe("icons", {"pairs": str(pairs)}), run, progress=progress)
-    say(f"Built {built.pairs} pairs by the recipe icons, in {run}.")
+    say(f"Built {counted(built.pairs, 'pair')} by the recipe icons, in {run}.")
     for target in missing:
         # A probe takes seconds, so only the second release makes one: its card is the one that stays.
         done = publish(RunFolder(run), parse_target(target), parse(version), probe=version == SECOND, progress=progress)
-        say(f"Published {version}, {len(done.plan.added)} pairs added: {done.where}.")
+        say(f"Published {version}, {counted(len(done.plan.added), 'pair')} added: {done.where}.")
 
 
 def _holds(target: str, version: str) -> bool:
@@ -148,7 +148,7 @@ def _score(data: Dataset, folder: Path, say: Say) -> dict[str, PairScore]:
         predictions = _predict(guard, rows)
         pq.write_table(pa.Table.from_pylist(predictions), folder / f"{guard.name}.parquet")
         scores[guard.name] = score(predictions, data=f"{REPO}@{SECOND}", split="test")
-        say(f"Judged {len(predictions)} images with {guard.name}: {folder / guard.name}.parquet.")
+        say(f"Judged {counted(len(predictions), 'image')} with {guard.name}: {folder / guard.name}.parquet.")
     return scores
 
 

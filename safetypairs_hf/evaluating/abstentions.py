@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted, verb
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.core.tables import table
 from safetypairs_hf.models.outage import FAILURES
@@ -47,7 +47,8 @@ class Abstentions:
         without = sum(counts.values())
         if 2 * without <= self.images:
             return ""
-        why = f"{without:,} of {self.images:,} images have no verdict, and count as wrong: {_counted(counts)}"
+        why = f"{without:,} of {counted(self.images, 'image')} {verb(without, 'has')} no verdict"
+        why += f", and {verb(without, 'counts')} as wrong: {_listed(counts)}"
         if self.example:
             why += f"; the first {next(iter(self.notes))} was {_shown(self.example)}; all of them are in the column raw"
         return f"{why}; to ask again about failed images: --retry failed" if FAILED & set(self.notes) else why
@@ -91,9 +92,9 @@ def refuse_unreadable(verdicts: Sequence[Verdict], guard: str, expects: str) -> 
         if next(iter(counts)) == "cut_off":
             expects += " (more tokens, with --set max_tokens=2048, if it reasons first)"
         raise SafetyPairsError(
-            f"none of {guard}'s answers for the first {len(answers)} images can be read ({_counted(counts)}); the "
-            f"first was {_shown(came) if came else 'empty'}, expected {expects}; correct that and run the command "
-            "again (no answer was kept), or continue with --unreadable warn"
+            f"none of {guard}'s answers for the first {counted(len(answers), 'image')} can be read "
+            f"({_listed(counts)}); the first was {_shown(came) if came else 'empty'}, expected {expects}; correct "
+            "that and run the command again (no answer was kept), or continue with --unreadable warn"
         )
     return bool(answers)
 
@@ -103,7 +104,7 @@ def _sorted(names: Any) -> dict[str, int]:
     return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _counted(counts: dict[str, int]) -> str:
+def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {note}" for note, count in counts.items())
 
 

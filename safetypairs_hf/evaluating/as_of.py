@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import PairError, SafetyPairsError
+from safetypairs_hf.core.errors import PairError, SafetyPairsError, counted
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
 from safetypairs_hf.evaluating.checking import Checked, Earlier, check_data
@@ -26,7 +26,7 @@ from safetypairs_hf.evaluating.prediction_file import predictions_of, told_by
 from safetypairs_hf.metric.notebook import text_html
 from safetypairs_hf.metric.score import PairScore
 from safetypairs_hf.metric.score import score as metric_score
-from safetypairs_hf.metric.table_text import WIDTH, counted
+from safetypairs_hf.metric.table_text import WIDTH
 
 if TYPE_CHECKING:
     from safetypairs_hf.metric.pairs import Pairs

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import PairError, PublishError
+from safetypairs_hf.core.errors import PairError, PublishError, counted, verb
 from safetypairs_hf.core.foreign_text import read_yaml, reading
 from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
+from safetypairs_hf.evaluating.image_join import not_in
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
@@ -127,14 +128,14 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     for row in of_images or rows:  # as eval.yaml has them
         splits.setdefault(row["split"], set()).add(row["pair_id"])
     if strange := sorted(ids - set().union(*splits.values())):
-        raise PairError(f"{file}: {len(strange)} of {len(ids)} pairs are not in {on.name} ({_some(strange)})")
+        raise PairError(f"{file}: {not_in(strange, ids)} {on.name} ({_some(strange)})")
     touched = sorted(split for split, held in splits.items() if held & ids)
     if len(touched) != 1:
         raise PairError(f"{file} has pairs of {' and '.join(touched) or 'no split'}; evaluate one split, all of it")
     (split,) = touched
     if missing := sorted(splits[split] - ids):
         raise PairError(
-            f"{file} lacks {len(missing)} of the {len(splits[split])} pairs of {split} in {on.name} "
+            f"{file} lacks {len(missing):,} of the {counted(len(splits[split]), 'pair')} of {split} in {on.name} "
             f"({_some(missing)}); evaluate all of the split, without --limit and --config"
         )
     return split
@@ -163,8 +164,8 @@ def check_images(file: str | Path, edition: Edition) -> None:
     }
     if other:
         raise PairError(
-            f"{file}: {len(other)} pairs have other or swapped images compared with {edition.name} "
-            f"({_some(sorted(other))}); evaluate again on it"
+            f"{file}: {counted(len(other), 'pair')} {verb(len(other), 'has')} other or swapped images compared with "
+            f"{edition.name} ({_some(sorted(other))}); evaluate again on it"
         )
 
 

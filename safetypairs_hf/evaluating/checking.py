@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import HubUnavailable, PairError, PublishError, SafetyPairsError, VersionMismatch
+from safetypairs_hf.core.errors import (
+    HubUnavailable,
+    PairError,
+    PublishError,
+    SafetyPairsError,
+    VersionMismatch,
+    counted,
+    verb,
+)
 from safetypairs_hf.core.target_name import parse_target_name, recorded_name
 from safetypairs_hf.dataset import errata
 from safetypairs_hf.dataset.policy_pair_rows import CONFIG, is_policy_pair
@@ -18,6 +26,7 @@ from safetypairs_hf.evaluating.image_join import (
     is_swapped,
     join,
     labels_in,
+    not_in,
     reference_of,
     some,
 )
@@ -231,9 +240,10 @@ def _notes(made_on: str | None, edition: Edition, now: Join, moved: Mapping[str,
     split = {split for split, _ in kinds}
     whole = sum((row["split"], is_policy_pair(row)) in kinds for row in labels_in(edition).values())
     lacks = whole - len(now.held)
-    parts += [f"{lacks:,} pairs of {' and '.join(sorted(split))} have no prediction"] if lacks else []
+    if lacks:
+        parts.append(f"{counted(lacks, 'pair')} of {' and '.join(sorted(split))} {verb(lacks, 'has')} no prediction")
     origin = f"made on {made_on}, joined" if made_on else "joined"
-    joined = f"{origin} to {edition.name} by image hash: {len(now.held):,} pairs"
+    joined = f"{origin} to {edition.name} by image hash: {counted(len(now.held), 'pair')}"
     return ("; ".join([joined, *parts]),)
 
 
@@ -260,7 +270,7 @@ def _checked(given: _Given, edition: Edition) -> Checked:
     strange = sorted(set(ids) - set(held))
     if strange:
         raise PairError(
-            f"{whose}: {len(strange)} of {len(set(ids))} pairs are not in {edition.name} ({some(strange)}); "
+            f"{whose}: {not_in(strange, ids)} {edition.name} ({some(strange)}); "
             "give the version that the guard was run on: --data TARGET@X.Y.Z"
         )
     if columns.get("sha256") is None and not told.get("data"):
@@ -334,8 +344,8 @@ def _refuse_categories(path: str, ids: list[str], given: list[Any], held: dict[s
     other = sorted({pair_id for pair_id, name in rows if ours[name] not in (None, held[pair_id]["category"])})
     if other:
         raise PairError(
-            f"{path}: {len(other)} pairs are in another category than in {edition.name} ({some(other)}); leave the "
-            "column category out to take it from the data"
+            f"{path}: {counted(len(other), 'pair')} {verb(len(other), 'is')} in another category than in "
+            f"{edition.name} ({some(other)}); leave the column category out to take it from the data"
         )
 
 
@@ -358,6 +368,6 @@ def _refuse_images(path: str | Path, shown: dict[tuple[str, int], tuple[str, str
             other[row["pair_id"]] = where
     if other:
         raise PairError(
-            f"{path} and {next(iter(other.values()))} were shown different images of {len(other)} pairs "
+            f"{path} and {next(iter(other.values()))} were shown different images of {counted(len(other), 'pair')} "
             f"({some(sorted(other))}); evaluate both on one version"
         )

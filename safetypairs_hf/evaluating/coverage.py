@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.evaluating.abstentions import NOT_COVERED
 from safetypairs_hf.evaluating.prediction_file import read_run, told_by
 
@@ -40,9 +41,10 @@ class Covered:
         low, high = self.score.pair_accuracy_ci
         count = len(self.categories) + len(self.not_covered)
         return (
-            f"It covers {len(self.categories)} of {count} categories (not {', '.join(self.not_covered)}). On these, "
-            f"{self.score.n_pairs:,} pairs: pair accuracy {self.score.pair_accuracy:.3f} [{low:.3f}, {high:.3f}], "
-            f"image accuracy {self.score.image_accuracy:.3f}. The figures above count what it does not cover as wrong."
+            f"It covers {len(self.categories)} of {counted(count, 'category')} (not {', '.join(self.not_covered)}). "
+            f"On these, {counted(self.score.n_pairs, 'pair')}: pair accuracy {self.score.pair_accuracy:.3f} "
+            f"[{low:.3f}, {high:.3f}], image accuracy {self.score.image_accuracy:.3f}. The figures above count what "
+            "it does not cover as wrong."
         )
 
 
@@ -96,8 +98,8 @@ def remarks(path: str | Path, **reading: Unpack[Reading]) -> list[str]:
     bare = sum(value in (0.0, 1.0) for value in scores)
     if bare:
         found.append(
-            f"{bare:,} of {len(scores):,} scores are 0 or 1: verdicts alone, without a probability, so "
-            "figures that need no threshold say little."
+            f"{bare:,} of {counted(len(scores), 'score')} {verb(bare, 'is')} 0 or 1: verdicts alone, without a "
+            "probability, so figures that need no threshold say little."
         )
     covered = covered_by(path, **reading)
     return ["\n".join(textwrap.wrap(text, _WIDTH)) for text in [*found, *([str(covered)] if covered else [])]]

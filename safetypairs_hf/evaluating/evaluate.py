@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import RunError, SafetyPairsError
+from safetypairs_hf.core.errors import RunError, SafetyPairsError, counted, verb
 from safetypairs_hf.core.records import Verdict
 from safetypairs_hf.evaluating.abstentions import NOT_COVERED
 from safetypairs_hf.evaluating.data import Data, open_data
@@ -173,8 +173,8 @@ def judge_data(
     if not join(parts, data):
         left = sum(not parts.has(n) for n in range(len(units)))
         raise UnfinishedError(
-            f"{left} of {len(units)} units are left to other processes; the last process joins them in {out}, "
-            "or run the same command again"
+            f"{left} of {counted(len(units), 'unit')} {verb(left, 'is')} left to other processes; the last process "
+            f"joins them in {out}, or run the same command again"
         )
     work.retried, work.mended = len(parts.failed), parts.mended
     return work

@@ -11,12 +11,12 @@ writes, or by the version that they were made on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair, slug_of
 
 if TYPE_CHECKING:
@@ -119,13 +119,13 @@ def join(answers: Answers, edition: Edition) -> Join:
             gone.append(pair_id)
     if other:
         raise PairError(
-            f"{answers.name}: {len(other)} pairs were judged on other images than {edition.name} has ({some(other)}); "
-            "evaluate again on it"
+            f"{answers.name}: {counted(len(other), 'pair')} {verb(len(other), 'was')} judged on other images than "
+            f"{edition.name} has ({some(other)}); evaluate again on it"
         )
     if not held:
         raise PairError(
-            f"{answers.name}: none of its {len(gone)} pairs is in {edition.name} ({some(gone)}); give the dataset that "
-            "the guard was run on: --data TARGET@X.Y.Z"
+            f"{answers.name}: none of its pairs is in {edition.name} ({len(gone):,}: {some(gone)}); give the dataset "
+            "that the guard was run on: --data TARGET@X.Y.Z"
         )
     return Join(held, sorted(gone))
 
@@ -163,8 +163,8 @@ def answers_of(
     ids = [str(each) for each in lists["pair_id"]]
     if strange := sorted(set(ids) - held.keys()):
         raise PairError(
-            f"{name}: {len(strange)} of {len(set(ids))} pairs are not in {made_on.name} ({some(strange)}); give the "
-            "version that the guard was run on"
+            f"{name}: {not_in(strange, ids)} {made_on.name} ({some(strange)}); give the version that the guard was "
+            "run on"
         )
     members = ("safe_sha256", "unsafe_sha256")
     shown = [str(held[pair_id][members[code]]) for pair_id, code in zip(ids, references, strict=True)]
@@ -190,7 +190,7 @@ def _references(name: str, columns: Mapping[str, list[Any]], labels: Mapping[Any
     codes: list[int] = verdicts_of(to_array("reference", columns["reference"]), codes_of(labels)).tolist()
     ids = map(str, columns["pair_id"])
     if strange := sorted({each for each, code in zip(ids, codes, strict=True) if code not in (0, 1)}):
-        where = f"{len(strange)} pairs ({some(strange)})"
+        where = f"{counted(len(strange), 'pair')} ({some(strange)})"
         raise PairError(f"{name}: a reference outside {{0, 1}}: {where}; give 1 for unsafe, 0 for safe")
     return codes
 
@@ -206,6 +206,11 @@ def _one_row_an_image(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
     columns.pop("sha256", None)  # it belongs to one of the images, or to neither
     made = {name: [*columns.pop(unsafe), *columns.pop(safe)] for name, (unsafe, safe) in wide.items()}
     return {**{name: values * 2 for name, values in columns.items()}, **made, "reference": [1] * n + [0] * n}
+
+
+def not_in(strange: Collection[str], ids: Collection[str]) -> str:
+    """Return the start of a message about pair ids that a version does not have: "1 of 30 pairs is not in"."""
+    return f"{len(strange):,} of {counted(len(set(ids)), 'pair')} {verb(len(strange), 'is')} not in"
 
 
 def some(ids: Sequence[str]) -> str:

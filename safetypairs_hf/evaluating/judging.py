@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from safetypairs_hf.core.errors import SafetyPairsError, cut, in_a_line, printable
+from safetypairs_hf.core.errors import SafetyPairsError, counted, cut, in_a_line, printable
 from safetypairs_hf.core.records import Judge, Picture, Verdict
 from safetypairs_hf.evaluating.abstentions import BROKEN_IMAGE, FAILED, refuse_unreadable
 from safetypairs_hf.evaluating.data import Data
@@ -242,7 +242,8 @@ def _in_order(unit: _Asked, found: Sequence[Verdict], name: str) -> list[Verdict
     """Return all verdicts of a unit: those known before, and the new ones."""
     if len(found) != len(unit.left):
         raise SafetyPairsError(
-            f"{name} gave {len(found)} verdicts for {len(unit.left)} images; expected one for each image"
+            f"{name} gave {counted(len(found), 'verdict')} for {counted(len(unit.left), 'image')}; expected one for "
+            "each image"
         )
     verdicts = unit.known | dict(zip(unit.left, found, strict=True))
     return [verdicts[row] for row in unit.rows]

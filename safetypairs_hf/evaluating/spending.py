@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted, verb
 from safetypairs_hf.core.tables import WIDTH, text_html
 from safetypairs_hf.evaluating.data import Data, open_data
 from safetypairs_hf.evaluating.evaluate import UNIT, whole_batches
@@ -116,14 +116,14 @@ class Planned:
 
     def _lines(self) -> Iterator[str]:
         left = self.images - self.kept
-        had = f"; {self.kept:,} are judged already" if self.kept else ""
-        yield f"{self.images:,} images{had}: {left:,} to judge"
-        if self.not_covered:
-            yield f"{self.not_covered:,} of them are not sent: the guard does not cover their category"
+        had = f"; {self.kept:,} {verb(self.kept, 'is')} judged already" if self.kept else ""
+        yield f"{counted(self.images, 'image')}{had}: {left:,} to judge"
+        if n := self.not_covered:
+            yield f"{n:,} of them {verb(n, 'is')} not sent: the guard does not cover their category"
         if not self.calls:
             yield "no calls: nothing is left to ask" if not left else "no calls of a service: the guard runs here"
             return
-        yield f"{self.calls:,} calls, with {self.image_bytes:,} bytes of images"
+        yield f"{counted(self.calls, 'call')}, with {counted(self.image_bytes, 'byte')} of images"
         if self.text_tokens:
             images = f" and {self.image_tokens:,} for images" if self.image_tokens else "; images are not counted"
             yield f"about {self.text_tokens:,} tokens to read for the texts (a quarter of their letters){images}"
@@ -240,8 +240,8 @@ class Spent:
         cost = self.cost
         priced = "" if cost is None else f"; cost {cost:,.4f} at the prices given"
         if not self.counted:
-            return f"{self.answers:,} calls{priced}"
-        some = f" in {self.counted:,} of {self.answers:,} answers" if self.counted < self.answers else ""
+            return f"{counted(self.answers, 'call')}{priced}"
+        some = f" in {self.counted:,} of {counted(self.answers, 'answer')}" if self.counted < self.answers else ""
         return f"Tokens: {self.prompt_tokens:,} read, {self.answer_tokens:,} written{some}{priced}"
 
 

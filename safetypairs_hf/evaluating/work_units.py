@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from safetypairs_hf.core.errors import RunError
+from safetypairs_hf.core.errors import RunError, counted, verb
 from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.records import CountedVerdict, Verdict, tokens_of
 from safetypairs_hf.core.run_folder import RunFolder
@@ -162,14 +162,15 @@ class Parts:
         kept = self.count()
         if self._replaces:
             return (
-                f"{kept:,} of {len(self.failed):,} failed images are judged again and kept, and {self.out} is "
-                "unchanged; run the same command again to continue"
+                f"{kept:,} of {counted(len(self.failed), 'failed image')} {verb(kept, 'is')} judged again and kept, "
+                f"and {self.out} is unchanged; run the same command again to continue"
             )
         if not kept:
             return "no image was judged yet, and nothing is kept"
         total = sum(map(len, self.units))
         return (
-            f"{kept:,} of {total:,} images are judged and kept in {self.path}; run the same command again to continue"
+            f"{kept:,} of {counted(total, 'image')} {verb(kept, 'is')} judged and kept in {self.path}; run the same "
+            "command again to continue"
         )
 
     def finish(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.build import Progress, build
 from safetypairs_hf.building.recipe import LoadedRecipe, Recipe
-from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError
+from safetypairs_hf.core.errors import RecipeError, RunError, SafetyPairsError, counted, verb
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judge, Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder
@@ -80,7 +80,7 @@ class Opened:
         license = self.plan.license or self.rows.license or "unknown"
         licenses = [] if self.plan.column("license") else [f"licence: {license}"]
         moved = [f"its revision stands for {self.moved_to} now; this run goes on with {self.rows.fingerprint}"]
-        count = f"{len(self.pairs):,} pairs; {len(self.rejects):,} rows and pairs are left out"
+        count = f"{counted(len(self.pairs), 'pair')}; {len(self.rejects):,} left out"
         return [*understood(self.plan, self.rows), *(moved if self.moved_to else []), *licenses, categories, count]
 
 
@@ -108,11 +108,12 @@ class Imported:
         """Return advice in lines: what users should know, and which options would change the result."""
         found = []
         if self.moved:
-            found.append(f"{self.moved:,} pairs lie in another split than the source has them in, as their group does")
+            lie = f"{counted(self.moved, 'pair')} {verb(self.moved, 'lies')}"
+            found.append(f"{lie} in another split than in the source, because a group lies in one split")
         if 2 * self.inverted > self.judged:
             found.append(
-                f"the judges call {self.inverted:,} of {self.judged:,} pairs inverted (the safe member more unsafe "
-                "than the unsafe one): are the columns, or the labels, swapped?"
+                f"the judges call {self.inverted:,} of {counted(self.judged, 'pair')} inverted (the safe member more "
+                "unsafe than the unsafe one): are the columns, or the labels, swapped?"
             )
         return found
 
@@ -125,7 +126,7 @@ class Imported:
 
     def __str__(self) -> str:
         splits = ", ".join(f"{count:,} {split}" for split, count in sorted(self.splits.items()))
-        lines = [f"{self.pairs:,} pairs in {self.url}" + (f" ({splits})" if splits else "")]
+        lines = [f"{counted(self.pairs, 'pair')} in {self.url}" + (f" ({splits})" if splits else "")]
         if self.rejected:
             lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.items()))
         return "\n".join(lines)

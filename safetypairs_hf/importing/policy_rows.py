@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from safetypairs_hf.core.decoding import UnusableError
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.importing.image_cells import read_cell
 from safetypairs_hf.importing.reading_plan import LABELS, ReadingPlan
@@ -57,10 +58,11 @@ def policy_pairs(rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]],
             of_image[label].append((number, said))
     for (within, _), of_image in members.items():
         if not of_image["unsafe"] or not of_image["safe"]:
-            label = "unsafe" if of_image["unsafe"] else "safe"
+            label, other = ("unsafe", "safe") if of_image["unsafe"] else ("safe", "unsafe")
             first = rows.name(of_image[label][0][0])
             where = f" in {within}" if within else ""
-            reject(first, "one_label", f"all {len(of_image[label])} policies of its image call it {label}{where}")
+            call = f"{counted(len(of_image[label]), 'policy')} {verb(len(of_image[label]), 'calls')}"
+            reject(first, "one_label", f"{call} its image {label}, and none calls it {other}{where}")
             continue
         for unsafe, of_unsafe in of_image["unsafe"]:
             for safe, of_safe in of_image["safe"]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import DIRECTIONS
 
@@ -92,8 +92,8 @@ class ReadingPlan:
         groups = _pattern(self.pair_pattern).groups
         if self.pair_pattern and groups < 1 + ("label" not in self.columns):
             raise RecipeError(
-                f"the pair pattern {self.pair_pattern!r} has {groups} groups in parentheses: the first is the pair, "
-                "without a label column the second is the label: '(.+)_(safe|unsafe)'"
+                f"the pair pattern {self.pair_pattern!r} has {counted(groups, 'group')} in parentheses: the first is "
+                "the pair, without a label column the second is the label: '(.+)_(safe|unsafe)'"
             )
 
     def column(self, role: str) -> str | None:

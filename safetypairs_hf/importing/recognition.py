@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.records import DIRECTIONS
 from safetypairs_hf.importing.listed_rows import IMAGE_SUFFIXES
 from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan, Said
@@ -73,7 +73,7 @@ def recognise(rows: Rows, said: Said) -> ReadingPlan:
 
 def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
     """What is read, in lines."""
-    yield f"source: {rows.origin}, {len(rows):,} rows"
+    yield f"source: {rows.origin}, {counted(len(rows), 'row')}"
     yield f"a row is {_ROWS[plan.kind]}"
     for role, column in plan.columns.items():
         named = "the name of the split" if column == SPLIT else f"column {column}"

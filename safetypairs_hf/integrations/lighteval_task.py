@@ -25,7 +25,7 @@ from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 from safetypairs_hf.integrations.shared import answer_of, asker_of, flat, images_of, scored
 
 _KEPT = ("pair_id", "reference", "category", "group")
@@ -84,7 +84,9 @@ class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return every figure of `safetypairs score` by name. A pair with one image only is left out and counted."""
     if 2 not in Counter(row["pair_id"] for row in rows).values():
-        raise SafetyPairsError(f"no whole pair among {len(rows)} images; run more samples, or all: no --max-samples")
+        raise SafetyPairsError(
+            f"no whole pair among {counted(len(rows), 'image')}; run more samples, or all: no --max-samples"
+        )
     return flat(scored(rows, incomplete="drop"))
 
 

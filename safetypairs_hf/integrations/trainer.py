@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.integrations.shared import flat
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _check(scores: NDArray[Any], labels: Any, references: Sequence[int], unsafe_
 
     if len(scores) != len(references):
         raise PairError(
-            f"{len(scores)} predictions for {len(references)} images: give make_compute_metrics the columns of the "
-            "evaluation set that the Trainer has"
+            f"{counted(len(scores), 'prediction')} for {counted(len(references), 'image')}: give make_compute_metrics "
+            "the columns of the evaluation set that the Trainer has"
         )
     if labels is None or isinstance(labels, tuple | list):
         return
@@ -97,6 +97,6 @@ def _check(scores: NDArray[Any], labels: Any, references: Sequence[int], unsafe_
     unlike = int(np.count_nonzero(of_labels != (np.asarray(references) == 1)))
     if unlike:
         raise PairError(
-            f"{unlike} of {len(scores)} labels are not those of the references: the Trainer's evaluation set is "
-            "another one, or in another order"
+            f"{unlike:,} of {counted(len(scores), 'label')} {verb(unlike, 'is')} not those of the references: the "
+            "Trainer's evaluation set is another one, or in another order"
         )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 from safetypairs_hf.metric.align import align
 from safetypairs_hf.metric.figures import plain
 from safetypairs_hf.metric.inference import Groups, Moments, share_interval
 from safetypairs_hf.metric.pairs import OUTCOMES, Reading, outcomes_of
 from safetypairs_hf.metric.score import signature
-from safetypairs_hf.metric.table_text import counted, shortened, wrapped
+from safetypairs_hf.metric.table_text import shortened, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -252,7 +252,7 @@ def prompt_stability(
     """
     named = prompts if isinstance(prompts, Mapping) else {str(number): rows for number, rows in enumerate(prompts, 1)}
     if len(named) < 2:
-        raise PairError(f"predictions under {len(named)} prompt(s) given: stability takes two or more")
+        raise PairError(f"predictions under {counted(len(named), 'prompt')} given: stability takes two or more")
     aligned = align(named, common=common, **reading)
     unsafe = np.stack([pairs.unsafe_verdict for pairs in aligned.pairs])
     safe = np.stack([pairs.safe_verdict for pairs in aligned.pairs])

@@ -212,7 +212,7 @@ def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
         raise PairError(broken(rule, found.ids, found.alone, "common=True (--common) compares on the shared ones"))
     if not n:
         raise PairError(
-            f"different pair sets: none of {n_a} and {n_b} pairs is in both, so there is nothing to compare"
+            f"different pair sets: no pair is in both ({n_a:,} and {n_b:,} are given), so there is nothing to compare"
         )
     return found.rows_a, found.rows_b
 

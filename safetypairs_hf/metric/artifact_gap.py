@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ControlFigures, Gap
 from safetypairs_hf.metric.inference import Paired, difference_interval
@@ -102,7 +102,9 @@ def _kinds(values: Any, n: int) -> NDArray[np.int64]:
     numbers |= {number: number for number in range(len(CONTROLS))}
     wrong = [value for value in texts if value not in numbers]
     if wrong:
-        raise PairError(f"a control {wrong[0]!r}: {len(wrong)} rows; there are {', '.join(CONTROLS)}, or 0 to 2")
+        raise PairError(
+            f"a control {wrong[0]!r}: {counted(len(wrong), 'row')}; there are {', '.join(CONTROLS)}, or 0 to 2"
+        )
     return np.array([numbers[value] for value in texts], dtype=np.int64)
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 from safetypairs_hf.metric.pairs import pairs_of
-from safetypairs_hf.metric.table_text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +65,7 @@ class Calibration:
 
     def __str__(self) -> str:
         lines = [
-            f"Calibration of P(unsafe), {self.n_images:,} images answered, {self.n_abstained:,} abstained",
+            f"Calibration of P(unsafe), {counted(self.n_images, 'image')} answered, {self.n_abstained:,} abstained",
             "",
             f"{'expected error':<16}{self.expected_calibration_error:>8.4f}   ECE, {len(self.bins)} bins",
             f"{'largest error':<16}{self.max_calibration_error:>8.4f}",

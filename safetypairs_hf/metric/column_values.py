@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError, cut, in_a_line
+from safetypairs_hf.core.errors import PairError, counted, cut, in_a_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -291,8 +291,9 @@ def _whole(name: str, values: Any) -> Any:
     wrong = np.flatnonzero((numbers != np.floor(numbers)) | (np.abs(numbers) >= 2**53))
     if len(wrong):
         raise PairError(
-            f"{name} holds fractions or floats too large to be exact: {len(wrong)} rows, {float(array[wrong[0]])!r} in "
-            f"row {wrong[0]} of 0 to {len(array) - 1}; it should hold text or whole numbers"
+            f"{name} holds fractions or floats too large to be exact: {counted(len(wrong), 'row')}, "
+            f"{float(array[wrong[0]])!r} in row {wrong[0]} of 0 to {len(array) - 1}; it should hold text or whole "
+            "numbers"
         )
     return pa.array(numbers.astype(np.int64), mask=missing)
 
@@ -466,8 +467,9 @@ def named(name: str, numbers: Any, names: Collection[str] | None) -> Any:
     strange = at[(at < -1) | (at >= len(names))]
     if len(strange):
         raise PairError(
-            f"{name} is a ClassLabel of {len(names)} names, and {int(strange[0])} is no number of these: "
-            f"{len(strange)} rows, first row {int(np.flatnonzero(at == strange[0])[0])}; write 0 to {len(names) - 1}"
+            f"{name} is a ClassLabel of {counted(len(names), 'name')}, and {int(strange[0])} is no number of these: "
+            f"{counted(len(strange), 'row')}, first row {int(np.flatnonzero(at == strange[0])[0])}; write 0 to "
+            f"{len(names) - 1}"
         )
     return pa.array(list(names), pa.large_string()).take(pa.array(at, mask=at < 0))
 

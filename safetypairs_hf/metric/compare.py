@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 from safetypairs_hf.metric.align import shared_pairs
 from safetypairs_hf.metric.figures import ComparisonFigures, Face, shown_in
 from safetypairs_hf.metric.inference import Groups, Interval, Paired, difference_interval, sign_flip_p
@@ -18,7 +18,7 @@ from safetypairs_hf.metric.pairs import OUTCOMES, Pairs, Reading, digest_of, rep
 from safetypairs_hf.metric.power import minimum_detectable_difference
 from safetypairs_hf.metric.ranking import auroc_difference
 from safetypairs_hf.metric.score import ranks_of, scored, signature
-from safetypairs_hf.metric.table_text import WIDTH, counted, few_groups, figure_lines, pairs_in_groups, wrapped
+from safetypairs_hf.metric.table_text import WIDTH, few_groups, figure_lines, pairs_in_groups, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.metric.align import Aligned, align
 from safetypairs_hf.metric.compare import difference_figures
 from safetypairs_hf.metric.figures import Contest, Face, Figures, shown_in
@@ -19,7 +19,7 @@ from safetypairs_hf.metric.inference import Groups, Paired
 from safetypairs_hf.metric.notebook import figures_frame, plot_records, records_html, results_html
 from safetypairs_hf.metric.pairs import Reading
 from safetypairs_hf.metric.score import figures_of, signature
-from safetypairs_hf.metric.table_text import Columns, counted, few_groups, pairs_in_groups, wrapped
+from safetypairs_hf.metric.table_text import Columns, few_groups, pairs_in_groups, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,7 +155,7 @@ def compare_many(
             for rows without categories.
     """
     if len(guards) < 2:
-        raise PairError(f"{len(guards)} guard{'' if len(guards) == 1 else 's'} given: comparing takes two or more")
+        raise PairError(f"{counted(len(guards), 'guard')} given: comparing takes two or more")
     unnamed = [name for name in guards if not isinstance(name, str)]
     if unnamed:
         raise PairError(f"a guard named {unnamed[0]!r}: names are text")
@@ -270,7 +270,7 @@ def _left_out(many: ManyComparison) -> list[str]:
 
 def _found(standing: Standing) -> str:
     found, m = sum(contest.holm_p < 0.05 for contest in standing.contests), len(standing.contests)
-    return f"{found} of {counted(m, 'difference')} stand{'s' if m == 1 else ''} at 5% after Holm"
+    return f"{found} of {counted(m, 'difference')} {verb(m, 'stands')} at 5% after Holm"
 
 
 def _standing_html(standing: Standing) -> list[str]:

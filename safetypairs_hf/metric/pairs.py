@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.metric.column_values import numpy_of
 from safetypairs_hf.metric.ranking import Ranks
 from safetypairs_hf.metric.rows import Images, broken, images_of
@@ -245,8 +245,8 @@ def _shared_with_train(ids: Any, train: Pairs) -> tuple[str, ...]:
     if not shared:
         return ()
     return (
-        f"the threshold was chosen on {len(train.rows):,} pairs, and {shared:,} with the ids of these are scored: "
-        "optimistic where they are the same pairs",
+        f"the threshold was chosen on {counted(len(train.rows), 'pair')}, and {shared:,} with the ids of these "
+        f"{verb(shared, 'is')} scored: optimistic where they are the same pairs",
     )
 
 
@@ -432,7 +432,7 @@ def _sorted_pairs(images: Images, runs: Runs, *, drop: bool) -> tuple[Numbers, N
         advice = "give both images, or incomplete='drop' (--incomplete drop) to score the whole pairs only"
         _refuse(images, runs, halves, "a missing half", advice)
     elif not len(whole):
-        raise PairError(f"a missing half: all {len(halves)} pairs have one image only, so no pair is left to score")
+        raise PairError(f"a missing half: every pair has one image only ({len(halves):,}), so no pair is left to score")
     return runs.order[whole], runs.order[whole + 1], len(halves)
 
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 from safetypairs_hf.metric.notebook import text_html, values_frame
-from safetypairs_hf.metric.table_text import counted, pairs_in_groups
+from safetypairs_hf.metric.table_text import pairs_in_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from safetypairs_hf.core.errors import PairError, in_a_line, printable
+from safetypairs_hf.core.errors import PairError, counted, in_a_line, printable, verb
 from safetypairs_hf.metric.column_values import all_null, to_array
 from safetypairs_hf.metric.rows import KNOWN, OF_PAIRS, columns_of_dicts, known_of_mapping, known_of_table
 
@@ -500,8 +500,9 @@ def inspect_rows(log: Mapping[str, Any]) -> list[dict[str, Any]]:
     if unscored:
         name = unscored[0].get("id") if isinstance(unscored[0], Mapping) else unscored[0]
         raise PairError(
-            f"a log of inspect-ai in which {len(unscored)} of {len(samples)} samples have no score of {_SCORER}, first "
-            f"{name!r}; finish it with `inspect eval-retry`, or log the task safetypairs_hf/safetypairs"
+            f"a log of inspect-ai in which {len(unscored)} of {counted(len(samples), 'sample')} "
+            f"{verb(len(unscored), 'has')} no score of {_SCORER}, first {name!r}; finish it with `inspect "
+            "eval-retry`, or log the task safetypairs_hf/safetypairs"
         )
     return found if len({row["sample"] for row in found}) > 1 else [row | {"sample": None} for row in found]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError, in_a_line, printable
+from safetypairs_hf.core.errors import PairError, counted, in_a_line, printable
 from safetypairs_hf.metric.column_values import (
     ABSTAINED,
     all_null,
@@ -140,8 +140,8 @@ def _pair_ids(values: Any) -> Any:
     if ids is None or ids.null_count:
         empty = np.arange(len(values)) if ids is None else np.flatnonzero(numpy_of(ids.is_null()))
         raise PairError(
-            f"a pair_id that is None or NaN: {len(empty)} of {len(values)} rows, first row {empty[0]}; give each image "
-            "one"
+            f"a pair_id that is None or NaN: {len(empty)} of {counted(len(values), 'row')}, first row {empty[0]}; "
+            "give each image one"
         )
     return ids
 
@@ -202,7 +202,7 @@ def _first_values(values: Any, at: NDArray[np.int64]) -> list[tuple[int, Any]]:
 def _told(first: list[tuple[int, Any]], rows: int, n: int) -> str:
     told = ", ".join(f"{shown(value)} in row {row}" for row, value in first[:SHOWN_VALUES])
     more = ", ..." if len(first) > SHOWN_VALUES else ""
-    return f"{rows} row{'s' if rows > 1 else ''} of 0 to {n - 1}: {told}{more}"
+    return f"{counted(rows, 'row')} of 0 to {n - 1}: {told}{more}"
 
 
 def _advice_on(word: str) -> str:
@@ -229,7 +229,7 @@ def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: s
 
     pairs = sorted(ids.take(pa.array(rows)).unique().to_pylist())
     first = ", ".join(shown(pair) for pair in pairs[:SHOWN]) + (", ..." if len(pairs) > SHOWN else "")
-    return f"{rule}: {len(pairs)} pair{'s' if len(pairs) > 1 else ''} ({first}){held}; {advice}"
+    return f"{rule}: {counted(len(pairs), 'pair')} ({first}){held}; {advice}"
 
 
 def abstentions_written(columns: Mapping[str, Any]) -> dict[str, Any]:

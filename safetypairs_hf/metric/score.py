@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.metric.artifact_gap import control_figures
 from safetypairs_hf.metric.figures import ControlFigures, Face, Figures, GuardFigures, figures_in, shown_in
 from safetypairs_hf.metric.inference import (
@@ -38,7 +38,6 @@ from safetypairs_hf.metric.table_text import (
     FEW_GROUPS,
     WIDTH,
     Columns,
-    counted,
     few_groups,
     figure_line,
     figure_lines,
@@ -245,15 +244,15 @@ def _notes(figures: Figures, categories: dict[str, Figures]) -> tuple[str, ...]:
     correct, inverted = (round(share * figures.n_pairs) for share in (figures.pair_accuracy, figures.inverted_rate))
     if inverted > 2 * correct and mcnemar_p(correct, inverted) < INVERTED:
         notes.append(
-            f"{inverted:,} pairs inverted against {correct:,} correct: labels or scores are probably the wrong way "
-            "round"
+            f"{counted(inverted, 'pair')} inverted against {correct:,} correct: labels or scores are probably the "
+            "wrong way round"
         )
     few = [name for name, each in categories.items() if (each.n_groups or each.n_pairs) < FEW_GROUPS]
     if few and len(categories) > 1:
         what = "pairs" if figures.n_groups is None else "groups"
         names = ", ".join(few[:3]) + (", ..." if len(few) > 3 else "")
         notes.append(
-            f"{len(few)} of {len(categories)} categories {'has' if len(few) == 1 else 'have'} fewer than {FEW_GROUPS} "
+            f"{len(few)} of {len(categories)} categories {verb(len(few), 'has')} fewer than {FEW_GROUPS} "
             f"{what} ({names}): intervals there are rough"
         )
     return tuple(notes)

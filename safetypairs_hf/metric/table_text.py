@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.metric.figures import Figure, figures_in
 
 WIDTH = 80
@@ -90,11 +91,6 @@ class Columns(NamedTuple):
             else:
                 cells.append(f"{text:>{self.wide}}")
         return "".join(cells)
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where the number is not 1."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def pairs_in_groups(n_pairs: int, n_groups: int | None) -> str:

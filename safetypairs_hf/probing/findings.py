@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.tables import WIDTH
 from safetypairs_hf.probing.auc import Share
 from safetypairs_hf.probing.detectors import Best, Detector
@@ -99,11 +100,11 @@ class Findings:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        of = f" of {self.of:,}" if self.of > self.pairs else ""
+        of = f"{self.pairs:,} of " if self.of > self.pairs else ""
         named = f"{self.read}: " if self.read else ""
         yield from _wrapped(
             f"{named}can anything tell {QUESTION[self.question]} without looking at content? "
-            f"{self.pairs:,} pairs{of} in {self.groups:,} groups"
+            f"{of}{counted(max(self.of, self.pairs), 'pair')} in {counted(self.groups, 'group')}"
         )
         yield ""
         yield f"{'traces':<18}{'seen':<8}{'logistic: AUC (95%)':<25}{'forest: AUC (95%)'}"
@@ -124,7 +125,7 @@ class Findings:
     def _of_controls(self) -> Iterator[str]:
         for each in self.controls:
             yield ""
-            yield f"the same on {each.pairs:,} controls, {each.kind}" + ("" if each.best else ": too few")
+            yield f"the same on {counted(each.pairs, 'control')}, {each.kind}" + ("" if each.best else ": too few")
             for best in each.best:
                 yield f"{_SEEN[best.where]:<18}{best.tried:>5}   {best.auc!s:<25}{best.pairs}"
 
@@ -144,7 +145,11 @@ class Findings:
                 "safe one: what is shown counts too."
             )
         if self.left_out:
-            yield f"{self.left_out:,} pairs do not say which member was edited, and were left out."
+            n = self.left_out
+            yield (
+                f"{counted(n, 'pair')} {verb(n, 'does')} not say which member was edited, and {verb(n, 'was')} left "
+                "out."
+            )
         if not self.lookups:
             yield "No look-up was made: too few pairs have a critical feature or captions."
         elif self.groups == self.pairs:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from safetypairs_hf.core.decoding import UnusableError, decode
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted, verb
 from safetypairs_hf.core.near_duplicates import NEAR_BITS, NearIndex
 from safetypairs_hf.core.pictures import pdq, sha256, ways
 from safetypairs_hf.probing.training_images import training_images
@@ -55,7 +55,7 @@ class Leaks:
     unreadable: list[tuple[str, str]]
 
     def __str__(self) -> str:
-        looked = f"{self.images:,} images of {self.data}, {self.pairs:,} test pairs of {self.version}"
+        looked = f"{counted(self.images, 'image')} of {self.data}, {counted(self.pairs, 'test pair')} of {self.version}"
         lines = [f"No leak: {looked}." if not self.found else self._told(looked)]
         lines += [
             f"  {each.image}: {each.how} of the {each.member} image of {each.pair_id}" for each in self.found[:20]
@@ -73,7 +73,7 @@ class Leaks:
 
     def _told(self, looked: str) -> str:
         pairs = len({each.pair_id for each in self.found})
-        return f"{pairs:,} test pair{'s are' if pairs > 1 else ' is'} in the training data: {looked}."
+        return f"{counted(pairs, 'test pair')} {verb(pairs, 'is')} in the training data: {looked}."
 
 
 def leaks(

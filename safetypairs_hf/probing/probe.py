@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
+from safetypairs_hf.core.errors import SafetyPairsError, counted, in_a_line, verb
 from safetypairs_hf.core.records import Box, Picture
 from safetypairs_hf.probing.findings import ControlFindings, Findings
 from safetypairs_hf.probing.lookups import Clue
@@ -184,11 +184,11 @@ _CALLED = {"noise": "noise residual", "spectrum": "spectrum", "edges": "edges, l
 def refuse_few(pairs: int, groups: int) -> None:
     """Raise ProbeError where there are too few pairs or groups for any figure to say something."""
     if pairs < LEAST_PAIRS:
-        raise ProbeError(f"{pairs} pairs are too few for a probe, which takes {LEAST_PAIRS}")
+        raise ProbeError(f"{counted(pairs, 'pair')} {verb(pairs, 'is')} too few for a probe, which takes {LEAST_PAIRS}")
     if groups < LEAST_GROUPS:
         raise ProbeError(
-            f"the {pairs} pairs are of {groups} groups, too few for a probe, which learns on some groups and is asked "
-            f"about others: it takes {LEAST_GROUPS}"
+            f"the {pairs:,} pairs are of {counted(groups, 'group')}, too few for a probe, which learns on some groups "
+            f"and is asked about others: it takes {LEAST_GROUPS}"
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from safetypairs_hf.core.errors import PublishError, cut, printable
+from safetypairs_hf.core.errors import PublishError, counted, cut, printable
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.dataset.errata import ACTIONS, TEXTS
 
@@ -130,7 +130,8 @@ def _of_csv(text: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         if len(cells) > len(names):
             raise PublishError(
-                f"{name}, line {began} has {len(cells)} cells, and line 1 names {len(names)} columns; quote a cell "
+                f"{name}, line {began} has {len(cells)} cells, and line 1 names {counted(len(names), 'column')}; "
+                "quote a cell "
                 f'that holds {delimiter!r}: "..."'
             )
         yield f"{name}, line {began}", dict(zip(names, cells, strict=False))

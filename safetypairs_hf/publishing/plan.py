@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.building.run_reader import FinishedRun, Selected
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
@@ -120,13 +120,14 @@ class Plan:
     def summary(self) -> str:
         """Return in words what changes."""
         added, removed, relabelled = self.counts
+        failed, gone = len(self.failures.added), len(self.failures.removed)
         what = [
-            f"{added} pairs added" if added else "",
-            f"{removed} removed" if removed else "",
-            f"{relabelled} relabelled" if relabelled else "",
-            f"{len(self.failures.added)} failures added" if self.failures.added else "",
-            f"{len(self.failures.removed)} failures removed" if self.failures.removed else "",
-            f"{self.rereviewed} published pairs reviewed" if self.rereviewed else "",
+            f"{counted(added, 'pair')} added" if added else "",
+            f"{removed:,} removed" if removed else "",
+            f"{relabelled:,} relabelled" if relabelled else "",
+            f"{counted(failed, 'failure')} added" if failed else "",
+            f"{counted(gone, 'failure')} removed" if gone else "",
+            f"{counted(self.rereviewed, 'published pair')} reviewed" if self.rereviewed else "",
             self.taxonomy_summary,
         ]
         return ", ".join(filter(None, what)) or "card and metadata"
@@ -235,8 +236,8 @@ def make_review_plan(
     here = {entry.pair_id for entry in held.entries}
     if not here & review.pairs.keys():
         raise PublishError(
-            f"{name} {held.version} holds none of the {len(review.pairs)} pairs that were reviewed; name the dataset "
-            "whose pairs they are"
+            f"{name} {held.version} holds none of the reviewed pairs ({len(review.pairs):,}); name the dataset whose "
+            "pairs they are"
         )
     gone = len(review.pairs.keys() - here)
     kept = with_reviews(held.entries, reviews.made)
@@ -376,9 +377,10 @@ def _refused_relabel(drawn: Sequence[Selected], relabelled: Mapping[str, Entry],
     new, old = next(iter(relabelled.items()))
     category = next(item.entrant.category for item in drawn if item.entrant.identity.pair_id == new)
     major = head.version.major + 1 if head.version else 1
+    n = len(relabelled)
     return PublishError(
-        f"{len(relabelled)} pairs of the run are published in another category (the first, {old.pair_id}, is in "
-        f"{old.category}, here in {category}); to relabel them, use --replace and version {major}.0.0 or more"
+        f"{counted(n, 'pair')} of the run {verb(n, 'is')} published in another category (the first, {old.pair_id}, is "
+        f"in {old.category}, here in {category}); to relabel, use --replace and version {major}.0.0 or more"
     )
 
 

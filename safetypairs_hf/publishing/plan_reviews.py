@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.dataset.manifest import Entry
 from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.reviewing.pair_status import DISPUTED
@@ -89,8 +89,9 @@ def refuse_unreviewed(wanted: Wanted, reviews: Mapping[str, Review | None], wher
         lacking = {name for names in faults.values() for name in names}
         told = ", ".join(f"{len(names)} {fault}" for fault, names in faults.items())
         raise PublishError(
-            f"{len(lacking)} of {len(reviews)} pairs lack the required review: {told} (the first is "
-            f"{next(name for name in reviews if name in lacking)}); continue with: safetypairs review {where}"
+            f"{len(lacking):,} of {counted(len(reviews), 'pair')} {verb(len(lacking), 'lacks')} the required review: "
+            f"{told} (the first is {next(name for name in reviews if name in lacking)}); continue with: safetypairs "
+            f"review {where}"
         )
 
 
@@ -101,7 +102,7 @@ def _faults(wanted: Wanted, review: Review | None) -> Iterable[str]:
     if review.status == DISPUTED:
         yield "disputed"
     if review.reviewers < wanted.reviewers:
-        yield f"with fewer than {wanted.reviewers} reviewers"
+        yield f"with fewer than {counted(wanted.reviewers, 'reviewer')}"
     if wanted.agreement and review.agreement is None:
         yield "with one reviewer, so without agreement"
     elif review.agreement is not None and review.agreement < wanted.agreement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.core.version import least
 from safetypairs_hf.publishing.plan import Plan
 from safetypairs_hf.taxonomy.taxonomy_changes import MAJOR
@@ -36,6 +36,7 @@ def refuse_taxonomy(plan: Plan) -> None:
     if lost:
         count = sum(category in lost for category in stay)
         raise PublishError(
-            f"{count} rows of {name} {plan.last} are in {lost[0]}, which {plan.taxonomy.name} does not have; publish "
-            "with --replace, which leaves out what the run does not hold, or to a new target"
+            f"{counted(count, 'row')} of {name} {plan.last} {verb(count, 'is')} in {lost[0]}, which "
+            f"{plan.taxonomy.name} does not have; publish with --replace, which leaves out what the run does not "
+            "hold, or to a new target"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from safetypairs_hf.building.run_reader import FinishedRun, open_finished
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judgement
 from safetypairs_hf.core.run_folder import RunFolder
@@ -55,12 +55,13 @@ class Published:
         return list(self._warnings())
 
     def _warnings(self) -> Iterator[str]:
-        yield from (f"{count} pairs are left out: {reason}" for reason, count in self.plan.rejected.items())
+        for reason, count in self.plan.rejected.items():
+            yield f"{counted(count, 'pair')} {verb(count, 'is')} left out: {reason}"
         yield from self.faults
-        if self.plan.rejected_and_published:
+        if n := self.plan.rejected_and_published:
             yield (
-                f"people rejected {self.plan.rejected_and_published} published pairs, which stay: remove them with "
-                "--replace or takedown"
+                f"people rejected {counted(n, 'published pair')}, which {verb(n, 'stays')}: remove "
+                f"{'it' if n == 1 else 'them'} with --replace or takedown"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,12 +94,12 @@ class Published:
         added, removed, relabelled = plan.counts
         changed = f", {relabelled:,} relabelled" if relabelled else ""
         total = len(plan.kept) + len(plan.added)
-        difference = f"{added:,} pairs added, {removed:,} removed{changed}, {total:,} in all"
+        difference = f"{counted(added, 'pair')} added, {removed:,} removed{changed}, {total:,} in all"
         if plan.failures.added or plan.failures.removed:
-            gone = len(plan.failures.removed)
-            difference += f"; {len(plan.failures.added):,} failures added" + (f", {gone:,} removed" if gone else "")
+            failed, gone = len(plan.failures.added), len(plan.failures.removed)
+            difference += f"; {counted(failed, 'failure')} added" + (f", {gone:,} removed" if gone else "")
         if plan.rereviewed:
-            difference += f"; {plan.rereviewed:,} published pairs reviewed"
+            difference += f"; {counted(plan.rereviewed, 'published pair')} reviewed"
         if plan.taxonomy_summary:
             difference += f"; {plan.taxonomy_summary}"
         if self.dry_run:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from huggingface_hub import GitRefs, HfApi, errors
 
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained, fetch, list_refs, retried
 from safetypairs_hf.dataset import failure_rows, manifest
@@ -264,9 +264,11 @@ class History:
             self._api.permanently_delete_lfs_files(self.repo, stored, rewrite_history=False, repo_type="dataset")
         except errors.HfHubHTTPError as error:
             status = error.response.status_code
-            return 0, [f"{len(hashes)} data files stay in the Hub's storage (it answered {status}): {by_hand}"]
+            stay = f"{counted(len(hashes), 'data file')} {verb(len(hashes), 'stays')}"
+            return 0, [f"{stay} in the Hub's storage (it answered {status}): {by_hand}"]
         lost = len(set(hashes)) - len({file.oid for file in stored})
-        return len(stored), [f"{lost} data files were not found in the Hub's storage: {by_hand}"] if lost else []
+        missing = f"{counted(lost, 'data file')} {verb(lost, 'was')} not found in the Hub's storage: {by_hand}"
+        return len(stored), [missing] if lost else []
 
     def _commits(self, start: str) -> Iterator[str]:
         """Yield a commit and all commits before it."""

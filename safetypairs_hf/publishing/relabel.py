@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError, counted, verb
 from safetypairs_hf.core.foreign_text import ForeignTextError, reading
 from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import NEAR_BITS
@@ -75,16 +75,17 @@ class Relabelled:
         if not self.done:
             return f"{self.where}: nothing to do"
         back, dropped, relabelled = self.counts
-        counted = (f"{relabelled:,} pairs relabelled", f"{dropped:,} dropped", f"{back:,} back" if back else "")
-        what = ", ".join(filter(None, (*counted, f"{self.pairs:,} in all")))
+        returned = f", {back:,} back" if back else ""
+        changed = f"{counted(relabelled, 'pair')} relabelled, {dropped:,} dropped{returned}"
         head = "relabelled in" if self.where else "would be relabelled in"
-        lines = [f"{head} {self.version} (last: {self.last}): {what}"]
+        lines = [f"{head} {self.version} (last: {self.last}): {changed}, {self.pairs:,} in all"]
         lines += [told(each, whole=False) for each in self.errata[:_LISTED]]
         if len(self.errata) > _LISTED:
             lines.append(f"  ... and {len(self.errata) - _LISTED:,} more")
         if self.controls_left_out:
-            lines.append(f"{self.controls_left_out:,} controls of swapped and dropped pairs are left out")
-        lines.append(f"at {self.where}" if self.where else f"{len(self.files):,} data files would change")
+            left = self.controls_left_out
+            lines.append(f"{counted(left, 'control')} of swapped and dropped pairs {verb(left, 'is')} left out")
+        lines.append(f"at {self.where}" if self.where else f"{counted(len(self.files), 'data file')} would change")
         return "\n".join(lines)
 
 

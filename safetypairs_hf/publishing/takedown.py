@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, counted, verb
 from safetypairs_hf.core.near_duplicates import NEAR_BITS, Groups
 from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.core.version import Version, parse
@@ -41,12 +41,16 @@ class Done(NamedTuple):
         }
 
     def __str__(self) -> str:
-        plan, stay = self.plan, f"{len(self.plan.kept):,} pairs stay"
-        count = f"{len(plan.removed)} pairs down in {plan.version}"
+        plan, left = self.plan, len(self.plan.kept)
+        stay = f"{counted(left, 'pair')} {verb(left, 'stays')}"
+        count = f"{counted(len(plan.removed), 'pair')} down in {plan.version}"
         did = f"took {count}: {stay}\nat {self.where}"
         did = did if self.where else f"would take {count} (last: {plan.last}): {stay}"
         shown = " ".join(self.near[:5]) + (" ..." if len(self.near) > 5 else "")
-        return did + (f"\n{len(self.near)} pairs that stay look like one of them: {shown}" if self.near else "")
+        if self.near:
+            n = len(self.near)
+            did += f"\n{counted(n, 'pair')} that {verb(n, 'stays')} {verb(n, 'looks')} like one of them: {shown}"
+        return did
 
     def _repr_html_(self) -> str:
         return text_html(str(self))
@@ -121,7 +125,7 @@ def plan_takedown(opened: Head, pair_ids: Sequence[str], reason: str, version: V
     if not kept:
         raise PublishError(f"that would leave no pair in {name}; delete the whole dataset instead")
     gone_now = [listed(entry, reason, version) for entry in removed]
-    release = {**carried_over(head), "summary": f"{len(gone_now)} pairs taken down"}
+    release = {**carried_over(head), "summary": f"{counted(len(gone_now), 'pair')} taken down"}
     reviews = plan_reviews({}, opened.reviews, kept, (), {})
     plan = Plan(version, opened, {}, removed, kept, head.taxonomy, release, takedowns=gone_now, reviews=reviews)
     # The failed edits were not part of the benchmark, so takedowns.json does not list them.

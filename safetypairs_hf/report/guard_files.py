@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
@@ -109,7 +109,10 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
     from safetypairs_hf.evaluating.prediction_file import is_of_policies
 
     if given and len(given) != len(files):
-        raise PairError(f"{len(given)} names for {len(files)} files of predictions; give each file one, in their order")
+        raise PairError(
+            f"{counted(len(given), 'name')} for {counted(len(files), 'file')} of predictions; give each file one, in "
+            "their order"
+        )
     if given:
         doubled = [name for number, name in enumerate(given) if name in given[:number]]
         if doubled:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from safetypairs_hf.core.errors import PairError
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.evaluating.abstentions import abstentions
 from safetypairs_hf.metric.figures import Face, Figure, figures_in, shown_in
 from safetypairs_hf.report.curves import calibration_of, roc_of, scatter_of
@@ -106,10 +106,11 @@ def _notes(guard: Guard) -> list[str]:
         found = abstentions(guard.path)
         count = sum(found.not_covered.values())
         notes.append(
-            f"Policy pairs: one image under two policies. {count:,} of {found.images:,} questions not_covered."
+            f"Policy pairs: one image under two policies. {count:,} of {counted(found.images, 'question')} not_covered."
         )
     if guard.score.n_incomplete:
-        notes.append(f"{guard.score.n_incomplete:,} pairs with one image only were left out.")
+        n = guard.score.n_incomplete
+        notes.append(f"{counted(n, 'pair')} with one image only {verb(n, 'was')} left out.")
     return notes
 
 

@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetypairs_hf.core.errors import SafetyPairsError, visible
-from safetypairs_hf.metric.table_text import counted
+from safetypairs_hf.core.errors import SafetyPairsError, counted, visible
 from safetypairs_hf.report.outcomes import OUTCOMES
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from safetypairs_hf.building.run_reader import selected
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.core.funnel import Funnel
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.run_folder import RECIPE, RunFolder, open_run
@@ -32,7 +33,7 @@ class RunReview:
         if found is None or found.status != "rejected":
             return None
         against = sum(each.decision == "reject" for each in found.decisions)
-        return Reject(STAGE, reject_reason(found), f"rejected by {against} of {found.reviewers} reviewers")
+        return Reject(STAGE, reject_reason(found), f"rejected by {against} of {counted(found.reviewers, 'reviewer')}")
 
     @property
     def summary(self) -> str:
@@ -40,7 +41,7 @@ class RunReview:
         counts = Counter(review.status for review in self.pairs.values())
         told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
         people = len({each.reviewer for each in self.decisions})
-        return f"reviewed by {people} {'person' if people == 1 else 'people'}: {told}"
+        return f"reviewed by {counted(people, 'person')}: {told}"
 
     def stage(self, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """The review as a stage of the funnel, of pairs by id and category; empty where nobody has voted."""

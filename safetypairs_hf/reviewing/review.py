@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from safetypairs_hf.core.errors import SafetyPairsError, printable
+from safetypairs_hf.core.errors import SafetyPairsError, counted, printable
 from safetypairs_hf.core.nearest import nearest
 from safetypairs_hf.core.run_folder import RunFolder, is_run
 from safetypairs_hf.reviewing.assignment import ORDERS
@@ -34,11 +34,11 @@ class ReviewServer:
 
     def __str__(self) -> str:
         rules, pairs = self.sessions.rules, self.sessions.pairs
-        each = "1 reviewer" if rules.reviewers == 1 else f"{rules.reviewers} reviewers"
         order = "doubtful pairs first" if rules.order == "doubtful" else "in random order"
         return (
-            f"{pairs.name}: {len(pairs.pairs):,} pairs, {order}, each for {each}\n"
-            f"decisions go to {self.sessions.folder.url.rstrip('/')}/{FOLDER}\n\n    {self.address}\n"
+            f"{pairs.name}: {counted(len(pairs.pairs), 'pair')}, {order}, each for "
+            f"{counted(rules.reviewers, 'reviewer')}\ndecisions go to "
+            f"{self.sessions.folder.url.rstrip('/')}/{FOLDER}\n\n    {self.address}\n"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.core.records import Judgement
 from safetypairs_hf.dataset.manifest import UNREVIEWED
 from safetypairs_hf.dataset.reviews import STATUSES
@@ -88,8 +89,8 @@ class ReviewFigures:
 
     def __str__(self) -> str:
         lines = [
-            f"Review by {self.reviewers} {'person' if self.reviewers == 1 else 'people'}: {self.pairs:,} pairs of "
-            f"{sum(self.statuses.values()):,}",
+            f"Review by {counted(self.reviewers, 'person')}: {self.pairs:,} of "
+            f"{counted(sum(self.statuses.values()), 'pair')}",
             *(f"  {status:<26}{count:>8,}" for status, count in self.statuses.items()),
             "",
             "Agreement (95% interval over groups)",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 from safetypairs_hf.core.tables import text_html
 from safetypairs_hf.core.target_name import parse_target_name
 from safetypairs_hf.metric import metric_path
@@ -76,7 +76,7 @@ class MadeSpace:
     def __str__(self) -> str:
         upload = f"hf upload ORG/NAME {self.folder} . --type space"
         return (
-            f"a {self.kind} Space in {self.folder}: {len(self.files)} files, {self.bytes / 1e6:.1f} MB\n"
+            f"a {self.kind} Space in {self.folder}: {counted(len(self.files), 'file')}, {self.bytes / 1e6:.1f} MB\n"
             f"push it:  hf repos create ORG/NAME --type space --sdk gradio\n          {upload}"
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted, verb
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.guards.head import HeadWeights
 
@@ -74,8 +74,8 @@ def fit_head(
     different = len(set(families.tolist()))
     if different < 2 or len(set(unsafe.tolist())) < 2:
         raise SafetyPairsError(
-            f"{len(unsafe)} images of {different} famil{'y' if different == 1 else 'ies'} are too few to fit a head: "
-            "it takes 2 families, one to fit and one to check, with unsafe and safe images"
+            f"{counted(len(unsafe), 'image')} of {counted(different, 'family')} {verb(len(unsafe), 'is')} too few to "
+            "fit a head: it takes 2 families, one to fit and one to check, with unsafe and safe images"
         )
     features = np.asarray(features, np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.training.training_pairs import TrainingPairs
 
@@ -66,8 +67,8 @@ Its licence and source:
 
 def _leaks(trained: Trained) -> str:
     told = "".join(
-        f"\n- {each['version']}: {each['pairs']:,} test pairs, none is in the {each['images']:,} training images"
-        + (f" once {each['dropped']:,} train pairs were left out" if each["dropped"] else "")
+        f"\n- {each['version']}: {counted(each['pairs'], 'test pair')}, none is in the {each['images']:,} training "
+        "images" + (f" once {counted(n, 'train pair')} {verb(n, 'was')} left out" if (n := each["dropped"]) else "")
         for each in trained.leaks
     )
     return f" Looked for, by file and by perceptual hash, turned and mirrored too:\n{told}" if told else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 
 
 class PairBatchSampler:
@@ -93,7 +93,7 @@ def _rows_of_pairs(pair_ids: Sequence[str]) -> list[tuple[int, int]]:
     for pair_id, rows in found.items():
         if len(rows) != 2:
             raise SafetyPairsError(
-                f"pair {pair_id!r} has {len(rows)} row{'s' if len(rows) > 1 else ''}; a batch of pairs takes both "
+                f"pair {pair_id!r} has {counted(len(rows), 'row')}; a batch of pairs takes both "
                 "members of each once, a row an image: sp.images(ds)"
             )
     return [(first, second) for first, second in found.values()]

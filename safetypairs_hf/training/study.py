@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 from safetypairs_hf.training.cached_features import cache_folder, cached_features
 from safetypairs_hf.training.fit_head import fit_head
 from safetypairs_hf.training.new_folder import new_folder, refuse_existing
@@ -113,15 +113,12 @@ def _sizes(asked: Sequence[int], there: int, name: str) -> list[int]:
     sizes = sorted(set(asked)) or [k for k in _SIZES if 2 * k <= there]
     if not sizes or sizes[0] < 2 or 2 * sizes[-1] > there:
         k = sizes[-1] if sizes else _SIZES[0]
+        if sizes and sizes[0] < 2:
+            raise SafetyPairsError(f"k = {sizes[0]}; it is 2 or more")
+        advice = f"the largest k is {there // 2}" if there >= 4 else "build more with a lower test_fraction"
         raise SafetyPairsError(
-            f"k = {min(sizes)}; it is 2 or more"
-            if sizes and sizes[0] < 2
-            else f"{name} has {there:,} train pairs to draw from, and k = {k} takes {2 * k:,}: an image of each of 2k "
-            + (
-                f"pairs; the largest k is {there // 2}"
-                if there >= 4
-                else "pairs; build more with a lower test_fraction"
-            )
+            f"{name} has {counted(there, 'train pair')} to draw from, and k = {k} takes {2 * k:,}: an image of each of "
+            f"2k pairs; {advice}"
         )
     return sizes
 

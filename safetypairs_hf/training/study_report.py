@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted
 
 _COIN: Final = 0.25
 _FEW: Final = 50  # a study of fewer pairs says so
@@ -96,9 +96,10 @@ class StudyResult:
         box = " cut to the edit box, which a real guard is not told" if self.look == "edit-box" else ""
         grid = self.backbone["grid"]
         views = f" and of {grid} x {grid} crops" if grid > 1 else ""
-        failed = f", and {self.failures:,} failed attempts" if self.failures else ""
+        failed = f", and {counted(self.failures, 'failed attempt')}" if self.failures else ""
         sets = "; ".join(
-            f"{name}: {pairs:,} pairs of {families:,} families" for name, (pairs, families) in self.measured.items()
+            f"{name}: {counted(pairs, 'pair')} of {counted(families, 'family')}"
+            for name, (pairs, families) in self.measured.items()
         )
         return f"""# What pairs are worth as training data: {self.data}
 
@@ -108,9 +109,9 @@ class StudyResult:
 
 {self._table()}
 
-Pair accuracy at the threshold 0.5, the mean over {self.seeds} seeds, with 95% intervals over families and seeds; in
-parentheses the share of pairs whose unsafe member has the higher score. "k pairs" and "2k unpaired" are equally many
-images; "augmented" shows each image a second time, cropped and in other light.
+Pair accuracy at the threshold 0.5, the mean over {counted(self.seeds, "seed")}, with 95% intervals over families and
+seeds; in parentheses the share of pairs whose unsafe member has the higher score. "k pairs" and "2k unpaired" are
+equally many images; "augmented" shows each image a second time, cropped and in other light.
 
 A {self.backbone["head"]} head on features of {self._features} of the
 image{box}{views}. Drawn from {self.pool:,} train pairs{failed}. Judged: {sets}.
@@ -199,7 +200,7 @@ def draw_study(result: StudyResult, path: Path) -> None:
             )
         panel.axhline(_COIN, color="#666666", linewidth=0.8, linestyle=(0, (1, 3)))
         pairs, families = result.measured[name]
-        panel.set_title(f"{_short(name)}: {pairs:,} pairs, {families:,} families", fontsize=10)
+        panel.set_title(f"{_short(name)}: {counted(pairs, 'pair')}, {counted(families, 'family')}", fontsize=10)
         panel.set_xscale("log")
         sizes = sorted({cell.k for cell in result.cells})
         panel.set_xticks(sizes, [str(k) for k in sizes])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from safetypairs_hf.core.errors import SafetyPairsError
+from safetypairs_hf.core.errors import SafetyPairsError, counted, verb
 from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.probing.leaks import find_leaks_in
 
@@ -49,7 +49,7 @@ def unleaked(
         if leaked and leaking == "error":
             first = found.found[0]
             raise SafetyPairsError(
-                f"{len(leaked):,} train pair{'s show' if len(leaked) > 1 else ' shows'} a test pair of {edition.name}: "
+                f"{counted(len(leaked), 'train pair')} {verb(len(leaked), 'shows')} a test pair of {edition.name}: "
                 f"{first.image} is like the {first.member} image of pair {first.pair_id} ({first.how}); leave those "
                 "out with --leaking drop"
             )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safetypairs_hf.core.contact_sheet import contact_sheet
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.core.tables import frame, table, text_html
 from safetypairs_hf.core.version import Version, least
 from safetypairs_hf.dataset import errata
@@ -213,7 +214,7 @@ def diff(old: str | Edition, new: str | Edition) -> Difference:
     changed = other_taxonomy(old, new)
     found = _difference(changes, old.version, new.version, other_columns(old, new), changed, new.taxonomy.slugs)
     newer = max(old, new, key=lambda edition: edition.version)
-    title = f"{old.name} ({old.columns.rows:,} pairs) to {new.name} ({new.columns.rows:,} pairs)"
+    title = " to ".join(f"{each.name} ({counted(each.columns.rows, 'pair')})" for each in (old, new))
     between = errata.between(newer.head.get("errata", ()), old.version, new.version)
     return found._replace(errata=between, title=title)
 

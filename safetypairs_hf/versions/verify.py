@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError
+from safetypairs_hf.core.errors import HubUnavailable, SafetyPairsError, counted
 from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.tables import frame, text_html
@@ -89,10 +89,10 @@ class Report:
 
     def __str__(self) -> str:
         count = len(self.problems)
-        read = f"{self.pairs:,} pairs, {self.files:,} data files, {self.size:,} bytes"
+        read = ", ".join((counted(self.pairs, "pair"), counted(self.files, "data file"), counted(self.size, "byte")))
         against = f"; splits as in {', '.join(map(str, self.earlier))}" if self.earlier else ""
         rest = "not all was checked" if self.unchecked else f"ok{against}"
-        said = f"{count:,} problem{'s' if count > 1 else ''}" if count else rest
+        said = counted(count, "problem") if count else rest
         lines = [*map(str, self.problems), *(f"not checked: {left}" for left in self.unchecked)]
         return "\n".join([*lines, f"{self.target}@{self.version}: {read}: {said}"])
 
@@ -150,7 +150,7 @@ def _releases(edition: Edition) -> Iterator[Problem]:
     if versions != sorted(set(versions)):
         yield _wrong("its releases are not in the order of their versions")
     if pairs != edition.columns.rows:
-        yield _wrong(f"it has {edition.columns.rows} pairs, and its last release says {pairs}")
+        yield _wrong(f"it has {counted(edition.columns.rows, 'pair')}, and its last release says {pairs}")
 
 
 def _places(edition: Edition) -> Iterator[Problem]:
@@ -237,7 +237,7 @@ def _files(edition: Edition, report: Report, progress: Progress) -> Iterator[Pro
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, places in rows.items():
             if name not in listed:
-                yield Problem(name, "", f"is missing, and {len(places)} pairs of the manifest with it")
+                yield Problem(name, "", f"is missing, and {counted(len(places), 'pair')} of the manifest with it")
                 continue
             path = edition.fetch(name)
             report.files += 1

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from safetypairs_hf.core.errors import PublishError, SafetyPairsError
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError, counted
 from safetypairs_hf.core.file_digests import file_sha256
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.dataset import card_header, manifest, manifest_head, reviews, sidecars
@@ -86,7 +86,7 @@ def _header(edition: Edition, header: CardHeader) -> Iterator[Problem]:
             pairs, size = (sum(files[file][index] for file in mine) for index in (0, 1))
             said = header.sizes.get((config.name, split))
             if said != (pairs, size):
-                what = f"{said[0]} pairs of {said[1]} bytes" if said else "of no size"
+                what = f"{counted(said[0], 'pair')} of {said[1]} bytes" if said else "of no size"
                 yield Problem(_CARD, "", f"{config.name}/{split} is said to be {what}; it is {pairs} of {size}")
         if config.name == "default" and data - matched:
             yield Problem(_CARD, "", f"the config default leaves out {min(data - matched)}")

@@ -73,7 +73,7 @@ def check_file(
         yield Problem(name, "", str(error))
         return
     except SafetyPairsError as error:
-        yield Problem(name, "", f"{error}; {len(entries) - len(waiting)} of {len(entries)} pairs were read")
+        yield Problem(name, "", f"{error}; pairs read: {len(entries) - len(waiting):,} of {len(entries):,}")
         return
     for pair_id in waiting:
         yield Problem(name, pair_id, "is in the manifest, but not in the file")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from safetypairs_hf.core.errors import counted
 from safetypairs_hf.guards import verdicts
 from safetypairs_hf.integrations.shared import answer_of, scored
 from safetypairs_hf.metric.figures import Face, Figures, figures_in
@@ -70,9 +71,8 @@ def _aggregation(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
         if found.n_incomplete:
             import logging
 
-            logging.getLogger(__name__).warning(
-                "%d pairs with one image only were left out of %s", found.n_incomplete, name
-            )
+            left = f"{counted(found.n_incomplete, 'pair')} with one image only"
+            logging.getLogger(__name__).warning("%s left out of %s", left, name)
         return float(getattr(found, name))
 
     aggregate.__name__ = name

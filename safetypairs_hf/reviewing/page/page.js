@@ -19,6 +19,8 @@ let showing = { pairId: null, since: 0, spent: 0 };
 let flicker = { side: "left", timer: null };
 let began = Date.now(); // or the last break
 let seenAtBreak = 0;
+/** A number and its noun, which is in the plural unless the number is 1. */
+const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const loaded = new Map(); // pair id -> promise of its two images
 const images = new Map(); // pair id -> its two images
@@ -194,7 +196,7 @@ function showEnd() {
   $("end-title").textContent = title;
   const when = state.rested && new Date(state.rested).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   $("end-text").textContent = state.ended === "limit"
-    ? `You have seen ${state.seen} pairs, and ${state.limit} is the limit of a session. Please rest; a new session can begin at ${when}.` : text;
+    ? `You have seen ${counted(state.seen, "pair")}, and ${state.limit} is the limit of a session. Please rest; a new session can begin at ${when}.` : text;
   const tally = [["Accepted", "accept"], ["Rejected", "reject"], ["Borderline", "borderline"], ["Skipped", "skip"]];
   $("tally").replaceChildren(...tally.map(([name, action]) => {
     const [box, term, value] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
@@ -421,8 +423,8 @@ function reject(reason) {
 function maybeBreak() {
   if (Date.now() - began < settings.break_minutes * 60000 || document.querySelector("dialog[open]")) return;
   const seen = state.seen - seenAtBreak;
-  $("break-text").textContent = `You have been looking for ${settings.break_minutes} minutes`
-    + `${seen > 0 ? `, at ${seen} pairs` : ""}. A few minutes away from the screen keep your eye fair. Everything so far is recorded.`;
+  $("break-text").textContent = `You have been looking for ${counted(settings.break_minutes, "minute")}`
+    + `${seen > 0 ? `, at ${counted(seen, "pair")}` : ""}. A few minutes away from the screen keep your eye fair. Everything so far is recorded.`;
   $("break-dialog").showModal();
 }
 
@@ -617,8 +619,8 @@ async function start() {
   settings = await (await fetch("settings.json")).json();
   document.title = `Review of ${settings.name}`;
   $("what").textContent = settings.name;
-  $("rules").textContent = `${settings.pairs.toLocaleString("en")} pairs, each for ${settings.reviewers === 1 ? "one reviewer" : `${settings.reviewers} reviewers`}. `
-    + `At most ${settings.limit.toLocaleString("en")} pairs a session, and a word about a break every ${settings.break_minutes} minutes.`;
+  $("rules").textContent = `${counted(settings.pairs, "pair")}, each for ${counted(settings.reviewers, "reviewer")}. `
+    + `At most ${counted(settings.limit, "pair")} a session, and a word about a break every ${counted(settings.break_minutes, "minute")}.`;
   $("reasons").replaceChildren(...Object.entries(settings.reasons).map(([reason, text], at) => {
     const [item, button, key] = ["li", "button", "kbd"].map((tag) => document.createElement(tag));
     button.type = "button";
