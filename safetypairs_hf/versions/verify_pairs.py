@@ -73,7 +73,8 @@ def check_file(
         yield Problem(name, "", str(error))
         return
     except SafetyPairsError as error:
-        yield Problem(name, "", f"{error}; pairs read: {len(entries) - len(waiting):,} of {len(entries):,}")
+        read, all_pairs = len(entries) - len(waiting), counted(len(entries), "pair")
+        yield Problem(name, "", f"{error}; {read:,} of {all_pairs} {verb(read, 'was')} read")
         return
     for pair_id in waiting:
         yield Problem(name, pair_id, "is in the manifest, but not in the file")

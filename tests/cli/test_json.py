@@ -68,7 +68,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert (done.to_dict()["added"], done.dry_run) == (9, False)
     gone = sp.load(str(work / "second"), split="test")[0]["pair_id"]
     taken = sp.takedown(str(work / "second"), [gone], "asked for", "2.0.0")
-    assert taken.to_dict()["removed"] == [gone] and "took 1 pairs down in 2.0.0: 8 pairs stay" in str(taken)
+    assert taken.to_dict()["removed"] == [gone] and "took 1 pair down in 2.0.0: 8 pairs stay" in str(taken)
     for name in ("a", "b"):
         sp.evaluate(lambda image: 0.25, f"{work / 'first'}@1.0.0", work / f"{name}.parquet")
     return work

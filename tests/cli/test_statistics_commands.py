@@ -107,7 +107,7 @@ def test_failures(files: list[str]) -> None:
     assert (found["n_failures"], found["n_abstained"]) == (2, 1)
     assert [row["pair_id"] for row in found["failures"]] == ["d", "c"]
     shown = run(failures_cli.command, files[0], "--top", "1").output
-    assert "1 of 3 failures, worst first; 0 are abstentions" in shown
+    assert "1 of 3 failures, worst first; 0 abstentions" in shown
     assert "+0.3000" in shown
     assert [
         row["pair_id"]

@@ -559,7 +559,7 @@ for what, content in {"empty": b"", "text": b"hello", "PAR1 alone": b"PAR1"}.ite
     )
 for what, by in SPECIAL.items():
     hostile(
-        f"data: {what}", replaced(DATA, by), verify="is missing, and 1 pairs", load=f"{DATA}: is missing from default"
+        f"data: {what}", replaced(DATA, by), verify="is missing, and 1 pair of", load=f"{DATA}: is missing from default"
     )
 hostile(
     "data: a file that is missing", lambda folder: (folder / DATA).unlink(), verify="is missing", publish="lacks files"

@@ -205,9 +205,9 @@ def test_what_is_refused(versions: Path, tmp_path: Path) -> None:
     unlabelled = [{name: value for name, value in row.items() if name != "reference"} for row in rows]
     refused(r"guard\.parquet has no column reference", unlabelled, "--data", two, "--as-of", one)
     strange = [{**row, "pair_id": "x"} for row in rows[:2]]
-    refused(r"1 of 1 pairs are not in .*one@1.0.0 \('x'\); give the", strange, "--data", two, "--as-of", one)
+    refused(r"1 of 1 pair is not in .*one@1.0.0 \('x'\); give the", strange, "--data", two, "--as-of", one)
     gone = [row for row in rows if row["pair_id"] == ids["b"]]
-    refused(r"none of its 1 pairs is in .*two@2.0.0", gone, "--data", two, "--as-of", one)
+    refused(r"none of its pairs is in .*two@2.0.0 \(1: ", gone, "--data", two, "--as-of", one)
     other = [{**row, "sha256": "0" * 64} for row in rows]
     refused(
         r"\d pairs were judged on other images than .*two@2.0.0 has",

@@ -107,7 +107,7 @@ def test_categories_that_are_not_the_datas(data: str) -> None:
     ids, categories = (pq.read_table(OUT).to_pydict()[name] for name in ("pair_id", "category"))
     other = "hate" if categories[0] != "hate" else "nudity"
     moved = [other if each == ids[0] else name for each, name in zip(ids, categories, strict=True)]
-    with pytest.raises(PairError, match=rf"1 pairs are in another category than in .*data@1.0.0 \('{ids[0]}'\); leave"):
+    with pytest.raises(PairError, match=rf"1 pair is in another category than in .*data@1.0.0 \('{ids[0]}'\); leave"):
         check_data(rewritten("category", moved), data)
     codes = rewritten("category", [NINE.find(name).code for name in categories])
     assert check_data(codes, data).told["data"] == f"{data}@1.0.0"
@@ -139,7 +139,7 @@ def test_files_that_were_shown_different_images(data: str) -> None:
     table = pq.read_table(rewritten("sha256", ["0" * 64, *hashes[1:]]))
     pq.write_table(table.replace_schema_metadata(metadata_of(run)), "other.parquet")
     for made, more in ((compare_command, []), (report_command, ["--out", "r.html"])):
-        with pytest.raises(PairError, match=r"were shown different images of 1 pairs \('.*'\); evaluate both"):
+        with pytest.raises(PairError, match=r"were shown different images of 1 pair \('.*'\); evaluate both"):
             CliRunner().invoke(made, [str(OUT), "other.parquet", *more], catch_exceptions=False)
     assert not Path("r.html").exists()
 

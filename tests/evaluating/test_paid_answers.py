@@ -235,7 +235,7 @@ def test_retry_asks_only_what_failed_and_changes_nothing_else(served: Served, da
     changed = [(a["note"], b["note"]) for a, b in zip(first, second, strict=True) if a != b]
     assert changed == [("server_error", "")]
     del served.fails[8]
-    assert "asked 1 images again that had failed: 1 mended\n" in invoked(served.words(data, "--retry", "failed")).stderr
+    assert "asked 1 image again that had failed: 1 mended\n" in invoked(served.words(data, "--retry", "failed")).stderr
     del served.fails[5]
     before, asked = OUT.read_bytes(), served.asked
     done = invoked(served.words(data, "--retry", "failed"))  # an answer that is none is an answer

@@ -172,7 +172,7 @@ def test_a_dry_run_shows_ten_pairs_and_writes_nothing_else(tmp_path: Path) -> No
         "left out: p000: missing_half (there is no safe member (unsafe/p000.png))",
         f"10 pairs are drawn in {sheet}; nothing was imported",
     ]
-    assert "licence: unknown" in text and "13 pairs; 1 rows and pairs are left out" in text
+    assert "licence: unknown" in text and "13 pairs; 1 left out" in text
     assert not out.exists()
     with Image.open(sheet) as drawn:
         blurred = drawn.convert("RGB")

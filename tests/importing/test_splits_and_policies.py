@@ -55,7 +55,7 @@ def test_the_sources_split_is_kept_where_the_groups_allow_it(tmp_path: Path) -> 
         "like 0": "train",
     }
     assert done.moved == 1
-    assert done.hints == ["1 pairs lie in another split than the source has them in, as their group does"]
+    assert done.hints == ["1 pair lies in another split than in the source, because a group lies in one split"]
     assert done.splits == {"train": 3, "test": 4} if found["5"] == "test" else {"train": 4, "test": 3}
 
 

@@ -80,7 +80,7 @@ def test_a_pair_that_is_cut_in_two_is_counted_apart(tmp_path: Path) -> None:
     found, model = run(tmp_path, data, max_samples=2 * PAIRS - 1)
     assert len(model.asked) == 2 * PAIRS - 1
     assert (found["n_pairs"], found["n_incomplete"]) == (PAIRS - 1, 1)
-    with pytest.raises(SafetyPairsError, match="no whole pair among 1 images"):
+    with pytest.raises(SafetyPairsError, match="no whole pair among 1 image;"):
         figures([{"pair_id": "a", "reference": 1, "prediction": 1}])
 
 

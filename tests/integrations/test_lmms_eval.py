@@ -73,7 +73,7 @@ def test_a_pair_cut_in_two_is_left_out_and_said(caplog: pytest.LogCaptureFixture
         for pair_id, reference in (("a", 1), ("a", 0), ("b", 1))
     ]
     assert aggregation["pair_accuracy"](rows) == 1
-    assert "1 pairs with one image only were left out of pair_accuracy" in caplog.text
+    assert "1 pair with one image only left out of pair_accuracy" in caplog.text
 
 
 def test_in_lmms_eval_itself(tmp_path: Path) -> None:

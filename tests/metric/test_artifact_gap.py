@@ -97,7 +97,7 @@ def test_without_controls_nothing_is_said_of_them() -> None:
 @pytest.mark.parametrize(
     ("controls", "message"),
     [
-        (rows_of({"z": (0.9, 0.1)}), "both_regenerated: different pair sets: none of 6 and 1 pairs is in both"),
+        (rows_of({"z": (0.9, 0.1)}), "both_regenerated: different pair sets: no pair is in both (6 and 1 are given)"),
         (rows_of(AGAIN)[:-1], "both_regenerated: a missing half: 1 pair"),
         (rows_of(AGAIN, group="x"), "both_regenerated: a shared pair with another group in the controls: 5 pairs"),
         (rows_of(AGAIN, control="nul_edit"), "controls: a control 'nul_edit': 10 rows; there are null_edit, neutral"),

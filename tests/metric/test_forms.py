@@ -790,7 +790,7 @@ refused(
     file(
         "log.json", lambda: json.dumps(inspect_log([*map(inspect_sample, dicts()), {"id": "z", "scores": {}}])).encode()
     ),
-    "1 of 13 samples have no score of pair_verdict, first 'z'",
+    "1 of 13 samples has no score of pair_verdict, first 'z'",
     "eval-retry",
 )
 refused(

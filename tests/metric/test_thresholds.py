@@ -34,7 +34,7 @@ def test_the_best_threshold_of_other_pairs() -> None:
 
 def test_pairs_that_a_threshold_was_chosen_on_are_named_where_they_are_scored() -> None:
     (note,) = score(rows_of(SCORES), threshold_from=rows_of({"a": SCORES["a"], "zz": (0.4, 0.3)})).notes
-    assert note.startswith("the threshold was chosen on 2 pairs, and 1 with the ids of these are scored")
+    assert note.startswith("the threshold was chosen on 2 pairs, and 1 with the ids of these is scored")
     assert "Note: the threshold was chosen on 6 pairs" in str(score(rows_of(SCORES), threshold_from=rows_of(SCORES)))
 
 

@@ -440,15 +440,15 @@ def test_a_relabelled_pair_needs_replace_and_a_major_version(runs: tuple[RunFold
     with pytest.raises(PublishError) as caught:
         make_plan(finished, head, parse("1.1.0"))
     assert str(caught.value) == (
-        f"1 pairs of the run are published in another category (the first, {old.pair_id}, is in {other}, here in "
-        f"{first.category}); to relabel them, use --replace and version 2.0.0 or more"
+        f"1 pair of the run is published in another category (the first, {old.pair_id}, is in {other}, here in "
+        f"{first.category}); to relabel, use --replace and version 2.0.0 or more"
     )
     plan = make_plan(finished, head, parse("2.0.0"), replace=True)
     assert (plan.counts, plan.summary) == ((0, 0, 1), "1 relabelled")
     assert plan.relabelled == {old.pair_id: first.pair_id}
     place = plan.added[first.pair_id]
     assert (place.category, place.group, place.split) == (first.category, "f" * 16, "train")  # it never moves
-    with pytest.raises(PublishError, match=r"1\.1\.0 is too small a step from 1\.0\.0: 1 pairs are relabelled; give 2"):
+    with pytest.raises(PublishError, match=r"1\.1\.0 is too small a step from 1\.0\.0: 1 pair is relabelled; give 2"):
         check(parse("1.1.0"), plan.last, *plan.counts)
 
 

@@ -261,7 +261,7 @@ def test_what_is_refused_in_one_line_with_its_number(out: Path, tmp_path: Path) 
             raise done.exception
         assert "\n" not in said and said.startswith(str(file)), said
     for version, message in (
-        ("1.1.0", "1 pairs are relabelled; give 2.0.0"),
+        ("1.1.0", "1 pair is relabelled; give 2.0.0"),
         ("2.1.0", "new major one, which a relabel"),
     ):
         with pytest.raises(PublishError, match=message):
@@ -288,7 +288,7 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
     assert tree(out) == before
     late = parse_target(str(out))
     held = late.head()
-    assert CliRunner().invoke(relabel_command, words).stdout.startswith("relabelled in 2.0.0 (last: 1.0.0): 1 pairs")
+    assert CliRunner().invoke(relabel_command, words).stdout.startswith("relabelled in 2.0.0 (last: 1.0.0): 1 pair relabelled, ")
 
     class Late:
         """A target whose head was read before the other release, as where two publish at once."""

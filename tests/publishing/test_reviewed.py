@@ -234,7 +234,7 @@ def test_a_later_release_keeps_reviews_and_adds_those_that_are_new(
         decisions.append(more, decided(ids[1], name, "accept", 41))  # three of five: it is no reject any more
     decisions.append(more, decided(ids[5], "dora", "accept", 42))
     done = put(more, copy, "1.1.0", with_failures=True, probe=False)
-    assert done.plan.summary == "1 pairs added, 1 failures removed, 2 published pairs reviewed"
+    assert done.plan.summary == "1 pair added, 1 failure removed, 2 published pairs reviewed"
     assert done.plan.rejected_and_published == 0  # two against two
     found = read(copy)
     assert {ids[1]: "1.1.0", ids[4]: "1.1.0", ids[5]: "1.1.0", ids[6]: "1.0.0"}.items() <= {
@@ -260,10 +260,10 @@ def test_a_published_pair_that_people_reject_stays_until_replace(run: RunFolder,
     words = ["publish", more.url, str(copy), "--version", "1.0.1", "--no-probe"]
     done = CliRunner().invoke(group, words)
     assert done.exit_code == 0, done.output
-    assert "people rejected 1 published pairs, which stay: remove them with --replace or takedown" in done.stderr
+    assert "people rejected 1 published pair, which stays: remove it with --replace or takedown" in done.stderr
     assert "safetypairs: 2 pairs are left out: rejected by people (still_unsafe)" in done.stderr
-    assert "; 1 published pairs reviewed" in done.stdout
-    with pytest.raises(PublishError, match=r"1 pairs are removed; give 2\.0\.0 or more"):
+    assert "; 1 published pair reviewed" in done.stdout
+    with pytest.raises(PublishError, match=r"1 pair is removed; give 2\.0\.0 or more"):
         put(more, copy, "1.1.0", replace=True)
     put(more, copy, "2.0.0", replace=True, probe=False)
     assert last not in read(copy)
@@ -320,7 +320,7 @@ def test_the_review_of_published_pairs_is_a_patch_that_changes_no_data_file(
     assert str(refused.exception).startswith("5 of 5 pairs lack the required review: 5 with fewer than 3 ")
     decisions.append(folder, decided(held(data).entries[6].pair_id, "anna-lena", "accept", 50))
     refused = CliRunner().invoke(group, [*words[:-1], "1.0.2", "--min-reviewers", "2"])
-    assert str(refused.exception).startswith("1 of 6 pairs lack the required review: 1 with fewer than 2 ")
+    assert str(refused.exception).startswith("1 of 6 pairs lacks the required review: 1 with fewer than 2 ")
 
 
 def test_a_review_is_of_pairs_that_are_there(reviewed: tuple[Path, RunFolder], tmp_path: Path, run: RunFolder) -> None:
@@ -329,7 +329,7 @@ def test_a_review_is_of_pairs_that_are_there(reviewed: tuple[Path, RunFolder], t
         put(folder, tmp_path / "new", "1.0.0")
     other = RunFolder(str(tmp_path / "other"))
     decisions.append(other, decided("0" * 16, "anna", "accept", 1))
-    with pytest.raises(PublishError, match="holds none of the 1 pairs that were reviewed; name the dataset whose"):
+    with pytest.raises(PublishError, match="holds none of the reviewed pairs \(1\); name the dataset whose"):
         put(other, data, "1.0.1")
     decisions.append(other, decided(held(data).entries[0].pair_id, "anna", "accept", 1))
     done = put(other, data, "1.0.1")
@@ -377,7 +377,7 @@ def test_a_review_that_says_what_none_says_is_refused(change: dict[str, Any], sa
     assert reviews.load(reviews.dump([good]), 1) == {"a" * 16: good}
     with pytest.raises(ValueError, match=said):
         reviews.load(reviews.dump([good._replace(**change)]), 1)
-    with pytest.raises(ValueError, match=r"says that it holds 2 rows .* for 1 pairs"):
+    with pytest.raises(ValueError, match=r"says that it holds 2 rows .* for 1 pair$"):
         reviews.load(reviews.dump([good, good]), 1)
     with pytest.raises(ValueError, match=r"has the pair a+ twice"):
         reviews.load(reviews.dump([good, good]), 2)
@@ -417,7 +417,7 @@ def test_two_people_review_the_demo_and_later_more_of_it_on_the_hub(hub: Hub, tm
         ["verify", "lab/icons"],
     )
     assert first[0] == 0 and "published 1.0.0: 5 pairs added, 0 removed, 5 in all" in first[1], first
-    assert second[0] == 0 and "0 pairs added, 0 removed, 5 in all; 1 published pairs reviewed" in second[1], second
+    assert second[0] == 0 and "0 pairs added, 0 removed, 5 in all; 1 published pair reviewed" in second[1], second
     assert verified[0] == 0, verified
     for revision in ("v1.0.0", "v1.0.1"):
         card = hub.api().hf_hub_download(
@@ -435,7 +435,7 @@ def test_two_people_review_the_demo_and_later_more_of_it_on_the_hub(hub: Hub, tm
         ids[1]: "rejected",
     }
     changed = hub.api().list_repo_commits("lab/icons", repo_type="dataset")
-    assert [commit.title for commit in changed][:2] == ["1.0.1: 1 published pairs reviewed", "1.0.0: 5 pairs added"]
+    assert [commit.title for commit in changed][:2] == ["1.0.1: 1 published pair reviewed", "1.0.0: 5 pairs added"]
 
 
 def test_the_failures_file_names_no_pair_of_the_release(work: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_hash_of_every_data_file_is_kept(runs: Path, out: Path) -> None:
     ("pair", "version", "message"),
     [
         ("0" * 16, "2.0.0", "has no pair '0000000000000000'"),
-        ("first", "1.1.0", "1 pairs are removed; give 2.0.0 or more"),
+        ("first", "1.1.0", "1 pair is removed; give 2.0.0 or more"),
         ("first", "2.1.0", "is not a new major one, which a takedown needs; give 2.0.0"),
         ("first", "1.0.0", "version 1.0.0 is not above the last one, 1.0.0; give 2.0.0 or more"),
         ("all", "2.0.0", "would leave no pair"),
@@ -175,7 +175,7 @@ def test_older_versions_are_named_and_purged(hub: Hub, runs: Path) -> None:  # n
     victim = next(entry for entry in new.entries if entry.introduced == "1.1.0")
     down = safetypairs(hub, runs, "takedown", REPO, victim.pair_id, "--reason", "asked for", "--version", "2.0.0")
     assert (down.returncode, down.stderr) == (0, "")
-    assert down.stdout.startswith(f"took 1 pairs down in 2.0.0: 29 pairs stay\nat {hub.endpoint}")
+    assert down.stdout.startswith(f"took 1 pair down in 2.0.0: 29 pairs stay\nat {hub.endpoint}")
     assert "older versions that hold them: v1.1.0, v1.2.0\n" in down.stdout
     assert f"safetypairs takedown {REPO} {victim.pair_id} --rewrite-history\n" in down.stdout
     assert f"  hf repos tag delete {REPO} v1.1.0 --type dataset --yes\n" in down.stdout

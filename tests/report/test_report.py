@@ -148,7 +148,7 @@ def test_names_are_told_given_or_the_stem(tmp_path: Path) -> None:
     assert [guard.name for guard in read_guards([first, second])] == [NASTY, "guard"]
     assert {guard.name for guard in read_guards([first, third])} == {"one/guard", f"{tmp_path.name}/guard"}
     assert [guard.name for guard in read_guards([first, third], names=["b", "a"])] == ["a", "b"]
-    with pytest.raises(PairError, match="1 names for 2 files"):
+    with pytest.raises(PairError, match="1 name for 2 files"):
         read_guards([first, third], names=["a"])
     with pytest.raises(PairError, match="both called 'a'"):
         read_guards([first, third], names=["a", "a"])
@@ -276,7 +276,7 @@ def test_failures_have_their_images_blurred(tmp_path: Path) -> None:
     assert "Paint the square green." in text
 
     file.write_text("pair_id,reference,prediction\nstrange,1,1\nstrange,0,1\n")
-    with pytest.raises(PairError, match=r"1 of 1 pairs are not in .*data@1\.0\.0 \('strange'\)"):
+    with pytest.raises(PairError, match=r"1 of 1 pair is not in .*data@1\.0\.0 \('strange'\)"):
         report([str(file)], tmp_path / "no.html", data=target)
     assert not (tmp_path / "no.html").exists()
 
