@@ -7,14 +7,14 @@ import re
 import textwrap
 
 from safetypairs_hf.building.recipe import find_recipe, recipe_names
-from safetypairs_hf.core.offer import Offer, settings_of
+from safetypairs_hf.core.offer import Offer, OfferList, settings_of
 
 _HEAD = re.compile(r"(\w+):\s+(.*)")
 
 
-def list_recipes() -> list[Offer]:
-    """Return the available recipes, sorted by name."""
-    return [recipe_offer(name) for name in recipe_names()]
+def list_recipes() -> OfferList[Offer]:
+    """Return the available recipes, sorted by name: a sequence that prints as a table."""
+    return OfferList(tuple(map(recipe_offer, recipe_names())))
 
 
 def recipe_offer(name: str) -> Offer:

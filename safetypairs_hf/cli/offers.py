@@ -25,8 +25,6 @@ def named(where: str, function: str) -> Callable[[click.Context, click.Parameter
 
 def show(every: Callable[[], Sequence[Listed]], one: Callable[[str], Listed], name: str | None, as_json: bool) -> None:
     """Print every offer on a line, or one whole; with `as_json`, all that is known."""
-    from safetypairs_hf.core.offer import listed
-
     if name is not None:
         found = one(name)
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
@@ -35,4 +33,4 @@ def show(every: Callable[[], Sequence[Listed]], one: Callable[[str], Listed], na
     if as_json:
         click.echo(json.dumps([each.to_dict() for each in offers], indent=2, ensure_ascii=False))
         return
-    click.echo(listed(offers))
+    click.echo(str(offers))

@@ -94,6 +94,16 @@ class _Place(NamedTuple):
             "change a result, let the attribute's name start with an underscore"
         )
 
+    def refuse_typed(self, function: types.FunctionType) -> NoReturn:
+        """Refuse a function that no file defines, such as one that was typed at a prompt or in a notebook."""
+        where, name = f"{self.path}: " if self.around else "", function.__name__
+        advice = f"save it in a file, or give it a revision, a text that you change with it: {name}.revision = '1'"
+        if not name.isidentifier():  # a lambda has no name to type
+            advice = "write it as a function with `def` in a file"
+        raise RecipeError(
+            f"{where}no file defines the function {name}, so a run cannot tell whether it has changed; {advice}"
+        )
+
 
 def _describe(value: Any, place: _Place) -> Any:
     if id(value) in place.around:
@@ -239,7 +249,9 @@ def _source(defined: Any, place: _Place) -> dict[str, str]:
     try:
         return {"source": source_hash(defined)}
     except (OSError, TypeError):
-        if isinstance(defined, types.FunctionType) or defined.__module__ == "__main__":
+        if isinstance(defined, types.FunctionType):
+            place.refuse_typed(defined)
+        if defined.__module__ == "__main__":
             place.refuse(defined)
         return {"module": defined.__module__}
 

@@ -9,9 +9,10 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from safetypairs_hf.core.settings import TEXT, as_text, parameters_of, value_text
+from safetypairs_hf.core.tables import text_html
 
 WIDTH = 80
 # Matches "steps: how many" in the "Args:" section of a docstring, and "`steps`: how many" in its text.
@@ -120,11 +121,35 @@ class Listed(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
-def listed(offers: Sequence[Listed]) -> str:
-    """Return a table with the name and the description of each offer, wrapped at 80 columns."""
-    width = max(len(offer.name) for offer in offers)
-    lines = [_wrapped(f"{offer.name:<{width}}  {offer.about}", " " * (width + 2)) for offer in offers]
-    return "\n".join(line for wrapped in lines for line in wrapped)
+Entry = TypeVar("Entry", bound=Listed)
+
+
+@dataclass(frozen=True, repr=False)
+class OfferList(Sequence[Entry]):
+    """What a user can choose from, in order: a sequence that prints the name and the description of each entry.
+
+    Attributes:
+        entries: the entries.
+    """
+
+    entries: tuple[Entry, ...]
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.entries[place]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __str__(self) -> str:
+        """Return a table of the names and the descriptions, wrapped at 80 columns."""
+        width = max((len(entry.name) for entry in self.entries), default=0)
+        lines = [_wrapped(f"{entry.name:<{width}}  {entry.about}", " " * (width + 2)) for entry in self.entries]
+        return "\n".join(line for wrapped in lines for line in wrapped)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return text_html(str(self))
 
 
 def folded(commands: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias, TypeVar
 
-from safetypairs_hf.core.description import describe, source_hash
+from safetypairs_hf.core.description import describe
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.user_code import shown, telling
 
@@ -215,16 +215,9 @@ def revision_of(function: Callable[..., Any]) -> str:
     """Return 16 hex digits of what a function does: its `core.description.describe`, the hash of its file included.
 
     Raises:
-        RecipeError: it has no description that is the same in every process. For a function that was typed at a prompt
-            or in a notebook, the message says to give it a revision.
+        RecipeError: it has no description that is the same in every process, such as a function that was typed at a
+            prompt or in a notebook, and has no revision.
     """
-    defined = _defined(function)
-    if inspect.isfunction(defined) and not getattr(defined, "revision", "") and not _has_file(defined):
-        name = name_of(function)
-        raise RecipeError(
-            f"no file defines the function {name}, so a run cannot tell whether it has changed; save it in a file, or "
-            f"give it a revision, a text that you change with it: {name}.revision = '1'"
-        )
     text = json.dumps(describe(function), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -260,14 +253,6 @@ def _defined(function: Any) -> Any:
     while isinstance(defined, functools.partial):
         defined = inspect.unwrap(defined.func)
     return defined
-
-
-def _has_file(function: Callable[..., Any]) -> bool:
-    try:
-        source_hash(function)
-    except OSError:
-        return False
-    return True
 
 
 def _listed(parameters: Sequence[inspect.Parameter]) -> str:

@@ -15,7 +15,7 @@ from safetypairs_hf.core.errors import RecipeError, SafetyPairsError
 from safetypairs_hf.core.records import Edited, Instruction, Picture, Pixels, Reject
 from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.editors import levers
-from safetypairs_hf.editors.beside import Beside, Promised
+from safetypairs_hf.editors.decode_thread import DecodeThread, Promised
 from safetypairs_hf.editors.grid import equal_grids
 from safetypairs_hf.models.loading import PIPELINE, HoldsWeights, check_class, pick_device, pick_dtype
 from safetypairs_hf.models.memory import give_back, in_batches, out_of_memory
@@ -111,6 +111,7 @@ class PipelineEditor(HoldsWeights, ABC):
     decode_beside: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_counts(**{name: getattr(self, name, None) for name in ("steps", "batch_size")})
         levers.check(self.attention, self.fp8)
         if self._masks and self.attention in levers.WITHOUT_MASKS:
@@ -249,7 +250,7 @@ class PipelineEditor(HoldsWeights, ABC):
         def drawn(answer: Promised[Pixels] | Reject) -> Pixels | Reject:
             return answer if isinstance(answer, Reject) else answer.result()
 
-        with Beside(self.pipeline.vae.device, at_once=not self.decode_beside) as beside:
+        with DecodeThread(self.pipeline.vae.device, at_once=not self.decode_beside) as beside:
             answers = zip(images, self._by_size(images, work), strict=True)
             return [finished(drawn(answer), image.pixels, count) for image, (answer, count) in answers]
 
@@ -265,7 +266,7 @@ class PipelineEditor(HoldsWeights, ABC):
         two_steps = replace(self, steps=2)
         two_steps.__dict__["pipeline"] = self.pipeline
         size = Size(20 * self._multiple, 24 * self._multiple)
-        with Beside(self.pipeline.vae.device, at_once=True) as beside:
+        with DecodeThread(self.pipeline.vae.device, at_once=True) as beside:
             for count in sorted({1, min(2, getattr(self, "batch_size", 1))}, reverse=True):
                 embedded = list(self._embeddings([""]).values())
                 plain = Image.new("RGB", size)
@@ -335,7 +336,7 @@ class PipelineEditor(HoldsWeights, ABC):
     def _load(self, **options: Any) -> Any:
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
 
-    def _edited(self, batch: Batch, beside: Beside) -> Iterator[Promised[Pixels]]:
+    def _edited(self, batch: Batch, beside: DecodeThread) -> Iterator[Promised[Pixels]]:
         """Denoise a batch. Its images are decoded one by one, so that decoding does not depend on the batch."""
         made = self._denoised(batch, beside)
         drawn = self._drawn(batch.size)
@@ -346,7 +347,7 @@ class PipelineEditor(HoldsWeights, ABC):
         vae = copy(self.pipeline.vae)
         return (beside.submit(partial(self._drawing, vae, each, drawn)) for each in latents.split(1))
 
-    def _denoised(self, batch: Batch, beside: Beside) -> Any:
+    def _denoised(self, batch: Batch, beside: DecodeThread) -> Any:
         """Return the images or latents of the pipeline. If memory runs out during decoding, it is called once more."""
         import torch
 

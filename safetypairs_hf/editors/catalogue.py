@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.nearest import hint
-from safetypairs_hf.core.offer import Offer, settings_of
+from safetypairs_hf.core.offer import Offer, OfferList, settings_of
 from safetypairs_hf.core.settings import parameters_of
 from safetypairs_hf.editors.base import PipelineEditor
 from safetypairs_hf.editors.server_editor import ServerEditor
@@ -57,9 +57,9 @@ def editor_names() -> list[str]:
     return list(EDITORS)
 
 
-def list_editors() -> list[Offer]:
-    """Return the available editors, in the catalogue's order."""
-    return [editor_offer(name) for name in EDITORS]
+def list_editors() -> OfferList[Offer]:
+    """Return the available editors, in the catalogue's order: a sequence that prints as a table."""
+    return OfferList(tuple(map(editor_offer, EDITORS)))
 
 
 def editor_offer(name: str) -> Offer:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from safetypairs_hf.core.errors import RecipeError, SafetyPairsError, printable
 from safetypairs_hf.core.foreign_text import are_texts, read_yaml, reading
 from safetypairs_hf.core.nearest import hint
-from safetypairs_hf.core.offer import Offer, Setting, settings_of
+from safetypairs_hf.core.offer import Offer, OfferList, Setting, settings_of
 from safetypairs_hf.core.records import Judge
 from safetypairs_hf.core.settings import as_text, check_names, parameters_of, read_setting, to_give
 
@@ -308,9 +308,9 @@ def guard_settings(name: str) -> list[str]:
     return list(_settings(_entry(name)))
 
 
-def list_guards() -> list[Offer]:
-    """Return the description of every guard, in the catalogue's order."""
-    return [guard_offer(name) for name in GUARDS]
+def list_guards() -> OfferList[Offer]:
+    """Return the description of every guard, in the catalogue's order: a sequence that prints as a table."""
+    return OfferList(tuple(map(guard_offer, GUARDS)))
 
 
 def guard_offer(name: str) -> Offer:

@@ -67,6 +67,7 @@ class ChatGuard(ModelGuard[Chat]):
     reasoning_tokens: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.server is not None:
             object.__setattr__(self, "model", self.server.model)
         if not self.model:

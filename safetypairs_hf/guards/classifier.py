@@ -46,6 +46,7 @@ class Classifier(ModelGuard[Loaded]):
     by_taxonomy: ClassVar[tuple[str, ...]] = ("_labels",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for key, labels in self.unsafe.items():
             if not isinstance(key, str) or not labels:
                 raise RecipeError(f"unsafe has {key!r}: {labels!r}; expected a category, and one label of it or more")

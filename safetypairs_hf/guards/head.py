@@ -93,6 +93,7 @@ class Head(ModelGuard[TrainedHead]):
     by_taxonomy: ClassVar[tuple[str, ...]] = ("_places",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "family", self.family or self.name)
 
     def covers(self, slug: str) -> bool:

@@ -35,6 +35,7 @@ class ShieldGemma(ModelGuard[Loaded]):
     kind: ClassVar[str] = "shieldgemma"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.fidelity not in ("trained", "common"):
             raise RecipeError(f"fidelity = {self.fidelity!r}: expected 'trained' or 'common'")
 

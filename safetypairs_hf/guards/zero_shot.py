@@ -52,6 +52,7 @@ class ZeroShot(ModelGuard[Loaded]):
     by_taxonomy: ClassVar[tuple[str, ...]] = ("sides", "_read_whole")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.prompts:
             _from_file(self.prompts)  # so that a mistake in the file is reported at once
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, parse_yaml, read_text, reading
 from safetypairs_hf.core.nearest import hint
-from safetypairs_hf.core.offer import folded
+from safetypairs_hf.core.offer import OfferList, folded
 from safetypairs_hf.importing.reading_plan import Said, check_word
 from safetypairs_hf.importing.source_rows import SPLIT, Rows, top
 
@@ -111,11 +111,11 @@ class Layout:
         yield textwrap.indent(folded(self.example), "  ")
 
 
-def layouts() -> list[Layout]:
-    """Return the named layouts, in the order of their names."""
+def layouts() -> OfferList[Layout]:
+    """Return the named layouts, in the order of their names: a sequence that prints as a table."""
     folder = resources.files(__package__) / "layouts"
     names = sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
-    return [_parsed((folder / f"{name}.yaml").read_text("utf-8"), name) for name in names]
+    return OfferList(tuple(_parsed((folder / f"{name}.yaml").read_text("utf-8"), name) for name in names))
 
 
 def layout(name: str | os.PathLike[str] | Layout) -> Layout:

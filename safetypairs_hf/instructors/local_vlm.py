@@ -54,6 +54,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
     holds: ClassVar[tuple[str, ...]] = ("_chat", "_grammar", "_asked_for")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.temperature < 0:
             raise RecipeError(f"temperature = {self.temperature}: give 0 (greedy) or more")
         check_convention(self.coordinates)

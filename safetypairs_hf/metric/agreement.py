@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
@@ -150,15 +151,29 @@ def agreement(
     )
 
 
-def kappa(table: NDArray[np.int64]) -> float | None:
-    """Return Cohen's kappa of a (c, c) table of counts, or None if agreement by chance alone would be complete.
+def kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return Cohen's kappa (Cohen 1960, Educational and Psychological Measurement 20) of tables of counts.
 
     It is computed in whole numbers up to one division at the end, so it does not depend on rounding.
+
+    Args:
+        tables: (..., c, c) counts, by what the one rater said and by what the other said.
+
+    Returns:
+        (...) values, at most 1; NaN where agreement by chance alone would be complete.
     """
-    rows, columns = [int(value) for value in table.sum(axis=1)], [int(value) for value in table.sum(axis=0)]
-    n, agreed = sum(rows), int(np.trace(table))
-    chance = sum(row * column for row, column in zip(rows, columns, strict=True))
-    return (n * agreed - chance) / (n * n - chance) if n * n > chance else None
+    rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
+    n, agreed = rows.sum(axis=-1), np.trace(tables, axis1=-2, axis2=-1)
+    chance = (rows * columns).sum(axis=-1)
+    most = n * n - chance
+    found: NDArray[np.float64] = np.divide(n * agreed - chance, most, out=np.full(n.shape, np.nan), where=most > 0)
+    return found
+
+
+def kappa(table: NDArray[np.int64]) -> float | None:
+    """Return Cohen's kappa of a (c, c) table of counts, or None if agreement by chance alone would be complete."""
+    found = float(kappas(table))
+    return None if math.isnan(found) else found
 
 
 def _crossed(one: NDArray[Any], two: NDArray[Any], kinds: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib.util
+import os
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
@@ -108,7 +109,8 @@ def pick_dtype(device: str) -> Any:
 class HoldsWeights:
     """A part that loads the weights of `model`: says which they are, and lets go of them.
 
-    A subclass is a dataclass with the fields `model`, a folder or a Hub id, and `commit`, the commit of a Hub id.
+    A subclass is a dataclass with the fields `model`, a folder or a Hub id, and `commit`, the commit of a Hub id. A "~"
+    at the start of a folder becomes the home folder when the object is made.
     """
 
     model: str
@@ -116,6 +118,10 @@ class HoldsWeights:
     # Names of the cached properties that `release` drops.
     holds: ClassVar[tuple[str, ...]] = ("loaded",)
     packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+
+    def __post_init__(self) -> None:
+        # As text: a Path would make "model" of "./model", and raise for a user that does not exist.
+        object.__setattr__(self, "model", os.path.expanduser(self.model))  # noqa: PTH111
 
     @cached_property
     def revision(self) -> str:

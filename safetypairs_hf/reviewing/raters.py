@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from safetypairs_hf.metric.agreement import kappas
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -99,10 +101,7 @@ def cohen_kappa(one: NDArray[np.int64], two: NDArray[np.int64], kinds: int, clus
     cells[np.arange(len(one)), one * kinds + two] = 1
 
     def value(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        table = sums.reshape(-1, kinds, kinds)
-        n = table.sum(axis=(1, 2))
-        agreed = _over(np.trace(table, axis1=1, axis2=2), n)
-        return _chance_corrected(agreed, _over((table.sum(axis=1) * table.sum(axis=2)).sum(axis=1), n**2))
+        return kappas(sums.reshape(-1, kinds, kinds).astype(np.int64))
 
     return _estimate(cells, clusters, value)
 

@@ -134,12 +134,29 @@ def test_arrays_are_told_apart_by_their_values() -> None:
         (Named(append=[].append), "Named.append is a builtin_function_or_method, "),
         (Named(array=np.array([object()])), "Named.array is a ndarray, "),
         (Named(keys={object(): 1}), "a key of Named.keys is an object, "),
-        (Named(typed=eval("lambda: 0")), "Named.typed is a function, "),
     ],
 )
 def test_what_has_no_stable_description(value: Any, where: str) -> None:
     with pytest.raises(RecipeError, match=f"^{where}which has no description that is the same in every process; give"):
         describe(value)
+
+
+def test_a_function_that_no_file_defines() -> None:
+    typed: dict[str, Any] = {}
+    exec("def guard(image): return 0.5", typed)
+    unknown = "no file defines the function {}, so a run cannot tell whether it has changed; "
+    with pytest.raises(RecipeError) as caught:
+        describe(typed["guard"])
+    assert str(caught.value) == unknown.format("guard") + (
+        "save it in a file, or give it a revision, a text that you change with it: guard.revision = '1'"
+    )
+    with pytest.raises(RecipeError) as caught:
+        describe(Named(typed=eval("lambda: 0")))
+    assert str(caught.value) == (
+        f"Named.typed: {unknown.format('<lambda>')}write it as a function with `def` in a file"
+    )
+    typed["guard"].revision = "1"
+    assert describe(typed["guard"]) == {"function": "guard", "revision": "1"}
 
 
 def test_an_object_that_holds_itself() -> None:

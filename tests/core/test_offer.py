@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -13,9 +14,10 @@ import safetypairs_hf as sp
 from safetypairs_hf.building.recipe import find_recipe, recipe_names
 from safetypairs_hf.building.recipe_offers import recipe_offer
 from safetypairs_hf.core.nearest import nearest
-from safetypairs_hf.core.offer import WIDTH, Offer, Setting, folded, listed, settings_of
+from safetypairs_hf.core.offer import WIDTH, Offer, OfferList, Setting, folded, settings_of
 from safetypairs_hf.core.settings import as_text, parameters_of, read_setting
-from safetypairs_hf.editors.catalogue import EDITORS, editor_offer
+from safetypairs_hf.core.tables import text_html
+from safetypairs_hf.editors.catalogue import EDITORS, editor_offer, make_editor
 from safetypairs_hf.guards.catalogue import GUARDS, guard_offer, guard_settings, make_guard
 
 
@@ -128,8 +130,17 @@ def test_long_commands_are_broken_before_an_option() -> None:
 
 
 def test_a_list_has_a_line_for_each() -> None:
-    lines = listed([Offer("a", "first", {}, (), ""), Offer("longer", "second", {}, (), "")])
-    assert lines.splitlines() == ["a       first", "longer  second"]
+    offers = OfferList((Offer("a", "first", {}, (), ""), Offer("longer", "second", {}, (), "")))
+    assert str(offers) == repr(offers) == "a       first\nlonger  second"
+    assert offers._repr_html_() == text_html(str(offers)) and str(OfferList(())) == ""
+    assert len(offers) == 2 and [each.name for each in offers] == ["a", "longer"] and offers[-1].about == "second"
+
+
+@pytest.mark.parametrize("every", [sp.list_guards, sp.list_editors, sp.list_recipes, sp.layouts])
+def test_what_there_is_prints_as_a_table(every: Callable[[], Sequence[Any]]) -> None:
+    lines = str(every()).splitlines()
+    assert all(len(line) <= WIDTH for line in lines)
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [each.name for each in every()]
 
 
 @pytest.mark.parametrize(
@@ -144,3 +155,16 @@ def test_a_guard_by_its_name_takes_python_values() -> None:
     assert sp.guard("knows-some-items", share=0.25) == make_guard("knows-some-items", {"share": "0.25"})
     with pytest.raises(sp.SafetyPairsError, match="no setting 'shear'; the nearest is 'share'"):
         sp.guard("knows-some-items", shear=1)
+
+
+@pytest.mark.parametrize("name", ["shieldgemma", "llama-guard-4", "chat-vlm", "generated", "head", "clip", "siglip"])
+def test_a_model_folder_in_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    for given, meant in (("~/model", "/somewhere/model"), ("./model", "./model"), ("org/model", "org/model")):
+        assert vars(sp.guard(name, model=given))["model"] == meant
+
+
+@pytest.mark.parametrize("name", EDITORS)
+def test_the_folder_of_an_editor_in_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert make_editor(name, model="~/model").model == "/somewhere/model"

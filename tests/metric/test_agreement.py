@@ -11,7 +11,7 @@ import pytest
 
 from safetypairs_hf.core.errors import PairError
 from safetypairs_hf.metric import agreement, prompt_stability, score
-from safetypairs_hf.metric.agreement import kappa
+from safetypairs_hf.metric.agreement import kappa, kappas
 from safetypairs_hf.metric.pairs import outcomes_of
 
 from .examples import SCORES, rows_of
@@ -77,7 +77,9 @@ def test_kappa_at_its_ends() -> None:
     same = agreement(rows_of(SCORES), rows_of(SCORES))
     assert (same.image_kappa, same.outcome_kappa, same.image_agreement) == (1.0, 1.0, 1.0)
     assert kappa(np.array([[0, 5], [5, 0]])) == -1.0
-    assert kappa(np.array([[9, 0], [0, 0]])) is None
+    assert kappa(np.array([[9, 0], [0, 0]])) is None and kappa(np.zeros((2, 2), np.int64)) is None
+    several = np.array([[[4, 1], [1, 4]], [[0, 5], [5, 0]], [[9, 0], [0, 0]]])
+    assert np.array_equal(kappas(several), [0.6, -1.0, np.nan], equal_nan=True)
     perfect = agreement(rows_of({"a": (0.9, 0.1)}), rows_of({"a": (0.8, 0.2)}))
     assert (perfect.outcome_kappa, perfect.error_overlap) == (None, None)
     assert "none" in str(perfect)

@@ -288,7 +288,11 @@ def test_a_dry_run_the_same_again_and_two_at_once(out: Path, tmp_path: Path) -> 
     assert tree(out) == before
     late = parse_target(str(out))
     held = late.head()
-    assert CliRunner().invoke(relabel_command, words).stdout.startswith("relabelled in 2.0.0 (last: 1.0.0): 1 pair relabelled, ")
+    assert (
+        CliRunner()
+        .invoke(relabel_command, words)
+        .stdout.startswith("relabelled in 2.0.0 (last: 1.0.0): 1 pair relabelled, ")
+    )
 
     class Late:
         """A target whose head was read before the other release, as where two publish at once."""

@@ -329,7 +329,7 @@ def test_a_review_is_of_pairs_that_are_there(reviewed: tuple[Path, RunFolder], t
         put(folder, tmp_path / "new", "1.0.0")
     other = RunFolder(str(tmp_path / "other"))
     decisions.append(other, decided("0" * 16, "anna", "accept", 1))
-    with pytest.raises(PublishError, match="holds none of the reviewed pairs \(1\); name the dataset whose"):
+    with pytest.raises(PublishError, match=r"holds none of the reviewed pairs \(1\); name the dataset whose"):
         put(other, data, "1.0.1")
     decisions.append(other, decided(held(data).entries[0].pair_id, "anna", "accept", 1))
     done = put(other, data, "1.0.1")

@@ -28,7 +28,7 @@ MOST = 8  # default number of processes for one model, more than it can keep bus
 SMALL = 256 * 256  # pixels of an image, below which a process costs more time to start than it saves
 
 
-class Beside:
+class CpuProcesses:
     """Processes that work for a model in this process.
 
     Args:

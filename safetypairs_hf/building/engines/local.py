@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, Self
 
 from safetypairs_hf.building.engines.base import Job, Opened, Parts, Sent, decode, holds_model, release
-from safetypairs_hf.building.engines.cpu_work import MOST, Beside
+from safetypairs_hf.building.engines.cpu_work import MOST, CpuProcesses
 from safetypairs_hf.building.engines.processes import begin_process, end_processes, interrupts_held
 from safetypairs_hf.building.finishing import AtOnce, CpuWork
 from safetypairs_hf.building.recipe import LoadedRecipe, check_machine
@@ -36,7 +36,7 @@ class LocalEngine:
         cores = os.cpu_count() or 1
         self.workers, self._beside = workers or cores, workers or min(cores, MOST)
         self.meter = Meter()
-        self._cpu: Beside | None = None  # started by the first job that holds a model
+        self._cpu: CpuProcesses | None = None  # started by the first job that holds a model
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +65,7 @@ class LocalEngine:
 
     def _beside_a_model(self, loaded: LoadedRecipe, run: RunFolder, job: Job, units: Sequence[int]) -> Iterator[int]:
         if self._cpu is None:
-            self._cpu = Beside(loaded.recipe.finishing, loaded.path, self._beside)
+            self._cpu = CpuProcesses(loaded.recipe.finishing, loaded.path, self._beside)
         try:
             yield from _run_here(loaded, run, job, units, self._cpu, self.meter)
         except BrokenProcessPool as error:
@@ -126,7 +126,7 @@ def _abandoned(cpu: CpuWork) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if isinstance(cpu, Beside):
+        if isinstance(cpu, CpuProcesses):
             cpu.abandon()
         raise
 

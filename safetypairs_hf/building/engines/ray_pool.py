@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from safetypairs_hf.building.engines.base import Job, Made, Sent
-from safetypairs_hf.building.engines.cpu_work import Beside
+from safetypairs_hf.building.engines.cpu_work import CpuProcesses
 from safetypairs_hf.building.finishing import AtOnce
 from safetypairs_hf.building.recipe import LoadedRecipe, versions
 from safetypairs_hf.building.tempo import Meter
@@ -58,7 +58,7 @@ class Worker:
         self._opened = order.sent.open()
         self._busy = threading.Lock()
         finishing = self._opened.recipe.finishing
-        self._cpu = AtOnce(finishing) if order.beside == 1 else Beside(finishing, order.sent.path, order.beside)
+        self._cpu = AtOnce(finishing) if order.beside == 1 else CpuProcesses(finishing, order.sent.path, order.beside)
         if not self._opened.run.has(RECIPE):
             raise RunError(_not_shared(self._opened.run))
         for name, version in versions(self._opened.recipe).items():

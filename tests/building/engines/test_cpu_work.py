@@ -15,7 +15,7 @@ from builds import tree
 from processes import interruptible, processes_in, wait_for
 
 from safetypairs_hf.building.build import build
-from safetypairs_hf.building.engines.cpu_work import Beside
+from safetypairs_hf.building.engines.cpu_work import CpuProcesses
 from safetypairs_hf.building.finishing import Finishing
 from safetypairs_hf.building.recipe import load_recipe
 from safetypairs_hf.core.errors import RunError, UserCodeError
@@ -63,7 +63,7 @@ def test_what_holds_a_model_stays_in_the_process_of_the_model(tmp_path: Path, tr
 
 def test_a_rule_that_cannot_be_sent_works_in_a_thread(traced: Path) -> None:
     own = load_recipe(BESIDE).recipe.preservation
-    beside = Beside(Finishing(replace(own, cannot_be_sent=lambda: 0), PILLOW), BESIDE, 2)  # type: ignore[type-var]
+    beside = CpuProcesses(Finishing(replace(own, cannot_be_sent=lambda: 0), PILLOW), BESIDE, 2)  # type: ignore[type-var]
     pixels = np.zeros((256, 256, 3), np.uint8)
     beside.expect([encode(pixels)])
     assert beside.submit(Finishing.edit, pixels, pixels, None, "").result().edit_box is None
@@ -99,7 +99,9 @@ def test_stopped_and_killed_it_ends_in_equal_bytes(tmp_path: Path) -> None:
 
 def test_pixels_go_there_and_back_and_errors_back() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    beside = Beside(Finishing(load_recipe(BESIDE, {"preservation": "raises"}).recipe.preservation, PILLOW), BESIDE, 2)
+    beside = CpuProcesses(
+        Finishing(load_recipe(BESIDE, {"preservation": "raises"}).recipe.preservation, PILLOW), BESIDE, 2
+    )
     try:
         beside.expect([encode(pixels)])
         file = beside.submit(Finishing.encoded, pixels).result()

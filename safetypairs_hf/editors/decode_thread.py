@@ -28,7 +28,7 @@ class Promised(NamedTuple, Generic[Result]):
         return self.call()
 
 
-class Beside:
+class DecodeThread:
     """A thread, on a GPU with its own stream, in which calls run in order. It is a context manager.
 
     Args:
