@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from safetypairs_hf.core.errors import SafetyPairsError, reason
+from safetypairs_hf.core.errors import SafetyPairsError, counted, reason, verb
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.ids import content_id, policy_pair_id
 from safetypairs_hf.core.pictures import changed_box, encoding, perceptual_hash, sha256
