@@ -445,8 +445,8 @@ def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[Any]]:
         absent = [row for row, value in enumerate(column) if value is _ABSENT]
         if absent:
             raise PairError(
-                f"a column that is not there: {name} is missing in {len(absent)} of {n} rows, first in row "
-                f"{absent[0]}; write null where there is no value"
+                f"a column that is not there: {name} is missing in {len(absent)} of {counted(n, 'row')}, first in "
+                f"row {absent[0]}; write null where there is no value"
             )
     return columns, first
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.file_names import as_seen
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import explained
@@ -202,7 +202,7 @@ class HubSource:
         if more or cursor.position < min(stop, said):
             held = "more" if more else f"only {cursor.position}"
             raise RecipeError(
-                f"the card of {self.dataset} says that {self.split} has {said} rows, and its files hold {held}; give "
+                f"the card of {self.dataset} says that {self.split} has {counted(said, 'row')}, and its files hold {held}; give "
                 "streaming = False, which counts them"
             )
 
