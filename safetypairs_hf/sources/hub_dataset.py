@@ -202,8 +202,8 @@ class HubSource:
         if more or cursor.position < min(stop, said):
             held = "more" if more else f"only {cursor.position}"
             raise RecipeError(
-                f"the card of {self.dataset} says that {self.split} has {counted(said, 'row')}, and its files hold {held}; give "
-                "streaming = False, which counts them"
+                f"the card of {self.dataset} says that {self.split} has {counted(said, 'row')}, and its files hold "
+                f"{held}; give streaming = False, which counts them"
             )
 
     def _number(self, row: Row, cursor: _Cursor, mapping: dict[str, str]) -> _Numbered:
