@@ -288,7 +288,7 @@ def test_the_retry_of_another_file_is_forgotten(served: Served, data: str) -> No
     served.fails = {1: Reaction("oops", 500), 12: Reaction("oops", 500)}
     evaluate(served.guard(), data, OUT, unit=2)
     served.fails = {12: Reaction("no", 401)}
-    with pytest.raises(SafetyPairsError, match="1 of 2 failed images are judged again and kept"):
+    with pytest.raises(SafetyPairsError, match="1 of 2 failed images is judged again and kept"):
         evaluate(served.guard(), data, OUT, unit=2, retry="failed")
     OUT.unlink()
     served.fails = {1: Reaction(completion("It depends")), 12: Reaction("oops", 500)}

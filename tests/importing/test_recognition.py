@@ -122,7 +122,7 @@ def test_options_go_before_a_layout() -> None:
 
 
 def test_a_pattern_needs_a_group_for_the_pair_and_one_for_the_label() -> None:
-    with pytest.raises(RecipeError, match="has 1 groups in parentheses"):
+    with pytest.raises(RecipeError, match="has 1 group in parentheses"):
         ReadingPlan("images", {"image": "a", "pair": "b"}, "(.+)_safe")
 
 
