@@ -181,7 +181,7 @@ def _refuse_other(run: RunFolder, theirs: dict[str, Any], ours: dict[str, Any], 
         )
     if theirs["pairs"] > ours["pairs"]:
         raise RunError(
-            f"{run.url} holds a run of {counted(theirs['pairs'], 'pair')}, but {counted(ours['pairs'], 'pair')} "
+            f"{run.url} holds a run of {counted(theirs['pairs'], 'pair')}, but {ours['pairs']:,} "
             f"{verb(ours['pairs'], 'was')} asked for; a run can only grow: name another --out"
         )
 
