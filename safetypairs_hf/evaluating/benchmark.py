@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from safetypairs_hf.core.errors import PairError, PublishError, counted, verb
 from safetypairs_hf.core.foreign_text import read_yaml, reading
 from safetypairs_hf.dataset.policy_pair_rows import is_policy_pair
-from safetypairs_hf.evaluating.image_join import not_in
+from safetypairs_hf.evaluating.image_join import not_in, some
 
 if TYPE_CHECKING:
     from safetypairs_hf.core.version import Version
     from safetypairs_hf.dataset.store.base import Edition
     from safetypairs_hf.metric.score import PairScore
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     for row in of_images or rows:  # as eval.yaml has them
         splits.setdefault(row["split"], set()).add(row["pair_id"])
     if strange := sorted(ids - set().union(*splits.values())):
-        raise PairError(f"{file}: {not_in(strange, ids)} {on.name} ({_some(strange)})")
+        raise PairError(f"{file}: {not_in(strange, ids)} {on.name} ({some(strange)})")
     touched = sorted(split for split, held in splits.items() if held & ids)
     if len(touched) != 1:
         raise PairError(f"{file} has pairs of {' and '.join(touched) or 'no split'}; evaluate one split, all of it")
@@ -136,7 +134,7 @@ def _split_of(file: Path, on: Benchmark, ids: set[str]) -> str:
     if missing := sorted(splits[split] - ids):
         raise PairError(
             f"{file} lacks {len(missing):,} of the {counted(len(splits[split]), 'pair')} of {split} in {on.name} "
-            f"({_some(missing)}); evaluate all of the split, without --limit and --config"
+            f"({some(missing)}); evaluate all of the split, without --limit and --config"
         )
     return split
 
@@ -165,9 +163,5 @@ def check_images(file: str | Path, edition: Edition) -> None:
     if other:
         raise PairError(
             f"{file}: {counted(len(other), 'pair')} {verb(len(other), 'has')} other or swapped images compared with "
-            f"{edition.name} ({_some(sorted(other))}); evaluate again on it"
+            f"{edition.name} ({some(sorted(other))}); evaluate again on it"
         )
-
-
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
