@@ -136,7 +136,7 @@ def test_what_is_refused(hub: Hub, judged: Path) -> None:
         tuple(push("half.parquet")): "a missing half",
         tuple(push("turned.parquet")): "turned.parquet: 12 pairs have other or swapped images compared with",
         tuple(push("other.parquet")): "the predictions are of alice/other, not of alice/guard",
-        tuple(push("strange.csv")): f"strange.csv: 3 of 3 pairs are not in {DATA}@1.0.0 (0, 1, 2)",
+        tuple(push("strange.csv")): f"strange.csv: 3 of 3 pairs are not in {DATA}@1.0.0 ('0', '1', '2')",
         tuple(push("none.parquet")): "none.parquet: there is no such file",
     }
     for (words, message), (code, said) in zip(
