@@ -1,9 +1,9 @@
-"""Somebody's finished pairs into a run folder: `safetypairs import SOURCE --out RUN`.
+"""Import finished pairs into a run folder: `safetypairs import SOURCE --out RUN`.
 
-    rows         SOURCE as rows with columns: a folder, tables, a tar, a Hub dataset, Python objects
-    recognition  which columns hold what, where nobody says it; with what was said it makes a ReadingPlan
-    pairing      rows -> pairs, and why the others are none
-    pair_source  pairs -> candidates: both members decoded, fitted and encoded by one path
+    rows         read SOURCE as rows with columns: a folder, tables, a tar, a Hub dataset, Python objects
+    recognition  find out which columns hold what, and make a ReadingPlan from that and from the user's options
+    pairing      rows -> pairs, with a reason for every row that is in no pair
+    pair_source  pairs -> candidates: decode, fit and encode both members in the same way
 
-From there on it is a build without editing: source -> judge -> select; see `building`.
+The rest is a build without editing: source -> judge -> select; see `building`.
 """

@@ -1,4 +1,4 @@
-"""A `datasets.Dataset`, or several by split, as rows; what `save_to_disk` wrote, too."""
+"""Read a `datasets.Dataset`, several of them by split, or a folder that `save_to_disk` wrote, as rows."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _BATCH = 1024
 
 @dataclass(frozen=True)
 class DatasetRows:
-    """The rows of some datasets of the same columns, one after another; each has the name of its split, or "".
+    """The rows of datasets with the same columns, one dataset after another; each with the name of its split, or "".
 
-    Images are not decoded: the cells hold what the files held. See `Rows`.
+    Images are not decoded: the cells hold the bytes of the files. See `Rows`.
     """
 
     origin: str
@@ -71,7 +71,7 @@ class DatasetRows:
 
     @cached_property
     def _stored(self) -> list[tuple[str, Dataset]]:
-        """The datasets as they are stored, with nothing decoded."""
+        """Return the datasets as they are stored, with nothing decoded."""
         return [(split, data.with_format("arrow")) for split, data in self.parts]
 
     @cached_property
@@ -97,21 +97,21 @@ class DatasetRows:
 
 
 def saved_rows(folder: Path, origin: str, splits: Sequence[str]) -> DatasetRows:
-    """What `save_to_disk` wrote. Raises RecipeError where it is damaged."""
+    """Read a folder that `save_to_disk` wrote. Raises RecipeError if it is damaged."""
     from datasets import load_from_disk
 
     try:
         found = load_from_disk(str(folder))
-    except Exception as error:  # it raises whatever the damage leads to
+    except Exception as error:  # damage can raise any exception
         raise RecipeError(f"{folder} can't be read as what save_to_disk wrote: {in_a_line(error)}") from None
     return dataset_rows(found, origin, splits, Files(str(folder), str(folder)))
 
 
 def dataset_rows(data: Any, origin: str, splits: Sequence[str], place: Files) -> DatasetRows:
-    """The rows of a Dataset or a DatasetDict; of that, of some splits alone where they are named.
+    """Return the rows of a Dataset or a DatasetDict; if `splits` is not empty, only those splits of a DatasetDict.
 
     Raises:
-        RecipeError: it has no such split.
+        RecipeError: There is no such split.
     """
     if not isinstance(data, Mapping):
         if splits:

@@ -1,4 +1,4 @@
-"""Bring two members of other sizes to one size: `--fit`. Both go through the same steps."""
+"""Give two members of different sizes one size (`--fit`). Both go through the same steps."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from PIL import Image
 
 from safetypairs_hf.core.decoding import UnusableError
 
-_SAME_SHAPE: Final = 0.01  # how far two shapes may be apart, as a share, to be resized to one
+_SAME_SHAPE: Final = 0.01  # the largest relative difference of two aspect ratios that are resized to one
 
 Fit = Callable[[Image.Image, int, int], Image.Image]
 
 
 def fit(unsafe: Image.Image, safe: Image.Image, how: str) -> tuple[Image.Image, Image.Image]:
-    """The two members in one size; those that have one size come back as they are.
+    """Return the two members in one size. Members of equal size are returned unchanged.
 
     Args:
-        how: "" refuses other sizes. "resize": both to the smaller width and the smaller height, where their shapes are
-            within 1%. "crop": both to these, by cutting off as much at each end. "pad": both to the larger width and
-            height, in the middle of a grey ground.
+        how: "" refuses unequal sizes. "resize" scales both to the smaller width and the smaller height, if their aspect
+            ratios are within 1%. "crop" scales and crops both to that size, centred. "pad" centres both on a grey
+            ground of the larger width and height.
 
     Raises:
-        UnusableError: the sizes differ, and `how` does not mend that.
+        UnusableError: The sizes differ, and `how` does not allow this difference.
     """
     if unsafe.size == safe.size:
         return unsafe, safe
@@ -40,7 +40,7 @@ def fit(unsafe: Image.Image, safe: Image.Image, how: str) -> tuple[Image.Image, 
 
 
 def _within_a_pixel(unsafe: Image.Image, safe: Image.Image) -> bool:
-    """Whether the shapes differ by rounding alone."""
+    """Return whether the aspect ratios differ by rounding only."""
     return abs(unsafe.width * safe.height / safe.width - unsafe.height) <= 1
 
 

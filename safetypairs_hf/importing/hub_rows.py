@@ -1,4 +1,4 @@
-"""A dataset on the Hub as rows, at a pinned commit: Parquet files are read there, all other forms are streamed once."""
+"""Read a dataset on the Hub as rows, at a pinned commit: Parquet files in place, other forms by streaming them once."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], name: str = "") -> Rows:
-    """The rows of a dataset on the Hub.
+    """Return the rows of a dataset on the Hub.
 
     Args:
         dataset: `org/name`; HF_ENDPOINT and the usual token are used.
-        revision: a branch, a tag or a commit; "" is main. What is read is of the commit that it stands for now.
-        subset: its configuration; "" where it has one alone.
-        splits: the splits that are read, in order; none are all.
-        name: what the origin of the rows is called; "" = the id with the commit.
+        revision: A branch, a tag or a commit; "" is main. It is resolved to a commit once.
+        subset: The configuration; "" if the dataset has only one.
+        splits: The splits to read, in order; () reads all.
+        name: The name of the origin of the rows; "" uses the id with the commit.
 
     Raises:
-        RecipeError: no such revision, subset or split, or no data that `datasets` can read.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: There is no such revision, subset or split, or no data that `datasets` can read.
+        HubUnavailable: There is no network, no such dataset, or no access to it.
     """
     commit, info = look_up(dataset, revision or "main")
     builder = _builder(dataset, subset, commit)
@@ -57,7 +57,7 @@ def hub_rows(dataset: str, revision: str, subset: str, splits: Sequence[str], na
 
 
 def _license(info: DatasetInfo) -> str:
-    """The licence that the card of a dataset says; "" where it says none, or none by name."""
+    """Return the licence that a dataset card names; "" if it names none."""
     card: Any = info.card_data
     said = card.get("license") if card is not None else None
     said = said[0] if isinstance(said, list) and len(said) == 1 else said
@@ -69,12 +69,12 @@ def _builder(dataset: str, subset: str, commit: str) -> Any:
         return open_builder(dataset, subset or None, commit)
     except SafetyPairsError:
         raise
-    except Exception as error:  # what its card and files hold may make `datasets` raise anything
+    except Exception as error:  # `datasets` can raise anything on an invalid card or file
         raise RecipeError(_explain(dataset, subset, printable(error))) from error
 
 
 def _explain(dataset: str, subset: str, text: str) -> str:
-    """What to type, where `datasets` cannot open a dataset."""
+    """Return a message that says what to type when `datasets` cannot open a dataset."""
     known = re.search(r"available configs: \[(.*?)\]|Available: \[(.*?)\]", text)
     if known:
         asked = f"has no subset {subset!r}; it has" if subset else "has several subsets:"
@@ -86,13 +86,13 @@ def _explain(dataset: str, subset: str, text: str) -> str:
 
 
 def _stream(builder: Any, dataset: str, split: str, place: str) -> Iterator[dict[str, Any]]:
-    """The rows of a split, its images not decoded; their paths are those in the dataset, which is at `place`."""
+    """Yield the rows of a split with undecoded images. Image paths are those in the dataset, which is at `place`."""
     from datasets import Image
 
     if hasattr(builder.config, "drop_labels") and any(
         str(path).endswith(".zip") for path in builder.config.data_files[split]
     ):
-        builder.config.drop_labels = True  # it takes the folder of the archive for a label, and stumbles; paths say it
+        builder.config.drop_labels = True  # it would fail on an archive's folder as a label; the paths have the label
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
         data = stream(builder, split)
         for name, feature in data.features.items():
@@ -109,7 +109,7 @@ def _stream(builder: Any, dataset: str, split: str, place: str) -> Iterator[dict
 
 
 def _image(cell: dict[str, Any], place: str) -> dict[str, Any]:
-    """An image with its path in the dataset; one that lies in an archive of it is read now."""
+    """Return an image with its path in the dataset. An image inside an archive is read now."""
     inner, _, outer = cell["path"].rpartition("::")
     name = outer.removeprefix(f"{place}/")
     if name == outer or not re.fullmatch("(?:zip|tar)://[^:]*", inner):

@@ -1,4 +1,4 @@
-"""The image in a cell of a table: its bytes, whether the cell holds them, names a file, or is a data URI."""
+"""Read the image of a table cell: the cell holds its bytes, a path, or a data URI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DATA = "data:"
 
 
 class Slice(NamedTuple):
-    """A file inside a file: `size` bytes of `path` from `offset` on."""
+    """A file inside a file: `size` bytes of `path`, starting at `offset`."""
 
     path: str
     offset: int
@@ -24,11 +24,11 @@ class Slice(NamedTuple):
 
 
 class Files(NamedTuple):
-    """Where the files that cells name are.
+    """The place of the files that cells name.
 
-    `root` is what none may lead out of: a folder, or the address of a dataset on the Hub; "" where cells may name no
-    file. `base` is what paths are relative to; it lies in `root`. With `anywhere`, a path may lead out, too: the rows
-    are objects of the caller.
+    No path may lead out of `root`: a folder, or the address of a dataset on the Hub; "" if cells may not name files.
+    Paths are relative to `base`, which lies in `root`. With `anywhere`, a path may lead out of it, because the rows are
+    objects of the caller.
     """
 
     root: str = ""
@@ -37,13 +37,13 @@ class Files(NamedTuple):
 
 
 def read_cell(cell: Any, files: Files) -> bytes:
-    """The encoded image of a cell.
+    """Return the encoded image of a cell.
 
     Args:
-        cell: bytes; a dict with `bytes` or `path`, as `datasets` stores an image; a path; a data URI; or a Slice.
+        cell: Bytes; a dict with `bytes` or `path`, as `datasets` stores an image; a path; a data URI; or a Slice.
 
     Raises:
-        UnusableError: there is none, or it names a file that is not there or that lies outside the source.
+        UnusableError: The cell has no image, or names a file that does not exist or is outside the source.
     """
     if isinstance(cell, Slice):
         return _read_slice(cell)
@@ -96,7 +96,7 @@ def _read_here(path: Path, name: str) -> bytes:
     try:
         path = find_seen(path)
         there = path.exists()
-    except (OSError, ValueError):  # too long a name, or a zero byte in it
+    except (OSError, ValueError):  # the name is too long, or has a zero byte
         there = False
     if not there:
         raise UnusableError("missing_file", f"the row names {name[:200]!r}, which is not there")

@@ -1,4 +1,4 @@
-"""How finished pairs are judged: by nobody, by judges who may reject, or by judges whose word is only recorded."""
+"""Judge finished pairs: not at all, with rejection, or with judgements that are only recorded."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ MODES = ("reject", "record")
 
 @dataclass(frozen=True)
 class Recording(Judging):
-    """Judging in which the judges' word is recorded, and no pair is rejected for it."""
+    """Judging that records the judges' verdicts and rejects no pair for them."""
 
     def _weigh(self, name: str, unsafe: Verdict, safe: Verdict) -> Reject | None:
         return None
 
 
 def judging_of(judges: tuple[Any, ...], mode: str) -> Judging:
-    """The judging of an import: guards or functions, and one of MODES. For how much differs, nothing is rejected."""
+    """Return the judging of an import by guards or functions, in one of MODES. The size of the edit rejects nothing."""
     kind = Recording if mode == "record" or not judges else Judging
     return kind(judges, max_changed_fraction=1.0, region_slack=None, families=0)
 
 
 def is_inverted(judgements: Sequence[Judgement]) -> bool:
-    """Whether most judges call a pair the wrong way round: the safe member more unsafe than the unsafe one."""
+    """Return whether most judges find a pair inverted: its safe member more unsafe than its unsafe one."""
     said = [
         (each.p_unsafe_after > each.p_unsafe_before) - (each.p_unsafe_after < each.p_unsafe_before)
         for each in judgements

@@ -324,7 +324,7 @@ def _categorised(
 def _by_policies(
     found: Sequence[FoundPair], rows: Rows, taxonomy: Taxonomy | None
 ) -> tuple[PackedList[FoundPair], list[tuple[str, Reject]], Taxonomy]:
-    """Policy pairs, each with the slugs of its two policies: of the texts, or by name of a taxonomy that is given."""
+    """Return policy pairs, each with the slugs of its two policies: from the texts, or by name in a given taxonomy."""
     both = (("policy", "policy_name"), ("safe_policy", "safe_policy_name"))
     if taxonomy is None:
         of_all = ((pair.texts[text], pair.texts.get(name)) for pair in found for text, name in both)

@@ -1,4 +1,4 @@
-"""The draw of an import: every pair in the order of the source, but those that share a file with an earlier pair."""
+"""Select the pairs of an import: every pair in source order, except those that share a file with an earlier pair."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from safetypairs_hf.core.records import Reject
 
 @dataclass(frozen=True)
 class EveryPair(Selection):
-    """Takes every pair that can be placed; an image is in one pair of a category alone.
+    """Takes every pair that can be assigned a split. An image is in at most one pair of a category.
 
-    Policy pairs aside: an image is in as many as there are policies that differ about it.
+    Policy pairs are exempt: an image may be in one for each two policies that disagree about it.
     """
 
     def draw(self, entrants: Iterable[Entrant], pairs: int, categories: Sequence[str]) -> Draw:
         groups = Groups(self.near_duplicate_bits, self.test_fraction)
         decided = PackedList[Selected]()
         drawn = 0
-        places: dict[int, int] = {}  # of each file in a category: the place in `decided` of the pair that has it
+        places: dict[int, int] = {}  # file of a category -> the index in `decided` of the pair that has it
         for entrant in entrants:
             identity = entrant.identity
             names = () if identity.is_policy_pair else (identity.unsafe_sha256, identity.safe_sha256)
@@ -41,9 +41,9 @@ class EveryPair(Selection):
             places.update(dict.fromkeys(files, len(decided)))
             decided.append(Selected(entrant, *group))
             drawn += 1
-        return Draw(decided, drawn, even=False)  # all units are looked at
+        return Draw(decided, drawn, even=False)  # even=False: all units are considered
 
 
 def _number(category: str, file: str) -> int:
-    """What a file is known by in a category: 64 bits, as all ids have, in less memory than the two texts."""
+    """Return a 64-bit number for a file in a category: as long as all ids, and smaller in memory than the two texts."""
     return int(content_id(category, file), 16)

@@ -1,4 +1,4 @@
-"""The images of a folder, and the samples of WebDataset tars, as rows that are kept in memory; the images are not."""
+"""Read the images of a folder, or the samples of WebDataset tars, as rows in memory. The images stay on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, val
 from safetypairs_hf.importing.split_names import split_in, states_splits
 
 IMAGE_COLUMN, PATH_COLUMN, FOLDER_COLUMN = "image", "image_path", "folder"
-# The endings of the formats that `core.decoding` reads.
+# The suffixes of the formats that `core.decoding` reads.
 IMAGE_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff"),
@@ -32,7 +32,7 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ListedRows:
-    """Rows that were listed; the cells of images say where to read them. `root` is what no cell leads out of."""
+    """Rows in memory, with image cells that say where to read them. No cell may lead out of `root`."""
 
     origin: str
     rows: Sequence[Mapping[str, Any]]
@@ -72,13 +72,13 @@ class ListedRows:
 
 
 def folder_rows(folder: Path, origin: str) -> ListedRows:
-    """A row a file below a folder, but hidden ones.
+    """Return a row for each file below a folder, except hidden files.
 
-    The columns are `image`, `image_path`, `folder` (the first folder in the path that is called neither unsafe or safe
-    nor as a split), and the split by its name.
+    The columns are `image`, `image_path`, `folder` (the first folder in the path that is not named unsafe, safe or like
+    a split), and the split by its name.
 
     Raises:
-        RecipeError: there is no file.
+        RecipeError: The folder holds no file.
     """
     rows, names = PackedList[dict[str, Any]](), PackedList[str]()
     for path in walk(folder):
@@ -103,12 +103,13 @@ def _with_split(row: dict[str, Any], parts: Iterable[str]) -> dict[str, Any]:
 
 
 def tar_rows(paths: Sequence[Path], origin: str, several: bool) -> ListedRows:
-    """A row a sample of WebDataset tars: files of one stem, a column an ending; JSON objects are spread over columns.
+    """Return a row for each sample of WebDataset tars.
 
-    Where each sample is one image alone, it is called `image`. `image_path` is the name of the sample in the tar.
+    The files of a sample have the same stem, and each suffix is a column. A JSON object becomes one column per key. If
+    every sample is a single image, its column is `image`. `image_path` is the name of the sample in the tar.
 
     Raises:
-        RecipeError: a file is no tar, is compressed, or holds no file.
+        RecipeError: A file is not a tar, is compressed, or holds no file.
     """
     samples: dict[str, dict[str, Any]] = {}
     for path in paths:
@@ -126,7 +127,7 @@ def tar_rows(paths: Sequence[Path], origin: str, several: bool) -> ListedRows:
 
 
 def _members(path: Path) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
-    """The key and the ending of each file of a tar, as WebDataset has them: the name is cut at its first dot."""
+    """Yield the key and suffix of each file of a tar as WebDataset does: the name is split at its first dot."""
     with reading(f"the tar {str(path)!r}", "unpack what is compressed", RecipeError), tarfile.open(path, "r:") as tar:
         for member in tar:
             folder, _, file = member.name.removeprefix("./").rpartition("/")

@@ -1,4 +1,4 @@
-"""Measure what differs between two finished members, whoever made them."""
+"""Measure the difference between two finished members, whatever tool edited them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from safetypairs_hf.core.records import Box, Pixels, Preservation
 
 @dataclass(frozen=True)
 class AsItIs:
-    """The rule for pairs that came finished: what differs at all where most pixels are equal, else what is seen to.
+    """The rule for finished pairs: count every different pixel if most pixels are equal, else visible changes.
 
-    Up to then it is as `building.preservation.Exact`. Where more than `everywhere` of the
-    pixels differ (a generative editor, or a lossy file), `Perceptual` tells what changed from what is noise; where all
-    of it looks like noise, what differs at all counts again, so that every pair of unequal members has a box.
+    It works like `building.preservation.Exact` as long as at most `everywhere` of the pixels differ. If more differ (a
+    generative editor, or a lossy file), `Perceptual` separates changes from noise. If it finds only noise, every
+    different pixel counts again, so every pair of unequal members has a box.
     """
 
     needs_baseline: ClassVar[bool] = False
@@ -27,7 +27,7 @@ class AsItIs:
         return after
 
     def measure(self, before: Pixels, after: Pixels, baseline: Pixels | None) -> tuple[Box | None, Preservation | None]:
-        """The smallest box around what changed, and the figures; (None, None) for equal members."""
+        """Return the smallest box around the change, and the figures; (None, None) for equal members."""
         box, changed = changed_box(before, after)
         if box is not None and changed > self.everywhere:
             seen = Perceptual().measure(before, after, None)

@@ -1,4 +1,4 @@
-"""Open a SOURCE, whatever it is: what a user typed, or Python objects."""
+"""Open a SOURCE that a user typed, or Python objects."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _SAME = {".ndjson": ".jsonl", ".pq": ".parquet"}
 
 
 def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), name: str = "", commit: str = "") -> Rows:
-    """The rows of a source.
+    """Return the rows of a source.
 
     Args:
-        source: a folder, a file or a folder of files (Parquet, CSV, JSON Lines, WebDataset tar), what `save_to_disk`
-            wrote, `org/name` or `org/name@REVISION` on the Hub; a `datasets.Dataset`, a `DatasetDict`, a table of
-            pandas, or an iterable of dicts, whose images are PIL images, bytes or paths.
-        subset, splits: see ReadingPlan.
-        name: what the origin of its pairs is called; "" = the id with its commit, or the name of the file or folder.
-        commit: of a dataset on the Hub, the commit that is read whatever its revision stands for now; "" = that.
+        source: A folder, a file or a folder of files (Parquet, CSV, JSON Lines, WebDataset tar), a folder that
+            `save_to_disk` wrote, `org/name` or `org/name@REVISION` on the Hub; a `datasets.Dataset`, a `DatasetDict`, a
+            pandas table, or an iterable of dicts, whose images are PIL images, bytes or paths.
+        subset, splits: See ReadingPlan.
+        name: The name of the origin of its pairs; "" uses the id with its commit, or the name of the file or folder.
+        commit: For a dataset on the Hub, the commit to read instead of the one that its revision points to now; ""
+            reads the latter.
 
     Raises:
-        RecipeError: there is no such source, or it cannot be read.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: There is no such source, or it cannot be read.
+        HubUnavailable: There is no network, no such dataset, or no access to it.
     """
     if not isinstance(source, str | os.PathLike):
         return _from_objects(source, name, splits)
@@ -57,7 +58,7 @@ def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), na
 
 
 def dataset_of(source: Any) -> tuple[str, str] | None:
-    """The id and the revision ("" where none is named) of a dataset on the Hub; None for a text that names none."""
+    """Return the id and revision ("" if not given) of a dataset on the Hub; None if `source` does not name one."""
     if not isinstance(source, str):
         return None
     dataset, _, revision = source.removeprefix("hf://datasets/").rstrip("/").partition("@")
@@ -102,7 +103,7 @@ def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str]) -> Row
 
 
 def _tables_in(folder: Path) -> dict[str, list[tuple[Path, str]]]:
-    """The tables below a folder, by their kind; each with its name in the folder. Of a version, its pairs alone."""
+    """Return the tables below a folder by kind, each with its name in it. In a published version, only its pairs."""
     found: dict[str, list[tuple[Path, str]]] = {}
     is_version = (folder / "manifest.parquet").is_file() and (folder / "data").is_dir()
     for path in walk(folder / "data" if is_version else folder):
@@ -126,7 +127,7 @@ def _from_objects(source: Any, name: str, splits: Sequence[str]) -> Rows:
             return dataset_rows(source, name or "dataset", splits, place)
         return stream_rows(((str(split), each) for split, each in source.items()), name or "dataset", place)
     if hasattr(source, "columns") and hasattr(source, "to_dict"):
-        source = source.to_dict("records")  # a table of pandas
+        source = source.to_dict("records")  # a pandas table
     if not isinstance(source, Iterable) or isinstance(source, bytes | dict):
         raise RecipeError(
             f"the source is of type {type(source).__name__}; give a path, org/name, a Dataset or an iterable of dicts"

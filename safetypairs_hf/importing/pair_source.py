@@ -1,4 +1,4 @@
-"""The source of an import: finished pairs as candidates, both members through one decode and encode path."""
+"""The source of an import: finished pairs as candidates. Both members are decoded and encoded in the same way."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ from safetypairs_hf.sources.screen import Screen
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
-LEAST_SIDE = 32  # pixels; below it neither the hash nor the similarity says anything
-EMPTY: Final = -1  # the number of no pair, at a place that has none
+LEAST_SIDE = 32  # pixels; below it, hashes and similarities carry no information
+EMPTY: Final = -1  # marks a place without a pair
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """The pairs of some rows, in order.
+    """The pairs of a source's rows, in order.
 
     Args:
-        rows: the source.
-        pairs: its pairs; in their texts `category` is a slug of the taxonomy.
-        rejects: what of it is no pair, by name.
-        settings: all that decides what is made of a pair, as plain values, for the recipe.
-        fit: see `fitting.fit`.
-        generator: what made the other member, where no column says it; "" = unknown.
-        license: that of every pair whose texts have none; "" = unknown.
-        screen: what may not become a pair.
-        measuring: what tells the edit box and how well the rest was preserved.
-        taxonomy: what the categories are of.
+        rows: The rows of the source.
+        pairs: Its pairs; `category` in their texts is a slug of the taxonomy.
+        rejects: The rows and pairs that were left out: (name, reason).
+        settings: Everything that decides how a pair is made, as plain values, for the recipe.
+        fit: See `fitting.fit`.
+        generator: What made the other member, for pairs without a value in a column; "" if unknown.
+        license: The licence of every pair whose texts have none; "" if unknown.
+        screen: Excludes images from the pairs.
+        measuring: Measures the edit box and how well the rest was preserved.
+        taxonomy: The taxonomy of the categories.
     """
 
     rows: Rows = field(compare=False, repr=False)
@@ -77,15 +77,15 @@ class PairSource:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Those of the pairs, in the order of the taxonomy."""
+        """The categories of the pairs, in the order of the taxonomy."""
         return tuple(self.taxonomy.present({pair.texts["category"] for pair in self.pairs}))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """What of the source is no pair: (name, why)."""
+        """Return the rows and pairs of the source that were left out: (name, reason)."""
         return list(self.rejects)
 
     def fingerprint(self) -> str:
-        """What the rows are known by together, and the screen's fingerprint."""
+        """Return the fingerprint of the rows and of the screen."""
         return f"{self.rows.fingerprint} {self.screen.fingerprint()}".strip()
 
     def take(self, start: int, stop: int) -> list[Candidate]:
@@ -93,7 +93,7 @@ class PairSource:
 
     @cached_property
     def _places(self) -> Sequence[int]:
-        """The number of the pair at each place, or EMPTY."""
+        """Return the number of the pair at each place, or EMPTY."""
         return range(len(self.pairs))
 
     def _candidate(self, number: int) -> Candidate:
@@ -117,10 +117,10 @@ class PairSource:
             return read_cell(value_at(row, half.column), self.rows.files(half.row))
 
     def _check(self, number: int, pair: FoundPair, files: Sequence[bytes]) -> None:
-        """Nothing is known of the files of a source that is known by its commit."""
+        """Check nothing: the commit of the source identifies its files."""
 
     def _make(self, candidate: Candidate, pair: FoundPair, unsafe_file: bytes, safe_file: bytes) -> None:
-        """Fill in what a build would make. Raises UnusableError where a member cannot be used."""
+        """Fill in what a build would make. Raises UnusableError if a member cannot be used."""
         with _of("unsafe"):
             unsafe_image = decode(unsafe_file, LEAST_SIDE)
         with _of("safe"):
@@ -154,26 +154,26 @@ class PairSource:
 
 @dataclass(frozen=True)
 class ListedPairs(PairSource):
-    """Pairs whose files are on this machine: each is known by its content, so that a source may gain pairs."""
+    """Pairs whose files are on this machine. A hash of the content identifies each, so the source may gain pairs."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that gets a copy of this source must not read every file again.
+        # Read the files now, so that a worker with a copy of this source does not read them again.
         _ = self._looked
         return self.__dict__
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """As of any source; then the pairs whose files cannot be read."""
+        """Return those of any source, then the pairs whose files cannot be read."""
         looked = zip(self.pairs, self._looked, strict=True)
         return [*self.rejects, *((pair.name, found) for pair, found in looked if isinstance(found, Reject))]
 
     def inputs(self) -> Sequence[Input]:
-        """The pairs whose files can be read, each with a hash over both files and all that is said of it."""
+        """Return the pairs whose files can be read, each with a hash over both files and its texts."""
         order = dict.fromkeys([*(number for number in self._places if number != EMPTY), *self._usable])
         found = ((self.pairs[number], self._looked[number]) for number in order)
         return PackedList(Input(pair.name, str(looked), pair.texts["category"]) for pair, looked in found)
 
     def in_places(self, names: Sequence[str | None]) -> Self:
-        """This source with these pairs alone at these places; what was read is not read again."""
+        """Return this source with only these pairs, at these places. No file is read again."""
         number_of = {self.pairs[number].name: number for number in self._usable}
         placed = copy.copy(self)
         placed.__dict__["_places"] = array("q", (number_of.get(name or "", EMPTY) for name in names))
@@ -185,12 +185,12 @@ class ListedPairs(PairSource):
 
     @cached_property
     def _usable(self) -> Sequence[int]:
-        """The numbers of the pairs whose files can be read."""
+        """Return the numbers of the pairs whose files can be read."""
         return array("q", (number for number, found in enumerate(self._looked) if not isinstance(found, Reject)))
 
     @cached_property
     def _looked(self) -> Sequence[str | Reject]:
-        """The hash of each pair, or why its files cannot be read."""
+        """Return the hash of each pair, or why its files cannot be read."""
         return PackedList(map(self._look, self.pairs))
 
     def _look(self, pair: FoundPair) -> str | Reject:
@@ -218,7 +218,7 @@ def _digest(pair: FoundPair, files: Sequence[bytes]) -> str:
 
 @contextlib.contextmanager
 def _of(lane: str) -> Iterator[None]:
-    """An error says of which member it is."""
+    """Add the name of the member to an error."""
     try:
         yield
     except UnusableError as error:

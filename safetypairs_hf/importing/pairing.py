@@ -1,4 +1,4 @@
-"""Rows to pairs: the two members of each, what is said of it, and why the other rows are none."""
+"""Find the pairs of rows: the two members of each, its texts, and the reason for every row that is in no pair."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, TEXT_ROLES, Readi
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
 
-_NAMED = 3  # how many names a message has
-_NOT = ("false", "no", "0", "")  # a cell of the column `edited` that says no
+_NAMED = 3  # names in a message
+_NOT = ("false", "no", "0", "")  # values of the column `edited` that mean no
 
 
 class FoundPair(NamedTuple):
-    """A pair of a source. `name` is its own in the source; `texts` are by role, without those that are empty.
+    """A pair of a source: its `name` in the source, its members, and its nonempty texts by role.
 
     The split in `texts` is "train" or "test".
     """
@@ -36,7 +36,7 @@ class FoundPair(NamedTuple):
 
 @dataclass
 class Found:
-    """The pairs of a source, in the order of their first rows; and what is none, by name, with the reason."""
+    """The pairs of a source, in the order of their first rows; and what was left out, by name, with the reason."""
 
     pairs: PackedList[FoundPair] = field(default_factory=PackedList)
     rejects: PackedList[tuple[str, Reject]] = field(default_factory=PackedList)
@@ -46,10 +46,10 @@ class Found:
 
 
 def find_pairs(rows: Rows, plan: ReadingPlan) -> Found:
-    """Every pair of the rows. No image is read.
+    """Return every pair of the rows. No image is read.
 
     Raises:
-        RecipeError: there is none; the message has the first reasons, or names that the pattern did not match.
+        RecipeError: There is no pair; the message has the first reasons, or names that the pattern did not match.
     """
     found = Found()
     if plan.kind == "pairs":
@@ -77,7 +77,10 @@ def _from_pairs(rows: Rows, plan: ReadingPlan, found: Found) -> None:
 
 
 class _Image(NamedTuple):
-    """A row of images: the pair that it says, its label, whether it was edited (None: not said), and its texts."""
+    """A row that is an image.
+
+    `pair` is the key of its pair; `edited` is None if unknown.
+    """
 
     row: int
     pair: str
@@ -115,7 +118,10 @@ def _by_pair(images: Sequence[_Image]) -> dict[str, list[_Image]]:
 
 
 def _by_partner(rows: Rows, images: Sequence[_Image], found: Found) -> dict[str, list[_Image]]:
-    """Two rows are a pair where one names the id of the other; the other may name it, another row, or none."""
+    """Group rows into pairs by `partner`: two rows are a pair if one names the id of the other.
+
+    The other row may name the first one, a third one, or none.
+    """
     by_id: dict[str, list[_Image]] = {}
     for image in images:
         by_id.setdefault(image.texts["id"], []).append(image)
@@ -139,7 +145,7 @@ def _fault(by_label: Mapping[str, Sequence[_Image]], plan: ReadingPlan) -> tuple
 
 
 def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image | Reject:
-    """What a row says of its image."""
+    """Return the image of a row with its pair and label, or why it cannot be used."""
     label, text, edited = texts.get("label"), texts.get("pair", ""), texts.get("edited")
     if plan.column("partner"):
         if "id" not in texts:
@@ -168,7 +174,7 @@ def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image |
 
 
 def _direction(unsafe: _Image, safe: _Image) -> dict[str, str]:
-    """The direction, by which of the two members was edited; nothing where none was, or where that is not said."""
+    """Return the direction, from which of the two members was edited; {} if neither was, or if it is unknown."""
     if unsafe.edited and safe.edited:
         return {"direction": "both_regenerated"}
     if unsafe.edited or safe.edited:
@@ -177,7 +183,7 @@ def _direction(unsafe: _Image, safe: _Image) -> dict[str, str]:
 
 
 def _groups(match: re.Match[str]) -> tuple[str, str | None]:
-    """The pair and the label that a pattern found: by the names of its groups, else by their order."""
+    """Return the pair and the label that a pattern matched: its named groups, else its groups in order."""
     named = match.groupdict()
     pairs = [text for name, text in named.items() if name.startswith("pair") and text is not None]
     others = [text for number, text in enumerate(match.groups(), 1) if number not in match.re.groupindex.values()]
@@ -187,7 +193,7 @@ def _groups(match: re.Match[str]) -> tuple[str, str | None]:
 
 
 def _texts(rows: Rows, plan: ReadingPlan, roles: Sequence[str]) -> Iterator[dict[str, str]]:
-    """What each row has in the columns of some roles, without what is empty."""
+    """Yield the nonempty values of each row in the columns of some roles."""
     columns = {role: column for role in roles if (column := plan.column(role)) is not None}
     folder = _common_folder(rows, columns["pair"]) if "pair" in columns else ""
     for row in rows.texts(list(dict.fromkeys(columns.values()))):
@@ -200,7 +206,7 @@ def _texts(rows: Rows, plan: ReadingPlan, roles: Sequence[str]) -> Iterator[dict
 
 
 def _common_folder(rows: Rows, column: str) -> str:
-    """The folder of this machine that all paths in a column lie in: it is no part of a name that is published."""
+    """Return the folder on this machine that contains all paths in a column. It must not be published."""
     paths = [path for row in rows.texts([column]) if (path := as_text(value_at(row, column)))]
     if not paths or not all(map(os.path.isabs, paths)):
         return ""
@@ -209,7 +215,7 @@ def _common_folder(rows: Rows, column: str) -> str:
 
 
 def _add(found: Found, plan: ReadingPlan, pair: FoundPair) -> None:
-    """Add a pair, unless what is said of it cannot be taken."""
+    """Add a pair, unless one of its texts is invalid."""
     texts = dict(pair.texts)
     split = split_of_source(texts.pop("split", None), plan.split_map)
     if split is None:

@@ -1,4 +1,4 @@
-"""Parquet files as rows, one after another and again, without holding more than a few rows in memory."""
+"""Read Parquet files as rows, one file after another and repeatedly, with only a few rows in memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.source_rows import IMAGE, IMAGES, OTHER, SPLIT, TEXT, Column, top
 from safetypairs_hf.importing.split_names import states_splits
 
-_BATCH = 16  # rows that are decoded together, where they hold images
-_READ = 1 << 20  # bytes that are read at once
-_MOST_OPEN = 2  # files that are open at once, one for each member of a pair: each keeps buffers of megabytes
+_BATCH = 16  # rows with images that are decoded together
+_READ = 1 << 20  # bytes read at once
+_MOST_OPEN = 2  # open files, one for each member of a pair: each keeps buffers of megabytes
 
 
 class ParquetFile(NamedTuple):
-    """A file: where it is read, what it is called, its split ("" where that is not known), and where its images are."""
+    """A file: its path, its name in messages, its split ("" if unknown), and the place of its images."""
 
     path: str
     name: str
@@ -34,9 +34,10 @@ class ParquetFile(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """The schema of the first file; of each row group that holds rows, (file, group) and its first row; and the ends.
+    """The schema of the first file, and where row groups and files begin and end.
 
-    `ends`: the row after the last of each file, all files counted through; 0 first.
+    `groups` has (file, group) of each nonempty row group, and `starts` its first row. `ends` has 0, then the row after
+    the last row of each file, counted over all files.
     """
 
     schema: pa.Schema
@@ -46,7 +47,7 @@ class _Shape(NamedTuple):
 
 
 class _Reader:
-    """The rows of the files, from one on; kept while rows are asked for in rising order."""
+    """The rows of the files from a given row. It is kept as long as rows are read in rising order."""
 
     def __init__(self, rows: Iterator[dict[str, Any]], first: int) -> None:
         self.rows, self.next = rows, first
@@ -54,17 +55,17 @@ class _Reader:
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """The rows of some Parquet files with the same columns, in the order of the files. See `Rows`.
+    """The rows of Parquet files with the same columns, in the order of the files. See `Rows`.
 
     Raises:
-        RecipeError: a file is no Parquet file, or has other columns than the first.
+        RecipeError: A file is not a Parquet file, or its columns differ from those of the first file.
     """
 
     origin: str
     parts: tuple[ParquetFile, ...]
     fingerprint: str = ""
     license: str = ""
-    kept: Any = field(default=None, compare=False, repr=False)  # what has to live as long, such as a temporary folder
+    kept: Any = field(default=None, compare=False, repr=False)  # kept alive with the rows, such as a temporary folder
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_readers", "_open", "kept")}
@@ -102,7 +103,7 @@ class ParquetRows:
         return self.parts[self._place(number)[0]].files
 
     def _rows(self, columns: Sequence[str], first: int, batch: int = _BATCH) -> Iterator[dict[str, Any]]:
-        """The rows from one on, which begins a row group."""
+        """Yield the rows from `first`, which begins a row group."""
         wanted = list(dict.fromkeys(top(path, self.columns) for path in columns))
         names = {name: self.columns[name].labels for name in wanted if self.columns[name].labels}
         for part, group in self._shape.groups[bisect_right(self._shape.starts, first) - 1 :]:
@@ -128,7 +129,7 @@ class ParquetRows:
         files: dict[int, pq.ParquetFile] = self.__dict__.setdefault("_open", {})
         files[number] = file = files.pop(number, None) or _open(self.parts[number])
         if len(files) > _MOST_OPEN:
-            del files[next(iter(files))]  # the one that was asked for least lately
+            del files[next(iter(files))]  # the least recently used one
         return file
 
     @cached_property
@@ -161,14 +162,14 @@ class ParquetRows:
 
 
 def _leaf(column: str, paths: Sequence[str]) -> str:
-    """What is read of a column: of an image the path alone, where no more is asked for."""
+    """Return the part of a column to read: of an image, only the path if the bytes are not needed."""
     asked = {path for path in paths if path.startswith(column)}
     return f"{column}.path" if asked == {f"{column}.path"} else column
 
 
 def _open(part: ParquetFile) -> pq.ParquetFile:
     with reading(part.name, "", RecipeError):
-        # With a buffer a row group is read bit by bit; without one it would be in memory as a whole.
+        # With a buffer, a row group is read in parts; without one, the whole group would be in memory.
         if "://" not in part.path:
             return pq.ParquetFile(part.path, buffer_size=_READ)
         import fsspec
@@ -177,7 +178,7 @@ def _open(part: ParquetFile) -> pq.ParquetFile:
 
 
 def _features(schema: pa.Schema) -> Mapping[str, Any]:
-    """What `datasets` wrote of the columns."""
+    """Return the features that `datasets` recorded for the columns."""
     try:
         found = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
@@ -205,5 +206,5 @@ def _is_image(kind: pa.DataType) -> bool:
 
 def _label(value: Any, labels: Sequence[str]) -> Any:
     if isinstance(value, int):
-        return labels[value] if 0 <= value < len(labels) else None  # -1 is how datasets says "none"
+        return labels[value] if 0 <= value < len(labels) else None  # datasets stores a missing label as -1
     return value

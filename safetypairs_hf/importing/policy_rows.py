@@ -1,4 +1,4 @@
-"""Rows of images under policies to policy pairs: one image that one policy calls unsafe and another one safe."""
+"""Make policy pairs from rows of images under policies: one image that one policy calls unsafe and another one safe."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from safetypairs_hf.importing.source_rows import Rows, value_at
 
 
 class Half(NamedTuple):
-    """A member of a pair: its row, and the column that its image is in."""
+    """A member of a pair: its row, and the column of its image."""
 
     row: int
     column: str
 
 
-# The name of a policy pair, its two members, and what is said of it, as in a FoundPair.
+# The name of a policy pair, its two members, and its texts, as in a FoundPair.
 PolicyPair = tuple[str, Half, Half, Mapping[str, str]]
 Told = Callable[[str, str, str], None]
 
@@ -28,15 +28,15 @@ Told = Callable[[str, str, str], None]
 def policy_pairs(rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]], reject: Told) -> Iterator[PolicyPair]:
     """Yield every two rows of one image that its policies call unsafe and safe, in the order of the rows.
 
-    Rows whose values in the column `within` differ are no pair. Where an image has several rows of a label, each of
-    them is in several pairs, so that the share of right pairs is that of all comparisons. The texts of the safe row are
+    Rows with different values in the column `within` are no pair. If an image has several rows with one label, each is
+    in several pairs, so the share of correct pairs is that of all comparisons. The texts of the safe row are
     `safe_policy` and `safe_policy_name`.
 
     Args:
-        rows: the source. An image is read where no column `pair` says which rows show the same one.
-        plan: how it is read.
-        texts: what each row has in the columns of the plan.
-        reject: told of a row or image that gives no pair: its name, a reason and a detail.
+        rows: The source. An image is read only if no column `pair` says which rows show the same one.
+        plan: How it is read.
+        texts: The texts of each row in the columns of the plan.
+        reject: Called with the name, a reason and a detail of each row or image that gives no pair.
     """
     members: dict[tuple[str, str], dict[str, list[tuple[int, dict[str, str]]]]] = {}
     column = plan.columns["image"]
@@ -90,7 +90,7 @@ def _digest(rows: Rows, number: int, column: str) -> str:
 
 
 def known_label(text: str, plan: ReadingPlan) -> str | None:
-    """What a label says: "unsafe", "safe", or None where it is none."""
+    """Return "unsafe" or "safe", the meaning of a label; None if it is unknown."""
     for value, label in {**LABELS, **plan.labels}.items():
         if value.lower() == text.lower():
             return label

@@ -11,14 +11,14 @@ from safetypairs_hf.core.records import Box, Candidate
 from safetypairs_hf.importing.pair_source import PairSource
 
 SHOWN = 10
-_TRIED = 5 * SHOWN  # so many pairs are tried, where some are rejected
+_TRIED = 5 * SHOWN  # pairs that are tried at most, if some are rejected
 
 
 def draw(source: PairSource, path: Path, show_unsafe: bool = False) -> tuple[int, list[Candidate]]:
     """Draw up to ten pairs, spread over the source, as a PNG; unsafe members are blurred unless `show_unsafe`.
 
     Returns:
-        How many were drawn (with none, no file is written), and those that were tried and are rejected.
+        The number of drawn pairs (with none, no file is written), and the pairs that were tried and rejected.
     """
     size = source.size
     spread = [number * size // SHOWN for number in range(SHOWN)]

@@ -1,4 +1,4 @@
-"""How a source of finished pairs is read: which column holds what. Options and layout files both make this object."""
+"""The ReadingPlan of a source: which column holds what. Options and layout files both make this object."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.records import DIRECTIONS
 
-KINDS = ("pairs", "images", "policies")  # what a row is
+KINDS = ("pairs", "images", "policies")  # the kinds of rows
 REPEATS = ("reject", "first")
 SPLITS = ("train", "test")
 
-# What a column can hold, by the kind of the rows, and of both kinds.
+# The roles of columns: for rows of each kind, and for rows of any kind.
 PAIR_ROLES = ("unsafe", "safe")
 IMAGE_ROLES = ("image", "label", "pair", "within", "partner", "edited")
 TEXT_ROLES = (
@@ -34,7 +34,7 @@ TEXT_ROLES = (
     "direction",
     "generator",
 )
-# What a label says without a mapping, in lower case.
+# The labels that are known without a mapping, in lower case.
 LABELS = {"unsafe": "unsafe", "safe": "safe"}
 
 
@@ -42,34 +42,34 @@ LABELS = {"unsafe": "unsafe", "safe": "safe"}
 class ReadingPlan:
     """How the rows of a source become pairs.
 
-    A column is named as the source names it; `a.b` and `a[0]` reach into a struct and a list.
+    A column has the name that it has in the source; `a.b` and `a[0]` address parts of a struct and a list.
 
     Args:
         kind: "pairs": a row is a pair, with the columns `unsafe` and `safe`. "images": a row is an image, with the
-            columns `image`, `label` and `pair`. A folder and a tar of single images are rows of images, whose columns
-            are `image` and `image_path` (without the folder's own name).
-            "policies": a row is an image under a policy, with the columns `image`, `label` and `policy`; a pair is two
-            rows of one image with opposite labels. Rows of one image are equal in `pair`, or else in their files.
-        columns: role -> column; see PAIR_ROLES, IMAGE_ROLES and TEXT_ROLES. `pair` holds the same text for both
-            members, and where `within` is a column, only rows that are equal in that one too are a pair (one image can
-            be in several pairs, each under a policy of its own); `partner`, with `id`, holds the id of the other
-            member. `edited` says of an image whether it was edited, which tells the direction.
-        pair_pattern: a regular expression that is matched with the whole value of the column `pair`. The pair is its
-            group `pair`, or its first one; the label is its group `label`, or the other one, where there is no column
-            `label`; an image where its group `edited` has matched was edited.
-        labels: value of a label -> "unsafe" or "safe", beside these two words themselves; case does not matter.
-        repeats: what happens where several rows are the same member of a pair: "reject" the pair, or take the "first".
-        category: that of every pair: a slug, a code or a name.
-        category_map: value of the column `category` -> category, where it is none itself.
-        split_map: split of the source -> "train" or "test"; "validation" becomes "train" unless it is here.
-        direction: that of every pair, one of DIRECTIONS; "" where nobody says it.
-        generator: what made the other member, of every pair; "" where nobody says it.
-        license: the SPDX id of the licence of every pair that the column `license` gives none for; "" where unknown.
-        subset: the configuration of a Hub dataset; "" where it has one alone.
-        splits: the splits of a dataset that are read, in order; none are all.
+            columns `image`, `label` and `pair`. A folder and a tar of single images are rows of images, with the
+            columns `image` and `image_path` (without the folder's own name). "policies": a row is an image under a
+            policy, with the columns `image`, `label` and `policy`; a pair is two rows of one image with opposite
+            labels. Rows of one image have the same `pair`, or else the same file.
+        columns: Role -> column; see PAIR_ROLES, IMAGE_ROLES and TEXT_ROLES. `pair` holds the same text for both
+            members. If `within` is a column, two rows must also agree in it to be a pair (one image can be in several
+            pairs, each under its own policy). `partner`, together with `id`, holds the id of the other member. `edited`
+            says whether an image was edited, which gives the direction.
+        pair_pattern: A regular expression that must match the whole value of the column `pair`. Its group `pair`, or
+            its first group, is the pair. Without a column `label`, its group `label`, or its other group, is the label.
+            An image was edited if the group `edited` matched.
+        labels: Value of a label -> "unsafe" or "safe", in addition to these two words; case does not matter.
+        repeats: If several rows are the same member of a pair: "reject" the pair, or take the "first" row.
+        category: The category of every pair: a slug, a code or a name.
+        category_map: Value of the column `category` -> category, for values that are not categories.
+        split_map: Split of the source -> "train" or "test"; "validation" becomes "train" unless it is given.
+        direction: The direction of every pair, one of DIRECTIONS; "" if unknown.
+        generator: What made the other member of every pair; "" if unknown.
+        license: The SPDX id of the licence of every pair without a value in the column `license`; "" if unknown.
+        subset: The configuration of a Hub dataset; "" if it has only one.
+        splits: The splits of a dataset to read, in order; () reads all.
 
     Raises:
-        RecipeError: a role that rows of this kind have not, or a pattern with too few groups.
+        RecipeError: Rows of this kind do not have a given role, or the pattern has too few groups.
     """
 
     kind: str
@@ -97,22 +97,22 @@ class ReadingPlan:
             )
 
     def column(self, role: str) -> str | None:
-        """The column of a role; None where there is none."""
+        """Return the column of a role; None if it has none."""
         return self.columns.get(role)
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields as JSON values, without those that have their default."""
+        """Return the fields that differ from their defaults, as JSON values."""
         return _values(self)
 
 
 @dataclass(frozen=True)
 class Said:
-    """What somebody said of how a source is read, by options, in Python or in a layout file; the rest is recognised.
+    """The user's statements on how to read a source, from options, Python or a layout file. The rest is recognised.
 
-    The fields are those of ReadingPlan; None and an empty mapping say nothing.
+    The fields are those of ReadingPlan; None and an empty mapping state nothing.
 
     Raises:
-        RecipeError: a role, a kind or a word that there is not, or a pattern that is no regular expression.
+        RecipeError: A role, a kind or a word is unknown, or a pattern is not a regular expression.
     """
 
     kind: str | None = None
@@ -144,10 +144,10 @@ class Said:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> Said:
-        """Read what a layout file says under the names of the fields; `where` is what a message calls the file.
+        """Read the statements of a layout file from a dict by field name. Messages call the file `where`.
 
         Raises:
-            RecipeError: an unknown name, or a value of another type. The message has the nearest name.
+            RecipeError: A name is unknown, or a value has the wrong type. The message has the nearest name.
         """
         names = [each.name for each in dataclasses.fields(cls)]
         for name, value in values.items():
@@ -171,11 +171,11 @@ class Said:
             raise RecipeError(f"{where}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """What it says, as JSON values under the names of the fields."""
+        """Return the stated fields as JSON values."""
         return _values(self)
 
     def over(self, other: Said) -> Said:
-        """This, and what the other says where this says nothing: options over a layout. Mappings are joined."""
+        """Return these statements, completed by those of `other`: options over a layout. Mappings are merged."""
         found: dict[str, Any] = {}
         for each in dataclasses.fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
@@ -184,7 +184,7 @@ class Said:
         return Said(**found)
 
     def plan(self, kind: str, columns: Mapping[str, str], pair_pattern: str = "") -> ReadingPlan:
-        """The plan of this, with what was recognised."""
+        """Return the plan from these statements and what was recognised."""
         said = {
             each.name: value
             for each in dataclasses.fields(self)
@@ -196,7 +196,7 @@ class Said:
 
 
 def check_word(where: str, given: str, known: Sequence[str]) -> None:
-    """Raise RecipeError where a word is none of those that there are; the message has the nearest."""
+    """Raise RecipeError if a word is not a known one; the message has the nearest."""
     if given not in known:
         raise RecipeError(f"{where}: there is no {given!r}{hint(str(given), known)}; there are {', '.join(known)}")
 
@@ -211,7 +211,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _values(record: ReadingPlan | Said) -> dict[str, Any]:
-    """The fields of a record as JSON values, without those that have their default."""
+    """Return the fields of a record that differ from their defaults, as JSON values."""
     defaults = {each.name: _default(each) for each in dataclasses.fields(record)}
     values = {name: getattr(record, name) for name in defaults}
     return {

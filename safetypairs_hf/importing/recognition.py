@@ -1,4 +1,4 @@
-"""Recognise what the columns of a source hold, where nobody says it, and say what was understood."""
+"""Recognise what the columns of a source hold if the user does not state it, and print what was understood."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPla
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of, value_at
 
 _ROWS = {"pairs": "a pair", "images": "an image", "policies": "an image under a policy"}
-_SAMPLE = 200  # rows that are looked at
+_SAMPLE = 200  # rows that are examined
 
-# Role -> what columns that hold it are called; a role whose name a column has is found without standing here.
+# Role -> other usual names of its column. A column that has the name of the role needs no entry.
 _NAMES: dict[str, tuple[str, ...]] = {
     "category": ("categories", "unsafe_category", "harm_category", "folder"),
     "policy_name": ("policy_title",),
@@ -34,7 +34,7 @@ _PAIR_NAMES = ("pair", "pair_id", "pair_key", "pair_name", "pair_idx")
 _PATH_NAMES = ("image_path", "file_name", "filename", "path", "file", "__key__", "key", "name", "id")
 _WORD = r"(?P<label>(?i:unsafe|safe))"
 _ENDING = r"(?:\.[^./]+)?$"
-# The forms of a path that say the pair and the label: folders, ends and beginnings of names.
+# The forms of a path that contain the pair and the label: as a folder, a suffix or a prefix.
 PATTERNS = (
     rf"^(?:(?P<pair>.+)/)?{_WORD}/(?P<pair_2>.+?){_ENDING}",
     rf"^(?P<pair>.+)[-_. ]{_WORD}{_ENDING}",
@@ -43,10 +43,10 @@ PATTERNS = (
 
 
 def recognise(rows: Rows, said: Said) -> ReadingPlan:
-    """The plan by which rows are read: what was said, and what their columns show.
+    """Return the plan for reading rows, from the user's statements and from the columns.
 
     Raises:
-        RecipeError: a column that was named is not there, or it does not show what a row is, which columns hold the
+        RecipeError: A named column does not exist, or the columns do not show what a row is, which columns hold the
             images, or what the label or the pair is.
     """
     for path in said.columns.values():
@@ -72,7 +72,7 @@ def recognise(rows: Rows, said: Said) -> ReadingPlan:
 
 
 def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
-    """What is read, in lines."""
+    """Yield how the source is read, in lines."""
     yield f"source: {rows.origin}, {counted(len(rows), 'row')}"
     yield f"a row is {_ROWS[plan.kind]}"
     for role, column in plan.columns.items():
@@ -81,7 +81,7 @@ def understood(plan: ReadingPlan, rows: Rows) -> Iterator[str]:
     if pattern := plan.pair_pattern:
         yield f"pair pattern: {pattern}"
     if plan.kind == "policies":
-        return  # one image has no direction, and nobody made the other
+        return  # both members are one image, without a direction and a generator
     fixed = {"category": plan.category, "direction": plan.direction, "generator": plan.generator}
     for name, value in fixed.items():
         if value:
@@ -102,12 +102,12 @@ class _Sample:
         self._rows = list(itertools.islice(rows.texts(self.texts), _SAMPLE))
 
     def values(self, column: str) -> list[str]:
-        """What the rows have in a column of texts, or at a path in any, without what is empty."""
+        """Return the nonempty values of a column of texts, or of a path."""
         rows = self._rows if column in self.texts else itertools.islice(self.rows.texts([column]), _SAMPLE)
         return [text for row in rows if (text := as_text(value_at(row, column))) is not None]
 
     def holds_images(self, column: str) -> bool:
-        """Whether a column holds images, or texts most of which name them."""
+        """Return whether a column holds images, or texts that mostly name image files."""
         if kind_of(column, self.rows).kind == IMAGE:
             return True
         values = self.values(column) if column in self.texts else []
@@ -115,7 +115,7 @@ class _Sample:
 
     @property
     def images(self) -> list[str]:
-        """The columns of images; those that name files where there is none of images themselves."""
+        """Return the columns of images; if there are none, those that name image files."""
         found = [name for name, column in self.rows.columns.items() if column.kind == IMAGE]
         return found or [name for name in self.texts if self.holds_images(name)]
 
@@ -133,7 +133,7 @@ def _kind(sample: _Sample, said: Said) -> str:
 
 
 def _member_columns(sample: _Sample) -> list[tuple[str, str]]:
-    """Two columns of images each whose names differ in "unsafe" and "safe" alone."""
+    """Return the pairs of image columns whose names differ only in "unsafe" and "safe"."""
     columns = {name.lower(): name for name in (*sample.images, *filter(sample.holds_images, sample.texts))}
     return [
         (name, columns[other])
@@ -162,7 +162,7 @@ def _pair_columns(sample: _Sample, said: Said) -> dict[str, str]:
 
 
 def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
-    """The columns of image, label and pair; and the pattern of the pair, where one is needed."""
+    """Return the columns of image, label and pair, and the pattern of the pair if one is needed."""
     columns = {role: said.columns[role] for role in ("image", "label", "pair", "partner") if role in said.columns}
     if "image" not in columns:
         columns["image"] = _only_image(sample)
@@ -181,12 +181,12 @@ def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
             f"{sample.rows.origin}: no column holds the labels unsafe and safe; name it: --label COLUMN{_there(sample)}"
         )
     if pattern and "label" in columns and said.columns.get("label") is None and "(?P<label>" in pattern:
-        del columns["label"]  # the path says both
+        del columns["label"]  # the path has pair and label
     return columns, pattern
 
 
 def _policy_columns(sample: _Sample, said: Said) -> dict[str, str]:
-    """The columns of image, label and policy."""
+    """Return the columns of image, label and policy."""
     roles = ("image", "label", "policy", "pair", "within")
     columns = {role: said.columns[role] for role in roles if role in said.columns}
     if "image" not in columns:
@@ -222,7 +222,7 @@ def _label_column(sample: _Sample, said: Said) -> str | None:
 
 
 def _pair_column(sample: _Sample, columns: Mapping[str, str]) -> tuple[str, str]:
-    """The column that says the pair, and the pattern by which it does, "" where its whole value does."""
+    """Return the column of the pair, and the pattern that extracts it; "" if its whole value is the pair."""
     if "label" in columns:
         named = next((name for name in _PAIR_NAMES if name in sample.texts), None)
         if named is not None:
@@ -258,7 +258,7 @@ def _path_column(sample: _Sample, pattern: str) -> str:
 
 
 def _matching(sample: _Sample, column: str) -> str | None:
-    """The first of PATTERNS that most values match and that gives both labels."""
+    """Return the first of PATTERNS that most values match and that gives both labels."""
     values = sample.values(column)
     for pattern in PATTERNS:
         found = [match for value in values if (match := re.search(pattern, value))]
@@ -281,7 +281,7 @@ def _text_columns(sample: _Sample, taken: set[str], said: Said) -> dict[str, str
 
 
 def _said_otherwise(role: str, said: Said) -> bool:
-    """Whether somebody said what a column need not say then."""
+    """Return whether the user stated what the column of a role would state."""
     return bool(role in ("category", "direction", "generator") and getattr(said, role))
 
 
@@ -290,7 +290,7 @@ def _plausible(role: str, values: Sequence[str]) -> bool:
 
 
 def _without(plan: ReadingPlan, said: Said, *roles: str) -> ReadingPlan:
-    """A plan without roles that were recognised, and that nobody named."""
+    """Return a plan without those of the given roles that were recognised and not named by the user."""
     import dataclasses
 
     kept: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A taxonomy of a source's own policies: a category for each distinct text."""
+"""Make a taxonomy from a source's own policies: a category for each distinct text."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 from safetypairs_hf.taxonomy.taxonomy_yaml import RESERVED, from_values
 
-MOST: Final = 50  # policies; with more the column holds something else
-MOST_OF_PAIRS: Final = 1000  # of policy pairs, where the policy is what is varied
-_LONGEST: Final = 600  # characters of a line, as a taxonomy takes them
+MOST: Final = 50  # policies; a column with more holds something else
+MOST_OF_PAIRS: Final = 1000  # policies of policy pairs, which vary the policy
+_LONGEST: Final = 600  # characters of a line, the limit of a taxonomy
 _CAN: Final = "What the policy does not name."
 
 
 def taxonomy_of(
     policies: Iterable[tuple[str, str | None]], name: str, most: int = MOST
 ) -> tuple[Taxonomy, dict[str, str]]:
-    """A taxonomy of distinct policies, and the slug of each text.
+    """Return a taxonomy of distinct policies, and the slug of each text.
 
     Args:
         policies: (text, name or None) of each pair.
-        name: the name of the source, which the taxonomy is called after.
-        most: so many texts are taken.
+        name: The name of the source, from which the taxonomy gets its name.
+        most: The largest number of texts.
 
     Raises:
-        RecipeError: there are more texts, or the taxonomy that they make has a fault.
+        RecipeError: There are more texts, or the taxonomy that they make is invalid.
     """
     names: dict[str, set[str]] = {}
     for text, named in policies:
@@ -53,7 +53,7 @@ def taxonomy_of(
 
 
 def _slugs(titles: Mapping[str, str]) -> dict[str, str]:
-    """A slug for each text: of its name where that is its own, else `policy_` and eight hex digits of the text."""
+    """Return a slug for each text: from its name if no other text has it, else `policy_` and eight hex digits."""
     plain = {text: _slug(title) for text, title in titles.items()}
     counts: dict[str, int] = {}
     for slug in plain.values():
@@ -73,7 +73,7 @@ def _slug(title: str) -> str:
 
 
 def _category(text: str, title: str, slug: str) -> dict[str, object]:
-    """A category whose policy is the text: its first line is the scope, the others what an image should not show."""
+    """Return a category with the text as its policy: the first line is the scope, the others what must not be shown."""
     first, *others = _lines(text)
     return {
         "slug": slug,
@@ -85,7 +85,7 @@ def _category(text: str, title: str, slug: str) -> dict[str, object]:
 
 
 def _title(title: str, slug: str) -> str:
-    """What people call a policy: its name, with the digits of its slug where another policy has that name too."""
+    """Return the name of a policy, with the digits of its slug if another policy has the same name."""
     name, digits = " ".join(title.split())[:100], slug.removeprefix("policy_")
     if not name:
         return f"Policy {digits}"
@@ -93,7 +93,7 @@ def _title(title: str, slug: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a policy, without marks of lists, cut where one is longer than a taxonomy takes."""
+    """Return the lines of a policy without list markers, cut at the limit of a taxonomy."""
     found: list[str] = []
     for line in text.splitlines() or [text]:
         plain = "".join(each if each.isprintable() else " " for each in re.sub(r"^\s*(?:[-*•#]+|\d+[.)])\s+", "", line))

@@ -1,4 +1,4 @@
-"""A source as rows with columns, whatever it is made of: what every kind of source is read as."""
+"""The interface of rows with columns, as which every kind of source is read."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.sources.metadata import check_column
 
-SPLIT = "(split)"  # a column that no source has: the split that a row lies in
+SPLIT = "(split)"  # the split of a row, as a column under a name that no source has
 IMAGE, IMAGES, TEXT, OTHER = "image", "images", "text", "other"
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 class Column(NamedTuple):
-    """What a column holds: an IMAGE, IMAGES (a list of them), TEXT (numbers and labels too), or OTHER; and its labels.
+    """The content of a column: an IMAGE, IMAGES (a list of them), TEXT (also numbers and labels), or OTHER.
 
-    `labels` are the names of a column of class labels; () of any other. A TEXT may name a file that is an image.
+    `labels` are the names of the class labels; () for other columns. A TEXT may name an image file.
     """
 
     kind: str
@@ -27,11 +27,11 @@ class Column(NamedTuple):
 
 
 class Rows(Protocol):
-    """Rows in a fixed order, counted from 0; each can be had again. Pickled, it goes to worker processes.
+    """Rows in a fixed order, numbered from 0, that can be read repeatedly. They are pickled for worker processes.
 
-    `origin`: what the rows' origin is called (`org/name@commit`, or the name of a file or folder, without the path on
-    this machine). `fingerprint`: what all rows together are known by (a commit); "" where each row is looked at.
-    `license`: what the source itself says, "" where it says nothing.
+    `origin`: the name of the source (`org/name@commit`, or the name of a file or folder, without the path on this
+    machine). `fingerprint`: what identifies all rows together (a commit); "" if each row must be examined. `license`:
+    the licence that the source states; "" if it states none.
     """
 
     @property
@@ -49,29 +49,29 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def name(self, number: int) -> str:
-        """What a message and an origin call a row: its file, or its place in one."""
+        """Return the name of a row in messages and origins: its file, or its number in a file."""
         ...
 
     def texts(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Every row in order, with these columns alone; class labels as their names."""
+        """Yield every row in order with only these columns; class labels as their names."""
         ...
 
     def take(self, number: int, columns: Sequence[str], lane: str) -> dict[str, Any]:
-        """One row. Rows that are asked for in rising order in one lane are read one after another."""
+        """Return one row. Rows read in rising order in one lane are read sequentially."""
         ...
 
     def files(self, number: int) -> Files:
-        """Where the files are that the cells of a row name."""
+        """Return the place of the files that the cells of a row name."""
         ...
 
 
 def top(path: str, columns: Mapping[str, Column] | Sequence[str]) -> str:
-    """The column that a path such as `a.b` or `a[0]` begins in; the path itself where a column has that name."""
+    """Return the column in which a path such as `a.b` or `a[0]` begins; the path itself if it is a column."""
     return path if path in columns else re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
 def value_at(row: Mapping[str, Any], path: str) -> Any:
-    """The value of a path in a row; None where there is none so deep."""
+    """Return the value at a path in a row; None if the row has no value there."""
     if path in row:
         return row[path]
     column = top(path, list(row))
@@ -85,7 +85,7 @@ def value_at(row: Mapping[str, Any], path: str) -> Any:
 
 
 def check_path(path: str, rows: Rows, where: str) -> None:
-    """Raise RecipeError where a path begins in no column, or is written wrongly."""
+    """Raise RecipeError if a path begins in no column, or has a syntax error."""
     column = top(path, rows.columns)
     check_column(column, [name for name in rows.columns if name != SPLIT], where)
     rest = path[len(column) :]
@@ -94,7 +94,7 @@ def check_path(path: str, rows: Rows, where: str) -> None:
 
 
 def kind_of(path: str, rows: Rows) -> Column:
-    """What a path holds. What lies inside a list of images is an image; of any other inside nothing is known."""
+    """Return what a path holds. Inside a list of images it is an image, inside any other column it counts as TEXT."""
     column = rows.columns[top(path, rows.columns)]
     if path in rows.columns:
         return column
@@ -102,7 +102,7 @@ def kind_of(path: str, rows: Rows) -> Column:
 
 
 def as_text(value: Any) -> str | None:
-    """A cell as text, without white space around it; None where it holds nothing."""
+    """Return a cell as text, without surrounding white space; None if it is empty."""
     if value is None or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, float) and value.is_integer():

@@ -1,11 +1,11 @@
-"""The splits of a source, by their usual names."""
+"""Recognise the splits of a source by their usual names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
-# The word in a path or a name -> the split that it means.
+# A word in a path or a name -> its split.
 _WORDS = {
     "train": "train",
     "training": "train",
@@ -21,7 +21,7 @@ _WORDS = {
 
 
 def split_in(parts: Iterable[str]) -> str:
-    """The split that a path says by its parts: a folder `train`, or a file `train-00000-of-00001.parquet`; or ""."""
+    """Return the split that the parts of a path name (`train`, or `train-00000-of-00001.parquet`), or ""."""
     for part in parts:
         word = re.split(r"[-_.]", part, maxsplit=1)[0].lower()
         if word in _WORDS:
@@ -30,14 +30,14 @@ def split_in(parts: Iterable[str]) -> str:
 
 
 def states_splits(splits: Iterable[str]) -> bool:
-    """Whether the names of a source's parts divide it; a lone `train` is what is called so that nobody divided."""
+    """Return whether split names divide a source. A single `train` does not: it is the usual name of undivided data."""
     return bool({*splits} - {"", "train"})
 
 
 def split_of_source(text: str | None, split_map: Mapping[str, str]) -> str | None:
-    """The split, "train" or "test", that a source's own split becomes; "" where it states none, None where unknown.
+    """Return "train" or "test" for a split of the source; "" if it states none, None if its name is unknown.
 
-    What is there to choose a model by is there to train: "validation" becomes "train".
+    "validation" becomes "train", because model selection is part of training.
     """
     if text is None:
         return ""

@@ -1,5 +1,4 @@
-"""What can be read only from its beginning (CSV, JSON Lines, a stream, Python objects), written once to a temporary
-Parquet file, so that its rows can be had again."""
+"""Spool sources that can be read only once (CSV, JSON Lines, a stream, objects) to a temporary Parquet file."""
 
 from __future__ import annotations
 
@@ -22,16 +21,16 @@ from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
 from safetypairs_hf.importing.source_rows import as_text
 from safetypairs_hf.importing.split_names import split_in
 
-_GROUP_ROWS, _GROUP_BYTES = 256, 32 << 20  # of a row group
-_LONGEST_FIELD = 1 << 30  # characters of a field of CSV: a data URI is long
+_GROUP_ROWS, _GROUP_BYTES = 256, 32 << 20  # the largest row group
+_LONGEST_FIELD = 1 << 30  # characters of a CSV field: a data URI is long
 _CELL = pa.struct({"bytes": pa.large_binary(), "path": pa.string()})
 
 
 def table_rows(paths: list[tuple[Path, str]], origin: str, root: Path) -> ParquetRows:
-    """The rows of CSV and JSON Lines files: (path, name). What they name lies in `root`.
+    """Return the rows of CSV and JSON Lines files, given as (path, name). The files that they name are in `root`.
 
     Raises:
-        RecipeError: a file cannot be read, or a line of it is wrong.
+        RecipeError: A file cannot be read, or has an invalid line.
     """
     folder = tempfile.TemporaryDirectory(prefix="safetypairs-import-")
     parts = []
@@ -50,10 +49,10 @@ def stream_rows(
     fingerprint: str = "",
     license: str = "",
 ) -> ParquetRows:
-    """The rows of some streams of dicts, each with the name of its split, or "". Cells may be PIL images.
+    """Return the rows of streams of dicts, each with the name of its split, or "". Cells may be PIL images.
 
     Raises:
-        RecipeError: a row is no dict.
+        RecipeError: A row is not a dict.
     """
     folder = tempfile.TemporaryDirectory(prefix="safetypairs-import-")
     parts = []
@@ -65,7 +64,7 @@ def stream_rows(
 
 
 def _read_table(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or JSON Lines file; a cell of CSV without any letter holds nothing."""
+    """Yield the rows of a CSV or JSON Lines file; an empty CSV cell is None."""
     is_csv = path.suffix.lower() == ".csv"
     usual = csv.field_size_limit(_LONGEST_FIELD)
     try:
@@ -80,7 +79,7 @@ def _read_table(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]], name: str) -> None:
-    """Write rows of any columns; a column that first comes later makes the file be written again."""
+    """Write rows with any columns. A column that first appears in a later row group makes it rewrite the file."""
     kinds: dict[str, pa.DataType] = {}
     groups: list[Path] = []
     waiting: list[dict[str, Any]] = []
@@ -129,7 +128,7 @@ def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _joined(kind: pa.DataType | None, value: Any) -> pa.DataType:
-    """The type of a column that has held `kind`, and holds `value` too: a text, unless one is an image."""
+    """Return the type of a column that has held `kind` and now also holds `value`: text, unless one is an image."""
     return _CELL if kind == _CELL or isinstance(value, dict) else pa.string()
 
 
@@ -138,7 +137,7 @@ def _as(value: Any, kind: pa.DataType) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """A cell as it is stored: None, a text, or an image as {bytes, path}."""
+    """Return a cell as it is stored: None, a text, or an image as {bytes, path}."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, os.PathLike):
@@ -157,7 +156,7 @@ def _cell(value: Any) -> Any:
 
 
 def _encoded(image: Any) -> bytes:
-    """A PIL image as PNG, upright; one of a mode that PNG has not, as RGB."""
+    """Return a PIL image as PNG, upright; a mode that PNG does not support becomes RGB."""
     from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(image)
