@@ -1,1 +1,1 @@
-"""Guards, which are also the judges of a build: whatever says P(unsafe) of an image under a category's policy."""
+"""Guards: everything that estimates P(unsafe) of an image under a category's policy. Guards also judge builds."""

@@ -23,9 +23,9 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 # Images, and the category that each is judged under.
 Unit: TypeAlias = tuple[Sequence[Picture], Sequence[str]]
-# The place of an image and its verdict, one after another.
+# Pairs of the index of an image and its verdict.
 Singly: TypeAlias = Generator[tuple[int, Verdict], None, None]
-# What a guard loads, such as a Chat.
+# The type of a guard's loaded model, such as a Chat.
 Model = TypeVar("Model")
 
 
@@ -92,9 +92,9 @@ class Guard(AsksByTaxonomy, ABC):
         """Judge images.
 
         Args:
-            images: the images.
-            categories: the category that each is judged under, by slug, code or name.
-            regions: where each image was edited, or None. Only `OnRegion` uses them.
+            images: The images.
+            categories: The category of each image, by slug, code or name.
+            regions: The edited region of each image, or None. Only `OnRegion` uses them.
 
         Returns:
             One Verdict for each image, in order.
@@ -104,10 +104,10 @@ class Guard(AsksByTaxonomy, ABC):
         """Judge images one at a time. A run calls this method if the guard is `costly`.
 
         Args:
-            asked: images, each with the category that it is judged under. They are read as they are needed.
+            asked: Images, each with its category. They are read as they are needed.
 
         Yields:
-            The place of an image, from 0, and its verdict, as soon as the verdict is known and in any order.
+            The index of an image, from 0, and its verdict, as soon as the verdict is known and in any order.
         """
         for place, (image, category) in enumerate(asked):
             yield place, self.judge([image], [category], [None])[0]
@@ -156,7 +156,7 @@ class Guard(AsksByTaxonomy, ABC):
 def prompt_hash(guard: Guard) -> str:
     """Return a hash (16 hex digits) of a guard's prompts for all categories; "" if it has no prompts.
 
-    A prompt in the model's own chat template is not in the hash: it belongs to `revision`.
+    The hash leaves out a prompt in the model's own chat template, which belongs to `revision`.
     """
     texts = [guard.asked(slug) for slug in guard.taxonomy.slugs]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if any(texts) else ""
@@ -166,8 +166,8 @@ def dtype_on(device: str, name: str) -> str:
     """Return the type that weights are loaded as on a device, such as "float32".
 
     Args:
-        device: a device of PyTorch, or "auto".
-        name: the name of the guard in error messages.
+        device: A PyTorch device, or "auto".
+        name: The name of the guard in error messages.
 
     Raises:
         SafetyPairsError: PyTorch is not installed, or the device is a GPU that this machine does not have.
@@ -186,7 +186,7 @@ def dtype_on(device: str, name: str) -> str:
 class Question(NamedTuple):
     """One question to a model.
 
-    `number` is the place of the image in its unit. `policy` names the policy to ask by, if the guard has several.
+    `number` is the index of the image in its unit. `policy` names the policy to ask by, if the guard has several.
     """
 
     number: int
@@ -245,16 +245,16 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
     in any order, and implements `load`, `prepare` and `answer`.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
-        commit: the commit of a Hub id; leave it out for a folder.
-        batch_size: images in a forward pass; halved if memory runs out.
-        device: a device of PyTorch; "auto" uses a GPU if one is available.
+        model: A folder, or a Hub id with `commit`.
+        commit: The commit of a Hub id; leave it out for a folder.
+        batch_size: Images in a forward pass; halved if memory runs out.
+        device: A PyTorch device; "auto" uses a GPU if one is available.
     """
 
     batch_size: int
     device: str
     holds_model: ClassVar[bool] = True
-    # What its name begins with.
+    # The first part of its name.
     kind: ClassVar[str]
 
     @property
@@ -274,7 +274,7 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
             return self.load()
         except (SafetyPairsError, ImportError):
             raise
-        except Exception as error:  # a config or weights that are damaged
+        except Exception as error:  # a damaged config or damaged weights
             if out_of_memory(error):
                 raise
             raise SafetyPairsError(f"{self.model} does not load: {in_a_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Guardrails of AWS Bedrock as guards: the confidence of their content filters in an image, through boto3."""
+"""Guardrails of AWS Bedrock as guards: the confidence of their content filters for an image, through boto3."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from safetypairs_hf.taxonomy import crosswalk
 
 _GUARD: Final = "bedrock-guardrails"
 _LEVELS: Final = ("NONE", "LOW", "MEDIUM", "HIGH")
-_FORMATS: Final = {"image/png": "png", "image/jpeg": "jpeg"}  # others are sent as PNG, which loses nothing
+_FORMATS: Final = {"image/png": "png", "image/jpeg": "jpeg"}  # other formats are sent as PNG, without loss
 
 
 @dataclass(frozen=True)
 class BedrockGuardrail(HostedGuard):
-    """P(unsafe) = the highest confidence of the content filters that answer to the category, in even steps.
+    """P(unsafe) = the highest confidence of the content filters for the category, in even steps.
 
-    NONE is 0, LOW 1/3, MEDIUM 2/3 and HIGH 1: ordered levels and no probabilities. The guardrail is your own; what it
-    blocks plays no part, since the confidence of every filter is asked for. A category that answers to no filter is not
-    covered (crosswalk), and its images are not sent; a filter that the guardrail does not have for images is
-    "no_verdict".
+    NONE is 0, LOW 1/3, MEDIUM 2/3 and HIGH 1. These are ordered levels, not probabilities. The guardrail is your own.
+    Its blocking thresholds have no effect, because the request asks for the confidence of every filter. A category
+    without a filter is not covered (crosswalk), and its images are not sent. If the guardrail does not use the filter
+    for images, the guard abstains with "no_verdict".
 
     Args (see `HostedGuard` for the others):
-        guardrail: the id of the guardrail.
-        version: the version of the guardrail, "DRAFT" or a number.
-        region: the AWS region; "" uses the AWS configuration.
-        profile: the AWS profile; "" uses the AWS configuration.
+        guardrail: The id of the guardrail.
+        version: The version of the guardrail, "DRAFT" or a number.
+        region: The AWS region; "" uses the AWS configuration.
+        profile: The AWS profile; "" uses the AWS configuration.
     """
 
     guardrail: str = ""
@@ -97,7 +97,7 @@ class BedrockGuardrail(HostedGuard):
             content=[{"image": shown}],
             outputScope="FULL",
         )
-        if "assessments" not in answer:  # the client passes over what is no JSON
+        if "assessments" not in answer:  # the client ignores a body that is not JSON
             raise ValueError(f"an answer without assessments: {sorted(answer)}")
         filters = [
             each

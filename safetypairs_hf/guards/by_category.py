@@ -1,4 +1,4 @@
-"""What a user gives a guard by category (a label map, texts), for the categories of the data it is asked about."""
+"""Resolve a user's settings by category (a label map, texts) for the categories of a taxonomy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Given = TypeVar("Given")
 
 
 def by_slug(given: Mapping[str, Given], taxonomy: Taxonomy) -> dict[str, Given]:
-    """Return what holds for each category of a taxonomy, by slug; a category that nothing is given for is left out.
+    """Return the value for each category of a taxonomy, by slug. Categories without a value are left out.
 
     Args:
-        given: by category: of the taxonomy, or of the nine, which holds for every category that maps to it and has
-            nothing of its own.
-        taxonomy: the taxonomy of the data.
+        given: Value by category. A category of the taxonomy applies to itself. One of the nine applies to every
+            category that maps to it and has no value of its own.
+        taxonomy: The taxonomy of the data.
 
     Raises:
-        SafetyPairsError: a key is a category of neither.
+        SafetyPairsError: A key is a category of neither.
     """
     own: dict[str, Given] = {}
     of_nine: dict[str, Given] = {}
@@ -38,7 +38,7 @@ def by_slug(given: Mapping[str, Given], taxonomy: Taxonomy) -> dict[str, Given]:
 
 
 def normal(key: str) -> str:
-    """Return the slug of a category of the nine, whatever way it is named; any other text as it is."""
+    """Return the slug of one of the nine categories, however it is named; any other text unchanged."""
     return _in_nine(key) or key
 
 

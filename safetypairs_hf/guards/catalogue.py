@@ -18,7 +18,7 @@ from safetypairs_hf.core.settings import as_text, check_names, parameters_of, re
 
 
 class Entry(NamedTuple):
-    """What the catalogue knows of a guard.
+    """The description of a guard.
 
     Args:
         about: A description in one line.
@@ -26,8 +26,8 @@ class Entry(NamedTuple):
         holds: The model class that it needs, or another way in which it is asked.
         covers: The categories that it judges.
         fixed: Defaults that differ from those of the class.
-        server: The class of its `server` field, whose fields are settings of the guard too; "" if it has none. A
-            chat guard is asked at a server if `url` is given.
+        server: The class of its `server` field, whose fields are settings of the guard too; "" if it has none. A chat
+            guard is asked at a server if `url` is given.
         labels: The fields that the setting `labels`, a YAML file, gives together.
         license: The licence of the default weights; "" if it was not confirmed.
         given: The required settings in the form KEY=VALUE, as a user types them.
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 _ALL, _OWN = "all", "what its prompt or label map says"
-# At "trained": the categories of the default nine. A category of another taxonomy counts as the one that it maps to.
+# The categories at fidelity "trained". A category of another taxonomy counts as the one of the nine that it maps to.
 _TRAINED = "trained: all nine; common: all"
 _S_CODES = "trained: all of the nine but disasters; common: all"
 _QWEN = "Qwen2_5_VLForConditionalGeneration"
@@ -385,7 +385,7 @@ def guard(name: str, **settings: Any) -> Judge:
 
 
 def _with_server(entry: Entry, values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the settings of a guard, with the server's settings made into a server."""
+    """Return the settings of a guard, with those of the server combined into a server object."""
     own = {field.name for field in dataclasses.fields(_server(entry))}
     inner = {key: value for key, value in values.items() if key in own}
     if entry.server == _CHAT and "model" not in inner:

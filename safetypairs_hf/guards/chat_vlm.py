@@ -1,7 +1,7 @@
-"""Chat vision-language models as guards, and the one that is asked for a Yes (unsafe) or No to our policy text.
+"""Chat vision-language models as guards, and the guard that asks for Yes (unsafe) or No to our policy text.
 
-A guard defines a prompt and how to read the verdict. The model runs in this process, which weighs the verdict in one
-forward pass or reads it from the text that the model writes, or at a server (see `served_answers`).
+A guard defines a prompt and how to read the verdict. In this process, the model weighs the verdict in one forward pass,
+or writes a text that has it. At a server, `served_answers` reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetypairs_hf.models.openai_server import Serves
 
 
 class Written(NamedTuple):
-    """An answer in words. `ended` is False where the limit of tokens cut it off."""
+    """A generated answer. `ended` is False if the token limit cut it off."""
 
     text: str
     ended: bool
@@ -36,17 +36,17 @@ class ChatGuard(ModelGuard[Chat]):
     At a server it also abstains with "refused", "content_filter", "rate_limited", "timed_out" or "server_error".
 
     Args (see `ModelGuard` for the others):
-        model: a folder, or a Hub id with `commit`; for a server, the name that the server has for the model.
-        commit: the commit of a Hub id; for a server, the commit that it runs, if you know it.
-        server: the server of the model; None runs the model in this process.
-        max_tokens: the most tokens that the model may write. 0 chooses what the guard needs: in this process, most
+        model: A folder, or a Hub id with `commit`; for a server, the name that the server has for the model.
+        commit: The commit of a Hub id; for a server, the commit that it runs, if you know it.
+        server: The server of the model; None runs the model in this process.
+        max_tokens: The most tokens that the model may write. 0 chooses what the guard needs: in this process, most
             guards write nothing and weigh both words of the verdict in one forward pass.
-        top_logprobs: alternatives to request from a server for each token. Use 0 for a server without log
+        top_logprobs: Alternatives to request from a server for each token. Use 0 for a server without log
             probabilities; P(unsafe) is then 0 or 1.
-        forced: for a server: "choice" allows only the words of the verdict (`structured_outputs`), "prefill" begins
-            the answer up to the verdict (`continue_final_message`), and "" lets the model write freely.
-        chat_template_kwargs: keywords for the chat template, such as {"enable_thinking": false}.
-        least_mass: the guard abstains with "no_verdict" if both words together have less probability than this.
+        forced: For a server: "choice" allows only the words of the verdict (`structured_outputs`), "prefill" begins the
+            answer up to the verdict (`continue_final_message`), and "" lets the model write freely.
+        chat_template_kwargs: Keywords for the chat template, such as {"enable_thinking": false}.
+        least_mass: The guard abstains with "no_verdict" if both words together have less probability than this.
     """
 
     model: str = ""
@@ -60,9 +60,9 @@ class ChatGuard(ModelGuard[Chat]):
     least_mass: float = verdicts.LEAST_MASS
     device: str = "auto"
     holds: ClassVar[tuple[str, ...]] = ("loaded", "yes_and_no", "_serves")
-    # The model classes that it may be; any chat model that sees images where there are none.
+    # The permitted model classes; () permits any chat model that takes images.
     classes: ClassVar[tuple[str, ...]] = ()
-    # Tokens that it writes at a server up to the end of its verdict, and those of its reasoning, where it reasons.
+    # Tokens that it writes at a server up to the end of its verdict, and the tokens of its reasoning, if it reasons.
     verdict_tokens: ClassVar[int] = 32
     reasoning_tokens: ClassVar[int] = 0
 
@@ -83,12 +83,12 @@ class ChatGuard(ModelGuard[Chat]):
 
     @property
     def reading(self) -> verdicts.Reading:
-        """How its verdict is read in what it writes."""
+        """How to read the verdict in the model's text."""
         return verdicts.YES_NO
 
     @property
     def before(self) -> str:
-        """What it writes before its verdict; "" where that is the first word."""
+        """The text that it writes before its verdict; "" if the verdict comes first."""
         return ""
 
     @property
@@ -110,10 +110,10 @@ class ChatGuard(ModelGuard[Chat]):
 
     @cached_property
     def revision(self) -> str:
-        """What names its weights: see `HoldsWeights.revision`; at a server, `commit`, or else what that says it runs.
+        """The version of its weights: see `HoldsWeights.revision`. At a server, `commit`, else what the server reports.
 
         Raises:
-            SafetyPairsError: it is a Hub id and no commit is pinned; or there is no server.
+            SafetyPairsError: It is a Hub id without a commit, or the server cannot be reached.
         """
         if self.server is None:
             return super().revision
@@ -128,7 +128,7 @@ class ChatGuard(ModelGuard[Chat]):
         return None if self.server is None else self.server.seed
 
     def release(self) -> None:
-        if self.server is None:  # else there is nothing to free, and perhaps no PyTorch
+        if self.server is None:  # with a server there is nothing to free, and perhaps no PyTorch
             super().release()
 
     @property
@@ -139,17 +139,17 @@ class ChatGuard(ModelGuard[Chat]):
         return verdicts.question(slug, self.taxonomy)
 
     def turns(self, image: Any, slug: str) -> list[dict[str, Any]]:
-        """Return the conversation up to the answer, as chat templates take it."""
+        """Return the conversation up to the answer, in the form that chat templates take."""
         return turn(image, self.asked(slug))
 
     def template_kwargs(self, slug: str) -> dict[str, Any]:
-        """Return the keywords for the chat template; a batch is of one `Question.policy`, and shares those of one."""
+        """Return the keywords for the chat template. A batch has one `Question.policy`, and so the same keywords."""
         return dict(self.chat_template_kwargs)
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """See `ModelGuard.judge`; at a server it raises as `ChatServer.ask_each` does."""
+        """See `ModelGuard.judge`. With a server it raises the errors of `ChatServer.ask_each`."""
         if self.server is None:
             return super().judge(images, categories, regions)
         found = dict(self.judge_singly(zip(images, categories, strict=True)))
@@ -187,10 +187,10 @@ class ChatGuard(ModelGuard[Chat]):
         check_chat(self.model, self.commit, self.classes)
 
     def preflight(self, image: Picture, category: str) -> tuple[Verdict, str]:
-        """Ask a server what it has, and about one image; return the verdict, and a line that says what came.
+        """Ask a server for its models and about one image; return the verdict, and a line that describes the answer.
 
         Raises:
-            SafetyPairsError: as `ChatServer.ask_each`.
+            SafetyPairsError: As `ChatServer.ask_each`.
         """
         assert self.server is not None
         begin = time.perf_counter()
@@ -213,25 +213,25 @@ class ChatGuard(ModelGuard[Chat]):
         return self.loaded.prepared(chats, **self.template_kwargs(questions[0].slug))
 
     def yes_or_no(self, inputs: Any) -> list[Verdict]:
-        """Return P(Yes) / (P(Yes) + P(No)) at the first word of each answer, by one forward pass."""
+        """Return P(Yes) / (P(Yes) + P(No)) at the first word of each answer, from one forward pass."""
         words = self.loaded.processor.tokenizer.convert_ids_to_tokens
         return verdicts.from_logits(self.loaded.next_logits(inputs), *self.yes_and_no, words, self.least_mass)
 
     def written(self, inputs: Any) -> list[Verdict]:
-        """Let it write its answers, and weigh the verdicts in them."""
+        """Generate the answers, and weigh the verdicts in them."""
         return self.weighed(inputs, write(self.loaded, inputs, self.max_tokens or self.reasoning_tokens))
 
     def weighed(self, inputs: Any, answers: Sequence[Written]) -> list[Verdict]:
-        """Weigh both words of the verdict where one of them was written; one forward pass for all answers.
+        """Weigh both words of the verdict in answers that have one of them, in one forward pass for all answers.
 
         Args:
-            inputs: the prompts.
-            answers: the answers, one for each row of `inputs`.
+            inputs: The prompts.
+            answers: The answers, one for each row of `inputs`.
         """
         tokenizer, found = self.loaded.processor.tokenizer, [verdicts.read(self.reading, *each) for each in answers]
         if all(place is None for _, place in found):
             return [verdict for verdict, _ in found]
-        # By the tokens of the text, so that the words are weighed after exactly what is kept as `raw`.
+        # Tokenize the text again, so that the words are weighed after exactly the text that is kept as `raw`.
         rows = [
             _NO_WORDS
             if place is None
@@ -271,19 +271,19 @@ class ChatGuard(ModelGuard[Chat]):
         return self.server.serves()
 
 
-# Stands for the words of an answer that has no verdict to weigh.
+# Placeholder for an answer without a verdict to weigh.
 _NO_WORDS = token_probability.Words((), (0,), (1,))
 
 
 def _spelled(reading: verdicts.Reading, written: str) -> tuple[str, str]:
-    """Return both words in the case in which one of them was written."""
+    """Return both words in the case of the written one."""
     same = str.lower if written[:1].islower() else str.upper if written[:2].isupper() else str.capitalize
     exact = written.startswith((reading.unsafe, reading.safe))
     return (reading.unsafe, reading.safe) if exact else (same(reading.unsafe), same(reading.safe))
 
 
 def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
-    """Let a model write its answers greedily, in at most `limit` tokens each; one answer for each row of `inputs`."""
+    """Generate answers greedily, with at most `limit` tokens each; one answer for each row of `inputs`."""
     import torch
 
     tokenizer = chat.processor.tokenizer
@@ -300,13 +300,13 @@ def write(chat: Chat, inputs: Any, limit: int) -> list[Written]:
 
 @dataclass(frozen=True)
 class ChatVLM(ChatGuard):
-    """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, over every spelling of either.
+    """P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the answer's first word, summed over the spellings of each.
 
     `raw` has the five likeliest words, or the text if the model writes. It also abstains with "no_verdict", and with
     the reasons of `verdicts.read` if the model writes.
 
     Args (see `ChatGuard` for the others):
-        family: judges that share weights or training share one.
+        family: Judges that share weights or training have the same family.
     """
 
     family: str = "chat-vlm"
@@ -320,9 +320,9 @@ class ChatVLM(ChatGuard):
 
 @dataclass(frozen=True)
 class GeneratedYesNo(ChatVLM):
-    """A chat model that writes its answer: P(unsafe) is 1.0 or 0.0, as the written verdict says.
+    """A chat model that writes its answer: P(unsafe) is 1.0 or 0.0, from the written verdict.
 
-    It exists for comparison with ChatVLM, which asks the same question and decodes nothing.
+    It exists for comparison with ChatVLM, which asks the same question and generates nothing.
     """
 
     max_tokens: int = 64

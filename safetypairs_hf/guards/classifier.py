@@ -23,14 +23,14 @@ class Classifier(ModelGuard[Loaded]):
     or if `activation` is "auto" and the model's config does not say how its outputs become probabilities.
 
     Args (see `ModelGuard` for the others):
-        unsafe: the unsafe labels of each category, by its code, slug or name. A category is not covered unless it, or
-            a category that it maps to, is a key.
-        safe: the other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
+        unsafe: The unsafe labels of each category, by its code, slug or name. A category is not covered unless it, or a
+            category that it maps to, is a key.
+        safe: The other labels. Every label of the model must be in `unsafe` or in `safe`, so that none is forgotten.
         activation: "softmax" (exactly one label is true), "sigmoid" (labels are independent), or "none" (the outputs
             are probabilities already). "auto" follows `problem_type` in the model's config: sigmoid for
             multi_label_classification, else softmax of two or more outputs. It refuses a regression, and one output
             without a type.
-        family: judges that share weights or training share one; "" takes the model's name.
+        family: Judges that share weights or training have the same family; "" takes the model's name.
     """
 
     model: str
@@ -75,7 +75,7 @@ class Classifier(ModelGuard[Loaded]):
         return Loaded(processor, model.to(where).eval())
 
     def _check_class(self) -> None:
-        """See `HoldsWeights`; the labels of the map have to be the model's, too."""
+        """See `HoldsWeights`; also check that the labels of the map are those of the model."""
         from transformers import AutoConfig
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as NAMES
 
@@ -118,14 +118,14 @@ class Classifier(ModelGuard[Loaded]):
     ) -> Verdict:
         top = max(range(len(found)), key=found.__getitem__)
         raw = f"{next(label for label, at in places.items() if top in at)}:{found[top]:.4f}"
-        if not all(0 <= share <= 1 for share in found):  # nor where one is not a number
+        if not all(0 <= share <= 1 for share in found):  # NaN fails this too
             return Verdict(None, "broken_output", raw)
         ours = [found[place] for label in labels for place in places[label]]
         return Verdict(min(sum(ours), 1.0) if activation == "softmax" else max(ours), "", raw)
 
 
 def _texts(given: Any, which: str) -> tuple[str, ...]:
-    """Return labels as they were given: some texts, or one."""
+    """Return labels, given as one text or several, as a tuple."""
     several = (given,) if isinstance(given, str) else given
     if not isinstance(several, Sequence) or not all(isinstance(label, str) for label in several):
         raise RecipeError(f"the labels {which} are {given!r}; expected a list of texts, such as ['nsfw']")
@@ -133,10 +133,10 @@ def _texts(given: Any, which: str) -> tuple[str, ...]:
 
 
 def _places(model: str, config: Any) -> dict[str, list[int]]:
-    """Return the outputs that each label of a model's config has.
+    """Return the output indices of each label in a model's config.
 
     Raises:
-        SafetyPairsError: its `id2label` does not number the labels, or its `label2id` says something else.
+        SafetyPairsError: Its `id2label` does not number the labels, or its `label2id` contradicts that.
     """
     names = {int(place): str(label) for place, label in config.id2label.items()}
     if sorted(names) != list(range(len(names))):
@@ -160,12 +160,12 @@ def _activation(model: str, config: Any, wanted: str) -> str:
     """Return how a model's outputs become probabilities: "softmax", "sigmoid" or "none".
 
     Raises:
-        SafetyPairsError: its config does not say, or it has one output and is to be a softmax.
+        SafetyPairsError: Its config does not say, or a softmax is wanted of a single output.
     """
     outputs, kind = len(config.id2label), config.problem_type
     if wanted == "auto" and kind == "multi_label_classification":
         return "sigmoid"
-    softmax_of_one = outputs == 1 and wanted in ("auto", "softmax")  # which is 1.0 whatever the image
+    softmax_of_one = outputs == 1 and wanted in ("auto", "softmax")  # it would be 1.0 for every image
     if softmax_of_one or (wanted == "auto" and kind not in (None, "single_label_classification")):
         told = f"problem_type {kind}" if kind else "no problem_type"
         raise SafetyPairsError(
@@ -177,7 +177,7 @@ def _activation(model: str, config: Any, wanted: str) -> str:
 
 
 def _shares(model: Any, inputs: Any, activation: str) -> list[list[float]]:
-    """Return the probabilities of all labels, for each image."""
+    """Return the probabilities of all labels for each image."""
     import torch
 
     with torch.inference_mode():

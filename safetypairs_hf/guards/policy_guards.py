@@ -21,7 +21,7 @@ from safetypairs_hf.taxonomy.categories import Category
 class PolicyGuard(TrainedGuard):
     """A guard whose chat template holds its trained prompt, and takes the policy of a category.
 
-    `chat_template_kwargs` come on top of the keywords that are given to the template, and replace them.
+    `chat_template_kwargs` override the keywords that the guard gives to the template.
     """
 
     takes_policies: ClassVar[bool] = True
@@ -30,7 +30,7 @@ class PolicyGuard(TrainedGuard):
         return True
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """See `ModelGuard.questions`: a batch is of one category, since a template takes one policy."""
+        """See `ModelGuard.questions`. A batch has one category, because a template takes one policy."""
         return [each._replace(policy=each.slug) for each in super().questions(images, slugs)]
 
     def asked(self, slug: str) -> str:
@@ -44,7 +44,7 @@ class PolicyGuard(TrainedGuard):
         return {**self.keywords(self.asked(slug)), **given} if self.is_trained else given
 
     def policy(self, category: Category) -> str:
-        """Return the policy of a category in the form of its training."""
+        """Return the policy of a category in the form of the guard's training."""
         return category.policy()
 
     def keywords(self, policy: str) -> dict[str, Any]:
@@ -54,9 +54,9 @@ class PolicyGuard(TrainedGuard):
 
 @dataclass(frozen=True)
 class SingGuard(PolicyGuard):
-    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) in the first line of its answer, which it gives at once.
+    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) in the first line of its answer, which it writes without reasoning.
 
-    Its policy is Markdown: the category as a rule, and a section of what is safe. To let it think first, set
+    Its policy is Markdown: the category as a rule, and a section of permitted content. To let it reason first, set
     chat_template_kwargs={"thinking_type": "slow"} and max_tokens.
     """
 
@@ -76,15 +76,15 @@ class SingGuard(PolicyGuard):
         return {"policy": policy, "thinking_type": "fast"}
 
 
-# What Nemotron writes before its verdict on what a user shows.
+# The text that Nemotron writes before its verdict on the user's message.
 _USER: Final = "User Safety: "
 
 
 @dataclass(frozen=True)
 class NemotronContentSafety(PolicyGuard):
-    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) where its answer has the safety of what the user shows.
+    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) at the safety of the user's message in its answer.
 
-    It is asked for no categories of its own, and does not think. To let it think first, set
+    It is not asked for its own categories, and does not reason. To let it reason first, set
     chat_template_kwargs={"enable_thinking": true} and max_tokens.
     """
 

@@ -1,4 +1,4 @@
-"""Any judge, shown only the region of an image that was edited."""
+"""Show any judge only the edited region of an image."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from safetypairs_hf.taxonomy.categories import Taxonomy
 
 
 def _of_inner(name: str) -> Any:
-    """A property that is the inner guard's."""
+    """Return a property that reads an attribute of the inner guard."""
     return property(lambda self: getattr(self._guard, name))
 
 
 @dataclass(frozen=True)
 class OnRegion(Guard):
-    """Crops each image to its region and asks `inner`; an image without a region is shown whole.
+    """Crops each image to its region and asks `inner`. An image without a region is shown whole.
 
     Args:
-        inner: any judge.
-        margin: how far the crop reaches beyond the region on every side, as a share of its width or height.
-        least: the least side of a crop in pixels, where the image is that large.
+        inner: Any judge.
+        margin: How far the crop extends beyond the region on every side, as a share of its width or height.
+        least: The least side of a crop in pixels, if the image is large enough.
 
     Raises:
-        RecipeError: a negative margin, or a least side below one pixel.
+        RecipeError: The margin is negative, or the least side is below one pixel.
     """
 
     inner: Judge
@@ -73,7 +73,7 @@ class OnRegion(Guard):
     def judge(
         self, images: Sequence[Picture], categories: Sequence[str], regions: Sequence[Box | None]
     ) -> list[Verdict]:
-        """Judge the crops by `inner`, which gets each region in the pixels of its crop."""
+        """Ask `inner` about the crops. It gets each region in the pixel coordinates of its crop."""
         crops, inside = [], []
         for image, region in zip(images, regions, strict=True):
             crop, box = (image, None) if region is None else self._crop(image, region)
@@ -97,7 +97,10 @@ class OnRegion(Guard):
         return crop, Box(region.x0 - x0, region.y0 - y0, region.x1 - x0, region.y1 - y0)
 
     def _grown(self, start: int, stop: int, size: int) -> tuple[int, int]:
-        """Return one side of the crop: grown and cut at the image's edge, or, where short, moved into the image."""
+        """Return one dimension of the crop: extended, and cut at the image's edge.
+
+        A crop that is too short is moved into the image.
+        """
         span = stop - start
         reach = math.ceil(self.margin * span)
         if span + 2 * reach < self.least:

@@ -1,4 +1,4 @@
-"""SafeAtlas-Guard, which answers by one of five ordered levels: its P(unsafe) is the score that is to be expected."""
+"""SafeAtlas-Guard, which answers with one of five ordered levels. Its P(unsafe) is the expected score."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class SafeAtlasGuard(TrainedGuard):
-    """P(unsafe) = the sum over its levels of P(level) times the level's score, where its answer has the level.
+    """P(unsafe) = the sum over its levels of P(level) times the level's score, at the level in its answer.
 
-    It takes one forward pass a level. Its trained prompt is on the model's card; `{policy}` in the file stands for our
-    policy text.
+    It takes one forward pass for each level. Its trained prompt is on the model's card; `{policy}` in the file stands
+    for our policy text.
 
     Args (see `TrainedGuard` for the others):
-        levels: the names of its levels, as its card has them, from the safest to the least safe; their scores are even
-            steps from 0 to 1. Or all of them as NAME=SCORE, in the order of their scores.
+        levels: The names of its levels, as on its card, from the safest to the least safe; their scores are even steps
+            from 0 to 1. Or all of them as NAME=SCORE, in the order of their scores.
     """
 
     model: str = "zrwang1211/SafeAtlas-Guard-8B"
@@ -65,7 +65,7 @@ class SafeAtlasGuard(TrainedGuard):
         """Its levels, from the safest to the least safe.
 
         Raises:
-            RecipeError: there are fewer than two, or scores that are none, or that do not rise from 0 to 1.
+            RecipeError: There are fewer than two levels, or the scores are not numbers that rise from 0 to 1.
         """
         parts = [text.rpartition("=") if "=" in text else (text, "", "") for text in self.levels]
         names, given = [part[0].strip() for part in parts], [part[2] for part in parts]
@@ -82,7 +82,7 @@ class SafeAtlasGuard(TrainedGuard):
 
     @property
     def reading(self) -> verdicts.Reading:
-        """The two extremes of its levels, at fidelity "trained"."""
+        """The two extreme levels, at fidelity "trained"."""
         if not self.is_trained:
             return super().reading
         return verdicts.Reading(self.scored[-1].name, self.scored[0].name, label=r"\bsafety\s*:\s*")
@@ -131,7 +131,7 @@ class SafeAtlasGuard(TrainedGuard):
         return self._expected(shares, 0.0, found.raw) if told else found
 
     def _read(self, text: str, ended: bool) -> tuple[Verdict, int | None]:
-        """Read the level in what it wrote; return its score as a verdict and its place, or an abstention and None."""
+        """Read the level in its text; return its score as a verdict and its index, or an abstention and None."""
         span = answer_span(text)
         scores = {_plain(level.name): level.score for level in self.scored}
         names = "|".join(_pattern(name) for name in sorted(scores, key=len, reverse=True))

@@ -1,7 +1,7 @@
-"""Chat guards at a server: what is sent for an image, and P(unsafe) from what comes back.
+"""Chat guards at a server: the request for an image, and P(unsafe) from the response.
 
-P(unsafe) is read from the log probabilities at the token that holds the verdict, wherever it is in the answer. Where
-the alternatives there do not hold both verdicts, or the server gives none, it is the verdict alone, 1 or 0.
+P(unsafe) is read from the log probabilities at the token that holds the verdict, wherever it is in the answer. If the
+alternatives of that token lack one of the verdicts, or the server returns no log probabilities, P(unsafe) is 1 or 0.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from safetypairs_hf.guards.verdicts import Reading, read, weigh
 from safetypairs_hf.models.answer_text import answer_span
 from safetypairs_hf.models.chat_server import ChatServer, Reply, Token
 
-# How a verdict can be forced: by the two words as all that may be written, or by beginning the answer up to them.
+# The ways to force a verdict: allow only the two words, or begin the answer up to the verdict.
 FORCED: Final = ("", "choice", "prefill")
-# Log probabilities are rounded by servers; one above this is none.
+# Servers round log probabilities, so a value slightly above 0 is valid; one above this is not.
 _ZERO: Final = 0.01
-# What may stand before a word in its token; SentencePiece and byte-level BPE mark a space.
+# The characters that may precede a word in its token; SentencePiece and byte-level BPE mark a space.
 _LEAD: Final = re.compile(r"^[\W_\u2581\u0120\u010a]*")
 
 
 def messages(turns: Sequence[Mapping[str, Any]], picture: Picture, server: ChatServer) -> list[dict[str, Any]]:
-    """Return a conversation as servers take it; one of text alone is a text, as some templates want it."""
+    """Return a conversation for the API. A turn of text only is a string, as some templates require."""
     made = []
     for turn in turns:
         parts = [server.image_part(picture) if part["type"] == "image" else dict(part) for part in turn["content"]]
@@ -37,12 +37,12 @@ def messages(turns: Sequence[Mapping[str, Any]], picture: Picture, server: ChatS
 
 
 def forcing(forced: str, reading: Reading, before: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the turn and the fields that force a verdict, as vLLM and SGLang take them; nothing of either for "".
+    """Return the turn and the fields that force a verdict in vLLM and SGLang; both are empty for "".
 
     Args:
-        forced: one of FORCED.
-        reading: the two words.
-        before: what the guard writes before its verdict.
+        forced: One of FORCED.
+        reading: Has the two words.
+        before: The text that the guard writes before its verdict.
     """
     if forced == "choice":
         return [], {"structured_outputs": {"choice": [before + word for word in (reading.unsafe, reading.safe)]}}
@@ -53,25 +53,25 @@ def forcing(forced: str, reading: Reading, before: str) -> tuple[list[dict[str, 
 
 
 def counted(verdict: Verdict, reply: Reply) -> Verdict:
-    """Return a verdict with the tokens that the service says it read and wrote for it."""
+    """Return a verdict with the numbers of tokens that the service reports for it."""
     return CountedVerdict.of(verdict, reply.prompt_tokens, reply.answer_tokens)
 
 
 def verdict_of(reply: Reply, reading: Reading, least_mass: float, before: str = "") -> Verdict:
-    """Return the verdict of an answer; `raw` is all that was written.
+    """Return the verdict of an answer; `raw` is its whole text.
 
     Args:
-        reply: what came.
-        reading: how the verdict is read.
-        least_mass: see `verdicts.weigh`; it matters where no verdict was written and the first token is weighed.
-        before: what the answer was made to begin with.
+        reply: The server's reply.
+        reading: How to read the verdict.
+        least_mass: See `verdicts.weigh`; used only if no verdict was written and the first token is weighed.
+        before: The text that the answer was forced to begin with.
     """
     if reply.problem:
         return Verdict(None, reply.problem, reply.raw)
     if reply.text.startswith(before):
         before = ""
     found, place = read(reading, before + reply.text, reply.ended)
-    if not reply.text:  # of a model that came to no answer, its reasoning
+    if not reply.text:  # the model wrote only reasoning
         return Verdict(found.p_unsafe, found.note, reply.raw)
     if place is None:
         return _by_the_first_token(reply, reading, least_mass, found)
@@ -84,7 +84,7 @@ def verdict_of(reply: Reply, reading: Reading, least_mass: float, before: str = 
 
 
 def _by_the_first_token(reply: Reply, reading: Reading, least_mass: float, found: Verdict) -> Verdict:
-    """Weigh the first token where no verdict was written, as a guard in this process does."""
+    """Weigh the first token if no verdict was written, as a guard in this process does."""
     span = answer_span(reply.text)
     first = next((token for token in reply.tokens if token.data.strip()), None)
     if reading.label or reading.key or first is None or span is None or span[0] > 0:
@@ -95,9 +95,9 @@ def _by_the_first_token(reply: Reply, reading: Reading, least_mass: float, found
 
 
 def _from(tokens: Sequence[Token], text: str, place: int) -> list[tuple[Token, int]]:
-    """Return the tokens from the one that holds the character at `place` on, each with where it begins from there.
+    """Return the tokens starting with the one that holds the character at `place`, each with its offset from there.
 
-    The tokens may begin before the text, with reasoning that the server took out of it.
+    The tokens may start before the text, with reasoning that the server removed from it.
     """
     if place < 0 or not tokens:
         return []
@@ -112,10 +112,10 @@ def _from(tokens: Sequence[Token], text: str, place: int) -> list[tuple[Token, i
 
 
 def _shares(tokens: Sequence[tuple[Token, int]], reading: Reading, unsafe: bool, length: int) -> tuple[float, float]:
-    """Return the probabilities of both words where one of them was written, `length` bytes long.
+    """Return the probabilities of both words after one of them, of `length` bytes, was written.
 
-    That of the written word is the product over its tokens; that of the other one is of the tokens that it can begin
-    with.
+    The probability of the written word is the product over its tokens. That of the other word is the sum over the
+    tokens that it can begin with.
     """
     written = math.prod(_share(token.chosen) for token, begin in tokens if begin < length)
     first, _ = tokens[0]
@@ -130,15 +130,16 @@ def _shares(tokens: Sequence[tuple[Token, int]], reading: Reading, unsafe: bool,
 
 
 def shares(reply: Reply, place: int, words: Sequence[str]) -> list[float]:
-    """Return the probabilities of several words where one of them was written.
+    """Return the probabilities of several words after one of them was written.
 
-    That of the written word is the product over its tokens. That of another one is the product up to the token where
-    the two part, and of the tokens there that only it can begin with; 0 where the alternatives hold none.
+    The probability of the written word is the product over its tokens. For another word, it is the product up to the
+    token where the two diverge, times the sum over the alternatives there that only this word can begin with; 0 if
+    there are none.
 
     Args:
-        reply: what came.
-        place: where in its text the written word begins.
-        words: the words.
+        reply: The server's reply.
+        place: The index of the written word in its text.
+        words: The words.
     """
     plain = [word.lower() for word in words]
     rest = reply.text[max(place, 0) :].lower()
@@ -162,12 +163,12 @@ def shares(reply: Reply, place: int, words: Sequence[str]) -> list[float]:
 
 
 def _begins(said: str, word: str) -> bool:
-    """Whether a token begins a word, or holds all of it."""
+    """Return whether a token begins a word, or holds all of it."""
     return len(said) > 1 and (word.startswith(said) or (said.startswith(word) and not said[len(word) :][:1].isalnum()))
 
 
 def _on_words(shares: Iterable[tuple[str, float]], reading: Reading) -> tuple[float, float]:
-    """Return the sum of the probabilities of the tokens that begin the unsafe word, and of those of the safe one."""
+    """Return the summed probability of the tokens that begin the unsafe word, and that of the safe one."""
     sums = {True: 0.0, False: 0.0}
     for text, share in shares:
         if (side := _side(text, reading)) is not None:
@@ -176,7 +177,7 @@ def _on_words(shares: Iterable[tuple[str, float]], reading: Reading) -> tuple[fl
 
 
 def _side(token: str, reading: Reading) -> bool | None:
-    """Return True where a token begins the unsafe word, False for the safe one, in any spelling."""
+    """Return True if a token begins the unsafe word, False for the safe one, in any spelling; None for neither."""
     said = _LEAD.sub("", token).lower()
     words = (reading.unsafe.lower(), reading.safe.lower())
     for word, other in (words, words[::-1]):

@@ -1,4 +1,4 @@
-"""ShieldGemma 2 (https://arxiv.org/abs/2504.01081): a Yes or No to an image and a policy, in one forward pass."""
+"""ShieldGemma 2 (https://arxiv.org/abs/2504.01081): Yes or No to an image and a policy, in one forward pass."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CLASS = "ShieldGemma2ForImageClassification"
 
 @dataclass(frozen=True)
 class ShieldGemma(ModelGuard[Loaded]):
-    """P(unsafe) = P(Yes, it violates the policy), as the model gives it.
+    """P(unsafe) = P(Yes, it violates the policy), as the model computes it.
 
     Args (see `ModelGuard` for the others):
-        fidelity: "trained" uses the three policies of the model's training, and covers only the categories that these
-            cover; "common" uses the taxonomy's policies, which cover every category.
+        fidelity: "trained" uses the three policies of the model's training, and covers only their categories; "common"
+            uses the taxonomy's policies, which cover every category.
     """
 
     model: str = "google/shieldgemma-2-4b-it"
@@ -60,9 +60,9 @@ class ShieldGemma(ModelGuard[Loaded]):
         check_class(self.model, self.commit, MODEL, (_CLASS,))
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """Return a question for each policy that answers to an image's category.
+        """Return a question for each of the model's policies that apply to an image's category.
 
-        A batch is of one policy, because the processor asks all its images by the same policies.
+        A batch has one policy, because the processor asks about all its images by the same policies.
         """
         asked = [self._policies(slug) for slug in slugs]
         return [
@@ -86,11 +86,11 @@ class ShieldGemma(ModelGuard[Loaded]):
         model = self.loaded.model
         with torch.inference_mode():
             logits = model(**inputs.to(model.device), logits_to_keep=1, use_cache=False).logits
-        # Column 0 is "Yes, it violates": so say its prompt and its logits, though its class's docstring says 1. We take
-        # the softmax ourselves, because the model's is in its own dtype and bfloat16 has three digits.
+        # Column 0 is "Yes, it violates", as the prompt and the logits show, although the docstring of the class says 1.
+        # We compute the softmax, because the model's has its own dtype, and bfloat16 has three digits.
         shares = logits.double().softmax(dim=-1)[:, 0].tolist()
         return [Verdict(share) if share == share else Verdict(None, "broken_output") for share in shares]
 
     def _policies(self, slug: str) -> tuple[str, ...]:
-        """Return the names of the policies that answer to a category."""
+        """Return the names of the model's policies that apply to a category."""
         return (slug,) if self.fidelity == "common" else crosswalk.match("shieldgemma-2", slug, self.taxonomy).codes

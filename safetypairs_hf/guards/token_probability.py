@@ -1,7 +1,7 @@
 """The probability that an answer continues with one of two words, each of one token or more.
 
 The model gets the prompt and the text that it would write before its verdict, and each token of a word is read at its
-own position: P(word) = the product of P(token | all tokens before it). Nothing is decoded.
+own position: P(word) = the product of P(token | all tokens before it). Nothing is generated.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class Words(NamedTuple):
 def find(tokenizer: Any, before: str, unsafe: str, safe: str) -> Words:
     """Return the tokens of both words after a text.
 
-    The tokens that both have in common at their start are forced, so that a tokenizer may join the end of the text with
-    the start of a word.
+    The tokens at the start that both words share are forced, so a tokenizer may merge the end of the text with the
+    start of a word.
 
     Args:
-        tokenizer: a tokenizer of transformers.
-        before: the text that the answer starts with.
-        unsafe: the word of an unsafe verdict.
-        safe: the word of a safe one.
+        tokenizer: A transformers tokenizer.
+        before: The text that the answer starts with.
+        unsafe: The word of an unsafe verdict.
+        safe: The word of a safe verdict.
 
     Raises:
-        SafetyPairsError: the tokenizer cannot tell the words apart.
+        SafetyPairsError: The tokenizer cannot tell the words apart.
     """
     both = [tokenizer.encode(before + word, add_special_tokens=False) for word in (unsafe, safe)]
     same = 0
@@ -57,14 +57,14 @@ def find(tokenizer: Any, before: str, unsafe: str, safe: str) -> Words:
 def verdicts(chat: Chat, inputs: Any, rows: Sequence[Words], least_mass: float) -> list[Verdict]:
     """Return P(unsafe) = P(unsafe word) / (P(unsafe word) + P(safe word)) for each row.
 
-    It takes one forward pass, and a second one where both words of a row have several tokens. `raw` has the five
-    likeliest first tokens.
+    It takes one forward pass, and a second one if both words of a row have several tokens. `raw` has the five likeliest
+    first tokens.
 
     Args:
-        chat: the model.
-        inputs: the prompts, where the model is.
-        rows: the words of each prompt.
-        least_mass: see `verdicts.weigh`.
+        chat: The model.
+        inputs: The prompts, on the model's device.
+        rows: The words of each prompt.
+        least_mass: See `verdicts.weigh`.
     """
     ordered = [sorted((row.unsafe, row.safe), key=len, reverse=True) for row in rows]
     forced = [row.forced for row in rows]
@@ -84,7 +84,7 @@ def verdicts(chat: Chat, inputs: Any, rows: Sequence[Words], least_mass: float) 
 
 
 class Several(NamedTuple):
-    """Token ids of an answer: `forced`, then one of `words`, none of which begins another one."""
+    """Token ids of an answer: `forced`, then one of `words`. None of the words is a prefix of another."""
 
     forced: tuple[int, ...]
     words: tuple[tuple[int, ...], ...]
@@ -93,10 +93,10 @@ class Several(NamedTuple):
 def find_all(tokenizer: Any, before: str, words: Sequence[str]) -> Several:
     """Return the tokens of several words after a text. See `find`.
 
-    Where a word begins another one, each is taken with the line break that follows it.
+    If a word is a prefix of another, each is taken with the line break that follows it.
 
     Raises:
-        SafetyPairsError: the tokenizer cannot tell the words apart.
+        SafetyPairsError: The tokenizer cannot tell the words apart.
     """
     for end in ("", "\n"):
         every = [tokenizer.encode(before + word + end, add_special_tokens=False) for word in words]
@@ -112,12 +112,12 @@ def find_all(tokenizer: Any, before: str, words: Sequence[str]) -> Several:
 def shares(chat: Chat, inputs: Any, rows: Sequence[Several]) -> list[tuple[list[float], str]]:
     """Return the probability of each word of each row, and the five likeliest first tokens.
 
-    It takes one forward pass a word.
+    It takes one forward pass for each word.
 
     Args:
-        chat: the model.
-        inputs: the prompts, where the model is.
-        rows: the words of each prompt, as many in each.
+        chat: The model.
+        inputs: The prompts, on the model's device.
+        rows: The words of each prompt, the same number in each.
     """
     forced = [row.forced for row in rows]
     found: list[list[float]] = [[] for _ in rows]
@@ -134,12 +134,12 @@ def shares(chat: Chat, inputs: Any, rows: Sequence[Several]) -> list[tuple[list[
 def followed(chat: Chat, inputs: Any, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Append tokens to each prompt; rows that get fewer tokens are padded on the left.
 
-    Every tensor with one value a token repeats the value of the prompt's last token, which is text.
+    Every tensor with one value for each token repeats the value of the prompt's last token, which is text.
 
     Args:
-        chat: the model.
-        inputs: the prompts.
-        rows: the ids to append to each prompt.
+        chat: The model.
+        inputs: The prompts.
+        rows: The ids to append to each prompt.
 
     Returns:
         The inputs with the longer rows.

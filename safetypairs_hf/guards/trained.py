@@ -1,8 +1,8 @@
 """Chat models that were trained as guards: LlavaGuard, Llama Guard, PolicyShiftGuard and GuardReasoner-VL.
 
-Each is asked in one of two ways. At fidelity "trained" it gets the prompt of its training and gives its verdict in the
-words of its training, which are weighed in one forward pass, or read from what it writes. At fidelity "common" it is
-asked for a Yes or No to our policy text, as any chat model is (`chat_vlm`).
+Each can be asked in two ways. At fidelity "trained" it gets the prompt of its training and answers in the words of its
+training, which are weighed in one forward pass, or read from the text that it writes. At fidelity "common" it is asked
+for Yes or No to our policy text, like any chat model (`chat_vlm`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from safetypairs_hf.taxonomy import crosswalk
 
 @dataclass(frozen=True)
 class TrainedGuard(ChatGuard):
-    """A chat model that was trained as a guard, with a prompt of its own.
+    """A chat model that was trained as a guard, with its own prompt.
 
     A subclass describes the prompt and the answer in the class variables below; the catalogue gives it a name. It also
     abstains with "no_verdict", and with the reasons of `verdicts.read` if it writes.
@@ -33,21 +33,21 @@ class TrainedGuard(ChatGuard):
     Args (see `ChatGuard` for the others):
         fidelity: "trained" uses the prompt of the guard's training; "common" uses the taxonomy's policy text, the same
             for every guard.
-        prompt: a file with the trained prompt, for guards whose chat template does not contain it. `{policy}` and
+        prompt: A file with the trained prompt, for guards whose chat template does not contain it. `{policy}` and
             `{category}` in the file become the taxonomy's policy text and the category's name.
 
     Raises:
-        RecipeError: another fidelity, or a trained prompt that is missing, is no file, or is not needed.
+        RecipeError: The fidelity is unknown, or a trained prompt is missing, is not a file, or is not needed.
     """
 
     fidelity: str = "trained"
     prompt: str = ""
     family: ClassVar[str]
-    # What of its repo on the Hub holds its trained prompt, "card" or "files"; "" where its chat template does.
+    # The part of its Hub repo that has its trained prompt, "card" or "files"; "" if its chat template has it.
     prompt_in: ClassVar[str] = ""
-    # Whether it was trained to judge by whatever policy it is given.
+    # Whether it was trained to judge by any policy in its prompt.
     takes_policies: ClassVar[bool] = False
-    # At `trained`, what it writes before its verdict, and how its verdict is read.
+    # At fidelity "trained", the text that it writes before its verdict, and how to read the verdict.
     trained_before: ClassVar[str] = ""
     trained_reading: ClassVar[verdicts.Reading]
 
@@ -71,7 +71,7 @@ class TrainedGuard(ChatGuard):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it is asked by the prompt that it was trained on."""
+        """Whether it is asked by the prompt of its training."""
         return self.fidelity == "trained"
 
     @property
@@ -95,12 +95,12 @@ class TrainedGuard(ChatGuard):
         return f"the word {self.reading.unsafe!r} or {self.reading.safe!r} where the answers of its training have it"
 
     def covers(self, slug: str) -> bool:
-        """Whether it was trained on what a category maps to, or to judge by any policy that its prompt gives it."""
+        """Return whether it was trained on what a category maps to, or to judge by any policy in its prompt."""
         any_policy = self.takes_policies and "{policy}" in self._file
         return not self.is_trained or any_policy or bool(self.taxonomy.find(slug).maps_to)
 
     def words_before(self, inputs: Any) -> str:
-        """Return what it writes between its prompt and its verdict."""
+        """Return the text that it writes between its prompt and its verdict."""
         return self.before
 
     def answer(self, inputs: Any, questions: Sequence[Question]) -> list[Verdict]:
@@ -123,10 +123,10 @@ class TrainedGuard(ChatGuard):
 
 @dataclass(frozen=True)
 class LlavaGuard(TrainedGuard):
-    """P(unsafe) = P(Unsafe) / (P(Unsafe) + P(Safe)) where its JSON has the rating.
+    """P(unsafe) = P(Unsafe) / (P(Unsafe) + P(Safe)) at the rating in its JSON.
 
-    Its trained prompt is on the model's card. It is one policy of all nine categories, so its rating is the same under
-    any of them, and it covers every category that maps to one of them.
+    Its trained prompt is on the model's card. The prompt is one policy of all nine categories, so its rating is the
+    same under any of them, and it covers every category that maps to one of them.
     """
 
     model: str = "AIML-TUDA/LlavaGuard-v1.2-7B-OV-hf"
@@ -147,12 +147,12 @@ class LlamaGuard(TrainedGuard):
     """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) at the start of its answer.
 
     Its trained prompt is in its chat template: one policy of all its categories, so its verdict is the same under any
-    of them. A category of ours that its policy has nothing for is not covered (crosswalk). Our policy text, at
-    `common`, covers all.
+    of them. A category that its policy does not include is not covered (crosswalk). At fidelity "common", our policy
+    text covers all.
 
     Args:
-        said: the text of the user's message next to the image; "" sends the image alone.
-        hazards: the list of categories in the prompt's policy: "llama-guard-4" or "llama-guard-3-vision".
+        said: The text of the user's message next to the image; "" sends the image alone.
+        hazards: The list of categories in the prompt's policy: "llama-guard-4" or "llama-guard-3-vision".
     """
 
     model: str = "meta-llama/Llama-Guard-4-12B"
@@ -186,7 +186,7 @@ class LlamaGuard(TrainedGuard):
 class PolicyShiftGuard(TrainedGuard):
     """P(unsafe) = P(true) / (P(true) + P(false)) at the start of its answer.
 
-    Its trained prompt is a policy, and a text that says how to answer; both are in its repo. `{policy}` in the file
+    Its trained prompt is a policy with a text that says how to answer; both are in its repo. `{policy}` in the file
     stands for our policy text.
     """
 
@@ -201,11 +201,11 @@ class PolicyShiftGuard(TrainedGuard):
 
 @dataclass(frozen=True)
 class GuardReasonerVL(TrainedGuard):
-    """P(unsafe) = P(harmful) / (P(harmful) + P(unharmful)) where, after its reasoning, its result has the word.
+    """P(unsafe) = P(harmful) / (P(harmful) + P(unharmful)) at the result that follows its reasoning.
 
-    Its trained prompt is its instruction, which becomes the system message; the image is the request of a user to an
-    assistant that has not answered yet. It abstains with "cut_off" where its verdict comes after `max_tokens`. At
-    `common` it is asked for a Yes or No, and does not reason in this process.
+    Its trained prompt is its instruction, which becomes the system message. The image is the request of a user to an
+    assistant that has not answered yet. It abstains with "cut_off" if its verdict would come after `max_tokens`. At
+    fidelity "common" it is asked for Yes or No, and does not reason in this process.
     """
 
     model: str = "yueliu1999/GuardReasoner-VL-7B"
@@ -232,7 +232,7 @@ class GuardReasonerVL(TrainedGuard):
 
 @dataclass(frozen=True)
 class GuardReasonerOmni(GuardReasonerVL):
-    """As GuardReasoner-VL, whose words and turns it has, on Qwen2.5-Omni; it reasons for longer."""
+    """GuardReasoner-Omni, on Qwen2.5-Omni: the words and turns of GuardReasoner-VL, with longer reasoning."""
 
     model: str = "zhu-thu-22/GuardReasoner-Omni-7B"
     kind: ClassVar[str] = "guard-reasoner-omni"
@@ -245,9 +245,9 @@ class GuardReasonerOmni(GuardReasonerVL):
 
 @dataclass(frozen=True)
 class SafeGuardVL(TrainedGuard):
-    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) at the start of its answer, or where it says its judgment.
+    """P(unsafe) = P(unsafe) / (P(unsafe) + P(safe)) at the start of its answer, or at its stated judgment.
 
-    Its trained prompt is on the model's card; `{policy}` in the file stands for our policy text. One that reasons
+    Its trained prompt is on the model's card; `{policy}` in the file stands for our policy text. A version that reasons
     before its judgment needs `max_tokens`.
     """
 

@@ -1,4 +1,4 @@
-"""A command of the user's as a guard: one process for a whole run; a line of JSON in and one out for each image."""
+"""A user's command as a guard: one process for a whole run, with one line of JSON in and one out for each image."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from safetypairs_hf.guards.base import Guard
 from safetypairs_hf.guards.verdicts import from_number
 
 _LONGEST: Final = 1 << 20  # bytes of an answer
-_KEPT: Final = 1 << 12  # bytes kept of what it writes to stderr
-_GRACE: Final = 5.0  # seconds that it has to end by itself
+_KEPT: Final = 1 << 12  # bytes of stderr that are kept
+_GRACE: Final = 5.0  # seconds for the program to end by itself
 
 
 @dataclass(frozen=True)
 class OwnCommand(Guard):
-    """A program that reads a line of JSON an image, and writes a line of JSON for each before it reads the next.
+    """A program that reads one line of JSON for each image, and writes one line of JSON before it reads the next.
 
     A line in is {"id": number, "image": base64 of the file, "category": slug}, and a line out {"p_unsafe": number in
-    [0, 1], or null to abstain}; "raw" in it is kept as the raw answer, and "id", where it is there, must be that of the
-    question. The program is started once, and ends when its input does. It has to flush what it writes (Python does:
-    PYTHONUNBUFFERED is set), and logs to stderr.
+    [0, 1], or null to abstain}. "raw" in a line out is kept as the raw answer; "id" is optional and must be that of the
+    question. The program is started once, and ends when its input does. It must flush its output (Python does:
+    PYTHONUNBUFFERED is set), and log to stderr.
 
-    Its identity has the hash of the program and of each file that is named in the command. Other files that these read
-    are not in it: give a `revision`.
+    Its identity has the hash of the program and of each file that is named in the command, but not of other files that
+    these read: give a `revision`.
 
     Args:
-        command: the command as typed in a shell, such as "python my_guard.py --fast".
-        timeout: seconds for one answer; the first one includes the start of the program.
-        per_image: start the program again for each image and close its input. Use it for a program that ends after
-            one answer, or that answers at the end of its input.
-        revision: a name for this version of the program.
-        fidelity: how it is asked, for the signature: "common" where it asks a model by the policy text of the data,
-            "trained" where by the prompt of the model's training; not said by default.
+        command: The command as typed in a shell, such as "python my_guard.py --fast".
+        timeout: Seconds for one answer; the first one includes the start of the program.
+        per_image: Start the program again for each image and close its input. Use it for a program that ends after one
+            answer, or that answers at the end of its input.
+        revision: A name for this version of the program.
+        fidelity: How it is asked, for the signature: "common" if it asks a model by the policy text of the data,
+            "trained" if by the prompt of the model's training; not stated by default.
 
     Raises:
-        RecipeError: the command names no program, or a quotation in it has no end; or the timeout is no time.
+        RecipeError: The command names no program, or has an unclosed quotation; or the timeout is not positive.
     """
 
     command: str
@@ -96,17 +96,17 @@ class OwnCommand(Guard):
         """Judge images; regions are not used. Abstains with "abstained" or "broken_output".
 
         Raises:
-            UserCodeError: the program does not start, ends, takes too long, or writes anything but a line an image.
+            UserCodeError: The program does not start, ends, takes too long, or does not write one line for each image.
         """
         return [self._one(image, category) for image, category in zip(images, categories, strict=True)]
 
     def check_model(self) -> None:
-        """Raise UserCodeError where there is no such program; it is not started."""
+        """Raise UserCodeError if there is no such program; it is not started."""
         if shutil.which(program := shlex.split(self.command)[0]) is None:
             raise UserCodeError(f"{self.command!r} does not start: there is no program {program}; check the command")
 
     def release(self) -> None:
-        """End the program; it starts again on the next call of `judge`."""
+        """End the program; the next call of `judge` starts it again."""
         running = self.__dict__.pop("_running", None)
         if running is not None:
             running.end()
@@ -127,7 +127,7 @@ class OwnCommand(Guard):
                 verdict = self._read(line, number, about)
             except UserCodeError as error:
                 raise UserCodeError(f"{error}{running.last_words()}") from error
-        except BaseException:  # an interrupt too: the next answer would be that of this question
+        except BaseException:  # also an interrupt: the next answer would belong to this question
             del self.__dict__["_running"]
             running.kill()
             raise
@@ -159,7 +159,7 @@ class OwnCommand(Guard):
 
 
 class _Running:
-    """A running program: asked one line at a time, by one thread. Its output is bounded, and so is the wait for it."""
+    """A running program that one thread asks, one line at a time. Its output and the waiting time are limited."""
 
     def __init__(self, command: str, timeout: float) -> None:
         self.asked, self._before = 0, ""
@@ -173,7 +173,7 @@ class _Running:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                start_new_session=True,  # so that what a shell started in turn ends with it
+                start_new_session=True,  # so that the children of a shell end with it
             )
         except (OSError, ValueError) as error:
             raise UserCodeError(f"{command!r} does not start: {error}; check the command") from error
@@ -186,7 +186,7 @@ class _Running:
         self._end = weakref.finalize(self, _end, process, _GRACE)
 
     def ask(self, question: bytes, about: str, last: bool = False) -> bytes:
-        """Write a line and return the line that it answers; where it is the `last`, its input ends here."""
+        """Write a line and return the line that answers it; close the program's input if it is the `last`."""
         self._move(b"", lambda: False, 0.0)
         if self._out:
             too_much = f"more than one line for {self._before}" if self._before else "before it was asked anything"
@@ -205,7 +205,7 @@ class _Running:
                     "answers at the end of its input, give per_image=true"
                 )
             if not line.strip():
-                raise self._ended(about)  # else it ended without a newline
+                raise self._ended(about)  # a last line without a newline is a valid answer
         self._out[:] = rest
         if last:
             self._move(b"", lambda: False, deadline - time.monotonic())
@@ -217,7 +217,7 @@ class _Running:
         return bytes(line)
 
     def end(self) -> None:
-        """End its input, and, where the program does not end by that, the program."""
+        """Close the program's input, and end the program if that does not end it."""
         self._end()
 
     def kill(self) -> None:
@@ -227,11 +227,11 @@ class _Running:
 
     @property
     def _over(self) -> bool:
-        """Whether it has closed its output, as a program does that ends."""
+        """Return whether the program has closed its output, as it does at its end."""
         return self._stdout in self._closed
 
     def _move(self, written: bytes, enough: Any, seconds: float, close: bool = False) -> bool:
-        """Write to the program and read from it until there is enough; False where it ends, or time does."""
+        """Write to the program and read from it until `enough`; return False if it ends or the time does."""
         deadline, left = time.monotonic() + seconds, memoryview(written)
         with selectors.DefaultSelector() as selector:
             for pipe in self._outputs.keys() - self._closed:
@@ -259,7 +259,7 @@ class _Running:
                             self._close_input()
 
     def _take(self, pipe: int) -> bool:
-        """Read what there is; whether there may be more."""
+        """Read the available output; return whether there may be more."""
         with contextlib.suppress(BlockingIOError):
             data = os.read(pipe, 1 << 16)
             if not data:
@@ -270,12 +270,12 @@ class _Running:
         return True
 
     def _give(self, left: memoryview) -> memoryview:
-        """Write what the pipe takes; what is left, nothing where the program reads no more."""
+        """Write as much as the pipe takes; return the rest, which is empty if the program has stopped reading."""
         try:
             return left[os.write(self._in, left) :]
         except BlockingIOError:
             return left
-        except OSError:  # it has ended, which its output will tell
+        except OSError:  # it has ended; its closed output shows that
             return left[:0]
 
     def _close_input(self) -> None:
@@ -285,7 +285,7 @@ class _Running:
             self._process.stdin.close()
 
     def _code(self, seconds: float) -> int | None:
-        """Its exit code; None where it does not end."""
+        """Return its exit code; None if it does not end."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -306,7 +306,7 @@ class _Running:
         return self._fault(f"ended with exit code {code} and no answer, and was asked about {about}")
 
     def last_words(self) -> str:
-        """Return the last line of its stderr, as the end of a message; "" where there is none."""
+        """Return the last line of its stderr, as the end of a message; "" if there is none."""
         self._move(b"", lambda: False, 0.0)
         lines = self._errors.decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")
@@ -317,7 +317,7 @@ class _Running:
 
 
 def _end(process: subprocess.Popen[bytes], grace: float) -> None:
-    """End a program's input, and, where it has not ended `grace` seconds later, it and what it started."""
+    """Close a program's input. If it has not ended `grace` seconds later, end it and its children."""
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with contextlib.suppress(OSError):
@@ -336,7 +336,7 @@ def _number(pipe: Any) -> int:
 
 
 def _short(line: bytes) -> str:
-    """Return what it wrote as a message shows it: on one line, without what a terminal would obey."""
+    """Return a line of output for a message: in one line, without control sequences."""
     text = repr(line.decode("utf-8")) if _is_text(line) else repr(line).removeprefix("bytearray")
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -356,5 +356,5 @@ def _plain(text: str) -> str:
 def _is_file(argument: str) -> bool:
     try:
         return Path(argument).is_file()
-    except OSError:  # too long to be a path, as a program after `python -c`
+    except OSError:  # too long to be a path, such as the code after `python -c`
         return False

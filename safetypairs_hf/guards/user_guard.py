@@ -1,6 +1,6 @@
-"""Guards of the user's own: a Python object, or a function.
+"""The user's own guards: a Python object, or a function.
 
-Each has the content of what it runs in its identity, so that an edited file is another guard.
+The identity of each has a hash of its code, so an edited file is a different guard.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _EXPECTED: Final = "P(unsafe), a number in [0, 1], or None, or a Verdict"
 
 
 def as_guard(judge: Judge | Callable[..., Any]) -> Guard:
-    """Return a guard for any judge: itself where it is a Guard, else one that wraps an object or a function."""
+    """Return a guard for any judge: a Guard unchanged, an object or a function wrapped."""
     judge = as_judge(judge)
     return judge if isinstance(judge, Guard) else OwnObject(judge)
 
 
 def as_judge(judge: Judge | Callable[..., Any]) -> Judge:
-    """Return a judge as it is, and a function as a FunctionGuard.
+    """Return a judge unchanged, and a function as a FunctionGuard.
 
     Raises:
-        RecipeError: it is neither.
+        RecipeError: It is neither.
     """
     if hasattr(judge, "judge") and not isinstance(judge, type):
         return judge  # type: ignore[return-value]
@@ -63,15 +63,15 @@ def as_judge(judge: Judge | Callable[..., Any]) -> Judge:
 
 @dataclass(frozen=True)
 class OwnObject(Guard):
-    """An object that judges and is no Guard: a class of the user's, or a judge of a recipe.
+    """An object that judges but is not a Guard: of a user's class, or a judge of a recipe.
 
-    It needs `name` and `judge`. What it is must be known too, by one of: `revision`, a text that changes when its
-    answers do; `identity()`, a mapping of JSON values that does; or being a dataclass whose fields are plain values and
-    whose class a file defines. `asked`, `family`, `fidelity`, `holds_model`, `release`, `seed`, `uses_regions` and
-    `device` are used where it has them.
+    It needs `name` and `judge`. Something must also identify its version. This can be `revision`, a text that changes
+    when its answers do, or `identity()`, a mapping of JSON values with that property. A dataclass with plain values
+    whose class is defined in a file needs neither. `asked`, `family`, `fidelity`, `holds_model`, `release`, `seed`,
+    `uses_regions` and `device` are used if it has them.
 
     Args:
-        inner: the object.
+        inner: The object.
     """
 
     inner: Judge
@@ -129,7 +129,7 @@ class OwnObject(Guard):
 
     @property
     def takes_policy(self) -> bool:
-        """Whether it says so by its texts; an object that has none is given the category, and may look at it."""
+        """Return whether its prompts depend on the policy. An object without prompts may use the category."""
         return not hasattr(self.inner, "asked") or super().takes_policy
 
     def release(self) -> None:
@@ -138,10 +138,10 @@ class OwnObject(Guard):
             release()
 
     def settings(self) -> Any:
-        """Return what the object says that it is.
+        """Return the object's own description.
 
         Raises:
-            RecipeError: it does not say. The message says what to add.
+            RecipeError: It has none. The message says what to add.
         """
         kind = type(self.inner)
         if (identity := getattr(self.inner, "identity", None)) is not None:
@@ -149,7 +149,7 @@ class OwnObject(Guard):
         if self.revision:
             try:
                 return describe(self.inner)
-            except RecipeError:  # an attribute without a description, such as a model: the revision stands for it
+            except RecipeError:  # an attribute without a description, such as a model, which the revision covers
                 return {"class": kind.__qualname__, "name": self.name, "revision": self.revision}
         unknown = f"a run cannot tell whether the guard {self.name!r} has changed"
         add = f"add an attribute `revision` to {kind.__qualname__}, a text that you change when its answers do"
@@ -164,7 +164,7 @@ class OwnObject(Guard):
 
 
 def _source_of(kind: type) -> dict[str, Any]:
-    """Return the hash of the file that defines a class; nothing for this library's, whose version a run records."""
+    """Return the hash of the file that defines a class; {} for a class of this library, whose version a run records."""
     return (
         {}
         if kind.__module__.startswith("safetypairs_hf.")
@@ -176,17 +176,17 @@ def _source_of(kind: type) -> dict[str, Any]:
 class FunctionGuard(OfFunction, Guard):
     """A function as a guard, or as a judge of a recipe: see `OwnFunction` for how it is called.
 
-    Its description has the hash of the file that defines it. It is taken to hold a model, so that a build calls it in
-    one process alone; set `function.holds_model = False` for one that may be called in several.
+    Its description has the hash of the file that defines it. It is assumed to hold a model, so a build calls it in only
+    one process. Set `function.holds_model = False` for a function that several processes may call.
 
     Args:
-        function: the function.
+        function: The function.
     """
 
     function: Callable[..., Any]
 
     def __post_init__(self) -> None:
-        _ = self._asked  # what cannot be called is refused when it is given
+        _ = self._asked  # raises at once for an invalid function
 
     @property
     def name(self) -> str:
@@ -206,7 +206,7 @@ class FunctionGuard(OfFunction, Guard):
         """Judge images. Abstains with "abstained" or "broken_output".
 
         Raises:
-            UserCodeError: the function raises something, or returns something else.
+            UserCodeError: The function raises an error, or returns an invalid value.
         """
         return _ask(self._asked, images, categories, regions, self.taxonomy)
 
@@ -216,7 +216,7 @@ class FunctionGuard(OfFunction, Guard):
 
 
 class _Loaded(NamedTuple):
-    """A function as it was loaded, and the hashes of the files that it was loaded from."""
+    """A loaded function, and the hashes of the files that it was loaded from."""
 
     asked: UserFunction
     hashes: Mapping[str, str]
@@ -224,21 +224,21 @@ class _Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class OwnFunction(Guard):
-    """P(unsafe) = `function(image)`, or `function(image, category)`: of an image of PIL, and a slug; None abstains.
+    """P(unsafe) = `function(image)` or `function(image, category)`, of a PIL image and a slug; None abstains.
 
-    Further parameters are given what they are named after: `policy` (the category's text), `region` (where the image
-    was edited, in a build). One whose first parameter is `images` gets lists, `batch_size` at once, and returns a list.
+    Further parameters are filled by name: `policy` (the category's text), `region` (the edited region, in a build). If
+    its first parameter is `images`, it gets lists of up to `batch_size`, and returns a list.
 
-    Its identity has the hash of the file that is named, and of the file that defines the function where that is another
-    one. Other files that these import are not in it: give a `revision`.
+    Its identity has the hash of the named file, and of the file that defines the function if that is another one. It
+    does not have the hashes of other files that these import: give a `revision`.
 
     Args:
-        function: "mine.py:name", or "mine:name", where mine is a file of the current folder or a module.
-        revision: a name for this version of the function.
-        fidelity: how it is asked, for the signature: "common" where it asks a model by the policy text of the data,
-            "trained" where by the prompt of the model's training; not said by default.
-        batched: whether the function takes lists; None means that it does if its first parameter is `images`.
-        batch_size: the most images in a list.
+        function: "mine.py:name", or "mine:name", where mine is a file in the current folder or a module.
+        revision: A name for this version of the function.
+        fidelity: How it is asked, for the signature: "common" if it asks a model by the policy text of the data,
+            "trained" if by the prompt of the model's training; not stated by default.
+        batched: Whether the function takes lists; None means that it does if its first parameter is `images`.
+        batch_size: The most images in a list.
     """
 
     function: str
@@ -265,7 +265,7 @@ class OwnFunction(Guard):
 
     @property
     def in_batches(self) -> bool:
-        """Whether it is given lists of images, so that `batch_size` says which are judged together."""
+        """Whether it gets lists of images, of `batch_size` images each."""
         return self._loaded.asked.batched
 
     @property
@@ -279,8 +279,8 @@ class OwnFunction(Guard):
         """Judge images. Abstains with "abstained" or "broken_output".
 
         Raises:
-            RecipeError: there is no such function, or it cannot be called.
-            UserCodeError: its file does not load, it raises something, or returns something else.
+            RecipeError: There is no such function, or it cannot be called.
+            UserCodeError: Its file does not load, it raises an error, or it returns an invalid value.
         """
         asked, size = self._loaded.asked, self.batch_size
         found: list[Verdict] = []
@@ -290,11 +290,11 @@ class OwnFunction(Guard):
         return found
 
     def check_model(self) -> None:
-        """Import the function. Raises what `judge` does where there is none."""
+        """Import the function. Raises the errors of `judge` if that fails."""
         _ = self._loaded
 
     def release(self) -> None:
-        """Forget the function; it is imported again on the next call of `judge`."""
+        """Forget the function; the next call of `judge` imports it again."""
         self.__dict__.pop("_loaded", None)
 
     @cached_property
@@ -343,7 +343,7 @@ def _ask(
 
 
 def _as_verdict(answer: Any) -> Verdict:
-    """Read what user code says of an image. Raises TypeError where it is nothing of the kind."""
+    """Return the answer of user code as a verdict. Raises TypeError if it is not a valid answer."""
     if not isinstance(answer, Verdict):
         return from_number(answer)
     if not isinstance(answer.note, str) or not isinstance(answer.raw, str):
@@ -353,14 +353,14 @@ def _as_verdict(answer: Any) -> Verdict:
 
 
 def _defining_file(function: Callable[..., Any], module: ModuleType) -> dict[str, str]:
-    """Return the hash of the file that defines a function which `module` has imported; nothing where it is its own."""
+    """Return the hash of the file that defines a function which `module` imported; {} if `module` defines it."""
     defined: Any = inspect.unwrap(function)
     while isinstance(defined, functools.partial):
         defined = inspect.unwrap(defined.func)
     if not (inspect.isroutine(defined) or inspect.isclass(defined)):
-        defined = type(defined)  # an object that can be called
+        defined = type(defined)  # a callable object
     if defined.__module__ in (module.__name__, None):
         return {}
-    with contextlib.suppress(OSError, TypeError):  # it is compiled
+    with contextlib.suppress(OSError, TypeError):  # compiled code has no source file
         return {defined.__module__: source_hash(defined)}
     return {}

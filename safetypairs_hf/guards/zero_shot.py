@@ -1,4 +1,4 @@
-"""CLIP and SigLIP as guards without training: is an image nearer to what a policy forbids, or to what it allows?"""
+"""CLIP and SigLIP as guards without training: compare an image with texts that a policy forbids and allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 
 class Sides(NamedTuple):
-    """The texts of a category: what an unsafe image shows, and what a safe one shows."""
+    """The texts of a category: descriptions of unsafe images and of safe ones."""
 
     unsafe: tuple[str, ...]
     safe: tuple[str, ...]
@@ -37,8 +37,8 @@ class ZeroShot(ModelGuard[Loaded]):
     A longer text in `prompts` or in your own taxonomy is an error, because its end would be ignored.
 
     Args (see `ModelGuard` for the others):
-        model: a folder or a Hub id of a CLIPModel or a SiglipModel.
-        prompts: a YAML file, category -> {unsafe: [texts], safe: [texts]}. A category is not covered unless it, or a
+        model: A folder or a Hub id of a CLIPModel or a SiglipModel.
+        prompts: A YAML file, category -> {unsafe: [texts], safe: [texts]}. A category is not covered unless it, or a
             category that it maps to, is in the file. "" uses the lists in the taxonomy's policies of what an image
             should not show and what it can show.
     """
@@ -54,7 +54,7 @@ class ZeroShot(ModelGuard[Loaded]):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prompts:
-            _from_file(self.prompts)  # so that a mistake in the file is reported at once
+            _from_file(self.prompts)  # report a mistake in the file at once
 
     @property
     def fidelity(self) -> str:
@@ -62,7 +62,7 @@ class ZeroShot(ModelGuard[Loaded]):
 
     @cached_property
     def sides(self) -> Mapping[str, Sides]:
-        """The texts of each category that is covered."""
+        """The texts of each covered category."""
         if self.prompts:
             return by_slug(_from_file(self.prompts), self.taxonomy)
         return {category.slug: _from_policy(category) for category in self.taxonomy.categories}
@@ -71,7 +71,7 @@ class ZeroShot(ModelGuard[Loaded]):
         return slug in self.sides
 
     def asked(self, slug: str) -> str:
-        """Return the texts that images are compared with under a category; "" where it is not covered."""
+        """Return the texts that images are compared with under a category; "" if it is not covered."""
         if slug not in self.sides:
             return ""
         return "\n".join(("unsafe:", *self.sides[slug].unsafe, "safe:", *self.sides[slug].safe))
@@ -107,7 +107,7 @@ class ZeroShot(ModelGuard[Loaded]):
 
     @cached_property
     def _read_whole(self) -> bool:
-        """Whether the model reads every text to its end; an error is raised where it does not."""
+        """Whether the model reads every text to its end. An error is raised if it does not."""
         if self._own_texts:
             self._refuse_long(self.loaded.processor.tokenizer, self.loaded.model.config)
         return True
@@ -123,7 +123,7 @@ class ZeroShot(ModelGuard[Loaded]):
                     )
 
     def questions(self, images: Sequence[Picture], slugs: Sequence[str]) -> list[Question]:
-        """Return a question for each image. A batch is of one category, whose texts are the model's other input."""
+        """Return a question for each image. A batch has one category, whose texts are the model's other input."""
         return [
             Question(number, images[number], slug, slug)
             for slug in dict.fromkeys(slugs)
@@ -145,7 +145,7 @@ class ZeroShot(ModelGuard[Loaded]):
         written = [*sides.unsafe, *sides.safe]
         texts = processor.tokenizer(
             written,
-            padding="max_length",  # SigLIP was trained so; CLIP reads at the end of the text in any case
+            padding="max_length",  # as in SigLIP's training; CLIP reads its output at the end of the text in any case
             max_length=model.config.text_config.max_position_embeddings,
             truncation=True,
             return_tensors="pt",
