@@ -101,7 +101,7 @@ class Head(ModelGuard[TrainedHead]):
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """The column of each category of the taxonomy that it was trained on, by name or by what it maps to."""
+        """The column of each category of the taxonomy, if the head was trained on it or on what it maps to."""
         trained = {slug: number for number, slug in enumerate(self.config["categories"])}
         named = {each.slug: each.slug if each.slug in trained else each.maps_to for each in self.taxonomy.categories}
         return {slug: trained[known] for slug, known in named.items() if known in trained}

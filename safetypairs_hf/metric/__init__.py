@@ -1,4 +1,4 @@
-"""Pair-consistent safety accuracy: figures of one guard (`score`), of two on the same pairs (`compare`), of many.
+"""Pair-consistent safety accuracy: figures of one guard (`score`), of two (`compare`) or more on the same pairs.
 
 Names are imported on first use, so that importing this package loads neither numpy nor Arrow.
 """

@@ -28,16 +28,16 @@ class Agreement:
     """The agreement of two guards on the same pairs. `print` gives a table.
 
     Attributes:
-        image_agreement: Share of images with the same verdict; an abstention is a verdict of its own.
-        image_agreement_ci: Its 95% interval, Wilson's on the effective size.
-        image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None if both guards give one and the same
-            verdict for every image.
+        image_agreement: Share of images with the same verdict; an abstention counts as a verdict.
+        image_agreement_ci: Its 95% Wilson interval, on the effective size.
+        image_kappa: Cohen's kappa of these three verdicts, in [-1, 1]; None if both guards give the same single verdict
+            for every image.
         images: Counts of images by the first guard's verdict and the second's.
-        outcome_agreement: Share of pairs with the same of the five outcomes.
+        outcome_agreement: Share of pairs with the same one of the five outcomes.
         outcome_kappa: Cohen's kappa of these outcomes.
         both_correct, both_wrong, only_a_wrong, only_b_wrong: Counts of pairs.
-        both_wrong_expected: The number of pairs that both would have wrong if their mistakes were independent.
-        error_overlap: Pairs that both have wrong, divided by pairs that either has wrong; None if neither is ever
+        both_wrong_expected: The expected number of pairs that both get wrong, if their mistakes are independent.
+        error_overlap: Pairs that both get wrong, divided by pairs that either gets wrong; None if neither is ever
             wrong.
         left_out_a, left_out_b: Pairs that only one of the two has, left out by `common=True`.
     """
@@ -154,13 +154,13 @@ def agreement(
 def kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return Cohen's kappa (Cohen 1960, Educational and Psychological Measurement 20) of tables of counts.
 
-    It is computed in whole numbers up to one division at the end, so it does not depend on rounding.
+    It is computed in whole numbers up to a single division at the end, so it does not depend on rounding.
 
     Args:
-        tables: (..., c, c) counts, by what the one rater said and by what the other said.
+        tables: (..., c, c) counts by the first rater's value and by the second's.
 
     Returns:
-        (...) values, at most 1; NaN where agreement by chance alone would be complete.
+        (...) values, at most 1; NaN if the agreement expected by chance is complete.
     """
     rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
     n, agreed = rows.sum(axis=-1), np.trace(tables, axis1=-2, axis2=-1)
@@ -192,13 +192,13 @@ class PromptStability:
     Attributes:
         pair_accuracy, pair_accuracy_ci: By prompt.
         lowest, highest, spread: The lowest and the highest of these pair accuracies, and their difference.
-        outcome_flips: Share of pairs whose outcome, of the five, is not the same under all prompts.
-        correct_flips: Share of pairs right under some prompts and wrong under others.
-        verdict_flips: Share of images whose verdict is not the same under all prompts; an abstention is a verdict of
-            its own.
-        correct_under_all, correct_under_all_ci: Share of pairs right under every prompt, with a 95% interval as in
-            `score`: the accuracy that does not depend on the wording.
-        correct_under_any: Share of pairs right under at least one prompt.
+        outcome_flips: Share of pairs whose outcome (one of five) is not the same under all prompts.
+        correct_flips: Share of pairs that are correct under some prompts and wrong under others.
+        verdict_flips: Share of images whose verdict is not the same under all prompts; an abstention counts as a
+            verdict.
+        correct_under_all, correct_under_all_ci: Share of pairs that are correct under every prompt, with a 95% interval
+            as in `score`: the accuracy that does not depend on the wording.
+        correct_under_any: Share of pairs that are correct under at least one prompt.
         left_out: For each prompt, its pairs that another prompt lacks, left out by `common=True`.
     """
 

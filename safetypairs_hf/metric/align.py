@@ -1,4 +1,4 @@
-"""Several guards' pairs in one order, matched by `pair_id`, whatever the order of each guard's rows.
+"""Align several guards' pairs by `pair_id`, in any order of each guard's rows.
 
 `align` reads and aligns any number of guards; `shared_pairs` matches the pairs of two that have been read.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Aligned:
     """Guards on the same n pairs, in one order.
 
-    Category and group belong to the data, so all guards have those of the first one that gives them. The rows that the
-    guards came from are not kept.
+    Category and group belong to the data, so all guards have those of the first one that gives them. The guards' rows
+    are not kept.
 
     Attributes:
         names: The guards, in the order given.
@@ -43,7 +43,7 @@ class Aligned:
 
     @property
     def digest(self) -> str:
-        """What tells this set of pairs from others."""
+        """The digest of this set of pairs."""
         return digest_of(self.ids)
 
     @property
@@ -57,10 +57,10 @@ class _Side:
     """A guard's pairs in the first guard's order.
 
     Attributes:
-        pairs: (m,) pairs, those of the first guard.
-        held: (m,) which of these the guard holds; None where it holds all.
-        n_own: How many pairs the guard has.
-        texts: Its categories and groups, only where the first guard has none.
+        pairs: (m,) pairs, for those of the first guard.
+        held: (m,) whether the guard has each of these; None if it has all.
+        n_own: The number of the guard's pairs.
+        texts: Its categories and groups, only if the first guard has none.
     """
 
     pairs: Pairs
@@ -80,12 +80,12 @@ def align(
 
     Args:
         guards: Each guard's rows or file, as `score` takes them, by the guard's name; at least one.
-        common: Keep the pairs that all guards hold, instead of refusing different pair sets.
-        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is taken.
+        common: Keep the pairs that all guards have, instead of refusing different pair sets.
+        threshold_from: For some guards, by name, predictions on other pairs whose best threshold is used.
         **reading: As in `score`.
 
     Raises:
-        PairError: As `score` does, naming the guard; the pair sets differ; or a shared pair has another category or
+        PairError: As in `score`, with the guard's name; the pair sets differ; or a shared pair has another category or
             group for another guard.
     """
     names = tuple(guards)
@@ -111,7 +111,7 @@ def align(
 
     own = {name: values for name in ("category", "group") if (values := first.texts(name)) is not None}
     sides = [_Side(_reordered(first, np.arange(len(first.rows))), None, len(first.rows), own)]
-    with ThreadPoolExecutor(2) as pool:  # numpy and Arrow let go of the interpreter while they work
+    with ThreadPoolExecutor(2) as pool:  # numpy and Arrow release the interpreter lock
         sides += pool.map(beside, names[1:])
     return _joined_sides(names, first, sides)
 
@@ -142,7 +142,7 @@ def _joined_sides(names: tuple[str, ...], first: Pairs, sides: list[_Side]) -> A
 
 
 def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> Pairs | None:
-    """Return the first guard that gives `name`, after checking that the later ones agree; None where none gives it."""
+    """Return the first guard that gives `name`, after checking that later ones agree; None if no guard gives it."""
     givers = [number for number, side in enumerate(sides) if name in side.texts]
     if not givers:
         return None
@@ -159,13 +159,13 @@ def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> P
 
 
 def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
-    assert first.images is not None and pairs.images is not None  # they were read just now
+    assert first.images is not None and pairs.images is not None  # both were just read
     alike = np.array_equal(first.rows, pairs.rows) and first.images.pair_id.equals(pairs.images.pair_id)
     if alike:
-        rows_first = rows = np.arange(len(first.rows))  # files written alike need no search
+        rows_first = rows = np.arange(len(first.rows))  # files with equal ids in equal order need no search
     else:
         rows_first, rows = shared_rows(first, pairs, common=common)
-    at = np.zeros(len(first.rows), dtype=np.int64)  # what is not held repeats a row, and is never looked at
+    at = np.zeros(len(first.rows), dtype=np.int64)  # a missing pair repeats row 0, which is never used
     at[rows_first] = rows
     texts: dict[str, Any] = {}
     for name in ("category", "group"):
@@ -182,7 +182,7 @@ def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
     if len(rows) < len(first.rows):
         held = np.zeros(len(first.rows), dtype=np.bool_)
         held[rows_first] = True
-    # What the first gives is taken from it, so the others need not keep theirs.
+    # Columns that the first guard gives are taken from it, so drop those of the others.
     pairs = replace(
         pairs,
         category=pairs.category if first.category is None else None,
@@ -197,7 +197,7 @@ def _reordered(pairs: Pairs, at: Numbers) -> Pairs:
 
 
 def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
-    """Return (n,) positions in `a` and in `b` of the pairs that both hold.
+    """Return (n,) positions in `a` and in `b` of the pairs that both have.
 
     Raises:
         PairError: The sets differ, or one is of policy pairs and the other is not.
@@ -218,7 +218,7 @@ def shared_rows(a: Pairs, b: Pairs, *, common: bool) -> tuple[Numbers, Numbers]:
 
 
 def mixed_kinds(of_policies: str, of_images: str) -> PairError:
-    """Return the error for two guards of which one was asked about policy pairs and the other about pairs of images."""
+    """Return the error for two guards if one judged policy pairs and the other pairs of images."""
     return PairError(
         f"{of_policies} is of policy pairs and {of_images} of pairs of images, whose figures say different things; "
         "compare guards on one kind at a time"
@@ -229,14 +229,14 @@ def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers
     """Match two guards' pairs, or a guard's pairs with their controls.
 
     Args:
-        a: The pairs whose groups are used; those of `b` where `a` has none.
+        a: The pairs whose groups are used; if `a` has none, those of `b` are.
         b: The other pairs.
-        common: Keep the pairs that both hold, instead of refusing different pair sets.
-        who: What `b` is called in an error.
+        common: Keep the pairs that both have, instead of refusing different pair sets.
+        who: The name of `b` in errors.
 
     Returns:
-        (n,) positions in `a` and in `b` of the shared pairs, those of a group side by side, and (n,) the number of
-        each pair's group, never falling; None where neither has groups.
+        (n,) positions in `a` and in `b` of the shared pairs, ordered so that each group is contiguous, and (n,) the
+        nondecreasing group numbers of the pairs; None if neither has groups.
 
     Raises:
         PairError: The pair sets differ, or a shared pair has another category or group in `b`.
@@ -255,7 +255,7 @@ def shared_pairs(a: Pairs, b: Pairs, *, common: bool, who: str) -> tuple[Numbers
 
 
 def refuse_unequal(name: str, ids: Any, of_a: Any, of_b: Any, who: str) -> None:
-    """Raise PairError where two (n,) Arrow arrays, `name` of the same pairs for two guards, are not equal."""
+    """Raise PairError if two (n,) Arrow arrays, `name` of the same pairs for two guards, are not equal."""
     words = words_of(joined(of_a, of_b))
     unequal = ~equal_rows(words[: len(of_a)], words[len(of_a) :])
     if unequal.any():

@@ -1,11 +1,11 @@
-"""Controls tell whether a guard sees what is unsafe or only that an image was edited.
+"""Controls show whether a guard detects unsafe content or only the traces of editing.
 
     artifact_gap = pair accuracy on the pairs - pair accuracy on their controls both_regenerated
 
-One member of a published pair was edited. In the control both_regenerated both members went through the editor's
-autoencoder, so both bear the trace of editing: a guard that goes by the trace has the pair right and the control wrong.
-A null edit is the unsafe member with that trace and no other change, so it is as unsafe as before. A neutral edit is an
-edit of both members that no policy is about.
+One member of a published pair was edited. In the control both_regenerated, both members went through the editor's
+autoencoder, so both have the trace of editing: a guard that relies on the trace gets the pair right and the control
+wrong. A null edit is the unsafe member with that trace and no other change, so it is as unsafe as before. A neutral
+edit changes both members in a way that no policy is about.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from safetypairs_hf.metric.rows import columns_of, to_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CONTROLS = ("null_edit", "neutral_edit", "both_regenerated")  # numbered so in the column of a published dataset
+CONTROLS = ("null_edit", "neutral_edit", "both_regenerated")  # the column of a published dataset has the indices
 REGENERATED = CONTROLS.index("both_regenerated")
 
 
@@ -34,13 +34,13 @@ def control_figures(pairs: Pairs, controls: Any, **reading: Unpack[Reading]) -> 
 
     Args:
         pairs: The guard's predictions on the pairs themselves.
-        controls: Rows in any form that `score` takes, with the `pair_id` of the pair that a control belongs to and a
-            column `control`: null_edit, neutral_edit or both_regenerated, or the number of one of these in the
-            published column. Without that column all rows are both_regenerated.
+        controls: Rows in any form that `score` takes, with the `pair_id` of the control's pair and a column `control`:
+            null_edit, neutral_edit or both_regenerated, or the number of one of these in the published column. Without
+            that column all rows are both_regenerated.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Raises:
-        PairError: As `score` does, naming the control.
+        PairError: As in `score`, with the name of the control.
     """
     if isinstance(controls, str | os.PathLike):
         from safetypairs_hf.metric.prediction_files import read_predictions
@@ -109,7 +109,7 @@ def _kinds(values: Any, n: int) -> NDArray[np.int64]:
 
 
 def _rows(columns: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the columns at some rows, {} where there are none."""
+    """Return the columns at some rows; {} if there are none."""
     at = np.flatnonzero(mask)
     if not len(at):
         return {}

@@ -140,7 +140,7 @@ def calibration(
 def _answered(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return (n,) scores of the images that were answered, and (n,) their references.
 
-    The scores rise, so that sums do not depend on the order of the rows.
+    The scores are sorted, so that sums do not depend on the order of the rows.
     """
     if pairs.unsafe_score is None or pairs.safe_score is None:
         raise PairError("a column that is not there: score; calibration is about P(unsafe), not about verdicts")

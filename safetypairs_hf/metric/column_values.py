@@ -1,8 +1,8 @@
-"""One column of predictions: from any container to a plain Arrow array, and its values as verdicts, scores and keys.
+"""Convert one column of predictions from any container to a plain Arrow array, and read its values.
 
-A container keeps its meaning: masked values of numpy are None, categoricals and dictionaries are their texts, class
-labels are their names, and a tensor of any dtype on any device is its values. Which of two labels means unsafe is never
-guessed: 1 is unsafe by definition, and other words have to be named. What is no value is marked, not dropped.
+A container keeps its meaning: masked numpy values are None, categoricals and dictionaries are their texts, class labels
+are their names, and a tensor of any dtype on any device is its values. Labels are never guessed: 1 is unsafe by
+definition, and other words must be named. Invalid values are marked, not dropped.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from safetypairs_hf.core.errors import PairError, counted, cut, in_a_line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    # (n,) values, anything where there is none; (n,) which are None; (n,) which are no values at all.
+    # (n,) values, arbitrary for None and invalid ones; (n,) which are None; (n,) which are invalid.
     Read = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]
 
 ABSTAINED = -1
-OTHER = -2  # no verdict at all
+OTHER = -2  # an invalid value
 MEANINGS: dict[str, int] = {"unsafe": 1, "safe": 0, "abstained": ABSTAINED}
 _WORDS = {**MEANINGS, "true": 1, "false": 0}
 
@@ -78,16 +78,16 @@ def codes_of(labels: Mapping[Any, Any] | None) -> dict[str, int]:
 
 
 def speaks_of_numbers(codes: Mapping[str, int]) -> bool:
-    """Return whether one of the labels is a number or a boolean, so that numbers do not mean what they mean else."""
+    """Return whether one of the labels is a number or a boolean, so that numbers lose their default meaning."""
     return any(label in ("true", "false") or number_of_text(label) is not None for label in codes)
 
 
 def verdict_of_text(text: str, codes: Mapping[str, int]) -> float | None:
-    """Return what a text says: 1, 0, None where it is empty or means an abstention, NaN where it is no verdict.
+    """Return the meaning of a text: 1 or 0, None for an empty text or an abstention, NaN if it is no verdict.
 
     Args:
         text: In any case, with or without surrounding blanks.
-        codes: What `codes_of` gave; it comes before the words that are known anyway.
+        codes: The result of `codes_of`; it takes precedence over the words that are known by default.
     """
     word = _folded(text)
     if not word and word not in codes:
@@ -103,7 +103,7 @@ def verdict_of_text(text: str, codes: Mapping[str, int]) -> float | None:
 
 
 def number_of_text(text: str) -> float | None:
-    """Return the number that a text is, or None."""
+    """Return the number that a text holds, or None."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
@@ -123,11 +123,11 @@ def _folded(label: Any) -> str:
 
 
 def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
-    """Return (n,) verdicts: 1 and 0 as they are, ABSTAINED for None, OTHER for anything else.
+    """Return (n,) verdicts: 1 and 0 unchanged, ABSTAINED for None, OTHER for anything else.
 
     Args:
-        values: A column as `to_array` gives it.
-        codes: The labels of the user, as `codes_of` gives them.
+        values: A column as `to_array` returns it.
+        codes: The user's labels, as `codes_of` returns them.
     """
     if speaks_of_numbers(codes):
         values = _as_texts(values)
@@ -142,7 +142,7 @@ def verdicts_of(values: Any, codes: Mapping[str, int]) -> NDArray[np.int8]:
 
 
 def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return (n,) scores, NaN for None, and (n,) which of them are no numbers in [0, 1]."""
+    """Return (n,) scores, NaN for None, and (n,) whether each is outside [0, 1]."""
     value, null, bad = _numbers(values, _score_of_text)
     if not 0 <= value.min(initial=0) <= value.max(initial=0) <= 1:  # one of them may be NaN
         bad |= ~(null | ((value >= 0) & (value <= 1)))
@@ -154,7 +154,7 @@ def scores_of(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def keys_of(name: str, values: Any) -> Any:
-    """Return ids or names as Arrow int64, uint64, string or large_string, or None where every one is None.
+    """Return ids or names as Arrow int64, uint64, string or large_string, or None if all are None.
 
     Raises:
         PairError: They are neither text nor whole numbers, or of several kinds.
@@ -171,7 +171,7 @@ def keys_of(name: str, values: Any) -> Any:
     if pa.types.is_integer(kind):
         return values if pa.types.is_uint64(kind) else values.cast(pa.int64())
     if is_text(values):
-        # Joined to as many others, texts of this size still have offsets of 32 bits.
+        # Two columns of this size still have 32-bit offsets when they are joined.
         return values if values.nbytes < 2**30 else values.cast(pa.large_string())
     raise PairError(f"{name} holds {kind}; it should hold text or whole numbers, of one kind in all rows")
 
@@ -196,7 +196,7 @@ def numpy_of(values: Any) -> NDArray[Any]:
 
 
 def all_null(values: Any) -> bool:
-    """Return whether a column has rows, and None in every one."""
+    """Return whether a column has rows and all of them are None."""
     if isinstance(values, list):
         return bool(values) and all(value is None for value in values)
     return len(values) > 0 and values.null_count == len(values)
@@ -210,7 +210,7 @@ def _score_of_text(text: str) -> float | None:
 
 
 def _as_texts(values: Any) -> Any:
-    """Return numbers and booleans as texts, for labels that speak of them; anything else as it is."""
+    """Return numbers and booleans as texts, for labels that are numbers; anything else unchanged."""
     import pyarrow as pa
 
     if isinstance(values, list):
@@ -222,7 +222,7 @@ def _as_texts(values: Any) -> Any:
 
 
 def _numbers(values: Any, of_text: Callable[[str], float | None]) -> Read:
-    """Read numbers; `of_text` reads a text as a number, as None where it is empty, and as NaN where it is none."""
+    """Read numbers; `of_text` converts a text to a number, None if it is empty, and NaN if it is invalid."""
     import pyarrow as pa
 
     if isinstance(values, list):
@@ -256,7 +256,7 @@ def _of_list(values: list[Any], of_text: Callable[[str], float | None]) -> Read:
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         if _is_number(value):
-            # A whole number too large for a float is as wrong as an infinite one.
+            # A whole number that is too large for a float is as invalid as infinity.
             found[row] = float(value) if abs(value) < 1e300 or value != value else math.inf
             continue
         number = of_text(value) if isinstance(value, str) else None if value is None else math.nan
@@ -266,10 +266,10 @@ def _of_list(values: list[Any], of_text: Callable[[str], float | None]) -> Read:
 
 
 def _of_texts(values: Any, of_text: Callable[[str], float | None]) -> Read:
-    """Read an Arrow array of text: each different text once."""
+    """Read an Arrow array of text, converting each distinct text once."""
     encoded = values.dictionary_encode()
     told = [of_text(text) for text in encoded.dictionary.to_pylist()]
-    # The last entry stands for null.
+    # The last entry is for null.
     number = np.array([0.0 if each is None else each for each in told] + [0.0])
     empty = np.array([each is None for each in told] + [True])
     at = numpy_of(encoded.indices.fill_null(len(told)))
@@ -282,7 +282,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _whole(name: str, values: Any) -> Any:
-    """Return floats as whole numbers: pandas makes them floats where one is missing. NaN and null are None."""
+    """Return floats as whole numbers, because pandas converts a column with missing values. NaN and null are None."""
     import pyarrow as pa
 
     array = numpy_of(values.cast(pa.float64()).fill_null(math.nan))
@@ -299,7 +299,7 @@ def _whole(name: str, values: Any) -> Any:
 
 
 def _without_nan(name: str, values: list[Any]) -> Any:
-    """Convert a list that Arrow refused as it was: NaN among text is a missing value, text among numbers a mistake."""
+    """Convert a list that Arrow refused: NaN among texts is a missing value, text among numbers is an error."""
     import pyarrow as pa
 
     try:
@@ -314,17 +314,17 @@ def _without_nan(name: str, values: list[Any]) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Return a value as Python writes it, on one line of at most 60 characters."""
+    """Return the repr of a value, on one line of at most 60 characters."""
     return cut(" ".join(repr(value).split()))
 
 
 def to_array(name: str, values: Any) -> Any:
-    """Convert a column to a plain Arrow array (no chunks, no dictionary), or a list where Arrow has no type for it.
+    """Convert a column to a plain Arrow array (no chunks, no dictionary), or a list if Arrow has no type for it.
 
-    pandas holds a missing number as NaN, so NaN in a pandas column means None. Anywhere else NaN stays NaN.
+    pandas represents a missing number as NaN, so NaN in a pandas column means None. Anywhere else NaN stays NaN.
 
     Raises:
-        PairError: The column is no list or array of one value a row, or its library cannot hand it over.
+        PairError: The column is not a list or array of one value a row, or its library cannot export it.
     """
     try:
         return _to_array(name, values)
@@ -362,7 +362,7 @@ def _of_container(name: str, values: Any) -> Any:
     if hasattr(values, "source") and hasattr(values, "column_name"):
         return _of_dataset_column(values)
     if hasattr(values, "__arrow_c_stream__"):
-        # polars hands Python objects over as their addresses.
+        # polars exports Python objects as their addresses.
         return values.to_list() if str(getattr(values, "dtype", "")) == "Object" else pa.chunked_array(values)
     if hasattr(values, "__array__"):
         return _of_numpy(name, np.asarray(values.get() if hasattr(values, "__cuda_array_interface__") else values))
@@ -383,7 +383,7 @@ def _of_numpy(name: str, array: NDArray[Any]) -> Any:
         raise PairError(f"the column {name} has shape {array.shape}: give one value a row, as in values[:, 0]")
     mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
     array = np.asarray(array)
-    if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 and its like, which Arrow does not know
+    if array.dtype.kind == "V" and array.dtype.names is None:  # such as bfloat16, which Arrow does not support
         array = array.astype(np.float64)
     if array.dtype == object or array.dtype.kind == "T":
         texts = array.tolist()
@@ -399,7 +399,7 @@ def _of_numpy(name: str, array: NDArray[Any]) -> Any:
 
 
 def _of_tensor(tensor: Any) -> NDArray[Any]:
-    """Convert a torch tensor, on any device, to numpy; numpy does not know bfloat16, so that becomes float64."""
+    """Convert a torch tensor, on any device, to numpy; bfloat16, which numpy lacks, becomes float64."""
     dense: Any = tensor.detach() if str(tensor.layout) == "torch.strided" else tensor.detach().to_dense()
     array: NDArray[Any] = (dense.double() if dense.is_floating_point() else dense).numpy(force=True)
     return array
@@ -432,12 +432,12 @@ def _of_dataset_column(column: Any) -> Any:
 
 
 def names_of(features: Any, name: str) -> list[str] | None:
-    """Return the names of a ClassLabel among `datasets` features; None where the column is none."""
+    """Return the names of a ClassLabel among `datasets` features; None for other columns."""
     return None if features is None else getattr(features.get(name), "names", None)
 
 
 def names_in_schema(schema: Any) -> dict[str, list[str]]:
-    """Return the names of the ClassLabel columns that `datasets` noted in the metadata of an Arrow schema."""
+    """Return the names of the ClassLabel columns that `datasets` recorded in the metadata of an Arrow schema."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         labels = {name: each["names"] for name, each in features.items() if each.get("_type") == "ClassLabel"}
@@ -451,7 +451,7 @@ def _is_text(name: Any) -> bool:
 
 
 def named(name: str, numbers: Any, names: Collection[str] | None) -> Any:
-    """Replace the numbers of a ClassLabel by its names; -1, which `datasets` writes for no label, becomes None.
+    """Replace the numbers of a ClassLabel by its names; -1, which `datasets` writes for a missing label, becomes None.
 
     Raises:
         PairError: A number has no name.
@@ -475,7 +475,7 @@ def named(name: str, numbers: Any, names: Collection[str] | None) -> Any:
 
 
 def plain(values: Any) -> Any:
-    """Decode an Arrow array to one without chunks, dictionary, runs, views, extensions or bytes."""
+    """Convert an Arrow array to one without chunks, dictionary, runs, views, extensions or bytes."""
     import pyarrow as pa
 
     if isinstance(values, pa.ChunkedArray):
@@ -511,7 +511,7 @@ def plain(values: Any) -> Any:
 
 
 def try_arrow(values: list[Any]) -> Any:
-    """Convert a list to Arrow; where Arrow has no one type for it, return it with each value a plain Python one."""
+    """Convert a list to Arrow; if Arrow has no common type for it, return it with plain Python values."""
     import pyarrow as pa
 
     refusals = (pa.ArrowException, TypeError, ValueError, OverflowError, RuntimeError)
@@ -526,7 +526,7 @@ def try_arrow(values: list[Any]) -> Any:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Return the plain Python value that a 0-dimensional tensor, a scalar of numpy or Arrow, or an enum holds."""
+    """Return the plain Python value of a 0-dimensional tensor, a numpy or Arrow scalar, or an enum."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):

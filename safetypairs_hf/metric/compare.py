@@ -32,9 +32,9 @@ class Equivalence:
     """The result of a test for equivalence of two guards. It is true if they are equivalent.
 
     Attributes:
-        margin: The largest difference in pair accuracy that does not matter.
+        margin: The largest difference in pair accuracy that is acceptable.
         difference: Pair accuracy of A minus that of B.
-        interval: The 90% interval of the difference, so that either end is a one-sided test at 5%.
+        interval: The 90% interval of the difference; each end is a one-sided test at 5%.
         non_inferior: A is worse than B by less than the margin.
         equivalent: The two differ by less than the margin (two one-sided tests: Schuirmann 1987).
     """

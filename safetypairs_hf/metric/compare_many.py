@@ -169,7 +169,7 @@ def compare_many(
     if by_category:
         if codes is None:
             raise PairError("a column that is not there: category; no guard's rows give it, so leave by_category out")
-        # Stable, so that a group's pairs still lie side by side.
+        # A stable sort keeps the pairs of a group contiguous.
         by_code = np.argsort(codes, kind="stable")
         sizes = np.bincount(codes, minlength=len(aligned.pairs[0].categories))
         rows = [part for part in np.split(by_code, np.cumsum(sizes)[:-1]) if len(part)]
@@ -201,11 +201,11 @@ def holm(p: Sequence[float]) -> list[float]:
 def _standings(
     aligned: Aligned, correct: NDArray[np.bool_], order: list[int], parts: Sequence[NDArray[np.int64] | None]
 ) -> list[Standing]:
-    """Compare the guards in `order` on the pairs at each of `parts` (None: all), one family for the adjustment."""
+    """Compare the guards in `order` on the pairs at each of `parts` (None: all), as one family for the adjustment."""
     names = [aligned.names[number] for number in order]
     pairs = [aligned.pairs[number] for number in order]
     bouts, guards = [], []
-    with ThreadPoolExecutor(2) as pool:  # numpy lets go of the interpreter while it draws
+    with ThreadPoolExecutor(2) as pool:  # numpy releases the interpreter lock
         for rows in parts:
             at: Any = slice(None) if rows is None else rows
             group = None if pairs[0].group is None else pairs[0].group[at]
@@ -230,10 +230,10 @@ def _bouts(
 ) -> list[dict[str, Any]]:
     """Compare each guard with those after it on the (k, n) `correct`: a `Contest` without its adjusted p."""
     n = correct.shape[1]
-    # A group's sum of a difference is the difference of its sums, so each guard is summed once, not once a contest.
+    # The sum of a difference is the difference of the sums, so each guard is summed only once.
     groups = Groups.of(group, n)
     sums = [groups.sums(right) for right in correct]
-    # Counts below 2^24 are exact in single precision, and floats are what matrices multiply quickest in.
+    # Counts below 2^24 are exact in single precision, and float matrices multiply fastest.
     right: NDArray[Any] = correct.astype(np.float64 if n >= 2**24 else np.float32)
     both = np.rint(right @ right.T).astype(np.int64)
 
@@ -301,6 +301,9 @@ def _standing_lines(standing: Standing, note: str) -> list[str]:
 
 
 def _middle_cut(name: str, width: int) -> str:
-    """Cut the middle of a name so that a space of `width` columns is free: guards of one family differ at the end."""
+    """Cut the middle of a name so that it leaves one blank within `width` columns.
+
+    The names of related guards differ at the end.
+    """
     kept = width - 2
     return name if len(name) < width else f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"

@@ -1,10 +1,10 @@
-"""The figures of the metric, each declared once. Tables, reports, JSON, harnesses and docs read what is declared here.
+"""The figures of the metric, each declared once. Tables, reports, JSON, harnesses and docs use these declarations.
 
 A figure is a field of one of the records below. The type of the field carries its declaration:
 
     auroc: Annotated[float | None, Figure("AUROC", "area under the ROC curve over images", NUMBER, "higher")]
 
-To add a figure, add such a field and compute it in the function that makes the record. Every face then shows it.
+To add a figure, add such a field and compute it in the function that makes the record. All outputs then show it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 
 class Format(NamedTuple):
-    """How tables print a value: format specifications for a line of its own (`line`) and for a column (`column`).
+    """How tables print a value: format specifications for a single line (`line`) and for a column (`column`).
 
-    `percent`: a paper gives the value in percent. `unit`: a noun for what is counted.
+    `percent`: papers give the value in percent. `unit`: the noun for what is counted.
     """
 
     line: str
@@ -35,42 +35,42 @@ SHARE = Format(".4f", ".4f", percent=True)
 NUMBER = Format(".4f", ".4f")
 DIFFERENCE = Format(".4f", "+.4f")
 P_VALUE = Format(".4g", ".2g")
-THRESHOLD = Format("", ".4g")  # in full, so that it gives the same figure where it is typed again
+THRESHOLD = Format("", ".4g")  # in full, so that typing it as --threshold reproduces the figure
 
 
 class Face(Flag):
-    """A place that shows some of the figures. JSON (`to_dict`) and the dictionaries of the harnesses hold all."""
+    """An output that shows some of the figures. JSON (`to_dict`) and the dictionaries of the harnesses have all."""
 
     NONE = 0
     TABLE = auto()  # the printed table of one guard or of one comparison: a line for each figure
     CATEGORIES = auto()  # the printed table of the categories: a column
     GUARDS = auto()  # the printed table of many guards, or of their contests: a column
     REPORT = auto()  # the leaderboard of the HTML report: a column
-    HEADLINE = auto()  # the Markdown table for a paper, and harnesses that list every figure by itself
+    HEADLINE = auto()  # the Markdown table for a paper, and harnesses that list figures individually
 
 
 ALL = Face.TABLE | Face.CATEGORIES | Face.GUARDS | Face.REPORT | Face.HEADLINE
 
 
 class Figure(NamedTuple):
-    """What is known of a figure apart from its value.
+    """The declaration of a figure.
 
     Attributes:
         label: The name in printed tables.
-        meaning: What it is, for the docs.
+        meaning: The definition, for the docs.
         format: How tables print it.
         better: Whether a higher or a lower value is better, or neither.
-        faces: The places that show it.
+        faces: The outputs that show it.
         interval: The field that holds its 95% interval.
-        interval_faces: The places that show the interval too.
+        interval_faces: The outputs that also show the interval.
         part_of: The figure below which tables list it, indented.
         heading: The column heading in reports; `label` by default.
         short: The column heading in printed tables; `heading` by default.
-        note: The text behind the value in printed tables. `{name}` stands for another figure of the same record.
-        shown_with: The figure that must not be 0 for printed tables to show this one.
-        absent: The note where the value is None; without it, the line is left out.
-        from_scores: Whether it exists only where predictions come with scores.
-        task: The id of the task in eval.yaml whose result it is on the Hub.
+        note: The text after the value in printed tables. `{name}` is replaced by another figure of the same record.
+        shown_with: Printed tables show this figure only if that one is not 0.
+        absent: The note if the value is None; without it, the line is left out.
+        from_scores: Whether it exists only if predictions come with scores.
+        task: The id of the task in eval.yaml under which the Hub lists it as a result.
         name: The key in JSON; the name of the field by default.
     """
 
@@ -93,7 +93,7 @@ class Figure(NamedTuple):
 
 
 def figures_in(record: Any) -> tuple[Figure, ...]:
-    """The declared figures of a record or of its class, in the order of `to_dict`, with their names filled in."""
+    """Return the declared figures of a record or of its class, in the order of `to_dict`, with their names."""
     return _declared(record if isinstance(record, type) else type(record))
 
 
@@ -110,7 +110,7 @@ def _declared(kind: type) -> tuple[Figure, ...]:
 
 
 def shown_in(face: Face, record: Any) -> tuple[Figure, ...]:
-    """The figures of a record or of its class that a face shows, with the intervals that it shows.
+    """Return the figures of a record or of its class that an output shows, with the intervals that it shows.
 
     The parts of a figure follow it.
     """
@@ -129,7 +129,7 @@ def shown_in(face: Face, record: Any) -> tuple[Figure, ...]:
 
 
 def plain(record: Any) -> dict[str, Any]:
-    """The fields of a record by name, as plain Python values that JSON takes."""
+    """Return the fields of a record by name, as plain Python values that JSON takes."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(record).items()}
 
 
@@ -145,7 +145,7 @@ def figures_table(records: Iterable[type]) -> str:
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of one guard over some pairs. Shares are in [0, 1]; None is a figure that does not apply."""
+    """The figures of one guard over some pairs. Shares are in [0, 1]; None if a figure does not apply."""
 
     n_pairs: Annotated[int, Figure("pairs", "pairs scored", COUNT, faces=Face.CATEGORIES | Face.REPORT)]
     n_groups: Annotated[
@@ -397,9 +397,9 @@ class GuardFigures(Figures):
 
 @dataclass(frozen=True)
 class Gap:
-    """Pair accuracy on pairs less that on a control of the same pairs, in [-1, 1].
+    """Pair accuracy on pairs minus that on a control of the same pairs, in [-1, 1].
 
-    `ci`: its 95% interval, Newcombe's on the effective size. `n_groups` is None where no group was given.
+    `ci`: its 95% interval, Newcombe's on the effective size. `n_groups` is None if no group was given.
     """
 
     n_pairs: Annotated[int, Figure("pairs", "pairs with such a control", PAIRS)]
@@ -414,7 +414,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class ControlFigures:
-    """What the controls say about a guard; None where there are no controls of a kind."""
+    """The figures of a guard's controls; None for kinds of controls that were not given."""
 
     regenerated: Annotated[
         Gap | None,
@@ -470,7 +470,7 @@ class ControlFigures:
         return {**found, "null_edit_unsafe_rate": self.null_edit_unsafe_rate, "n_null_edits": self.n_null_edits}
 
 
-# These six are figures of a comparison of two guards and of each contest of many.
+# These six figures are in a comparison of two guards and in each contest of many.
 Difference = Annotated[
     float,
     Figure(
@@ -641,7 +641,7 @@ class ComparisonFigures:
 class Contest:
     """Guard `a` against guard `b`, as one of several contests on the same pairs.
 
-    `holm_p` below 0.05 throughout a family of contests keeps the chance of one false finding or more below 5%.
+    If every `holm_p` below 0.05 in a family of contests is taken as a finding, the chance of any false one is below 5%.
     """
 
     a: str

@@ -1,8 +1,8 @@
-"""Inference on counts: intervals and tests that know groups.
+"""Inference on counts: intervals and tests that account for groups.
 
-Nothing here knows of rows or guards. First come sums over groups and the intervals of shares and of differences, then
-the exact tests, then the law behind relative consistency. What enters an interval or a test is whole numbers, so the
-order of pairs and of groups changes no bit.
+Nothing here depends on rows or guards. The module has sums over groups and the intervals of shares and of differences,
+then the exact tests, then the distribution behind relative consistency. The inputs of an interval or a test are whole
+numbers, so the order of pairs and of groups changes no bit.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float]
 
-Z_95 = 1.959963984540054  # two-sided 5% point of the normal law
-Z_90 = 1.6448536269514722  # two-sided 10% point, which a one-sided test at 5% uses
+Z_95 = 1.959963984540054  # two-sided 5% point of the normal distribution
+Z_90 = 1.6448536269514722  # two-sided 10% point, for a one-sided test at 5%
 
 
 class Groups(NamedTuple):
-    """Which of n pairs are not independent of each other.
+    """The groups of n pairs. Pairs of one group are not independent of each other.
 
     Attributes:
-        ends: (g,) where each group ends; None where each pair is its own group.
-        sizes: (g,) the pairs of each.
+        ends: (g,) the end of each group; None if each pair is its own group.
+        sizes: (g,) the number of pairs in each.
     """
 
     ends: NDArray[np.int64] | None
@@ -38,7 +38,7 @@ class Groups(NamedTuple):
 
     @classmethod
     def of(cls, group: NDArray[np.signedinteger[Any]] | None, n: int) -> Groups:
-        """Read (n,) numbers of the pairs' groups, never falling; None where each pair is its own group."""
+        """Read (n,) nondecreasing group numbers of the pairs; None if each pair is its own group."""
         ends = None if group is None else np.append(np.flatnonzero(group[1:] != group[:-1]) + 1, n)
         if ends is None or len(ends) == n:
             return cls(None, np.ones(n, dtype=np.int64))
@@ -50,20 +50,22 @@ class Groups(NamedTuple):
         return int(self.sizes @ self.sizes)
 
     def sums(self, value: NDArray[Any], dtype: DTypeLike = np.int64) -> NDArray[Any]:
-        """Sum (n,) integers or booleans over each group, to (g,), in a type that holds the sums of groups."""
+        """Sum (n,) integers or booleans over each group, to (g,), in a type that can hold the sums."""
         if self.ends is None:
             return value.astype(dtype)
-        # A running sum is three times as quick as add.reduceat. Where it wraps around, its differences do too.
+        # A running sum is three times as fast as add.reduceat. If it overflows, the differences are still correct.
         sums = np.cumsum(value, dtype=dtype).take(self.ends - 1)
         sums[1:] -= sums[:-1].copy()
         return sums
 
 
 class Moments(NamedTuple):
-    """What an interval needs of the groups of a share. Hits are means over a guard's samples, where it has several.
+    """The sums over groups from which the interval of a share is computed.
+
+    Hits are means over a guard's samples if it has several.
 
     Attributes:
-        units: Pairs, or images where the share is of images.
+        units: Pairs, or images if the share is of images.
         groups: Groups of these.
         hits: Units that count.
         size_squares: The sum over groups of the squared size.
@@ -86,13 +88,13 @@ class Moments(NamedTuple):
 
 
 class Clusters(NamedTuple):
-    """Pairs counted by outcome, with what ties the pairs of a group: the moments of any share are read from it.
+    """Pairs counted by outcome, with their dependence within groups. The moments of any share follow from it.
 
     Attributes:
-        groups: How many groups there are.
-        samples: How many answers a pair has; what follows is summed over them.
+        groups: The number of groups.
+        samples: The number of answers for each pair; the following counts are sums over them.
         counts: (k,) pairs with each of k outcomes.
-        uniform: (k,) groups all of whose pairs have this outcome.
+        uniform: (k,) groups in which every pair has this outcome.
         products: (k, k) the sum over groups of the number of pairs with the one outcome times that with the other.
     """
 
@@ -114,21 +116,21 @@ class Clusters(NamedTuple):
         uniform = np.zeros(kinds, dtype=np.int64)
         table: list[NDArray[np.int64]] = []
         times: NDArray[np.int64] | int = 1
-        # A whole number counts several outcomes at once: each has as many bits as the largest group needs.
+        # One integer counts several outcomes at once. Each has as many bits as the largest group needs.
         bits = int(samples * sizes.max()).bit_length()
         for start in range(0, len(seen), 63 // bits):
             shifts = {int(kind): bits * place for place, kind in enumerate(seen[start : start + 63 // bits])}
-            small = np.min_scalar_type(-1 << bits * len(shifts))  # there is less of it to move
+            small = np.min_scalar_type(-1 << bits * len(shifts))  # less memory to move
             ones = np.array([1 << shifts[kind] if kind in shifts else 0 for kind in range(kinds)], dtype=small)
             of_samples = [groups.sums(ones.take(of_sample), small) for of_sample in outcome]
             small_sizes = sizes.astype(small)
             for kind, shift in shifts.items():
                 uniform[kind] = sum(np.count_nonzero(sums == small_sizes << shift) for sums in of_samples)
             sums = of_samples[0] if samples == 1 else np.add.reduce(of_samples)
-            if len(shifts) == len(seen):  # few groups are unlike all others
+            if len(shifts) == len(seen):  # many groups have equal counts
                 sums, times = np.unique(sums, return_counts=True)
             table += [sums >> shift & (1 << bits) - 1 for shift in shifts.values()]
-        floats = np.array(table, dtype=np.float64)  # what matrices multiply quickest in; exact below 2^53
+        floats = np.array(table, dtype=np.float64)  # float matrices multiply fastest; exact below 2^53
         products = np.zeros((kinds, kinds), dtype=np.int64)
         products[np.ix_(seen, seen)] = np.rint(floats * times @ floats.T)
         return cls(len(sizes), samples, counts, uniform, products)
@@ -137,8 +139,8 @@ class Clusters(NamedTuple):
         """Return the moments of a share.
 
         Args:
-            weights: (k,) how many units of a pair with each outcome are hits.
-            units: How many units a pair is: 1, or 2 where the share is of images.
+            weights: (k,) the number of hits in a pair with each outcome.
+            units: The number of units in a pair: 1, or 2 if the share is of images.
         """
         by_size, squared = self.products.sum(axis=0), self.samples**2
         return Moments(
@@ -152,11 +154,11 @@ class Clusters(NamedTuple):
 
 
 def design_effect(moments: Moments) -> float:
-    """Return how many times more units it takes than if they were independent; at least 1.
+    """Return the factor by which the required number of units grows compared with independent units; at least 1.
 
-    The variance between groups is taken on the data plus half a group that is all hit and half a group that is all
-    missed, so that a share of 0 or 1 claims no certainty. One group tells nothing of it: there it is the typical size
-    of a group, sum(m^2) / n, as if a group were one unit (Kish 1965).
+    The variance between groups is computed on the data plus half a group of hits only and half a group of misses only,
+    so that a share of 0 or 1 does not imply certainty. A single group gives no estimate of it. The result is then the
+    typical size of a group, sum(m^2) / n, as if a group were one unit (Kish 1965).
     """
     n, groups = moments.units, moments.groups
     if groups == n:
@@ -174,9 +176,9 @@ def design_effect(moments: Moments) -> float:
 def share_interval(moments: Moments) -> Interval:
     """Return the 95% interval of a share: Wilson's on the effective size.
 
-    The effective size is the number of units over the design effect, times what few groups cost (Korn and Graubard
-    1998, Survey Methodology 24; Dean and Pagano 2015, J. Surv. Stat. Methodol. 3). With groups of one unit
-    it is plain Wilson.
+    The effective size is the number of units divided by the design effect, with a correction for few groups (Korn and
+    Graubard 1998, Survey Methodology 24; Dean and Pagano 2015, J. Surv. Stat. Methodol. 3). With groups of one unit it
+    is the plain Wilson interval.
     """
     n = moments.units
     return wilson(moments.hits / n, n / design_effect(moments) * few_groups_factor(n, moments.groups))
@@ -187,11 +189,11 @@ def wilson(share: float, size: float, z: float = Z_95) -> Interval:
 
     Args:
         share: In [0, 1].
-        size: Independent units, above 0; it need not be a whole number.
-        z: The point of the normal law; that of a 95% interval by default.
+        size: The number of independent units, above 0; it need not be a whole number.
+        z: The point of the normal distribution; by default that of a 95% interval.
 
     Returns:
-        Its ends. The lower is exactly 0 where the share is 0, the upper exactly 1 where it is 1.
+        Its ends. The lower is exactly 0 for a share of 0, the upper exactly 1 for a share of 1.
     """
     z2 = z * z
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
@@ -223,24 +225,24 @@ def weighted_mean(
 
 
 def few_groups_factor(units: int, groups: int, tail: float = 0.025) -> float:
-    """Return (t of n - 1 degrees of freedom / t of g - 1)^2: what it costs to estimate a design effect from g groups.
+    """Return (t of n - 1 degrees of freedom / t of g - 1)^2, a correction for a design effect from g groups.
 
-    1 where each unit is its own group, and where there is one group, whose design effect is not estimated.
+    It is 1 if each unit is its own group, and for a single group, whose design effect is not estimated.
     """
     return 1.0 if groups in (1, units) else (t_point(units - 1, tail) / t_point(groups - 1, tail)) ** 2
 
 
 class Paired(NamedTuple):
-    """Two guards on the same pairs. Counts are means over samples, where a guard has several.
+    """Two guards on the same pairs. Counts are means over samples if a guard has several.
 
     Attributes:
-        both: Pairs that both have right.
-        right_a: Pairs that the first has right.
-        right_b: Pairs that the second has right.
+        both: Pairs that both get right.
+        right_a: Pairs that the first gets right.
+        right_b: Pairs that the second gets right.
         pairs: All pairs.
-        totals: (g,) for each group the pairs that the first has right less those that the second has right, times
+        totals: (g,) for each group the pairs that the first gets right minus those that the second gets right, times
             `scale`.
-        sizes: (g,) the pairs of each group.
+        sizes: (g,) the number of pairs in each group.
         scale: The product of the two numbers of samples, so that `totals` are whole numbers.
     """
 
@@ -254,7 +256,7 @@ class Paired(NamedTuple):
 
     @classmethod
     def of(cls, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Paired:
-        """Count whether each guard has a pair right.
+        """Count the pairs that each guard gets right.
 
         Args:
             right_a: (s, n), of s samples of n pairs.
@@ -276,17 +278,17 @@ class Paired(NamedTuple):
 
     @property
     def only_a(self) -> float:
-        """Pairs that only the first has right."""
+        """Pairs that only the first gets right."""
         return self.right_a - self.both
 
     @property
     def only_b(self) -> float:
-        """Pairs that only the second has right."""
+        """Pairs that only the second gets right."""
         return self.right_b - self.both
 
     @property
     def difference(self) -> float:
-        """The first guard's share less the second's."""
+        """The first guard's share minus the second's."""
         return (self.right_a - self.right_b) / self.pairs
 
     @property
@@ -296,19 +298,19 @@ class Paired(NamedTuple):
 
 
 def _over(total: int, samples: int) -> float:
-    """Return the mean over samples; a count stays a whole number where there is one."""
+    """Return the mean over samples; with one sample, a whole number."""
     return total if samples == 1 else total / samples
 
 
 def difference_interval(paired: Paired, *, tail: float = 0.025) -> Interval:
-    """Return the interval of the first guard's share less the second's, within [-1, 1].
+    """Return the interval of the first guard's share minus the second's, within [-1, 1].
 
     It is Newcombe's hybrid score interval for paired shares (1998, Statistics in Medicine 17, method 10, with the
-    continuity correction of phi), on the effective number of pairs. It is never of zero width.
+    continuity correction of phi), on the effective number of pairs. Its width is never zero.
 
     Args:
         paired: The two guards.
-        tail: What is left out at either end: 0.025 for the 95% interval, 0.05 for that of 90%.
+        tail: The probability outside either end: 0.025 for the 95% interval, 0.05 for the 90% interval.
     """
     n, size, z = paired.pairs, _paired_size(paired, tail), {0.025: Z_95, 0.05: Z_90}[tail]
     neither = n - paired.right_a - paired.only_b
@@ -347,12 +349,12 @@ def _hybrid(one: float, other: float, phi: float) -> float:
 def sign_flip_p(totals: NDArray[np.int64]) -> float:
     """Return the exact two-sided p of the sign-flip test that two guards are right equally often.
 
-    P(|sum s_g D_g| >= |sum D_g|), where each s_g is +1 or -1 with probability 1/2. With groups of one pair it is
+    It is P(|sum s_g D_g| >= |sum D_g|), where each s_g is +1 or -1 with probability 1/2. With groups of one pair it is
     McNemar's exact test (McNemar 1947). Fewer than 6 groups that differ never reach 0.05.
 
-    The law of the sum is that of binomials scaled by the distinct |D_g|. It is read from its characteristic function,
-    after an exponential tilt that moves its mean to the observed sum: so p has about 12 correct digits however small
-    it is, at any number of groups.
+    The sum is distributed as a sum of binomials scaled by the distinct |D_g|. The distribution is computed from its
+    characteristic function, after an exponential tilt that moves its mean to the observed sum. So p has about 12
+    correct digits however small it is, for any number of groups.
 
     Args:
         totals: (g,) the difference D_g of each group, whole numbers.
@@ -372,10 +374,10 @@ def sign_flip_p(totals: NDArray[np.int64]) -> float:
     if observed == total:
         return min(1.0, 2.0 ** (1 - int(counts.sum())))
     tilt = _tilt(values, counts, observed)
-    # The sum is 2 T - total, where T adds up the |D_g| whose sign is +.
+    # The sum is 2 T - total, where T is the sum of the |D_g| with sign +.
     plus = 1 / (1 + np.exp(-2 * tilt * values))
     mean, least = float(values * counts @ plus), (observed + total + 1) // 2
-    # Nine standard deviations of the widest law to either side: what is further out is below 1e-17 (Hoeffding 1963).
+    # Nine standard deviations of the widest distribution: the tails beyond are below 1e-17 (Hoeffding 1963).
     reach = math.ceil(9 * math.sqrt(float(values**2 @ counts)) / 2) + 1
     length = 1 << (2 * min(reach, total) + 1).bit_length()
     start = round(mean) - length // 2
@@ -423,7 +425,8 @@ def _log_cosh(x: NDArray[Any]) -> NDArray[np.float64]:
 def t_point(freedom: int, tail: float = 0.025) -> float:
     """Return the point above which Student's t has probability `tail`: 12.7 at 1 degree of freedom, 1.96 in the limit.
 
-    Newton's method on the survival function, from the expansion of Fisher and Cornish (Abramowitz and Stegun 26.7.5).
+    It uses Newton's method on the survival function, starting from the expansion of Fisher and Cornish (Abramowitz and
+    Stegun 26.7.5).
 
     Args:
         freedom: Degrees of freedom, 1 or more.
@@ -435,7 +438,7 @@ def t_point(freedom: int, tail: float = 0.025) -> float:
         return (1 - 2 * tail) * math.sqrt(2 / (1 - (1 - 2 * tail) ** 2))
     z, v = {0.025: Z_95, 0.05: Z_90}[tail], float(freedom)
     t = z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    if freedom > 10_000:  # what the expansion leaves out is below 1e-12
+    if freedom > 10_000:  # the error of the expansion is below 1e-12
         return t
     log_constant = math.lgamma((v + 1) / 2) - math.lgamma(v / 2) - 0.5 * math.log(v * math.pi)
     for _ in range(20):
@@ -479,8 +482,8 @@ def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float
     """Return P(C <= correct) when the right images fall uniformly at random among the 2 n images.
 
     C is the number of pairs with both images right: P(C=j) = C(n,j) C(n-j,k-2j) 2^(k-2j) / C(2n,k), k `right_images`.
-    1.0 means as consistent as that image accuracy allows (after Johnson & Marasovic 2023). Where no image is right, or
-    all are, it is 1 whatever the guard does, and says nothing: None.
+    1.0 means as consistent as that image accuracy allows (after Johnson & Marasovic 2023). If no image is right, or all
+    are, the value would be 1 for any guard and carries no information: None.
     """
     n, k = n_pairs, right_images
     if k in (0, 2 * n):
@@ -489,7 +492,7 @@ def relative_consistency(correct: int, right_images: int, n_pairs: int) -> float
     def ratio(j: NDArray[np.float64]) -> NDArray[np.float64]:
         return (k - 2 * j) * (k - 2 * j - 1) / (4 * (j + 1) * (n - k + j + 1))
 
-    # The ratio passes 1 where its numerator and denominator, both quadratics in j, are equal: the j² cancel.
+    # The ratio is 1 where its numerator and denominator, both quadratics in j, are equal: the j² cancel.
     mode = math.ceil((k * k + 3 * k - 4 * n - 4) / (4 * n + 6))
     return _probability_at_most(correct, ratio, mode, max(0, k - n), k // 2, n)
 
@@ -498,8 +501,8 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
     """Return the exact two-sided p of McNemar's test: 2 P(B <= min), B binomial(1/2), at most 1 (McNemar 1947).
 
     Args:
-        only_a: Pairs that only the first model has right.
-        only_b: Pairs that only the second model has right. The result is 1.0 where there is neither.
+        only_a: Pairs that only the first model gets right.
+        only_b: Pairs that only the second model gets right. The result is 1.0 if both are 0.
     """
     n = only_a + only_b
 
@@ -510,10 +513,10 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
 
 
 def _probability_at_most(at: int, ratio: Ratio, mode: int, lowest: int, highest: int, trials: int) -> float:
-    """Return P(X <= at) for a law with one mode, support lowest..highest, and `ratio(j)` = P(X=j+1) / P(X=j).
+    """Return P(X <= at) for a unimodal distribution with support lowest..highest and `ratio(j)` = P(X=j+1) / P(X=j).
 
-    Its standard deviation is at most sqrt(trials) / 2. Terms are built outwards from the mode, where they are
-    largest, for 40 standard deviations: what is beyond (less than 1e-340) is below the smallest float.
+    Its standard deviation is at most sqrt(trials) / 2. Terms are built outwards from the mode, where they are largest,
+    for 40 standard deviations: the terms beyond (less than 1e-340) are below the smallest float.
     """
     reach = 20 * (math.isqrt(trials) + 1)
     mode = min(max(mode, lowest), highest)

@@ -1,6 +1,6 @@
-"""Results in a notebook: HTML with the declared figures and their intervals, a pandas table, and a plot.
+"""Show results in a notebook: HTML with the declared figures and their intervals, a pandas table, and a plot.
 
-The HTML takes its type and its colours from the page that it is shown on, so that it is right on a dark one too.
+The HTML inherits font and colours from the page, so it also works on a dark one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-_WIDE, _HIGH = 160, 14  # pixels of the scale of an interval
+_WIDE, _HIGH = 160, 14  # pixels of an interval's scale
 _CELL = 'style="text-align:left;padding:.15em .9em .15em 0;border:0;vertical-align:baseline"'
 _NUMBER = 'style="text-align:right;padding:.15em .9em .15em 0;border:0;font-variant-numeric:tabular-nums"'
 
 
 def results_html(title: str, tables: Iterable[str], notes: Iterable[str] = (), signature: str = "") -> str:
-    """Return a result as HTML: a title, tables, notes, and the signature folded."""
+    """Return a result as HTML: a title, tables, notes, and the signature, collapsed."""
     told = "".join(f'<p style="margin:.3em 0">{html.escape(note)}</p>' for note in notes if note)
     folded = (
         f'<details style="margin:.3em 0"><summary>signature</summary><code style="overflow-wrap:anywhere">'
@@ -52,7 +52,7 @@ def figures_html(record: Any, figures: Iterable[Figure]) -> str:
 
 
 def records_html(name: str, records: Mapping[str, Any], figures: Sequence[Figure]) -> str:
-    """Return a row for each record under the headings of figures, and the first interval of each drawn on [0, 1]."""
+    """Return a row for each record under the headings of figures, with the first interval drawn on [0, 1]."""
     shown = next((figure for figure in figures if figure.interval), None)
     heads = [name, *(figure.label for figure in figures), *(["95% interval"] if shown else [])]
     numbers = [f"<th {_CELL}>{html.escape(head)}</th>" for head in heads]
@@ -80,7 +80,7 @@ def _said(ends: tuple[float, float]) -> str:
 
 
 def _drawn(value: float, ends: tuple[float, float] | None) -> str:
-    """Return a value and its interval on a scale: of 0 to 1, or of -1 to 1 where an end is below 0."""
+    """Return a value and its interval on a scale from 0 to 1, or from -1 to 1 if an end is below 0."""
     if ends is None or not -1 <= ends[0] <= ends[1] <= 1:
         return ""
     least = -1.0 if min(ends[0], value) < 0 else 0.0
@@ -99,7 +99,7 @@ def figures_frame(name: str, records: Mapping[str, Any]) -> DataFrame:
     """Return a pandas table: a row for each record, with a column for each figure and two for each interval.
 
     Args:
-        name: what the records are, the name of the index.
+        name: The kind of the records, as the name of the index.
 
     Raises:
         PairError: pandas is not installed.
@@ -119,7 +119,7 @@ def figures_frame(name: str, records: Mapping[str, Any]) -> DataFrame:
 
 
 def values_frame(rows: Sequence[Sequence[Any]], index: Sequence[Any], columns: Sequence[Any], name: str) -> DataFrame:
-    """Return a pandas table of values. Raises PairError where pandas is not installed."""
+    """Return a pandas table of values. Raises PairError if pandas is not installed."""
     made = _pandas().DataFrame(rows, index=list(index), columns=list(columns))
     made.index.name = name
     return made  # type: ignore[no-any-return]
@@ -137,7 +137,7 @@ def plot_records(records: Mapping[str, Any], figure: Figure, axes: Any = None) -
     """Draw a figure of records with its intervals, the first at the top, into matplotlib axes.
 
     Args:
-        axes: where to draw; new axes by default.
+        axes: Where to draw; new axes by default.
 
     Raises:
         PairError: matplotlib is not installed.

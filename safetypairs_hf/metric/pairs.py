@@ -1,8 +1,8 @@
-"""Images to pairs: each unsafe image is matched with its safe twin by `pair_id`, never by position.
+"""Make pairs of images: each unsafe image is matched with its safe counterpart by `pair_id`, never by position.
 
 `pairs_of` reads the rows, matches them, and numbers the categories and groups; `repeats_of` does so for each sample of
-a guard that answered several times. The matching, in the second half, turns
-ids into fixed-width integers ("words") and finds equal ones by sorting hashes of them.
+a guard that answered several times. The matching, in the second half, turns ids into fixed-width integers ("words") and
+finds equal ones by sorting their hashes.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
     At = Numbers | slice  # row numbers, or every other row
 
-OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # what a pair can come to
-# By `cells_of`: an abstention of either, then (0, 0), (0, 1), an abstention, (1, 0), (1, 1).
+OUTCOMES = ("correct", "both_unsafe", "both_safe", "inverted", "abstained")  # the possible outcomes of a pair
+# Indexed by `cells_of`: four abstentions, then (0, 0), (0, 1), an abstention, (1, 0), (1, 1).
 _OF_CELL: Numbers = np.array([4, 4, 4, 4, 2, 3, 4, 0, 1])
 MOST_CATEGORIES = 10_000
 MOST_SAMPLES = 1_000
-# Longer texts go through Arrow's dictionary: a word more for each 8 bytes would cost more than it saves.
+# Longer texts go through Arrow's dictionary, because one word for each 8 bytes would cost more than it saves.
 LONGEST = 64
 MULTIPLIER = 0x9E3779B97F4A7C15
-BLOCK = 16384  # rows hashed at once: their words stay in the processor's cache from step to step
+BLOCK = 16384  # rows hashed at once: their words stay in the processor's cache
 LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
 
 
 class Reading(TypedDict, total=False):
-    """How rows are read: keyword arguments, the same of each function that reads rows, as `score` describes them."""
+    """How rows are read: the keyword arguments of every function that reads rows, as `score` describes them."""
 
     threshold: float | None
     by: str
@@ -51,12 +51,12 @@ class Reading(TypedDict, total=False):
 
 
 class Threshold(NamedTuple):
-    """From which score an image counts as unsafe.
+    """The score from which an image counts as unsafe.
 
     Attributes:
         value: In [0, 1].
-        given: Whether it was asked for, or chosen on other predictions; if not, it is the default.
-        chosen_on: The digest of the pairs that it was chosen on.
+        given: Whether the user gave it or chose it on other predictions; if not, it is the default.
+        chosen_on: The digest of the pairs on which it was chosen.
     """
 
     value: float = 0.5
@@ -66,19 +66,19 @@ class Threshold(NamedTuple):
 
 @dataclass(frozen=True)
 class Pairs:
-    """One row a pair, in no order that means anything. A column that was not given is None.
+    """One row for each pair; the order has no meaning. A column that was not given is None.
 
     Attributes:
         unsafe_verdict, safe_verdict: (n,) int8; 1 unsafe, 0 safe, -1 an abstention.
-        unsafe_score, safe_score: (n,) float64; NaN where None.
+        unsafe_score, safe_score: (n,) float64; NaN for None.
         category: (n,) positions in `categories`.
         categories: The names of the categories, in alphabetical order.
-        group: (n,) numbers from 0 that never fall, so that a group's pairs lie side by side.
+        group: (n,) nondecreasing numbers from 0, so that a group's pairs are contiguous.
         n_incomplete: Pairs with one image only, left out.
-        images: The input; None where it is not kept.
+        images: The input; None if it is not kept.
         at: The rows of the input that hold the unsafe images: their (n,) numbers, or a slice.
-        threshold: What made verdicts of scores; None where the verdicts came with the rows.
-        notes: What a reader of the figures should know of how the rows were read.
+        threshold: The threshold that turned scores into verdicts; None if the verdicts came with the rows.
+        notes: What a reader of the figures should know about how the rows were read.
     """
 
     unsafe_verdict: NDArray[np.int8]
@@ -112,7 +112,7 @@ class Pairs:
 
     @cached_property
     def cells(self) -> NDArray[np.int8]:
-        """(n,) what the two verdicts are, as `cells_of` numbers them."""
+        """(n,) the combination of the two verdicts, as `cells_of` numbers them."""
         return cells_of(self.unsafe_verdict, self.safe_verdict)
 
     @cached_property
@@ -136,7 +136,7 @@ class Pairs:
         return replace(self, at=self.rows[at], **{name: value[at] for name, value in values.items()})
 
     def texts(self, name: str) -> Any:
-        """Return the (n,) Arrow array of `pair_id`, `category` or `group` by pair, None where it was not given."""
+        """Return the (n,) Arrow array of `pair_id`, `category` or `group` by pair; None if it was not given."""
         import pyarrow as pa
 
         values = getattr(self.images, name, None)
@@ -149,12 +149,12 @@ def outcomes_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> Numbers:
 
 
 def cells_of(unsafe: NDArray[np.int8], safe: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return 3 * unsafe verdict + safe verdict + 4, which numbers from 0 to 8 what a pair's two verdicts can be."""
+    """Return 3 * unsafe verdict + safe verdict + 4, which numbers the combinations of two verdicts from 0 to 8."""
     return unsafe * np.int8(3) + safe + np.int8(4)
 
 
 def pairs_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading]) -> Pairs:
-    """Check and pair rows in any form that `score` takes, one answer an image.
+    """Check and pair rows in any form that `score` takes, with one answer for each image.
 
     Args:
         rows: One row an image, or one a pair, or the path of a file.
@@ -162,7 +162,7 @@ def pairs_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
         **reading: As in `score`.
 
     Raises:
-        PairError: The first rule that the rows break, or a wrong argument; several samples.
+        PairError: The rows break a rule, an argument is wrong, or there are several samples.
     """
     first, *others = repeats_of(rows, threshold_from=threshold_from, **reading)
     if others:
@@ -174,10 +174,10 @@ def pairs_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading
 
 
 def repeats_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading]) -> tuple[Pairs, ...]:
-    """Check and pair rows as `pairs_of` does, for each sample by itself: the same pairs, in the same order.
+    """Check and pair rows as `pairs_of` does, separately for each sample: the same pairs, in the same order.
 
     Raises:
-        PairError: As `pairs_of` does, naming the sample; or a sample lacks pairs that another has.
+        PairError: As in `pairs_of`, with the name of the sample; or a sample lacks pairs that another has.
     """
     images, threshold, notes = judged(rows, threshold_from=threshold_from, **reading)
     drop = reading.get("incomplete") == "drop"
@@ -189,10 +189,10 @@ def repeats_of(rows: Any, *, threshold_from: Any = None, **reading: Unpack[Readi
 def judged(
     rows: Any, *, threshold_from: Any = None, **reading: Unpack[Reading]
 ) -> tuple[Images, Threshold | None, tuple[str, ...]]:
-    """Read rows as images that each have a verdict. Raises PairError as `pairs_of` does, for the images by themselves.
+    """Read rows as images that each have a verdict. Raises PairError as `pairs_of` does, for the images only.
 
     Returns:
-        The images; the threshold that made verdicts of their scores, if one did; notes.
+        The images; the threshold that turned their scores into verdicts, or None; notes.
     """
     by, incomplete, labels = reading.get("by", "prediction"), reading.get("incomplete", "error"), reading.get("labels")
     if incomplete not in ("error", "drop"):
@@ -214,7 +214,7 @@ def judged(
 def _threshold(
     given: Any, chosen_from: Any, incomplete: str, labels: Mapping[Any, str] | None
 ) -> tuple[Threshold, Pairs | None]:
-    """Return the threshold that was given, that is best for other pairs, or the default; and these pairs."""
+    """Return the given threshold, the best one for other pairs, or the default; and these other pairs."""
     if chosen_from is not None:
         if given is not None:
             raise PairError(f"threshold={given!r} and threshold_from: give one of the two")
@@ -235,7 +235,7 @@ def _threshold(
 
 
 def _shared_with_train(ids: Any, train: Pairs) -> tuple[str, ...]:
-    """Return a note where pairs that a threshold was chosen on are scored too."""
+    """Return a note if pairs on which a threshold was chosen are also scored."""
     import pyarrow.compute as pc
 
     of_train = train.texts("pair_id")
@@ -253,7 +253,7 @@ def _shared_with_train(ids: Any, train: Pairs) -> tuple[str, ...]:
 def _verdicts(
     images: Images, threshold: Threshold, by: str
 ) -> tuple[NDArray[np.int8], Threshold | None, tuple[str, ...]]:
-    """Return (n,) verdicts, the threshold that made them if one did, and notes."""
+    """Return (n,) verdicts, the threshold that made them or None, and notes."""
     asked = "threshold_from" if threshold.chosen_on else f"threshold={threshold.value!r}"
     if images.score is None and (by == "score" or threshold.chosen_on):
         raise PairError(
@@ -269,7 +269,7 @@ def _verdicts(
             return images.prediction, None, (f"{asked} changed nothing: the rows bring verdicts and no scores",)
         return images.prediction, None, ()
     score = images.score
-    assert score is not None  # the rows have one of the two
+    assert score is not None  # the rows have prediction or score
     return np.where(np.isnan(score), -1, score >= threshold.value).astype(np.int8), threshold, ()
 
 
@@ -317,12 +317,12 @@ def _in_order_of(first: Pairs, pairs: Pairs, sample: str) -> Pairs:
 
 
 class Matched(NamedTuple):
-    """The pairs of two sets beside each other, matched by id.
+    """Two sets of pairs, matched by id.
 
     Attributes:
         ids: Arrow array of the ids of the first set, then of the second.
-        rows_a, rows_b: (n,) positions in the one and in the other of the pairs that both hold.
-        alone: Positions in `ids` of the pairs that one holds.
+        rows_a, rows_b: (n,) positions in each set of the pairs that both have.
+        alone: Positions in `ids` of the pairs that only one has.
     """
 
     ids: Any
@@ -335,14 +335,14 @@ def matched(a: Pairs, b: Pairs) -> Matched:
     """Match two sets of pairs by id."""
     ids = joined(a.texts("pair_id"), b.texts("pair_id"))
     runs = equal_runs(words_of(ids))
-    # An id is there once at most on each side, and rows of equal ids keep their order: a's comes first.
+    # An id occurs at most once on each side, and rows of equal ids keep their order: a's comes first.
     both = runs.starts[runs.lengths == 2]
     alone = runs.order[runs.starts[runs.lengths == 1]]
     return Matched(ids, runs.order[both], runs.order[both + 1] - len(a.rows), alone)
 
 
 def joined(a: Any, b: Any) -> Any:
-    """Join two Arrow arrays, as text where their types differ."""
+    """Join two Arrow arrays, as text if their types differ."""
     import pyarrow as pa
 
     if a.type != b.type:
@@ -351,7 +351,7 @@ def joined(a: Any, b: Any) -> Any:
 
 
 def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], *, drop: bool) -> Pairs:
-    """Pair images, each of which has a verdict."""
+    """Pair images that each have a verdict."""
     verdict = images.prediction
     assert verdict is not None
     unsafe, safe, n_incomplete = _match(images, drop=drop)
@@ -376,7 +376,7 @@ def _pairs(images: Images, threshold: Threshold | None, notes: tuple[str, ...], 
 
 
 def seen(values: NDArray[Any], at: At) -> NDArray[Any]:
-    """Return the rows `at` of `values`, without a copy where a slice says which."""
+    """Return the rows `at` of `values`, without a copy if `at` is a slice."""
     return values[at] if isinstance(at, slice) else values.take(at, axis=0)
 
 
@@ -395,12 +395,12 @@ def _numbers(at: At, n: int) -> Numbers:
 
 
 def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
-    """Return where the unsafe and the safe image of each pair are, and how many pairs were left out."""
+    """Return the rows of the unsafe and of the safe image of each pair, and the number of pairs that were left out."""
     words = words_of(images.pair_id)
     n = len(words)
     first, second = words[: n - n % 2 : 2], words[1::2]
     if n % 2 == 0 and equal_rows(first, second).all() and are_distinct(first):
-        # Side by side, as the pairs of a release are.
+        # The two images are adjacent, as in a release.
         one: At = slice(0, n, 2)
         other: At = slice(1, n, 2)
         n_halves = 0
@@ -420,7 +420,7 @@ def _match(images: Images, *, drop: bool) -> tuple[At, At, int]:
 
 
 def _sorted_pairs(images: Images, runs: Runs, *, drop: bool) -> tuple[Numbers, Numbers, int]:
-    """Return (n,) row numbers of the two images of each whole pair, and how many pairs have one image only."""
+    """Return (n,) row numbers of the two images of each whole pair, and the number of pairs with one image only."""
     lengths = runs.lengths
     if (lengths == 2).all():
         return runs.order[::2], runs.order[1::2], 0
@@ -442,7 +442,7 @@ def _refuse(images: Images, runs: Runs, at: Numbers, rule: str, advice: str) -> 
 
 
 def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Offsets]:
-    """Reorder the pairs so that those of a group lie side by side; add (n,) the number of each pair's group, from 0."""
+    """Reorder the pairs so that each group is contiguous; add (n,) the number of each pair's group, from 0."""
     words = words_of(images.group)
     of_unsafe = seen(words, unsafe)
     _refuse_unequal("group", images, equal_rows(of_unsafe, seen(words, safe)), unsafe)
@@ -456,27 +456,27 @@ def _grouped(images: Images, unsafe: At, safe: At) -> tuple[At, At, Offsets]:
 
 
 def _categories(images: Images, unsafe: At, safe: At) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
-    """Return (n,) positions in the sorted names of the categories that whole pairs have, and these names."""
+    """Return (n,) positions in the sorted names of the categories of whole pairs, and these names."""
     if images.category is None:
         return None, ()
     codes, names = _codes(images.category)
-    codes = codes.astype(np.min_scalar_type(len(names)))  # smaller ones are picked more quickly
+    codes = codes.astype(np.min_scalar_type(len(names)))  # a smaller type makes indexing faster
     of_pairs = seen(codes, unsafe)
     _refuse_unequal("category", images, of_pairs == seen(codes, safe), unsafe)
     held = np.bincount(of_pairs, minlength=len(names))
     present = sorted(np.flatnonzero(held).tolist(), key=lambda code: names[code])
     if len(present) > MOST_CATEGORIES:
         raise PairError(f"{len(present)} categories: more than {MOST_CATEGORIES} are no categories; was an id meant?")
-    position = np.zeros(len(names), dtype=np.uint8 if len(present) <= 256 else np.uint16)  # sorted byte by byte
+    position = np.zeros(len(names), dtype=np.uint8 if len(present) <= 256 else np.uint16)  # for the radix sort
     position[present] = np.arange(len(present))
     return position.take(of_pairs), tuple(names[code] for code in present)
 
 
 def _codes(values: Any) -> tuple[NDArray[np.int32], list[str]]:
-    """Return (n,) positions in the different values of an Arrow array, and these."""
+    """Return (n,) positions in the distinct values of an Arrow array, and these values."""
     import pyarrow.compute as pc
 
-    held = values.slice(0, BLOCK).unique()  # to look up values that are known is quicker than to collect them
+    held = values.slice(0, BLOCK).unique()  # looking up known values is faster than collecting all distinct ones
     codes = pc.index_in(values, value_set=held)
     if codes.null_count:
         encoded = values.dictionary_encode()
@@ -492,11 +492,11 @@ def _refuse_unequal(name: str, images: Images, equal: NDArray[np.bool_], unsafe:
 
 
 class Runs(NamedTuple):
-    """Equal values side by side. The order of the values themselves means nothing, and depends on their names.
+    """Runs of equal values. The order of the values has no meaning, and depends on their names.
 
     Attributes:
         order: (n,) row numbers, in row order within a value.
-        starts: (r,) where in `order` each of the r values begins.
+        starts: (r,) the index in `order` at which each of the r values begins.
     """
 
     order: Numbers
@@ -504,14 +504,14 @@ class Runs(NamedTuple):
 
     @property
     def lengths(self) -> Numbers:
-        """(r,) how many rows hold each value."""
+        """(r,) the number of rows with each value."""
         return np.diff(self.starts, append=len(self.order))
 
 
 def words_of(values: Any) -> Words:
-    """Return (n, w) integers whose rows are equal exactly where the values of an Arrow array are.
+    """Return (n, w) integers whose rows are equal exactly if the values of an Arrow array are.
 
-    Texts of one length, a multiple of 8, are read as they lie in memory. Others have a first column of lengths.
+    Texts of one length, a multiple of 8, are used as they are in memory. Others have a first column of lengths.
 
     Args:
         values: (n,) int64, uint64, string or large_string, without nulls.
@@ -531,7 +531,7 @@ def words_of(values: Any) -> Words:
 
 
 def _text_of(values: Any) -> tuple[NDArray[np.uint8], Offsets]:
-    """Return the bytes of n texts, and (n + 1,) where in them each text begins and the last one ends."""
+    """Return the bytes of n texts, and (n + 1,) the offsets at which each text begins and the last one ends."""
     import pyarrow as pa
 
     _, offsets, text = values.buffers()
@@ -541,7 +541,7 @@ def _text_of(values: Any) -> tuple[NDArray[np.uint8], Offsets]:
 
 
 def _alike(text: NDArray[np.uint8], offsets: Offsets, lengths: Offsets) -> Words | None:
-    """Return (n, w) words as they lie in memory, where the texts have one length, a multiple of 8; else None."""
+    """Return (n, w) words as they are in memory if the texts have one length, a multiple of 8; else None."""
     length = int(lengths[0]) if len(lengths) else 0
     if not length or length % 8 or not (lengths == length).all():
         return None
@@ -549,10 +549,10 @@ def _alike(text: NDArray[np.uint8], offsets: Offsets, lengths: Offsets) -> Words
 
 
 def _read(text: NDArray[np.uint8], begin: Offsets, lengths: Offsets) -> Words:
-    """Return (n, w) words: the (n,) `lengths` bytes of `text` from `begin` on, with zeros up to the longest."""
+    """Return (n, w) words: the (n,) `lengths` bytes of `text` from `begin`, with zeros up to the longest."""
     shortest, longest = int(lengths.min(initial=LONGEST)), int(lengths.max(initial=0))
-    begin, lengths = begin.astype(np.int64), lengths.astype(np.int64)  # the padding may lie beyond 2^31
-    # Eight bytes are read at a time, whatever a text's length: the padding keeps the last reads inside.
+    begin, lengths = begin.astype(np.int64), lengths.astype(np.int64)  # the padding may be beyond 2^31
+    # Eight bytes are read at a time for any length of text. The padding keeps the last reads inside the buffer.
     low, high = int(begin.min(initial=len(text))), int((begin + lengths).max(initial=0))
     padded = np.concatenate((text[low:high], np.zeros(longest + 8, dtype=np.uint8)))
     readable = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
@@ -574,13 +574,13 @@ def equal_rows(one: Words, other: Words) -> NDArray[np.bool_]:
 
 
 def _is_likely_sorted(words: Words) -> bool:
-    """Tell whether equal rows may lie side by side; rows in random order hardly ever follow an equal one."""
+    """Return whether equal rows may be adjacent; rows in random order hardly ever follow an equal one."""
     first = words[:BLOCK]
     return len(_starts(first)) < 0.99 * len(first)
 
 
 def equal_runs(words: Words) -> Runs:
-    """Find the runs of equal rows of `words` by sorting: by a hash, with the row number in the lowest bits."""
+    """Find the runs of equal rows of `words` by sorting their hashes, with the row number in the lowest bits."""
     n = len(words)
     low = np.uint64((1 << max(1, (n - 1).bit_length())) - 1)
     packed = hashes_of(words)
@@ -592,7 +592,7 @@ def equal_runs(words: Words) -> Runs:
     order = packed.view(np.int64)
     starts = _starts(words, order)
     if len(starts) + np.count_nonzero(close) > n:
-        # Different rows may have one hash, as some do among ten million: these few runs are sorted by value.
+        # Different rows may share a hash, as some do among ten million. These few runs are sorted by value.
         run = np.cumsum(np.concatenate(([True], ~close)))
         at = np.flatnonzero(np.isin(run, run[starts[1:]][close[starts[1:] - 1]]))
         order[at] = order[at[np.lexsort((*words[order[at]].T, run[at]))]]
@@ -601,14 +601,14 @@ def equal_runs(words: Words) -> Runs:
 
 
 def are_distinct(words: Words) -> bool:
-    """Tell whether no two rows of `words` are equal. Two different rows are taken for equal once in 2^64 times."""
+    """Return whether no two rows of `words` are equal. The chance that two different rows count as equal is 2^-64."""
     hashed = hashes_of(words)
     hashed.sort()
     return bool((hashed[1:] != hashed[:-1]).all())
 
 
 def _starts(words: Words, order: Numbers | None = None) -> Numbers:
-    """Return where in `order`, or in row order, a row differs from the one before."""
+    """Return the indices in `order`, or in row order, at which a row differs from the one before."""
     differs = np.ones(len(words), dtype=np.bool_)
     for start in range(1, len(words), BLOCK):
         here = slice(start - 1, start + BLOCK)
@@ -618,10 +618,10 @@ def _starts(words: Words, order: Numbers | None = None) -> Numbers:
 
 
 def hashes_of(words: Words, rows: At = slice(None), *, place: int = 0) -> NDArray[np.uint64]:
-    """Return (n,) hashes of `rows` of `words`, best in their high bits: the sum of a hash of each word at its place.
+    """Return (n,) hashes of `rows` of `words`: the sum of a hash of each word and its position. High bits are best.
 
-    So columns of zeros add nothing, and the hash of a row is the sum of those of its parts, whose first columns are at
-    `place` in it. Where `rows` are numbers, `words` lies in one piece.
+    So columns of zeros add nothing, and the hash of a row is the sum of the hashes of its parts; `place` is the
+    position of the first column in the whole row. If `rows` are numbers, `words` must be contiguous.
     """
     if isinstance(rows, slice):
         words = words[rows]
@@ -639,11 +639,10 @@ def hashes_of(words: Words, rows: At = slice(None), *, place: int = 0) -> NDArra
 
 
 def digest_of(ids: Any, rows: At = slice(None)) -> str:
-    """Return a digest of a set of pair ids, as 20 hexadecimal digits, which their order does not change.
+    """Return a digest of a set of pair ids, as 20 hexadecimal digits, in any order.
 
-    A pair has one image of each reference, so the ids tell which images there are. A whole number counts as its decimal
-    text. Two sets that differ share a digest once in 2^64 times, unless somebody looks for such sets: it is no
-    cryptographic hash.
+    A pair has one image of each reference, so the ids identify the images. A whole number counts as its decimal text.
+    Two different sets share a digest with probability 2^-64. It is not a cryptographic hash.
 
     Args:
         ids: (n,) Arrow array of distinct ids: int64, uint64, string or large_string, without nulls.

@@ -1,14 +1,14 @@
-"""How many pairs are needed to detect a difference between two guards with the exact test that `compare` reports.
+"""The number of pairs needed to detect a difference between two guards with the exact test of `compare`.
 
-The test is McNemar's exact test where each pair is its own group. Of n pairs, D ~ Bin(n, d) are discordant, d the share
-of pairs that only one guard has right. Of these, B ~ Bin(D, q) go to the better guard, with q = (d + x) / (2 d) for a
-true difference x. Given D the test rejects outside c(D) < B < D - c(D), c the largest number with
-2 P(Bin(D, 1/2) <= c) <= alpha. Its power is the sum over D of P(D) P(B <= c(D) or B >= D - c(D)), to about 12 digits:
-no normal law stands in for it, except above 10 million discordant pairs (Duffy 1984, Biometrics 40, has this sum).
+The test is McNemar's exact test if each pair is its own group. Of n pairs, D ~ Bin(n, d) are discordant, with d the
+share of pairs that only one guard gets right. Of these, B ~ Bin(D, q) favour the better guard, with q = (d + x) / (2 d)
+for a true difference x. Given D the test rejects outside c(D) < B < D - c(D), c the largest number with 2 P(Bin(D, 1/2)
+<= c) <= alpha. Its power is the sum over D of P(D) P(B <= c(D) or B >= D - c(D)), computed to about 12 digits without a
+normal approximation, except above 10 million discordant pairs (Duffy 1984, Biometrics 40, has this sum).
 
 A design effect e makes n pairs count as floor(n / e) units, as if each unit were e copies of one pair. That is exact
 for groups of e copied pairs. Otherwise groups are larger than e, the variance of the difference is less than assumed,
-and the power is higher: `benchmarks/power.py` finds no setting with less than was promised.
+and the power is higher: `benchmarks/power.py` finds no setting with less power than promised.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 DIFFERENCES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
 DISCORDANCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 
-_EXACT = 1e7  # expected discordant units, above which the normal law stands in; there it is right to about 1e-4
-_REACH = 8  # standard deviations of a binomial law that are summed; what is further out is below 1e-14
+_EXACT = 1e7  # expected discordant units; above, the normal approximation is used, with an error of about 1e-4
+_REACH = 8  # standard deviations of a binomial that are summed; the tails beyond are below 1e-14
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class PowerTable:
         }
 
     def __str__(self) -> str:
-        wide = max(9, min(11, 68 // max(1, len(self.discordances))))  # 80 columns up to seven shares
+        wide = max(9, min(11, 68 // max(1, len(self.discordances))))  # within 80 columns for up to seven shares
         alone = self.design_effect == 1
         lines = [
             f"Pairs needed to see a difference in pair accuracy, two-sided {self.alpha:.4g}, power {self.power:.4g}",
@@ -120,7 +120,7 @@ class PowerTable:
         if not differing:
             return [*lines, "They are right on the same pairs, so there is no difference to plan for."]
         if differing < least_differing(self.alpha):
-            # Without groups these are pairs; a set of few groups may have more pairs that differ.
+            # Without groups these are pairs. With few groups, more pairs may differ.
             what = "pair" if seen.n_groups is None or seen.n_groups > differing else "group"
             lines.append(f"At most {counted(differing, what)} differ: too few for the test, whatever they show.")
         alike = "" if seen.n_groups is None else ", in groups like these"
@@ -159,7 +159,7 @@ def power_at(
 def pairs_needed(
     difference: float, discordance: float, alpha: float = 0.05, power: float = 0.8, design_effect: float = 1.0
 ) -> int:
-    """Return the number of pairs from which on the test of `compare` detects `difference` with probability `power`.
+    """Return the number of pairs from which the test of `compare` detects `difference` with probability `power`.
 
     The power of an exact test is a saw-tooth in the number of discordant pairs. Their number varies, which smooths it,
     unless nearly all pairs are discordant. So the result is the smallest n such that n pairs and any larger number of
@@ -271,21 +271,21 @@ def _most_differing(comparison: ComparisonFigures) -> int:
 
 
 def least_differing(alpha: float) -> int:
-    """Return how many differing groups the test needs for p <= alpha: 2^(1 - g) <= alpha. It is 6 for 0.05."""
+    """Return the number of differing groups needed for p <= alpha: 2^(1 - g) <= alpha. It is 6 for 0.05."""
     return math.ceil(1 - math.log2(alpha) - 1e-9)
 
 
 @lru_cache(maxsize=4096)
 def _detectable(units: int, discordance: float, alpha: float, power: float) -> float | None:
-    """Solve the power for the difference from the normal law's solution, by Newton's method within a bracket.
+    """Solve the power for the difference by Newton's method within a bracket, starting from the normal approximation.
 
-    The normal point of the power is nearly linear in the difference, so that a step from 0.001 off lands within 1e-5.
+    The normal quantile of the power is nearly linear in the difference, so a step from 0.001 off ends within 1e-5.
     """
     start = _normal_difference(units, discordance, alpha, power) if units else 0.0
     if units * discordance > _EXACT:
         return start if start <= discordance else None
     law = _ExactPower.of(units, discordance, alpha)
-    if law.reached < power:  # every discordant pair the same way
+    if law.reached < power:  # not even if all discordant pairs favour one guard
         return None
     normal = NormalDist()
     goal = normal.inv_cdf(power)
@@ -319,9 +319,9 @@ def _units_needed(difference: float, discordance: float, alpha: float, power: fl
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    # With a share of 1/2 or less, or some 40 pairs that are not discordant, the power only grows with the pairs.
+    # With a share of at most 1/2, or at least about 40 concordant pairs, the power only grows with the pairs.
     if discordance > 0.5 and high * (1 - discordance) < 40:
-        # Its teeth are about 1.4 sqrt(units) wide at the crossing, or 4 / difference.
+        # The teeth are about 1.4 sqrt(units) wide at the crossing, or 4 / difference.
         last = high + 20 + math.ceil(6 / difference)
         high = next((units + 1 for units in range(last, high, -1) if not enough(units)), high)
     return high
@@ -336,20 +336,20 @@ def _power(units: int, difference: float, discordance: float, alpha: float) -> f
 
 
 def _normal_power(units: int, difference: float, discordance: float, alpha: float) -> float:
-    """Return the power by the normal law, with a continuity correction of one pair (after Connor 1987, Biometrics 43).
+    """Return the power by the normal approximation with a continuity correction of one pair (after Connor 1987).
 
-    P(Z <= (n x - 1 - z_a sqrt(n d)) / sqrt(n (d - x^2))), and the same for -x.
+    It is P(Z <= (n x - 1 - z_a sqrt(n d)) / sqrt(n (d - x^2))), plus the same for -x (Biometrics 43).
     """
     excess = units * difference - 1 - _points(alpha, 0.5)[0] * math.sqrt(units * discordance)
     spread = math.sqrt(units * (discordance - difference**2))
     if not spread:
         return float(excess >= 0)
-    other = excess - 2 * units * difference  # the tail on the side of the worse guard
+    other = excess - 2 * units * difference  # the tail that favours the worse guard
     return NormalDist().cdf(excess / spread) + NormalDist().cdf(other / spread)
 
 
 def _normal_difference(units: int, discordance: float, alpha: float, power: float) -> float:
-    """Return the difference x at which the first term of `_normal_power` is `power`: a root of a quadratic equation."""
+    """Return the difference x at which the first term of `_normal_power` is `power`, a root of a quadratic equation."""
     n = units
     z_alpha, z_power = _points(alpha, power)
     limit = 1 + z_alpha * math.sqrt(n * discordance)
@@ -374,17 +374,17 @@ class _Terms(NamedTuple):
 
 
 class _Tails(NamedTuple):
-    """What the tails P(Bin(m, q) <= c(m)) of the exact test consist of, for m from `first` on, at any q.
+    """The terms of the tails P(Bin(m, q) <= c(m)) of the exact test, for m from `first`, for any q.
 
-    The tail at `first` is a plain sum over k. From m to m + 1 it moves by one term, a multiple of P(Bin(m, q) = c(m)):
-    -q times it where c stays, and q (m - c) / (c + 1) times it where c grows by 1.
+    The tail at `first` is a plain sum over k. From m to m + 1 it changes by one term, a multiple of P(Bin(m, q) =
+    c(m)): by the factor -q if c stays, and q (m - c) / (c + 1) if c grows by 1.
 
     Attributes:
         first: The least m.
         gain: (n,) the factors -1 or (m - c) / (c + 1) for m = first, first + 1, ...
-        against: The terms of the tail where the worse guard wins, u = q, q >= 1/2: those at `first`, then the steps.
-        toward: The same for the tail where the better guard wins, u = 1 - q. Its terms at `first` are those above
-            c: the tail is 1 less these, so that it is right where nearly all of it is below what is summed.
+        against: The terms of the tail that favours the worse guard, u = q, q >= 1/2: those at `first`, then the steps.
+        toward: The same for the tail that favours the better guard, u = 1 - q. Its terms at `first` are those above c.
+            The tail is 1 minus these, so that it is accurate when it is close to 1.
     """
 
     first: int
@@ -437,7 +437,7 @@ class _ExactPower(NamedTuple):
 
     Attributes:
         discordance: The share of discordant units.
-        reached: P(D >= least_differing), the power where all discordant units go the same way.
+        reached: P(D >= least_differing), the power if all discordant units favour one guard.
         tails: Both tails.
         steps: (n,) the weights of the steps.
     """
@@ -453,7 +453,7 @@ class _ExactPower(NamedTuple):
         low, law = _binomial(units, discordance)
         if low < least:
             low, law = least, law[least - low :]
-        block = max(256, 1 << len(law).bit_length())  # few different ones, so that they are found in the cache
+        block = max(256, 1 << len(law).bit_length())  # few distinct sizes, so that the cache is used
         tails = _tails(alpha, max(least, low // block * block), 2 * block)
         at_least = np.cumsum(law[::-1])[::-1]
         reached = float(at_least[0]) if len(law) else 0.0
@@ -461,7 +461,7 @@ class _ExactPower(NamedTuple):
         return cls(discordance, reached, tails, tails.gain[: len(above)] * above)
 
     def at(self, difference: float) -> tuple[float, float]:
-        """Return the power at a difference in [0, discordance], and its slope there (0 at the end, where q is 1)."""
+        """Return the power at a difference in [0, discordance], and its slope (0 at the end, where q is 1)."""
         q = (self.discordance + difference) / (2 * self.discordance)
         if q >= 1:
             return self.reached, 0.0
@@ -475,7 +475,10 @@ class _ExactPower(NamedTuple):
 
 
 def _binomial(n: int, p: float, more: float = 0.0) -> tuple[int, NDArray[np.float64]]:
-    """Return the law of Bin(n, p) within `_REACH` + `more` standard deviations: the least k, and P(k), P(k + 1)..."""
+    """Return the probabilities of Bin(n, p) near its mean: the least k, and P(k), P(k + 1)...
+
+    The range is `_REACH` + `more` standard deviations to either side.
+    """
     if p >= 1:
         return n, np.ones(1)
     reach = (_REACH + more) * (math.sqrt(n * p * (1 - p)) + 1)
@@ -491,7 +494,7 @@ def _units(n_pairs: int, design_effect: float) -> int:
 
 
 def _points(alpha: float, power: float) -> tuple[float, float]:
-    """Return the points of the normal law for a two-sided level and a power."""
+    """Return the quantiles of the normal distribution for a two-sided level and a power."""
     return NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
 
 

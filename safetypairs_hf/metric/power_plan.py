@@ -1,4 +1,4 @@
-"""Plan how many pairs to collect, from two guards that were run on a few: what `safetypairs power` does."""
+"""Plan how many pairs to collect, from two guards that were run on a few: the function behind `safetypairs power`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def power(
     common: bool = False,
     **reading: Unpack[Reading],
 ) -> PowerTable:
-    """Return how many pairs it takes to see a difference between two guards, as `safetypairs power` does.
+    """Return the number of pairs needed to detect a difference between two guards, as `safetypairs power` does.
 
     Args:
         differences: As in `power_table`.
         discordances: As in `power_table`.
         alpha: The level of the two-sided test, in (0, 1).
-        power: The probability of seeing the difference, in (0, 1).
+        power: The probability of detecting the difference, in (0, 1).
         design_effect: As in `power_table`.
         data_from: Predictions of two guards on the same pairs, as `compare` takes them: their share of discordant pairs
             becomes an additional column.
-        common: Of these two, compare the pairs that both hold.
+        common: Of these two, compare the pairs that both have.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `compare`.
 
     Returns:

@@ -36,9 +36,9 @@ def read_predictions(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Args:
         path: A file: Parquet, Arrow (file or stream), delimited text, JSON (an array of rows or an object of columns),
-            JSON Lines, or a log of our own task by inspect-ai or lmms-eval; plain or compressed with gzip, bzip2, xz
-            or zstd. Or a folder or glob pattern of such files, which are joined in the order of their names; a folder
-            that `datasets` saved; "-" for standard input; or an address that fsspec opens, such as hf://, https://, zip://.
+            JSON Lines, or a log of our own task by inspect-ai or lmms-eval; plain or compressed with gzip, bzip2, xz or
+            zstd. Or a folder or glob pattern of such files, which are joined in the order of their names; a folder that
+            `datasets` saved; "-" for standard input; or an address that fsspec opens, such as hf://, https://, zip://.
 
     Returns:
         The columns by name, each a sequence of one value per row; None for a column that is not read.
@@ -198,7 +198,7 @@ def _joined(name: str, columns: Iterable[Any]) -> Any:
     return [value for each in arrays for value in (each if isinstance(each, list) else each.to_pylist())]
 
 
-# The format by suffix; files with other suffixes are recognised by their content alone.
+# The format by suffix. Files with other suffixes are recognised only by their content.
 SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -219,7 +219,7 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 TEXT = ("pair_id", "category", "group", "sample", "control", "sha256", "policy")
 NUMBERS = ("reference", "prediction", "score", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 PARQUET = b"PAR1"
-MOST_BYTES = 1 << 32  # what a compressed file may unpack to
+MOST_BYTES = 1 << 32  # the largest unpacked size of a compressed file
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -234,7 +234,7 @@ def read_content(content: bytes, kind: str | None) -> dict[str, Any]:
 
     Args:
         content: The bytes of the whole file.
-        kind: The format that its suffix stands for, one of the values of SUFFIXES, or None.
+        kind: The format of its suffix, one of the values of SUFFIXES, or None.
 
     Raises:
         PairError: The format is not supported, or the content is neither rows, columns nor one of our logs.
@@ -340,7 +340,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
 
     Args:
         text: The whole file.
-        named: Whether the suffix says that it is delimited text, so that an error names the missing columns.
+        named: Whether its suffix is one of delimited text, so that an error names the missing columns.
     """
     import csv
 

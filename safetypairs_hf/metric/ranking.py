@@ -1,6 +1,6 @@
-"""The figures of scores that need no threshold: of pairs in the right order, of images (AUROC), and their intervals.
+"""Threshold-free figures of scores: pairs in the right order, AUROC over images, and their intervals.
 
-What enters a figure or an interval is whole numbers, so the order of pairs and of groups changes no bit.
+The inputs of a figure or an interval are whole numbers, so the order of pairs and of groups changes no bit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Whole = NDArray[np.signedinteger[Any]]
     Scores = NDArray[np.float64]
 
-BLOCK = 16384  # images ranked at once: what is made of them stays in the processor's cache
+BLOCK = 16384  # images ranked at once: their data stays in the processor's cache
 
 
 class Ranking(NamedTuple):
@@ -43,15 +43,15 @@ class Ranking(NamedTuple):
 
 
 class Ranks(NamedTuple):
-    """How the scores of n pairs stand to each other.
+    """The ranks of the scores of n pairs.
 
     Attributes:
-        samples: How many answers an image has; what follows is summed over them.
-        won: (n,) 2 where a pair's unsafe image has the higher score, 1 where the two are equal, else 0.
-        ties: How often the two are equal.
-        placed: (n,) how a pair's two images stand to those of all pairs: twice the safe images below its unsafe one
-            and twice the unsafe images above its safe one, where an image with the same score counts half.
-        best: The best threshold, and how many pairs are right there.
+        samples: The number of answers for each image; the following counts are sums over them.
+        won: (n,) 2 if the unsafe image of a pair has the higher score, 1 if the two are equal, else 0.
+        ties: The number of pairs whose two scores are equal.
+        placed: (n,) twice the number of safe images below the pair's unsafe one, plus twice the number of unsafe images
+            above its safe one, where an image with the same score counts half.
+        best: The best threshold, and the number of pairs that are right at it.
     """
 
     samples: int
@@ -93,10 +93,10 @@ class Ranks(NamedTuple):
 
 
 def auroc_difference(a: Ranks, b: Ranks, groups: Groups) -> tuple[float, Interval | None]:
-    """Return the AUROC of one guard less that of another on the same n pairs, in [-1, 1], and its 95% interval.
+    """Return the AUROC of one guard minus that of another on the same n pairs, in [-1, 1], and its 95% interval.
 
-    The variance is that of the pairs' differences, so that what the two guards share cancels. There is no interval
-    where the difference does not vary from group to group, as where both have an AUROC of 1.
+    The variance is that of the pairs' differences, so that what the two guards share cancels. There is no interval if
+    the difference does not vary between groups, for example if both have an AUROC of 1.
     """
     n, answers = len(a.placed), len(a.placed) * a.samples * b.samples
     between = _mean(b.samples * a.placed.astype(np.int64) - a.samples * b.placed.astype(np.int64), groups)
@@ -116,17 +116,17 @@ class _Mean(NamedTuple):
 
 
 def _mean(value: Whole, groups: Groups) -> _Mean:
-    """Sum (n,) whole numbers, and find how their mean varies from group to group.
+    """Sum (n,) whole numbers, and estimate the variance of their mean between groups.
 
-    The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, 0 where there is one group. Of `Ranks.placed` it gives
-    the variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others
-    (1988, Biometrics 44), summed over the images of a group.
+    The variance is G / (G - 1) sum (Y_g - mean m_g)^2 / n^2, and 0 for a single group. For `Ranks.placed` it is the
+    variance of AUROC of Obuchowski (1997, Biometrics 53), from the structural components of DeLong and others (1988,
+    Biometrics 44), summed over the images of a group.
     """
     n, sizes, summed = len(value), groups.sizes, groups.sums(value)
     total = int(summed.sum())
     if len(sizes) == 1:
         return _Mean(total, 0.0)
-    near = round(total / n)  # deviations from a whole number are whole
+    near = round(total / n)  # deviations from a whole number are whole numbers
     rest = total - near * n
     sums = summed - near * sizes
     by_size = rest if groups.ends is None else _dot(sums, sizes)
@@ -144,7 +144,7 @@ def _dot(one: Numbers, other: Numbers) -> int:
 def _interval(share: float, variance: float, groups: Groups) -> Interval:
     """Return the 95% interval of a mean in [0, 1] on the logit scale; at 0 and 1 Wilson's on the effective size.
 
-    Where all groups are alike, or there is one, the variance says nothing: there a group counts as one pair.
+    If all groups are equal, or there is only one, the variance is not informative, and a group counts as one pair.
     """
     n = int(groups.sizes.sum())
     few = few_groups_factor(n, len(groups.sizes))
@@ -158,15 +158,15 @@ def _interval(share: float, variance: float, groups: Groups) -> Interval:
 
 
 def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
-    """Return `placed` and `best` of `Ranks` for one answer an image, from the places of the images by score."""
+    """Return `placed` and `best` of `Ranks` for one answer for each image, from the images sorted by score."""
     n = len(unsafe)
     key, same = _sorted(unsafe, safe)
-    placed: Whole = np.empty(2 * n, dtype=np.int32 if n < 2**29 else np.int64)  # the sum of a pair is at most 4 n
+    placed: Whole = np.empty(2 * n, dtype=np.int32 if n < 2**29 else np.int64)  # the sum for a pair is at most 4 n
     passed = right = most = best = 0
     for start in range(0, 2 * n, BLOCK):
         here = key[start : start + BLOCK]
         is_unsafe = here < 2 * n
-        # All images before the i-th unsafe one but i are safe, and all before the j-th safe one but j unsafe.
+        # All but i images before the i-th unsafe one are safe, and all but j before the j-th safe one are unsafe.
         at = np.flatnonzero(is_unsafe)
         below = at - np.arange(passed - start, passed - start + len(at))
         placed[here.take(at) >> 1] = 2 * below.astype(placed.dtype)
@@ -174,8 +174,8 @@ def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
         above = np.arange(n - passed, n - passed + len(at)) - at
         placed[here.take(at) >> 1] = 2 * above.astype(placed.dtype)
         passed += len(here) - len(at)
-        # A pair is right at t where its safe score is below t and its unsafe score is not. So their number rises at the
-        # safe images of pairs in order, and is highest before one of their unsafe images, where it falls.
+        # A pair is right at t if its safe score is below t and its unsafe score is not. So the number of right pairs
+        # rises at the safe images of pairs in order, and falls at their unsafe images.
         ordered = (here & 1).astype(np.bool_)
         falls = int(np.count_nonzero(ordered & is_unsafe))
         rises = int(np.count_nonzero(ordered)) - falls
@@ -188,7 +188,7 @@ def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
                 most, best = int(number[peak]), start + int(at[falling[peak]])
         right += rises - falls
     _count_halves(placed, key, same)
-    if most:  # from the first score after the image where it rose last
+    if most:  # the first score after the image at which the number last rose
         rose = best - 1 - int((key[best - 1 :: -1] & 1).argmax())
         best = rose + 1 + int(same[rose + 1 :].argmin())
     image = key[best] >> 1
@@ -197,7 +197,7 @@ def _ranked(unsafe: Scores, safe: Scores) -> tuple[Whole, tuple[float, int]]:
 
 
 def _count_halves(placed: Whole, key: Numbers, same: NDArray[np.bool_]) -> None:
-    """Add to `placed`, twice the images below or above, those of the other kind with the same score."""
+    """Add to `placed` the images of the other kind with the same score, each once (twice a half)."""
     near = _with_neighbours(same)
     if not len(near):
         return
@@ -209,22 +209,22 @@ def _count_halves(placed: Whole, key: Numbers, same: NDArray[np.bool_]) -> None:
 
 
 def _with_neighbours(same: NDArray[np.bool_]) -> Numbers:
-    """Return the places of the images that are not alone with their score, from (2n,) whether it is the one before."""
+    """Return the indices of the images that share their score, from (2n,) whether it equals the one before."""
     near = same.copy()
     near[:-1] |= same[1:]
     return np.flatnonzero(near)
 
 
 def _sorted(unsafe: Scores, safe: Scores) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Sort the images of n pairs by score, the unsafe ones first where scores are equal.
+    """Sort the images of n pairs by score, the unsafe ones first if scores are equal.
 
-    Scores in [0, 1] sort like the integers that their bits spell, 62 bits, which numpy sorts three times as quickly as
-    it finds the order of floats. So the number of an image takes the place of the lowest bits, and the few images whose
-    other bits are equal are sorted again where they have to be.
+    Scores in [0, 1] sort like the integers with the same bits, 62 bits, which numpy sorts three times as fast as it
+    argsorts floats. So the lowest bits are replaced by the number of the image, and the few images whose other bits are
+    equal are sorted again if necessary.
 
     Returns:
-        (2n,) keys: twice the image's number, which is its pair's for the unsafe ones and n more for the safe ones, plus
-        1 where its pair is in order. (2n,) whether an image has the score of the one before it.
+        (2n,) keys: twice the image's number, plus 1 if its pair is in order. The number is that of the pair for unsafe
+        images, and n more for safe ones. (2n,) whether an image has the score of the one before it.
     """
     n = len(unsafe)
     low = np.uint64((2 << (2 * n - 1).bit_length()) - 1)
@@ -235,7 +235,7 @@ def _sorted(unsafe: Scores, safe: Scores) -> tuple[Numbers, NDArray[np.bool_]]:
         marks |= of_unsafe > of_safe
         for first, score in ((start, of_unsafe), (n + start, of_safe)):
             half = packed[first : first + len(score)]
-            np.left_shift(score.view(np.uint64), np.uint64(2), out=half)  # the sign of -0.0 falls off
+            np.left_shift(score.view(np.uint64), np.uint64(2), out=half)  # this drops the sign of -0.0
             half &= ~low
             half |= marks
             marks += np.uint64(2 * n)

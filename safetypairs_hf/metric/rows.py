@@ -1,7 +1,7 @@
-"""Rows to checked columns: the forms that rows may come in, and the rules that each value keeps.
+"""Turn rows of any supported form into checked columns.
 
 `columns_of` takes the columns that the metric knows out of lists of dicts, dicts of columns, and tables of pandas,
-polars, Arrow or `datasets`; `images_of` checks every value too. A table has one row an image, or one row a pair.
+polars, Arrow or `datasets`; `images_of` also checks every value. A table has one row an image, or one row a pair.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OF_IMAGES = ("reference", "prediction", "score")
-# One row a pair: the columns of the unsafe and of the safe image, by the column of one row an image.
+# For one row a pair: the columns of the unsafe and of the safe image, by the column of one row an image.
 OF_PAIRS = {name: (f"unsafe_{name}", f"safe_{name}") for name in ("prediction", "score")}
 KEYS = ("category", "group", "sample")
-# Of these no figure is made: they say which control a row is of, which image it showed, by which policy.
+# No figure uses these columns: they have the control of a row, the hash of its image, and its policy.
 KNOWN = ("pair_id", *OF_IMAGES, *KEYS, "control", "sha256", "policy", *OF_PAIRS["prediction"], *OF_PAIRS["score"])
 SHOWN = 5  # ids in an error
 SHOWN_VALUES = 3
-LONGEST_LABEL = 40  # a longer text is no label
-# What people call the columns; the names themselves are found by likeness.
+LONGEST_LABEL = 40  # a longer text is not a label
+# Other usual names of the columns. Misspelt names are found by similarity.
 OTHER_NAMES = {
     "pair_id": ("pair", "pairs", "id", "ids"),
     "reference": ("label", "labels", "target", "targets", "ground_truth", "truth", "gold", "y_true", "is_unsafe"),
@@ -63,15 +63,15 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Images:
-    """One row an image, every value checked by itself. A column that was not given is None.
+    """One row for each image, with every value checked. A column that was not given is None.
 
     Attributes:
         pair_id: Arrow array of int64, uint64, string or large_string, without nulls.
         reference: (n,) int8; 1 unsafe, 0 safe.
-        prediction: (n,) int8; -1 is an abstention. This column or `score` is always there.
+        prediction: (n,) int8; -1 is an abstention. Either this column or `score` is always present.
         score: (n,) float64; NaN is an abstention.
         category, group, sample: Arrow arrays like `pair_id`.
-        policy: Another one, which may hold nulls: by which policy the image was judged.
+        policy: Like these, but may hold nulls: the policy by which the image was judged.
     """
 
     pair_id: Any
@@ -97,17 +97,17 @@ class Images:
 
 
 def images_of(rows: Any, labels: Mapping[Any, Any] | None = None, *, part: bool = False) -> Images:
-    """Check rows in any form that `score` takes, one value at a time.
+    """Check the values of rows in any form that `score` takes.
 
     Args:
         rows: One row an image, or one row a pair.
-        labels: What other labels than unsafe, safe, true, false, 1 and 0 mean in references and predictions, such as
-            {"yes": "unsafe", "no": "safe"}; "abstained" is a meaning too.
-        part: These are some rows of more: a column that is None in all of them may have values elsewhere, so it is a
-            column of abstentions, where it would count as absent in the whole.
+        labels: The meaning of labels other than unsafe, safe, true, false, 1 and 0 in references and predictions, such
+            as {"yes": "unsafe", "no": "safe"}; a label can also mean "abstained".
+        part: Whether these are only some of the rows. A column that is None in all of them is then a column of
+            abstentions; in a whole table it would count as absent.
 
     Raises:
-        PairError: The first rule that the rows break.
+        PairError: The rows break a rule.
     """
     codes = codes_of(labels)
     columns = columns_of(rows, part=part)
@@ -189,7 +189,7 @@ def _refuse(ids: Any, bad: NDArray[np.bool_], rule: str, advice: str, values: An
 
 
 def _first_values(values: Any, at: NDArray[np.int64]) -> list[tuple[int, Any]]:
-    """Return the first row of each different value at some rows, and the value; one more than are shown."""
+    """Return the first row of each distinct value at some rows, and the value; one more than are shown."""
     found: dict[str, tuple[int, Any]] = {}
     for row in at.tolist():
         value = values[row] if isinstance(values, list) else values[row].as_py()
@@ -206,7 +206,7 @@ def _told(first: list[tuple[int, Any]], rows: int, n: int) -> str:
 
 
 def _advice_on(word: str) -> str:
-    """Say how to give a word a meaning, without guessing which."""
+    """Return how to give a word a meaning, without guessing which."""
     import shlex
 
     if not word.isprintable() or len(word) > LONGEST_LABEL:
@@ -216,14 +216,14 @@ def _advice_on(word: str) -> str:
 
 
 def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: str = "") -> str:
-    """Return an error in one line: the rule, how many pairs the rows belong to, their first five ids, and advice.
+    """Return an error in one line: the rule, the number of pairs that break it, their first five ids, and advice.
 
     Args:
         rule: What is wrong.
         ids: (n,) Arrow array of pair ids.
         rows: Positions in `ids` of the rows that break the rule.
         advice: What to do about it.
-        held: How many rows it is, and what they hold.
+        held: The number of rows and their values.
     """
     import pyarrow as pa
 
@@ -233,9 +233,9 @@ def broken(rule: str, ids: Any, rows: NDArray[np.int64], advice: str, *, held: s
 
 
 def abstentions_written(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return columns that are known to be a guard's answers, with abstentions as such where it gave no other answer.
+    """Return a guard's answers with None written as abstentions if the columns hold no other answer.
 
-    Without, two columns of None would count as absent, which is right for rows of which nothing is known.
+    Otherwise two columns of None would count as absent, which is right for rows of unknown origin.
 
     Args:
         columns: Lists, Arrow arrays or None by name, one row an image.
@@ -248,7 +248,7 @@ def abstentions_written(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def columns_of(rows: Any, *, part: bool = False) -> dict[str, Any]:
-    """Return the columns of `rows` that the metric knows, each as `to_array` gives it; others are not touched.
+    """Return the columns of `rows` that the metric knows, each as `to_array` returns it; others are not touched.
 
     Args:
         rows: In any form that `score` takes.
@@ -256,7 +256,7 @@ def columns_of(rows: Any, *, part: bool = False) -> dict[str, Any]:
 
     Raises:
         PairError: `rows` has none of the forms that `score` takes, lacks a column, or has columns of unequal length. A
-            column that is None throughout counts as absent.
+            column of only None counts as absent.
     """
     given, names = _taken(rows)
     columns = {name: to_array(name, values) for name, values in given.items() if values is not None}
@@ -297,7 +297,7 @@ def _check_names(columns: Mapping[str, Any], given: list[Any]) -> None:
 
 
 def _near_misses(missing: list[str], given: list[Any], columns: Mapping[str, Any]) -> Iterator[str]:
-    """Say of each missing column that it is there but empty, or which other column is likely meant."""
+    """Yield for each missing column that it exists but is empty, or which other column is likely meant."""
     spare = {_normal(name): name for name in given if name not in KNOWN}
     for name in (part for each in missing for part in each.split(" or ")):
         if name in given:
@@ -324,7 +324,7 @@ def _check_lengths(columns: Mapping[str, Any]) -> None:
 
 
 def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
-    """Return the known columns of `rows`, each as it came, and the names of all columns."""
+    """Return the known columns of `rows`, unchanged, and the names of all columns."""
     try:
         if isinstance(rows, Mapping):
             return known_of_mapping(rows)
@@ -350,13 +350,13 @@ def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
         ) from None
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) and not hasattr(rows, "iloc"):
         columns, names = columns_of_dicts(rows)
-        features = getattr(rows, "features", None)  # of an IterableDataset, which hands out a ClassLabel's numbers
+        features = getattr(rows, "features", None)  # an IterableDataset yields the numbers of a ClassLabel
         return {name: named(name, values, names_of(features, name)) for name, values in columns.items()}, names
     raise PairError(f"rows of type {type(rows).__name__}: give a list of dicts, a dict of columns, a table or a file")
 
 
 def known_of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]]:
-    """Return the known columns of a dict of columns, and the names of all; of a dict of one table, that table's.
+    """Return the known columns of a dict of columns, or of a dict with one table, and the names of all columns.
 
     Raises:
         PairError: It is a dict of several tables, or of columns with different keys.
@@ -370,7 +370,7 @@ def known_of_mapping(rows: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Any]
             )
         return _taken(rows[tables[0]])
     columns = {name: rows[name] for name in KNOWN if name in rows and rows[name] is not None}
-    if columns and all(isinstance(column, Mapping) for column in columns.values()):  # as DataFrame.to_dict gives it
+    if columns and all(isinstance(column, Mapping) for column in columns.values()):  # from DataFrame.to_dict
         first = next(iter(columns.values()))
         if any(column.keys() != first.keys() for column in columns.values()):
             raise PairError("columns that are dicts with different keys; give one value a row in each")
@@ -405,7 +405,7 @@ def _of_arrow(table: Any) -> tuple[dict[str, Any], list[Any]]:
 
 
 def known_of_table(table: Any) -> dict[str, Any]:
-    """Return the known columns of an Arrow table; class labels, which `datasets` notes in its schema, as their names.
+    """Return the known columns of an Arrow table; class labels, which `datasets` records in its schema, as their names.
 
     Raises:
         PairError: A known column occurs more than once.
@@ -421,10 +421,10 @@ def known_of_table(table: Any) -> dict[str, Any]:
 def columns_of_dicts(rows: Iterable[Any]) -> tuple[dict[str, Any], list[Any]]:
     """Read an iterable of mappings once, and return its known columns and the keys of its first row.
 
-    Only the known columns are kept, so rows may carry images.
+    Only the known columns are kept, so rows may contain images.
 
     Raises:
-        PairError: There is no row, a row is no mapping, or a column is missing in some rows.
+        PairError: There is no row, a row is not a mapping, or a column is missing in some rows.
     """
     columns: dict[str, list[Any]] = {}
     keys: set[Any] = set()

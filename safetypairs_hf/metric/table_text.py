@@ -9,7 +9,7 @@ from safetypairs_hf.core.errors import counted
 from safetypairs_hf.metric.figures import Figure, figures_in
 
 WIDTH = 80
-FEW_GROUPS = 30  # below, a set's intervals carry a note
+FEW_GROUPS = 30  # with fewer, the intervals get a note
 
 
 def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
@@ -47,7 +47,7 @@ def note_of(record: Any, figure: Figure) -> str:
 
 
 def text_of(figure: Figure, value: float) -> str:
-    """Return a value as it stands in a line: as a number of things where the figure counts things."""
+    """Return a value as it appears in a line, with a unit if the figure counts something."""
     if figure.format.unit:
         return counted(int(value), figure.format.unit)
     return format(value, figure.format.line)
@@ -59,9 +59,9 @@ def interval(ends: tuple[float, float]) -> str:
 
 
 class Columns(NamedTuple):
-    """Figures side by side, a row for each record.
+    """Figures as columns, with a row for each record.
 
-    `wide`: the width of a column; `lead` and `interval`: the widths of a figure with an interval, and of that interval.
+    `wide`: the width of a column. `lead` and `interval`: the widths of a figure with an interval, and of the interval.
     """
 
     figures: Sequence[Figure]
@@ -94,24 +94,24 @@ class Columns(NamedTuple):
 
 
 def pairs_in_groups(n_pairs: int, n_groups: int | None) -> str:
-    """Return how many pairs there are, and in how many groups where groups were given."""
+    """Return the number of pairs, and of groups if groups were given."""
     return counted(n_pairs, "pair") + ("" if n_groups is None else f" in {counted(n_groups, 'group')}")
 
 
 def few_groups(n_groups: int | None) -> str:
-    """Return the note on intervals of a set of few groups; "" where there are enough, or no groups."""
+    """Return the note on intervals from few groups; "" if there are enough groups, or none."""
     if n_groups is None or n_groups >= FEW_GROUPS:
         return ""
     return f"Intervals from {counted(n_groups, 'group')} are rough: below {FEW_GROUPS} they may be too narrow"
 
 
 def shortened(name: str, width: int) -> str:
-    """Return a name that leaves a space of `width` columns free, cut at the end where it is longer."""
+    """Return a name, cut at the end if it is too long to leave one blank within `width` columns."""
     return name if len(name) < width else name[: width - 2] + "…"
 
 
 def wrapped(signature: str) -> list[str]:
-    """Return the lines of a signature, broken after a bar where it is wider than the table."""
+    """Return the lines of a signature, broken after a bar if it is wider than the table."""
     lines = [""]
     for part in signature.replace("|", "|\n").split("\n"):
         if lines[-1] and len(lines[-1]) + len(part) > WIDTH:
