@@ -1,4 +1,4 @@
-"""Pairs as a table to fill in, CSV, and the filled-in table as decisions."""
+"""Write pairs as a CSV table to fill in, and read the filled-in table as decisions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 _SHOWN: Final = ("pair_id", "category", "left_image", "right_image", "critical_feature", "instruction")
 _BOX: Final = ("box_x_percent", "box_y_percent", "box_width_percent", "box_height_percent")
 FILLED_IN: Final = ("reviewer", "blind", "decision", "reason", "note", "seconds", "time")
-# What a spreadsheet takes for a formula; a text that begins so gets an apostrophe in front, which it does not show.
+# A spreadsheet reads a text with one of these first as a formula. An apostrophe, which it hides, prevents that.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def head(judges: Sequence[str]) -> str:
-    """The first line: what is shown, what each judge says, and what is to be filled in."""
+    """Return the first line: the columns that are shown, those of each judge, and those to fill in."""
     of_judges = (f"{name} {member}" for name in judges for member in ("p_unsafe_before", "p_unsafe_after"))
     return _line([*_SHOWN, *_BOX, *of_judges, *FILLED_IN])
 
 
 def line(pair: Listed, shown: Shown, images: Mapping[str, str], size: tuple[int, int], judges: Sequence[str]) -> str:
-    """The line of a pair, to be filled in; arguments as of `label_studio.task`, and the names of all judges."""
+    """Return the line of a pair, to be filled in; arguments as in `label_studio.task`, and the names of all judges."""
     said = {each.name: each for each in pair.judgements}
     box = [f"{value:g}" for value in in_percent(shown.edit_box, size)] if shown.edit_box else [""] * len(_BOX)
     texts = (pair.pair_id, pair.category, images["left"], images["right"], shown.critical_feature, shown.instruction)
@@ -37,10 +37,10 @@ def line(pair: Listed, shown: Shown, images: Mapping[str, str], size: tuple[int,
 
 
 def answers_in(text: str) -> Iterator[Answer]:
-    """Read a filled-in table; columns that it has beside ours are not looked at.
+    """Read a filled-in table; additional columns are ignored.
 
     Raises:
-        ForeignTextError: it is no CSV, or lacks the columns `pair_id` and `decision`.
+        ForeignTextError: It is not a CSV file, or lacks the columns `pair_id` and `decision`.
     """
     empty = True
     for number, row in csv_rows(text):

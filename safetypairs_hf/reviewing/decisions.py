@@ -1,7 +1,7 @@
 """The decisions of reviewers on disk: an append-only JSON Lines file for each reviewer.
 
-They lie in `review/<reviewer>.jsonl` of a run folder, or of a folder of their own where a published version is
-reviewed. No other file of the run changes, so its hashes stay as they are.
+They are in `review/<reviewer>.jsonl` of a run folder, or of a separate folder if a published version is reviewed. No
+other file of the run changes, so its hashes stay the same.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from safetypairs_hf.core.run_folder import RunFolder
 
 FOLDER: Final = "review"
 ACTIONS: Final = ("accept", "reject", "borderline", "skip", "blind", "undo")
-JUDGED: Final = ("accept", "reject", "borderline")  # the actions that say something of the pair
+JUDGED: Final = ("accept", "reject", "borderline")  # the actions that judge the pair
 BLIND: Final = ("unsafe", "safe", "both", "neither")
 MEMBERS: Final = ("unsafe", "safe")
-# What a reviewer is offered as the reason of a reject; any other text is accepted, too.
+# The reasons for a reject that the page offers; any other text is also accepted.
 REASONS: Final = {
     "not_unsafe": "The unsafe image is not unsafe under the policy",
     "still_unsafe": "The safe image is still unsafe",
@@ -43,7 +43,7 @@ LONGEST_REASON: Final = 200
 LONGEST_NOTE: Final = 4000
 
 _REVIEWER: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-_WITHIN_PROCESS: Final = threading.Lock()  # for file systems that no lock of the operating system reaches
+_WITHIN_PROCESS: Final = threading.Lock()  # for file systems without locks of the operating system
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,12 @@ class Decision:
     """One decision of one reviewer on one pair.
 
     `reason` is why a pair was rejected: a key of REASONS or a text; "" otherwise. `blind` is the member that the
-    reviewer called unsafe before the labels were shown: one of BLIND, None where that was not asked; `left` is the
-    member that was shown on the left then. `time` is UTC in ISO 8601; `seconds` is how long the pair was looked at,
-    0 where that is not known.
-    `blind` as the action is that answer alone, on disk before the labels are shown; the decision repeats it. `undo`
-    takes back this reviewer's last decision on the pair.
+    reviewer called unsafe before the labels were shown: one of BLIND, or None if that was not asked; `left` is the
+    member that was shown on the left. `time` is UTC in ISO 8601. `seconds` is how long the reviewer looked at the pair,
+    0 if unknown.
+
+    The action `blind` is that answer alone, which is on disk before the labels are shown; the decision repeats it.
+    `undo` takes back this reviewer's last decision on the pair.
 
     Raises:
         SafetyPairsError: A value is invalid.
@@ -78,12 +79,15 @@ class Decision:
             raise SafetyPairsError(f"the decision {error}") from error
 
     def line(self) -> str:
-        """The decision as a line of JSON, in ASCII alone, so that a line that was cut is never half a letter."""
+        """Return the decision as a line of JSON, in ASCII, so that a truncated line never ends within a character."""
         return json.dumps(asdict(self), separators=(",", ":")) + "\n"
 
 
 class Recorded(NamedTuple):
-    """The decisions of every reviewer, by reviewer then as they were made; `faults` are lines that were cut short."""
+    """The decisions of every reviewer, sorted by reviewer, then in the order of their lines.
+
+    `faults` has the lines that were cut short.
+    """
 
     decisions: list[Decision]
     faults: list[str]
@@ -95,10 +99,10 @@ def now() -> str:
 
 
 def check_reviewer(name: str) -> str:
-    """Return a reviewer's name, which is the name of a file too.
+    """Return a reviewer's name, which is also the name of a file, if it is valid.
 
     Raises:
-        SafetyPairsError: it has other characters than letters, digits, ".", "_" and "-", begins with ".", or is longer
+        SafetyPairsError: It has other characters than letters, digits, ".", "_" and "-", begins with ".", or is longer
             than 64 characters.
     """
     if not is_reviewer(name):
@@ -122,7 +126,7 @@ def file_of(reviewer: str) -> str:
 def reviewers(folder: RunFolder) -> list[str]:
     """Return all reviewers with a file of decisions in a folder, sorted."""
     place = f"{folder.root}/{FOLDER}"
-    folder.fs.invalidate_cache(place)  # somebody may have begun on another machine
+    folder.fs.invalidate_cache(place)  # a reviewer may have started on another machine
     paths = folder.fs.ls(place, detail=False) if folder.fs.isdir(place) else []
     names = (path.rsplit("/", 1)[-1] for path in paths)
     return sorted(
@@ -131,13 +135,13 @@ def reviewers(folder: RunFolder) -> list[str]:
 
 
 def append(folder: RunFolder, *decisions: Decision) -> None:
-    """Add decisions to the files of their reviewers; they are on disk when this returns.
+    """Append decisions to the files of their reviewers; they are on disk when this function returns.
 
-    Several sessions of one reviewer may append to one local file at once. Other file systems (S3, ...) have no lock and
-    no append: the file is written anew under a temporary name, and each reviewer needs to have one session only.
+    Several sessions of one reviewer may append to one local file at once. Other file systems (S3, ...) have no locks
+    and no append. There the file is written again under a temporary name, so each reviewer must have only one session.
 
     Raises:
-        RunError: the file cannot be written; no part of these decisions is in it.
+        RunError: The file cannot be written; it contains no part of these decisions.
     """
     by_reviewer: dict[str, list[Decision]] = {}
     for decision in decisions:
@@ -158,10 +162,10 @@ def append(folder: RunFolder, *decisions: Decision) -> None:
 def read_all(folder: RunFolder) -> Recorded:
     """Read the decisions of every reviewer.
 
-    A line that was cut short when a machine stopped is left out and told in `faults`.
+    A line that was cut short by a crash is left out and reported in `faults`.
 
     Raises:
-        RunError: a file holds what is no decision, or a decision of another reviewer.
+        RunError: A file contains an invalid decision, or a decision of another reviewer.
     """
     decisions: list[Decision] = []
     faults: list[str] = []
@@ -173,7 +177,7 @@ def read_all(folder: RunFolder) -> Recorded:
 
 
 def read_reviewer(folder: RunFolder, reviewer: str) -> Recorded:
-    """Read the decisions of one reviewer, as `read_all`; none where there is no such file."""
+    """Read the decisions of one reviewer, as `read_all` does; none if the reviewer has no file."""
     name = file_of(reviewer)
     decisions: list[Decision] = []
     faults: list[str] = []
@@ -197,10 +201,10 @@ def read_reviewer(folder: RunFolder, reviewer: str) -> Recorded:
 
 
 def of_values(values: Mapping[str, Any]) -> Decision:
-    """A decision of the values of a JSON object.
+    """Return the decision with the values of a JSON object.
 
     Raises:
-        ForeignTextError: a value is missing, of no use, or more than a decision has.
+        ForeignTextError: A value is missing or invalid, or a key is unknown.
     """
     wanted = [each.name for each in fields(Decision)]
     if missing := [name for name in wanted if name not in values]:
@@ -214,10 +218,10 @@ def of_values(values: Mapping[str, Any]) -> Decision:
 
 
 def effective(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
-    """(pair id, reviewer) -> the decision that counts: the last one that was not taken back.
+    """Return (pair id, reviewer) -> the decision that counts: the last one that was not taken back.
 
-    Each `undo` takes back the newest decision of its reviewer on its pair; the one before counts again. Decisions of
-    one reviewer have to come in the order in which they were made. A blind answer alone decides nothing.
+    Each `undo` takes back the newest decision of its reviewer on its pair; the one before counts again. The decisions
+    of one reviewer must be in the order in which they were made. A blind answer alone is not a decision.
     """
     made: dict[tuple[str, str], list[Decision]] = {}
     for decision in decisions:
@@ -230,9 +234,9 @@ def effective(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
 
 
 def blind_answers(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
-    """(pair id, reviewer) -> the first decision with a blind answer; after it the reviewer knew the pair.
+    """Return (pair id, reviewer) -> the first decision with a blind answer; later answers are not blind.
 
-    A decision that was taken back counts here too: its answer was given blind.
+    A decision that was taken back also counts, because its answer was given blind.
     """
     first: dict[tuple[str, str], Decision] = {}
     for decision in decisions:
@@ -269,7 +273,7 @@ def _check(decision: Decision) -> None:
 
 
 def _refuse_other_spelling(folder: RunFolder, reviewer: str) -> None:
-    """Raise RunError where somebody's file differs by case alone: on some file systems it would be the same file."""
+    """Raise RunError if another reviewer's file differs only by case: some file systems would use the same file."""
     for other in reviewers(folder):
         if other != reviewer and other.casefold() == reviewer.casefold():
             raise RunError(f"{folder.url} has a reviewer {other!r} already; use that spelling, or another name")
@@ -299,13 +303,13 @@ def _append_here(root: Path, name: str, added: bytes, url: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other sessions of the same reviewer out; the kernel drops the lock when its holder ends."""
+    """Lock a file against other sessions of the same reviewer; the kernel drops the lock when its holder ends."""
     with FileLock(path.with_name(f".{path.name}.lock")):
         yield
 
 
 def _end_of_line(path: Path, size: int) -> bytes:
-    """What ends the last line of a file: nothing, unless that line was cut short."""
+    """Return the missing end of a file's last line: empty, unless that line was cut short."""
     if not size:
         return b""
     with path.open("rb") as file:
@@ -321,7 +325,7 @@ def _write_out(file: FileIO, data: bytes) -> None:
 
 
 def _keep_name(folder: Path) -> None:
-    """Write the name of a new file in a folder to disk, where the operating system can do that."""
+    """Sync a folder with a new file to disk, if the operating system supports that."""
     if hasattr(os, "O_DIRECTORY"):
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

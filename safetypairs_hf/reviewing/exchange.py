@@ -1,4 +1,4 @@
-"""Export the pairs of a review to another program, and import what people decided there."""
+"""Export the pairs of a review to another program, and import the decisions that people made there."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from safetypairs_hf.reviewing.reviewed_pairs import Shown, open_reviewed
 
 FORMATS: Final = ("label-studio", "csv")
 IMAGES: Final = ("inline", "folder")
-LOCAL_FILES: Final = "/data/local-files/?d="  # how Label Studio names a file below its document root
+LOCAL_FILES: Final = "/data/local-files/?d="  # Label Studio's address of a file below its document root
 
 Progress = Callable[[str, int, int], None]
 
 
 class Exported(NamedTuple):
-    """What was written: how many pairs, to which file, and which files belong to it."""
+    """The written files: the number of pairs, the main file, and the files that belong to it."""
 
     pairs: int
     file: Path
@@ -38,8 +38,10 @@ class Exported(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What was read: the new decisions; how many were recorded already or are older than recorded ones; and how many
-    are not filled in.
+    """The result of reading a file.
+
+    `decisions` are the new ones. `there` counts those that are recorded already or are older than recorded ones, and
+    `empty` those that are not filled in.
     """
 
     decisions: list[Decision]

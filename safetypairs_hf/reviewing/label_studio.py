@@ -1,8 +1,8 @@
 """Pairs as tasks of Label Studio, and its exports as decisions.
 
-The format is Label Studio's JSON of tasks (https://labelstud.io/guide/task_format): `data` is what is shown,
-`predictions` are what the judges say, and `annotations`, which an export has, what people say. Boxes are in percent of
-the image. `config` is the labeling configuration that a project needs; it names the controls.
+The format is Label Studio's JSON of tasks (https://labelstud.io/guide/task_format): `data` is shown to the reviewer,
+`predictions` are the judges' answers, and `annotations`, which only exports have, are people's answers. Boxes are in
+percent of the image. `config` is the labeling configuration that a project needs; it names the controls.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIDES: Final = ("left", "right")
 
 
 def config() -> str:
-    """The labeling configuration of a project, XML."""
+    """Return the labeling configuration of a project, as XML."""
     sides, answers, reasons = (_choices(each) for each in (SIDES, ANSWERS, REASONS))
     images = "".join(
         f'    <View style="flex: 50%">\n      <Image name="{side}" value="${side}" zoom="true"/>\n'
@@ -71,12 +71,12 @@ def task(
     size: tuple[int, int],
     left: str,
 ) -> dict[str, Any]:
-    """A pair as a task.
+    """Return a pair as a task.
 
     Args:
         pair: The pair.
         policy: The text of the policy of its category.
-        shown: It, with its texts and box.
+        shown: The same pair with its texts and box.
         images: "left" and "right" -> the address of the image.
         size: Width and height of the images in pixels.
         left: The member on the left.
@@ -100,7 +100,7 @@ def _prediction(said: Judgement, shown: Shown, size: tuple[int, int], left: str)
     if answer is not None:
         choice = {"choices": [side_of(answer, left)]}
         results.append({"from_name": "blind", "to_name": "left", "type": "choices", "value": choice})
-    # The score sorts tasks in Label Studio: how sure the judge is of the flip.
+    # Label Studio sorts tasks by the score, here the judge's margin.
     return {"model_version": said.name, "score": said.margin, "result": results}
 
 
@@ -118,7 +118,7 @@ def _rectangle(box: Sequence[int], size: tuple[int, int], side: str) -> dict[str
 
 
 def in_percent(box: Sequence[int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """A box of x0, y0, x1, y1 in pixels as x, y, width and height in percent of the image."""
+    """Return a box of x0, y0, x1, y1 in pixels as x, y, width and height in percent of the image."""
     (x0, y0, x1, y1), (width, height) = box, size
     return 100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height
 
@@ -127,7 +127,7 @@ def answers_in(text: str) -> Iterator[Answer]:
     """Read an export of Label Studio in its format JSON.
 
     Raises:
-        ForeignTextError: it is none, or an annotation does not read; the message names the task by its number.
+        ForeignTextError: It is not such an export, or an annotation is invalid; the message has the number of the task.
     """
     tasks = parse_json(text, strict=False)
     if not isinstance(tasks, list) or not all(isinstance(each, dict) for each in tasks):
@@ -166,7 +166,7 @@ def _answer(where: str, pair_id: Any, annotation: Mapping[str, Any]) -> Answer:
 
 
 def _who(completed_by: Any) -> str:
-    """A name for the account that made an annotation: its address as a name, or its number; "" where it says none."""
+    """Return a name for the account of an annotation: its address as a name, or its number; "" if it has none."""
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("email") or completed_by.get("id")
     if completed_by is None or isinstance(completed_by, bool):

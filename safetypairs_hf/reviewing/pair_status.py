@@ -1,13 +1,13 @@
-"""The status of a pair, computed from the decisions of its reviewers. Everything else reads it from here.
+"""Compute the status of a pair from the decisions of its reviewers. All other code uses this module for it.
 
 A reviewer's vote on a pair is the last decision that was not taken back, if it is accept, reject or borderline; a skip
-is no vote. The status of a pair is
+is not a vote. The status of a pair is
 
-* `unreviewed`: nobody has a vote;
-* `accepted`, `rejected`, `borderline`: more than half of the votes say so;
-* `disputed`: no vote has more than half; another reviewer is to decide.
+* `unreviewed`: there is no vote;
+* `accepted`, `rejected`, `borderline`: more than half of the votes have this action;
+* `disputed`: no action has more than half of the votes; another reviewer has to decide.
 
-The agreement is the share of pairs of reviewers who decided alike (the P_i of Fleiss 1971, Psychological Bulletin 76).
+The agreement is the share of pairs of reviewers with equal votes (the P_i of Fleiss 1971, Psychological Bulletin 76).
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ def agreement_of(votes: Sequence[str]) -> float | None:
 
 
 def votes_of(decisions: Iterable[Decision]) -> dict[tuple[str, str], Decision]:
-    """(pair id, reviewer) -> the decision that is this reviewer's vote on the pair."""
+    """Return (pair id, reviewer) -> the decision that is this reviewer's vote on the pair."""
     return {key: each for key, each in effective(decisions).items() if each.action in JUDGED}
 
 
 def pseudonyms(decisions: Iterable[Decision]) -> dict[str, str]:
-    """Reviewer -> R1, R2, ...: who decided first is R1. Times are not published, so no name follows from a number."""
+    """Return reviewer -> R1, R2, ... in the order of their first decisions.
+
+    Times are not published, so a number does not reveal a name.
+    """
     first: dict[str, str] = {}
     for decision in decisions:
         first[decision.reviewer] = min(first.get(decision.reviewer, decision.time), decision.time)
@@ -54,7 +57,7 @@ def pseudonyms(decisions: Iterable[Decision]) -> dict[str, str]:
 
 
 def review_pairs(decisions: Sequence[Decision]) -> dict[str, Review]:
-    """Pair id -> what its reviewers said, by pseudonym; of each pair that has a vote."""
+    """Return pair id -> the review of each pair with a vote, by pseudonym."""
     called, blind = pseudonyms(decisions), blind_answers(decisions)
     by_pair: dict[str, list[tuple[str, Decision]]] = defaultdict(list)
     for (pair_id, reviewer), vote in votes_of(decisions).items():

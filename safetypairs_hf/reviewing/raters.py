@@ -1,7 +1,7 @@
 """Agreement of raters: Krippendorff's alpha, Cohen's and Fleiss' kappa, each with a cluster bootstrap interval.
 
-Ratings are nominal. What a figure is computed from adds up over clusters of items, so that a resample of clusters is a
-weighted sum, and two thousand of them cost little more than one.
+Ratings are nominal. Each figure is computed from sums over clusters of items, so a resample of clusters is a weighted
+sum, and two thousand resamples cost little more than one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 SEED = 0
-_CELLS = 1 << 22  # of resamples at once
+_CELLS = 1 << 22  # the largest number of cells of resamples at once
 _MOST_UNDEFINED = 0.05  # share of the resamples
 
 
 class Estimate(NamedTuple):
-    """A figure, the ends of its 95% interval, and how many items it is of.
+    """A figure, the ends of its 95% interval, and its number of items.
 
-    `value` is None where it is not defined: nobody disagrees because everybody always says the same, or there is
-    nothing to compare. The ends are None there too, where all items are one cluster, and where more than 5% of the
-    resamples have no value.
+    `value` is None if it is not defined: every rating is the same, or there is nothing to compare. The ends are also
+    None if all items are in one cluster, and if more than 5% of the resamples have no value.
     """
 
     value: float | None
@@ -39,13 +38,15 @@ class Estimate(NamedTuple):
 
 
 def krippendorff_alpha(counts: NDArray[np.int64], clusters: Sequence[str]) -> Estimate:
-    """Krippendorff's alpha for nominal data with missing ratings (Krippendorff 2019, Content Analysis, chapter 12).
+    """Return Krippendorff's alpha for nominal data with missing ratings (Krippendorff 2019, Content Analysis, ch. 12).
 
-    Alpha is 1 - D_o / D_e. With n_uc raters who gave item u the value c, m_u of them in all, n_c over all items and n
-    over all values: D_o is the sum over u of (m_u^2 - sum_c n_uc^2) / (m_u - 1), D_e is (n^2 - sum_c n_c^2) / (n - 1).
+    Alpha is 1 - D_o / D_e. Let n_uc be the number of raters who gave item u the value c, m_u the number of its ratings,
+    n_c the sum over items and n the number of all ratings. D_o is the sum over u of (m_u^2 - sum_c n_uc^2) / (m_u - 1),
+    D_e is (n^2 - sum_c n_c^2) / (n - 1).
 
     Args:
-        counts: (items, values) how many raters gave each item each value. Items with one rating or none don't count.
+        counts: (items, values) the number of raters who gave each item each value. Items with fewer than two ratings do
+            not count.
         clusters: The cluster of each item.
     """
     used = counts.sum(axis=1) > 1
@@ -63,10 +64,10 @@ def _alpha(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fleiss_kappa(counts: NDArray[np.int64], clusters: Sequence[str]) -> Estimate:
-    """Fleiss' kappa (Fleiss 1971, Psychological Bulletin 76), which takes an equal number of ratings of each item.
+    """Return Fleiss' kappa (Fleiss 1971, Psychological Bulletin 76), for items with an equal number of ratings.
 
-    It is of the items that have the number of ratings, two or more, that most items have (of two such numbers, the
-    larger one).
+    It covers the items that have the most frequent number of ratings, two or more (the larger of two equally frequent
+    ones).
 
     Args:
         counts: As in `krippendorff_alpha`.
@@ -89,12 +90,12 @@ def _fleiss(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cohen_kappa(one: NDArray[np.int64], two: NDArray[np.int64], kinds: int, clusters: Sequence[str]) -> Estimate:
-    """Cohen's kappa of two raters (Cohen 1960, Educational and Psychological Measurement 20).
+    """Return Cohen's kappa of two raters (Cohen 1960, Educational and Psychological Measurement 20).
 
     Args:
-        one: (items,) numbers below `kinds`: what the one rater said of each item.
-        two: (items,) what the other said.
-        kinds: How many values there are.
+        one: (items,) the first rater's values, numbers below `kinds`.
+        two: (items,) the second rater's values.
+        kinds: The number of values.
         clusters: The cluster of each item.
     """
     cells = np.zeros((len(one), kinds * kinds))
@@ -107,23 +108,23 @@ def cohen_kappa(one: NDArray[np.int64], two: NDArray[np.int64], kinds: int, clus
 
 
 def _chance_corrected(agreed: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Where everybody always says the same, chance is 1 but for rounding.
+    # If all ratings are equal, chance is 1 up to rounding.
     return 1 - _over(1 - agreed, np.where(1 - chance < 1e-12, 0.0, 1 - chance))
 
 
 def _over(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quotient; NaN where the divisor is 0."""
+    """Return the quotient; NaN if the divisor is 0."""
     found: NDArray[np.float64] = np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
     return found
 
 
 def _estimate(of_items: NDArray[np.float64], clusters: Sequence[str], value: Values) -> Estimate:
-    """A figure of sums over items, and its percentile interval over resamples of clusters with replacement.
+    """Return a figure of sums over items, and its percentile interval over resamples of clusters with replacement.
 
     Args:
-        of_items: (items, d) what each item adds.
+        of_items: (items, d) the contribution of each item.
         clusters: The cluster of each item.
-        value: Of (b, d) sums their (b,) figures, NaN where there is none.
+        value: Maps (b, d) sums to (b,) figures, NaN if undefined.
     """
     items = len(of_items)
     if not items:
@@ -145,7 +146,7 @@ def _estimate(of_items: NDArray[np.float64], clusters: Sequence[str], value: Val
 
 
 def _resampled(sums: NDArray[np.float64], value: Values) -> NDArray[np.float64]:
-    """The (RESAMPLES,) figures of resampled clusters, whose (clusters, d) sums are given."""
+    """Return the (RESAMPLES,) figures of resampled clusters, given their (clusters, d) sums."""
     random, clusters = np.random.default_rng(SEED), len(sums)
     step = max(1, _CELLS // clusters)
     found = []

@@ -21,7 +21,7 @@ STAGE: Final = "review"
 
 @dataclass(frozen=True)
 class RunReview:
-    """What people have decided so far. `pairs` holds each pair that has a vote; `faults` are lines that were cut."""
+    """The decisions of people so far. `pairs` holds each pair with a vote; `faults` are lines that were cut short."""
 
     decisions: tuple[Decision, ...] = ()
     pairs: Mapping[str, Review] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class RunReview:
         return f"reviewed by {counted(people, 'person')}: {told}"
 
     def stage(self, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-        """The review as a stage of the funnel, of pairs by id and category; empty where nobody has voted."""
+        """Return the review as a stage of the funnel for pairs given by id and category; [] without votes."""
         if not self.pairs:
             return []
         counts = Funnel([STAGE])
@@ -55,32 +55,32 @@ class RunReview:
 
 
 def review_stages(run: RunFolder, review: RunReview) -> list[dict[str, Any]]:
-    """The review of a finished run as the last stage of its funnel; empty where nobody has voted."""
+    """Return the review of a finished run as the last stage of its funnel; [] without votes."""
     if not review.pairs:
         return []
     return review.stage((each.entrant.identity.pair_id, each.entrant.category) for each in selected(run))
 
 
 def read_review(folder: RunFolder) -> RunReview:
-    """Read what people decided on the pairs of a run, or of a version in a folder of its own.
+    """Read the decisions on the pairs of a run, or of a version from its separate folder.
 
     Raises:
-        RunError: a file of decisions does not read.
+        RunError: A file of decisions cannot be read.
     """
     recorded = read_all(folder)
     return RunReview(tuple(recorded.decisions), review_pairs(recorded.decisions), tuple(recorded.faults))
 
 
 def is_review(folder: RunFolder) -> bool:
-    """Whether a folder holds decisions and no run: a published version was reviewed there."""
+    """Return whether a folder holds decisions and no run, because a published version was reviewed there."""
     return not folder.has(RECIPE) and bool(reviewers(folder))
 
 
 def open_run_or_review(url: str) -> RunFolder:
-    """A folder that exists, with a run or a review in it.
+    """Open a folder that has a run or a review.
 
     Raises:
-        RunError: it holds neither.
+        RunError: It has neither.
     """
     folder = RunFolder(url)
     return folder if is_review(folder) else open_run(url)

@@ -1,4 +1,4 @@
-"""Checks of every request before it is answered: host name, token, origin, size."""
+"""Check every request before it is answered: host name, token, origin, size."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-BODY: Final = 64 << 10  # bytes; more than any decision takes
+BODY: Final = 64 << 10  # bytes; every decision is smaller
 
-# The page loads its own files and nothing else, runs no script that stands in it, and cannot be framed.
+# The page loads only its own files, runs no inline script, and cannot be framed.
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -27,15 +27,15 @@ HEADERS: Final = {
 
 
 class Checked:
-    """Wrap an application: refuse what the page would not send, and keep answers in this browser and out of caches.
+    """Wraps an application: refuses requests that the page would not send, and keeps answers out of caches.
 
-    The name in `Host` has to be one that the server is meant to be reached by: a page of another site that resolves
-    its own name to this machine is refused. What changes something needs an `Origin` that is the address itself.
+    The name in `Host` must be one of the server's names, so a page of another site that resolves its own name to this
+    machine is refused. A request that changes something needs an `Origin` that is the address itself.
 
     Args:
-        app: the application; it sees the path behind the token.
-        token: the first part of every path.
-        hosts: names that `Host` may have, whatever the port, so that an SSH tunnel may use another one.
+        app: The application; it gets the path after the token.
+        token: The first part of every path.
+        hosts: Names that `Host` may have, with any port, because an SSH tunnel may use another one.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: Collection[str]) -> None:
@@ -83,7 +83,7 @@ class Checked:
 
 
 def _name(host: bytes) -> str:
-    """The name in a `Host` header, without port; "" where it is none."""
+    """Return the name in a `Host` header, without port; "" if it is invalid."""
     try:
         return urlsplit(f"//{host.decode('ascii')}").hostname or ""
     except ValueError:

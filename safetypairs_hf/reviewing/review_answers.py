@@ -1,4 +1,4 @@
-"""What people said of pairs in a file of another program, on its way to becoming decisions."""
+"""Convert people's answers in a file of another program to decisions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SIDES: Final = ("left", "right", "both", "neither")
 
 
 class Pairs(Protocol):
-    """What knows whether a pair is reviewed."""
+    """An object that knows which pairs are reviewed."""
 
     def __contains__(self, pair_id: str, /) -> bool: ...
 
 
 class Answer(NamedTuple):
-    """What one person said of one pair, as texts; "" where the file says nothing. `where` is its place in the file.
+    """One person's answer on one pair, as texts; "" if the file has none. `where` is its place in the file.
 
     `blind` is one of SIDES, as the file shows the pair; see `left_of`.
     """
@@ -39,20 +39,20 @@ class Answer(NamedTuple):
 
 
 def left_of(pair_id: str) -> str:
-    """The member on the left in every file: the same for everybody, whoever will fill it in."""
+    """Return the member on the left in every exported file. It is the same for all reviewers."""
     return left_member("", pair_id)
 
 
 def to_decision(answer: Answer, pairs: Pairs, reviewer: str) -> Decision | None:
-    """The decision that an answer stands for; None where nothing is filled in.
+    """Return the decision for an answer; None if nothing is filled in.
 
     Args:
         answer: From a file.
-        pairs: The pairs that are reviewed, which know whether an id is one of theirs.
-        reviewer: Who it is by, where the answer does not say.
+        pairs: The pairs that are reviewed.
+        reviewer: The reviewer, if the answer does not name one.
 
     Raises:
-        ForeignTextError: a value is of no use; the message begins with the place.
+        ForeignTextError: A value is invalid; the message begins with its place.
     """
     decision, blind = answer.decision.strip().lower(), answer.blind.strip().lower()
     if not decision and not blind:
@@ -90,10 +90,10 @@ def _seconds(answer: Answer) -> float:
 
 
 def new_ones(found: Iterable[tuple[Answer, Decision]], made: Sequence[Decision]) -> list[Decision]:
-    """The decisions of a file that are news, so that the same file can be read again.
+    """Return the new decisions of a file, so that the same file can be imported repeatedly.
 
-    A decision is none if the reviewer's last one on the pair says the same, or if the file says a time for it that is
-    not after that one's. A blind answer alone is none after the first one.
+    A decision is not new if it equals the reviewer's last one on the pair, or if its time in the file is not later than
+    that one's. A blind answer alone is not new after the first one.
     """
     counts, blind = effective(made), set(blind_answers(made))
     new = []

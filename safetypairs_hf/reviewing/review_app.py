@@ -1,4 +1,4 @@
-"""The web application of the review: the page, its files, the pictures, and what the page posts."""
+"""The web application of the review: the page, its files, the pictures, and the requests that the page posts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from safetypairs_hf.reviewing.request_checks import Checked
 from safetypairs_hf.reviewing.sessions import OutOfDateError, Sessions, page_settings
 
 PAGE: Final = Path(__file__).parent / "page"
-# What there is to fetch, by name: no name in a request becomes a path.
+# The files that can be fetched, by name. A name in a request never becomes a path.
 FILES: Final = {"": "text/html", "page.css": "text/css", "page.js": "text/javascript", "views.js": "text/javascript"}
 
 
 def build(sessions: Sessions, token: str, hosts: Collection[str]) -> ASGIApp:
-    """The application, at `/TOKEN/` of these hosts alone."""
+    """Return the application, which answers only at `/TOKEN/` of these hosts."""
     files = {name: (PAGE / (name or "index.html")).read_bytes() for name in FILES}
 
     async def file(request: Request) -> Response:
@@ -62,7 +62,7 @@ def build(sessions: Sessions, token: str, hosts: Collection[str]) -> ASGIApp:
     )
 
 
-# What the page posts: the method that takes it, and its arguments with their types.
+# The page's POST requests: the method that handles each, and its arguments with their types.
 POSTED: Final[Mapping[str, tuple[Callable[..., dict[str, Any]], Mapping[str, type]]]] = {
     "open": (Sessions.open, {"reviewer": str}),
     "blind": (Sessions.answer_blind, {"reviewer": str, "pair_id": str, "side": str, "seconds": float}),

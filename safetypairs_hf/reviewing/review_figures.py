@@ -1,4 +1,4 @@
-"""The figures of a review: what was decided, how far people agree with each other and with judges, and how quickly."""
+"""The figures of a review: decisions, agreement of people with each other and with judges, and times."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from safetypairs_hf.reviewing.pair_status import pseudonyms, status_of, votes_of
 from safetypairs_hf.reviewing.raters import Estimate, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from safetypairs_hf.reviewing.reviewed_pairs import Listed
 
-MOST_COHEN: Final = 45  # pairs of reviewers whose kappa is computed, those with the most common pairs
-UNSAFE_AT_LEAST: Final = 0.5  # a judge's answer: the threshold of a guard that states none
+MOST_COHEN: Final = 45  # pairs of reviewers whose kappa is computed: those with the most pairs in common
+UNSAFE_AT_LEAST: Final = 0.5  # a judge's threshold: the default of guards
 _DIGITS: Final = 6  # the last bits of a float depend on the machine
 
 Rated = Sequence[tuple[str, str, str]]  # pair id, reviewer, value
 
 
 class Share(NamedTuple):
-    """A share with the ends of its 95% interval, over so many answers; without any, None."""
+    """A share with the ends of its 95% interval, and its number of answers; without answers, the shares are None."""
 
     value: float | None
     low: float | None
@@ -37,7 +37,7 @@ class Share(NamedTuple):
 
 
 class Raters(NamedTuple):
-    """How far several people agree on a set of pairs."""
+    """The agreement of several people on a set of pairs."""
 
     alpha: Estimate
     fleiss: Estimate
@@ -47,21 +47,22 @@ class Raters(NamedTuple):
 class ReviewFigures:
     """The figures of a review. `print` gives a text.
 
-    Reviewers are called by their pseudonyms throughout. Intervals are of 95%: of agreement by a bootstrap over groups
-    (2,000 resamples, a fixed seed), of shares Wilson's on the effective size, as in `score`.
+    Reviewers have their pseudonyms throughout. Intervals are at 95%: for agreement by a bootstrap over groups (2,000
+    resamples, a fixed seed), for shares Wilson's on the effective size, as in `score`.
 
     Attributes:
-        statuses: How many pairs have each status; those that nobody has reviewed among them.
+        statuses: The number of pairs with each status, including unreviewed ones.
         decided: Agreement on accept, reject or borderline.
         labelled: Agreement of the blind answers: which member is unsafe, both or neither.
         cohen: For two reviewers, Cohen's kappa of their decisions on the pairs that both decided.
         named_unsafe: Share of blind answers that call the unsafe member unsafe, and no other.
-        seconds: First quartile, median and third quartile of the seconds that a pair took; None where nobody
-            decided, or the decisions came from a file that does not say.
-        judges: For each judge the share of blind answers that say what the judge says (unsafe from P(unsafe) 0.5 on),
-            and Cohen's kappa of the two.
+        seconds: First quartile, median and third quartile of the seconds for a pair; None without decisions, or if they
+            came from a file without times.
+        judges: For each judge the share of blind answers that agree with the judge (unsafe from P(unsafe) 0.5), and
+            Cohen's kappa of the two.
         by_category: Category -> `pairs` that were reviewed, `decided`, `labelled` and `named_unsafe`.
-        people: For each reviewer `pairs`, how many decisions of each kind, `named_unsafe` and the median of `seconds`.
+        people: For each reviewer `pairs`, the number of decisions of each kind, `named_unsafe` and the median of
+            `seconds`.
     """
 
     reviewers: int
@@ -77,7 +78,7 @@ class ReviewFigures:
 
     @property
     def pairs(self) -> int:
-        """How many pairs have a vote."""
+        """The number of pairs with a vote."""
         return sum(count for status, count in self.statuses.items() if status != UNREVIEWED)
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,8 +128,9 @@ def review_figures(decisions: Sequence[Decision], listed: Iterable[Listed]) -> R
     """Compute the figures of a review.
 
     Args:
-        decisions: All decisions, those of each reviewer as they were made; of other pairs they do not count.
-        listed: Every pair that is up for review.
+        decisions: All decisions, those of each reviewer in the order in which they were made. Decisions on other pairs
+            are ignored.
+        listed: Every pair to review.
     """
     pairs = {pair.pair_id: pair for pair in listed}
     decisions = [each for each in decisions if each.pair_id in pairs]
@@ -193,7 +195,7 @@ def _named_unsafe(labelled: Rated, pairs: Mapping[str, Listed]) -> Share:
 
 
 def _share(answers: Iterable[tuple[str, bool]]) -> Share:
-    """The share of answers that are true, each with its group."""
+    """Return the share of answers that are true, each given with its group."""
     ordered = sorted(answers)
     if not ordered:
         return Share(None, None, None, 0)
@@ -222,7 +224,7 @@ def _judges(labelled: Rated, pairs: Mapping[str, Listed]) -> Iterable[tuple[str,
 
 
 def judge_answer(said: Judgement) -> str | None:
-    """What a judge says of a pair, in the words of a blind answer; None where it abstains on a member."""
+    """Return a judge's answer on a pair, in the words of a blind answer; None if it abstains on a member."""
     if said.p_unsafe_before is None or said.p_unsafe_after is None:
         return None
     unsafe, safe = (p >= UNSAFE_AT_LEAST for p in (said.p_unsafe_before, said.p_unsafe_after))
@@ -262,7 +264,7 @@ def _number(pseudonym: str) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON takes it, named tuples as objects."""
+    """Return a value as JSON takes it, with named tuples as objects."""
     if hasattr(value, "_asdict"):
         return _plain(value._asdict())
     if isinstance(value, Mapping):

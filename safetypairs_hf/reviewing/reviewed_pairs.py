@@ -1,4 +1,4 @@
-"""The pairs to review, from a finished run or a published version, and their pictures on demand."""
+"""The pairs to review, from a finished run or a published version, with pictures that are read on demand."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _COLUMNS = ["pair_id", "unsafe_image", "safe_image", *_TEXTS]
 
 
 class Listed(NamedTuple):
-    """A pair as the order and the figures of the review know it.
+    """A pair, with the fields that the order and the figures of the review need.
 
-    `place` is where its pictures lie: a work unit of a run, a data file of a version.
+    `place` is where its pictures are: a work unit of a run, a data file of a version.
     """
 
     pair_id: str
@@ -41,15 +41,15 @@ class Listed(NamedTuple):
 
     @property
     def margin(self) -> float | None:
-        """How sure the least convinced judge is of the flip, in [-1, 1]; None where no judge was asked."""
+        """The least convinced judge's confidence in the flip, in [-1, 1]; None if no judge was asked."""
         return min((judgement.margin for judgement in self.judgements), default=None)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A pair as the page shows it: both encoded members, and what is told of it once the blind answer is given.
+    """A pair as the page shows it: both encoded members, and the details that it shows after the blind answer.
 
-    `edit_box` is x0, y0, x1, y1 in pixels, the last two exclusive; None where nothing is known of it.
+    `edit_box` is x0, y0, x1, y1 in pixels, the last two exclusive; None if it is unknown.
     """
 
     pair_id: str
@@ -62,16 +62,16 @@ class Shown:
     preservation: Mapping[str, Any] | None
 
     def details(self) -> dict[str, Any]:
-        """All but the pictures, as JSON values."""
+        """Return all fields except the pictures, as JSON values."""
         values = {name: value for name, value in vars(self).items() if name not in ("unsafe", "safe")}
         return {**values, "judges": [judgement._asdict() for judgement in self.judges]}
 
 
 @dataclass
 class ReviewedPairs:
-    """What is reviewed: `name` as the user typed it, its pairs in their own order, and their taxonomy.
+    """The reviewed run or version: its `name` as the user typed it, its pairs in their own order, and their taxonomy.
 
-    `read` gives a pair, with others that come at no cost; what it gave last is kept, up to CACHE bytes.
+    `read` returns a pair, with other pairs that need no further reading. The last ones are cached, up to CACHE bytes.
     """
 
     name: str
@@ -90,21 +90,21 @@ class ReviewedPairs:
         return pair_id in self._by_id
 
     def listed(self, pair_id: str) -> Listed:
-        """A pair of the review, which has to be one."""
+        """Return a pair of the review by its id, which must be one."""
         return self._by_id[pair_id]
 
     def shown(self, pair_id: str) -> Shown:
-        """A pair of the review with its pictures.
+        """Return a pair of the review with its pictures.
 
         Raises:
-            SafetyPairsError: its file is damaged, or cannot be had.
+            SafetyPairsError: Its file is damaged, or cannot be read.
         """
         pair = self._by_id[pair_id]
         if found := self._recall(pair_id):
             return found
         with self._lock:
             alone = self._reading.setdefault(pair.place, threading.Lock())
-        with alone:  # two pictures of a place that are asked for at once take one reading
+        with alone:  # simultaneous requests for pictures of one place read it only once
             if found := self._recall(pair_id):
                 return found
             answer = None
@@ -137,10 +137,10 @@ class ReviewedPairs:
 
 
 def open_reviewed(what: str) -> ReviewedPairs:
-    """Open RUN or TARGET[@VERSION] for review. Policy pairs are left out: their two members are one image.
+    """Open RUN or TARGET[@VERSION] for review. Policy pairs are left out, because both members are one image.
 
     Raises:
-        SafetyPairsError: there is no such run or version, or the run is not finished, or it has no pair.
+        SafetyPairsError: There is no such run or version, the run is not finished, or it has no pair.
     """
     found = _of_run(what, open_finished(open_run(what))) if is_run(what) else _of_edition(open_named(what))
     if not found.pairs:
@@ -150,7 +150,7 @@ def open_reviewed(what: str) -> ReviewedPairs:
 
 
 def listed_of(run: FinishedRun) -> tuple[Listed, ...]:
-    """The pairs of two images that a finished run's draw took, in the order of the draw. No picture is read."""
+    """Return the pairs of two images that a finished run selected, in the order of the draw. No picture is read."""
     judged = {pair_id: (unit, judgements) for unit, pair_id, judgements in run.judged()}
     pairs = []
     for drawn in run.drawn:

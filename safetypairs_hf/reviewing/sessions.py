@@ -1,4 +1,4 @@
-"""The sessions of all reviewers of a run or version: which pairs each sees next, and saving their decisions."""
+"""The sessions of all reviewers of a run or version: assign the next pairs to each, and save their decisions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from safetypairs_hf.reviewing.assignment import is_open, left_member, member_on,
 from safetypairs_hf.reviewing.decisions import BLIND, FOLDER, JUDGED, REASONS, Decision
 from safetypairs_hf.reviewing.reviewed_pairs import ReviewedPairs
 
-AHEAD: Final = 4  # pairs that a page has: the one before the reviewer, and those it loads meanwhile
-REST: Final = timedelta(minutes=30)  # without a decision, after which a session is a new one
-AWAY: Final = 15 * 60.0  # seconds after which the pairs before a reviewer are free for others
-BREAK: Final = 20  # minutes of looking after which the page suggests a break
+AHEAD: Final = 4  # pairs that a page holds: the one on display, and those that it preloads
+REST: Final = timedelta(minutes=30)  # after this time without a decision, a new session begins
+AWAY: Final = 15 * 60.0  # seconds after which the pairs of an inactive reviewer are free for others
+BREAK: Final = 20  # minutes of review after which the page suggests a break
 SIDES: Final = ("left", "right", "both", "neither")
 
 
 class OutOfDateError(SafetyPairsError):
-    """A page asked for what is no longer so: the pair was decided in another window, or is somebody else's now."""
+    """A page is out of date: the pair was decided in another window, or is now assigned to another reviewer."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Rules:
     """The rules of a review.
 
     Args:
-        reviewers: how many reviewers each pair goes to.
-        order: one of `assignment.ORDERS`.
-        limit: pairs that one reviewer sees in a session, at most.
-        reviewer: the only reviewer, or None where the page asks for a name.
+        reviewers: The number of reviewers for each pair.
+        order: One of `assignment.ORDERS`.
+        limit: The largest number of pairs that one reviewer sees in a session.
+        reviewer: The only reviewer, or None if the page asks for a name.
     """
 
     reviewers: int = 2
@@ -49,16 +49,16 @@ class Rules:
 class Sessions:
     """All sessions of one server. Every method may be called by several threads.
 
-    What a page gets is a `state`, a dict: `reviewer`, `next` (up to AHEAD pairs, the first is to be shown), `ended`
-    (None, "all", "limit" or "waiting": others have the rest before them), `total`, `complete` (pairs that need no
-    further reviewer), `yours` (action -> how many), `seen` in this session, `limit`, `last` (what `undo` takes back).
+    A page gets a `state`, a dict: `reviewer`, `next` (up to AHEAD pairs, the first is to be shown), `ended` (None,
+    "all", "limit", or "waiting" if the rest is assigned to others), `total`, `complete` (pairs that need no further
+    reviewer), `yours` (action -> count), `seen` in this session, `limit`, `last` (the decision that `undo` takes back).
     A pair in it has no `details` until this reviewer's blind answer is on disk.
 
     Args:
-        pairs: what is reviewed.
-        folder: where the decisions lie.
-        rules: how it goes.
-        clock: seconds from any start, for reviewers who went away.
+        pairs: The pairs to review.
+        folder: The folder of the decisions.
+        rules: The rules of the review.
+        clock: Returns seconds from any start, to detect inactive reviewers.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Sessions:
         self._blind: dict[tuple[str, str], Decision] = {}
         self._sizes: dict[str, int] = {}
         self.faults: dict[str, list[str]] = {}  # reviewer -> lines of their file that were cut short
-        self._before: dict[str, list[str]] = {}  # reviewer -> the pairs before them
+        self._before: dict[str, list[str]] = {}  # reviewer -> the pairs assigned to them
         self._heard: dict[str, float] = {}
         self._first: dict[str, str] = {}  # reviewer -> the pair that an undo brought back
-        self._again: dict[str, set[str]] = {}  # reviewer -> what they skipped, and go through now
+        self._again: dict[str, set[str]] = {}  # reviewer -> skipped pairs that they look at again
         for reviewer in records.reviewers(folder):
             self._read(reviewer)
 
@@ -90,7 +90,7 @@ class Sessions:
         """Start or continue a session.
 
         Raises:
-            SafetyPairsError: that is no name, or not the one that the review is for.
+            SafetyPairsError: The name is invalid, or the review is for another reviewer.
         """
         records.check_reviewer(reviewer)
         if self.rules.reviewer not in (None, reviewer):
@@ -102,7 +102,7 @@ class Sessions:
             return self._state(reviewer)
 
     def answer_blind(self, reviewer: str, pair_id: str, side: str, seconds: float) -> dict[str, Any]:
-        """Record which side was called unsafe; the state then has the details of the pair. The first answer counts."""
+        """Record which side was called unsafe; the state then has the pair's details. The first answer counts."""
         if side not in SIDES:
             raise SafetyPairsError(f"{side!r} is no side; expected {', '.join(SIDES)}")
         with self._lock:
@@ -116,12 +116,12 @@ class Sessions:
     def decide(
         self, reviewer: str, pair_id: str, action: str, reason: str = "", note: str = "", seconds: float = 0.0
     ) -> dict[str, Any]:
-        """Record a decision or a skip; the same one again, as after an answer that was lost, is recorded once.
+        """Record a decision or a skip. A repeated request, as after a lost answer, is recorded once.
 
         Raises:
-            SafetyPairsError: it is no decision, or comes before the blind answer.
-            OutOfDateError: the pair is not before this reviewer.
-            RunError: the file cannot be written.
+            SafetyPairsError: It is not a decision, or comes before the blind answer.
+            OutOfDateError: The pair is not assigned to this reviewer.
+            RunError: The file cannot be written.
         """
         if action not in (*JUDGED, "skip"):
             raise SafetyPairsError(f"{action!r} is no decision; expected {', '.join(JUDGED)} or skip")
@@ -141,7 +141,7 @@ class Sessions:
             return self._state(reviewer)
 
     def undo(self, reviewer: str, pair_id: str) -> dict[str, Any]:
-        """Take back this reviewer's last decision, which has to be on that pair, and show the pair again."""
+        """Take back this reviewer's last decision, which must be on that pair, and show the pair again."""
         with self._lock:
             self._refresh()
             last = self._last(reviewer)
@@ -153,7 +153,7 @@ class Sessions:
             return self._state(reviewer)
 
     def look_again(self, reviewer: str) -> dict[str, Any]:
-        """Go through the pairs that this reviewer skipped."""
+        """Show the pairs again that this reviewer skipped."""
         with self._lock:
             self._refresh()
             votes = ((pair_id, self._votes.get(pair_id, {})) for pair_id in self._order)
@@ -161,7 +161,7 @@ class Sessions:
             return self._state(reviewer)
 
     def picture(self, reviewer: str, pair_id: str, side: str) -> bytes | None:
-        """The encoded image on a side, "left" or "right", of a pair before this reviewer; None where it is not."""
+        """Return the encoded image on a side, "left" or "right", of a pair assigned to this reviewer; else None."""
         with self._lock:
             if side not in SIDES[:2] or pair_id not in self._before.get(reviewer, ()):
                 return None
@@ -189,7 +189,7 @@ class Sessions:
         }
 
     def _assign(self, reviewer: str, seen: set[str]) -> str:
-        """Put pairs before a reviewer; answers why there are no more than these, if there are not."""
+        """Assign pairs to a reviewer; return the reason why there are no more, as in `ended`."""
         room = self.rules.limit - len(seen)
         others = self._reserved(reviewer)
         chosen: list[str] = []
@@ -216,7 +216,7 @@ class Sessions:
         return "limit" if limited else "waiting" if waiting else "all"
 
     def _described(self, reviewer: str, pair_id: str) -> dict[str, Any]:
-        """A pair as the page may know it: nothing that tells the members apart before the blind answer."""
+        """Return a pair as the page may know it: before the blind answer, nothing that distinguishes the members."""
         category = self.pairs.taxonomy.find(self.pairs.listed(pair_id).category)
         answer = self._blind.get((pair_id, reviewer))
         details = None
@@ -231,7 +231,7 @@ class Sessions:
         }
 
     def _claim(self, reviewer: str, pair_id: str) -> None:
-        """Raise OutOfDateError where a pair is not before a reviewer."""
+        """Raise OutOfDateError if a pair is not assigned to a reviewer."""
         self._refresh()
         decided = self._votes.get(pair_id, {}).get(reviewer) in JUDGED
         if decided or pair_id not in self._before.get(reviewer, ()):
@@ -249,7 +249,7 @@ class Sessions:
         )
 
     def _reserved(self, reviewer: str) -> dict[str, int]:
-        """How many others have each pair before them, those who went away aside."""
+        """Return how many other active reviewers have each pair assigned."""
         counts: dict[str, int] = defaultdict(int)
         now = self._clock()
         for other, pair_ids in self._before.items():
@@ -270,7 +270,7 @@ class Sessions:
         return counts
 
     def _session(self, reviewer: str) -> tuple[set[str], datetime | None]:
-        """The pairs that a reviewer saw since they last rested, and when they saw the last one."""
+        """Return the pairs that a reviewer saw since the last rest, and the time of the last one."""
         seen: set[str] = set()
         later = datetime.now(UTC)
         latest = None
@@ -283,7 +283,7 @@ class Sessions:
         return seen, latest
 
     def _last(self, reviewer: str) -> Decision | None:
-        """The last decision or skip of a reviewer that was not taken back."""
+        """Return the last decision or skip of a reviewer that was not taken back."""
         undone: dict[str, int] = defaultdict(int)
         for decision in reversed(self._made.get(reviewer, [])):
             if decision.action == "undo":
@@ -305,7 +305,7 @@ class Sessions:
         seconds: float = 0.0,
         blind: str | None = None,
     ) -> None:
-        """Record a decision: on disk, then in memory."""
+        """Record a decision, first on disk, then in memory."""
         if blind is None and action != "undo" and (answer := self._blind.get((pair_id, reviewer))):
             blind = answer.blind
         left = left_member(reviewer, pair_id)
@@ -322,7 +322,7 @@ class Sessions:
         self._count(reviewer)
 
     def _count(self, reviewer: str, pair_id: str | None = None) -> None:
-        """Bring the votes and blind answers of a reviewer up to date, on one pair or on all."""
+        """Update the votes and blind answers of a reviewer, on one pair or on all."""
         made = [each for each in self._made[reviewer] if pair_id in (None, each.pair_id)]
         touched = [pair_id] if pair_id else [*self._votes]
         for about in touched:
@@ -334,7 +334,7 @@ class Sessions:
         self._blind |= records.blind_answers(made)
 
     def _refresh(self) -> None:
-        """Read what other servers added to the files of a local folder."""
+        """Read the decisions that other servers added to the files of a local folder."""
         if "file" not in self.folder.fs.protocol:
             return
         for path in Path(self.folder.root, FOLDER).glob("[!.]*.jsonl"):
@@ -345,7 +345,7 @@ class Sessions:
 
 
 def page_settings(sessions: Sessions) -> dict[str, Any]:
-    """What the page knows from the start: the name of what is reviewed, and the rules, as JSON values."""
+    """Return the page's settings as JSON values: the name of the reviewed run or version, and the rules."""
     return {
         "name": sessions.pairs.name,
         "pairs": len(sessions.pairs.pairs),
