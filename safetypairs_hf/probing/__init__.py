@@ -1,7 +1,6 @@
-"""Can anything tell the edited member of a pair without looking at content?
+"""Probe pairs: can anything tell the edited member of a pair without looking at content?
 
-In the order of the work: `probe` (pairs in, findings out), `file_traces`, `pixel_traces` and `placement` (what is
-measured of a member), `detectors` (learners on it), `lookups` (items and words alone), `findings` (the answer).
-
-`leaks` asks something else: are test pairs in what a model is trained on (`training_images`)?
+In pipeline order: `probe` (pairs in, findings out), `file_traces`, `pixel_traces` and `placement` (measurements of a
+member), `detectors` (learners on them), `lookups` (items and words only), `findings` (the result). `leaks` answers
+another question: are test pairs in the training data of a model (`training_images`)?
 """

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-# Scores of cross-validated learners vary more than their cases do, as the models share what they learned from. Nadeau
-# and Bengio (2003, Machine Learning 52) multiply the variance by 1 + k test / train, which is 2.25 of five folds.
+# The scores of cross-validated learners vary more than independent ones, because the models share training data. Nadeau
+# and Bengio (2003, Machine Learning 52) multiply the variance by 1 + k test / train, which is 2.25 for five folds.
 RESAMPLED = 2.25
 
 
@@ -25,7 +25,7 @@ class Share(NamedTuple):
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """The numbers to four digits: further ones differ from processor to processor."""
+        """Return the numbers to four digits; further digits differ between processors."""
         return {name: round(value, 4) for name, value in self._asdict().items()}
 
     def __str__(self) -> str:
@@ -35,13 +35,13 @@ class Share(NamedTuple):
 def auc(edited: Floats, other: Floats, groups: NDArray[np.int64]) -> Share:
     """Compute the AUC of scores, with an interval over groups.
 
-    It is the probability that an edited member scores above another pair's or its own other member, ties counted half.
-    The interval is Obuchowski's (1997, Biometrics 53), from the structural components of DeLong and others (1988,
+    It is the probability that an edited member scores above another pair's or its own other member, with ties counted
+    half. The interval is Obuchowski's (1997, Biometrics 53), from the structural components of DeLong and others (1988,
     Biometrics 44) summed over the members of a group, times `RESAMPLED`.
 
     Args:
         edited: (n,) the scores of the edited members.
-        other: (n,) those of the other members.
+        other: (n,) the scores of the other members.
         groups: (n,) the number of each pair's group.
     """
     import numpy as np
@@ -61,7 +61,7 @@ def in_order(edited: Floats, other: Floats, groups: NDArray[np.int64], tie: floa
         edited: As in `auc`.
         other: As in `auc`.
         groups: As in `auc`.
-        tie: What a pair counts whose members score alike.
+        tie: The value of a pair whose members have equal scores.
     """
     import numpy as np
 
@@ -69,10 +69,11 @@ def in_order(edited: Floats, other: Floats, groups: NDArray[np.int64], tie: floa
 
 
 def _mean(value: Floats, groups: NDArray[np.int64], scale: float = 1.0) -> Share:
-    """The mean of (n,) values, and its interval on the logit scale with the variance from group to group.
+    """Return the mean of (n,) values, and its interval on the logit scale with the variance between groups.
 
-    `scale` times the deviations of `value` are those of the mean: an AUC takes each pair's two components in half. At 0
-    and 1, and where all groups are alike, the variance says nothing: there Wilson's interval, with a group as one pair.
+    `scale` times the deviations of `value` are those of the mean: an AUC averages the two components of each pair. At 0
+    and 1, and if all groups are equal, the variance is not informative, so Wilson's interval is used, with a group as
+    one pair.
     """
     import numpy as np
     from scipy.stats import t
@@ -100,7 +101,7 @@ def _wilson(share: float, size: float) -> tuple[float, float]:
 
 
 def numbered(groups: Any) -> NDArray[np.int64]:
-    """The number of each pair's group, from 0, from its name."""
+    """Return the number of each pair's group, from 0, from its name."""
     import numpy as np
 
     return np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].astype(np.int64)

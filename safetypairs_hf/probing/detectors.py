@@ -1,7 +1,7 @@
-"""Detectors: a learner on one kind of traces, cross-validated over groups, and the best of them, chosen on other folds.
+"""Detectors: a learner on one kind of traces, cross-validated over groups, and the best one, chosen on other folds.
 
-Every score is of one member alone, by a model that has seen neither its pair nor its group. Scores are compared within
-a fold alone, where one model gave them all: they become ranks there.
+A model scores single members, and has seen neither their pair nor their group. Scores are compared only within a fold,
+in which one model computed them all, so they are converted to ranks within the fold.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 TREES = 30
-WHERE = ("image", "box")  # what a detector may look at: the file with its whole image, or the place of the edit
+WHERE = ("image", "box")  # a detector's input: the file and the whole image, or the box of the edit
 
 
 class Traces(NamedTuple):
-    """One kind of traces of n pairs: (n, k) numbers of the edited members, and of the others."""
+    """One kind of traces of n pairs: (n, k) numbers of the edited members, and of the other members."""
 
     name: str
     where: str
@@ -34,7 +34,7 @@ class Traces(NamedTuple):
 
 
 class Detector(NamedTuple):
-    """What one learner makes of one kind of traces."""
+    """The result of one learner on one kind of traces."""
 
     traces: str
     where: str
@@ -44,12 +44,15 @@ class Detector(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best detector of one place. In each fold it is the one that was best on the other folds: it is chosen without
-    a look at what it is measured on, so that the best of many is not high by choice."""
+    """The best detector of one place.
+
+    In each fold it is the one that was best on the other folds, so the choice does not see the data on which it is
+    measured, and the best of many detectors is not high by selection.
+    """
 
     where: str
     tried: int
-    named: str  # what was chosen in most folds
+    named: str  # the detector that was chosen in most folds
     auc: Share
     pairs: Share
 
@@ -62,7 +65,7 @@ class Verdicts(NamedTuple):
 
 
 def learners() -> Mapping[str, Callable[[], Any]]:
-    """The learners by name. Each has a fixed seed and one thread, so that the same pairs give the same figures."""
+    """Return the learners by name. Fixed seeds and one thread give the same figures for the same pairs."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -75,7 +78,7 @@ def learners() -> Mapping[str, Callable[[], Any]]:
 
 
 def folds(groups: NDArray[np.int64]) -> list[tuple[Any, Any]]:
-    """(pairs to learn from, pairs to score) of each fold; a group lies in one."""
+    """Return (pairs to learn from, pairs to score) of each fold; every group is in one fold."""
     import numpy as np
     from sklearn.model_selection import GroupKFold
 
@@ -89,8 +92,8 @@ def detect(
 
     Args:
         traces: Kinds of traces of the same n pairs.
-        groups: (n,) the number of each pair's group; `FOLDS` or more of them.
-        progress: Called as (detectors done, detectors in all).
+        groups: (n,) the number of each pair's group; at least `FOLDS` groups.
+        progress: Called as (detectors done, number of detectors).
     """
     every = list(_with_all(traces))
     made, split = learners(), folds(groups)
@@ -104,7 +107,7 @@ def detect(
 
 
 def _with_all(traces: Sequence[Traces]) -> Iterator[Traces]:
-    """The kinds, and for each place all of its kinds together."""
+    """Yield the kinds, and for each place all of its kinds combined."""
     import numpy as np
 
     yield from traces
@@ -119,7 +122,7 @@ def _with_all(traces: Sequence[Traces]) -> Iterator[Traces]:
 
 
 def _ranks(kind: Traces, split: Sequence[tuple[Any, Any]], make: Callable[[], Any]) -> Floats:
-    """(2, n) the scores of the edited members and of the others, as ranks in (0, 1) within their fold."""
+    """Return (2, n) scores of the edited members and of the others, as ranks in (0, 1) within their fold."""
     import numpy as np
     from scipy.stats import rankdata
 
@@ -127,7 +130,7 @@ def _ranks(kind: Traces, split: Sequence[tuple[Any, Any]], make: Callable[[], An
     for known, asked in split:
         learned = make()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a fit that has not converged is a detector all the same
+            warnings.simplefilter("ignore")  # a fit that has not converged is still a detector
             learned.fit(
                 np.concatenate((kind.edited[known], kind.other[known])),
                 np.repeat([1, 0], len(known)),

@@ -1,8 +1,8 @@
-"""Measure traces of the encoder in an image file, as it was published: no pixel is looked at.
+"""Measure traces of the encoder in a published image file, without its pixels.
 
-Of a PNG: chunks, the header of its zlib stream, the filters of its rows, and its size over that of a reference
-compression of the same filtered rows, from which what is shown cancels. Of a JPEG: tables and segments. Of a WebP: its
-chunks. Of any file: its size.
+For a PNG: chunks, the header of its zlib stream, the filters of its rows, and its size relative to a reference
+compression of the same filtered rows, which cancels the content. For a JPEG: tables and segments. For a WebP: its
+chunks. For any file: its size.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_SAMPLE = 1 << 18  # bytes of filtered rows that the reference compresses: enough to know the encoder by
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
+_SAMPLE = 1 << 18  # bytes of filtered rows that the reference compresses: enough to identify the encoder
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # channels of a PNG by its colour type
 
 NAMES = (
     "size",
@@ -47,10 +47,10 @@ def file_traces(data: bytes, pixels: int) -> NDArray[np.float64]:
 
     Args:
         data: An encoded image.
-        pixels: How many pixels it has.
+        pixels: Its number of pixels.
 
     Returns:
-        (19,) numbers; 0 where a trace does not apply to the container.
+        (19,) numbers; 0 if a trace does not apply to the container.
     """
     import numpy as np
 
@@ -86,7 +86,7 @@ def _png(data: bytes) -> dict[str, float]:
 
 
 def _rows(stream: bytes, stride: int, height: int) -> dict[str, float]:
-    """The filters of the rows, and how well the stream is compressed."""
+    """Return the filters of the rows, and how well the stream is compressed."""
     most = max(1, _SAMPLE // stride) * stride
     unpacking = zlib.decompressobj()
     try:
@@ -114,7 +114,7 @@ def _jpeg(data: bytes) -> dict[str, float]:
             found |= {"bits and colour type": marker, "sampling": part[7]}
         elif marker >= 0xE0:
             found["bytes of other chunks"] += len(part)
-        elif marker == 0xDA:  # what follows is coded
+        elif marker == 0xDA:  # entropy-coded data follows
             break
         at += 2 + size
     return found
@@ -131,7 +131,10 @@ def _webp(data: bytes) -> dict[str, float]:
 
 
 def _chunks(data: bytes, at: int, head: str, tail: int) -> Any:
-    """(name, content) of each chunk; `head` says how its name and size are packed, `tail` what follows its content."""
+    """Yield (name, content) of each chunk.
+
+    `head` is the packing of its name and size, `tail` the number of bytes after its content.
+    """
     while at + 8 <= len(data):
         one, other = struct.unpack_from(head, data, at)
         size, name = (one, other) if isinstance(one, int) else (other, one)

@@ -1,4 +1,4 @@
-"""What a probe found: the detectors, the best of them, the look-ups, in words, as a table and as plain values."""
+"""The findings of a probe: detectors, the best of them and look-ups, as text, as a table and as plain values."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from safetypairs_hf.probing.auc import Share
 from safetypairs_hf.probing.detectors import Best, Detector
 from safetypairs_hf.probing.lookups import NAMES, OVER, Lookup
 
-CLEAN = 0.55  # an AUC above which the pairs are not called clean
+CLEAN = 0.55  # pairs with a higher AUC are not called clean
 ABOUT = {"image": "of the whole image and its file", "box": "in the box of what changed"}
 QUESTION = {"edited": "which member was edited", "unsafe": "which member is unsafe"}
 
 
 class ControlFindings(NamedTuple):
-    """The best detectors on one kind of controls against the unsafe members that they were made from; empty where there
-    are too few."""
+    """The best detectors on one kind of controls against the unsafe members that they were made from.
+
+    `best` is empty if there are too few controls.
+    """
 
     kind: str
     pairs: int
@@ -29,20 +31,20 @@ class ControlFindings(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """What a probe found.
+    """The findings of a probe.
 
     Attributes:
-        question: "edited", or "unsafe" where too few pairs say which of their members was edited.
-        pairs: How many pairs were probed.
-        left_out: How many more do not say which member was edited.
-        groups: How many groups they are of.
+        question: "edited", or "unsafe" if too few pairs state which of their members was edited.
+        pairs: The number of pairs that were probed.
+        left_out: The number of pairs left out because they do not state which member was edited.
+        groups: The number of their groups.
         detectors: Every detector.
         best: The best detector of each place.
-        lookups: The look-ups; empty where too few pairs have words.
-        controls: What was found of the controls, a kind each.
-        backbone: The network whose early layers were asked, "" where there was none.
-        read: Where the pairs were read, where that is known.
-        of: How many pairs there are to choose from, 0 where all were probed.
+        lookups: The look-ups; empty if too few pairs have words.
+        controls: The findings on each kind of controls.
+        backbone: The network whose early layers were used, "" if none was.
+        read: The source of the pairs, if known.
+        of: The number of pairs from which the probed ones were chosen, 0 if all were probed.
     """
 
     question: str
@@ -59,7 +61,7 @@ class Findings:
 
     @property
     def highest(self) -> Best:
-        """The best detector of the place where it does better."""
+        """The best detector of the place with the higher AUC."""
         return max(self.best, key=lambda best: best.auc.value)
 
     @property
@@ -77,7 +79,7 @@ class Findings:
         return f"{told} ({auc}): {end}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values; shares to four digits."""
+        """Return everything as plain values; shares to four digits."""
         return {
             "question": self.question,
             "read": self.read,
@@ -138,7 +140,7 @@ class Findings:
             yield f"{name:<26}" + "".join(f"{each.pairs!s:<25}" for each in found).rstrip()
 
     def notes(self) -> Iterator[str]:
-        """What has to be known to read the figures."""
+        """Yield what a reader needs to know about the figures."""
         if self.question == "unsafe":
             yield (
                 "The pairs do not say which member was edited, so the figures are of the unsafe member against the "
@@ -159,7 +161,7 @@ class Findings:
 
 
 def rows(detectors: Sequence[Detector]) -> list[tuple[str, str, list[Detector]]]:
-    """The detectors of the same traces side by side."""
+    """Return the detectors of each kind of traces together."""
     found: dict[tuple[str, str], list[Detector]] = {}
     for each in detectors:
         found.setdefault((each.traces, each.where), []).append(each)
@@ -167,7 +169,7 @@ def rows(detectors: Sequence[Detector]) -> list[tuple[str, str, list[Detector]]]
 
 
 def lookup_rows(lookups: Sequence[Lookup]) -> list[tuple[str, list[Lookup]]]:
-    """For each look-up what it has right over pairs and over groups."""
+    """Return for each look-up its results over pairs and over groups."""
     found = {(each.name, each.over): each for each in lookups}
     return [(name, [found[name, over] for over in OVER]) for name in NAMES]
 

@@ -28,8 +28,8 @@ _MEMBERS = ("unsafe", "safe")
 class Leak:
     """An image of the training data that shows a member of a test pair.
 
-    `image`: its name, by file and row. `how`: "same file", "near-duplicate" (resized, encoded anew, a little changed)
-    or "turned or mirrored". `bits`: how many of 256 bits their PDQ hashes differ in.
+    `image`: its name, by file and row. `how`: "same file", "near-duplicate" (resized, encoded again, slightly changed)
+    or "turned or mirrored". `bits`: the number of different bits, of 256, in their PDQ hashes.
     """
 
     pair_id: str
@@ -41,10 +41,10 @@ class Leak:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What was searched, and what was found.
+    """The result of a search for leaks.
 
     `data`: the training data as the caller named it. `version`: "TARGET@X.Y.Z", whose `pairs` test pairs were searched
-    for in `images` images. `unreadable`: each image that could not be read, and why.
+    for in `images` images. `unreadable`: each image that could not be read, with the reason.
     """
 
     data: str
@@ -129,7 +129,7 @@ def find_leaks_in(
     split: str = "test",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Leaks:
-    """Find leaks as `find_leaks` does, in images that are open already.
+    """Find leaks as `find_leaks` does, in images that are already open.
 
     Args:
         training: A name for each image of the training data, and its file, or why it could not be read.

@@ -1,7 +1,7 @@
-"""Look-ups: is a pair decided by which items and words its members have, with no look at how they are put together?
+"""Look-ups: is a pair decided by the items and words of its members, without their arrangement?
 
-Each look-up gives a member a score from its tokens alone, learned on other pairs. A pair is right where the unsafe
-member's score is higher; a tie is wrong, as somebody who looks up nothing useful has no answer.
+Each look-up gives a member a score from its tokens only, learned on other pairs. A pair is right if the unsafe member's
+score is higher. A tie counts as wrong, because a look-up without useful tokens has no answer.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NAMES = ("one item", "bag of items and words", "changed item")
 
 
 class Clue(NamedTuple):
-    """What the members of a pair have in words: their tokens, those of them that changed, and the pair's group.
+    """The tokens of a pair's members, those of them that changed, and the pair's group.
 
-    A token is any text: an item ("a knife"), a word of it, or a feature of a recipe's own.
+    A token is any text: an item ("a knife"), a word of it, or a recipe's own feature.
     """
 
     unsafe: Collection[str]
@@ -36,7 +36,7 @@ class Clue(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """The share of pairs that a look-up has right. `over`: what it was learned on, other pairs or other groups."""
+    """The share of pairs that a look-up gets right. `over`: whether it was learned on other pairs or other groups."""
 
     name: str
     over: str
@@ -46,13 +46,13 @@ class Lookup(NamedTuple):
 def lookups(clues: Iterable[Clue]) -> tuple[Lookup, ...]:
     """Learn and score the look-ups, each cross-validated over pairs and over groups.
 
-    * One item: a member has the log odds of its most telling token, log((u + 1/2) / (s + 1/2)), where u unsafe and s
-      safe members have it among the pairs learned from; a token that is in none has 0.
-    * Bag: the sum of the log odds of all tokens of the member, as naive Bayes has it.
-    * Changed item: the sum of the log odds of what was changed, `unsafe_changed` and `safe_changed`, alone.
+    * One item: a member has the log odds of its most informative token, log((u + 1/2) / (s + 1/2)), where u unsafe and
+    s safe members have it among the training pairs; a token that none of them has counts 0.
+    * Bag: the sum of the log odds of all tokens of the member, as in naive Bayes.
+    * Changed item: the sum of the log odds of the changed tokens only, `unsafe_changed` and `safe_changed`.
 
-    Over pairs, the same item may stand in pairs that were learned from; over groups, only in other groups, such as
-    families. Where each pair is a group of its own the two differ only by the draw of the folds.
+    Over pairs, the training pairs may have the same item. Over groups, they are from other groups, such as families. If
+    each pair is its own group, the two differ only by the random folds.
 
     Raises:
         ValueError: There are fewer groups than folds.
@@ -72,7 +72,7 @@ def lookups(clues: Iterable[Clue]) -> tuple[Lookup, ...]:
 
 
 def _scores(clues: Sequence[Clue], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(look-ups, 2, n) the scores of the unsafe and of the safe members."""
+    """Return (look-ups, 2, n) scores of the unsafe and of the safe members."""
     import numpy as np
     from sklearn.model_selection import GroupKFold
 
@@ -84,7 +84,7 @@ def _scores(clues: Sequence[Clue], groups: NDArray[np.int64]) -> NDArray[np.floa
                 of_all = [odds.get(token, 0.0) for token in set(getattr(clues[number], having))]
                 of_changed = [odds.get(token, 0.0) for token in set(getattr(clues[number], changed))]
                 found[:, side, number] = _most(of_all), math.fsum(of_all), math.fsum(of_changed)
-    return np.round(found, 9)  # equal tokens give equal scores, in whatever order they were added up
+    return np.round(found, 9)  # equal tokens give equal scores in any order of summation
 
 
 def _most(odds: Sequence[float]) -> float:
@@ -92,7 +92,7 @@ def _most(odds: Sequence[float]) -> float:
 
 
 def _odds(clues: Sequence[Clue]) -> dict[str, float]:
-    """The log odds of each token."""
+    """Return the log odds of each token."""
     unsafe = Counter(token for clue in clues for token in set(clue.unsafe))
     safe = Counter(token for clue in clues for token in set(clue.safe))
     return {token: math.log((unsafe[token] + 0.5) / (safe[token] + 0.5)) for token in unsafe.keys() | safe.keys()}

@@ -1,7 +1,7 @@
-"""The items and words of the members of a pair, from the texts that a row has.
+"""Read the items and words of a pair's members from the texts of its row.
 
-The critical feature names what the unsafe member has, and the instruction what the safe member has in its place, or in
-the place of a part of it.
+The critical feature names the item of the unsafe member, and the instruction what replaces the item, or a part of it,
+in the safe member.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from safetypairs_hf.probing.lookups import Clue
 
-# Words that no picture shows: articles and what joins words.
+# Words that no picture shows: articles, prepositions, conjunctions.
 _EMPTY = frozenset(
     re.findall(
         r"\w+",
@@ -29,7 +29,7 @@ _ARTICLE = re.compile(r"^(?:an?|the|some)\s+", re.IGNORECASE)
 
 
 class Swap(NamedTuple):
-    """What the unsafe member has in one place, what the safe one has there, and what both have around it."""
+    """The swapped text of the unsafe member, that of the safe member, and the text around it that both have."""
 
     unsafe: str
     safe: str
@@ -37,11 +37,11 @@ class Swap(NamedTuple):
 
 
 def clue(feature: str, instruction: str, group: str) -> Clue:
-    """Read the tokens of a pair's members: what was swapped and what stands around it, as wholes, and all words.
+    """Read the tokens of a pair's members: the swapped and the surrounding text as wholes, and all words.
 
     Args:
-        feature: What makes the unsafe member unsafe, as the column `critical_feature` has it.
-        instruction: The edit, as the column `instruction` has it.
+        feature: What makes the unsafe member unsafe, as in the column `critical_feature`.
+        instruction: The edit, as in the column `instruction`.
         group: The pair's group.
     """
     swapped = swap(feature, instruction)
@@ -53,9 +53,9 @@ def clue(feature: str, instruction: str, group: str) -> Clue:
 def swap(feature: str, instruction: str) -> Swap:
     """Read what an instruction swaps.
 
-    'Change "ALWAYS" to "NEVER" in "ALWAYS RUN"' swaps a part of the feature "ALWAYS RUN", and "RUN" stands around it.
-    "Replace the knife with a spoon" swaps all of the feature "a knife". Of an instruction that takes the feature away
-    alone, the safe member has nothing in its place.
+    'Change "ALWAYS" to "NEVER" in "ALWAYS RUN"' swaps a part of the feature "ALWAYS RUN", and "RUN" surrounds it.
+    "Replace the knife with a spoon" swaps the whole feature "a knife". If an instruction only removes the feature, the
+    safe member has nothing in its place.
     """
     feature, text = (" ".join(each.split()) for each in (feature, instruction))
     bare = re.escape(_ARTICLE.sub("", feature))
@@ -73,7 +73,7 @@ def swap(feature: str, instruction: str) -> Swap:
 
 
 def _without_place(text: str, feature: str) -> str:
-    """The instruction less an ending that says where: ' in "ALWAYS RUN"', " in the sign of a bin beside a dog"."""
+    """Return the instruction without a location at its end, such as ' in "ALWAYS RUN"'."""
     bare = text.rstrip(".")
     if not feature or not bare.lower().endswith(feature.lower()):
         return text
@@ -82,7 +82,7 @@ def _without_place(text: str, feature: str) -> str:
 
 
 def _asked_for(feature: str, text: str) -> str:
-    """What an instruction wants to see in the place of the feature; "" where it takes something away alone."""
+    """Return what an instruction puts in the place of the feature; "" if it only removes the feature."""
     bare = _ARTICLE.sub("", feature)
     at = text.lower().find(bare.lower()) if bare else -1
     rest = text[at + len(bare) :] if at >= 0 else text
@@ -91,7 +91,7 @@ def _asked_for(feature: str, text: str) -> str:
 
 
 def _tokens(phrase: str) -> frozenset[str]:
-    """The phrase as a whole, and its words."""
+    """Return the phrase as a whole, and its words."""
     return frozenset(_words(phrase)) | _whole(phrase)
 
 

@@ -1,7 +1,7 @@
-"""Measure traces of an edit in the pixels of one image: noise, spectrum, edges and luminance, and the grid of JPEG.
+"""Measure traces of an edit in the pixels of one image: noise, spectrum, edges and luminance, and the JPEG grid.
 
-Each is measured over the image, as anybody can who sees the image alone, and in the box of what changed, around it and
-outside, as only somebody can who knows where to look.
+Each is measured over the image, which needs only the image, and in the box of the change, around it and outside, which
+requires knowing the box.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Levels = NDArray[np.int16]
 
-SIDE = 512  # of the part of an image that is looked at, in pixels; it lies around the box
-_BLOCK = 8  # of JPEG
-_CUTS = (1, 4, 8, 16, 32, 64, 128, 256)  # of absolute differences, in quarters of a level
+SIDE = 512  # side in pixels of the part of an image that is measured, around the box
+_BLOCK = 8  # side of a JPEG block
+_CUTS = (1, 4, 8, 16, 32, 64, 128, 256)  # for absolute differences, in quarters of a level
 _TOP = 1024
 
 
 class View(NamedTuple):
-    """What is looked at of an image.
+    """The part of an image that is measured.
 
     Attributes:
-        pixels: (h, w, 3) uint8, cut out at a multiple of 8, so that the grid of JPEG stays where it is.
+        pixels: (h, w, 3) uint8, cropped at multiples of 8, so that the JPEG grid keeps its place.
         luma: (h, w) int16, R + 2 G + B: quarters of a level, 0 to 1020, without rounding.
-        box: The box of what changed, in `pixels`.
-        ring: The box with what lies around it.
+        box: The box of the change, in coordinates of `pixels`.
+        ring: The box with its surroundings.
     """
 
     pixels: Pixels
@@ -44,7 +44,7 @@ class View(NamedTuple):
 
 
 def view_of(pixels: Pixels, box: Box) -> View:
-    """Cut out what is looked at: the image, or where it is larger `SIDE` x `SIDE` pixels around the box."""
+    """Crop the part to measure: the image, or `SIDE` x `SIDE` pixels around the box of a larger one."""
     height, width = pixels.shape[:2]
     x, y = _start(box.x0, box.x1, width), _start(box.y0, box.y1, height)
     part = pixels[y : y + SIDE, x : x + SIDE]
@@ -65,8 +65,11 @@ def _start(low: int, high: int, side: int) -> int:
 
 
 def noise(view: View) -> tuple[Floats, Floats]:
-    """Measure the noise residual: what is left of luma and colour without their smooth part, over the image and in
-    the box, around it and outside (Fridrich and Kodovsky 2012 call it a second-order residual)."""
+    """Measure the noise residual: luma and colour without their smooth part.
+
+    It is measured over the image and in the box, around it and outside (a second-order residual of Fridrich and
+    Kodovsky 2012).
+    """
     return _of_maps(view, [_residual(view.luma), _residual(_colour(view.pixels))])
 
 
@@ -76,7 +79,7 @@ def _residual(levels: Levels) -> Any:
 
 
 def _colour(pixels: Pixels) -> Levels:
-    """Red less blue."""
+    """Return red minus blue."""
     return pixels[..., 0].astype(np.int16) - pixels[..., 2]
 
 
@@ -102,7 +105,7 @@ def _packed(pixels: Pixels) -> Any:
 
 
 def _frame(view: View) -> Any:
-    """(n, 3) the pixels around the box."""
+    """Return (n, 3) pixels around the box."""
     part, box, ring = _cut(view.pixels, view.ring), view.box, view.ring
     keep = np.ones(part.shape[:2], dtype=np.bool_)
     keep[box.y0 - ring.y0 : box.y1 - ring.y0, box.x0 - ring.x0 : box.x1 - ring.x0] = False
@@ -110,7 +113,7 @@ def _frame(view: View) -> Any:
 
 
 def _seam(view: View, across: Levels, down: Levels) -> list[float]:
-    """The mean step over each side of the box; where it lies at the border of the image, 0."""
+    """Return the mean step over each side of the box; 0 for a side at the border of the image."""
     x0, y0, x1, y1 = view.box
     height, width = view.luma.shape
     sides = (
@@ -125,7 +128,7 @@ def _seam(view: View, across: Levels, down: Levels) -> list[float]:
 def spectrum(view: View) -> tuple[Floats, Floats]:
     """Measure the power in 12 bands of spatial frequency, over the image, and in 8 in the box (radially averaged)."""
     box = view.box
-    # A box of a few pixels has no spectrum to speak of: what lies around it is taken with it.
+    # A box of a few pixels has no meaningful spectrum, so its surroundings are included.
     local = box if min(box.x1 - box.x0, box.y1 - box.y0) >= 2 * _BLOCK else view.ring
     return _bands(view.luma, 12), _bands(_cut(view.luma, local), 8)
 
@@ -137,14 +140,14 @@ def _bands(levels: Levels, bands: int) -> Floats:
     window, place, counts = _rings(high, wide, bands)
     power = np.abs(np.fft.rfft2((levels - levels.mean()).astype(np.float32) * window)) ** 2
     found = np.bincount(place.ravel(), weights=power.ravel(), minlength=bands)[:bands] / counts
-    # At the highest frequency of an axis alone, where enlarging an image leaves its trace.
+    # The power at the highest frequency of each axis, where upscaling leaves its trace.
     axes = [float(power[high // 2 - 1 : high // 2 + 1, :3].mean()), float(power[:3, -2:].mean())]
     return np.log1p(np.concatenate((found, axes)))
 
 
 @lru_cache(maxsize=256)
 def _rings(high: int, wide: int, bands: int) -> tuple[Any, Any, Any]:
-    """A Hann window, the band of each frequency of `rfft2`, and how many frequencies each band has."""
+    """Return a Hann window, the band of each frequency of `rfft2`, and the number of frequencies in each band."""
     window = np.outer(np.hanning(high + 2)[1:-1], np.hanning(wide + 2)[1:-1]).astype(np.float32)
     radius = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.rfftfreq(wide)[None, :])
     place = np.minimum((radius / 0.5 * bands).astype(np.int64), bands - 1)
@@ -152,10 +155,10 @@ def _rings(high: int, wide: int, bands: int) -> tuple[Any, Any, Any]:
 
 
 def grid(view: View) -> tuple[Floats, Floats]:
-    """Measure what JPEG leaves behind after decoding: steps between blocks of 8 x 8, and coefficients near 0 in them.
+    """Measure the traces of JPEG after decoding: steps between blocks of 8 x 8, and coefficients near 0 in them.
 
-    Both are compared with a grid that lies 4 pixels off, which shows the same and was never coded (after Fan and de
-    Queiroz 2003). In the box the blocks that it touches count.
+    Both are compared with a grid that is shifted by 4 pixels, which shows the same content and was never coded (after
+    Fan and de Queiroz 2003). In the box, the blocks that it touches count.
     """
     return _grid_of(view.luma), _grid_of(_cut(view.luma, _aligned(view)))
 
@@ -173,13 +176,13 @@ def _grid_of(luma: Levels) -> Floats:
 
 
 def _near_zero(luma: Levels) -> Floats:
-    """The share of coefficients of the blocks' cosine transform that are at most half a level, in three bands."""
+    """Return the share of DCT coefficients of the blocks that are at most half a level, in three bands."""
     high, wide = (side // _BLOCK for side in luma.shape)
     if not high or not wide:
         return np.zeros(len(_BANDS))
     blocks = luma[: high * _BLOCK, : wide * _BLOCK].reshape(high, _BLOCK, wide, _BLOCK).transpose(0, 2, 1, 3)
     busy = blocks.reshape(high * wide, _BLOCK, _BLOCK)
-    busy = busy[np.ptp(busy.reshape(len(busy), -1), axis=1) > 8]  # a flat block has no coefficients, coded or not
+    busy = busy[np.ptp(busy.reshape(len(busy), -1), axis=1) > 8]  # a flat block has no coefficients in any case
     if not len(busy):
         return np.zeros(len(_BANDS))
     found = np.abs(_COSINES @ busy.astype(np.float32) @ _COSINES.T) < 2.0
@@ -188,7 +191,7 @@ def _near_zero(luma: Levels) -> Floats:
 
 
 def _cosines() -> NDArray[np.float32]:
-    """The (8, 8) matrix of the orthonormal cosine transform."""
+    """Return the (8, 8) matrix of the orthonormal cosine transform."""
     at = np.arange(_BLOCK)
     matrix: Floats = np.sqrt(2 / _BLOCK) * np.cos(np.pi / _BLOCK * (at[None, :] + 0.5) * at[:, None])
     matrix[0] /= np.sqrt(2)
@@ -201,7 +204,7 @@ _BANDS = (((_SUM > 0) & (_SUM < 4)), ((_SUM >= 4) & (_SUM < 8)), _SUM >= 8)
 
 
 def _steps(luma: Levels) -> float:
-    """How much larger the steps between blocks are than those within, as the logarithm of the ratio."""
+    """Return the logarithm of the ratio of the steps between blocks to those within blocks."""
     step = np.abs(np.diff(luma, axis=1)).mean(axis=0) if luma.shape[1] > 1 else np.zeros(0)
     between = step[_BLOCK - 1 :: _BLOCK]
     if not len(between):
@@ -211,7 +214,7 @@ def _steps(luma: Levels) -> float:
 
 
 def _of_maps(view: View, maps: list[Any]) -> tuple[Floats, Floats]:
-    """Sum up maps of absolute differences: over the image, and inside the box, around it and outside."""
+    """Summarise maps of absolute differences: over the image, and inside the box, around it and outside."""
     whole, parts = [], []
     for each in maps:
         levels = np.minimum(each, _TOP - 1)
@@ -226,7 +229,7 @@ def _histogram(levels: Any) -> NDArray[np.int64]:
 
 
 def _shape(counts: NDArray[np.int64]) -> Floats:
-    """The shares below some cuts, and the logarithms of mean and mean square."""
+    """Return the shares below some cuts, and the logarithms of mean and mean square."""
     total = max(1, int(counts.sum()))
     below = np.cumsum(counts)[np.array(_CUTS) - 1] / total
     mean, square = counts @ _AT / total, counts @ _AT**2 / total

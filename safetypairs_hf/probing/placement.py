@@ -1,8 +1,8 @@
-"""Measure where the thing in the box stands on its ground: to a fraction of a pixel, from one image alone.
+"""Measure where the object in the box is placed on its ground, to a fraction of a pixel, from one image.
 
-The ground is the flat colour around the box. How far a pixel is from it, over how far the thing is, is the pixel's
-cover: its edges are soft, so that the cover tells where they lie between two pixels. A thing that was drawn again, by
-another rule of placement or another rasteriser, stands elsewhere on its plate, if only by half a pixel.
+The ground is the flat colour around the box. The cover of a pixel is its distance from the ground's colour, relative to
+that of the object. The edges of an object are soft, so the cover locates them between two pixels. An object that was
+drawn again, with another placement rule or another rasteriser, is displaced, even if only by half a pixel.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SAME = 6  # levels, summed over the channels, within which a colour is the ground's
-_INK = 0.12  # the cover from which on a pixel belongs to the thing
-COUNT = 27  # of the numbers
+_SAME = 6  # levels, summed over the channels, by which a colour of the ground may vary
+_INK = 0.12  # the least cover of a pixel of the object
+COUNT = 27  # numbers that are measured
 
 
 def placement(view: View) -> Floats:
-    """Measure the placement of what is in the box.
+    """Measure the placement of the object in the box.
 
     Returns:
-        (27,) the centre of the thing, from its soft edges and as its centre of mass, relative to the centre of its
-        ground and to the box's, along both axes: signed, absolute and within a pixel; its soft size; the room on each
-        side of it; the shares of soft and of full cover. All 0 where nothing stands out from the ground.
+        (27,) the centre of the object, from its soft edges and as its centre of mass, relative to the centres of its
+        ground and of the box, along both axes: signed, absolute and within a pixel; its soft size; the room on each
+        side of it; the shares of soft and of full cover. All 0 if nothing differs from the ground.
     """
     ring = view.ring
     pixels = view.pixels[ring.y0 : ring.y1, ring.x0 : ring.x1].astype(np.int32)
@@ -56,7 +56,7 @@ def placement(view: View) -> Floats:
 
 
 def _ground(pixels: Any, box: Box) -> Any:
-    """The commonest colour along the border of the box, a pixel to either side."""
+    """Return the most frequent colour along the border of the box, one pixel to either side."""
     packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
     y0, x0 = max(box.y0 - 1, 0), max(box.x0 - 1, 0)
     part = packed[y0 : box.y1 + 1, x0 : box.x1 + 1]
@@ -67,17 +67,17 @@ def _ground(pixels: Any, box: Box) -> Any:
 
 
 def _strength(inside: Any) -> float:
-    """How far the thing's own colour is from the ground: the commonest distance that is not the ground's."""
+    """Return the distance of the object's own colour from the ground: the most frequent one except the ground's."""
     far = inside[inside > _SAME].astype(np.int64)
     if not far.size:
         return 0.0
     counts = np.bincount(far)
-    # A flat thing has one colour; of many colours take the upper end.
+    # A flat object has one colour. Of many colours, take the upper end.
     return float(np.argmax(counts)) if counts.max() > far.size / 5 else float(np.sort(far)[int(far.size * 0.9)])
 
 
 def _room(view: View, ground: Any, axis: int) -> tuple[float, float]:
-    """How far the flat ground reaches before and behind the box along an axis, on lines through it; in pixels."""
+    """Return how far the flat ground extends before and after the box along an axis, on lines through it, in pixels."""
     x0, y0, x1, y1 = view.box
     lines, start, stop = (view.pixels[:, x0:x1].swapaxes(0, 1), y0, y1) if axis else (view.pixels[y0:y1], x0, x1)
     flat = np.abs(lines - ground).sum(axis=2) <= _SAME
@@ -93,7 +93,7 @@ def _longest(lines: Any) -> float:
 
 
 def _along(axis: int, cover: Floats, box: Box, room: tuple[float, float], ring: Box) -> list[float]:
-    """The numbers of one axis; 0 is x."""
+    """Return the numbers of one axis; 0 is x."""
     profile = cover.max(axis=axis)
     mass = cover.sum(axis=axis)
     there = np.flatnonzero(profile > _INK)
@@ -101,7 +101,7 @@ def _along(axis: int, cover: Floats, box: Box, room: tuple[float, float], ring: 
     if not len(there):
         return [0.0] * 12
     first, last = int(there[0]), int(there[-1])
-    # The outermost pixel is covered in part: the edge lies as far in it as the cover says.
+    # The outermost pixel is partly covered, and the cover gives the position of the edge in it.
     low, high = first + 1 - float(profile[first]), last + float(profile[last])
     centre = (low + high) / 2
     weight = float(mass @ (np.arange(len(mass)) + 0.5) / mass.sum())

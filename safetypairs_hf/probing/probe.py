@@ -72,7 +72,7 @@ def refuse_without_learners() -> None:
 
 
 class _Member(NamedTuple):
-    """What was measured of a pair: its id, its group, which member was edited ("": not known), and both members."""
+    """The measurements of a pair: its id, its group, the edited member ("" if unknown), and both members."""
 
     pair_id: str
     group: str
@@ -108,7 +108,7 @@ class Probe:
         for kind, data in pair.controls:
             control = _picture(pair, kind, data)
             _refuse_other_size(pair, f"its {kind} differs in size", {"unsafe": unsafe, kind: control})
-            # The control takes the place of the safe member: it is the one that was edited.
+            # The control replaces the safe member, as the edited one.
             measured = self._measure(control, box)
             self._controls[kind].append(_Member(pair.pair_id, pair.group, "safe", of_unsafe, measured))
 
@@ -144,7 +144,7 @@ class Probe:
         refuse_few(len(self._pairs), len({pair.group for pair in self._pairs}))
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):  # more threads would add up in another order, and take longer on such small tables
+        with threadpool_limits(1):  # more threads change the order of summation, and are slower on such small tables
             return self._found(progress)
 
     def _found(self, progress: Progress) -> Findings:
@@ -182,7 +182,7 @@ _CALLED = {"noise": "noise residual", "spectrum": "spectrum", "edges": "edges, l
 
 
 def refuse_few(pairs: int, groups: int) -> None:
-    """Raise ProbeError where there are too few pairs or groups for any figure to say something."""
+    """Raise ProbeError if there are too few pairs or groups for meaningful figures."""
     if pairs < LEAST_PAIRS:
         raise ProbeError(f"{counted(pairs, 'pair')} {verb(pairs, 'is')} too few for a probe, which takes {LEAST_PAIRS}")
     if groups < LEAST_GROUPS:
@@ -197,7 +197,7 @@ def _enough(pairs: Sequence[_Member]) -> bool:
 
 
 def _sorted(pairs: Sequence[_Member]) -> list[_Member]:
-    """By id: the order in which pairs arrive changes no figure."""
+    """Return the pairs by id, so that the order in which they arrive changes no figure."""
     return sorted(pairs, key=lambda pair: pair.pair_id)
 
 
@@ -225,7 +225,7 @@ def _picture(pair: ProbedPair, member: str, data: bytes) -> Picture:
     picture = Picture(data)
     try:
         _ = picture.pixels
-    except Exception as error:  # bytes that are no image make Pillow raise anything
+    except Exception as error:  # Pillow may raise anything on invalid bytes
         raise ProbeError(f"pair {pair.pair_id}: its {member} image does not decode ({in_a_line(error)})") from error
     return picture
 
@@ -240,7 +240,7 @@ def _refuse_other_size(pair: ProbedPair, what: str, pictures: dict[str, Picture]
 
 
 def _box(pair: ProbedPair, unsafe: Picture) -> Box:
-    """The box of what changed, the whole image where nothing did."""
+    """Return the box of the change; the whole image if nothing changed."""
     height, width = unsafe.pixels.shape[:2]
     if pair.box is None:
         return Box(0, 0, width, height)

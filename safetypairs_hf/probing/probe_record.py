@@ -1,4 +1,4 @@
-"""What a release remembers of the probe of its new pairs, for the card of this version and of every later one."""
+"""Record the probe of a release's new pairs, for the card of this version and of every later one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from safetypairs_hf.probing.probe import Probe, ProbeError, missing, refuse_few
 from safetypairs_hf.probing.published_pairs import probed_pair
 
-SAMPLE = 200  # pairs of a release that are probed: enough to see a leak, and some seconds
+SAMPLE = 200  # pairs of a release that are probed: enough to detect a leak, within some seconds
 
 
 class ReleaseProbe:
-    """Probes a sample of the pairs that a release adds, as they pass by on their way into its files.
+    """Probes a sample of the pairs that a release adds, while they are written into its files.
 
-    The sample is those with the first ids, and the learners' seeds are fixed, so that the same run gives the same card.
+    The sample has the first ids, and the learners have fixed seeds, so the same run gives the same card.
     """
 
     def __init__(self, added: Iterable[str], *, wanted: bool = True) -> None:
@@ -26,7 +26,7 @@ class ReleaseProbe:
         self._probe = Probe()
 
     def add(self, row: Mapping[str, Any], controls: Iterable[Mapping[str, Any]]) -> None:
-        """Measure a pair, where it is in the sample: its published row, and those of its controls."""
+        """Measure a pair if it is in the sample, from its published row and those of its controls."""
         if row["pair_id"] in self._sample and not self._why_not:
             try:
                 self._probe.add(probed_pair(row, controls))
@@ -34,7 +34,7 @@ class ReleaseProbe:
                 self._why_not = str(error)
 
     def record(self) -> dict[str, Any]:
-        """{"probe": what was found}, or {"probe": {"not_made": why}}; {} where no pair was added."""
+        """Return {"probe": findings}, or {"probe": {"not_made": reason}}; {} if no pair was added."""
         if not self._count:
             return {}
         if not self._why_not:
@@ -46,7 +46,7 @@ class ReleaseProbe:
 
 
 def _why_not(pairs: int, wanted: bool) -> str:
-    """Why no probe is made of so many new pairs; "" where one is."""
+    """Return why this number of new pairs is not probed; "" if it is."""
     if not wanted:
         return "the publisher left it out"
     try:

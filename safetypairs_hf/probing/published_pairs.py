@@ -1,4 +1,4 @@
-"""Read pairs as they are published: from rows that are about to be, and from a version that is."""
+"""Read pairs for a probe: from rows before they are published, and from a published version."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def published_pairs(
 
 
 def _chosen(edition: Edition, sample: int) -> dict[str, Sequence[str]]:
-    """File -> the pairs to read of it."""
+    """Return file -> the pairs to read from it."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for file, pair_id in zip(*(edition.table[name].to_pylist() for name in ("file", "pair_id")), strict=True):
-        if not file.startswith(POLICY_PAIRS):  # in these no member is edited
+        if not file.startswith(POLICY_PAIRS):  # policy pairs have no edited member
             by_file[file].append(pair_id)
     chosen: dict[str, Sequence[str]] = {}
     for file in sorted(by_file, key=lambda name: hashlib.sha256(name.encode()).digest()):

@@ -1,4 +1,4 @@
-"""Every image of some training data: of a folder, of a file, or of a dataset on the Hub."""
+"""Yield every image of training data: of a folder, of a file, or of a dataset on the Hub."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from safetypairs_hf.core.errors import SafetyPairsError, in_a_line
 from safetypairs_hf.core.hub import explained
 from safetypairs_hf.core.target_name import is_hub_id
 
-_SAVED = ("dataset_info.json", "dataset_dict.json")  # of `save_to_disk`
+_SAVED = ("dataset_info.json", "dataset_dict.json")  # files that `save_to_disk` writes
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
-_ROWS = 16  # of a Parquet file, held at once
+_ROWS = 16  # rows of a Parquet file in memory
 
 
 def training_images(data: str) -> Iterator[tuple[str, bytes | UnusableError]]:
-    """Yield each image by a name, file and row where it has no file of its own; or why it could not be read.
+    """Yield each image with its name, or why it could not be read. An image in a file of rows is named by file and row.
 
     Args:
         data: An image; a Parquet file; a WebDataset tar; a folder of these, at any depth; a folder that `save_to_disk`
             wrote; or `org/name[@REVISION]` on the Hub, all splits of its default config, streamed.
 
     Raises:
-        SafetyPairsError: it is none of these, or the Hub does not give it.
+        SafetyPairsError: It is none of these, or the Hub does not return it.
     """
     path = Path(data).expanduser()
     if path.is_dir() and any((path / name).is_file() for name in _SAVED):
@@ -66,7 +66,7 @@ def _of_file(file: Path, name: str) -> Iterator[tuple[str, bytes | UnusableError
                         yield f"{name}, {member.name}", content.read() if content else b""
     except UnusableError as error:
         yield name, error
-    except Exception as error:  # whatever Arrow and tarfile raise for what others wrote
+    except Exception as error:  # Arrow and tarfile may raise anything on invalid files
         yield name, UnusableError("broken", in_a_line(error))
 
 
@@ -115,7 +115,7 @@ def _undecoded(part: Any) -> Any:
 
 
 def _of_row(value: Any, name: str) -> Iterator[tuple[str, bytes | UnusableError]]:
-    """The images anywhere in a row: bytes that start as an image does, and the cells of `datasets.Image`."""
+    """Yield the images anywhere in a row: bytes that start like an image file, and the cells of `datasets.Image`."""
     if isinstance(value, bytes):
         if value.startswith(_STARTS):
             yield name, value
