@@ -65,26 +65,27 @@ class Batch:
 class PipelineEditor(HoldsWeights, ABC):
     """Edits images by a diffusers pipeline; see `records.Editor`.
 
-    A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` hands to the
-    pipeline. Images of any size go in, and every image comes back in its own size. Images that the pipeline draws at
-    one size are edited together, at most `batch_size` at once if a subclass has that field, otherwise one by one.
+    A subclass is a frozen dataclass with a `name`, a default for `model`, and the settings that `_call` passes to the
+    pipeline. Images may have any size, and every edit has the size of its image. Images that the pipeline draws at one
+    size are edited together, at most `batch_size` at once if a subclass has that field, otherwise separately.
 
-    The pipeline reads an image on the same grid of patches that it draws the edit on: on another grid it would edit
-    another picture. Every call checks that.
+    The pipeline must read an image on the same grid of patches on which it draws the edit; otherwise the edit would
+    show another picture. Every call checks that.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
+        model: A folder, or a Hub id with `commit`.
         device: "auto" is "cuda" if there is one, else "cpu".
-        attention: how the denoiser's attention is computed, by diffusers' names: "native", "_native_cudnn", "_flash_3"
+        attention: How the denoiser's attention is computed, by diffusers' names: "native", "_native_cudnn", "_flash_3"
             and more (`levers.ATTENTION`); "auto" decides by the card.
         fp8: "rows" computes the products of the denoiser's blocks in FP8, "weights" only keeps their weights in it,
             "off" uses neither, and "auto" decides by the card. It needs torchao.
-        compile_blocks: compile its blocks before the first edit, once for all sizes; pays off from some hundred
-            images on. The first edits then take a minute or two.
-        decode_beside: decode a batch while the next one is denoised.
+        compile_blocks: Compile its blocks before the first edit, once for all sizes; pays off from some hundred images
+            on. The first edits then take a minute or two.
+        decode_beside: Decode a batch while the next one is denoised.
 
     An image that is edited in a batch differs from one that is edited alone by at most 1 level of 255, in 0.002% to
-    0.02% of the values by the editor (benchmarks/batching.py: small weights, a CPU in float32; a GPU was not measured).
+    0.02% of the values, depending on the editor (benchmarks/batching.py: small weights, a CPU in float32; a GPU was not
+    measured).
     """
 
     LICENSE: ClassVar[str]  # licence of the weights: an SPDX id in lower case, another name, or "unknown"
@@ -207,9 +208,9 @@ class PipelineEditor(HoldsWeights, ABC):
         """Edit each image by its instruction, with its seed.
 
         Returns:
-            One answer for each image, in order. An instruction that is too long for the pipeline
-            becomes a Reject, and so does an image that the pipeline refuses with a ValueError; the others of its
-            batch are edited one by one.
+            One answer for each image, in order. An instruction that is too long for the pipeline becomes a Reject, and
+            so does an image that the pipeline refuses with a ValueError; the others of its batch are then edited
+            separately.
 
         Raises:
             SafetyPairsError: The pipeline reads or draws images at another size than requested.
@@ -258,8 +259,8 @@ class PipelineEditor(HoldsWeights, ABC):
     def _compiled(self) -> bool:
         """Whether the blocks are compiled. The first access edits two plain images and then one to compile them.
 
-        Both have a fixed size, because the compiler takes the first sizes that it sees as a hint,
-        so a resumed run could otherwise be compiled to other last bits.
+        Both have a fixed size, because the compiler takes the first sizes that it sees as a hint, so a resumed run
+        could otherwise be compiled to other last bits.
         """
         from PIL import Image
 
@@ -337,7 +338,7 @@ class PipelineEditor(HoldsWeights, ABC):
         return load_pipeline(self.model, self.commit, self.PIPELINE, self.device, **options)
 
     def _edited(self, batch: Batch, beside: DecodeThread) -> Iterator[Promised[Pixels]]:
-        """Denoise a batch. Its images are decoded one by one, so that decoding does not depend on the batch."""
+        """Denoise a batch. Its images are decoded separately, so that decoding does not depend on the batch."""
         made = self._denoised(batch, beside)
         drawn = self._drawn(batch.size)
         if not self._gives_latents:
@@ -439,14 +440,14 @@ def load_pipeline(model: str, commit: str | None, kind: str, device: str, **opti
     """Load a pipeline from a folder or a pinned Hub id.
 
     Args:
-        model: a folder, or a Hub id.
-        commit: the commit of a Hub id.
-        kind: the name of the class that the model's pipeline must have.
+        model: A folder, or a Hub id.
+        commit: The commit of a Hub id.
+        kind: The name of the class that the model's pipeline must have.
         device: "auto", or where the pipeline is put.
-        options: further arguments of `from_pretrained`.
+        options: Further arguments of `from_pretrained`.
 
     Raises:
-        SafetyPairsError: there is no such model, or its pipeline is of another class.
+        SafetyPairsError: There is no such model, or its pipeline is of another class.
     """
     from diffusers import DiffusionPipeline
     from diffusers.utils import logging

@@ -23,11 +23,11 @@ class Entry(NamedTuple):
     """An editor.
 
     Attributes:
-        where: the dataclass in this package, as "module:Class".
-        free: the models under the class's LICENSE whose output may be published without further consent.
-        gpu_gb: the GPU memory that a build with it needs, in GB, or the judges' 25 if that is more; computed, and not
+        where: The dataclass in this package, as "module:Class".
+        free: The models under the class's LICENSE whose output may be published without further consent.
+        gpu_gb: The GPU memory that a build with it needs, in GB, or the judges' 25 if that is more; computed, and not
             measured.
-        guidance: the request field of a server for the guidance; see `ServerEditor`.
+        guidance: The request field of a server for the guidance; see `ServerEditor`.
     """
 
     where: str
@@ -66,7 +66,7 @@ def editor_offer(name: str) -> Offer:
     """Return the facts and settings of an editor, and how a recipe uses it.
 
     Raises:
-        RecipeError: there is no editor of that name.
+        RecipeError: There is no editor of that name.
     """
     entry = find_editor(name)
     kind = _class(entry)
@@ -106,7 +106,7 @@ def make_editor(name: str, **settings: Any) -> PipelineEditor:
 def served(editor: PipelineEditor, server: ImageServer, negative_prompt: str = "", **settings: Any) -> ServerEditor:
     """Return the editor on a server: `server.model`, with the steps and the guidance of `editor`.
 
-    Rows have the commit of `editor` as revision; what the server runs is not checked. A model that guides only
+    Rows have the commit of `editor` as revision; the version on the server is not checked. A model that guides only
     with a negative prompt gets " ", as in this process.
     """
     field = find_editor(editor.name).guidance
@@ -125,9 +125,9 @@ def license_of(name: str, model: str, stated: str | None) -> tuple[str, bool]:
     """Return the licence of an editor's weights, and whether their output may be published without further consent.
 
     Args:
-        name: the editor's name.
-        model: the weights, a folder or a Hub id.
-        stated: the licence that the user states for weights that are not listed here. It does not free an editor whose
+        name: The editor's name.
+        model: The weights, a folder or a Hub id.
+        stated: The licence that the user states for weights that are not listed here. It does not free an editor whose
             own licence forbids publishing.
     """
     entry = find_editor(name)

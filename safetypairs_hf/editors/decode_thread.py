@@ -32,8 +32,8 @@ class DecodeThread:
     """A thread, on a GPU with its own stream, in which calls run in order. It is a context manager.
 
     Args:
-        device: where the calls work.
-        at_once: make each call in `submit`, not in the thread.
+        device: Where the calls work.
+        at_once: Make each call in `submit`, not in the thread.
     """
 
     def __init__(self, device: Any, at_once: bool = False) -> None:

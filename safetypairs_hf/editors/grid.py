@@ -14,8 +14,8 @@ def equal_grids(denoiser: Any, pipeline: str) -> Iterator[None]:
     """Check, when the denoiser first runs in the block, that it reads every reference on the grid that it draws on.
 
     Args:
-        denoiser: the pipeline's torch module that is called once in each step.
-        pipeline: the pipeline's name in messages.
+        denoiser: The pipeline's torch module that is called once in each step.
+        pipeline: The pipeline's name in messages.
 
     Raises:
         SafetyPairsError: The grids differ, so the edit would show another picture than the reference.
@@ -42,7 +42,7 @@ def grids(kwargs: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Return (width, height) in patches of the image that a denoiser draws, and then of each of its references.
 
     Args:
-        kwargs: the denoiser's arguments: `img_shapes` for Qwen-Image, or `img_ids` for the models of
+        kwargs: The denoiser's arguments: `img_shapes` for Qwen-Image, or `img_ids` for the models of
             Flux have them. One that has neither joins image and reference channel by channel: [] then.
     """
     if shapes := kwargs.get("img_shapes"):

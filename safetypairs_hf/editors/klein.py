@@ -21,12 +21,12 @@ from safetypairs_hf.models.processors import count_tokens
 
 @dataclass(frozen=True)
 class Klein(PipelineEditor):
-    """An editor; see `records.Editor`.
+    """FLUX.2-klein as an editor; see `records.Editor`.
 
     Args:
-        guidance: the distilled model is made for 1.0.
-        text_layers: the layers of the text encoder whose states are the prompt's embedding.
-        release_text: keep the text encoder (8 GB) in the machine's memory while images are edited, for a smaller card
+        guidance: The distilled model was trained for 1.0.
+        text_layers: The layers of the text encoder whose states are the prompt's embedding.
+        release_text: Keep the text encoder (8 GB) in the machine's memory while images are edited, for a smaller card
             or larger batches. It is moved twice for each work unit.
     """
 

@@ -15,7 +15,7 @@ class Kontext(PipelineEditor):
     """FLUX.1-Kontext-dev as an editor.
 
     Args:
-        release_text: keep the text encoders (10 GB) in the machine's memory while images are edited, for a smaller card
+        release_text: Keep the text encoders (10 GB) in the machine's memory while images are edited, for a smaller card
             or larger batches. They are moved twice for each work unit.
     """
 
@@ -33,8 +33,8 @@ class Kontext(PipelineEditor):
     name: str = "kontext"
 
     def _tokens(self, prompt: str) -> tuple[int, int]:
-        # T5 reads the whole prompt, and its states are what the model attends to. CLIP reads 77 tokens, of which one
-        # vector comes that only scales and shifts: a prompt that is longer there is still read.
+        # T5 reads the whole prompt, and the model attends to its states. CLIP reads 77 tokens and gives one vector that
+        # only scales and shifts, so a prompt that is longer there is still read.
         return count_tokens(self.pipeline.tokenizer_2, prompt), self.max_sequence_length
 
     def _call(self, batch: Batch, **settings: Any) -> Any:
@@ -43,7 +43,7 @@ class Kontext(PipelineEditor):
             width=batch.size.width,
             height=batch.size.height,
             max_area=batch.size.width * batch.size.height,
-            _auto_resize=False,  # otherwise the pipeline writes 1024 x 1024, whatever it was given
+            _auto_resize=False,  # otherwise the pipeline draws 1024 x 1024 pixels for any input
             guidance_scale=self.guidance,
             max_sequence_length=self.max_sequence_length,
             **settings,

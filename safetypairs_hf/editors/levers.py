@@ -1,7 +1,7 @@
 """Speed up a denoiser with nearly the same result: attention by the card, weights in FP8, compiled blocks.
 
-No lever makes an image depend more on the others of its batch than batching does anyway: FP8 scales the states of
-each token separately. They do change the last bits, and FP8 more than that, so every row names the active ones.
+No lever makes an image depend more on the others of its batch than batching does anyway: FP8 scales the states of each
+token separately. Levers do change the last bits, and FP8 changes more, so every row names the active ones.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ class QwenEditor(PipelineEditor):
     """The base of the two Qwen editors: the processor, the working size, and LoRAs for few steps.
 
     Args:
-        guidance: the weight of the prompt relative to an empty one; above 1, each step runs the model twice.
-        lora: a LoRA for few steps, a folder or a Hub id with `lora_commit`, such as
+        guidance: The weight of the prompt relative to an empty one; above 1, each step runs the model twice.
+        lora: A LoRA for few steps, a folder or a Hub id with `lora_commit`, such as
             lightx2v/Qwen-Image-Edit-2511-Lightning for 4 steps; it needs guidance 1. It is merged into the weights, and
             the scheduler gets the settings that it was trained with.
-        lora_weight_name: its file, if there are several.
+        lora_weight_name: Its file, if there are several.
     """
 
     LICENSE = "apache-2.0"
@@ -145,13 +145,13 @@ class QwenEditPlus(QwenEditor):
 
 
 def few_steps(pipeline: Any, lora: str, commit: str | None, file: str | None) -> None:
-    """Merge a LoRA for few steps into a pipeline's weights, and set its scheduler as such LoRAs are trained.
+    """Merge a LoRA for few steps into a pipeline's weights, and set its scheduler as in the training of such LoRAs.
 
     Their shift of the noise levels is log 3 at every size, and the last level is not stretched to another one: see the
     model cards of lightx2v/Qwen-Image-Lightning and lightx2v/Qwen-Image-Edit-2511-Lightning.
 
     Raises:
-        SafetyPairsError: peft is not installed, there is no such LoRA, or it belongs to another model.
+        SafetyPairsError: Peft is not installed, there is no such LoRA, or it belongs to another model.
     """
     scheduler = pipeline.scheduler
     shifts = {"use_dynamic_shifting": True, "base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}

@@ -24,27 +24,27 @@ _LONGEST: Final = 300  # characters of a reject's detail
 class ServerEditor:
     """Asks a server for each edit; see `records.Editor`.
 
-    An image is sent as its file, with the seed of its attempt. Both of its sides must be multiples of
-    `multiple`: an image of another size is resized to the nearest, and the edit back to the image's own, as the editors
-    in this process do. The reply must have the requested size.
+    An image is sent as its file, with the seed of its attempt. Both of its sides must be multiples of `multiple`: an
+    image of another size is resized to the nearest, and the edit back to the image's own, as in the editors in this
+    process. The reply must have the requested size.
 
-    Servers do not guarantee equal pixels for equal seeds. So a reply is never requested again: it is in the part of its
+    Servers do not guarantee equal pixels for equal seeds, so a reply is never requested again: it is in the part of its
     work unit, and until that is written it is kept in the run folder (`keeping`).
 
     A server gives no access to its autoencoder, so there is no `round_trip`, and no controls that need one.
 
     Args:
-        server: the address and the model.
-        steps, guidance: sent as `num_inference_steps` and as the field `guidance_field`; None leaves the server's own.
-        guidance_field: "guidance_scale", or "true_cfg_scale" for models whose guidance that is.
-        negative_prompt: sent unless it is "". Qwen-Image-Edit needs one, such as " ", for its guidance.
-        baseline_prompt: a prompt that asks for no edit. The server's result for it shows what the
-            editor alters everywhere: the baseline of the figures of preservation. "" asks for none, and the figures are
-            measured without a baseline. It doubles the requests for an image that has one attempt.
-        multiple: both sides of a sent image are multiples of this.
-        resize_replies: accept a reply of another size and resize it; otherwise the attempt is rejected.
-        revision: the version that the server runs, as far as you know it; it is written to the rows.
-        kept: the store of replies until the part is written.
+        server: The address and the model.
+        steps, guidance: Sent as `num_inference_steps` and as the field `guidance_field`; None leaves the server's own.
+        guidance_field: "guidance_scale", or "true_cfg_scale" for models with that kind of guidance.
+        negative_prompt: Sent unless it is "". Qwen-Image-Edit needs one, such as " ", for its guidance.
+        baseline_prompt: A prompt that asks for no edit. The server's result for it shows what the editor alters
+            everywhere, which is the baseline of the figures of preservation. "" asks for none, and the figures are
+            measured without a baseline. It doubles the requests for an image with one attempt.
+        multiple: Both sides of a sent image are multiples of this.
+        resize_replies: Accept a reply of another size and resize it; otherwise the attempt is rejected.
+        revision: The version that the server runs, as far as you know it; it is written to the rows.
+        kept: The store of replies until the part is written.
     """
 
     holds_model: ClassVar[bool] = False
@@ -87,13 +87,12 @@ class ServerEditor:
         """Edit each image by its instruction, with its seed.
 
         Returns:
-            One answer for each image, in order. A Reject says "refused" if a filter of the service blocked the edit,
-            "server_error" if there was no answer after all retries, "size_changed" for a reply of another size,
-            "broken_output" for a reply that is not an image, or has one colour.
+            One answer for each image, in order. A Reject has the reason "refused" if a filter of the service blocked
+            the edit, "server_error" if there was no answer after all retries, "size_changed" for a reply of another
+            size, "broken_output" for a reply that is not an image, or has one colour.
 
         Raises:
-            SafetyPairsError: nothing can work, see `ImageServer.ask_each`; or no reply is of the size that was asked
-                for.
+            SafetyPairsError: No request can succeed, see `ImageServer.ask_each`; or no reply has the requested size.
         """
         prompts = [instruction.text for instruction in instructions]
         return self._asked(images, prompts, seeds)
@@ -102,7 +101,7 @@ class ServerEditor:
         """Return the server's results for `baseline_prompt`, with seed 0; None without a `baseline_prompt`.
 
         Raises:
-            SafetyPairsError: as `edit`.
+            SafetyPairsError: As in `edit`.
         """
         if not self.baseline_prompt:
             return None
@@ -122,7 +121,7 @@ class ServerEditor:
     def _replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[ImageReply]:
         keys = [self._key(body) for body in bodies]
         replies = {key: reply for key in keys if (reply := self._read(key)) is not None}
-        # There is one reply for an image, prompt and seed, however often it is needed.
+        # An image, prompt and seed have one reply, even if it is needed several times.
         wanted = {key: body for key, body in zip(keys, bodies, strict=True) if key not in replies}
         left = list(wanted)
         for place, reply in self.server.ask_each(wanted.values()):
@@ -168,7 +167,7 @@ class ServerEditor:
         return finished(np.asarray(made), image.pixels, 1)
 
     def _key(self, body: Mapping[str, Any]) -> str:
-        """What a reply is kept under: a hash of all that was asked."""
+        """Return the key of a reply in the store: a hash of the whole request."""
         image = hashlib.sha256(body["image"]).hexdigest()
         asked = {**self.server.extra_body, **body, "image": image, "model": self.server.model}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

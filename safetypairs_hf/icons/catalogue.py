@@ -1,9 +1,9 @@
 """List what a plate can show: critical items by category, their harmless twins, and neutral items.
 
-An item is a Font Awesome icon or a placard of a few words. The twins of a critical item have about the same
-aspect ratio and share of ink (within a tenth, and equal on average), so that colour, size and position do not reveal
-which member of a pair is which. Twins also appear as neutral items in the scenes of every category. Critical items of
-another category never do, because a scene must be safe once its single critical item is replaced.
+An item is a Font Awesome icon or a placard of a few words. The twins of a critical item have about the same aspect
+ratio and share of ink (within a tenth, and equal on average), so that colour, size and position do not reveal which
+member of a pair is which. Twins also appear as neutral items in the scenes of every category. Critical items of another
+category never do, because a scene must be safe once its single critical item is replaced.
 """
 
 from __future__ import annotations

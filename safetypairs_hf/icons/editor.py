@@ -1,4 +1,4 @@
-"""The editor of the icons recipe: wipes what is on a plate and draws another item there, from pixels and words only."""
+"""The editor of the icons recipe: erases the item on a plate and draws another one, from pixels and words only."""
 
 from __future__ import annotations
 

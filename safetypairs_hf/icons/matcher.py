@@ -31,10 +31,10 @@ def is_critical(category: str) -> NDArray[np.bool_]:
 class IconMatcher(AsksByTaxonomy):
     """P(unsafe) from how much better the best critical item of the category matches than any other item does.
 
-    Abstains (p_unsafe None) with a note: "too_faint" if glyph and plate differ by less than `faintest` (distance in
+    It abstains (p_unsafe None) with a note: "too_faint" if glyph and plate differ by less than `faintest` (distance in
     RGB, 0 to 441), "covered" if no item has a likeness of `least` (1.0 = exact), "nothing_there" if there is no glyph,
     and "not_covered" for a category that maps to none of the nine. Without a region it reads every plate that it finds,
-    and answers for the most unsafe one.
+    and uses the most unsafe one.
     """
 
     faintest: float = 40.0

@@ -73,7 +73,7 @@ def _shrunk(image: Image.Image, size: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def pick(photo: Photo, size: int) -> Image.Image:
-    """Return the photograph of `_decoded`, cached. Raises RecipeError if its file has changed or is gone."""
+    """Return the photograph of `_decoded`, cached. Raises RecipeError if its file has changed or is missing."""
     try:
         return _decoded(Path(photo.path), size)
     except UnusableError as error:

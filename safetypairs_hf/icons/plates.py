@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # Lengths are for images with this many pixels per side, and are scaled for others.
 _UNIT = 384
-# How often a plate is hard to read, as on real walls: worn paint, a tight fit, a plate over the critical one.
+# How often a plate is hard to read, as on real walls: worn paint, a tight fit, or a plate over the critical one.
 WORN, _TIGHT, _HIDDEN = 0.08, 0.14, 0.10
 
-Shown = TypeVar("Shown")  # what a plate shows
+Shown = TypeVar("Shown")  # the type of a plate's content
 
 
 class Plate(NamedTuple, Generic[Shown]):
@@ -177,7 +177,7 @@ def draw(
 
 
 def put_glyph(canvas: Pixels, plate: Plate[Item]) -> None:
-    """Draw the plate's item in the middle of the room for it."""
+    """Draw the plate's item in the middle of its space."""
     x0, y0, x1, y1 = plate.region
     aspect = glyphs.aspect(plate.item)
     width = plate.fit * min(x1 - x0, (y1 - y0) * aspect)

@@ -1,4 +1,4 @@
-"""Two simple guards that really look at pixels, for the demo: one knows some of the items, one sees only the mood."""
+"""Two simple guards for the demo that use the pixels: one knows some of the items, one judges only the mood."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def _known(share: float) -> NDArray[np.bool_]:
 
 
 class _Unasked(AsksByTaxonomy):
-    """A guard that uses pixels alone, and is asked no text."""
+    """A guard that uses only pixels and has no prompt."""
 
     def asked(self, slug: str) -> str:
-        """Return the text that the guard is asked: none."""
+        """Return "", because the guard has no prompt."""
         return ""
 
 
 @dataclass(frozen=True)
 class KnowsSomeItems(_Unasked):
-    """Reads every plate of the whole image, but knows only `share` of the catalogue's items; else it is unsure.
+    """Reads every plate of the whole image, but knows only `share` of the catalogue's items; otherwise it is unsure.
 
-    It misses what it does not know, and may take an unknown harmless item for a critical one that looks like it.
+    It misses items that it does not know, and may confuse an unknown harmless item with a similar critical one.
     """
 
     share: float = 0.6
@@ -77,7 +77,7 @@ class KnowsSomeItems(_Unasked):
 
 @dataclass(frozen=True)
 class ColourAndClutter(_Unasked):
-    """Takes red, dark and cluttered images for unsafe ones: what a guard that learnt the mood of its data would do."""
+    """Calls red, dark and cluttered images unsafe, like a guard that learnt the mood of its training data."""
 
     name: str = "colour-and-clutter"
 

@@ -30,21 +30,22 @@ _PLACARDS = (0.1, 0.6)
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """Return a random generator that depends on the parts alone, on any machine and in any process."""
+    """Return a random generator that depends only on `parts`, on any machine and in any process."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 @dataclass(frozen=True)
 class IconScenes:
-    """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i, size and backgrounds alone.
+    """Endless scenes of `image_size` x `image_size` pixels; candidate i depends only on seed, i, size and backgrounds.
 
-    `backgrounds`: a folder of photographs to stand behind the plates, searched with its subfolders; None draws the
-    backgrounds. The icons are of the nine categories, so a category of another `taxonomy` is drawn as the one that it
-    maps to.
+    `backgrounds`: a folder of photographs for the backgrounds, searched with its subfolders; None draws the
+    backgrounds. The icons belong to the nine categories, so a category of another `taxonomy` is drawn as the one that
+    it maps to.
 
-    Raises RecipeError for a folder that is none or holds no photograph that can be used, and for a taxonomy in which no
-    category maps to one of the nine.
+    Raises:
+        RecipeError: The folder does not exist or holds no usable photograph, or no category of the taxonomy maps to one
+            of the nine.
     """
 
     seed: int = 0
@@ -66,7 +67,7 @@ class IconScenes:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        # The copy of this source in a worker must not read and check every photograph again.
+        # Scan the photographs now, so that the copy of this source in a worker does not scan them again.
         if self.backgrounds is not None:
             _ = self._scan
         return self.__dict__
@@ -105,7 +106,7 @@ class IconScenes:
         turn, k = divmod(i, len(photos))
         # Each round uses every photograph once, in a new order, so that no category is tied to some of them.
         photo = photos[int(generator("photos", self.seed, turn).permutation(len(photos))[k])]
-        # The licence of a user's photograph is not known.
+        # The licence of a user's photograph is unknown.
         origin = Origin("fontawesomefree", f"{scene}@{photo.sha256[:16]}", "NOASSERTION")
         return crop(pick(photo, self.image_size), rng, self.image_size), origin
 

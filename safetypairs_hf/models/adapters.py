@@ -24,7 +24,7 @@ def base_of(model: str, commit: str | None) -> Base | None:
     """Return the base of the adapter in a folder or Hub repo; None if it is a model with weights of its own.
 
     Raises:
-        SafetyPairsError: the adapter names no base, or a base on the Hub without a commit, or the weights of its base
+        SafetyPairsError: The adapter names no base, or a base on the Hub without a commit, or the weights of its base
             folder have changed since the training.
     """
     if _file(model, commit, MODEL) is not None:
@@ -49,7 +49,7 @@ def adapted(loaded: Any, adapter: str, commit: str | None) -> Any:
     """Return a loaded model with an adapter merged into its weights.
 
     Raises:
-        SafetyPairsError: peft is missing, or the adapter is of another model.
+        SafetyPairsError: Peft is missing, or the adapter is of another model.
     """
     try:
         import peft

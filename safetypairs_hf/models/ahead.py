@@ -41,11 +41,11 @@ class Ahead(Generic[Item, Prepared, Result]):
     does not fit into memory is halved, and later batches are no larger than that half.
 
     Args:
-        size: the largest number of items in a batch.
-        begin: loads the model; called in the caller's thread, before anything is prepared.
-        prepare: prepares a batch, in several threads at once. It must not use a GPU, because each thread has a current
+        size: The largest number of items in a batch.
+        begin: Loads the model; called in the caller's thread, before anything is prepared.
+        prepare: Prepares a batch, in several threads at once. It must not use a GPU, because each thread has a current
             device of its own.
-        work: takes the output of `prepare`, in the caller's thread, and returns a Result for each item.
+        work: Takes the output of `prepare`, in the caller's thread, and returns a Result for each item.
     """
 
     size: int
@@ -58,7 +58,7 @@ class Ahead(Generic[Item, Prepared, Result]):
         """Yield a Done for each group, in order. Groups are read ahead in another thread, so they may arrive slowly.
 
         Raises:
-            SafetyPairsError: not even one item fits into memory; and whatever `begin` and `work` raise.
+            SafetyPairsError: Not even one item fits into memory; and whatever `begin` and `work` raise.
         """
         batches = self._begun(self._cut(groups))
         taker, pool = ThreadPoolExecutor(1, "take"), ThreadPoolExecutor(THREADS, "prepare")

@@ -15,7 +15,7 @@ from safetypairs_hf.core.foreign_text import objects_in
 
 _NAMES: Final = r"(?:\w+:)?(?:think|thinking|thought|thoughts|reasoning)"
 # The marks around reasoning: tags of DeepSeek, Qwen, Seed and MiniMax; Kimi, Mistral, Cohere, Sky-T1, MedGemma,
-# Gemma 4; the channels of gpt-oss, with their special tokens and without.
+# Gemma 4; the channels of gpt-oss, with and without their special tokens.
 _OPEN: Final = re.compile(
     rf"<{_NAMES}>|◁think▷|\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<unused94>|<\|channel>thought"
     r"|<\|channel\|>(?:analysis|commentary)",
@@ -75,10 +75,10 @@ def last_object(
     """Return the last complete JSON object of a text that has the most of `keys`, and its position.
 
     Args:
-        text: any text.
-        keys: the keys to look for, in any case.
-        start: the position to begin at.
-        end: the position to end at.
+        text: Any text.
+        keys: The keys to look for, in any case.
+        start: The position to begin at.
+        end: The position to end at.
 
     Returns:
         The position and the object; -1 and {} if no object has any of the keys.
@@ -93,7 +93,7 @@ def last_object(
 
 
 def refuses(text: str, *, at_once: bool = False) -> bool:
-    """Return whether a text says that its writer refuses the request; with `at_once`, whether it begins so."""
+    """Return whether a text says that its writer refuses the request; with `at_once`, whether it begins with that."""
     return bool(_REFUSES.match(text) if at_once else _REFUSES.search(text))
 
 

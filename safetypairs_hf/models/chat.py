@@ -44,8 +44,8 @@ class Chat:
         """Return the tensors of conversations up to the start of the answer, in CPU memory; works in any thread.
 
         Args:
-            chats: the conversations, as chat templates take them.
-            **template_kwargs: further keywords for the chat template.
+            chats: The conversations, as chat templates take them.
+            **template_kwargs: Further keywords for the chat template.
         """
         with self.copies.one() as processor:
             made = processor.apply_chat_template(
@@ -93,7 +93,7 @@ def load_chat(model: str, commit: str | None, device: str, classes: Collection[s
     """Load a folder or a pinned Hub id, of one of the `classes` if any are given, or an adapter of such a model.
 
     Raises:
-        SafetyPairsError: there is no such model, it has another class or no chat template, or its image processor needs
+        SafetyPairsError: There is no such model, it has another class or no chat template, or its image processor needs
             torchvision, which is not installed.
     """
     import transformers

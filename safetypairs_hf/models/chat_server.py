@@ -55,10 +55,10 @@ class ChatServer(OpenAIServer[Reply]):
     """A server of a chat model. Settings that cannot change an answer are left out of a recipe's hash.
 
     Args:
-        seed: the seed sent with every request; not every server honours it.
-        limit_field: the request field that limits the tokens of an answer; newer hosted models require
+        seed: The seed sent with every request; not every server honours it.
+        limit_field: The request field that limits the tokens of an answer; newer hosted models require
             "max_completion_tokens".
-        max_side: the longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
+        max_side: The longest side in pixels; larger images are downscaled to it. 0 sends every file unchanged.
     """
 
     seed: int = 0

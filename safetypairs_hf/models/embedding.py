@@ -13,17 +13,17 @@ from safetypairs_hf.models.loading import check_packages, check_weights, let_go,
 
 @dataclass(frozen=True)
 class EmbeddingDistance:
-    """1 minus the cosine of two images' embeddings: 0.0 = equal, 2.0 at most.
+    """1 minus the cosine of two images' embeddings, from 0.0 (equal) to 2.0.
 
     Args:
-        model: the folder or Hub id of a `transformers` vision model (DINOv2, CLIP, SigLIP, ViT, ...) with its image
-            processor; of a model for images and text the image side is used.
-        revision: the commit, for a Hub id.
-        device: "auto" is a GPU where there is one. It runs in float32 anywhere: the differences are small.
-        name: under which the distance is kept with a pair.
+        model: The folder or Hub id of a `transformers` vision model (DINOv2, CLIP, SigLIP, ViT, ...) with its image
+            processor; for a model of images and text, the image encoder is used.
+        revision: The commit, for a Hub id.
+        device: "auto" is a GPU if there is one. The model always runs in float32, because the differences are small.
+        name: The name under which the distance is stored with a pair.
 
     Raises:
-        SafetyPairsError: a Hub id has no revision; on first use, the model is not a vision model.
+        SafetyPairsError: A Hub id has no revision; on first use, the model is not a vision model.
     """
 
     model: str

@@ -23,18 +23,18 @@ _MOST_GRID: Final = 8
 
 @dataclass(frozen=True)
 class Backbone:
-    """A vision model that is not trained any further.
+    """A frozen vision model.
 
     Args:
         model: "efficientnet-lite0", whose weights come inside a package; or a folder or a Hub id of a `transformers`
             vision model (CLIP, SigLIP, DINO, ViT, ...) with its image processor.
-        commit: the commit of a Hub id.
-        grid: crops across and down. They overlap by half, and the largest value of each feature over the crops stands
-            beside the feature of the whole image. 1: the whole image alone.
-        device: "auto" is a GPU where there is one. It runs in float32 anywhere.
+        commit: The commit of a Hub id.
+        grid: The number of crops across and down, which overlap by half. The largest value of each feature over the
+            crops is added to the features of the whole image. 1 uses only the whole image.
+        device: "auto" is a GPU if there is one. The model always runs in float32.
 
     Raises:
-        SafetyPairsError: a Hub id with no commit, or a grid out of its range.
+        SafetyPairsError: A Hub id has no commit, or the grid is out of its range.
     """
 
     model: str = EMBEDDED
@@ -70,7 +70,7 @@ class Backbone:
         """Return the features of images, float32 of shape (images, width), from the output of `prepare`.
 
         Raises:
-            SafetyPairsError: the model gives no features.
+            SafetyPairsError: The model gives no features.
         """
         import numpy as np
         import torch
@@ -129,7 +129,7 @@ def load_vision(model: str, commit: str | None) -> tuple[Any, Any]:
     """Load a vision model of `transformers` and its image processor.
 
     Raises:
-        SafetyPairsError: it is not a vision model with an image processor.
+        SafetyPairsError: It is not a vision model with an image processor.
     """
     from transformers import AutoImageProcessor, AutoModel
 

@@ -40,12 +40,12 @@ class ImageReply(NamedTuple):
 class ImageServer(OpenAIServer[ImageReply]):
     """A server of a model that edits images. Settings that cannot change an answer are left out of a recipe's hash.
 
-    A body has `image` (an encoded file) and `prompt`; whatever else it has is sent as fields of the form.
+    A body has `image` (an encoded file) and `prompt`; its other keys are sent as fields of the form.
 
     Args:
-        replicas: the bases of further servers that have the same model.
-        timeout: seconds for one request, from sending to the last byte.
-        concurrency: requests in flight at each replica. Servers batch edits little, so that more than a few only wait.
+        replicas: The base URLs of further servers that have the same model.
+        timeout: Seconds for one request, from sending to the last byte.
+        concurrency: Requests in flight at each replica. Servers hardly batch edits, so more than a few only wait.
     """
 
     _largest: ClassVar[int] = LARGEST_IMAGE
@@ -57,7 +57,7 @@ class ImageServer(OpenAIServer[ImageReply]):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.replicas:
-            self.each()  # whose urls are checked
+            self.each()  # checks the urls
 
     @property
     def in_flight(self) -> int:

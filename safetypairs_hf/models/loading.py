@@ -39,7 +39,7 @@ def model_type(model: str, commit: str | None) -> str:
     """Return the `model_type` of a transformers model (a folder or a Hub id); "" if its config has none.
 
     Raises:
-        SafetyPairsError: there is no such model.
+        SafetyPairsError: There is no such model.
     """
     return str(_read(model, commit, MODEL).get("model_type", ""))
 
@@ -63,10 +63,10 @@ def check_packages(what: str, packages: Collection[str]) -> None:
 def revision_of(model: str, revision: str | None) -> str:
     """Return what identifies the weights: the pinned revision, or a hash of a local folder's files.
 
-    Of a file of more than 64 MB, only the size and 64 blocks are hashed: other weights differ everywhere.
+    Of a file larger than 64 MB, only the size and 64 blocks are hashed, because other weights differ everywhere.
 
     Raises:
-        SafetyPairsError: a Hub id without a revision, whose weights can change at any time.
+        SafetyPairsError: It is a Hub id without a revision, whose weights can change at any time.
     """
     folder = Path(model)
     if folder.is_dir():
@@ -107,7 +107,7 @@ def pick_dtype(device: str) -> Any:
 
 
 class HoldsWeights:
-    """A part that loads the weights of `model`: says which they are, and lets go of them.
+    """A part that loads the weights of `model`, identifies them, and frees them.
 
     A subclass is a dataclass with the fields `model`, a folder or a Hub id, and `commit`, the commit of a Hub id. A "~"
     at the start of a folder becomes the home folder when the object is made.
@@ -128,7 +128,7 @@ class HoldsWeights:
         """Return what identifies the weights: the pinned commit, or a hash of a local folder's files.
 
         Raises:
-            SafetyPairsError: the model is a Hub id and no commit is pinned.
+            SafetyPairsError: The model is a Hub id and no commit is pinned.
         """
         return revision_of(self.model, self.commit)
 
@@ -136,7 +136,7 @@ class HoldsWeights:
         """Check the model without loading it: packages, revision, access, class, and the weights of a folder.
 
         Raises:
-            SafetyPairsError: it cannot be loaded. The device is not checked: the model may run on another machine.
+            SafetyPairsError: It cannot be loaded. The device is not checked: the model may run on another machine.
         """
         check_packages(self.model, self.packages)
         _ = self.revision

@@ -23,7 +23,7 @@ def in_batches(
     many.
 
     Raises:
-        SafetyPairsError: not even one item fits.
+        SafetyPairsError: Not even one item fits.
     """
     done: list[tuple[Result, int]] = []
     while len(done) < len(items):

@@ -75,15 +75,15 @@ class OpenAIServer(Generic[Reply], ABC):
     A subclass defines the request (`_post`) and the meaning of an answer (`_read`).
 
     Args:
-        model: the name that the server has for the model; for Azure, the name of the deployment.
-        url: the base URL, such as "http://localhost:8000/v1"; for Azure, the endpoint, such as
+        model: The name that the server has for the model; for Azure, the name of the deployment.
+        url: The base URL, such as "http://localhost:8000/v1"; for Azure, the endpoint, such as
             "https://NAME.openai.azure.com".
-        api_key_env: the environment variable that holds the key; "" sends no key. The key itself is never stored.
-        api_version: the API version of an Azure deployment, such as "2024-10-21"; "" for every other server.
-        extra_body: further fields of every request, such as {"top_k": 1}.
-        timeout: seconds for one request, from sending to the last byte.
-        retries: how often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
-        concurrency: the number of requests in flight.
+        api_key_env: The environment variable that holds the key; "" sends no key. The key itself is never stored.
+        api_version: The API version of an Azure deployment, such as "2024-10-21"; "" for every other server.
+        extra_body: Further fields of every request, such as {"top_k": 1}.
+        timeout: Seconds for one request, from sending to the last byte.
+        retries: How often a request is repeated after a rate limit, a 5xx status, a lost connection or a timeout.
+        concurrency: The number of requests in flight.
     """
 
     _largest: ClassVar[int] = LARGEST
@@ -129,9 +129,9 @@ class OpenAIServer(Generic[Reply], ABC):
         A body is taken only when a request can be sent, so `bodies` may be endless.
 
         Raises:
-            SafetyPairsError: nothing can work: no server there, key refused, no such model, log probabilities refused,
-                none of four requests or more was answered, or none for a while (see `Outage`), or the last was not and
-                the server is gone.
+            SafetyPairsError: No request can succeed: there is no server, the key is refused, there is no such model,
+                log probabilities are refused, none of at least four requests was answered, or none for a while (see
+                `Outage`), or the last one was not and the server is gone.
         """
         outage = Outage(self.in_flight)
         for place, reply in _as_they_come(self._connected, self._one, bodies, self.in_flight):
@@ -150,7 +150,7 @@ class OpenAIServer(Generic[Reply], ABC):
         """Ask the server for its models by GET /models; names and root are empty if it does not say.
 
         Raises:
-            SafetyPairsError: there is no server, or it refuses the key.
+            SafetyPairsError: There is no server, or it refuses the key.
         """
         openai = _openai()
 
@@ -173,10 +173,10 @@ class OpenAIServer(Generic[Reply], ABC):
         return Serves(names, str(ours.get("root") or ""), bool(ours))
 
     def check_model(self) -> None:
-        """Check that the server is there, accepts the key, and has the model (if it lists its models).
+        """Check that the server runs, accepts the key, and has the model (if it lists its models).
 
         Raises:
-            SafetyPairsError: one of these does not hold.
+            SafetyPairsError: One of these checks fails.
         """
         names, _, ours = self.serves()
         # Azure lists models and no deployments; a proxy may list patterns.

@@ -19,11 +19,11 @@ class Outage:
     """Counts the outcomes of requests.
 
     Args:
-        concurrency: requests in flight.
-        asked: the number of finished requests.
-        failed: the number of them that failed.
-        in_a_row: the number that failed since the last answer.
-        said: the server's text for the last failed one.
+        concurrency: Requests in flight.
+        asked: The number of finished requests.
+        failed: The number of them that failed.
+        in_a_row: The number that failed since the last answer.
+        said: The server's text for the last failed one.
     """
 
     concurrency: int

@@ -1,7 +1,7 @@
 """Load processors and tokenizers, one per thread and without video support, and count the tokens of a text.
 
-Processors of models that also take videos need torchvision for the videos, and transformers cannot load them without
-it. Guards and instructors get images alone, so these processors are loaded without their video part.
+Processors of models that also accept videos need torchvision for the videos, and transformers cannot load them without
+it. Guards and instructors only process images, so these processors are loaded without their video part.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_processor(model: str, commit: str | None) -> Any:
     """Load the processor that AutoProcessor would load, without its video part.
 
     Raises:
-        SafetyPairsError: its image part needs torchvision too, which is not installed.
+        SafetyPairsError: Its image part needs torchvision too, which is not installed.
     """
     from transformers import AutoProcessor
 

@@ -53,7 +53,7 @@ def blocks() -> tuple[Block, ...]:
     """Return the blocks of the package's own vocabulary.
 
     Raises:
-        RecipeError: the vocabulary breaks a rule. The message names the first fault.
+        RecipeError: The vocabulary breaks a rule. The message names the first fault.
     """
     found = read_vocabulary(VOCABULARY, signs_taxonomy())
     if found.faults:

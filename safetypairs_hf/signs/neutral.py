@@ -44,7 +44,7 @@ _CAPTIONED: Final = (
     ("umbrella", "RENTALS"),
     ("utensils", "RESTAURANT"),
 )
-# Things that mean nothing in any combination.
+# Things without a meaning for any policy, in any combination.
 _THINGS: Final = """
 anchor apple-whole basketball bell book-open bread-slice brush camera carrot cheese clover compass cookie-bite crown
 dove drum feather gift guitar hat-cowboy headphones holly-berry jar key keyboard lemon lightbulb map mitten mug-saucer

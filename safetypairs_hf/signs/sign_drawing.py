@@ -1,7 +1,7 @@
 """Draw a sign: lay it out once at a large size, then reduce it to its region.
 
-The position of an element depends on the form and the block alone, so the two members of a pair differ only in the
-element that was swapped.
+The position of an element depends only on the form and the block, so the two members of a pair differ only in the
+swapped element.
 """
 
 from __future__ import annotations

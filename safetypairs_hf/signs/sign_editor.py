@@ -1,6 +1,6 @@
-"""The editor of the recipe `signs`: wipes what is on a plate and draws the composition that the text asks for.
+"""The editor of the recipe `signs`: erases the sign on a plate and draws the composition that the text asks for.
 
-For controls it replaces a neutral sign, or wipes every sign off its plate and draws it again.
+For controls it replaces a neutral sign, or erases every sign and draws it again.
 """
 
 from __future__ import annotations

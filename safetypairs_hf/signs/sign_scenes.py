@@ -28,15 +28,15 @@ _ORDERS = ((0, 1, 2, 3), (2, 3, 0, 1), (1, 0, 3, 2), (3, 2, 1, 0))
 
 @dataclass(frozen=True)
 class SignScenes:
-    """Endless scenes of `image_size` x `image_size` pixels; candidate i depends on seed, i and size alone.
+    """Endless scenes of `image_size` x `image_size` pixels; candidate i depends only on seed, i and size.
 
-    Candidates cycle through the categories; within a category they cycle through its blocks, and through the four
-    edges of each block, so that every item and every context is about as often unsafe as safe. The `family` of a
-    candidate is its block. The id of its origin names the block, the policy line that is broken and the one that
-    permits the safe member.
+    Candidates cycle through the categories; within a category they cycle through its blocks, and through the four edges
+    of each block, so that every item and every context is about as often unsafe as safe. The `family` of a candidate is
+    its block. The id of its origin names the block, the policy line that is broken and the one that permits the safe
+    member.
 
     Raises:
-        RecipeError: a size at which signs cannot be read, another taxonomy, or a vocabulary that breaks a rule.
+        RecipeError: The size is too small to read signs, the taxonomy is another one, or the vocabulary breaks a rule.
     """
 
     seed: int = 0

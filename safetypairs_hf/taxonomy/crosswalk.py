@@ -35,7 +35,7 @@ PART: Final = "part"
 class Match(NamedTuple):
     """A guard's counterpart of one of the nine categories.
 
-    `extent`: WHOLE, PART (the guard's categories leave out some of ours), or NOT_COVERED. `codes`: the guard's own
+    `extent`: WHOLE, PART (the guard's categories cover only a part of ours), or NOT_COVERED. `codes`: the guard's own
     names for them, empty if and only if `extent` is NOT_COVERED.
     """
 
@@ -183,7 +183,7 @@ def match(name: str, category: str, taxonomy: Taxonomy = NINE) -> Match:
 
 
 def slugs(name: str, code: str) -> tuple[str, ...] | str:
-    """Return those of the nine, in order, that a guard's own category is the counterpart of, or NOT_COVERED.
+    """Return those of the nine, in order, that have a guard's own category as their counterpart, or NOT_COVERED.
 
     Raises:
         SafetyPairsError: There is no such guard, or it has no such category.

@@ -16,8 +16,8 @@ def _load(name: str) -> Taxonomy:
     return found
 
 
-# The taxonomy of a run or version that names none, and the target of `maps_to`.
+# The taxonomy of a run or version that names none; `maps_to` refers to its categories.
 NINE: Final = _load("safetypairs@1.0")
 SLUGS: Final = NINE.slugs
-# By name: every wording that was ever published, so that old ones stay readable.
+# Every published wording, by name, so that old datasets stay readable.
 PUBLISHED: Final = {taxonomy.name: taxonomy for taxonomy in (NINE,)}

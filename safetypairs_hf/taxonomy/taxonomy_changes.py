@@ -1,7 +1,7 @@
 """The differences between two taxonomies, and the version step that they need: `safetypairs taxonomy diff A B`.
 
-Other texts (names, codes, policy lines, the counterpart of a category) need a minor step: every published pair keeps
-its column, number and folder. Other categories, or another order of them, need a major step.
+Changed texts (names, codes, policy lines, the counterpart of a category) need a minor step: every published pair keeps
+its column, number and folder. Changed categories, or another order of them, need a major step.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _told(was: Any, now: Any) -> str:
 
 
 def _fault(old: Taxonomy, new: Taxonomy, step: str) -> str:
-    """Return what is wrong with the version of `new`: rows cite a policy by it, so other texts need another version."""
+    """Return what is wrong with the version of `new`, or "". Rows cite it, so changed texts need a new version."""
     was, now = _numbers(old.version), _numbers(new.version)
     if old.id != new.id or old == new:
         return ""

@@ -87,7 +87,7 @@ def to_text(taxonomy: Taxonomy) -> str:
 
 
 def to_record(taxonomy: Taxonomy) -> dict[str, Any] | None:
-    """Return what must be stored with its name to restore it: None for a taxonomy of this package."""
+    """Return the record that restores a taxonomy together with its name; None for a taxonomy of this package."""
     return None if PUBLISHED.get(taxonomy.name) == taxonomy else taxonomy.to_dict()
 
 

@@ -1,7 +1,6 @@
 """The YAML of a taxonomy: reading reports every fault, and writing always gives the same text.
 
-Every value is read as the text in the file, so that the version 1.10 is not the number 1.1, and a line `- no` is not
-False.
+Every value is read as the text in the file, so the version 1.10 is not the number 1.1, and a line `- no` is not False.
 """
 
 from __future__ import annotations

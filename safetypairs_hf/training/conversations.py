@@ -1,7 +1,7 @@
 """Samples as conversations for chat models: the question with the policy, the right answer and a wrong one.
 
-For one image it is the question that `evaluate chat-vlm` asks, so a model trained on an export is measured on what it
-was trained for. For a pair, the question is which of the two images violates the policy.
+For one image, the question is that of `evaluate chat-vlm`, so a model trained on an export is measured on the task that
+it was trained for. For a pair, the question is which of the two images violates the policy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train a LoRA adapter of a chat model with `peft`: Yes and No to the policy, both members of a pair in one batch."""
+"""Train a LoRA adapter of a chat model with `peft` to answer Yes or No to the policy, on batches of whole pairs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def train_lora(
         The loss of each step.
 
     Raises:
-        SafetyPairsError: peft is missing, there is no such model, or it has no linear layer of that name.
+        SafetyPairsError: Peft is missing, there is no such model, or it has no linear layer of that name.
     """
     try:
         import peft
@@ -110,7 +110,7 @@ def train_lora(
 
 
 def _name_base(folder: Path, settings: LoraTraining) -> None:
-    """Write into the adapter's config which weights it belongs to; for a folder, by the hash of the files."""
+    """Write into the adapter's config which weights it belongs to; for a folder, by a hash of the files."""
     file = folder / "adapter_config.json"
     config: dict[str, Any] = json.loads(file.read_text("utf-8"))
     local = Path(settings.model).is_dir()

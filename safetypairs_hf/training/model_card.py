@@ -1,4 +1,4 @@
-"""The card of a trained guard: what it is, its training data, its figures, and how to run it."""
+"""The card of a trained guard: its kind, its training data, its figures, and how to run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random changes of images that treat both members of a pair alike, so that they still differ in one thing only."""
+"""Random changes that are equal for both members of a pair, so that they still differ in one thing only."""
 
 from __future__ import annotations
 

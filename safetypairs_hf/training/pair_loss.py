@@ -26,8 +26,7 @@ def pairwise_loss(unsafe: Tensor, safe: Tensor, temperature: float = 1.0) -> Ten
 
     Raises:
         SafetyPairsError: The shapes are not equal and one-dimensional, there are no pairs, or `temperature` is not
-            above
-            0.
+            above 0.
     """
     from torch.nn.functional import softplus
 
@@ -45,8 +44,7 @@ def pair_loss(scores: Tensor, labels: Tensor, mix: float = 0.5, temperature: flo
 
     Args:
         scores: (2n,) logits, higher is more unsafe; rows 2i and 2i + 1 are the members of one pair, in either order.
-            For
-            a model with one column per class, use `logits[:, 1] - logits[:, 0]`.
+            For a model with one column per class, use `logits[:, 1] - logits[:, 0]`.
         labels: (2n,) 1 for the unsafe member and 0 for the safe one.
         mix: The share of the pairwise loss, in [0, 1]; 0 is plain cross-entropy.
         temperature: See `pairwise_loss`.
@@ -56,8 +54,7 @@ def pair_loss(scores: Tensor, labels: Tensor, mix: float = 0.5, temperature: flo
 
     Raises:
         SafetyPairsError: The shapes are invalid, two adjacent rows are not an unsafe and a safe member, or `mix` is
-            outside
-            its range.
+            outside its range.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits

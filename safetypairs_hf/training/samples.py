@@ -21,9 +21,8 @@ class Sample:
 
     Attributes:
         key: A unique name of letters, digits and `-`.
-        images: One file, or the two files of a pair. Which of the two comes first depends on the pair's id, and for
-            about
-            half of the pairs it is the safe one.
+        images: One file, or the two files of a pair. Their order depends on the pair's id; for about half of the pairs
+            the safe one is first.
         unsafe: For each image, whether it is the unsafe member.
         row: The published row without its images; `category` is a slug.
     """

@@ -135,7 +135,7 @@ def _bounded(sets: StudySets, most: int) -> StudySets:
 
 
 class _Order(NamedTuple):
-    """The pool in the order of a seed, and the same with failures among the pairs, as a run without judges has them."""
+    """The pool in the order of a seed, and the same pool with failed attempts, as in a run without judges."""
 
     verified: list[StudyPair]
     mixed: list[StudyPair]
@@ -155,14 +155,14 @@ def _shown(arm: str, k: int, sets: StudySets, order: _Order) -> list[Shown]:
         pairs = (order.verified if arm == PAIRED else order.mixed)[:k]
         return [Shown(pair.member(unsafe), unsafe, pair) for pair in pairs for unsafe in (True, False)]
     pairs = order.verified[: 2 * k if arm == TWICE else k]
-    # One image of each pair: the unsafe and the safe one in turn.
+    # One image of each pair, alternating between the unsafe and the safe one.
     single = [Shown(pair.member(place % 2 == 0), place % 2 == 0, pair) for place, pair in enumerate(pairs)]
     if arm != AUGMENTED:
         return single
     return [*single, *(Shown(augmented(each.image, 0), each.unsafe, each.pair) for each in single)]
 
 
-# (arm, k) -> the name of a measured set -> of each seed the scores of its unsafe members, then of its safe ones.
+# (arm, k) -> the name of a measured set -> for each seed, the scores of its unsafe and of its safe members.
 _Judged: TypeAlias = dict[tuple[str, int], dict[str, list[tuple[list[float], list[float]]]]]
 
 

@@ -51,8 +51,7 @@ class StudySets:
     Attributes:
         pool: The pairs that training images are drawn from.
         failures: Failed attempts at the same sources.
-        measured: The measured sets by name: "seen" (pairs of families in train that no fit is shown), "unseen" (the
-            test
+        measured: The measured sets by name: "seen" (pairs of families in train that are in no fit), "unseen" (the test
             split), and one for each further target.
     """
 
@@ -101,7 +100,7 @@ def study_sets(data: str, also: Sequence[str], look: str, limit: int, check: str
 
 
 def augmented(image: StudyImage, draw: int) -> StudyImage:
-    """Return an image with the usual augmentation: a random crop and other light; not mirrored, because of text."""
+    """Return an image with the usual augmentation: a random crop and changed light; not mirrored, because of text."""
 
     def read() -> Picture:
         from PIL import Image

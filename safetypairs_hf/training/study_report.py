@@ -164,7 +164,7 @@ def draw_study(result: StudyResult, path: Path) -> None:
     """Draw pair accuracy by k as a PNG file, with a panel for each measured set and a line for each arm.
 
     Raises:
-        SafetyPairsError: matplotlib is missing.
+        SafetyPairsError: Matplotlib is missing.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

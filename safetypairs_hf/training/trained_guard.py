@@ -20,8 +20,7 @@ class Trained:
         folder: Its folder.
         data: The training data, "TARGET@X.Y.Z".
         held_out: The figures on its training pairs, each judged by a head fitted without the pair's family; None for
-            LoRA,
-            which has no such heads.
+            LoRA, which has no such heads.
         leaks: What was removed from the training data; see `unleaked`.
         threshold: The best threshold on the training pairs.
         guard: The name under which `evaluate` runs it.
