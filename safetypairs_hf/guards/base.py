@@ -138,7 +138,7 @@ class Guard(AsksByTaxonomy, ABC):
         """Return what the answers depend on, as JSON values. Guards with equal identities give equal verdicts.
 
         Raises:
-            SafetyPairsError: its weights have no pinned revision, a setting has no stable description, or a required
+            SafetyPairsError: Its weights have no pinned revision, a setting has no stable description, or a required
                 GPU or package is missing.
         """
         return {
@@ -227,7 +227,7 @@ class ServedGuard(Guard):
         """See `Guard.judge_singly`.
 
         Raises:
-            SafetyPairsError: see `ChatServer.ask_each`.
+            SafetyPairsError: See `ChatServer.ask_each`.
         """
 
     def judge(
@@ -292,7 +292,7 @@ class ModelGuard(HoldsWeights, Guard, Generic[Model]):
         The guard abstains with "not_covered", "refused_by_processor", "broken_output", or a reason of its own class.
 
         Raises:
-            SafetyPairsError: the model does not load, or not even one image fits into memory.
+            SafetyPairsError: The model does not load, or not even one image fits into memory.
         """
         ((verdicts, _),) = self.judge_each([(images, categories)])
         return verdicts

@@ -98,7 +98,7 @@ class PairComparison(ComparisonFigures):
         """Return the figures as a pandas table of one row.
 
         Raises:
-            PairError: pandas is not installed.
+            PairError: Pandas is not installed.
         """
         return figures_frame("comparison", {"A - B": self})
 

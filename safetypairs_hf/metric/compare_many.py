@@ -59,7 +59,7 @@ class ManyComparison(Standing):
     """k guards on the same pairs, ordered by falling pair accuracy, then by name. `print` gives a table.
 
     Attributes:
-        contests: k (k - 1) / 2 contests, each guard with those below it. Holm's adjustment is over all of them.
+        contests: K (k - 1) / 2 contests, each guard with those below it. Holm's adjustment is over all of them.
         per_category: The same for each category, with `by_category=True`. Holm's adjustment then covers the contests
             of all categories together.
         left_out: For each guard, its pairs that another guard lacks, left out by `common=True`.
@@ -101,7 +101,7 @@ class ManyComparison(Standing):
             of: "guards" for a row per guard, "contests" for a row per two guards.
 
         Raises:
-            PairError: pandas is not installed.
+            PairError: Pandas is not installed.
         """
         if of == "guards":
             return figures_frame("guard", self.guards)
@@ -117,7 +117,7 @@ class ManyComparison(Standing):
             The axes.
 
         Raises:
-            PairError: matplotlib is not installed.
+            PairError: Matplotlib is not installed.
         """
         return plot_records(self.guards, shown_in(Face.HEADLINE, Figures)[0], axes)
 

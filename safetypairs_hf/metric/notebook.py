@@ -102,7 +102,7 @@ def figures_frame(name: str, records: Mapping[str, Any]) -> DataFrame:
         name: The kind of the records, as the name of the index.
 
     Raises:
-        PairError: pandas is not installed.
+        PairError: Pandas is not installed.
     """
     rows = {}
     for title, record in records.items():
@@ -140,7 +140,7 @@ def plot_records(records: Mapping[str, Any], figure: Figure, axes: Any = None) -
         axes: Where to draw; new axes by default.
 
     Raises:
-        PairError: matplotlib is not installed.
+        PairError: Matplotlib is not installed.
     """
     try:
         from matplotlib import pyplot

@@ -105,7 +105,7 @@ class PowerTable:
         """Return the table as a pandas table: a row for each difference, a column for each share of discordant pairs.
 
         Raises:
-            PairError: pandas is not installed.
+            PairError: Pandas is not installed.
         """
         return values_frame(self.pairs, self.differences, self.discordances, "difference")
 

@@ -121,7 +121,7 @@ class PairScore(GuardFigures):
         """Return the figures as a pandas table: the row "all", then a row for each category.
 
         Raises:
-            PairError: pandas is not installed.
+            PairError: Pandas is not installed.
         """
         return figures_frame("category", {"all": self, **self.per_category})
 
@@ -135,7 +135,7 @@ class PairScore(GuardFigures):
             The axes.
 
         Raises:
-            PairError: matplotlib is not installed.
+            PairError: Matplotlib is not installed.
         """
         return plot_records({"all": self, **self.per_category}, shown_in(Face.HEADLINE, self)[0], axes)
 

@@ -47,7 +47,7 @@ def lookups(clues: Iterable[Clue]) -> tuple[Lookup, ...]:
     """Learn and score the look-ups, each cross-validated over pairs and over groups.
 
     * One item: a member has the log odds of its most informative token, log((u + 1/2) / (s + 1/2)), where u unsafe and
-    s safe members have it among the training pairs; a token that none of them has counts 0.
+      s safe members have it among the training pairs; a token that none of them has counts 0.
     * Bag: the sum of the log odds of all tokens of the member, as in naive Bayes.
     * Changed item: the sum of the log odds of the changed tokens only, `unsafe_changed` and `safe_changed`.
 
