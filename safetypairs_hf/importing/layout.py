@@ -1,10 +1,10 @@
 """Named layouts: YAML files in `layouts/` that say how to read a known set of pairs. Users can write their own.
 
-    about: one line                       (optional, as all of these)
-    datasets: [org/name, org/name@COMMIT] its ids on the Hub; the commit is the one that the layout was written for
-    paper, access, note: texts
-    needs: [category]                     what the set does not state and the user has to give
-    kind, columns, pair_pattern, ...      how it is read: the fields of `reading_plan.Said`
+about: one line                       (optional, as all of these)
+datasets: [org/name, org/name@COMMIT] its ids on the Hub; the commit is the one that the layout was written for
+paper, access, note: texts
+needs: [category]                     what the set does not state and the user has to give
+kind, columns, pair_pattern, ...      how it is read: the fields of `reading_plan.Said`
 """
 
 from __future__ import annotations
