@@ -115,7 +115,7 @@ class ServerEditor:
         answers = [self._answer(*each) for each in zip(images, sizes, replies, strict=True)]
         wrong = [answer.detail for answer in answers if isinstance(answer, Reject) and answer.reason == "size_changed"]
         if len(wrong) >= TELLING and len(wrong) == sum(not reply.problem for reply in replies):
-            raise SafetyPairsError(f"{self.server.url}: no edit came in the size of its image: {wrong[0]}")
+            raise SafetyPairsError(f"{self.server.url}: no edit has the size of its image: {wrong[0]}")
         return answers
 
     def _replies(self, bodies: Sequence[Mapping[str, Any]]) -> list[ImageReply]:

@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     given: tuple[str, ...] = ()
 
 
-_ALL, _OWN = "all", "what its prompt or label map says"
+_ALL, _OWN = "all", "the categories of its prompt or label map"
 # The categories at fidelity "trained". A category of another taxonomy counts as the one of the nine that it maps to.
 _TRAINED = "trained: all nine; common: all"
 _S_CODES = "trained: all of the nine but disasters; common: all"
@@ -182,7 +182,7 @@ GUARDS: dict[str, Entry] = {
         given=("model=FOLDER", "labels=labels.yaml"),
     ),
     "head": Entry(
-        "what `safetypairs train` made",
+        "a head that `safetypairs train` made",
         "head:Head",
         "a folder of safetypairs train",
         "those it was trained on",
@@ -278,14 +278,14 @@ GUARDS: dict[str, Entry] = {
         given=("command='python my_guard.py'",),
     ),
     "knows-some-items": Entry(
-        "of the demo: reads the icons, and knows some of them",
+        "a guard of the demo: reads the icons, and knows some of them",
         "safetypairs_hf.icons.scene_guards:KnowsSomeItems",
         "no model",
         "the demo's icons",
         license="Apache-2.0",
     ),
     "colour-and-clutter": Entry(
-        "of the demo: takes red, dark and cluttered for unsafe",
+        "a guard of the demo: calls red, dark and cluttered images unsafe",
         "safetypairs_hf.icons.scene_guards:ColourAndClutter",
         "no model",
         _ALL,
@@ -401,7 +401,7 @@ def _refuse_server_settings(entry: Entry, values: Mapping[str, Any], name: str) 
     for key in ("top_logprobs", "forced", *(each for each in _settings(entry) if each not in guard)):
         if key in values:
             raise RecipeError(
-                f"{key} is of a server, and guard {name!r} has none; {to_give('url')} too, or leave {key} out"
+                f"{key} is a setting of a server, and guard {name!r} has none; {to_give('url')} too, or leave {key} out"
             )
 
 

@@ -142,13 +142,14 @@ def _places(model: str, config: Any) -> dict[str, list[int]]:
     if sorted(names) != list(range(len(names))):
         raise SafetyPairsError(
             f"id2label in the config of {model} numbers its labels {', '.join(map(str, sorted(names)))}; expected 0 to "
-            f"{len(names) - 1}; mend {model}/config.json"
+            f"{len(names) - 1}; correct {model}/config.json"
         )
     for label, place in (config.label2id or {}).items():
         if str(names.get(int(place) if str(place).isdecimal() else -1)) != str(label):
             raise SafetyPairsError(
                 f"the config of {model} contradicts itself: label2id has {label!r} at {place!r}, and id2label has "
-                f"{', '.join(f'{name!r} at {at}' for at, name in sorted(names.items())[:9])}; mend {model}/config.json"
+                f"{', '.join(f'{name!r} at {at}' for at, name in sorted(names.items())[:9])}; "
+                f"correct {model}/config.json"
             )
     places: dict[str, list[int]] = {}
     for place, label in sorted(names.items()):
@@ -169,8 +170,8 @@ def _activation(model: str, config: Any, wanted: str) -> str:
     if softmax_of_one or (wanted == "auto" and kind not in (None, "single_label_classification")):
         told = f"problem_type {kind}" if kind else "no problem_type"
         raise SafetyPairsError(
-            f"{model} has {outputs} output{'s' * (outputs > 1)} and {told}, so its config does not say what is a "
-            "probability; set activation=sigmoid where the outputs are logits, or activation=none where they are "
+            f"{model} has {outputs} output{'s' * (outputs > 1)} and {told}, so its config does not say how they "
+            "become probabilities; set activation=sigmoid if the outputs are logits, or activation=none if they are "
             "probabilities already"
         )
     return "softmax" if wanted == "auto" else wanted

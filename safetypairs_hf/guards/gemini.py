@@ -88,7 +88,7 @@ class Gemini(HostedChat):
             if self.top_logprobs and error.code == 400 and "logprobs" in str(error).lower():
                 raise SafetyPairsError(
                     f"{self.service} refuses log probabilities of {self.model} ({cut(printable(str(error)), 160)}); "
-                    "set top_logprobs to what it allows, or top_logprobs=0 to do without: P(unsafe) is 0 or 1 then"
+                    "set top_logprobs to what it allows, or top_logprobs=0 for none: P(unsafe) is then 0 or 1"
                 ) from error
             raise
         return _reply(answer)

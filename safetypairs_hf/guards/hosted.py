@@ -165,7 +165,7 @@ class HostedGuard(Guard):
             return importlib.import_module(self.package)
         except ImportError as error:
             raise SafetyPairsError(
-                f"{self.service} is asked by the package {self.package}; pip install 'safetypairs-hf[{self.extra}]'"
+                f"{self.service} needs the package {self.package}; pip install 'safetypairs-hf[{self.extra}]'"
             ) from error
 
     def key(self, variable: str) -> str:
@@ -214,7 +214,7 @@ class HostedGuard(Guard):
     def _down(self, outage: Outage) -> SafetyPairsError:
         return SafetyPairsError(
             f"{self.service} answered none of {outage.in_a_row} requests; the last said: "
-            f"{cut(printable(outage.said), 160)}; mend that (or its settings), then run the same command again"
+            f"{cut(printable(outage.said), 160)}; correct that (or the settings), then run the same command again"
         )
 
 

@@ -58,7 +58,7 @@ class IconEditor:
     def _one(self, image: Picture, instruction: Instruction, seed: int) -> Edited | Reject:
         item = asked_for(instruction.text)
         if item is None:
-            return Reject("edit", "unknown_item", f"no item of the catalogue is asked for in: {instruction.text}")
+            return Reject("edit", "unknown_item", f"no item of the catalogue is named in: {instruction.text}")
         found = read_region(image.pixels, instruction.region)
         if isinstance(found, Reject):
             return found

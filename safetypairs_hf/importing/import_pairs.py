@@ -79,7 +79,7 @@ class Opened:
         categories = f"categories of {self.taxonomy.name}: {named}"
         license = self.plan.license or self.rows.license or "unknown"
         licenses = [] if self.plan.column("license") else [f"licence: {license}"]
-        moved = [f"its revision stands for {self.moved_to} now; this run goes on with {self.rows.fingerprint}"]
+        moved = [f"its revision now points to {self.moved_to}; this run continues with {self.rows.fingerprint}"]
         count = f"{counted(len(self.pairs), 'pair')}; {len(self.rejects):,} left out"
         return [*understood(self.plan, self.rows), *(moved if self.moved_to else []), *licenses, categories, count]
 
@@ -412,7 +412,7 @@ def _refuse_inside(source: Any, run: RunFolder) -> None:
     if isinstance(source, str | os.PathLike) and "file" in run.fs.protocol:
         folder = Path(source).expanduser()
         if folder.is_dir() and Path(run.root).resolve().is_relative_to(folder.resolve()):
-            raise RunError(f"{run.url} lies in the source {os.fspath(source)}; name a folder beside it: --out")
+            raise RunError(f"{run.url} lies in the source {os.fspath(source)}; name a folder outside it: --out")
 
 
 def _commit_of(run: RunFolder, source: Any) -> str:

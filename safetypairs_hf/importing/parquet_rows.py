@@ -141,7 +141,7 @@ class ParquetRows:
             if other := sorted(set(file.schema_arrow.names) ^ set(schema.names)):
                 raise RecipeError(
                     f"{named.name} has other columns than {self.parts[0].name} ({', '.join(other[:5])}); import them "
-                    "one by one, each into a run of its own"
+                    "separately, each into its own run"
                 )
             rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
             groups += [(part, group) for group, size in enumerate(rows) if size]

@@ -107,7 +107,7 @@ def align(
         try:
             return _beside(first, pairs, common=common)
         except PairError as error:
-            raise PairError(f"{name} beside {names[0]}: {error}") from None
+            raise PairError(f"{name} and {names[0]}: {error}") from None
 
     own = {name: values for name in ("category", "group") if (values := first.texts(name)) is not None}
     sides = [_Side(_reordered(first, np.arange(len(first.rows))), None, len(first.rows), own)]

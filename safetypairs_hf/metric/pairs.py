@@ -262,7 +262,7 @@ def _verdicts(
     if images.prediction is not None and by == "prediction":
         if threshold.given and images.score is not None:
             raise PairError(
-                f"{asked} beside predictions, which decide where they are given; by='score' (--by score) judges by the "
+                f"{asked} with predictions, which decide the verdicts; by='score' (--by score) judges by the "
                 "scores instead"
             )
         if threshold.given:

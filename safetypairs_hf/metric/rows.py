@@ -174,7 +174,7 @@ def _optional(name: str, columns: Mapping[str, Any], ids: Any) -> Any:
     if keys.null_count:
         empty = numpy_of(keys.is_null())
         advice = f"give each pair one, or no {name} at all"
-        _refuse(ids, empty, f"a {name} that is None beside ones that are not", advice, columns[name])
+        _refuse(ids, empty, f"a {name} that is None in some rows only", advice, columns[name])
     return keys
 
 
@@ -280,7 +280,7 @@ def _check_names(columns: Mapping[str, Any], given: list[Any]) -> None:
     long = [name for name in OF_IMAGES if name in columns]
     if wide and long:
         raise PairError(
-            f"columns of one row a pair ({', '.join(wide)}) beside columns of one row an image ({', '.join(long)}); "
+            f"columns of one row a pair ({', '.join(wide)}) and columns of one row an image ({', '.join(long)}); "
             "keep one of the two kinds"
         )
     missing = [name for name in ("pair_id", *(() if wide else ("reference",))) if name not in columns]

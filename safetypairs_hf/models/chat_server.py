@@ -99,7 +99,7 @@ class ChatServer(OpenAIServer[Reply]):
         if status in (400, 422) and "logprobs" in body and "logprobs" in text.lower():
             raise SafetyPairsError(
                 f"{self.url} refuses log probabilities ({status}: {quoted(text)}); set top_logprobs to what it allows, "
-                "or top_logprobs=0 to do without: P(unsafe) is 0 or 1 then"
+                "or top_logprobs=0 for none: P(unsafe) is then 0 or 1"
             )
         return super()._failed(response, body)
 

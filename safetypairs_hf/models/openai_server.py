@@ -284,9 +284,7 @@ def _openai() -> Any:
     try:
         import openai
     except ImportError as error:
-        raise SafetyPairsError(
-            "servers are asked by the package openai; pip install 'safetypairs-hf[server]'"
-        ) from error
+        raise SafetyPairsError("a server needs the package openai; pip install 'safetypairs-hf[server]'") from error
     return openai
 
 

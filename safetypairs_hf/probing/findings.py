@@ -144,7 +144,7 @@ class Findings:
         if self.question == "unsafe":
             yield (
                 "The pairs do not say which member was edited, so the figures are of the unsafe member against the "
-                "safe one: what is shown counts too."
+                "safe one: the content counts as well."
             )
         if self.left_out:
             n = self.left_out

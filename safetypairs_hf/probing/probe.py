@@ -184,11 +184,11 @@ _CALLED = {"noise": "noise residual", "spectrum": "spectrum", "edges": "edges, l
 def refuse_few(pairs: int, groups: int) -> None:
     """Raise ProbeError if there are too few pairs or groups for meaningful figures."""
     if pairs < LEAST_PAIRS:
-        raise ProbeError(f"{counted(pairs, 'pair')} {verb(pairs, 'is')} too few for a probe, which takes {LEAST_PAIRS}")
+        raise ProbeError(f"{counted(pairs, 'pair')} {verb(pairs, 'is')} too few for a probe, which needs {LEAST_PAIRS}")
     if groups < LEAST_GROUPS:
         raise ProbeError(
-            f"the {pairs:,} pairs are of {counted(groups, 'group')}, too few for a probe, which learns on some groups "
-            f"and is asked about others: it takes {LEAST_GROUPS}"
+            f"the {pairs:,} pairs are of {counted(groups, 'group')}, too few for a probe, which trains on some groups "
+            f"and tests on others: it needs {LEAST_GROUPS}"
         )
 
 

@@ -156,8 +156,8 @@ def _check_host(host: str, loopback: bool, tls: tuple[Path, Path] | None) -> Non
     """Raise SafetyPairsError if unsafe images would cross a network unencrypted, or be served under any host name."""
     if not loopback and tls is None:
         raise SafetyPairsError(
-            f"--host {host} can be reached by others, and the images would go there in clear; give --tls CERT KEY, or "
-            "leave --host out and use an SSH tunnel (docs/review.md)"
+            f"--host {host} can be reached by others, and the images would be sent unencrypted; give --tls CERT KEY, "
+            "or leave --host out and use an SSH tunnel (docs/review.md)"
         )
     if host in ("0.0.0.0", "::", ""):
         raise SafetyPairsError(f"--host {host!r}: name the one address or name by which reviewers reach this machine")

@@ -44,7 +44,7 @@ def build(sessions: Sessions, token: str, hosts: Collection[str]) -> ASGIApp:
         except SafetyPairsError as error:
             return JSONResponse({"error": str(error)}, 500)
         if found is None:
-            return JSONResponse({"error": "this picture is not before you"}, 404)
+            return JSONResponse({"error": "this picture is not assigned to you"}, 404)
         return Response(found, media_type=media_type(found))
 
     return Checked(

@@ -237,7 +237,9 @@ class Sessions:
         if decided or pair_id not in self._before.get(reviewer, ()):
             self._state(reviewer)
         if pair_id not in self._before[reviewer]:
-            raise OutOfDateError("this pair is not before you any more: it was decided in another window, or by others")
+            raise OutOfDateError(
+                "this pair is no longer assigned to you: it was decided in another window or by others"
+            )
 
     def _is_there(self, reviewer: str, pair_id: str, action: str, reason: str, note: str) -> bool:
         last = self._last(reviewer)

@@ -144,7 +144,7 @@ def _element_faults(block: Block) -> Iterator[str]:
                 hint = f"; the nearest is ':{near[0]}'" if near else ""
                 yield f"there is no solid icon {each!r} in Font Awesome Free{hint}"
             if not is_icon(each) and not _WORDS.fullmatch(each):
-                yield f"{each!r} has other than capital letters, digits, spaces and simple punctuation"
+                yield f"{each!r} has characters other than capital letters, digits, spaces and simple punctuation"
         if kinds[-1] == "words" and abs(len(pair[0]) - len(pair[1])) > _LETTERS_APART:
             yield f"{key} {pair[0]!r} and {pair[1]!r} differ by more than {_LETTERS_APART} letters"
     expected = "icons" if block.form in TWO_ICONS else "words"
@@ -154,7 +154,7 @@ def _element_faults(block: Block) -> Iterator[str]:
         yield "captioned takes icons as items and words as contexts, or the reverse"
     for head in block.heads:
         if not _HEAD.fullmatch(head):
-            yield f"the head {head!r} has other than lower-case letters, digits, spaces and hyphens"
+            yield f"the head {head!r} has characters other than lower-case letters, digits, spaces and hyphens"
 
 
 def _text_faults(block: Block) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _text_faults(block: Block) -> Iterator[str]:
         return
     rest = block.text.replace("{item}", "A").replace("{context}", "A")
     if not _WORDS.fullmatch(" ".join(rest.split())):
-        yield f"text {block.text!r} has other than capital letters, digits, spaces and simple punctuation"
+        yield f"text {block.text!r} has characters other than capital letters, digits, spaces and simple punctuation"
     for each in block.compositions:
         if len(each.words) > MOST_LETTERS:
             yield f"{each.words!r} has {len(each.words)} characters; at most {MOST_LETTERS} fit"

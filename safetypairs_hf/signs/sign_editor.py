@@ -52,7 +52,7 @@ class SignEditor:
             return self._neutral(image.pixels, seed)
         composition = asked_for().get(instruction.text)
         if composition is None:
-            return Reject("edit", "unknown_sign", f"no sign of the vocabulary is asked for in: {instruction.text}")
+            return Reject("edit", "unknown_sign", f"no sign of the vocabulary is named in: {instruction.text}")
         found = read_region(image.pixels, instruction.region)
         return found if isinstance(found, Reject) else Edited(_drawn_over(image.pixels, found, sign_of(composition)))
 

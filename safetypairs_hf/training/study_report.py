@@ -93,7 +93,7 @@ class StudyResult:
 
     def to_markdown(self) -> str:
         """Return the page of the study: the answer, the table, and the method."""
-        box = " cut to the edit box, which a real guard is not told" if self.look == "edit-box" else ""
+        box = " cut to the edit box, which a real guard does not know" if self.look == "edit-box" else ""
         grid = self.backbone["grid"]
         views = f" and of {grid} x {grid} crops" if grid > 1 else ""
         failed = f", and {counted(self.failures, 'failed attempt')}" if self.failures else ""

@@ -90,6 +90,6 @@ def check_splits(held: dict[str, tuple[Sequence[str], Sequence[str]]], name: str
             for value in columns[column]:
                 if owner.setdefault(value, split) != split:
                     raise SafetyPairsError(
-                        f"{name}: {what} {value!r} is in {owner[value]} and in {split}; what is trained on it can't be "
-                        "measured on it, so its publisher has to move it"
+                        f"{name}: {what} {value!r} is in {owner[value]} and in {split}; a model trained on it "
+                        "cannot be measured on it, so the publisher has to move it to one split"
                     )

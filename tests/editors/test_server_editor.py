@@ -103,7 +103,7 @@ def test_what_a_fault_comes_to(start: Start, pipeline: Any) -> None:  # noqa: F8
     wrong = "64 x 64 pixels were asked for and 96 x 80 came; a new run with resize_replies=true resizes them"
     assert rejects(ask(editor_at(url))) == [f"size_changed: {wrong}"] * 2
     assert [each.pixels.shape for each in ask(editor_at(url, resize_replies=True))] == [(64, 64, 3)] * 2  # type: ignore[union-attr]
-    with pytest.raises(SafetyPairsError, match=r"/v1: no edit came in the size of its image: 64 x 64 pixels were"):
+    with pytest.raises(SafetyPairsError, match=r"/v1: no edit has the size of its image: 64 x 64 pixels were"):
         ask(editor_at(url), 4)
     assert rejects(ask(editor_at(start(Flat(pipeline))))) == ["broken_output: every pixel of the edited image is 0"] * 2
 

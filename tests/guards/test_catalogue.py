@@ -91,7 +91,7 @@ def test_the_two_of_one_answer_agree() -> None:
         (
             "llavaguard",
             {"fidelity": "common", "concurrency": "2"},
-            "concurrency is of a server, and guard 'llavaguard'",
+            "concurrency is a setting of a server, and guard 'llavaguard'",
         ),
         ("classifier", {"model": "x"}, "guard 'classifier' needs labels; give --set labels=..."),
         ("my_guard.py", {}, r"a function of yours is the guard `function`; type `evaluate function --set function=my"),

@@ -102,7 +102,7 @@ def with_config(folder: Path, copy: Path, **changes: object) -> Path:
         ),
         ({"id2label": {"1": "red", "2": "other"}, "label2id": None}, "numbers its labels 1, 2; expected 0 to 1; mend"),
         ({"id2label": {"a": "red", "b": "other"}}, "copy does not load: ValueError: invalid literal for int"),
-        ({"problem_type": "regression"}, "has 2 outputs and problem_type regression, so its config does not say what"),
+        ({"problem_type": "regression"}, "has 2 outputs and problem_type regression, so its config does not say how"),
         ({"problem_type": "other"}, "set activation=sigmoid where the outputs are logits, or activation=none where"),
     ],
 )

@@ -116,7 +116,7 @@ def test_what_ends_a_run(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SafetyPairsError, match=r"is not set; put the key for|needs credentials "):
         judge(guard_at(service, "http://127.0.0.1:9"), pictures(1))
     monkeypatch.setitem(sys.modules, CLIENTS[service], None)
-    with pytest.raises(SafetyPairsError, match=r"is asked by the package .*; pip install 'safetypairs-hf\[[a-z]+\]'"):
+    with pytest.raises(SafetyPairsError, match=r"needs the package .*; pip install 'safetypairs-hf\[[a-z]+\]'"):
         judge(guard_at(service, "http://127.0.0.1:9", check=False), pictures(1))
 
 

@@ -154,7 +154,7 @@ def test_a_verdict_alone_is_1_or_0(serve: Any) -> None:
         assert [each.p_unsafe for each in judge(guard, IMAGES)] == [1.0, 0.0]
         assert server.requests[0].get("top_logprobs") == (settings["top_logprobs"] or None)
     guard, _ = serve("policy-shift-guard", logprobs=False)
-    with pytest.raises(SafetyPairsError, match=r"refuses log probabilities \(400: .*top_logprobs=0 to do without"):
+    with pytest.raises(SafetyPairsError, match=r"refuses log probabilities \(400: .*top_logprobs=0 for none"):
         judge(guard, IMAGES)
 
 

@@ -99,7 +99,7 @@ def _check_moved(hub: Hub, work: Path, commit: str) -> None:  # noqa: F811
     (work / "files" / "funnel.json").unlink()
     (work / "files" / "judge" / "part-00000.parquet").unlink()
     again, anew = commands(hub, work, importing("lab/files", "files"), importing("lab/files", "anew"))
-    assert f"this run goes on with {commit}" in again[1]
+    assert f"this run continues with {commit}" in again[1]
     assert open_run(str(work / "files")).read("select/part-00000.parquet") == before
     assert "7 pairs in anew" in anew[1]
     refused = commands(hub, work, importing("lab/gated", "x"), importing("lab/files", "x"), user=None)

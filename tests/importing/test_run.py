@@ -94,7 +94,7 @@ def test_a_source_that_gained_pairs_keeps_its_run(whole: Path, tmp_path: Path) -
 
 
 def test_a_run_does_not_lie_in_its_source(whole: Path) -> None:
-    with pytest.raises(RunError, match=r"lies in the source .*; name a folder beside it: --out"):
+    with pytest.raises(RunError, match=r"lies in the source .*; name a folder outside it: --out"):
         sp.import_pairs(whole / "mine", whole / "mine" / "run", category="O6")
 
 

@@ -954,12 +954,12 @@ refused(
 refused(
     "category: None in one row",
     lambda folder: spoiled("category", 3, None),
-    f"a category that is None beside ones that are not: {AT_3}None in row 3; give each pair one",
+    f"a category that is None in some rows only: {AT_3}None in row 3; give each pair one",
 )
 refused(
     "sample: None in one row",
     lambda folder: {**FULL, "sample": [None, *[1] * 11]},
-    "a sample that is None beside ones that are not: 1 pair ('a')",
+    "a sample that is None in some rows only: 1 pair ('a')",
 )
 refused(
     "sample: dates",
@@ -1026,7 +1026,7 @@ refused("no columns at all", lambda folder: {}, "the columns given are: none")
 refused(
     "one row a pair and one row an image",
     lambda folder: {**FULL, "unsafe_score": [0.5] * 12},
-    "columns of one row a pair (unsafe_score) beside columns of one row an image",
+    "columns of one row a pair (unsafe_score) and columns of one row an image",
     "keep one",
 )
 refused(

@@ -40,7 +40,7 @@ def test_pairs_that_a_threshold_was_chosen_on_are_named_where_they_are_scored() 
 
 @pytest.mark.parametrize("asked", [{"threshold": 0.5}, {"threshold_from": TRAIN}])
 def test_a_threshold_beside_predictions_and_scores_names_by(asked: dict[str, Any]) -> None:
-    with pytest.raises(PairError, match=r"beside predictions, which decide .* by='score' \(--by score\)"):
+    with pytest.raises(PairError, match=r"with predictions, which decide .* by='score' \(--by score\)"):
         score(BOTH, **asked)
     assert score(BOTH, by="score", **asked).to_dict() == {
         **score(rows_of(SCORES), **asked).to_dict(),

@@ -68,7 +68,7 @@ def test_controls_that_keep_every_byte_are_a_coin_and_unknown_directions_are_tol
         made.add(clean._replace(controls=(("null_edit", clean.unsafe),)))
     found = made.result()
     assert found.question == "unsafe"
-    assert "what is shown counts too" in str(found)
+    assert "the content counts as well" in str(found)
     (control,) = found.controls
     assert (control.kind, control.pairs) == ("null_edit", LEAST_PAIRS)
     assert [(best.auc.value, best.pairs.value) for best in control.best] == [(0.5, 0.5)] * 2
@@ -109,7 +109,7 @@ def test_a_card_without_figures_says_why(run: Path) -> None:
 def test_too_few_pairs_are_refused_before_any_is_read(run: Path) -> None:
     done = CliRunner().invoke(group, ["probe", str(run), "--sample", "79"])
     assert isinstance(done.exception, ProbeError)
-    assert str(done.exception) == "79 pairs are too few for a probe, which takes 80"
+    assert str(done.exception) == "79 pairs are too few for a probe, which needs 80"
 
 
 def rai(target: Path) -> dict[str, Any]:
@@ -151,12 +151,12 @@ def test_a_pair_that_is_not_whole_is_named(other: dict[str, Any], said: str) -> 
 
 def test_few_pairs_and_few_groups_are_refused() -> None:
     made = Probe()
-    with pytest.raises(ProbeError, match=r"^0 pairs are too few for a probe, which takes 80$"):
+    with pytest.raises(ProbeError, match=r"^0 pairs are too few for a probe, which needs 80$"):
         made.result()
     one = pair(0)
     for number in range(LEAST_PAIRS):
         made.add(one._replace(pair_id=str(number), group=str(number % 9)))
-    with pytest.raises(ProbeError, match=r"of 9 groups, too few for a probe.* it takes 10$"):
+    with pytest.raises(ProbeError, match=r"of 9 groups, too few for a probe.* it needs 10$"):
         made.result()
 
 

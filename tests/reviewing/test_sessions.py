@@ -148,7 +148,7 @@ def test_the_same_decision_twice_is_recorded_once(tmp_path: Path, pairs: Reviewe
     restarted = sessions_in(tmp_path, pairs)
     assert ahead(restarted.decide("anna", first, "accept", "", "", 9.0)) == ahead(again)
     assert [line["action"] for line in lines(tmp_path, "anna")] == ["blind", "accept"]
-    with pytest.raises(OutOfDateError, match="not before you any more"):
+    with pytest.raises(OutOfDateError, match="no longer assigned to you"):
         restarted.decide("anna", first, "borderline")
 
 
