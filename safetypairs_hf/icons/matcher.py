@@ -1,4 +1,4 @@
-"""The judge of the icons recipe: finds from pixels alone which item is on a plate."""
+"""The judge of the icons recipe: finds which item is on a plate, from pixels only."""
 
 from __future__ import annotations
 

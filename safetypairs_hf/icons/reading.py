@@ -1,7 +1,7 @@
-"""Read a plate from pixels alone: its colour, the colour of the glyph on it, and the glyph's mask.
+"""Read a plate from pixels only: its colour, the colour of the glyph on it, and the glyph's mask.
 
-Plate and glyph are each one flat colour, so the colour of every pixel of a plate lies on the line between the two.
-Its position on that line is the glyph's coverage of the pixel. Colours off that line belong to something else: a
+Plate and glyph are each one flat colour, so the colour of every pixel of a plate lies on the line between the two. Its
+position on that line is the glyph's coverage of the pixel. Colours off that line belong to something else: a
 neighbouring plate, a rim, the background.
 """
 

@@ -102,17 +102,17 @@ def align(
 
     first = read(names[0])
 
-    def beside(name: str) -> _Side:
+    def side_of(name: str) -> _Side:
         pairs = read(name)
         try:
-            return _beside(first, pairs, common=common)
+            return _side_of(first, pairs, common=common)
         except PairError as error:
             raise PairError(f"{name} and {names[0]}: {error}") from None
 
     own = {name: values for name in ("category", "group") if (values := first.texts(name)) is not None}
     sides = [_Side(_reordered(first, np.arange(len(first.rows))), None, len(first.rows), own)]
     with ThreadPoolExecutor(2) as pool:  # numpy and Arrow release the interpreter lock
-        sides += pool.map(beside, names[1:])
+        sides += pool.map(side_of, names[1:])
     return _joined_sides(names, first, sides)
 
 
@@ -158,7 +158,7 @@ def _giver(name: str, names: tuple[str, ...], sides: list[_Side], ids: Any) -> P
     return one.pairs
 
 
-def _beside(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
+def _side_of(first: Pairs, pairs: Pairs, *, common: bool) -> _Side:
     assert first.images is not None and pairs.images is not None  # both were just read
     alike = np.array_equal(first.rows, pairs.rows) and first.images.pair_id.equals(pairs.images.pair_id)
     if alike:

@@ -192,15 +192,15 @@ def minimum_detectable_difference(
 ) -> float | None:
     """Return the smallest true difference that the exact test of `compare` finds with probability `power`.
 
-    It is `power_at` solved for the difference, at the share of discordant pairs that was observed.
+    It is `power_at` solved for the difference, at the observed share of discordant pairs.
 
     Args:
-        discordant: Pairs that only one of the two guards has right; a mean where there are repeats.
+        discordant: Pairs that only one of the two guards gets right; a mean if there are repeats.
         n: All pairs.
         design_effect: As in `power_at`.
         alpha: The level of the test, in (0, 1).
         power: In (0, 1).
-        differing: Groups whose difference is not 0; by default as many as discordant pairs.
+        differing: The number of groups whose difference is not 0; by default that of discordant pairs.
 
     Returns:
         A difference in (0, discordant / n]. None if no difference up to that share is detected with this power, or if

@@ -379,7 +379,7 @@ def _delimited(text: str, *, named: bool) -> dict[str, Any]:
 
 
 def _cells(text: str, names: list[str], known: list[str], delimiter: str, skipped: int) -> Any:
-    """Read the cells; a column where one cell is not a number is read as text, so that an error can show the cell."""
+    """Read the cells; a column with a cell that is not a number is read as text, so that an error can show the cell."""
     import pyarrow as pa
     import pyarrow.csv
 

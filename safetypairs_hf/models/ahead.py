@@ -37,15 +37,16 @@ class _Batch(NamedTuple, Generic[Item]):
 class Ahead(Generic[Item, Prepared, Result]):
     """Send groups of items through a model, batch by batch.
 
-    A batch holds consecutive items of one group with the same `key`, so batches depend on the group alone. A batch that
+    A batch holds consecutive items of one group with the same `key`, so batches depend only on the group. A batch that
     does not fit into memory is halved, and later batches are no larger than that half.
 
     Args:
         size: The largest number of items in a batch.
         begin: Loads the model; called in the caller's thread, before anything is prepared.
-        prepare: Prepares a batch, in several threads at once. It must not use a GPU, because each thread has a current
-            device of its own.
+        prepare: Prepares a batch, in several threads at once. It must not use a GPU, because each thread has its own
+            current device.
         work: Takes the output of `prepare`, in the caller's thread, and returns a Result for each item.
+        key: Returns the key of an item.
     """
 
     size: int

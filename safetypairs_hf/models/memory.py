@@ -19,7 +19,7 @@ def in_batches(
 ) -> list[tuple[Result, int]]:
     """Return the results of `work` in the order of `items`, each with the size of its batch.
 
-    Batches have `size` items, so they depend on `items` alone; after a batch that does not fit, later ones have half as
+    Batches have `size` items, so they depend only on `items`; after a batch that does not fit, later ones have half as
     many.
 
     Raises:

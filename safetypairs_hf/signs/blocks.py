@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-# Text alone; two icons side by side or one above the other; an icon with a mark on it; an icon with words below it.
+# Only text; two icons, side by side or one above the other; an icon with a mark on it; an icon with words below it.
 FORMS: Final = ("words", "beside", "stacked", "marked", "captioned")
 TWO_ICONS: Final = ("beside", "stacked", "marked")
 # The relation that gives a block its meaning.
@@ -102,7 +102,7 @@ class Composition(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Return the words on the plate; "" if it shows icons alone."""
+        """Return the words on the plate; "" if it shows only icons."""
         context, item = ("" if is_icon(each) else each for each in self.elements)
         if not context and not item:
             return ""

@@ -34,7 +34,7 @@ _PLAIN, _LITTLE, _STRANGE = 80.0, 0.002, 0.8
 class SignEditor:
     """Draws another composition on the plate in the instruction's region, as the source draws it, in the old colours.
 
-    The drawing depends on region, colours and composition alone, so drawing the same sign again changes no byte. Signs
+    The drawing depends only on region, colours and composition, so drawing the same sign again changes no byte. Signs
     that overlap the plate stay unchanged.
     """
 

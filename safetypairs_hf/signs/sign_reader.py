@@ -1,4 +1,4 @@
-"""The judge of the recipe `signs`: reads from pixels alone which composition a plate shows, and looks up its label."""
+"""The judge of the recipe `signs`: reads the composition on a plate, from pixels only, and looks up its label."""
 
 from __future__ import annotations
 

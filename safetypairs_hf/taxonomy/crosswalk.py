@@ -1,6 +1,6 @@
 """Map the nine categories to the categories that other guards answer with.
 
-A guard that has no counterpart for a category is `not covered` there; that never counts as if it had said safe. The
+A guard that has no counterpart for a category is `not covered` there, which never counts as the answer safe. The
 sources of each guard's categories:
 
 - ShieldGemma 2: the three policies of its model card, https://ai.google.dev/gemma/docs/shieldgemma/model_card_2

@@ -100,10 +100,13 @@ def with_config(folder: Path, copy: Path, **changes: object) -> Path:
             {"label2id": {"red": "zero", "other": "one"}},
             "contradicts itself: label2id has 'red' at 'zero', and id2label",
         ),
-        ({"id2label": {"1": "red", "2": "other"}, "label2id": None}, "numbers its labels 1, 2; expected 0 to 1; mend"),
+        (
+            {"id2label": {"1": "red", "2": "other"}, "label2id": None},
+            "numbers its labels 1, 2; expected 0 to 1; correct",
+        ),
         ({"id2label": {"a": "red", "b": "other"}}, "copy does not load: ValueError: invalid literal for int"),
         ({"problem_type": "regression"}, "has 2 outputs and problem_type regression, so its config does not say how"),
-        ({"problem_type": "other"}, "set activation=sigmoid where the outputs are logits, or activation=none where"),
+        ({"problem_type": "other"}, "set activation=sigmoid if the outputs are logits, or activation=none if"),
     ],
 )
 def test_a_config_is_checked_before_its_numbers_are_believed(
@@ -152,9 +155,7 @@ def test_one_output(random_classifier: Path, one_output: Path, tmp_path: Path) -
         ("softmax", one_output),
         ("auto", with_config(one_output, tmp_path / "regression", problem_type="regression")),
     ):
-        with pytest.raises(
-            SafetyPairsError, match=r"has 1 output and .*; set activation=sigmoid where the outputs are"
-        ):
+        with pytest.raises(SafetyPairsError, match=r"has 1 output and .*; set activation=sigmoid if the outputs are"):
             judge(Classifier(str(folder), unsafe, (), activation=activation), images)  # type: ignore[arg-type]
     many = with_config(one_output, tmp_path / "many", problem_type="multi_label_classification")
     by_config = judge(Classifier(str(many), unsafe, ()), images)

@@ -72,23 +72,23 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         )
 
     def add(self, **row: Any) -> None:
-        """Add one image: reference, pair_id, prediction and/or score, and where there are any category and group."""
+        """Add one image: reference, pair_id, prediction and/or score, and optionally category and group."""
         names = {"prediction": "predictions", "reference": "references"}
         given = {names.get(name, name): [value] for name, value in row.items()}
         stored = self._stored(given).to_pylist()[0]
         super().add(prediction=stored.pop("predictions"), reference=stored.pop("references"), **stored)
 
     def add_batch(self, *, labels: Mapping[Any, Any] | None = None, **columns: Any) -> None:
-        """Add images: references, pair_id, predictions and/or score, and where there are any category and group.
+        """Add images: references, pair_id, predictions and/or score, and optionally category and group.
 
-        `labels` says what other labels mean, as in `score`.
+        `labels` gives the meaning of other labels, as in `score`.
         """
         table = self._stored({name: values for name, values in columns.items() if values is not None}, labels)
         super().add_batch(**{name: [] for name in INPUTS})  # opens the file of this process
-        self.writer.write_table(table)  # `evaluate` would encode each value by itself
+        self.writer.write_table(table)  # `evaluate` would encode each value separately
 
     def compute(self, **given: Any) -> dict[str, Any] | None:
-        """The figures of all images that were added, here or before; None in every process but the first."""
+        """Return the figures of all images that were added, here or before; None in every process but the first."""
         columns = {name: given.pop(name) for name in INPUTS if name in given}
         labels = given.pop("labels", None)
         if any(values is not None for values in columns.values()):
@@ -97,7 +97,7 @@ class PairConsistentAccuracy(evaluate.Metric):  # type: ignore[misc]
         return result
 
     def _stored(self, columns: dict[str, Any], labels: Mapping[Any, Any] | None = None) -> pa.Table:
-        """Convert columns to what `evaluate` stores. Raises PairError for a value that breaks a rule of the metric."""
+        """Convert columns to the form that `evaluate` stores. Raises PairError for a value that breaks a rule."""
         unknown = [name for name in columns if name not in INPUTS]
         if unknown:
             raise ValueError(f"Bad inputs for evaluation module: {unknown}. The inputs are {list(INPUTS)}")
