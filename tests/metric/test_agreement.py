@@ -134,5 +134,5 @@ def test_the_same_prompt_twice_flips_nothing_and_one_is_too_few() -> None:
     assert (result.spread, result.outcome_flips, result.verdict_flips) == (0, 0, 0)
     with pytest.raises(PairError, match="under 1 prompt"):
         prompt_stability([rows_of(SCORES)])
-    with pytest.raises(PairError, match="2 beside 1: different pair sets"):
+    with pytest.raises(PairError, match="2 and 1: different pair sets"):
         prompt_stability([rows_of(SCORES), rows_of(SCORES)[2:]])

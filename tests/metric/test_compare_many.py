@@ -107,7 +107,7 @@ def test_common_keeps_what_all_hold() -> None:
         "guard 1": [row for row in guards["guard 1"] if row["pair_id"] not in ("p4", "p5")],
         "guard 2": guards["guard 2"],
     }
-    with pytest.raises(PairError, match=r"guard 1 beside guard 0: different pair sets, 2 ids only in the first and 1"):
+    with pytest.raises(PairError, match=r"guard 1 and guard 0: different pair sets, 2 ids only in the first and 1"):
         compare_many(cut)
     many = compare_many(cut, common=True)
     shared = {name: [row for row in rows if row["pair_id"] not in ("p3", "p4", "p5")] for name, rows in guards.items()}
