@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from safetypairs_hf.core.errors import PublishError
 from safetypairs_hf.core.foreign_text import ForeignTextError
 from safetypairs_hf.core.version import parse
+from safetypairs_hf.dataset.column_chunks import column_chunks
 from safetypairs_hf.dataset.manifest_head import check_name
 
 LEAST_ROW_BYTES: Final = 32  # of the file; the hashes of a row take at least 128
@@ -31,7 +32,7 @@ def open_rows(source: Path | bytes) -> pq.ParquetFile:
     held = pq.read_metadata(_opened(source))
     repeating = {
         part.path_in_schema
-        for part in _parts(held)
+        for part in column_chunks(_opened(source), held)
         if part.physical_type == "BYTE_ARRAY" and any("DICTIONARY" in kind for kind in part.encodings)
     }
     return pq.ParquetFile(
@@ -56,7 +57,8 @@ def check_columns(file: pq.ParquetFile, schema: pa.Schema, size: int) -> None:
     for field in found:
         if field.type != schema.field(field.name).type:
             raise ForeignTextError(f"has {field.name} of type {field.type}; expected {schema.field(field.name).type}")
-    rows, whole = file.metadata.num_rows, sum(part.total_uncompressed_size for part in _parts(file.metadata))
+    held = file.metadata
+    rows, whole = held.num_rows, sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
     if rows * LEAST_ROW_BYTES > size or whole > rows * MOST_ROW_BYTES + size:
         raise ForeignTextError(f"is a bomb: in {size} bytes it says that it holds {rows} rows of {whole} bytes")
 
@@ -79,12 +81,6 @@ def checked_batches(
 
 def _opened(source: Path | bytes) -> Any:
     return source if isinstance(source, Path) else io.BytesIO(source)
-
-
-def _parts(held: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
-    return [
-        held.row_group(group).column(place) for group in range(held.num_row_groups) for place in range(held.num_columns)
-    ]
 
 
 def _checked(name: str, column: pa.Array) -> pa.Array:

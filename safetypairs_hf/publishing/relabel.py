@@ -18,6 +18,7 @@ from safetypairs_hf.core.nearest import hint
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset.data_file import read_rows
 from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, told
 from safetypairs_hf.dataset.manifest import RESTORE, Entry
 from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, slug_of
@@ -440,6 +441,5 @@ def _controls_left_out(plan: Plan) -> int:
     count = 0
     for file, pair_ids in wanted.items():
         filters = [("pair_id", "in", pair_ids)]
-        fetched = plan.head.target.fetch(file)
-        count += pq.read_table(fetched, columns=["pair_id"], filters=filters, partitioning=None).num_rows
+        count += read_rows(plan.head.target.fetch(file), filters, ["pair_id"]).num_rows
     return count

@@ -24,6 +24,7 @@ from safetypairs_hf.core.pictures import encoding, sha256
 from safetypairs_hf.core.records import Candidate
 from safetypairs_hf.dataset import failure_rows, manifest, reviews, sidecars
 from safetypairs_hf.dataset.control_rows import Tally, control_file, control_rows, image_bytes, judges_in, tally
+from safetypairs_hf.dataset.data_file import read_rows
 from safetypairs_hf.dataset.failure_rows import Failed, failure_row
 from safetypairs_hf.dataset.manifest import Entry, FileHash, Manifest
 from safetypairs_hf.dataset.policy_pair_rows import policy_pair_row
@@ -191,7 +192,7 @@ def _read_moving(plan: Plan, files: _Files, file: str, pair_ids: set[str]) -> No
     """Keep the controls of those pairs of a data file that move to another file."""
     if pair_ids:
         wanted = [("pair_id", "in", pair_ids)]
-        table = pq.read_table(plan.head.target.fetch(control_file(file)), filters=wanted, partitioning=None)
+        table = read_rows(plan.head.target.fetch(control_file(file)), wanted)
         for row in table.to_pylist():
             files.moving.setdefault(row["pair_id"], []).append(row)
 
@@ -245,7 +246,7 @@ def _write_corrected(plan: Plan, files: _Files, uploader: Uploader) -> None:
         for amendment in moved:
             entry = amendment.entry
             wanted = [("pair_id", "==", entry.pair_id)]
-            (old,) = pq.read_table(plan.head.target.fetch(entry.file), filters=wanted, partitioning=None).to_pylist()
+            (old,) = read_rows(plan.head.target.fetch(entry.file), wanted).to_pylist()
             row = amendment.row(old, plan.taxonomy)
             controls = [{**each, "category": row["category"]} for each in files.moving.get(entry.pair_id, ())]
             file = shards.add(row, entry.split, amendment.now["category"], controls)

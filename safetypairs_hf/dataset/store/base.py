@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.hub import Stored
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset import manifest, reviews
-from safetypairs_hf.dataset.data_file import open_rows_file
+from safetypairs_hf.dataset.data_file import read_rows
 from safetypairs_hf.dataset.manifest_table import Columns
 from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, as_pair
 from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
@@ -88,11 +87,9 @@ class Edition:
             SafetyPairsError: The file cannot be read, or lacks a column.
         """
         with reading(f"{self.name}: {file}", "see: safetypairs verify"):
-            path = self.fetch(file)
-            open_rows_file(path).close()
             of_policies = file.startswith(POLICY_PAIRS)
             read = list(POLICY_PAIR_COLUMNS) if of_policies else columns
-            chosen = pq.read_table(path, columns=read, filters=[("pair_id", "in", pair_ids)], partitioning=None)
+            chosen = read_rows(self.fetch(file), [("pair_id", "in", pair_ids)], read)
             if of_policies:
                 return [{name: as_pair(row).get(name) for name in columns} for row in chosen.to_pylist()]
             return list(chosen.select(columns).to_pylist())
