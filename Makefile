@@ -49,14 +49,15 @@ $(VENV)/.models: $(VENV)/.installed
 	touch $@
 
 # The set that the package carries (docs/loading.md): VERSION is made and compared with the one that is there, or put there.
-# FROM is the version that a new one adds to.
+# FROM is the version that a new one adds to; DATE is the day of its release, in seconds since 1970 (2026-11-29).
 VERSION = 1.0.0
+DATE = 1795910400
 SCRATCH = dist/embedded
 embedded: $(VENV)/.installed
 	rm -rf $(SCRATCH) && mkdir -p $(SCRATCH)
 	$(BIN)/safetypairs build signs --out $(SCRATCH)/run --pairs 270 --set size=256 --set controls=false
 	test -z "$(FROM)" || cp -r embedded/$(FROM)/safetypairs $(SCRATCH)
-	cd $(SCRATCH) && $(abspath $(BIN))/safetypairs publish run ./safetypairs --version $(VERSION)
+	cd $(SCRATCH) && SOURCE_DATE_EPOCH=$(DATE) $(abspath $(BIN))/safetypairs publish run ./safetypairs --version $(VERSION)
 	if [ -e embedded/$(VERSION) ]; then diff -r $(SCRATCH)/safetypairs embedded/$(VERSION)/safetypairs && echo same bytes; \
 	else mkdir -p embedded/$(VERSION) && mv $(SCRATCH)/safetypairs embedded/$(VERSION); fi
 	sha256sum embedded/$(VERSION)/safetypairs/manifest.parquet
