@@ -121,6 +121,7 @@ def test_the_hub_reads_its_yaml(release: Manifest) -> None:
     assert data["size_categories"] == ["n<1K"]
     assert [config["config_name"] for config in data["configs"]][:3] == ["default", "by_category", "hate"]
     assert data["configs"][0]["default"] is True
+    assert data["tags"][-2:] == ["optimized-parquet", "not-for-all-audiences"]
     kinds = {kind["type"] if isinstance(kind, dict) else kind for kind in data["extra_gated_fields"].values()}
     assert kinds == {"text", "select", "checkbox"}
     assert {"Name", "Affiliation", "Intended use"} <= data["extra_gated_fields"].keys()

@@ -78,8 +78,9 @@ def test_one_flipped_bit_anywhere_is_found_and_its_file_is_named(copy: Path) -> 
     beside = [path for path in files(copy) if "data" not in path.relative_to(copy).parts]
     for path in [*beside, *rng.sample(sorted((copy / "data").rglob("*.parquet")), 3)]:
         whole = path.read_bytes()
-        # Where pages, headers and footers are, and anywhere else.
+        # Where pages, headers, the footer and the page index are, and anywhere else.
         places = [0, 5, len(whole) - 1, len(whole) - 6, *(rng.randrange(len(whole)) for _ in range(3))]
+        places += [rng.randrange(len(whole) - 4000, len(whole)) for _ in range(3)] if path.parts[-4] == "data" else []
         for place in places if len(whole) > 6 else [0]:
             bit = 1 << rng.randrange(8)
             path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
