@@ -1,1 +1,4 @@
-"""The ground floor: errors, records, ids, versions, images, the run folder, calls to the Hub. It imports no room."""
+"""What every room may use: errors, records, ids, versions, images, the run folder, calls to the Hub.
+
+This room imports no other room.
+"""

@@ -1,4 +1,4 @@
-"""A package that can be called as the function of its name, so that `sp.versions("org/name")` works.
+"""Make a package callable as the function of its name, so that `sp.versions("org/name")` works.
 
 `import safetypairs_hf.versions.diff` makes Python set the package `versions` as an attribute of `safetypairs_hf`,
 where a user expects the function `versions`. A callable package is both.
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class CallableRoom(ModuleType):
-    """A package that is called as one function of one of its modules, which is imported at the first call."""
+    """A package that is called like a function of one of its modules. The first call imports that module."""
 
     _room_module: str
 
@@ -22,7 +22,7 @@ class CallableRoom(ModuleType):
 
     @property
     def __wrapped__(self) -> Any:
-        """The function, by which `inspect` and notebooks find its signature."""
+        """The function. `inspect` and notebooks read its signature here."""
         return getattr(import_module(self._room_module), self.__name__.rpartition(".")[2])
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
@@ -30,11 +30,11 @@ class CallableRoom(ModuleType):
 
 
 def make_callable(room: str, module: str) -> None:
-    """Make the package `room` callable as the function of its name.
+    """Make the package `room` callable as the function that has its name.
 
     Args:
-        room: The full name of the package, as its `__init__` has it in `__name__`.
-        module: The module below it that has the function.
+        room: The full name of the package, its `__name__`.
+        module: The name of the module in the package that defines the function.
     """
     package = sys.modules[room]
     package.__class__ = CallableRoom

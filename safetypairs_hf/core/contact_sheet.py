@@ -29,7 +29,13 @@ class Shown(NamedTuple):
 
 
 def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: int = 220) -> None:
-    """Draw the pairs, `columns` in a row and each image `side` pixels high at most, and write them to `path` as PNG.
+    """Draw pairs with their edit boxes and captions, and write the sheet to `path` as PNG.
+
+    Args:
+        pairs: The pairs, in reading order.
+        path: The file to write; its folder is made.
+        columns: The number of pairs in a row.
+        side: The largest width and height of an image, in pixels.
 
     Raises:
         SafetyPairsError: `path` cannot be written.
@@ -53,7 +59,7 @@ def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: in
 
 
 def blurred(image: Image.Image) -> Image.Image:
-    """Return an image of which one sees that it is there, and not what it shows."""
+    """Return an image blurred so strongly that its content cannot be recognised."""
     return image.filter(ImageFilter.GaussianBlur(max(image.size) / 10))
 
 
@@ -67,7 +73,7 @@ def _framed(image: Image.Image, box: Box, side: int, colour: str) -> Image.Image
 
 def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: str, width: int) -> None:
     font = ImageFont.load_default(size)
-    text = visible(text[:width], lines=False)  # a letter has a pixel and more
+    text = visible(text[:width], lines=False)  # a letter is at least one pixel wide
     while text and draw.textlength(text, font) > width:
         text = text[:-2].rstrip() + "…"
     draw.text(at, text, fill=colour, font=font)

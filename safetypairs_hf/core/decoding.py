@@ -1,8 +1,8 @@
-"""Decode image files of unknown origin upright to 8-bit sRGB, or say why a file is not used.
+"""Decode image files of unknown origin upright to 8-bit sRGB, or say why a file cannot be used.
 
-Every mode takes one path of colour: the colours are converted by the file's ICC profile, then what is transparent is
-laid on white. A profile that is damaged, or made for another kind of pixels than the file has, says nothing: the pixels
-are taken as sRGB, as a browser takes them.
+Every mode is converted in the same order: colours by the file's ICC profile first, then transparent pixels onto white.
+A profile that is damaged, or made for other pixels than those of the file, is ignored: the pixels are taken as sRGB, as
+a browser does.
 """
 
 from __future__ import annotations
@@ -24,20 +24,23 @@ from safetypairs_hf.core.records import FORMATS, MOST_PIXELS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What a file of so many pixels has where it is not compressed, with 16 bits for each of three channels.
+# The size of an uncompressed file of MOST_PIXELS pixels with 16 bits for each of three channels.
 MOST_BYTES = MOST_PIXELS * 6 + (1 << 20)
-# How lcms says that it may not put a coarse table in place of a curve, by which dark greys are up to 9 levels off.
+# Keeps lcms from replacing a curve by a coarse table, which changes dark greys by up to 9 levels.
 _EXACT = ImageCms.Flags.NOOPTIMIZE
 
 
 class UnusableError(Exception):
-    """A file that is not used: `args` are the reason in snake_case and a sentence of detail."""
+    """A file that cannot be used. `args` holds the reason in snake_case and a sentence of detail."""
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every path below the folder but the folders that it can open, sorted by name at each level; follows no link."""
+    """Yield the files below a folder, and folders that cannot be opened, sorted by name at each level.
+
+    Links to folders are not followed.
+    """
     left = [folder]
-    while left:  # without recursion, which a folder of a thousand levels would end
+    while left:  # not recursive: a folder may be nested a thousand levels deep
         path = left.pop()
         try:
             if path == folder or (path.is_dir() and not path.is_symlink()):
@@ -49,7 +52,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file. Raises UnusableError."""
+    """Return the bytes of a file. Raises UnusableError if it is not a regular file, is too large or cannot be read."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -64,20 +67,23 @@ def read(path: Path) -> bytes:
 
 
 def decode(data: bytes, least_side: int, draft: int | None = None) -> Image.Image:
-    """The image upright, in mode RGB, 8-bit sRGB by its ICC profile, what is transparent on white.
+    """Decode an image upright, in mode RGB, as 8-bit sRGB by its ICC profile, with transparent pixels on white.
 
     Args:
-        least_side: the shorter side has at least so many pixels.
-        draft: a JPEG may be decoded at a fraction of its size, as long as both sides keep so many pixels.
+        data: The bytes of the file.
+        least_side: The smallest accepted length of the shorter side, in pixels.
+        draft: The smallest length of a side, in pixels, to which a JPEG may be reduced while it is decoded; None
+            decodes it at full size.
 
     Raises:
-        UnusableError: empty, not an image, broken, animated, too small, oversized, or of a depth with no 8-bit form.
+        UnusableError: The file is empty, not an image, broken, animated, too small or too large, or its pixels have no
+            8-bit form.
     """
     if not data:
         raise UnusableError("empty", "the file has no bytes")
     try:
         with warnings.catch_warnings():
-            # What it warns of is judged here, from the header, before anything is decoded.
+            # Pillow's warnings concern the size, which `_check_header` checks before anything is decoded.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_formats()) as image:
                 _check_header(image, least_side)
@@ -97,7 +103,7 @@ def decode(data: bytes, least_side: int, draft: int | None = None) -> Image.Imag
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that the installed Pillow reads; `Image.open` fails on a name that it doesn't know."""
+    """Return the formats of `FORMATS` that the installed Pillow reads; `Image.open` fails on an unknown name."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -115,7 +121,7 @@ def _check_header(image: Image.Image, least_side: int) -> None:
 
 
 def _as_srgb(image: Image.Image) -> Image.Image:
-    """Mode RGB, upright. Raises UnusableError for a mode that has no faithful 8-bit form."""
+    """Return the image upright in mode RGB. Raises UnusableError for a mode that has no faithful 8-bit form."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode == "F":
         raise UnusableError("unsupported_depth", "floating-point pixels, whose white is not known")
@@ -128,16 +134,16 @@ def _as_srgb(image: Image.Image) -> Image.Image:
 
 
 def _alpha(image: Image.Image) -> Image.Image | None:
-    """How opaque each pixel is, mode L; None where all are."""
+    """Return the opacity of each pixel, in mode L; None if all are opaque."""
     if not image.has_transparency_data:
         return None
-    if image.mode.startswith("I"):  # 16-bit grey of which one level is transparent
+    if image.mode.startswith("I"):  # 16-bit grey with one transparent level
         return Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
     return image.convert("RGBA").getchannel("A")
 
 
 def _colours(image: Image.Image, profile: Any) -> Image.Image:
-    """The colours in mode RGB, converted to sRGB by the file's profile if it is one for such pixels."""
+    """Return the colours in mode RGB, converted to sRGB by the file's profile if it fits the pixels."""
     given = _profile(profile)
     space = given.profile.xcolor_space.strip() if given else ""
     if image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I"):
@@ -152,12 +158,12 @@ def _colours(image: Image.Image, profile: Any) -> Image.Image:
 
 
 def _profile(data: Any) -> ImageCms.ImageCmsProfile | None:
-    """A file's ICC profile; None where there is none, or it cannot be read."""
+    """Return a file's ICC profile; None if it has none, or a damaged one."""
     if not data:
         return None
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(data))
-    except Exception:  # see the top of this module
+    except Exception:  # a damaged profile is ignored
         return None
 
 
@@ -169,7 +175,7 @@ def _converted(image: Image.Image, given: ImageCms.ImageCmsProfile) -> Image.Ima
 
 
 def _converted_grey(levels: NDArray[Any], given: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Grey of 8 or 16 bits by a table of what each level is in sRGB."""
+    """Convert grey of 8 or 16 bits by a table of the sRGB colour of each level."""
     every = np.arange(256**levels.itemsize, dtype=levels.dtype).reshape(-1, 256)
     try:
         mode = "L" if levels.itemsize == 1 else "I;16"
@@ -184,7 +190,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 
 def _levels(image: Image.Image) -> NDArray[Any]:
-    """The levels of a grey image, uint8 or uint16, without its alpha."""
+    """Return the levels of a grey image without its alpha, as uint8 or uint16."""
     if not image.mode.startswith("I"):
         return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("L"))
     levels = np.asarray(image).astype(np.int64)
@@ -194,7 +200,7 @@ def _levels(image: Image.Image) -> NDArray[Any]:
 
 
 def _grey(levels: NDArray[Any]) -> Image.Image:
-    """Levels of 8 or 16 bits as an image in mode RGB, rounded to 8."""
+    """Return levels of 8 or 16 bits as an image in mode RGB, rounded to 8 bits."""
     if levels.itemsize == 2:
         levels = ((levels.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
     return Image.fromarray(levels).convert("RGB")

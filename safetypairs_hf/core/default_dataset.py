@@ -1,4 +1,7 @@
-"""Which dataset `safetypairs` names: by the environment, else by what `autoload on` saved, else the package's own."""
+"""The dataset that the name `safetypairs` means.
+
+It is set by the environment, else by `safetypairs autoload on`, else it is the set that the package carries.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextErro
 
 
 class Settings(NamedTuple):
-    """`repo`: `org/name` on the Hub, a folder, or `safetypairs`, the set that the package carries.
+    """The dataset that the bare name means.
 
-    `version`: None is the newest. `origin`: where `repo` was set.
+    Attributes:
+        repo: `org/name` on the Hub, a folder, or `safetypairs` for the set that the package carries.
+        version: The version; None for the newest one.
+        origin: Where `repo` was set: "environment", "saved" or "default".
     """
 
     repo: str
@@ -25,7 +31,7 @@ class Settings(NamedTuple):
 
 
 def config_file() -> Path:
-    """The file that `autoload on` saves: SAFETYPAIRS_CONFIG, else config.json in the user's configuration folder."""
+    """Return the file that `autoload on` writes: SAFETYPAIRS_CONFIG, else a file in the user's configuration folder."""
     if os.environ.get("SAFETYPAIRS_CONFIG"):
         return Path(os.environ["SAFETYPAIRS_CONFIG"])
     if sys.platform == "win32":
@@ -36,10 +42,12 @@ def config_file() -> Path:
 
 
 def current() -> Settings:
-    """The settings in force.
+    """Return the settings in force.
 
-    A saved version belongs to the repo that it was saved with: a repo set by SAFETYPAIRS_REPO does not take it.
-    Raises SafetyPairsError where the saved file does not read.
+    A saved version applies only to the repo that it was saved with, not to one set by SAFETYPAIRS_REPO.
+
+    Raises:
+        SafetyPairsError: The saved file cannot be read.
     """
     version = os.environ.get("SAFETYPAIRS_VERSION") or None
     if os.environ.get("SAFETYPAIRS_REPO"):
@@ -51,7 +59,15 @@ def current() -> Settings:
 
 
 def save(repo: str | None, version: str | None) -> Path:
-    """Save the repo (None: the package's own set) and version (None: the newest); answers the file."""
+    """Save the settings and return the file.
+
+    Args:
+        repo: The dataset; None for the set that the package carries.
+        version: The version; None for the newest one.
+
+    Raises:
+        SafetyPairsError: The file cannot be written.
+    """
     file = config_file()
     content = json.dumps({"repo": repo or NAME, "version": version}, indent=2) + "\n"
     try:

@@ -1,8 +1,8 @@
 """Describe the parts of a recipe, and the settings of a guard, as JSON values that are the same in every process.
 
-`recipe.json` and its hash, and the metadata of predictions, are made of these descriptions. So a description holds
-nothing that depends on the process: no address in memory, no order of a set, no path of a module. A value that cannot
-be described in that way is refused with a RecipeError.
+`recipe.json` with its hash, and the metadata of predictions, contain these descriptions. A description therefore holds
+nothing that depends on the process: no memory address, no order of a set, no path of a module. A value without such a
+description is refused with a RecipeError.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 def describe(value: Any) -> Any:
     """Describe a value as JSON.
 
-    - None, texts, numbers and booleans (those of numpy too) are themselves. A tuple or a list is a list, a set is a
-      sorted list, and a mapping is an object. A path, an enum, a date and the like are their text. An array of numpy is
-      its type, its shape and the SHA-256 of its values.
-    - A dataclass is its class, the fields that it is compared by, and its `revision` where it has one.
-    - An object of any other class is its class, its `name`, its `revision` and its public attributes, which are the
-      instance attributes without a leading underscore. Cached properties are left out. An object that has neither
-      `name`, `revision` nor `fingerprint` is described only where it has no private attributes, because these could
-      hold what it does.
-    - A function or a class is its qualified name and a hash of the source file that defines it. A function is also
-      described by its default values and by the variables of its closure.
-    - A part that runs files of its user has `content_hashes`, a mapping from the name of a file to its hash, which
-      becomes a part of its description.
-    - A part that completes its settings by what it reads of its model has `read_from_model`, a mapping from the name of
-      a setting to its value.
+    - None, strings, numbers and booleans (also numpy's) describe themselves. A tuple or a list becomes a list, a set a
+      sorted list, and a mapping an object. A path, an enum, a date and similar values become their text. A numpy array
+      becomes its type, its shape and the SHA-256 of its values.
+    - A dataclass becomes its class, the fields that take part in comparison, and its `revision` if it has one.
+    - An object of any other class becomes its class, its `name`, its `revision` and its public attributes, which are
+      the instance attributes without a leading underscore. Cached properties are left out. An object without `name`,
+      `revision` and `fingerprint` is refused if it has private attributes, because these could change its results.
+    - A function or a class becomes its qualified name and a hash of the source file that defines it. A function also
+      has its default values and the variables of its closure.
+    - A part that runs files of its user has `content_hashes`, a mapping from file names to hashes, which is added.
+    - A part that reads settings from its model has `read_from_model`, a mapping from their names to their values, which
+      is added.
 
+    Args:
+        value: The value to describe.
     Args:
         value: what to describe.
 
     Returns:
-        Values that `json.dumps` takes.
+        Values that `json.dumps` accepts.
 
     Raises:
-        RecipeError: the value, or something in it, has no stable description. The message names where it is.
+        RecipeError: The value, or a value inside it, has no stable description. The message names its place.
     """
     return _describe(value, _Place(type(value).__name__, ()))
 
@@ -70,14 +70,14 @@ def source_hash(defined: Any) -> str:
     """Return the `content_hash` of the source file that defines a function or a class.
 
     Raises:
-        OSError: there is no such file, as for what is typed at a prompt.
-        TypeError: it is built into Python or into a compiled module.
+        OSError: No file defines it, for example because it was typed at a prompt.
+        TypeError: It is built into Python or into a compiled module.
     """
     return file_hash(inspect.getsourcefile(defined) or inspect.getfile(defined))
 
 
 class _Place(NamedTuple):
-    """Where in the described value we are: its path for messages, and the ids of the objects around it."""
+    """A place in the described value: its path for messages, and the ids of the objects that contain it."""
 
     path: str
     around: tuple[int, ...]
@@ -157,7 +157,7 @@ def _describe_dataclass(part: Any, place: _Place) -> dict[str, Any]:
 
 
 def _describe_callable(value: Any, place: _Place) -> dict[str, Any] | None:
-    """Describe a function, a method or a partial; None for an object that can merely be called."""
+    """Describe a function, a method or a partial. Return None for any other callable object."""
     if isinstance(value, functools._lru_cache_wrapper):
         value = value.__wrapped__
     if isinstance(value, functools.partial):
@@ -171,11 +171,11 @@ def _describe_callable(value: Any, place: _Place) -> dict[str, Any] | None:
         return {"method": value.__name__, "of": _describe(value.__self__, place.at("", value))}
     if isinstance(value, types.BuiltinFunctionType):
         if not isinstance(value.__self__, types.ModuleType | None):
-            place.refuse(value)  # a method of an object that is not visible here
+            place.refuse(value)  # a bound method of an object that is not described
         return {"function": f"{value.__module__}.{value.__qualname__}"}
     if not isinstance(value, types.FunctionType):
         return None
-    if revision := getattr(value, "revision", ""):  # it stands for the file, which a function typed at a prompt lacks
+    if revision := getattr(value, "revision", ""):  # replaces the file's hash: a function typed at a prompt has no file
         return {"function": value.__qualname__, "revision": str(revision)}
     described = {"function": value.__qualname__, **_source(value, place)}
     names, cells = value.__code__.co_freevars, value.__closure__ or ()
@@ -215,7 +215,7 @@ def _has_own_text(value: Any) -> bool:
 
 
 def _may_hide_state(value: Any) -> bool:
-    """Whether an object has state that is not in its public attributes, such as a tensor or a generator of numbers."""
+    """Return whether an object may have state outside its public attributes, such as a tensor or a random generator."""
     pickles_itself = _overrides(value, "__reduce__") or _overrides(value, "__reduce_ex__")
     return pickles_itself or any(name.startswith("_") for name in vars(value))
 
@@ -235,7 +235,7 @@ def _listed(slots: Any) -> tuple[str, ...]:
 
 
 def _is_cached(part: Any, name: str) -> bool:
-    """Whether an attribute is the result of a cached property, which is there only after it was first read."""
+    """Return whether an attribute holds the result of a cached property, which exists only after its first use."""
     return any(isinstance(vars(kind).get(name), functools.cached_property) for kind in type(part).__mro__)
 
 
@@ -245,7 +245,7 @@ def _content(part: Any) -> dict[str, Any]:
 
 
 def _source(defined: Any, place: _Place) -> dict[str, str]:
-    """Return the hash of the source of a class or a function; the module's name for a class that is compiled."""
+    """Return the hash of the source of a class or a function; for a compiled class, the name of its module."""
     try:
         return {"source": source_hash(defined)}
     except (OSError, TypeError):
@@ -257,10 +257,10 @@ def _source(defined: Any, place: _Place) -> dict[str, str]:
 
 
 def _holds(cell: types.CellType, function: types.FunctionType) -> bool:
-    """Whether a variable of a function's closure has a value other than the function itself."""
+    """Return whether a closure variable has a value other than the function itself."""
     try:
         return cell.cell_contents is not function
-    except ValueError:  # it is not assigned yet
+    except ValueError:  # the variable is not assigned yet
         return False
 
 

@@ -1,4 +1,4 @@
-"""The set that the package carries: `embedded/VERSION/safetypairs` is the folder of a version, as it was published."""
+"""Find the set that the package carries. `embedded/VERSION/safetypairs` is the folder of a published version."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from safetypairs_hf.core import resources
 from safetypairs_hf.core.errors import SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.version import Version, parse
 
-NAME = "safetypairs"  # `loading.bare_name` repeats it, because it imports `sys` alone
+NAME = "safetypairs"  # repeated in `loading.bare_name`, which must import `sys` alone
 
 
 def versions() -> list[Version]:
-    """The versions that this package carries, oldest first.
+    """Return the versions that this package carries, oldest first.
 
     Raises:
-        SafetyPairsError: it carries none, so the installation is broken.
+        SafetyPairsError: There is none, so the installation is broken.
     """
     found = sorted(parse(path.parent.name) for path in resources.folder("embedded").glob(f"*/{NAME}"))
     if not found:
@@ -24,10 +24,10 @@ def versions() -> list[Version]:
 
 
 def carried(version: Version | None) -> Version:
-    """The version that was asked for, or the newest one.
+    """Return the requested version, or the newest one for None.
 
     Raises:
-        VersionMismatch: the package does not carry that version; the message lists those that it carries.
+        VersionMismatch: The package does not carry that version; the message lists the versions that it carries.
     """
     there = versions()
     if version is not None and version not in there:
@@ -40,5 +40,5 @@ def carried(version: Version | None) -> Version:
 
 
 def folder(version: Version | None) -> Path:
-    """The folder of a version, or of the newest one. Raises VersionMismatch as `carried` does."""
+    """Return the folder of a version, or of the newest one for None. Raises VersionMismatch as `carried` does."""
     return resources.folder("embedded") / str(carried(version)) / NAME

@@ -9,7 +9,7 @@ from typing import Any
 class SafetyPairsError(Exception):
     """The base of all errors that this package raises on purpose. A command prints the message and exits with status 1.
 
-    `str` of it is one line without control characters, because a message may quote text that others wrote.
+    `str(error)` is one line without control characters, because a message may quote text that others wrote.
     """
 
     def __str__(self) -> str:

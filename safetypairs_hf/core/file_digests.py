@@ -1,4 +1,4 @@
-"""The SHA-256 of files, each read once on a machine: later its size and times of change tell that it is the same."""
+"""Compute the SHA-256 of files, and remember it by each file's size and times, so that a file is read only once."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from safetypairs_hf.core import remembered
 logger = logging.getLogger(__name__)
 
 _KIND = "digests"
-_TOLD_AFTER = 5.0  # seconds of reading, after which the user is told what took so long
-# A file that changed so shortly before it was read could change again with the same times.
+_REPORTED_AFTER = 5.0  # seconds of reading, after which the user is told what took so long
+# A file that changed less than this before it was read could change again and keep the same times.
 _SETTLED_AFTER = 0.1  # seconds
 
 
 def digests(files: Mapping[str, Path], place: str) -> dict[str, str]:
-    """Hash files, those that have not changed since an earlier call from memory.
+    """Return the SHA-256 of files. A file that has not changed since an earlier call is not read again.
 
     Args:
         files: The files by name.
-        place: What they belong to (a folder, a version of a repo); it keeps their memory apart from others'.
+        place: The folder, or the version of a repo, that they belong to. Digests are remembered separately for each
+            place.
 
     Returns:
-        The hex SHA-256 of each, by name.
+        The hex SHA-256 of each file, by name.
 
     Raises:
-        OSError: a file does not read.
+        OSError: A file cannot be read.
     """
     known = remembered.recall(_KIND, place)
     states = {name: state(path) for name, path in files.items()}
@@ -49,24 +50,24 @@ def digests(files: Mapping[str, Path], place: str) -> dict[str, str]:
 
 
 def keep_digests(files: Mapping[str, Path], place: str, known: Mapping[str, str]) -> None:
-    """Remember the digests of files that were linked, not changed, since they were read."""
+    """Remember known digests of files that were linked, so that they are not read again."""
     remembered.remember(_KIND, place, {name: [state(path), known[name]] for name, path in files.items()})
 
 
 def state(path: Path) -> list[int]:
-    """What changes when a file does, without a byte of it read: size, times of change, inode."""
+    """Return the size, the times of change and the inode of a file: they change when its content does."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def file_sha256(path: Path) -> str:
-    """The hex SHA-256 of a file, read in pieces. Raises OSError where it does not read."""
+    """Return the hex SHA-256 of a file, which is read in pieces. Raises OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tell(seconds: float, size: int, place: str) -> None:
-    if seconds > _TOLD_AFTER:
+    if seconds > _REPORTED_AFTER:
         logger.warning(
             "%s: %.2f GB were checked in %.0f s; later loads need not do it again", place, size / 1e9, seconds
         )

@@ -1,7 +1,7 @@
-"""Compare names of files as people see them.
+"""Compare file names as people see them.
 
-Unicode writes é in two ways: as one letter, or as e with an accent that combines. macOS gives names in the second,
-most editors and tables the first. Every match of a name from a table or a setting against files goes through `as_seen`.
+Unicode has two forms of é: one letter, or e followed by a combining accent. macOS returns the second form, and most
+editors and tables use the first. Every match of a name from a table or a setting with files uses `as_seen`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from pathlib import Path, PurePath
 
 
 def as_seen(name: str) -> str:
-    """Return a name with every letter composed (Unicode's form NFC): names that look the same are the same."""
+    """Return a name in Unicode's composed form (NFC), in which names that look the same are equal."""
     return unicodedata.normalize("NFC", name)
 
 
 def name_in(folder: Path, path: Path) -> str:
-    """Return the name of a file below a folder, with forward slashes, `as_seen`.
+    """Return the path of a file relative to a folder, with forward slashes, as `as_seen` gives it.
 
-    A name that is not UTF-8 could be written to no report: its odd bytes are there as backslash escapes.
+    Bytes that are not UTF-8 become backslash escapes, so that the name can be written to a report.
     """
     relative: PurePath = path.relative_to(folder)
     return as_seen(os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace"))
 
 
 def find_seen(path: Path) -> Path:
-    """Return the path of the file that has this name `as_seen`; the path as it is where there is none, or several."""
+    """Return the path of the one file whose name is equal by `as_seen`; `path` itself if there is none or several."""
     if path.exists() or not path.parent.is_dir():
         return path
     try:

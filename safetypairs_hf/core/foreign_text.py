@@ -1,7 +1,7 @@
-"""Read text that others wrote: JSON, JSON Lines, CSV and YAML in UTF-8, within bounds, every fault in one line.
+"""Read text that others wrote: JSON, JSON Lines, CSV and YAML in UTF-8, within limits, with errors of one line.
 
-The parsers here raise ForeignTextError, or whatever their library raises. `reading` stands around them and around any
-other call that takes foreign content apart: it catches all of that, and names the file and what was expected of it.
+The parsers here raise ForeignTextError, or what their library raises. The context manager `reading` turns both, and
+errors of other code that reads foreign content, into one message that names the file and the expected content.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from typing import Any, Final
 
 from safetypairs_hf.core.errors import SafetyPairsError, in_a_line, printable
 
-MOST_BYTES: Final = 1 << 28  # of a file of text: a table of some million images
-MOST_SETTING_BYTES: Final = 1 << 20  # of a file of settings, a few pages: YAML, a prompt
+MOST_BYTES: Final = 1 << 28  # in a text file; a table of a few million images fits
+MOST_SETTING_BYTES: Final = 1 << 20  # in a file of settings, such as YAML or a prompt
 MOST_YAML_NODES: Final = 100_000
-DEEPEST: Final = 100  # lists and objects in one another
-LONGEST_NUMBER: Final = 1000  # characters in YAML; reading a number takes time that grows with their square
-MOST_OBJECTS: Final = 1000  # places in a text where a JSON object is looked for
+DEEPEST: Final = 100  # nested lists and objects
+LONGEST_NUMBER: Final = 1000  # characters in YAML; the time to read a number grows with their square
+MOST_OBJECTS: Final = 1000  # places in a text at which a JSON object is looked for
 _LONG_NUMBER: Final = re.compile(rf"[0-9_:.+-]{{{LONGEST_NUMBER},}}")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class ForeignTextError(ValueError):
-    """A text is not what it should be.
+    """A text does not have the expected content.
 
-    The message is the rest of a sentence that begins with the name of what was read; `line` is where, 0 for not known.
+    Attributes:
+        args: One predicate, such as "holds a NUL"; the name of the text is put before it.
+        line: The line of the fault, from 1; 0 if it is not known.
     """
 
     def __init__(self, fault: str, line: int = 0) -> None:
@@ -41,15 +43,15 @@ class ForeignTextError(ValueError):
 
 @contextmanager
 def reading(what: str, expected: str = "", error_class: type[SafetyPairsError] = SafetyPairsError) -> Iterator[None]:
-    """Turn whatever is raised while foreign content is read into one line.
+    """Turn any exception of the block into a message of one line.
 
     Args:
-        what: what is read, as the message begins, such as "the metadata 'm.csv'".
-        expected: what the content should be, or what to do; the message ends with it.
-        error_class: what is raised.
+        what: What is read, as the subject of the message, such as "the metadata 'm.csv'".
+        expected: The end of the message: what the content should be, or what to do.
+        error_class: The class of the exception to raise.
 
     Raises:
-        SafetyPairsError: of the class that was asked for. One that the block raises itself passes through.
+        SafetyPairsError: An exception of `error_class`. A SafetyPairsError that the block raises passes unchanged.
     """
     try:
         yield
@@ -60,7 +62,7 @@ def reading(what: str, expected: str = "", error_class: type[SafetyPairsError] =
 
 
 def fault(what: str, error: Exception) -> str:
-    """Return what is wrong with what was read, as one sentence whose subject is `what`."""
+    """Describe an error as one sentence with the subject `what`."""
     if isinstance(error, ForeignTextError) and error.line:
         what = f"{what}, line {error.line},"
     return f"{what} {_predicate(error)}"
@@ -82,7 +84,7 @@ def _predicate(error: Exception) -> str:
 
 
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
-    """Read a file. Raises OSError, or ForeignTextError for what is no file or holds more than `most` bytes."""
+    """Read a file. Raises OSError, or ForeignTextError if it is not a regular file or has more than `most` bytes."""
     found = Path(path).stat()
     if not stat.S_ISREG(found.st_mode):
         raise ForeignTextError(f"is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no ordinary file'}; give a file")
@@ -92,15 +94,17 @@ def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
-    """Read a file of UTF-8, with or without a byte order mark. Raises UnicodeDecodeError, and as `read_bytes` does."""
+    """Read a UTF-8 file, with or without a byte order mark. Raises UnicodeDecodeError, and what `read_bytes` raises."""
     return read_bytes(path, most).decode("utf-8-sig")
 
 
 def lines(text: str | Iterable[str]) -> Iterator[tuple[int, str]]:
-    r"""Give each line and its number, from 1. A line ends at \n or \r\n.
+    r"""Yield the number of each line, from 1, and the line without its end, which is \n or \r\n.
 
-    The text may come line by line, from a file that was opened with newline="\n".
-    `str.splitlines` also cuts at U+2028, U+2029 and U+0085, which JSON and people have inside of texts.
+    `str.splitlines` also cuts at U+2028, U+2029 and U+0085, which occur inside JSON strings.
+
+    Args:
+        text: A text, or its lines from a file that was opened with newline="\n".
     """
     for number, line in enumerate(text.split("\n") if isinstance(text, str) else text, 1):
         yield number, line.removesuffix("\n").removesuffix("\r")
@@ -110,12 +114,12 @@ def parse_json(text: str, *, strict: bool = True) -> Any:
     """Parse JSON.
 
     Args:
-        text: all of it.
-        strict: refuse what other parsers read otherwise or not at all: a key that is there twice, NaN and Infinity, and
-            half of a surrogate pair, which no file can hold.
+        text: The whole text.
+        strict: Refuse what other parsers read differently or not at all: a repeated key, NaN and Infinity, and half of
+            a surrogate pair, which no file can hold.
 
     Raises:
-        ForeignTextError: it is no JSON, or nested more than DEEPEST deep.
+        ForeignTextError: The text is not JSON, or nested more than DEEPEST deep.
     """
     try:
         value = _STRICT.decode(text) if strict else json.loads(text)
@@ -125,7 +129,7 @@ def parse_json(text: str, *, strict: bool = True) -> Any:
         raise ForeignTextError(f"is nested more than {DEEPEST} deep") from None
     except ForeignTextError:
         raise
-    except ValueError:  # of int, for a number of more than 4300 digits
+    except ValueError:  # `int` refuses more than 4300 digits
         raise ForeignTextError("holds a number that is too long to be read") from None
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)
@@ -138,7 +142,7 @@ def parse_json(text: str, *, strict: bool = True) -> Any:
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Parse JSON that is one object, as `parse_json` does."""
+    """Parse JSON that is one object. Raises ForeignTextError as `parse_json` does."""
     value = parse_json(text)
     if not isinstance(value, dict):
         raise ForeignTextError(f"holds {_kind(value)}; expected a JSON object")
@@ -146,10 +150,13 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def json_lines(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Parse JSON Lines: an object a line, with the number of its line; the text as `lines` takes it.
+    """Parse JSON Lines: yield the line number and the object of each line that is not empty.
+
+    Args:
+        text: A text, or its lines; see `lines`.
 
     Raises:
-        ForeignTextError: as `parse_object`; it names the line.
+        ForeignTextError: A line is not a JSON object; the error has its number.
     """
     for number, line in lines(text):
         if line.strip():
@@ -161,7 +168,7 @@ def json_lines(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]
 
 
 def objects_in(text: str) -> dict[int, dict[str, Any]]:
-    """Find the JSON objects in a text of anything, by where they begin, at no more than MOST_OBJECTS places."""
+    """Find the JSON objects in any text, by their position. At most MOST_OBJECTS positions are tried."""
     decoder, found, start = json.JSONDecoder(strict=False), {}, text.find("{")
     for _ in range(MOST_OBJECTS):
         if start < 0:
@@ -177,13 +184,14 @@ def objects_in(text: str) -> dict[int, dict[str, Any]]:
 
 
 def csv_rows(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Parse CSV with a head: each row by the names of the head, and the number of its last line.
+    """Parse CSV with a header: yield the number of each row's last line, and its values by column.
 
-    The text may come line by line, from a file that was opened with newline="".
+    Args:
+        text: A text, or its lines from a file that was opened with newline="".
 
     Raises:
-        ForeignTextError: a name is there twice, a row has not as many fields as the head, a quote is not closed, a NUL
-            is in it, or a field has more characters than the csv module takes (131072, unless it was told otherwise).
+        ForeignTextError: A column name is repeated, a row and the header differ in length, a quote is not closed, the
+            text contains NUL, or a field is longer than `csv.field_size_limit()` (131072 characters by default).
     """
     reader = csv.reader(io.StringIO(text, newline="") if isinstance(text, str) else text, strict=True)
     names: list[str] = []
@@ -207,20 +215,20 @@ def csv_rows(text: str | Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file as texts, lists and dicts; see `parse_yaml`."""
+    """Read a YAML file as strings, lists and dicts; see `parse_yaml`."""
     return parse_yaml(read_text(path, MOST_SETTING_BYTES))
 
 
 def parse_yaml(text: str, *, typed: bool = False) -> Any:
-    """Parse YAML as texts, lists and dicts: every value is the text that stands there, so that a label `no` is a text.
+    """Parse YAML as strings, lists and dicts. Every value stays the string that was written, so a label `no` is "no".
 
     Args:
-        text: all of it.
-        typed: read numbers, dates and so on as YAML's rules for values have them.
+        text: The whole text.
+        typed: Convert numbers, dates and so on by the rules of YAML.
 
     Raises:
-        ForeignTextError: it is no YAML, it uses an alias (a few lines of which can stand for a billion), a key is there
-            twice, or it is longer or deeper than the bounds of this module.
+        ForeignTextError: The text is not YAML, uses an alias (a few aliases can expand to billions of values), repeats
+            a key, or is longer or deeper than the limits of this module.
     """
     import yaml
 
@@ -243,7 +251,7 @@ def parse_yaml(text: str, *, typed: bool = False) -> Any:
 
 
 def are_texts(value: Any) -> bool:
-    """Whether a value is a list of texts, one or more."""
+    """Return whether a value is a list of one or more strings."""
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
 
 
@@ -267,7 +275,7 @@ def _check_events(events: Iterator[Any]) -> None:
 
 
 def _check_keys(document: Any) -> None:
-    """Raise ForeignTextError where a mapping of a YAML document has a key twice, or one that is no text."""
+    """Raise ForeignTextError if a mapping of a YAML document has a repeated key, or one that is not a string."""
     import yaml
 
     left = [document]
@@ -288,7 +296,7 @@ def _check_keys(document: Any) -> None:
 
 
 def whole(text: str) -> str:
-    """Return a text that can be written: half of a surrogate pair, which JSON can hold, becomes "?"."""
+    """Return a text that can be encoded: half of a surrogate pair, which JSON can contain, becomes "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The funnel of a run: how many candidates entered and left each stage by category, and why others were rejected."""
+"""The funnel of a run: by stage and category, how many candidates entered, how many left, and why others did not."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from safetypairs_hf.core.records import Reject
 
 
 class Funnel:
-    """Counts as the steps report them. In every cell `in` = `out` + the sum of `rejected`.
+    """Counts candidates by step and category. In every cell, `in` = `out` + the sum of `rejected`.
 
-    `steps`: the names of the steps in order; "edit-2" is the edit stage of the second round. Where an editor makes
-    several candidates of a source, `edit` and `judge` count candidates.
+    If an editor makes several candidates of a source, `edit` and `judge` count candidates.
+
+    Args:
+        steps: The names of the steps in order; "edit-2" is the edit stage of the second round.
     """
 
     def __init__(self, steps: Sequence[str]) -> None:
@@ -20,7 +22,7 @@ class Funnel:
         self._tokens: dict[str, dict[str, int]] = {}
 
     def spend(self, step: str, prompt_tokens: int, answer_tokens: int) -> None:
-        """What an instructor read and wrote."""
+        """Add the tokens that an instructor read and wrote."""
         tokens = self._tokens.setdefault(step, {"prompt": 0, "answer": 0})
         tokens["prompt"] += prompt_tokens
         tokens["answer"] += answer_tokens
@@ -34,7 +36,7 @@ class Funnel:
             cell["rejected"][reject.reason] = cell["rejected"].get(reject.reason, 0) + 1
 
     def to_dict(self) -> dict[str, Any]:
-        """A list of stages; each has its totals and, by category, the same counts; `tokens` where some were spent."""
+        """Return a list of stages, each with its totals, the counts by category, and `tokens` if any were used."""
         return {"stages": [self._stage(step) for step in self._cells]}
 
     def _stage(self, stage: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ class Funnel:
 
 
 def rows(funnel: dict[str, Any]) -> Iterable[tuple[str, int, int, str]]:
-    """The funnel as table rows: stage, in, out, and the reasons of the rest, most frequent first."""
+    """Yield the funnel as table rows: stage, in, out, and the reject reasons, most frequent first."""
     for stage in funnel["stages"]:
         reasons = sorted(stage["rejected"].items(), key=lambda item: (-item[1], item[0]))
         yield stage["stage"], stage["in"], stage["out"], ", ".join(f"{count} {reason}" for reason, count in reasons)

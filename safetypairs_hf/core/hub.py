@@ -1,6 +1,6 @@
-"""Call the Hub: limit the waiting, repeat calls that are worth repeating, and explain its errors in one line each.
+"""Call the Hub: limit the wait, repeat calls that are worth repeating, and explain each error in one line.
 
-The look-ups that several rooms need stand here too: the refs, tags and files of a repo.
+This module also has the look-ups that several rooms need: the refs, tags and files of a repo.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES = 4
-_PASSING = (408, 429, 500, 502, 503, 504)  # states that pass, by the meaning of the codes
+_PASSING = (408, 429, 500, 502, 503, 504)  # HTTP statuses of temporary failures
 _LONGEST_WAIT = 300.0  # seconds; the Hub counts requests in windows of five minutes
-# hf-xet tells the status, and what is wrong with the disk, in its text alone.
+# hf-xet gives the status, and the fault of the disk, only in the text of its errors.
 _XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})")
 _XET_DISK = re.compile(r"IO Error: (.+) \(os error \d+\)")
 _XET_ERROR = re.compile(r"xet|CAS client|reconstruction", re.IGNORECASE)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
-_HTTP_LIBRARIES = ("httpx2", "httpx", "requests")  # which one huggingface_hub uses changed with its versions
+_HTTP_LIBRARIES = ("httpx2", "httpx", "requests")  # versions of huggingface_hub use different ones
 
 
 def answer_seconds() -> float:
-    """How long to wait for the Hub to say or take anything; SAFETYPAIRS_HUB_TIMEOUT, or 120.
+    """Return how many seconds to wait for each answer of the Hub: SAFETYPAIRS_HUB_TIMEOUT, or 120.
 
     Raises:
-        HubUnavailable: the variable holds no positive number.
+        HubUnavailable: The variable is not a positive number.
     """
     text = os.environ.get("SAFETYPAIRS_HUB_TIMEOUT") or "120"
     try:
@@ -52,7 +52,7 @@ def answer_seconds() -> float:
 
 
 class Stored(NamedTuple):
-    """A file as the Hub lists it: bytes, and the SHA-256 (64 hex) of a large file or the git id (40 hex) of another."""
+    """A file as the Hub lists it: its size in bytes, and its SHA-256 (64 hex) if it is in LFS, else its git id (40)."""
 
     size: int
     digest: str
@@ -61,16 +61,16 @@ class Stored(NamedTuple):
 def list_refs(
     repo: str, api: HfApi | None = None, *, pull_requests: bool = False, only_if_reached: bool = False
 ) -> GitRefs:
-    """The tags and branches of a dataset repo, and its pull requests if asked for.
+    """Return the tags and branches of a dataset repo, and on request its pull requests.
 
     Args:
         repo: `org/name`.
-        api: A client of another Hub or token than the usual ones.
-        pull_requests: List these too.
+        api: A client for another Hub or token than the default ones.
+        pull_requests: Also list the pull requests.
         only_if_reached: See `retried`.
 
     Raises:
-        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_out_of_reach`.
+        HubUnavailable: The Hub did not answer, or refused; see `is_missing` and `is_out_of_reach`.
     """
     client = api or _client()
 
@@ -82,28 +82,28 @@ def list_refs(
 
 
 def list_tags(repo: str, api: HfApi | None = None, *, only_if_reached: bool = False) -> dict[str, str]:
-    """The tags of a dataset repo, each with its commit; see `list_refs`."""
+    """Return the tags of a dataset repo with their commits. Args and Raises: see `list_refs`."""
     return {tag.name: tag.target_commit for tag in list_refs(repo, api, only_if_reached=only_if_reached).tags}
 
 
 def dataset_info(
     repo: str, api: HfApi | None = None, *, revision: str | None = None, hashes: bool = False
 ) -> DatasetInfo:
-    """What the Hub says of a dataset repo at a revision (None: main).
+    """Return what the Hub knows about a dataset repo at a revision.
 
     Args:
         repo: `org/name`.
-        api: A client of another Hub or token than the usual ones.
-        revision: A branch, a tag or a commit.
-        hashes: Ask for the size and hash of every file too; see `list_files`.
+        api: A client for another Hub or token than the default ones.
+        revision: A branch, a tag or a commit; None for main.
+        hashes: Also return the size and the hash of every file; see `list_files`.
 
     Raises:
-        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_unknown_revision`.
+        HubUnavailable: The Hub did not answer, or refused; see `is_missing` and `is_unknown_revision`.
     """
     client = api or _client()
 
     def ask() -> DatasetInfo:
-        # Unlike its other calls, this one of huggingface_hub does not take the session's limit.
+        # Unlike the other calls of huggingface_hub, this one ignores the timeout of the session.
         return client.dataset_info(repo, revision=revision, files_metadata=hashes, timeout=answer_seconds())
 
     with explained(repo, client.endpoint):
@@ -111,7 +111,7 @@ def dataset_info(
 
 
 def list_files(repo: str, commit: str, api: HfApi | None = None) -> dict[str, Stored]:
-    """Every file of a dataset repo at a commit, with its size and hash. Raises HubUnavailable."""
+    """Return every file of a dataset repo at a commit, with its size and hash. Raises HubUnavailable."""
     info = dataset_info(repo, api, revision=commit, hashes=True)
     return {
         file.rfilename: Stored(file.size or 0, file.lfs.sha256 if file.lfs else file.blob_id or "")
@@ -122,21 +122,21 @@ def list_files(repo: str, commit: str, api: HfApi | None = None) -> dict[str, St
 def fetch(
     repo: str, file: str, revision: str | None = None, api: HfApi | None = None, *, kind: str = "dataset"
 ) -> Path:
-    """Download a file of a repo into the Hub's cache on this machine, unless it is there.
+    """Download a file of a repo into the local cache of the Hub, unless it is there already.
 
     Args:
         repo: `org/name`.
-        file: Its path in the repo.
-        revision: A branch, a tag or a commit; None is main.
-        api: A client of another Hub or token than the usual ones.
+        file: The path of the file in the repo.
+        revision: A branch, a tag or a commit; None for main.
+        api: A client for another Hub or token than the default ones.
         kind: "dataset" or "model".
 
     Returns:
-        The file in the cache, in a folder that is named after the commit.
+        The path of the file in the cache, in a folder that is named after the commit.
 
     Raises:
-        FileNotFoundError: the repo has no such file at that revision.
-        HubUnavailable: no answer, or a refusal; see `is_missing` and `is_unknown_revision`.
+        FileNotFoundError: The repo has no such file at that revision.
+        HubUnavailable: The Hub did not answer, or refused; see `is_missing` and `is_unknown_revision`.
     """
     from huggingface_hub import errors
 
@@ -144,14 +144,14 @@ def fetch(
     with explained(repo, client.endpoint, kind):
         try:
             return Path(retried(lambda: client.hf_hub_download(repo, file, repo_type=kind, revision=revision)))
-        except errors.LocalEntryNotFoundError:  # a kind of EntryNotFoundError that means: the Hub did not answer
+        except errors.LocalEntryNotFoundError:  # a subclass of EntryNotFoundError, raised if the Hub did not answer
             raise
         except errors.EntryNotFoundError as error:
             raise FileNotFoundError(file) from error
 
 
 def is_missing(error: HubUnavailable) -> bool:
-    """Whether the Hub said that there is no such repo, or none that this token may see."""
+    """Return whether the Hub said that there is no such repo, or none that this token may see."""
     from huggingface_hub import errors
 
     cause = error.__cause__
@@ -159,29 +159,30 @@ def is_missing(error: HubUnavailable) -> bool:
 
 
 def is_unknown_revision(error: HubUnavailable) -> bool:
-    """Whether the Hub said that the repo has no such branch, tag or commit."""
+    """Return whether the Hub said that the repo has no such branch, tag or commit."""
     from huggingface_hub import errors
 
     return isinstance(error.__cause__, errors.RevisionNotFoundError)
 
 
 def is_out_of_reach(error: HubUnavailable) -> bool:
-    """Whether the Hub gave no answer, a broken one, or one that passes (429, 5xx); not where it refused."""
+    """Return whether the Hub did not answer, or failed temporarily (429, 5xx). False if it refused."""
     status = _status(_root(error.__cause__ or error))
     return status is None or status in _PASSING or status >= 500
 
 
 @contextmanager
 def explained(repo: str, endpoint: str | None = None, kind: str = "dataset") -> Iterator[None]:
-    """Turn what `huggingface_hub` raises about `repo` into a HubUnavailable that says what to do.
+    """Turn an exception of `huggingface_hub` about `repo` into a HubUnavailable that says what to do.
 
     Args:
         repo: `org/name`.
-        endpoint: The address of the Hub; None is the usual one.
+        endpoint: The address of the Hub; None for the default one.
         kind: "dataset" or "model".
 
     Raises:
-        HubUnavailable: no network, no or a bad token, no right, no such repo, or an answer that is none of these.
+        HubUnavailable: The network is down, the token is missing, invalid or has no right, the repo does not exist, or
+            the Hub answered something unexpected.
     """
     from huggingface_hub import constants
 
@@ -197,13 +198,13 @@ def explained(repo: str, endpoint: str | None = None, kind: str = "dataset") -> 
 
 
 def retried(call: Callable[[], T], *, only_if_reached: bool = False) -> T:
-    """Make a call that may be made twice, and repeat it where it fails in a way that passes.
+    """Make a call, and repeat it after temporary failures.
 
     Args:
-        call: What to do. It is called `TRIES` times at most; the wait between is what the Hub asks for (Retry-After),
-            else 1, 2 and 4 seconds.
-        only_if_reached: Do not repeat where no server answers at the address at all. This is for callers that go on
-            with what is on this machine, which must not wait for a network that is not there.
+        call: A function that may be called twice. It is called at most `TRIES` times. The wait before a repetition is
+            the one that the Hub asks for (Retry-After), else 1, 2 and 4 seconds.
+        only_if_reached: Do not repeat the call if no server answers at the address. This is for callers that continue
+            with local files, and must not wait for a missing network.
 
     Returns:
         What `call` returns.
@@ -212,7 +213,7 @@ def retried(call: Callable[[], T], *, only_if_reached: bool = False) -> T:
         try:
             return call()
         except Exception as error:
-            if isinstance(error, RuntimeError) or not passing(error):  # an upload's, which huggingface_hub has retried
+            if isinstance(error, RuntimeError) or not passing(error):  # huggingface_hub retries uploads itself
                 raise
             if only_if_reached and isinstance(_root(error), (*_names("ConnectError"), *_names("ConnectTimeout"))):
                 raise
@@ -221,7 +222,7 @@ def retried(call: Callable[[], T], *, only_if_reached: bool = False) -> T:
 
 
 def passing(error: BaseException) -> bool:
-    """Whether the same call may well work a little later: no answer, half an answer, or a state that passes."""
+    """Return whether the failure may be temporary: no answer, a partial answer, or a status such as 503."""
     from huggingface_hub import errors
 
     root = _root(error)
@@ -232,7 +233,7 @@ def passing(error: BaseException) -> bool:
 
 
 def _is_bad_token(error: BaseException) -> bool:
-    """Whether the token could not be sent: a header is ASCII on one line. The error's own text would show it."""
+    """Return whether the token cannot be sent in a header. The error must not be shown: its text contains the token."""
     return isinstance(error, UnicodeEncodeError) or "Illegal header value" in str(error)
 
 
@@ -243,11 +244,11 @@ def _client() -> HfApi:
 
 
 def _drop_slash_of_endpoint() -> None:
-    """Make `datasets` read HF_ENDPOINT as huggingface_hub does, which ignores a slash at the end."""
+    """Make `datasets` ignore a slash at the end of HF_ENDPOINT, as huggingface_hub does."""
     given = os.environ.get("HF_ENDPOINT", "")
     if not given.endswith("/"):
         return
-    os.environ["HF_ENDPOINT"] = plain = given.rstrip("/")  # for `datasets` imported later, and other processes
+    os.environ["HF_ENDPOINT"] = plain = given.rstrip("/")  # for a later import of `datasets`, and for other processes
     if config := sys.modules.get("datasets.config"):
         config.HF_ENDPOINT = plain  # type: ignore[attr-defined]
         config.HUB_DATASETS_URL = config.HUB_DATASETS_URL.replace(given, plain, 1)  # type: ignore[attr-defined]
@@ -255,7 +256,7 @@ def _drop_slash_of_endpoint() -> None:
 
 @contextmanager
 def _limited_wait() -> Iterator[None]:
-    """huggingface_hub waits for ever by default: a Hub that stalls would hold us for ever."""
+    """Set a timeout for the block: by default huggingface_hub waits forever for a Hub that stalls."""
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
     session: Any = get_session()
@@ -269,7 +270,7 @@ def _limited_wait() -> Iterator[None]:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The error of the request itself: an upload's comes wrapped, a download's too."""
+    """Return the error of the request itself, which uploads and downloads wrap in another one."""
     from huggingface_hub import errors
 
     wrappers = (RuntimeError, errors.LocalEntryNotFoundError)
@@ -286,7 +287,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _disk(error: BaseException) -> str:
-    """What stood in the way of writing a file here; "" where it was something else."""
+    """Return why a file cannot be written to the local disk; "" for any other error."""
     if isinstance(error, OSError) and error.errno in _DISK:
         return str(error.strerror)
     found = _XET_DISK.search(str(error))
@@ -300,7 +301,7 @@ def _wait(error: BaseException, attempt: int) -> float:
 
 
 def _line(error: BaseException, repo: str, where: str, kind: str) -> str | None:
-    """What to tell the user; None for an error that is not the Hub's."""
+    """Return the message for the user; None for an error that does not come from the Hub."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.HfHubHTTPError):
@@ -357,12 +358,12 @@ def _one_line(error: BaseException) -> str:
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """What is raised when there is no answer, or half of one."""
+    """Return the exceptions that mean no answer, or a partial one."""
     return (ConnectionError, TimeoutError, *_names("TransportError"), *_names("ConnectionError"))
 
 
 def _names(name: str) -> tuple[type[Exception], ...]:
-    """The exceptions of this name in the HTTP libraries that are here."""
+    """Return the exceptions of this name in the installed HTTP libraries."""
     import importlib
 
     found = []

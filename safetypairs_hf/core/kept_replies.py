@@ -1,7 +1,7 @@
-"""The replies of a server to the requests of a work unit that is not done, in files of the run folder.
+"""Keep the replies of a server for a work unit that is not finished, in files of the run folder.
 
-A part of a run is written when its unit is done. What a server was paid for until then is kept here, a file a reply, so
-that a build which is killed in the middle of a unit does not ask for it again. When the part is there the files go.
+A run writes the results of a unit when the unit is finished. Until then each paid reply is kept in its own file, and a
+build that was killed within a unit does not request it again. The files are removed once the results are written.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ REPLIES = "replies"  # the folder
 
 
 class KeptReplies:
-    """The kept replies of one step of a unit.
+    """The kept replies of one step of a work unit.
 
     Args:
-        run: the run folder.
-        step: the name of the step's folder, such as "edit-2".
-        unit: the number of the work unit.
+        run: The run folder.
+        step: The name of the step's folder, such as "edit-2".
+        unit: The number of the work unit.
     """
 
     def __init__(self, run: RunFolder, step: str, unit: int) -> None:
@@ -27,11 +27,11 @@ class KeptReplies:
         self._there = {name.rsplit("/", 1)[-1] for name in run.files(self._folder)}
 
     def get(self, key: str) -> bytes | None:
-        """What was kept under a key; None where nothing was."""
+        """Return what is kept under a key; None if nothing is."""
         return self._run.read(f"{self._folder}/{key}") if key in self._there else None
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep something; from then on a kill cannot lose it. Raises RunError where it cannot be written."""
+        """Keep data under a key. It survives a kill from then on. Raises RunError if it cannot be written."""
         self._run.write(f"{self._folder}/{key}", data)
         self._there.add(key)
 
@@ -42,7 +42,7 @@ def clear(run: RunFolder) -> None:
 
 
 def _clear_finished(run: RunFolder, step: str) -> None:
-    """Remove the kept replies of the units whose part of the step is there."""
+    """Remove the kept replies of the units whose results for the step are written."""
     for unit in {int(name.split("/")[2]) for name in run.files(f"{REPLIES}/{step}")}:
         if run.has(run.part(step, unit)):
             run.remove_folder(f"{REPLIES}/{step}/{unit:05d}")

@@ -1,4 +1,4 @@
-"""Say where an import of user code from an old place of the library has gone."""
+"""Explain an import in user code that names an old place in the library."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from safetypairs_hf.core.errors import verb
 _LIBRARY: Final = "safetypairs_hf"
 FACE: Final = f"{_LIBRARY}.recipes"
 
-# Old module -> new module, both below the library; a package stands for all that is in it. Only those are here that the
-# authors of recipes import from.
+# Old module -> new module, both relative to the library. An entry for a package covers all modules in it. The table has
+# only modules that authors of recipes import from.
 MOVED: Final[dict[str, str]] = {
     "contact_sheet": "core.contact_sheet",
     "crosswalk": "taxonomy.crosswalk",
@@ -70,15 +70,15 @@ MOVED: Final[dict[str, str]] = {
 
 
 def explain(error: ImportError, file: str) -> str | None:
-    """Explain an import of something that the library does not have, or has elsewhere.
+    """Explain a failed import of a name that the library does not have, or has in another module.
 
     Args:
-        error: what the import raised.
-        file: the path of the file that imports it.
+        error: The exception of the import.
+        file: The path of the file that imports.
 
     Returns:
-        One clause: what is imported, where user code imports from, and where it is now, if that is known. None where
-        the import is of another package.
+        One clause: what is imported, where user code should import from, and the new place of the name if it is known.
+        None if the import is of another package.
     """
     old = error.name or ""
     if old != _LIBRARY and not old.startswith(f"{_LIBRARY}."):
@@ -95,7 +95,7 @@ def explain(error: ImportError, file: str) -> str | None:
 
 
 def _imported(old: str, file: str) -> tuple[str, list[str]]:
-    """Return the module that the file names in its import, and the names that it does not find there."""
+    """Return the module that the file imports from, and the names that the module does not have."""
     for node in ast.walk(ast.parse(Path(file).read_bytes())):
         module = node.module if isinstance(node, ast.ImportFrom) and not node.level else None
         if isinstance(node, ast.ImportFrom) and module is not None and (module == old or module.startswith(f"{old}.")):
@@ -108,7 +108,7 @@ def _imported(old: str, file: str) -> tuple[str, list[str]]:
 
 
 def _new_module(old: str) -> str | None:
-    """Return the full name of the module that has what was in a module of the library, or in a package around it."""
+    """Return the full new name of a module of the library, by its own entry in MOVED or that of a package around it."""
     head, rest = old.removeprefix(f"{_LIBRARY}."), ""
     while head not in MOVED:
         head, dot, last = head.rpartition(".")

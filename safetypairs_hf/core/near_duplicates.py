@@ -1,6 +1,6 @@
-"""Near-duplicates by PDQ hash: an index that finds them, and the groups and splits that they decide.
+"""Find near-duplicates by PDQ hash, and assign pairs to the groups and splits that near-duplicates share.
 
-The index serves grouping, takedowns and hash lists: what a near-duplicate is stands here alone.
+Grouping, takedowns and hash lists use the same index, so the definition of a near-duplicate is in this module alone.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 from safetypairs_hf.core.ids import unit_interval
 from safetypairs_hf.core.records import Identity, Reject
 
-TAKEN_DOWN = "taken_down"  # the reason with which a pair is left out because it was taken down
+TAKEN_DOWN = "taken_down"  # the reject reason of a pair that was taken down
 
-NEAR_BITS = 31  # of 256: as far apart near-duplicates may be, unless a recipe says otherwise (Meta, 2019)
+NEAR_BITS = 31  # of 256: the largest distance of near-duplicates, unless a recipe sets another (Meta, 2019)
 
-_BANDS, _WIDTH = 16, 16  # a hash is cut into so many bands of so many bits
-# With two bits of a band free there are 137 keys a band to look up: from there on, comparing with all is as fast.
+_BANDS, _WIDTH = 16, 16  # the number of bands of a hash, and the bits of a band
+# With two free bits, a band has 137 keys to look up. From there on, a comparison with all hashes is as fast.
 _MOST_FREE = 1
 _PENDING_SHARE = 32
 
 
 class NearIndex:
-    """Finds the hashes of 32 bytes that are within `bits` of 256 of another; they are numbered as they were added.
+    """Finds all hashes within a distance of `bits` from a given hash of 256 bits. Hashes are numbered in order.
 
     Two hashes within `bits` agree, up to `bits // 16` bits, in at least one of their 16 bands. The index is two arrays:
-    the numbers of all hashes sorted by key, once for each band, and where each key begins. The hashes that were added
-    last are compared one by one until they are indexed together, as indexing sorts all.
+    for each band the numbers of all hashes sorted by key, and the start of each key. Indexing sorts all hashes, so the
+    latest hashes are first compared directly, and are indexed together later.
 
     Args:
-        bits: the largest distance that is still near, in [0, 256].
-        scan_below: with fewer hashes than this, all are compared, which takes less time than the look-ups.
-        pending: how many hashes wait to be indexed, or a 32nd of the indexed ones if that is more.
+        bits: The largest distance to find, in [0, 256].
+        scan_below: Below this number of hashes, all are compared directly, because that is faster than look-ups.
+        pending: How many hashes may wait to be indexed. A 32nd of the indexed hashes may wait if that is more.
     """
 
     def __init__(self, bits: int, *, scan_below: int = 4096, pending: int = 1024) -> None:
@@ -46,20 +46,20 @@ class NearIndex:
         self._masks = _masks(free) if 0 <= free <= _MOST_FREE else None
         self._indexed = 0
         self._numbers = np.zeros((_BANDS, 0), np.uint32)
-        self._starts = np.zeros(0, np.uint32)  # 4 MB, once there is an index
+        self._starts = np.zeros(0, np.uint32)  # 4 MB after the first indexing
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, phash: bytes) -> None:
-        """Add one hash; its number is the length of the index before."""
+        """Add one hash of 32 bytes. Its number is the previous length of the index."""
         if self._size == len(self._words):
             self._words = np.concatenate([self._words, np.zeros_like(self._words)])
         self._words[self._size] = np.frombuffer(phash, np.uint64)
         self._size += 1
 
     def extend(self, hashes: Iterable[bytes]) -> None:
-        """Add many hashes at once."""
+        """Add many hashes of 32 bytes at once."""
         added = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 4)
         if self._size + len(added) > len(self._words):
             self._words = np.concatenate([self._words[: self._size], added])
@@ -68,7 +68,7 @@ class NearIndex:
         self._size += len(added)
 
     def near(self, phash: bytes) -> list[int]:
-        """The numbers of all hashes within `bits` of this one, in rising order."""
+        """Return the numbers of all hashes within `bits` of this one, in rising order."""
         words = np.frombuffer(phash, np.uint64)
         if self._masks is None or self._size < self._scan_below:
             few: list[int] = self._close(words, self._words[: self._size]).tolist()
@@ -76,22 +76,22 @@ class NearIndex:
         if not self._indexed or self._size - self._indexed > max(self._pending, self._indexed // _PENDING_SHARE):
             self._index()
         alike = self._alike(phash, self._masks)
-        found = alike[self._close(words, self._words[alike])]  # one that agrees in two bands is there twice
+        found = alike[self._close(words, self._words[alike])]  # has duplicates: a hash may agree in several bands
         last = self._indexed + self._close(words, self._words[self._indexed : self._size])
         return [*np.unique(found).tolist(), *last.tolist()]
 
     def _close(self, words: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """The places of those of `others` that are within `bits`."""
+        """Return the positions of those of `others` that are within `bits`."""
         return np.flatnonzero(np.bitwise_count(others ^ words).sum(axis=1) <= self.bits)
 
     def _alike(self, phash: bytes, masks: NDArray[np.uint16]) -> NDArray[np.uint32]:
-        """The numbers of the indexed hashes that agree with this one in a band, up to the free bits."""
+        """Return the numbers of the indexed hashes that agree with this one in a band, up to the free bits."""
         keys = (np.frombuffer(phash, np.uint16)[:, None] ^ masks).astype(np.int64)
         keys = (keys + (np.arange(_BANDS, dtype=np.int64)[:, None] << _WIDTH)).ravel()
         starts = self._starts[keys].astype(np.int64)
         counts = self._starts[keys + 1] - starts
         ends = counts.cumsum()
-        places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)  # the keys' runs, one after another
+        places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)  # the runs of the keys, concatenated
         alike: NDArray[np.uint32] = self._numbers.ravel()[places]
         return alike
 
@@ -109,27 +109,31 @@ class NearIndex:
 
 
 def _masks(free: int) -> NDArray[np.uint16]:
-    """Every way to flip up to `free` bits of a band."""
+    """Return every mask that flips up to `free` bits of a band."""
     flips = [sum(1 << bit for bit in chosen) for count in range(free + 1) for chosen in combinations(range(16), count)]
     return np.array(flips, np.uint16)
 
 
 def split_of(group: str, test_fraction: float) -> str:
-    """ "test" for a share `test_fraction` of all groups, else "train"; a pure function of its arguments."""
+    """Return "test" for a share `test_fraction` of all groups, else "train", as a pure function of the arguments."""
     return "test" if unit_interval(group) < test_fraction else "train"
 
 
 class Groups:
-    """Places pairs one by one: each joins the group of the pairs that it is close to, or founds its own.
+    """Places pairs in order: each joins the group of the pairs that it is close to, or founds a group.
 
-    Two pairs are close if they are of one family, or if any member of one is within `bits` of 256 of any member of the
-    other by PDQ hash. What is placed never moves, so placing more pairs later changes nothing about the earlier ones.
+    Two pairs are close if they belong to one family, or if a member of one is within `bits` of 256 of a member of the
+    other by PDQ hash. A placed pair never moves, so pairs that are placed later do not change earlier ones.
+
+    Args:
+        bits: The largest distance between near-duplicates, in [0, 256].
+        test_fraction: The share of new groups that go to the split "test", in [0, 1].
     """
 
     def __init__(self, bits: int, test_fraction: float) -> None:
         self.test_fraction = test_fraction
         self._hashes = NearIndex(bits)
-        self._groups: list[str | None] = []  # the group of each of _hashes; None: it was taken down
+        self._groups: list[str | None] = []  # the group of each of _hashes; None for a pair that was taken down
         self._taken_down = set[str]()  # pair ids and file hashes
         self._splits: dict[str, str] = {}
         self._families: dict[str, str] = {}
@@ -140,7 +144,7 @@ class Groups:
         return pair_id in self._pairs
 
     def add(self, identity: Identity, group: str, split: str) -> None:
-        """Put down a pair whose place is known: a published one."""
+        """Add a pair whose group and split are known, such as a published pair."""
         self._splits.setdefault(group, split)
         self._pairs.add(identity.pair_id)
         if identity.family:
@@ -152,21 +156,26 @@ class Groups:
             self._groups.append(group)
 
     def take_down(self, identity: Identity) -> None:
-        """Put down a pair that was taken down: from then on neither it nor what looks like a member of it is placed."""
+        """Add a pair that was taken down: `place` then refuses it, and every near-duplicate of a member of it."""
         self._taken_down |= {identity.pair_id, identity.unsafe_sha256, identity.safe_sha256}
         for phash in (identity.unsafe_phash, identity.safe_phash):
             self._hashes.add(phash)
             self._groups.append(None)
 
     def is_taken_down(self, identity: Identity) -> bool:
-        """Whether the pair, or anything that looks like a member of it, was taken down."""
+        """Return whether the pair, or a near-duplicate of a member of it, was taken down."""
         return self._knows(identity) or None in self._near(identity)
 
     def keeps_from_train(self, sha256: str, phash: bytes, family: str) -> bool:
-        """Whether an image may not be published for training.
+        """Return whether an image must not be published for training.
 
-        That is where it, or an image that looks like it, was taken down, and where it is a near-duplicate of a member
-        of a test pair, or of the family of one.
+        This is so if the image or a near-duplicate of it was taken down, if it is a near-duplicate of a member of a
+        test pair, or if it belongs to the family of a test pair.
+
+        Args:
+            sha256: The SHA-256 (hex) of the image's file.
+            phash: The PDQ hash of the image, 32 bytes.
+            family: The family of the image; "" if it has none.
         """
         if sha256 in self._taken_down or (family and family in self._test_families):
             return True
@@ -174,10 +183,15 @@ class Groups:
         return any(group is None or self._splits[group] == "test" for group in near)
 
     def place(self, identity: Identity, split: str = "") -> tuple[str, str] | Reject:
-        """Place a new pair: its (group, split), or a Reject, and then it is not placed.
+        """Place a new pair.
 
-        `split` is the one that its source states, if any: a group that the pair founds lies in it. A group that is
-        there already stays where it is, and the pair goes there.
+        Args:
+            identity: The identity of the pair.
+            split: The split that its source states, or "". A group that the pair founds gets this split; an existing
+                group keeps its own.
+
+        Returns:
+            The group and the split of the pair, or a Reject if it cannot be placed.
         """
         if identity.pair_id in self:
             return Reject("select", "duplicate", f"pair {identity.pair_id} is there already")
@@ -194,11 +208,11 @@ class Groups:
         return group, split
 
     def _knows(self, identity: Identity) -> bool:
-        """Whether the very pair, or a very file of it, was taken down."""
+        """Return whether this exact pair, or an exact file of it, was taken down."""
         return not self._taken_down.isdisjoint((identity.pair_id, identity.unsafe_sha256, identity.safe_sha256))
 
     def _near(self, identity: Identity) -> list[str | None]:
-        """The group of each hash that is close to a member of the pair, oldest first."""
+        """Return the group of each hash that is close to a member of the pair, oldest first."""
         found = {
             number for phash in (identity.unsafe_phash, identity.safe_phash) for number in self._hashes.near(phash)
         }

@@ -1,4 +1,4 @@
-"""The nearest of the names that there are, for the message about one that there is not."""
+"""Find the known name that is nearest to an unknown one, for the message about it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like `name`, whatever their case, or whose words begin with its letters.
+    """Return the known name that is most similar to `name`, ignoring case, or whose words begin with its letters.
 
-    None where there is none of either: "scroe" is "score", and "cc" is "colour-and-clutter".
+    For example, "scroe" gives "score", and "cc" gives "colour-and-clutter". None if no name fits.
     """
     plain: dict[str, str] = {}
     for each in known:
@@ -20,7 +20,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _initials(name: str) -> tuple[str, str]:
-    """The first letters of the words of a name, with and without its "and"."""
+    """Return the first letters of the words of a name, with and without the word "and"."""
     words = re.split(r"[-_ ]+", name)
     if len(words) < 2:
         return "", ""
@@ -28,6 +28,6 @@ def _initials(name: str) -> tuple[str, str]:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return "; the nearest is 'x'", to stand in a message after the name that was given; "" where none is like it."""
+    """Return "; the nearest is 'x'", to follow the unknown name in a message; "" if no name is similar."""
     found = nearest(name, known)
     return f"; the nearest is {found!r}" if found else ""

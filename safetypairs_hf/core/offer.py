@@ -15,7 +15,7 @@ from safetypairs_hf.core.settings import TEXT, as_text, parameters_of, value_tex
 from safetypairs_hf.core.tables import text_html
 
 WIDTH = 80
-# Matches "steps: how many" in the "Args:" section of a docstring, and "`steps`: how many" in its text.
+# Match "steps: how many" in the "Args:" section of a docstring, and "`steps`: how many" in its text.
 _ARGUMENT = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 _IN_TEXT = re.compile(r"`(\w+)`: (.*?)(?=\s`\w+`: |\n\n|\Z)", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""A list of many small records that takes a tenth of the memory: they are pickled and compressed, in blocks."""
+"""A list of many small records in a tenth of the memory: the records are pickled and compressed in blocks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from typing import Any, Generic, TypeVar, overload
 
 Record = TypeVar("Record")
 
-_BLOCK = 256  # records that are packed together
-_KEPT = 2  # blocks that are kept as Python objects: two readers may go through a list in turn
+_BLOCK = 256  # records per block
+_KEPT = 2  # unpacked blocks that are kept, so that two readers can read the list in turn
 
 
 class PackedList(Sequence[Record], Generic[Record]):
-    """A list that one adds to, of records that are not changed afterwards. It costs time to index at random.
+    """An append-only list of records that do not change.
 
-    While it is iterated over, nothing may be added.
-
-    A record of some names and hashes takes a kilobyte as Python objects, and a tenth of that here. Reading in order
-    unpacks each block once; reading one record unpacks its block, and the last two are kept.
+    As Python objects, a record of some names and hashes takes a kilobyte; here it takes a tenth of that. Iteration
+    unpacks each block once. Random access is slow: indexing unpacks the block of the record, and only the last two
+    blocks are kept. Nothing may be added during iteration.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._blocks: list[bytes] = []
-        self._last: list[Record] = []  # the end of the list, fewer than a block
-        self._read: dict[int, list[Record]] = {}  # by number, the blocks that were unpacked last
+        self._last: list[Record] = []  # the end of the list, shorter than a block
+        self._read: dict[int, list[Record]] = {}  # the last blocks that were unpacked, by number
         self.extend(records)
 
     def append(self, record: Record) -> None:
@@ -66,7 +65,7 @@ class PackedList(Sequence[Record], Generic[Record]):
         block = self._read.get(number)
         if block is None:
             block = _unpack(self._blocks[number])
-            self._read = dict([*self._read.items(), (number, block)][-_KEPT:])  # anew: another thread may read, too
+            self._read = dict([*self._read.items(), (number, block)][-_KEPT:])  # a new dict: other threads may read it
         return block[within]
 
 

@@ -1,4 +1,4 @@
-"""Encode, hash and compare images: every published image takes this one path, so no trace tells which was edited."""
+"""Encode, hash and compare images. All published images are encoded here, so that no file reveals an edit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from safetypairs_hf.core.records import Box, Picture
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Pixels
 
-# The encoders of PNG files, by name, each with the package whose version changes its bytes. Pillow compresses drawings
-# best. OpenCV writes photographs in a third of the time, at about the same size: runs of equal bytes alone are looked
-# for, after the Paeth filter. It is not an install requirement, as the package is large.
+# The encoders of PNG files by name, each with the package whose version changes its bytes. Pillow compresses drawings
+# best. OpenCV writes photographs in a third of the time and at about the same size, because after the Paeth filter it
+# only looks for runs of equal bytes. It is not an install requirement, because the package is large.
 PILLOW: Final = "pillow"
 OPENCV: Final = "opencv"
 ENCODERS: Final = {PILLOW: "pillow", OPENCV: "opencv-python-headless"}
@@ -45,7 +45,7 @@ def encode(pixels: Pixels, encoder: str = PILLOW) -> Picture:
 
 
 def check_encoder(encoder: str) -> None:
-    """Raise RecipeError where there is no encoder of this name."""
+    """Raise RecipeError if there is no encoder of this name."""
     if encoder not in ENCODERS:
         raise RecipeError(f"no encoder {encoder!r}; expected one of: {', '.join(ENCODERS)}")
 
@@ -69,13 +69,13 @@ def _by_opencv(pixels: Pixels) -> bytes:
     import numpy as np
 
     how = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH)
-    _, file = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]), how)  # OpenCV has blue first
+    _, file = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]), how)  # OpenCV expects BGR
     data: bytes = file.tobytes()
     return data
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
-    """Return the (width, height) of an image, which is not decoded for it."""
+    """Return the (width, height) of an image without decoding it."""
     if "pixels" in vars(picture):
         return picture.pixels.shape[1], picture.pixels.shape[0]
     from PIL import Image
@@ -85,9 +85,10 @@ def size_of(picture: Picture) -> tuple[int, int]:
 
 
 def downscaled(picture: Picture, max_side: int) -> Picture:
-    """Return an image whose longer side is at most `max_side` pixels; the file as it is where it is no longer, or 0.
+    """Return an image whose longer side is at most `max_side` pixels.
 
-    A file that does not decode stays as it is, too: whoever it is sent to says what it is.
+    An image that is small enough is returned unchanged; so is every image if `max_side` is 0, and a file that cannot be
+    decoded, because the receiver reports it.
     """
     if not max_side:
         return picture
@@ -106,7 +107,7 @@ def downscaled(picture: Picture, max_side: int) -> Picture:
 
 
 def downscaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
-    """The (width, height) that `downscaled` brings an image to."""
+    """Return the (width, height) that `downscaled` gives an image of this size."""
     if not max_side or max(width, height) <= max_side:
         return width, height
     share = max_side / max(width, height)
@@ -114,28 +115,28 @@ def downscaled_size(width: int, height: int, max_side: int) -> tuple[int, int]:
 
 
 def media_type(data: bytes) -> str:
-    """Return the media type of an encoded JPEG, WebP or PNG, by its first bytes; "image/png" for anything else."""
+    """Return the media type of an encoded JPEG, WebP or PNG by its first bytes; "image/png" for anything else."""
     kind = "jpeg" if data[:2] == b"\xff\xd8" else "webp" if data[8:12] == b"WEBP" else "png"
     return f"image/{kind}"
 
 
 def data_uri(data: bytes) -> str:
-    """An encoded JPEG, WebP or PNG as a data URI; its bytes are as they were."""
+    """Return an encoded JPEG, WebP or PNG as a data URI, with its bytes unchanged."""
     return f"data:{media_type(data)};base64,{base64.b64encode(data).decode()}"
 
 
 def sha256(data: bytes) -> str:
-    """The hex SHA-256 of an encoded file."""
+    """Return the hex SHA-256 of an encoded file."""
     return hashlib.sha256(data).hexdigest()
 
 
 def perceptual_hash(picture: Picture) -> bytes:
-    """The PDQ hash of an image, 32 bytes. Two images within 31 of 256 bits are near-duplicates (Meta, 2019)."""
+    """Return the PDQ hash of an image, 32 bytes. Images within 31 of 256 bits are near-duplicates (Meta, 2019)."""
     return pdq(picture.pixels)
 
 
 def pdq(pixels: Pixels) -> bytes:
-    """`perceptual_hash` of (height, width, 3) uint8 RGB pixels."""
+    """Return the `perceptual_hash` of (height, width, 3) uint8 RGB pixels."""
     import numpy as np
     import pdqhash
 
@@ -144,9 +145,10 @@ def pdq(pixels: Pixels) -> bytes:
 
 
 def ways(pixels: Pixels) -> Iterator[Pixels]:
-    """(height, width, 3) pixels as they are, then each other way to turn and mirror them, seven more.
+    """Yield the eight rotations and reflections of (height, width, 3) pixels, the unchanged pixels first.
 
-    PDQ's own hashes of these are not used: at 512 x 512 they are up to 50 bits off those of the turned image.
+    PDQ can compute the hashes of all eight itself, but at 512 x 512 pixels they differ by up to 50 bits from the hashes
+    of the transformed images.
     """
     for across in (pixels, pixels.transpose(1, 0, 2)):
         for upright in (across, across[::-1]):
@@ -155,13 +157,13 @@ def ways(pixels: Pixels) -> Iterator[Pixels]:
 
 
 def encoding(data: bytes) -> str:
-    """Describe how an image is encoded: what two members of a pair must share, so that no file tells its label.
+    """Describe how an image is encoded. The two members of a pair must agree in it, so that no file reveals its label.
 
     Returns:
-        The container, the mode, what metadata there are, and of a JPEG its quantisation.
+        The container, the mode, the kinds of metadata and, for a JPEG, a hash of its quantisation tables.
 
     Raises:
-        OSError: Pillow does not know the bytes as an image.
+        OSError: Pillow cannot identify the bytes as an image.
     """
     from PIL import Image
 
@@ -173,7 +175,7 @@ def encoding(data: bytes) -> str:
 
 
 def changed_box(before: Pixels, after: Pixels) -> tuple[Box | None, float]:
-    """The smallest box around the pixels that differ (None where none does) and their share of the image, in [0, 1]."""
+    """Return the smallest box around the pixels that differ (None if none do), and their share of all pixels."""
     import numpy as np
 
     differs = before != after

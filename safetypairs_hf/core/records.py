@@ -1,6 +1,6 @@
 """The record types that flow through a build, and the protocols of the parts that process them.
 
-This module imports nothing of ours: every other module may import it.
+This module imports no other module of the library, so that every module may import it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 else:
-    Pixels = Any  # numpy is not imported for a name that only a type checker needs
+    Pixels = Any  # a type checker needs numpy here, a program does not
 
 
-# Formats that Pillow decodes by itself: no EPS or WMF, which it hands to another program.
+# Formats that Pillow decodes itself. EPS and WMF are left out, because Pillow passes them to other programs.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "PPM", "JPEG2000")
-MOST_PIXELS = 89_478_485  # of an image that is decoded: 268 MB; Pillow's own limit, at which it only warns
+MOST_PIXELS = 89_478_485  # of a decoded image: 268 MB; Pillow only warns at this limit, which is its own
 
 
 class Box(NamedTuple):
@@ -36,7 +36,7 @@ class Box(NamedTuple):
 
 
 class Picture:
-    """An encoded image, decoded when its pixels are first read.
+    """An encoded image. It is decoded when its pixels are first read.
 
     Attributes:
         data: the encoded file, without metadata; PNG unless a recipe sets another format.
@@ -70,7 +70,7 @@ class Picture:
             return np.asarray(image.convert("RGB"))
 
 
-UNKNOWN_LICENSE = "NOASSERTION"  # as SPDX has it
+UNKNOWN_LICENSE = "NOASSERTION"  # SPDX's term
 
 
 class Origin(NamedTuple):
@@ -149,7 +149,7 @@ class CountedVerdict(Verdict):
 
     @classmethod
     def of(cls, verdict: Verdict, prompt_tokens: int, answer_tokens: int) -> Verdict:
-        """Return a verdict with its counts; as it is where both are 0."""
+        """Return a verdict with its counts; the same verdict if both are 0."""
         if not (prompt_tokens or answer_tokens):
             return verdict
         made = cls(*verdict)
@@ -158,7 +158,7 @@ class CountedVerdict(Verdict):
 
 
 def tokens_of(verdict: Verdict) -> tuple[int, int]:
-    """Return the tokens that a service read and wrote for a verdict; 0 and 0 where it does not say."""
+    """Return the tokens that a service read and wrote for a verdict; (0, 0) if it does not count them."""
     return (verdict.prompt_tokens, verdict.answer_tokens) if isinstance(verdict, CountedVerdict) else (0, 0)
 
 
@@ -201,7 +201,7 @@ class Preservation(NamedTuple):
 
 
 class Generator(NamedTuple):
-    """What made the safe member of a pair. A field that is not known, as in most imported pairs, is "" or None.
+    """What made the safe member of a pair. An unknown field, as in most imported pairs, is "" or None.
 
     Attributes:
         instructor: the name of the instructor.
@@ -218,12 +218,12 @@ class Generator(NamedTuple):
     attempt: int | None
 
 
-# Which member of a pair was made from the other; only imported pairs have one of the last two.
+# Which member of a pair was made from the other. Only imported pairs have a direction other than the first two.
 DIRECTIONS = ("unsafe_to_safe", "both_regenerated", "safe_to_unsafe", "unknown")
 
 
 class Finished(NamedTuple):
-    """What the source states about an imported pair, and a build would find out itself.
+    """What the source of an imported pair states, and a build would compute itself.
 
     Attributes:
         direction: one of DIRECTIONS.

@@ -1,6 +1,6 @@
-"""What this machine found out before, kept between processes in a folder under HF_HOME.
+"""Remember values between processes, in files of a folder under HF_HOME.
 
-Whatever cannot be written or read is forgotten: it is found out again.
+A file that cannot be written or read is ignored: its values are computed again.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from safetypairs_hf.core.foreign_text import parse_object, read_text
 
 
 def recall(kind: str, about: str) -> dict[str, Any]:
-    """What was kept of this kind about something (a folder, a repo); {} where nothing was."""
+    """Return the remembered values of this kind about a subject (a folder, a repo); {} if there are none."""
     try:
         held = parse_object(read_text(_file(kind, about)))
         return dict(held["found"]) if held["about"] == about else {}
-    except Exception:  # whatever is wrong with the file
+    except Exception:  # any fault of the file
         return {}
 
 
 def remember(kind: str, about: str, found: dict[str, Any]) -> None:
-    """Keep JSON values beside those that are kept already; of one key the new value stays."""
+    """Add JSON values to those that are remembered. A new value replaces the old value of its key."""
     file = _file(kind, about)
     text = json.dumps({"about": about, "found": recall(kind, about) | found})
     part = file.with_name(f"{file.name}.{os.getpid()}.part")

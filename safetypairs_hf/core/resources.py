@@ -1,4 +1,4 @@
-"""Find the recipes, the card's template, the loading script and the embedded set, in a wheel as in a checkout."""
+"""Find the recipes, the card's template, the loading script and the embedded set, in a wheel or in a checkout."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def folder(name: str) -> Path:
-    """The folder `name` ("builders", "dataset_card", "loading_script", "embedded").
+    """Return the path of a folder of resources.
+
+    Args:
+        name: "builders", "dataset_card", "loading_script" or "embedded".
 
     Raises:
-        SafetyPairsError: it is in neither place, so the installation is broken.
+        SafetyPairsError: The folder does not exist, so the installation is broken.
     """
     for path in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""The run folder, at any fsspec URL. A file in it is whole or absent, and is never written twice."""
+"""Read and write the run folder, at any fsspec URL. A file in it is complete or absent, and is never written twice."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from safetypairs_hf.core.target_name import is_hub_address
 
 RECIPE, FUNNEL = "recipe.json", "funnel.json"
 
-_ROWS = 1024  # rows that are Python objects at once
+_ROWS = 1024  # rows that are held as Python objects at the same time
 
 
 def next_commands(url: str, pairs: int) -> list[str]:
-    """Return the lines that name what to type after a run: its funnel and, if it has pairs, a release of them."""
+    """Return the commands to suggest after a run: show its funnel and, if it has pairs, publish them."""
     lines = [f"See the funnel:      safetypairs status {url}"]
-    # Not ./safetypairs: a folder of that name would take the bare name from the set that the package carries.
+    # Not ./safetypairs: that folder would shadow the set that the package carries.
     return lines + ([f"Publish it:          safetypairs publish {url} ./my-pairs --version 1.0.0"] if pairs else [])
 
 
@@ -34,10 +34,10 @@ class RunFolder:
     """Reads and writes the files of a run.
 
     Args:
-        url: a local path or any fsspec URL.
+        url: A local path or any fsspec URL.
 
     Raises:
-        RunError: the URL names no file system that is installed, or a file that is not a folder.
+        RunError: The file system of the URL is not installed, or the URL is a file.
     """
 
     def __init__(self, url: str) -> None:
@@ -53,12 +53,12 @@ class RunFolder:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes see the same files; fsspec's memory file system is each process's own."""
+        """Whether other processes see the same files. False for fsspec's memory file system."""
         return "memory" not in self.fs.protocol
 
     @property
     def scripts(self) -> Path:
-        """Where the scripts of its jobs lie: beside it; of a run elsewhere than on a disk, in the current folder."""
+        """The folder for job scripts: next to a run on a local disk, else in the current folder."""
         if "file" in self.fs.protocol:
             return Path(f"{self.root}.slurm")
         return Path.cwd() / f"{self.root.rstrip('/').rsplit('/', 1)[-1]}.slurm"
@@ -74,21 +74,21 @@ class RunFolder:
         return data
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """The rows of a Parquet file, reading no more than `columns` of it."""
-        # Not by `read_table`, whose scanner and threads cost more memory and time than a small part holds.
+        """Return the rows of a Parquet file. Only `columns` are read."""
+        # `read_table` would start a scanner and threads, which cost more time and memory than a small part needs.
         with self.checked(name), self.fs.open(f"{self.root}/{name}", "rb") as file:
             rows: list[dict[str, Any]] = pq.ParquetFile(file).read(columns, use_threads=False).to_pylist()
             return rows
 
     def each_row(self, name: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """`rows`, one by one: for a file that has a row for each pair of a run."""
+        """Yield the rows of a Parquet file, for a file with a row for each pair of a run. Args as for `rows`."""
         with self.checked(name), self.fs.open(f"{self.root}/{name}", "rb") as file:
             for batch in pq.ParquetFile(file).iter_batches(_ROWS, columns=columns, use_threads=False):
                 yield from batch.to_pylist()
 
     @contextlib.contextmanager
     def checked(self, name: str) -> Iterator[None]:
-        """Reading a part: what is damaged is a RunError that says which file, as it was whole when it was written."""
+        """Turn an error while a file is read into a RunError: files are complete, so the file is damaged."""
         try:
             yield
         except SafetyPairsError:
@@ -103,19 +103,19 @@ class RunFolder:
             self.fs.rm_file(f"{self.root}/{name}")
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder with all that is in it. Safe beside another process that does so too."""
+        """Remove a folder and its files. Another process may remove it at the same time."""
         if self.fs.isdir(f"{self.root}/{name}"):
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm(f"{self.root}/{name}", recursive=True)
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file by a temporary name and a rename, so that a kill leaves either all of it or none."""
+        """Write a file under a temporary name and rename it, so that a kill leaves all of it or nothing."""
         with self.writing(name) as file:
             file.write(data)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """`write`, bit by bit: what is written to the file has its name when the block ends."""
+        """Open a file for writing, as `write` does. It gets its name at the end of the block."""
         final = f"{self.root}/{name}"
         temporary = f"{final}.tmp-{uuid.uuid4().hex[:8]}"
         try:
@@ -132,7 +132,7 @@ class RunFolder:
             raise RunError(_explain(self.url, error)) from error
 
     def read_json(self, name: str, *keys: str) -> Any:
-        """The content of a JSON file; with `keys` it has to be an object that has them. Raises RunError."""
+        """Return the value in a JSON file. With `keys`, it must be an object that has them. Raises RunError."""
         with reading(f"{self.url}/{name}", "was it edited by hand?", RunError):
             value = parse_json(self.read(name).decode(), strict=False)
             if keys and not (isinstance(value, dict) and value.keys() >= set(keys)):
@@ -143,7 +143,7 @@ class RunFolder:
         self.write(name, f"{_json(value)}\n".encode())
 
     def write_json_list(self, name: str, values: Iterable[Any]) -> None:
-        """`write_json` of a list: each value is made into text by itself, as all at once take ten times the memory."""
+        """Write a JSON list. Values are converted one at a time; all at once would take ten times the memory."""
         with self.writing(name) as file:
             before = "["
             for value in values:
@@ -153,13 +153,13 @@ class RunFolder:
             file.write(b"[]\n" if before == "[" else b"\n]\n")
 
     def files(self, folder: str = "") -> list[str]:
-        """Every file in the run, or in a folder of it, relative to the run, sorted; [] where there is no folder."""
+        """Return the files of the run, or of a folder in it, relative to the run and sorted; [] if it has none."""
         below = f"{self.root}/{folder}" if folder else self.root
         found = self.fs.find(below) if self.fs.isdir(below) else []
         return sorted(path.removeprefix(self.root).lstrip("/") for path in found)
 
     def standing(self) -> str:
-        """What is kept of a run that was stopped, and how to go on, for the user."""
+        """Describe for the user what is kept of a stopped run, and how to continue it."""
         parts = sum(name.endswith(".parquet") for name in self.files())
         if not parts:
             return "no part is made yet; the same command begins again"
@@ -167,7 +167,7 @@ class RunFolder:
         return f"{kept}; run the same command again to continue"
 
     def sweep(self) -> None:
-        """Remove what killed writes left behind. Safe beside a second builder: it finds its own file whole or gone."""
+        """Remove temporary files of killed writes. A second builder may run: it notices a missing file of its own."""
         for name in self.files():
             if ".tmp-" in name:
                 with contextlib.suppress(OSError):
@@ -175,12 +175,12 @@ class RunFolder:
 
 
 def is_run(word: str) -> bool:
-    """Whether what a user typed is a run: a URL that is no Hub's address, or a folder that holds a recipe."""
+    """Return whether a user's text names a run: a URL other than a Hub's address, or a folder that holds a recipe."""
     return ("://" in word and not is_hub_address(word)) or (Path(word) / RECIPE).is_file()
 
 
 def refuse_run(place: str, path: Path) -> None:
-    """Raise the error for a folder that was to be read as a dataset and is a run; do nothing for any other folder."""
+    """Raise SafetyPairsError if a folder that should be a dataset is a run."""
     if (path / RECIPE).is_file():
         raise SafetyPairsError(
             f"{place} is a run, which has no version yet; publish it, and name what was published: "
@@ -189,10 +189,10 @@ def refuse_run(place: str, path: Path) -> None:
 
 
 def open_run(url: str) -> RunFolder:
-    """A run folder that exists.
+    """Open a run folder that exists.
 
     Raises:
-        RunError: there is no run at `url`.
+        RunError: There is no run at `url`.
     """
     run = RunFolder(url)
     if not run.has(RECIPE):

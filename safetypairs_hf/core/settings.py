@@ -1,4 +1,4 @@
-"""Read settings that are given as text: `KEY=VALUE`, each by the annotation of the parameter that takes it."""
+"""Read settings from text of the form `KEY=VALUE`, by the annotation of the parameter that takes each value."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.foreign_text import parse_object, reading
 from safetypairs_hf.core.nearest import hint
 
-TEXT = "text"  # what a setting takes that is read as no other value
+TEXT = "text"  # the kind of a setting that is not converted
 
 
 def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
-    """Return what a function or a dataclass takes: the name of each parameter and its annotation, in order.
+    """Return the parameters of a function or the fields of a dataclass: names and annotations, in order.
 
     Raises:
-        RecipeError: an annotation names something that is not imported when the code runs.
+        RecipeError: An annotation names something that is not imported at run time.
     """
     try:
-        if dataclasses.is_dataclass(taker):  # each base has its annotations by the names of its own module
+        if dataclasses.is_dataclass(taker):  # the annotations of a base refer to names in the module of that base
             hints = typing.get_type_hints(taker)
             return {
                 name: hints.get(name, each.annotation) for name, each in inspect.signature(taker).parameters.items()
@@ -36,15 +36,15 @@ def parameters_of(taker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_names(given: Sequence[str] | Mapping[str, Any], takes: Sequence[str] | Mapping[str, Any], taker: str) -> None:
-    """Check that every given name is one of those that `taker` takes.
+    """Check that `taker` takes every given name.
 
     Args:
-        given: the names of the settings.
-        takes: the names that there are.
-        taker: what takes them, as the message calls it, such as "guard 'clip'".
+        given: The names of the given settings.
+        takes: The names of the settings that exist.
+        taker: The part that takes them, as the message should call it, such as "guard 'clip'".
 
     Raises:
-        RecipeError: a name is unknown. The message has the nearest name, and all names.
+        RecipeError: A name is unknown. The message has the nearest name and all names.
     """
     for name in given:
         if name not in takes:
@@ -54,13 +54,13 @@ def check_names(given: Sequence[str] | Mapping[str, Any], takes: Sequence[str] |
 
 
 def check_counts(**counts: int | None) -> None:
-    """Check settings that count something.
+    """Check settings that are counts.
 
     Args:
-        **counts: Their values by name; None for one that is not set.
+        **counts: The values by name; None for a setting that is not set.
 
     Raises:
-        RecipeError: One of them is below 1.
+        RecipeError: A value is below 1.
     """
     for name, value in counts.items():
         if value is not None and value < 1:
@@ -68,22 +68,22 @@ def check_counts(**counts: int | None) -> None:
 
 
 def to_give(key: str) -> str:
-    """Return how a setting is given, for a message: to a command, and in Python."""
+    """Return how to give a setting to a command and in Python, for a message."""
     return f"give --set {key}=... (in Python {key}=...)"
 
 
 def read_setting(key: str, text: str, annotation: Any) -> Any:
-    """Read the text of a setting as the annotated type.
+    """Convert the text of a setting to the annotated type.
 
     Args:
-        key: the setting's name, for messages.
-        text: its value as text.
-        annotation: int, float, bool (true or false), str, a Literal, a tuple of any length (values with commas between
-            them), a Mapping (a JSON object), a class that takes a text, or a union of these. With None in the union,
-            the word none is None. A parameter without an annotation takes the text.
+        key: The name of the setting, for messages.
+        text: The value as text.
+        annotation: int, float, bool (true or false), str, a Literal, a tuple of any length (comma-separated values), a
+            Mapping (a JSON object), a class that is constructed from text, or a union of these. If the union has None,
+            the word "none" gives None. A parameter without an annotation takes the text.
 
     Raises:
-        RecipeError: the text is no such value.
+        RecipeError: The text is not such a value.
     """
     if annotation in (str, Any, inspect.Parameter.empty):
         return text
@@ -111,7 +111,7 @@ def read_setting(key: str, text: str, annotation: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Return a Python value as the text from which `read_setting` makes it again; a text as it is."""
+    """Return a Python value as the text that `read_setting` converts back to it."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (tuple, list)):
@@ -120,7 +120,7 @@ def as_text(value: Any) -> str:
 
 
 def value_text(annotation: Any) -> str:
-    """Say in words what `read_setting` takes for an annotation, such as "a whole number or none"."""
+    """Describe in words what `read_setting` accepts for an annotation, such as "a whole number or none"."""
     if annotation in (str, Any, inspect.Parameter.empty):
         return TEXT
     kinds = typing.get_args(annotation)

@@ -1,4 +1,4 @@
-"""Plain tables for the terminal, and the same in a notebook."""
+"""Draw plain tables for the terminal and for notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 80
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table at most 80 columns wide; numbers to the right, long text folded."""
+    """Return a table at most 80 columns wide, with numbers aligned right and long text folded."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -28,7 +28,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         drawn.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
     out = io.StringIO()
-    # In a notebook rich would otherwise display the table, leave `out` empty, and write colour codes into it.
+    # Without these flags, rich in a notebook displays the table itself, leaves `out` empty and adds colour codes.
     Console(file=out, width=WIDTH, highlight=False, markup=False, force_jupyter=False, force_terminal=False).print(
         drawn
     )
@@ -36,12 +36,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 
 def text_html(text: str) -> str:
-    """Return a printed table as HTML, for a notebook."""
+    """Return a printed table as HTML for a notebook."""
     return f'<pre style="font-family:monospace;overflow-x:auto">{html.escape(text)}</pre>'
 
 
 def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
-    """Return rows as a pandas table with these columns, also where there is no row.
+    """Return rows as a pandas table. It has the given columns even if there are no rows.
 
     Raises:
         SafetyPairsError: pandas is not installed.

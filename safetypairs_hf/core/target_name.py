@@ -1,7 +1,7 @@
-"""Read the names of datasets that users type: `TARGET[@VERSION]`.
+"""Parse the names of datasets that users type: `TARGET[@VERSION]`.
 
-`TARGET` is a local folder (`./x`, `/x`, `~/x` or any existing folder) or a dataset on the Hub (`org/name`). Every
-command, option, integration and function reads such a name here, so that one text means the same everywhere.
+`TARGET` is a local folder (`./x`, `/x`, `~/x` or any existing folder) or a dataset on the Hub (`org/name`). All
+commands, options, integrations and functions parse such names here, so a name means the same everywhere.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from safetypairs_hf.core.version import Version, parse
 
 logger = logging.getLogger(__name__)
 
-# The Hub's rules for an owner or a name; `huggingface_hub` refuses anything else.
+# The Hub's rules for an owner or a name. `huggingface_hub` refuses anything else.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _PAGE = re.compile(r"https?://[^/]+/datasets/([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?(?:[/?#].*)?")
-_URL = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/?")  # with a path behind it, it may be a run folder
+_URL = re.compile(r"hf://datasets/([^/@]+/[^/@]+)(?:@([^/]+))?/?")  # an address with a longer path may be a run folder
 
 
 class TargetName(NamedTuple):
-    """A dataset, and possibly one version of it.
+    """The name of a dataset, and possibly of one version of it.
 
-    `place` is the folder as it was typed, the Hub id `org/name`, or `safetypairs`: the set that the package carries,
-    which lies in a folder too. `version` is None where none was named.
+    Attributes:
+        place: The folder as the user typed it, the Hub id `org/name`, or `safetypairs` for the set that the package
+            carries, which is in a folder too.
+        version: The version; None if the name has none.
+        is_folder: Whether `place` is a folder.
     """
 
     place: str
@@ -40,14 +43,14 @@ class TargetName(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The folder's path. Raises VersionMismatch where the package does not carry that version of its set."""
+        """The folder's path. Raises VersionMismatch if the package does not carry that version of its set."""
         if self.is_embedded:
             return embedded_set.folder(self.version)
         return Path(self.place).expanduser()
 
     @property
     def is_embedded(self) -> bool:
-        """Whether it is the set that the package carries; a folder ./safetypairs is named by its path."""
+        """Whether this is the set that the package carries. A folder ./safetypairs is named by its path."""
         return self.is_folder and self.place == NAME
 
     def __str__(self) -> str:
@@ -55,23 +58,24 @@ class TargetName(NamedTuple):
 
 
 def parse_target_name(text: str | os.PathLike[str], version: Version | None = None) -> TargetName:
-    """Read `TARGET[@VERSION]`.
+    """Parse `TARGET[@VERSION]`.
 
-    `@` is split only where a version follows it and no folder has the whole name. `safetypairs` alone is the folder
-    ./safetypairs if there is one, else what is set (see `default_dataset.current`), else the set that the package
-    carries, in its newest version; the version that is set counts for each of them.
+    The text is split at `@` only if a version follows, and if no folder has the whole text as its name. The bare name
+    `safetypairs` is the folder ./safetypairs if that exists, else the dataset that is set (see
+    `default_dataset.current`), else the newest version of the set that the package carries. A version that is set
+    applies to all three.
 
     Args:
         text: What the user typed. A path object is always a folder.
-        version: The version that the user gave beside it.
+        version: A version that the user gave separately.
 
     Returns:
-        The name. A folder that is spelt with `.`, `/` or `~` in front need not exist.
+        The name. A folder that begins with `.`, `/` or `~` need not exist.
 
     Raises:
-        SafetyPairsError: the text is no name, or names both a folder here and a dataset on the Hub.
-        VersionMismatch: what follows `@` is not a version, or another one was given beside it; or the package does not
-            carry that version of its set.
+        SafetyPairsError: The text is not a name, or names both a local folder and a dataset on the Hub.
+        VersionMismatch: The text after `@` is not a version or differs from `version`, or the package does not carry
+            that version of its set.
     """
     if isinstance(text, os.PathLike):
         path = os.fspath(text)
@@ -89,10 +93,10 @@ def parse_target_name(text: str | os.PathLike[str], version: Version | None = No
 
 
 def parse_place(text: str | os.PathLike[str]) -> TargetName:
-    """Read a `TARGET` to which no version belongs: where to publish to, or a dataset with all of its versions.
+    """Parse a `TARGET` without a version: a place to publish to, or a dataset with all of its versions.
 
     Raises:
-        SafetyPairsError: as `parse_target_name`, or the text names a version.
+        SafetyPairsError: As for `parse_target_name`, or the text names a version.
     """
     name = parse_target_name(text)
     if name.version and _split(_without_slash(os.fspath(text)))[1]:
@@ -101,29 +105,29 @@ def parse_place(text: str | os.PathLike[str]) -> TargetName:
 
 
 def recorded_name(text: str) -> TargetName:
-    """Read a name that `str(TargetName)` wrote earlier, perhaps on another machine; no folder is looked for."""
+    """Parse a name that `str(TargetName)` wrote, perhaps on another machine, without looking for a folder."""
     place, version = _split(text)
     return TargetName(place, version, not is_hub_id(place))
 
 
 def is_hub_id(text: str, *, owner: bool = True) -> bool:
-    """Whether `text` can be the id of a repo on the Hub: `org/name`.
+    """Return whether `text` can be the id of a repo on the Hub: `org/name`.
 
     Args:
         text: A whole name, without a version.
-        owner: False also accepts the old ids that have no owner, such as `mnist`.
+        owner: Whether an owner is required. False also accepts old ids such as `mnist`.
     """
     pattern = f"{_PART}/{_PART}" if owner else f"(?:{_PART}/)?{_PART}"
     return bool(re.fullmatch(pattern, text)) and "--" not in text and ".." not in text and not text.endswith(".git")
 
 
 def is_hub_address(text: str) -> bool:
-    """Whether `text` is the address of a dataset on a Hub: a page or `hf://datasets/org/name`."""
+    """Return whether `text` is the address of a dataset on a Hub: a web page or `hf://datasets/org/name`."""
     return _id_of(text) is not None
 
 
 def no_folder(place: str) -> SafetyPairsError:
-    """The error for a folder that was to be read and is not there."""
+    """Return the error for a folder that does not exist."""
     target, at, version = place.rpartition("@")
     hint = f" ({version!r} is not a version)" if at and _is_folder(target) else ""
     return SafetyPairsError(
@@ -137,7 +141,7 @@ def _tell_folder() -> None:
 
 
 def _bare(asked: Version | None) -> TargetName:
-    """What the bare name means here, in the version that was asked for."""
+    """Return what the bare name means in the current folder, with the requested version."""
     if _is_folder(NAME):
         _tell_folder()
         return TargetName(f"./{NAME}", asked, True)
@@ -158,7 +162,7 @@ def _set_version() -> Version | None:
 
 
 def _read(text: str) -> TargetName:
-    """`parse_target_name` of any text but the bare name."""
+    """Parse any text except the bare name; see `parse_target_name`."""
     whole = _without_slash(text)
     place, version = _split(whole)
     if is_hub_id(place):
@@ -186,7 +190,7 @@ def _read(text: str) -> TargetName:
 
 
 def _split(text: str) -> tuple[str, Version | None]:
-    """The text before and the version after the last `@`; all of the text where no version follows."""
+    """Split a text at its last `@` if a version follows; else return the whole text and None."""
     place, at, after = text.rpartition("@")
     try:
         return (_without_slash(place), parse(after)) if at and place else (text, None)
@@ -201,7 +205,7 @@ def _without_slash(text: str) -> str:
 def _is_folder(text: str) -> bool:
     try:
         return bool(text) and Path(text).expanduser().is_dir()
-    except (OSError, RuntimeError):  # too long a name; the home of an unknown user
+    except (OSError, RuntimeError):  # a name that is too long; the home of an unknown user
         return False
 
 
@@ -210,7 +214,7 @@ def _is_spelt_as_folder(text: str) -> bool:
 
 
 def _no_target(text: str, whole: str, place: str) -> SafetyPairsError:
-    """The error for a text that names nothing, with what to type instead."""
+    """Return the error for a text that names nothing, with what to type instead."""
     if address := _id_of(text):
         return SafetyPairsError(f"{text!r} is no target; for that dataset write {address}")
     before, at, after = whole.rpartition("@")
@@ -235,7 +239,7 @@ def _no_target(text: str, whole: str, place: str) -> SafetyPairsError:
 
 
 def _id_of(address: str) -> str | None:
-    """`org/name` of the address of a dataset, with the version where it names one; None where it is no such address."""
+    """Return `org/name` from the address of a dataset, with the version if it has one; None for any other text."""
     found = _PAGE.fullmatch(address) or _URL.fullmatch(address)
     if found is None or not is_hub_id(found[1]):
         return None

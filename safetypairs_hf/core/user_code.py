@@ -1,4 +1,4 @@
-"""Load Python files of the user's own (recipes, guards, functions), and tell in one line what goes wrong in them."""
+"""Load Python files that users write (recipes, guards, functions), and report their errors in one line."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from safetypairs_hf.core import moved_modules
 from safetypairs_hf.core.description import content_hash, file_hash
 from safetypairs_hf.core.errors import SafetyPairsError, UserCodeError
 
-_SHOWN = 200  # characters of what an exception says
+_SHOWN = 200  # characters of an exception's message
 
 
 class LoadedCode(NamedTuple):
-    """A module of the user's, and the `content_hash` of its file."""
+    """A module of user code, and the `content_hash` of its file."""
 
     module: ModuleType
     content_hash: str
@@ -33,11 +33,11 @@ class LoadedCode(NamedTuple):
 def load_code(where: str) -> LoadedCode:
     """Load user code by the path of a Python file or by the name of a module.
 
-    A name finds a file of the current folder first ("mine" is `mine.py`), then whatever Python can import, from the
-    current folder too.
+    A file of the current folder comes first ("mine" is `mine.py`), then any module that Python can import; the current
+    folder is searched last.
 
     Raises:
-        UserCodeError: there is no such file or module, or it does not load.
+        UserCodeError: There is no such file or module, or it cannot be loaded.
     """
     if where.endswith(".py") or "/" in where:
         return load_file(where)
@@ -60,14 +60,14 @@ def load_code(where: str) -> LoadedCode:
 
 
 def load_file(path: str | Path) -> LoadedCode:
-    """Run a Python file as a module, and register it under a name made of its path.
+    """Run a Python file as a module, and register it under a name that is derived from its path.
 
-    So what it defines is found by dataclasses, and by pickle in another process that has loaded the same file. The
-    bytes that are hashed are the bytes that run: Python's own cache of compiled files would take a file that was edited
-    within the same second, and kept its size, for the old one. Modules that lie beside the file can be imported by it.
+    Registration lets dataclasses, and pickle in another process that loaded the same file, find its definitions. The
+    bytes that run are the bytes that are hashed: Python's cache of compiled files could return the old code of a file
+    that was edited within the same second and kept its size. The file can import modules of its own folder.
 
     Raises:
-        UserCodeError: it is no Python file, or it does not load. The message has the file, the line and the error.
+        UserCodeError: It is not a Python file, or cannot be loaded. The message has the file, the line and the error.
     """
     file = Path(path).expanduser().resolve()
     if file.suffix != ".py":
@@ -95,17 +95,17 @@ def load_file(path: str | Path) -> LoadedCode:
 
 @contextmanager
 def telling(code: str | None = None, about: str = "") -> Iterator[None]:
-    """Tell what user code raises, `sys.exit` included, as one line: file, line, error, and what it was about.
+    """Turn an exception of user code, `sys.exit` included, into one line: file, line, error and context.
 
-    Our own errors pass as they are, and so does an interrupt.
+    Errors of the library and interrupts pass unchanged.
 
     Args:
-        code: what to name where no line of the user's is known. None: an error that comes from no line of the user's
-            is not theirs, and passes as it is.
-        about: a clause that ends the line, such as "it was asked about an image".
+        code: The name of the code, used if the traceback has no line of user code. With None, such an exception is
+            not the user's and passes unchanged.
+        about: A clause that ends the message, such as "it was asked about an image".
 
     Raises:
-        UserCodeError: the code raised something.
+        UserCodeError: The code raised an exception.
     """
     try:
         yield
@@ -119,7 +119,7 @@ def telling(code: str | None = None, about: str = "") -> Iterator[None]:
 
 
 def place_of(error: BaseException) -> str | None:
-    """Return the file and the line of user code where an error was raised; None where it came from no user code."""
+    """Return the file and the line of user code that raised an error; None if user code did not raise it."""
     if isinstance(error, SyntaxError) and error.filename and not _is_library(error.filename):
         return f"{shown(error.filename)}, line {error.lineno or 1}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
@@ -127,13 +127,13 @@ def place_of(error: BaseException) -> str | None:
 
 
 def shown(file: str) -> str:
-    """Return a path as messages show it: relative to the current folder where it lies in there."""
+    """Return a path as messages show it: relative if it is below the current folder."""
     relative = os.path.relpath(file)
     return file if relative.startswith(os.pardir) else relative
 
 
 def functions_of(module: ModuleType) -> list[str]:
-    """Return the names of the functions that a module defines itself, without those that begin with _."""
+    """Return the names of the public functions that a module defines itself."""
     return [
         name
         for name, value in vars(module).items()
@@ -142,7 +142,7 @@ def functions_of(module: ModuleType) -> list[str]:
 
 
 def _said(error: BaseException) -> str:
-    """Return what an exception says on one line."""
+    """Return an exception's message on one line."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     if isinstance(error, ImportError) and (moved := _moved(error)):
@@ -151,7 +151,7 @@ def _said(error: BaseException) -> str:
         return f"it needs the module {error.name!r}; install it and try again"
     try:
         text = str(error.msg if isinstance(error, SyntaxError) else error)
-    except Exception:  # an exception class of the user's
+    except Exception:  # a user's exception class may fail in __str__
         text = "(what it says cannot be read)"
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return f"{type(error).__name__}: {' '.join(line.split())[:_SHOWN]}".removesuffix(": ")
@@ -163,13 +163,13 @@ def _moved(error: ImportError) -> str | None:
 
 
 def _can_import_from(folder: Path) -> None:
-    """Let modules of a folder be imported, after all that can be imported anyway: they hide nothing."""
+    """Append a folder to `sys.path`. It comes last, so its modules hide no others."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 
 
 def _is_library(file: str) -> bool:
-    """Whether a file of a traceback is of Python, of an installed package or of this library."""
+    """Return whether a file of a traceback belongs to Python, to an installed package or to this library."""
     if file.startswith("<"):
         return True
     return any(Path(file).is_relative_to(folder) for folder in _LIBRARIES)

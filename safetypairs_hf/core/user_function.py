@@ -1,4 +1,4 @@
-"""Call a plain function of the user's: by what its parameters are named, and with every fault told in one line."""
+"""Call a user's plain function with the arguments that its parameters name, and report its errors in one line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from safetypairs_hf.core.errors import RecipeError, UserCodeError
 from safetypairs_hf.core.user_code import shown, telling
 
 Read = TypeVar("Read")
-# What a function may be given, by name: for item `number`, the value.
+# The values that a function may be given, by name, as functions of the item's number.
 Offers: TypeAlias = Mapping[str, Callable[[int], Any]]
 
-# What a parameter of a batched function is called.
+# The names of the parameters of a batched function.
 _SEVERAL: Final = {
     "image": "images",
     "category": "categories",
@@ -31,18 +31,18 @@ _SEVERAL: Final = {
     "hint": "hints",
     "feedback": "feedbacks",
 }
-# The kinds of parameters that take whatever is left.
+# The kinds of parameters that collect all other arguments.
 COLLECTS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
 class UserFunction:
-    """A function, and how it is called.
+    """A function, and how to call it.
 
     Args:
-        call: the function.
-        given: what each of its parameters is given, by the parameter's name; the first is passed by its position.
-        batched: whether it takes lists, of all items at once.
+        call: The function.
+        given: The value that each parameter is given, by the parameter's name. The first is passed by position.
+        batched: Whether the function takes lists of all items at once.
     """
 
     call: Callable[..., Any]
@@ -56,16 +56,16 @@ class UserFunction:
         read: Callable[[Any], Read],
         expected: str,
     ) -> list[Read]:
-        """Call it for every item; return what `read` makes of each answer.
+        """Call the function for every item, and return what `read` makes of each answer.
 
         Args:
-            offers: what its parameters may be given.
-            names: what messages call each item.
-            read: reads an answer; raises TypeError where it is of a wrong kind.
-            expected: what an answer is, for messages.
+            offers: The values that its parameters may be given.
+            names: The name of each item, for messages.
+            read: Converts an answer; raises TypeError for an answer of a wrong type.
+            expected: A description of a valid answer, for messages.
 
         Raises:
-            UserCodeError: it raises something, or returns something else. The message has file, line and item.
+            UserCodeError: The function raises, or returns an invalid answer. The message has file, line and item.
         """
         if not names:
             return []
@@ -86,9 +86,10 @@ class UserFunction:
 
 
 class OfFunction:
-    """What a part that is a function is known by; it is taken to hold a model, unless `function.holds_model` is False.
+    """A base for parts that call a function: it takes their name and revision from the function.
 
-    `function`: the function.
+    Attributes:
+        function: The function. It is assumed to hold a model unless `function.holds_model` is False.
     """
 
     function: Callable[..., Any]
@@ -107,19 +108,20 @@ class OfFunction:
 
 
 def user_function(function: Callable[..., Any], offers: Sequence[str], batched: bool | None = None) -> UserFunction:
-    """Find out how a function wants to be called, by its parameters.
+    """Find out from the parameters of a function how to call it.
 
-    Its first parameter gets the image. Another one gets what it is named after, such as `category`; a second one
-    without a default gets the second of `offers` whatever its name. Others must have a default, which they keep. A
-    function whose first parameter is `images` is batched: it gets lists, and its parameters have names in the plural.
+    The first parameter gets the image. Other parameters get the value that they are named after, such as `category`. A
+    second parameter without a default gets the second of `offers`, whatever its name. All others must have a default,
+    which is used. A function whose first parameter is `images` is batched: it gets lists, and its parameters have names
+    in the plural.
 
     Args:
-        function: the function, or anything that can be called.
-        offers: the names of what it can be given, "image" first.
-        batched: whether it takes lists; None goes by the name of its first parameter.
+        function: The function, or any callable object.
+        offers: The names of the values that it can be given, "image" first.
+        batched: Whether it takes lists; None decides by the name of its first parameter.
 
     Raises:
-        RecipeError: it is a class or async, or its parameters do not say how it is to be called.
+        RecipeError: It is a class or async, or its parameters do not say how to call it.
     """
     place = place_of(function)
     several = [_SEVERAL[offer] for offer in offers]
@@ -130,7 +132,7 @@ def user_function(function: Callable[..., Any], offers: Sequence[str], batched: 
         raise RecipeError(f"{place}: it is async; expected a plain function (it may call asyncio.run)")
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # what is written in C may have no signature
+    except (TypeError, ValueError):  # functions written in C may have no signature
         return UserFunction(function, {"image": "image"}, bool(batched))
     taken = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     if not taken:
@@ -167,14 +169,14 @@ def read_each(answers: Any, names: Sequence[str], place: str, read: Callable[[An
     """Return what `read` makes of each answer that user code gave for some items.
 
     Args:
-        answers: what it returned.
-        names: what messages call each item.
-        place: where the code is, as messages begin.
-        read: reads an answer; raises TypeError where it is of a wrong kind.
-        expected: what an answer is, for messages.
+        answers: The value that it returned.
+        names: The name of each item, for messages.
+        place: Where the code is defined; messages begin with it.
+        read: Converts an answer; raises TypeError for an answer of a wrong type.
+        expected: A description of a valid answer, for messages.
 
     Raises:
-        UserCodeError: it is no list of one answer an item, or one of them cannot be read.
+        UserCodeError: `answers` is not a list with one answer for each item, or an answer cannot be converted.
     """
     if isinstance(answers, str | bytes | Mapping) or not isinstance(answers, Iterable):
         raise UserCodeError(
@@ -200,30 +202,30 @@ def _read(answer: Any, name: str, place: str, read: Callable[[Any], Read], expec
 
 
 def asked_about(names: Sequence[str]) -> str:
-    """Return the clause of a message that says what user code was asked about: one item, or how many and the first."""
+    """Return a clause for messages about the items that user code was called with: the one, or their number."""
     several = f"{len(names)} images, the first of them " if len(names) > 1 else ""
     return f"it was asked about {several}{names[0] if names else 'no image'}"
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return what a function is called in rows: its own `name` where it has one."""
+    """Return the name of a function for rows and tables: its attribute `name` if it has one."""
     named = getattr(function, "name", None) or getattr(_defined(function), "__name__", None)
     return str(named or type(function).__name__)
 
 
 def revision_of(function: Callable[..., Any]) -> str:
-    """Return 16 hex digits of what a function does: its `core.description.describe`, the hash of its file included.
+    """Return 16 hex digits that identify what a function does: a hash of its description, which hashes its file.
 
     Raises:
-        RecipeError: it has no description that is the same in every process, such as a function that was typed at a
-            prompt or in a notebook, and has no revision.
+        RecipeError: It has no description that is the same in every process. A function that was typed at a prompt or
+            in a notebook needs a revision.
     """
     text = json.dumps(describe(function), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def kind_of(value: Any) -> str:
-    """Return a short word for a value that is not what was expected: its type, and itself where that is short."""
+    """Describe an unexpected value in a few words: its type, and the value if it is short."""
     kind = type(value).__name__
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
@@ -239,7 +241,7 @@ def _article(kind: str) -> str:
 
 
 def place_of(function: Callable[..., Any]) -> str:
-    """Return where a function or a method is defined, as messages begin: "mine.py, line 3, guard"."""
+    """Return where a function or a method is defined, for the start of messages: "mine.py, line 3, guard"."""
     defined = _defined(function)
     called = defined if inspect.isroutine(defined) else vars(type(defined)).get("__call__")
     code = getattr(called, "__code__", None)
@@ -248,7 +250,7 @@ def place_of(function: Callable[..., Any]) -> str:
 
 
 def _defined(function: Any) -> Any:
-    """Return what stands in a file: the function inside wrappers and partials."""
+    """Return the function inside wrappers and partials."""
     defined = inspect.unwrap(function)
     while isinstance(defined, functools.partial):
         defined = inspect.unwrap(defined.func)

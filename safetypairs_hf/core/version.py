@@ -1,4 +1,4 @@
-"""Semantic versions of a dataset: patch for card and metadata, minor for added pairs, major for removed ones."""
+"""Semantic versions of a dataset: patch for changed card or metadata, minor for added pairs, major for removed ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from safetypairs_hf.core.errors import PublishError, counted, verb
 
-LARGEST = 999_999  # a later release has to be above the last one, so a number mistyped would stay for ever
+LARGEST = 999_999  # a mistyped huge number would stay forever, because each release must be above the last one
 
 
 class Version(NamedTuple):
@@ -25,10 +25,10 @@ class Version(NamedTuple):
 
 
 def parse(text: str) -> Version:
-    """ "1.2.0" or "v1.2.0" as a Version.
+    """Return "1.2.0" or "v1.2.0" as a Version.
 
     Raises:
-        PublishError: it is not three whole numbers up to LARGEST.
+        PublishError: The text is not three whole numbers up to LARGEST.
     """
     match = re.fullmatch(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", text)
     if not match:
@@ -39,12 +39,12 @@ def parse(text: str) -> Version:
 
 
 def by_version(tags: Mapping[str, str]) -> dict[Version, str]:
-    """The tags that `publish` could have made (v1.2.0), oldest first, each with its commit; any other is left out."""
+    """Return the tags of the form that `publish` makes (v1.2.0), oldest first, each with its commit."""
     found = {}
     for tag, commit in tags.items():
         try:
             version = parse(tag)
-        except PublishError:  # somebody made it for something else
+        except PublishError:  # a tag with another purpose
             continue
         if tag == version.tag:
             found[version] = commit
@@ -52,7 +52,7 @@ def by_version(tags: Mapping[str, str]) -> dict[Version, str]:
 
 
 def least(last: Version, added: int, removed: int) -> Version:
-    """The smallest version that the difference from `last` allows; a relabelled pair counts as removed."""
+    """Return the smallest version that the difference from `last` allows. Relabelled pairs count as removed."""
     if removed:
         return Version(last.major + 1, 0, 0)
     if added:
@@ -61,10 +61,10 @@ def least(last: Version, added: int, removed: int) -> Version:
 
 
 def check(version: Version, last: Version | None, added: int, removed: int, relabelled: int = 0) -> None:
-    """Refuse a version that is not above the last one, or is too small for the difference.
+    """Check that a version is above the last one, and a large enough step for the difference.
 
     Raises:
-        PublishError: with the least version that would do.
+        PublishError: It is not; the message has the smallest version that is.
     """
     if last is None:
         return

@@ -18,10 +18,10 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on a port; 0 takes one that is free.
+    """Listen on a port; 0 takes any free port.
 
     Raises:
-        SafetyPairsError: the host is none of this machine, or the port is taken.
+        SafetyPairsError: The host is not an address of this machine, or the port is taken.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -41,11 +41,11 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def running(app: Any, listener: socket.socket, name: str, **options: Any) -> Iterator[None]:
-    """Run an ASGI application until the end of the block; `options` go to uvicorn, such as `ssl_certfile`."""
+    """Run an ASGI application during the block. `options` go to uvicorn, for example `ssl_certfile`."""
     config = uvicorn.Config(
         app, lifespan="off", ws="none", log_level="error", access_log=False, timeout_graceful_shutdown=2, **options
     )
-    config.load()  # here, so that a broken certificate is an error of the caller
+    config.load()  # before the thread starts, so that the caller gets the error for a broken certificate
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
     thread.start()
