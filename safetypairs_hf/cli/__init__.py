@@ -1,4 +1,4 @@
-"""The `safetypairs` command. Each command parses and calls the library; its module is imported when it is run."""
+"""The `safetypairs` command. Each command parses its options and calls the library; its module is imported when run."""
 
 from __future__ import annotations
 
@@ -14,45 +14,46 @@ from safetypairs_hf.cli import interrupts
 from safetypairs_hf.cli.groups import PREFIX, CommandGroup, from_environment
 from safetypairs_hf.core.errors import SafetyPairsError, visible
 
-# name -> one-line help; the module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
+# name -> one line of help. The module of a command is safetypairs_hf.cli.<name>, its click command is `command`.
 COMMANDS = {
-    "demo": "The whole road, offline, in about a minute.",
-    "build": "Build pairs by a recipe, into a run folder; resumable.",
-    "import": "Import finished pairs, whoever made them, into a run folder.",
-    "guards": "The guards that there are, with their settings.",
-    "editors": "The editors that there are, with their settings.",
-    "recipes": "The recipes that there are, with their settings.",
-    "layouts": "The sets of pairs whose layout import knows by name.",
-    "status": "The funnel of a run, as a table.",
-    "review": "People look at pairs and decide, on a page of this machine.",
+    "demo": "Run the whole pipeline offline, in about a minute.",
+    "build": "Build pairs by a recipe into a run folder; resumable.",
+    "import": "Import finished pairs of any origin into a run folder.",
+    "guards": "List the guards, or show one with its settings.",
+    "editors": "List the editors, or show one with its settings.",
+    "recipes": "List the recipes, or show one with its settings.",
+    "layouts": "List the sets of pairs that import knows by name.",
+    "status": "Show the funnel of a run as a table.",
+    "review": "Let people review pairs on a local web page.",
     "publish": "Publish a run as a version of a dataset.",
-    "versions": "The versions that a dataset has.",
-    "diff": "What changed from one version to another.",
-    "verify": "Read a published version again, and check it.",
-    "probe": "Can anything tell the edited member without looking at content?",
-    "taxonomy": "Categories and policies as data: check a file, compare two.",
-    "relabel": "Correct pairs whose label is wrong, in a new major version.",
-    "takedown": "Remove pairs for good, in a new major version.",
+    "versions": "List the versions of a dataset.",
+    "diff": "Show what changed between two versions.",
+    "verify": "Read a published version again and check it.",
+    "probe": "Test whether traces reveal the edited member of a pair.",
+    "taxonomy": "List, show, check and compare categories and policies.",
+    "relabel": "Correct wrong labels in a new major version.",
+    "takedown": "Remove pairs for good in a new major version.",
     "evaluate": "Run a guard over the pairs of a version.",
-    "score": "Pair-consistent accuracy of predictions.",
-    "compare": "Two models or more on the same pairs.",
-    "failures": "The pairs that a guard has wrong, worst first.",
-    "power": "How many pairs it takes to see a difference.",
-    "report": "Predictions, a run or a dataset as one HTML page.",
-    "space": "A folder to push as a Space: metric, leaderboard, viewer.",
-    "train": "A light guard from the pairs of a version.",
-    "study": "How many pairs it takes, against unpaired images.",
-    "export": "Pairs in the form of another trainer: TRL, WebDataset, ...",
-    "results": "Results of a guard on the Hub page of its model.",
+    "score": "Compute pair-consistent accuracy from predictions.",
+    "compare": "Compare two or more guards on the same pairs.",
+    "failures": "List the pairs that a guard misjudges, worst first.",
+    "power": "Compute how many pairs a comparison of guards needs.",
+    "report": "Show predictions, a run or a dataset as one HTML page.",
+    "space": "Make a Space for the Hub: metric, leaderboard or viewer.",
+    "train": "Train a light guard on the pairs of a version.",
+    "study": "Measure what pairs are worth as training data.",
+    "export": "Export pairs for other trainers: TRL, WebDataset, ...",
+    "results": "Write results of a guard to its model page on the Hub.",
     "autoload": "Make load_dataset('safetypairs') work with no import.",
-    "localhub": "A Hub server on this machine, for tests and rehearsals.",
+    "localhub": "Run a Hub server on this machine for tests and rehearsals.",
 }
+# Commands whose module has another name, because `import` is a keyword of Python.
 # The modules that are called otherwise: `import` is a word of Python.
 MODULES = {"import": "import_pairs"}
 
 
 class LazyGroup(CommandGroup):
-    """The commands, which are listed without being imported, so that --help is quick."""
+    """A group that lists its commands without importing them, so that --help is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,7 +62,7 @@ class LazyGroup(CommandGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"safetypairs_hf.cli.{MODULES.get(cmd_name, cmd_name)}")
-        module.command.name = cmd_name  # the reference of commands is headed by it
+        module.command.name = cmd_name  # the heading in the reference of commands
         return from_environment(module.command, PREFIX, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -85,7 +86,7 @@ def _print_versions(context: click.Context, option: click.Parameter, asked: bool
         context.exit()
 
 
-# Nothing is printed in colour. With "color", click leaves the control sequences of others in, for `Visible` to show.
+# Nothing is printed in colour. With "color", click passes control sequences on, and `Visible` makes them visible.
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.option(
     "--version",
@@ -93,17 +94,17 @@ def _print_versions(context: click.Context, option: click.Parameter, asked: bool
     is_eager=True,
     expose_value=False,
     callback=_print_versions,
-    help="Show the versions of this, of Python and of the libraries that matter, and exit.",
+    help="Show the versions of this package, of Python and of the main libraries, and exit.",
 )
-@click.option("-q", "--quiet", is_flag=True, envvar=f"{PREFIX}_QUIET", help="Show no progress, only what goes wrong.")
-@click.option("-v", "--verbose", is_flag=True, envvar=f"{PREFIX}_VERBOSE", help="Show the logs of the libraries, too.")
+@click.option("-q", "--quiet", is_flag=True, envvar=f"{PREFIX}_QUIET", help="Show no progress, only warnings.")
+@click.option("-v", "--verbose", is_flag=True, envvar=f"{PREFIX}_VERBOSE", help="Also show the logs of the libraries.")
 def group(quiet: bool, verbose: bool) -> None:
     """Counterfactual image pairs for safety: build, publish, load, score.
 
     \b
     Start with:  safetypairs demo
 
-    An option can stand in the environment: SAFETYPAIRS_EVALUATE_DATA is --data of evaluate.
+    Options can be set in the environment: SAFETYPAIRS_EVALUATE_DATA sets --data of evaluate.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet shows less and --verbose more; give one of them")
@@ -114,7 +115,7 @@ def group(quiet: bool, verbose: bool) -> None:
 
 
 class Visible:
-    """A stream that shows control characters as escapes: what commands print may hold what others wrote."""
+    """A stream that writes control characters as escapes, because output may contain text that others wrote."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -127,8 +128,8 @@ class Visible:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command and exit: 0 done, 1 the work failed (one line on stderr), 2 wrong usage, 130 interrupted."""
-    # Of Pillow, for what is refused by our own limit, in one line.
+    """Run the command and exit: 0 done, 1 failed (one line on stderr), 2 wrong usage, 130 interrupted."""
+    # Pillow's warning about large images: our own limit refuses them with an error of one line.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit of")
     try:
         with contextlib.redirect_stdout(Visible(sys.stdout)):

@@ -1,4 +1,4 @@
-"""Keep the memory of a long command small."""
+"""Keep the memory use of long commands small."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 
 
 def give_back_memory() -> None:
-    """Let Arrow give back what it frees, in this process and its workers, unless the user has chosen an allocator.
+    """Make Arrow return freed memory to the system, unless the user has chosen an allocator.
 
-    Its own allocator holds on to that for a while: an import of 10,000 pairs takes 20 MB more with it, and no less CPU
-    time. Arrow reads the choice when it is first used, so this must be called before it is imported.
+    Arrow's own allocator keeps freed memory for a while: an import of 10,000 pairs takes 20 MB more with it, and the
+    same CPU time. This must be called before Arrow is imported, because Arrow reads the setting at its first use. It
+    also applies to worker processes.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

@@ -1,4 +1,4 @@
-"""`safetypairs autoload on|off|status`."""
+"""`safetypairs autoload on|off|status`: make `load_dataset('safetypairs')` work with no import."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the package's own set if left out.")
+@click.option("--repo", metavar="REPO", help="org/name on the Hub, or a folder; the package's own set by default.")
 @click.option("--version", metavar="X.Y.Z", help="The version to load; the newest by default.")
 @_json
 def on(repo: str | None, version: str | None, as_json: bool) -> None:
-    """Register the name at every start of this environment's Python.
+    """Register the name whenever this environment's Python starts.
 
     \b
     safetypairs autoload on --repo ./safetypairs
@@ -39,7 +39,7 @@ def on(repo: str | None, version: str | None, as_json: bool) -> None:
 @command.command()
 @_json
 def off(as_json: bool) -> None:
-    """Undo `on`, and forget the repo and version that it saved.
+    """Undo `on`, and delete the repo and the version that it saved.
 
     \b
     safetypairs autoload off
@@ -50,7 +50,7 @@ def off(as_json: bool) -> None:
 @command.command()
 @_json
 def status(as_json: bool) -> None:
-    """Whether it is on, and what the name means.
+    """Show whether it is on, and what the name means.
 
     \b
     safetypairs autoload status --json

@@ -1,4 +1,4 @@
-"""`safetypairs build`: a recipe into a run folder."""
+"""`safetypairs build`: build pairs by a recipe into a run folder."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 @click.command("build")
 @click.argument("recipe", shell_complete=named("safetypairs_hf.building.recipe", "recipe_names"))
 @click.option("--out", required=True, metavar="RUN", help="The run folder: a path or an fsspec URL.")
-@click.option("--pairs", type=click.IntRange(min=1), help="How many pairs; the recipe says by default.")
+@click.option("--pairs", type=click.IntRange(min=1), help="The number of pairs; set by the recipe by default.")
 @choice_option(
     "--engine",
     ("local", "ray", "slurm"),
-    "What runs the stages: this machine, Ray (of RAY_ADDRESS, where set), or jobs of SLURM. It changes no byte.",
+    "Run the stages on this machine, on Ray (at RAY_ADDRESS if set), or as SLURM jobs. The result is the same.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes; one per core by default. With slurm: tasks per job; 16 by default.",
+    help="Number of processes; one per core by default. With slurm: tasks per job; 16 by default.",
 )
-@click.option("--submit", is_flag=True, help="With slurm: hand the jobs to sbatch.")
+@click.option("--submit", is_flag=True, help="With slurm: submit the jobs with sbatch.")
 @click.option(
-    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: for every job, such as partition=a100; repeatable."
+    "--sbatch", multiple=True, metavar="OPTION", help="With slurm: an option of all jobs (partition=a100); repeatable."
 )
 @click.option(
     "--sbatch-model",
     multiple=True,
     metavar="OPTION",
-    help="With slurm: for jobs that hold a model, such as gres=gpu:1; repeatable.",
+    help="With slurm: an option of jobs that hold a model (gres=gpu:1); repeatable.",
 )
-@click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
+@click.option("--taxonomy", metavar="FILE", help="A YAML file of categories and policies; the nine by default.")
 @settings_option("recipe")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
@@ -58,10 +58,11 @@ def command(
     settings: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Build pairs by a recipe, into a run folder.
+    """Build pairs by a recipe into a run folder.
 
-    RECIPE is a name of `safetypairs recipes`, or the path of a recipe file. Started again, a build goes on where it was
-    stopped, to the same bytes; with a larger --pairs it grows. What a taxonomy is made of: safetypairs taxonomy --help.
+    RECIPE is a name that `safetypairs recipes` lists, or the path of a recipe file. The same command continues a build
+    that was stopped, and gives the same bytes; a larger --pairs extends it. For taxonomies see safetypairs taxonomy
+    --help.
 
     \b
     Example:  safetypairs build icons --out runs/icons --pairs 1510
@@ -119,7 +120,7 @@ def _again(
     taxonomy: str | None,
     settings: dict[str, str],
 ) -> list[str]:
-    """The words of this command with SLURM, for the join."""
+    """Return the words of this command with SLURM, for the job that joins the results."""
     words = ["build", recipe, "--out", out, "--engine", "slurm"]
     for option, value in (("--pairs", pairs), ("--workers", workers), ("--taxonomy", taxonomy)):
         words += [] if value is None else [option, str(value)]

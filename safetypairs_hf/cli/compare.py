@@ -1,4 +1,4 @@
-"""`safetypairs compare`: two files of predictions on the same pairs, or more."""
+"""`safetypairs compare`: compare guards by their predictions on the same pairs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 @click.argument("a")
 @click.argument("b")
 @click.argument("more", nargs=-1, metavar="[C]...")
-@click.option("--common", is_flag=True, help="Compare on the pairs that all files hold, and count the rest.")
+@click.option("--common", is_flag=True, help="Compare on the pairs that all files have, and count the others.")
 @click.option("--names", metavar="NAME,NAME,...", help="The guards' names, one per file; by default from the files.")
-@click.option("--by-category", is_flag=True, help="The same table for each category too.")
+@click.option("--by-category", is_flag=True, help="Also print the table for each category.")
 @click.option(
     "--threshold-from",
     multiple=True,
     metavar="PREDICTIONS",
-    help="Predictions on train whose best threshold is taken; once for each file, in their order.",
+    help="Predictions on train; use the threshold that is best on them. Once for each file, in their order.",
 )
-@click.option("--margin", type=float, help="Test whether A and B differ by less than this: equivalence.")
+@click.option("--margin", type=float, help="Test whether A and B differ by less than this (equivalence).")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
@@ -43,10 +43,10 @@ def command(
     reading: Reading,
     as_json: bool,
 ) -> None:
-    """Guards on the same pairs: A, B, C ... are files as `safetypairs score` takes them.
+    """Compare guards on the same pairs. A, B, C ... are prediction files as for `safetypairs score`.
 
-    Two files give one comparison. Three or more, or --names or --by-category, give a table of all guards, best first,
-    and each against each other, with exact p values adjusted for their number by Holm's method.
+    Two files give one comparison. Three or more files, --names or --by-category give a table of all guards, best first,
+    and a comparison of each two guards with exact p values, adjusted for their number by Holm's method.
 
     \b
     safetypairs compare before.csv after.csv
@@ -91,7 +91,7 @@ def command(
 
 
 def _names(files: tuple[str, ...], given: str | None) -> list[str]:
-    """A name a file: the given ones, or the files' own without suffix, or in full where two would be the same."""
+    """Return a name for each file: the given names, else the files' stems, else the full paths if two stems agree."""
     if given is not None:
         names = [name.strip() for name in given.split(",")]
         if len(names) != len(files) or not all(names):

@@ -1,4 +1,4 @@
-"""`safetypairs demo`: the whole road, offline."""
+"""`safetypairs demo`: run the whole pipeline offline."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import click
 
 
 @click.command("demo")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="safetypairs-demo", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="safetypairs-demo",
+    show_default=True,
+    help="The folder to write.",
+)
 @click.option("--pairs", type=click.IntRange(min=9), default=90, show_default=True, help="Pairs in version 1.0.0.")
 @click.option("--more", type=click.IntRange(min=1), default=90, show_default=True, help="Pairs that 1.1.0 adds.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; the steps are told on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; the steps go to stderr.")
 def command(out: Path, pairs: int, more: int, as_json: bool) -> None:
-    """The whole road, offline: build, publish twice to a Hub on this machine, load, score, report.
+    """Run the whole pipeline offline: build, publish two versions to a local Hub, load, score, report.
 
     \b
     Example:  safetypairs demo --out safetypairs-demo

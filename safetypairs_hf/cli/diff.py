@@ -1,4 +1,4 @@
-"""`safetypairs diff`: what changed from one version of a dataset to another."""
+"""`safetypairs diff`: show what changed between two versions of a dataset."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 @click.command("diff")
 @click.argument("words", nargs=-1, metavar="(TARGET OLD NEW | TARGET[@OLD] TARGET[@NEW])")
-@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON, with every pair id.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the changed pairs as this PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON, with all pair ids.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the changed pairs in this PNG.")
 @click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")
 def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsafe: bool) -> None:
-    """What changed from one version of a dataset to another.
+    """Show what changed between two versions of a dataset.
 
-    TARGET is org/name on the Hub, or a local folder such as ./my-pairs, which holds one version. Pairs added,
-    removed, relabelled (same images), re-edited (same unsafe image), re-reviewed, by category, policy pairs apart from
-    pairs of images; the errata between them with their reasons; and the least version that the difference allows.
+    TARGET is org/name on the Hub, or a local folder such as ./my-pairs, which holds one version. The difference lists
+    added, removed, relabelled (same images), re-edited (same unsafe image) and re-reviewed pairs by category, with
+    policy pairs listed separately. It also lists the errata with their reasons, and the smallest version step that the
+    difference allows.
 
     \b
     Examples:  safetypairs diff my-org/safetypairs 1.0.0 1.1.0

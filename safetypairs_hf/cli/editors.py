@@ -1,4 +1,4 @@
-"""`safetypairs editors`: the models that a recipe edits images with."""
+"""`safetypairs editors`: list the models with which recipes edit images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from safetypairs_hf.cli.offers import named, show
 @click.argument("name", required=False, shell_complete=named("safetypairs_hf.editors.catalogue", "editor_names"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """The editors that there are; with NAME, one with its settings, licence and memory.
+    """List the editors, or show the editor NAME with its settings, licence and memory.
 
-    A recipe of a name of its own runs each; the setting `then` names another from the second round on.
+    Recipes run the editors; the recipe setting `then` names another editor for the second round and later ones.
 
     \b
     safetypairs editors

@@ -1,4 +1,4 @@
-"""`safetypairs evaluate`: a guard over the pairs of a published version."""
+"""`safetypairs evaluate`: run a guard over the pairs of a published version."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _PRICE = click.FloatRange(min=0)
 @click.command("evaluate")
 @click.argument("guard", shell_complete=named("safetypairs_hf.guards.catalogue", "guard_names"))
 @click.option(
-    "--data", default=NAME, show_default=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version if none."
+    "--data", default=NAME, show_default=True, metavar="TARGET[@VERSION]", help="The pairs; by default the newest ones."
 )
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Predictions, .parquet.")
-@click.option("--split", default="test", show_default=True)
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .parquet file to write.")
+@click.option("--split", default="test", show_default=True, help="The split to judge.")
 @click.option("--config", "configs", multiple=True, default=("default",), show_default=True, help="Repeatable.")
-@click.option("--category", "categories", multiple=True, metavar="NAME", help="Only pairs of this one. Repeatable.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many whole pairs, a random sample of them.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images the guard takes at once; its own by default.")
+@click.option("--category", "categories", multiple=True, metavar="NAME", help="Only this category; repeatable.")
+@click.option("--limit", type=click.IntRange(min=1), help="Judge a random sample of this many pairs.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images per batch; the guard's own by default.")
 @settings_option("guard")
 @threshold_option
-@click.option("--fresh", is_flag=True, help="Start over; else a run that was stopped goes on.")
-@click.option("--retry", type=click.Choice(["failed"]), help="Ask again only what failed, and keep all else.")
-@choice_option("--unreadable", ("error", "warn"), "What to do where nothing of the guard's first unit can be read.")
+@click.option("--fresh", is_flag=True, help="Start over instead of continuing a run that was stopped.")
+@click.option("--retry", type=click.Choice(["failed"]), help="Ask again about images that failed, and keep the rest.")
+@choice_option("--unreadable", ("error", "warn"), "What to do if no answer of the guard's first unit can be read.")
 @choice_option(
     "--check",
     ("error", "warn"),
-    "What to do where the data is not as it was published; the signature says warn.",
+    "What to do if the data differs from what was published; the signature records warn.",
 )
-@click.option("--dry-run", is_flag=True, help="Say how many calls it takes and what they cost; ask nothing.")
-@click.option("--prompt-price", type=_PRICE, default=0.0, help="Of a million tokens that a service reads.")
-@click.option("--answer-price", type=_PRICE, default=0.0, help="Of a million tokens that it writes.")
-@click.option("--call-price", type=_PRICE, default=0.0, help="Of a thousand calls.")
-@click.option("--image-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an image, for --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Print the number of calls and their cost, and make none.")
+@click.option("--prompt-price", type=_PRICE, default=0.0, help="Price of a million tokens that a service reads.")
+@click.option("--answer-price", type=_PRICE, default=0.0, help="Price of a million tokens that it writes.")
+@click.option("--call-price", type=_PRICE, default=0.0, help="Price of a thousand calls.")
+@click.option("--image-tokens", type=click.IntRange(min=0), default=0, help="Tokens per image, for --dry-run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     guard: str,
@@ -71,14 +71,14 @@ def command(
     image_tokens: int,
     as_json: bool,
 ) -> None:
-    """Run a guard over the pairs of a version: predictions in a file, and their figures.
+    """Run a guard over the pairs of a version; write its predictions and print their figures.
 
-    GUARD is a name of `safetypairs guards` (llavaguard, chat-vlm, server, ...), where its settings are too. Started
-    again, a run goes on where it was stopped, to the same bytes. Without --data it is on a small set that the package
-    carries, unless a folder ./safetypairs or a setting names another.
+    GUARD is a name that `safetypairs guards` lists (llavaguard, chat-vlm, server, ...); `safetypairs guards NAME` shows
+    its settings. The same command continues a run that was stopped, and gives the same bytes. Without --data it judges
+    the small set that the package carries, unless a folder ./safetypairs or a setting replaces that set.
 
-    Before a run that is paid for, --dry-run says how many calls it makes and, at your prices, what they cost. After it
-    come the tokens that the service counted, and with the same options their cost.
+    Before a paid run, --dry-run prints the number of calls and, at your prices, their cost. After the run, the command
+    prints the tokens that the service counted and, with the same prices, their cost.
 
     \b
     safetypairs evaluate colour-and-clutter --out c.parquet
@@ -108,7 +108,7 @@ def command(
         click.echo(json.dumps(plan.to_dict(), indent=2) if as_json else f"{plan}\nNothing was asked.")
         return
     try:
-        # What a user's own function prints is no part of the result.
+        # Output of a user's own function goes to stderr: it is no part of the result.
         with reported("evaluate") as progress, contextlib.redirect_stdout(sys.stderr):
             opened = open_data(data, split, configs, limit, check, categories=categories)
             work = judge_data(
@@ -121,7 +121,7 @@ def command(
                 progress=progress,
                 tell=remark,
             )
-    except UnfinishedError as left:  # this process did all of its share
+    except UnfinishedError as left:  # this process finished its own share
         click.echo(f"safetypairs: {left}", err=True)
         return
     if work.images:

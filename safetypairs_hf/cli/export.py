@@ -1,4 +1,4 @@
-"""`safetypairs export`: pairs of a version in the form of another trainer."""
+"""`safetypairs export`: write pairs in the format of another trainer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from safetypairs_hf.cli.options import choice_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write; it must not exist.")
 @click.option("--split", "splits", multiple=True, default=("train",), show_default=True, help="Repeatable.")
 @choice_option("--rows", ("images", "pairs"), "A sample is an image, or a pair with both of its images.")
-@choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")
+@choice_option("--check", ("error", "warn"), "What to do if the data differs from what was published.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(target: str, to: str, out: Path, splits: tuple[str, ...], rows: str, check: str, as_json: bool) -> None:
-    """Write pairs in the form that another trainer takes: the train split, unless another one is named.
+    """Write pairs in the format of another trainer; the train split by default.
 
-    Chat models are asked what `evaluate chat-vlm` asks, with the policy of the pair's category.
+    The samples for chat models have the question of `evaluate chat-vlm`, with the policy of the pair's category.
 
     \b
     safetypairs export org/name@1.2.0 --to imagefolder --out images

@@ -1,4 +1,4 @@
-"""`safetypairs failures`: the pairs that a guard has wrong, worst first."""
+"""`safetypairs failures`: list the pairs that a guard misjudges, worst first."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.command("failures")
 @click.argument("predictions")
-@click.option("--top", type=click.IntRange(min=1), help="How many to show; 20 in a table, all in JSON by default.")
+@click.option("--top", type=click.IntRange(min=1), help="How many to show; by default 20 in a table, all in JSON.")
 @click.option("--category", help="Show only the failures in this category.")
 @click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guard was run on, for --sheet.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw those shown as this PNG.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the listed pairs in this PNG.")
 @click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -34,9 +34,10 @@ def command(
     reading: Reading,
     as_json: bool,
 ) -> None:
-    """The pairs that a guard has wrong, worst first: PREDICTIONS is a file as `safetypairs score` takes it.
+    """List the pairs that a guard misjudges, worst first. PREDICTIONS is a file as for `safetypairs score`.
 
-    The margin is the safe image's score less the unsafe one's: the higher, the worse. Abstentions come last.
+    The margin is the score of the safe image minus that of the unsafe one; a higher margin is worse. Abstentions are
+    last.
 
     \b
     safetypairs failures guard.csv --top 10

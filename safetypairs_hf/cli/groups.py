@@ -1,4 +1,4 @@
-"""Commands in groups: the nearest of those that there are, and options that stand in the environment."""
+"""Groups of commands that suggest the nearest name, and options that can be set in the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PREFIX: Final = "SAFETYPAIRS"
 
 
 class CommandGroup(click.Group):
-    """A click group that names the nearest command where there is none of the name that was given."""
+    """A click group that suggests the nearest command for an unknown name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -25,10 +25,14 @@ class CommandGroup(click.Group):
 
 
 def from_environment(command: click.Command, *words: str) -> click.Command:
-    """Let the options of a command stand in the environment: `--data` of evaluate as SAFETYPAIRS_EVALUATE_DATA.
+    """Let environment variables set the options of a command: SAFETYPAIRS_EVALUATE_DATA sets `--data` of evaluate.
 
     Args:
-        words: the prefix, and the names that lead to the command.
+        command: The command; of a group, all commands below it.
+        words: The prefix of the variables, and the names that lead to the command.
+
+    Returns:
+        The command itself.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.envvar is None:

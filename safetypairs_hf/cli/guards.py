@@ -1,4 +1,4 @@
-"""`safetypairs guards`: what there is to evaluate, and to judge pairs with."""
+"""`safetypairs guards`: list the guards, which evaluate and which judge pairs in a build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetypairs_hf.cli.offers import named, show
 @click.argument("name", required=False, shell_complete=named("safetypairs_hf.guards.catalogue", "guard_names"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """The guards that there are; with NAME, one with its settings, licence and an example.
+    """List the guards, or show the guard NAME with its settings, licence and an example.
 
     \b
     safetypairs guards

@@ -1,4 +1,4 @@
-"""`safetypairs import`: somebody's finished pairs into a run folder."""
+"""`safetypairs import`: import finished pairs into a run folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from safetypairs_hf.importing.import_pairs import Imported, Opened
     from safetypairs_hf.importing.reading_plan import Said
 
-# Option -> the role of the column that it names.
+# The role of a column -> the help of its option.
 _COLUMNS = {
-    "unsafe": "The column of the unsafe member, where a row is a pair.",
+    "unsafe": "The column of the unsafe member, if a row is a pair.",
     "safe": "The column of the safe member.",
-    "image": "The column of the image, where a row is an image.",
-    "label": "The column that says unsafe or safe.",
+    "image": "The column of the image, if a row is an image.",
+    "label": "The column of the label, unsafe or safe.",
     "pair": "The column that is equal for both members of a pair, or holds their path.",
     "category": "The column of the category.",
-    "policy": "The column of the policy's text: the categories are made of the distinct texts.",
+    "policy": "The column of the policy's text; each distinct text becomes a category.",
     "policy_name": "The column of the policy's name.",
 }
-_NAMED = 10  # so many of what was left out are named
+_NAMED = 10  # left-out pairs that are printed by name
 _OPTIONS = {
     "category": "--category-column",
     "policy": "--policy-column",
@@ -38,14 +38,14 @@ _OPTIONS = {
 
 
 def _column_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each role that is often named; the command gets them as `column_ROLE`."""
+    """Add an option for each common role; the command gets their values as `column_ROLE`."""
     for role, text in reversed(_COLUMNS.items()):
         command = click.option(_OPTIONS.get(role, f"--{role}"), f"column_{role}", metavar="COLUMN", help=text)(command)
     return command
 
 
 def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Callable[..., Any]:
-    """An option that takes A=B, C=D, repeatable; the command gets a dict."""
+    """Return a repeatable option that takes A=B,C=D; the command gets a dict."""
 
     def read(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
         found = {}
@@ -62,53 +62,66 @@ def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Calla
 @click.command("import")
 @click.argument("source")
 @click.option("--out", metavar="RUN", help="The run folder: a path or an fsspec URL.")
-@click.option("--layout", metavar="NAME", help="A known set (see safetypairs layouts), or a file.")
+@click.option("--layout", metavar="NAME", help="A known set (see safetypairs layouts), or a layout file.")
 @_column_options
 @click.option("--pair-from", metavar="COLUMN", help="The same as --pair.")
-@click.option("--pair-pattern", metavar="REGEX", help="The pair and the label in that column: '(.+)_(safe|unsafe)'.")
+@click.option("--pair-pattern", metavar="REGEX", help="Pair and label in the pair column: '(.+)_(safe|unsafe)'.")
 @_mapping_option(
-    "--column", "more", "ROLE=COLUMN", "Another: critical_feature, instruction, id, group, split, license..."
+    "--column", "more", "ROLE=COLUMN", "Other roles: critical_feature, instruction, id, group, split, license..."
 )
-@_mapping_option("--label-map", "labels", "VALUE=LABEL", "What a label means: 1=unsafe,0=safe.")
+@_mapping_option("--label-map", "labels", "VALUE=LABEL", "What the values of the label mean: 1=unsafe,0=safe.")
 @click.option("--category", metavar="SLUG", help="The category of every pair.")
-@_mapping_option("--category-map", "category_map", "VALUE=SLUG", "What a value of the category's column means.")
-@click.option("--taxonomy", metavar="FILE", help="The categories and their policies, as YAML; the nine by default.")
-@_mapping_option("--split-map", "split_map", "SPLIT=SPLIT", "The source's splits: dev=test; validation becomes train.")
+@_mapping_option("--category-map", "category_map", "VALUE=SLUG", "What the values of the category column mean.")
+@click.option("--taxonomy", metavar="FILE", help="A YAML file of categories and policies; the nine by default.")
+@_mapping_option("--split-map", "split_map", "SPLIT=SPLIT", "Rename splits: dev=test. validation becomes train.")
 @click.option(
     "--direction", metavar="WORD", help="unsafe_to_safe, safe_to_unsafe, both_regenerated; unknown by default."
 )
-@click.option("--generator", metavar="NAME", help="What made the other members; unknown by default.")
+@click.option("--generator", metavar="NAME", help="The generator of the edited members; unknown by default.")
 @click.option("--license", metavar="ID", help="The SPDX id of the pairs' licence.")
 @click.option("--subset", metavar="NAME", help="The configuration of a Hub dataset.")
-@click.option("--split", "splits", multiple=True, metavar="NAME", help="Read these splits alone; repeatable.")
+@click.option("--split", "splits", multiple=True, metavar="NAME", help="Read only these splits; repeatable.")
 @click.option(
-    "--repeats", type=click.Choice(("reject", "first")), help="Several images for one member: reject the pair."
+    "--repeats",
+    type=click.Choice(("reject", "first")),
+    help="If a member has several images: reject the pair, or use the first.",
 )
-@choice_option("--fit", ("none", "resize", "pad", "crop"), "Members of other sizes: reject them, or how to mend that.")
+@choice_option("--fit", ("none", "resize", "pad", "crop"), "If member sizes differ: reject the pair, or fit them.")
 @click.option("--judge", "judges", multiple=True, metavar="GUARD", help="Ask a guard about every pair; repeatable.")
-@_mapping_option("--set", "settings", "KEY=VALUE", "A setting of the judge; of several, GUARD.KEY=VALUE.")
+@_mapping_option("--set", "settings", "KEY=VALUE", "A setting of the judge; with several judges, GUARD.KEY=VALUE.")
 @choice_option(
-    "--judging", ("reject", "record"), "A pair that a judge does not confirm: reject it, or only record that."
+    "--judging", ("reject", "record"), "If a judge does not confirm a pair: reject it, or only record the answer."
 )
 @click.option(
-    "--test-fraction", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Share of test groups."
+    "--test-fraction",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    help="The share of groups in the test split.",
 )
 @click.option(
-    "--hash-list", "hash_lists", multiple=True, metavar="FILE", help="Images that may not be used; repeatable."
+    "--hash-list", "hash_lists", multiple=True, metavar="FILE", help="Hashes of images to refuse; repeatable."
 )
 @click.option("--against", metavar="TARGET", help="A published dataset whose images are not used again.")
-@click.option("--name", default="", metavar="TEXT", help="What the pairs' origin is called.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
-@click.option("--dry-run", is_flag=True, help="Say what is understood, draw ten pairs, and write nothing else.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), default="import.png", show_default=True)
+@click.option("--name", default="", metavar="TEXT", help="The name of the pairs' origin.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default.")
+@click.option("--dry-run", is_flag=True, help="Show how the source is read, draw ten pairs, and import nothing.")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="import.png",
+    show_default=True,
+    help="The PNG that --dry-run draws.",
+)
 @click.option("--show-unsafe", is_flag=True, help="Do not blur the unsafe members on the sheet.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(source: str, out: str | None, **given: Any) -> None:
-    """Import finished pairs, whoever made them, into a run folder.
+    """Import finished pairs of any origin into a run folder.
 
-    SOURCE is a folder (unsafe/NAME and safe/NAME, or NAME_unsafe and NAME_safe), a Parquet, CSV or JSON Lines file or
-    WebDataset tar or a folder of them, what save_to_disk wrote, or org/name[@REVISION] on the Hub. What is not said is
-    recognised, and shown. Started again, an import goes on where it was stopped, to the same bytes.
+    SOURCE is a folder (unsafe/NAME and safe/NAME, or NAME_unsafe and NAME_safe), a Parquet, CSV or JSON Lines file, a
+    WebDataset tar, a folder of these files, a folder that save_to_disk wrote, or org/name[@REVISION] on the Hub. The
+    command recognises the columns that no option names, and prints them. The same command continues an import that was
+    stopped, and gives the same bytes.
 
     \b
     safetypairs import my-pairs/ --category weapons_substances --out runs/mine
@@ -167,7 +180,7 @@ def _said(given: Mapping[str, Any]) -> Said:
 
 
 def _name_layout(source: str, given: str | None) -> None:
-    """Say that there is a layout of this very dataset, where none was given."""
+    """Suggest the layout of this dataset if there is one and none was given."""
     from safetypairs_hf.cli.progress import remark
     from safetypairs_hf.importing.layout import layout_of
 
@@ -176,7 +189,7 @@ def _name_layout(source: str, given: str | None) -> None:
 
 
 def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, ...]:
-    """The judges, each with its settings: those of its name, or all where it is the only one."""
+    """Return the judges with their settings: those with the judge's name, or all settings if there is one judge."""
     from safetypairs_hf.guards.catalogue import make_guard
 
     found: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -193,7 +206,7 @@ def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, .
 
 
 def _say_nothing(opened: Opened) -> None:
-    """With --json what was understood is a part of that."""
+    """Print nothing: with --json, the result includes what was recognised."""
 
 
 def _show(opened: Opened) -> None:
@@ -217,7 +230,7 @@ def _dry_run(source: str, said: Said, arguments: Mapping[str, Any], given: Mappi
 
 
 def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
-    """Name the first of what was left out, of so many in all."""
+    """Print the first rejected inputs, and how many more there are of `count`."""
     shown = left_out[:_NAMED]
     for name, reject in shown:
         click.echo(f"left out: {printable(name)}: {reject.reason} ({printable(reject.detail)})")

@@ -1,4 +1,4 @@
-"""What `safetypairs --version` tells: this, Python, and the libraries that decide what comes out."""
+"""The versions that `safetypairs --version` prints: of this package, of Python and of the main libraries."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LIBRARIES: Final = (
 
 
 def versions() -> str:
-    """Return a line for this package and one for each library; "not installed" where one is not there."""
+    """Return a line for this package and one for each library; "not installed" for a library that is missing."""
     width = max(map(len, _LIBRARIES))
     ours = f"safetypairs {version('safetypairs-hf')}"
-    told = {"Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}"}
-    told |= {name: _version(name) for name in _LIBRARIES}
-    return "\n".join([ours, *(f"  {name:<{width}}  {each}" for name, each in told.items())])
+    found = {"Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}"}
+    found |= {name: _version(name) for name in _LIBRARIES}
+    return "\n".join([ours, *(f"  {name:<{width}}  {each}" for name, each in found.items())])
 
 
 def _version(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C: the command says what is kept and how to go on, and exits with 130."""
+"""Handle Ctrl-C: the command says what is kept and how to continue, and exits with 130."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NoReturn
 
 import click
 
-# 128 and the number of SIGINT, as shells have it.
+# 128 plus the number of SIGINT, as in shells.
 EXIT_CODE = 130
-_UNTOLD = "run the same command again"
+_DEFAULT = "run the same command again"
 
 
 @contextmanager
 def when_stopped(standing: Callable[[], str]) -> Iterator[None]:
-    """Give an interrupt its text: what is kept, and how to go on. One that has a text keeps it."""
+    """Give an interrupt in the block its message: what is kept, and how to continue. An existing message stays."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -25,15 +25,15 @@ def when_stopped(standing: Callable[[], str]) -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, at work or at a question; click makes an Abort of one at a question, and of a no."""
+    """Return whether the error is a Ctrl-C. At a question, click turns both Ctrl-C and a "no" into an Abort."""
     return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def leave(ctx: click.Context, error: BaseException) -> NoReturn:
-    """Say the text of an interrupt on stderr, and exit."""
-    told = str(error) if isinstance(error, KeyboardInterrupt) else ""
-    click.echo(f"safetypairs: stopped; {told or _UNTOLD}", err=True)
-    # An interrupt that went through `exec` of a text, as in the making of a dataclass, counts as not handled, and
-    # Python would end itself by a signal; the next `exec` forgets it.
+    """Print the message of an interrupt on stderr, and exit."""
+    message = str(error) if isinstance(error, KeyboardInterrupt) else ""
+    click.echo(f"safetypairs: stopped; {message or _DEFAULT}", err=True)
+    # Python counts an interrupt that passed through `exec` of a text, as when a dataclass is made, as not handled, and
+    # would end itself by a signal. Another `exec` clears that state.
     exec("")
     ctx.exit(EXIT_CODE)

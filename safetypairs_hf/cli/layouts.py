@@ -1,4 +1,4 @@
-"""`safetypairs layouts`: the sets of pairs whose layout `import` knows by name."""
+"""`safetypairs layouts`: list the sets of pairs whose layout `import` knows by name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from safetypairs_hf.cli.offers import show
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """The sets of pairs whose layout `safetypairs import` knows by name; with NAME, all that one says.
+    """List the sets of pairs that `safetypairs import` knows by name, or show the layout NAME.
 
-    NAME can be a YAML file of your own, which is checked. A layout says which column holds what; its keys are the
-    settings that are shown here.
+    A layout says what each column holds. NAME can be a YAML file of your own, which is checked; its keys are the
+    settings that this command shows.
 
     \b
     safetypairs layouts safeeditbench

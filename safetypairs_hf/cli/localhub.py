@@ -1,4 +1,4 @@
-"""`safetypairs localhub`: a Hub server on this machine."""
+"""`safetypairs localhub`: run a Hub server on this machine."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def _loopback(_: click.Context, __: click.Parameter, host: str) -> str:
     return host
 
 
-@click.command(short_help="A Hub server on this machine, for tests and rehearsals.")
+@click.command(short_help="Run a Hub server on this machine for tests and rehearsals.")
 @click.option(
-    "--dir", "directory", required=True, type=click.Path(path_type=Path), help="Folder that holds everything."
+    "--dir", "directory", required=True, type=click.Path(path_type=Path), help="The folder that stores everything."
 )
-@click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, callback=_loopback, help="Loopback only.")
-@click.option("--user", "users", multiple=True, metavar="NAME:TOKEN", help="A user; repeat for more.")
-@click.option("--org", "orgs", multiple=True, metavar="NAME:MEMBER,...", help="An organisation; repeat for more.")
+@click.option("--user", "users", multiple=True, metavar="NAME:TOKEN", help="A user; repeatable.")
+@click.option("--org", "orgs", multiple=True, metavar="NAME:MEMBER,...", help="An organisation; repeatable.")
 @click.option("--users", "file", type=click.Path(path_type=Path), help='JSON: {"users": {...}, "orgs": {...}}.')
 def command(
     directory: Path, port: int, host: str, users: tuple[str, ...], orgs: tuple[str, ...], file: Path | None
 ) -> None:
-    """A Hub server on this machine: real clients work with it unchanged.
+    """Run a Hub server on this machine that real clients use unchanged.
 
-    For tests, demos, and rehearsing a release in an air-gapped lab; it listens on 127.0.0.1 only. Models, datasets and
-    spaces stay in the folder over a restart. With no user given there is one: local, with the token hf_local.
+    It is for tests, demos and rehearsals of a release in an air-gapped lab, and listens on 127.0.0.1 only. Models,
+    datasets and spaces stay in the folder after a restart. The default user is local, with the token hf_local.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What the commands `guards`, `editors`, `recipes` and `layouts` share: a list of what there is, or one whole."""
+"""What the commands `guards`, `editors`, `recipes` and `layouts` share: print a list, or one entry in full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def named(where: str, function: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return a completion of an argument by the names that a function of the module `where` gives when it is asked."""
+    """Return a shell completion by the names that `function` of the module `where` returns."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         from importlib import import_module
@@ -24,7 +24,7 @@ def named(where: str, function: str) -> Callable[[click.Context, click.Parameter
 
 
 def show(every: Callable[[], Sequence[Listed]], one: Callable[[str], Listed], name: str | None, as_json: bool) -> None:
-    """Print every offer on a line, or one whole; with `as_json`, all that is known."""
+    """Print one line for each entry, or the entry `name` in full; with `as_json`, everything that is known."""
     if name is not None:
         found = one(name)
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))

@@ -10,12 +10,12 @@ import click
 
 
 def choice_option(name: str, choices: Sequence[str], help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return an option that takes one of some words, the first by default."""
+    """Return an option that takes one of `choices`; the first is the default."""
     return click.option(name, type=click.Choice(choices), default=choices[0], show_default=True, help=help)
 
 
 threshold_option = click.option(
-    "--threshold", type=float, help="A score at or above it means unsafe, in [0, 1]; 0.5 by default."
+    "--threshold", type=float, help="Scores at or above it mean unsafe; in [0, 1], 0.5 by default."
 )
 weights_option = click.option(
     "--weight",
@@ -23,12 +23,12 @@ weights_option = click.option(
     multiple=True,
     metavar="CATEGORY=NUMBER",
     callback=lambda context, option, given: _weights(given),
-    help="A category's weight in the mean over categories; one for each.",
+    help="A category's weight in the mean over categories; repeatable.",
 )
 
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--threshold`, `--by`, `--label` and `--incomplete`: the command gets them as a dict, `reading`."""
+    """Add `--threshold`, `--by`, `--label` and `--incomplete`; the command gets their values as a dict, `reading`."""
 
     @functools.wraps(command)
     def gathered(*, threshold: float | None, by: str, label: tuple[str, ...], incomplete: str, **given: Any) -> Any:
@@ -42,7 +42,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     options = (
         threshold_option,
-        choice_option("--by", ("prediction", "score"), "What decides where a file has both."),
+        choice_option("--by", ("prediction", "score"), "The column that decides if a file has both."),
         click.option(
             "--label",
             multiple=True,
@@ -52,7 +52,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         choice_option(
             "--incomplete",
             ("error", "drop"),
-            "Pairs with one image only: refuse them, or leave them out and count them.",
+            "If a pair has only one image: refuse the file, or leave the pair out and count it.",
         ),
     )
     wrapped: Callable[..., Any] = gathered
@@ -75,10 +75,10 @@ def _weights(given: tuple[str, ...]) -> dict[str, float] | None:
 
 
 def settings_option(taker: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option `--set KEY=VALUE`, repeatable; the command gets a dict, `settings`.
+    """Return the repeatable option `--set KEY=VALUE`; the command gets a dict, `settings`.
 
     Args:
-        taker: what takes the settings, for the help, such as "guard".
+        taker: The name of what takes the settings, for the help, such as "guard".
     """
     return click.option(
         "--set",

@@ -1,4 +1,4 @@
-"""`safetypairs power`: how many pairs it takes to see a difference between two guards."""
+"""`safetypairs power`: compute how many pairs it takes to detect a difference between two guards."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
 
 
 @click.command("power")
-@click.option("--difference", type=float, multiple=True, help="A difference in pair accuracy to see; may be repeated.")
+@click.option("--difference", type=float, multiple=True, help="A difference in pair accuracy to detect; repeatable.")
 @click.option(
     "--discordance",
     type=float,
     multiple=True,
-    help="The share of pairs on which only one guard is right; may be repeated.",
+    help="The share of pairs on which only one guard is right; repeatable.",
 )
 @click.option(
     "--data-from",
     nargs=2,
     metavar="A B",
-    help="Two files of predictions on the same pairs: add their discordance.",
+    help="Also use the discordance of two prediction files on the same pairs.",
 )
-@click.option("--common", is_flag=True, help="Of these two, the pairs that both hold.")
+@click.option("--common", is_flag=True, help="Use only the pairs that both of these files have.")
 @scoring_options
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="The level of the two-sided test.")
-@click.option("--power", type=float, default=0.8, show_default=True, help="The probability of seeing the difference.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="The probability to detect the difference.")
 @click.option(
     "--design-effect",
     type=float,
-    help="How many pairs of a group say as much as one pair on its own; default: that of --data-from, else 1.",
+    help="How many pairs of a group carry as much information as one independent pair; by default from --data-from, "
+    "else 1.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
@@ -48,7 +49,7 @@ def command(
     design_effect: float | None,
     as_json: bool,
 ) -> None:
-    """How many pairs it takes to see a difference between two guards.
+    """Compute how many pairs it takes to detect a difference between two guards.
 
     \b
     safetypairs power
@@ -56,7 +57,7 @@ def command(
     safetypairs power --discordance 0.25 --design-effect 1.5
     safetypairs power --data-from before.csv after.csv --json
 
-    Counted for the exact test of `safetypairs compare`.
+    The numbers hold for the exact test of `safetypairs compare`.
     """
     from safetypairs_hf.metric.power import DIFFERENCES, DISCORDANCES
     from safetypairs_hf.metric.power_plan import power as pairs_for

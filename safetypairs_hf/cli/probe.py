@@ -1,4 +1,4 @@
-"""`safetypairs probe`: can anything tell the edited member of a pair without content, and are test pairs trained on?"""
+"""`safetypairs probe`: test whether traces reveal the edited member, or look for test pairs in training data."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ import click
 
 @click.command("probe")
 @click.argument("what", metavar="RUN | TARGET[@VERSION]")
-@click.option(
-    "--sample", type=click.IntRange(min=1), default=2000, show_default=True, help="Probe this many pairs at most."
-)
-@click.option("--leaks", metavar="DATA", help="Look for the test pairs of TARGET in training data instead.")
-@click.option("--no-backbone", is_flag=True, help="Do not ask a frozen network, although one is installed.")
+@click.option("--sample", type=click.IntRange(min=1), default=2000, show_default=True, help="The most pairs to probe.")
+@click.option("--leaks", metavar="DATA", help="Look for the test pairs of TARGET in this training data instead.")
+@click.option("--no-backbone", is_flag=True, help="Do not use a frozen network, even if one is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(what: str, sample: int, leaks: str | None, no_backbone: bool, as_json: bool) -> None:
-    """Can anything tell the edited member of a pair without looking at content?
+    """Test whether traces reveal the edited member of a pair without its content.
 
-    Simple learners look at traces in the files and pixels of one member at a time, on groups of pairs that they have
-    not learned from. An AUC of 0.5 is a coin's. Look-ups know only the words of a pair.
+    Simple classifiers get traces in the file and the pixels of one member at a time. They are tested on groups of pairs
+    that they were not trained on. An AUC of 0.5 is chance. Look-ups use only the words of a pair.
 
     \b
     safetypairs probe runs/icons
     safetypairs probe org/name@1.2.0 --sample 500
     safetypairs probe ./safetypairs --json
 
-    With --leaks it is another question: are test pairs, or images very like them (another size or encoding, turned or
-    mirrored), in what a model is trained on: a folder, a .parquet or .tar file, or a dataset on the Hub? It ends with 1
-    where one is.
+    --leaks asks another question: does the training data of a model (a folder, a .parquet or .tar file, or a dataset on
+    the Hub) contain test pairs, or near-duplicates of their images (resized, re-encoded, rotated or mirrored)? The exit
+    status is 1 if it does.
 
     \b
     safetypairs probe --leaks my-training-images/ org/name@1.2.0
 
-    What is measured, and how to read it: docs/probe.md.
+    docs/probe.md explains the figures.
     """
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.report.probe_report import probe

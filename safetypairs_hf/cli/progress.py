@@ -1,4 +1,4 @@
-"""How far a command is, with rate and time left, on stderr: bars on a terminal, a line a minute where there is none."""
+"""Show the progress of a command on stderr, with rate and time left: bars on a terminal, else a line per minute."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _quiet = False
 
 
 def be_quiet() -> None:
-    """Show no progress and no remarks in this process, neither ours nor those of the libraries."""
+    """Show no progress and no remarks in this process, of this package or of the libraries."""
     import logging
 
     global _quiet
     _quiet = True
     logging.getLogger("safetypairs_hf").setLevel(logging.ERROR)
-    for library in ("HF_HUB", "HF_DATASETS"):  # read when these are imported, which takes longer than many a command
+    for library in ("HF_HUB", "HF_DATASETS"):  # variables: importing the libraries takes longer than many commands
         os.environ[f"{library}_DISABLE_PROGRESS_BARS"] = "1"
 
 
 def be_verbose() -> None:
-    """Show what the libraries log, from "info" on."""
+    """Show the logs of the libraries, from level INFO on."""
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
@@ -40,7 +40,7 @@ def be_verbose() -> None:
 
 
 def remark(text: str) -> None:
-    """Print a line on stderr that a reader can do without: what was done, and how fast. Not with --quiet."""
+    """Print a line of optional information on stderr, such as the rate. --quiet suppresses it."""
     import click
 
     if not _quiet:
@@ -52,7 +52,7 @@ def _shows_bars() -> bool:
 
 
 def quiet_hub() -> None:
-    """Switch the bars of `huggingface_hub` off where stderr is no terminal, as ours are."""
+    """Switch off the bars of `huggingface_hub` if stderr is not a terminal, or with --quiet."""
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not _shows_bars():
@@ -60,7 +60,7 @@ def quiet_hub() -> None:
 
 
 def quiet_datasets() -> None:
-    """Switch the bars of `datasets` off where stderr is no terminal."""
+    """Switch off the bars of `datasets` if stderr is not a terminal, or with --quiet."""
     if not _shows_bars():
         import datasets
 
@@ -73,11 +73,14 @@ def _nothing(stage: str) -> str:
 
 @contextmanager
 def reported(command: str, more: More = _nothing) -> Iterator[Report]:
-    """Show how far a command is while the context lasts; the yielded function takes (stage, done, total).
+    """Show the progress of a command during the block.
 
     Args:
-        command: the command that works.
-        more: what there is to say of a stage in place of its rate, asked each time that it is shown; "" for nothing.
+        command: The name of the command.
+        more: Returns the text to show instead of a stage's rate, or "". It is called at each update.
+
+    Yields:
+        A function of (stage, done, total) that updates the progress.
     """
     if _quiet:
         yield lambda stage, done, total: None
@@ -107,7 +110,7 @@ def _lines(command: str, more: More) -> Iterator[Report]:
 
 @dataclass
 class _Stage:
-    """A stage: how much was done when it began, at which time that was, and where it stands."""
+    """The progress of a stage: the time and the count at its start, and the counts now."""
 
     began: float
     at_first: int
@@ -116,12 +119,12 @@ class _Stage:
 
 
 class Lines:
-    """What a line says: the stage that went on last, what is done of it, its rate and the time that is left.
+    """Makes the progress line: the stage that advanced last, its counts, its rate and the time left.
 
     Args:
-        command: the command that works.
-        clock: seconds, from any start.
-        more: what there is to say of a stage in place of its rate.
+        command: The name of the command.
+        clock: Returns seconds since any fixed time.
+        more: Returns the text to show instead of a stage's rate, or "".
     """
 
     def __init__(self, command: str, clock: Callable[[], float] = time.monotonic, more: More = _nothing) -> None:
@@ -131,7 +134,7 @@ class Lines:
         self._current = ""
 
     def report(self, name: str, done: int, total: int) -> None:
-        """Take (stage, done, total). A stage that falls back begins anew."""
+        """Take (stage, done, total). A stage whose count falls starts again."""
         stage = self._stages.get(name)
         if stage is None or done < stage.done:
             self._stages[name] = _Stage(self._clock(), done, done, total)
@@ -142,7 +145,7 @@ class Lines:
         stage.done, stage.total = done, total
 
     def line(self) -> str:
-        """How far the command is now."""
+        """Return the line for the current progress."""
         now, start = self._clock(), f"safetypairs: {self._command}"
         stage = self._stages.get(self._current)
         if stage is None:
@@ -156,7 +159,7 @@ class Lines:
 
 
 def _rate(rate: float) -> str:
-    """A rate in the largest unit of time that gives a number to read: it is a second's."""
+    """Return a rate, given per second, in the largest unit of time in which it is at least 1."""
     for factor, unit in ((1, "s"), (60, "min")):
         if rate * factor >= 1:
             return f"{rate * factor:,.1f}/{unit}"
@@ -181,7 +184,7 @@ def _bars(more: More) -> Iterator[Report]:
         def render(self, task: Task) -> Text:
             return Text(more(task.description) or (_rate(task.speed) if task.speed else ""))
 
-    whole = Column(no_wrap=True)  # where there is little room, the bars are shorter
+    whole = Column(no_wrap=True)  # on a narrow terminal the bars become shorter instead
     columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), Rate(whole), TimeLeft())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}

@@ -1,4 +1,4 @@
-"""`safetypairs publish`: a run as a version of a dataset."""
+"""`safetypairs publish`: publish a run as a version of a dataset."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import click
 @click.argument("run", metavar="RUN|REVIEW")
 @click.argument("target")
 @click.option("--version", required=True, metavar="X.Y.Z", help="Patch: card only. Minor: pairs added. Major: removed.")
-@click.option("--replace", is_flag=True, help="Hold exactly the run's pairs, instead of adding them to what is there.")
+@click.option("--replace", is_flag=True, help="Replace the published pairs by those of the run, instead of adding.")
 @click.option("--require-review", is_flag=True, help="Refuse new pairs that are unreviewed or disputed.")
-@click.option("--min-reviewers", metavar="N", type=int, help="Refuse those that fewer people have reviewed, too.")
-@click.option("--min-agreement", metavar="A", type=float, help="Refuse those on which people agree less, 0 to 1, too.")
-@click.option("--with-failures", is_flag=True, help="Publish the run's failed edits too, as the config `failures`.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--no-probe", is_flag=True, help="Leave out the probe whose figures the card has.")
+@click.option("--min-reviewers", metavar="N", type=int, help="Also refuse pairs with fewer reviewers.")
+@click.option("--min-agreement", metavar="A", type=float, help="Also refuse pairs with less agreement, in [0, 1].")
+@click.option("--with-failures", is_flag=True, help="Also publish the run's failed edits, as the config `failures`.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
+@click.option("--no-probe", is_flag=True, help="Skip the probe, whose figures are on the card.")
 @click.option("--accept-license", is_flag=True, help="Publish although a model's licence restricts its output.")
 @click.option("--private", is_flag=True, help="Make the Hub repo private.")
 @click.option(
@@ -26,7 +26,7 @@ import click
     is_flag=False,
     flag_value="auto",
     type=click.Choice(["auto", "manual"]),
-    help="Gate the Hub repo: access is granted at once (auto) or by you (manual).",
+    help="Gate the Hub repo: access requests are accepted at once (auto) or by you (manual).",
 )
 @click.option("--create-pr", is_flag=True, help="Propose the release to a Hub repo as a pull request.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -49,9 +49,9 @@ def command(
 ) -> None:
     """Publish a run as a version of a dataset.
 
-    TARGET is org/name on the Hub, or a local folder such as ./my-pairs. The release is one commit and one tag, or
-    nothing. Controls that the run holds are published with their pairs, as the config `controls`. Pairs that people
-    rejected stay out. REVIEW, a folder in which a published version was reviewed, adds reviews alone: a patch.
+    TARGET is org/name on the Hub, or a local folder such as ./my-pairs. A release is one commit and one tag; if it
+    fails, nothing changes. Controls of the run are published with their pairs, as the config `controls`. Pairs that
+    reviewers rejected are left out. REVIEW, a folder with reviews of a published version, adds only reviews: a patch.
 
     \b
     Examples:  safetypairs publish runs/icons my-org/safetypairs --version 1.0.0

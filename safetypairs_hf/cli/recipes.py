@@ -1,4 +1,4 @@
-"""`safetypairs recipes`: what can be built."""
+"""`safetypairs recipes`: list the recipes by which pairs are built."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from safetypairs_hf.cli.offers import named, show
 @click.argument("name", required=False, shell_complete=named("safetypairs_hf.building.recipe", "recipe_names"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """The recipes that there are; with NAME, one with its settings, its cost and an example.
+    """List the recipes, or show the recipe NAME with its settings, its cost and an example.
 
-    NAME can be the path of a recipe file of your own.
+    NAME can be the path of your own recipe file.
 
     \b
     safetypairs recipes

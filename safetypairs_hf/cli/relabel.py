@@ -1,4 +1,4 @@
-"""`safetypairs relabel`: pairs whose label is wrong, corrected in a new major version."""
+"""`safetypairs relabel`: correct wrong labels in a new major version."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import click
 @click.command("relabel")
 @click.argument("target")
 @click.argument("file")
-@click.option("--version", required=True, metavar="X.0.0", help="The new version: a major one.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--version", required=True, metavar="X.0.0", help="The new version, a major one.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--create-pr", is_flag=True, help="Propose the release to a Hub repo as a pull request.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every erratum.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all errata.")
 def command(target: str, file: str, version: str, dry_run: bool, create_pr: bool, as_json: bool) -> None:
     """Correct pairs whose label is wrong, in a new major version.
 
-    FILE is CSV or JSON Lines with pair_id, action, value, reason and by (who says so). The actions: swap (the members),
-    category (value: the new one), text (value: the new critical_feature; or the column instruction), drop, and undo,
-    which takes back what the last erratum of the pair changed.
+    FILE is CSV or JSON Lines with pair_id, action, value, reason and by (who reports the error). The actions are swap
+    (the members), category (value: the new one), text (value: the new critical_feature; or the column instruction),
+    drop, and undo, which reverts the last erratum of the pair.
 
-    Of a policy pair, swap exchanges the two policies; it takes no other words and no category.
+    For a policy pair, swap exchanges the two policies; text and category do not apply.
 
-    A pair keeps its id, its group and its split. The card, errata.json and `diff` say what was wrong. Older versions
-    stay as they are, and predictions made on them can be scored on the new one: see `safetypairs score --as-of`.
+    A pair keeps its id, its group and its split. The card, errata.json and `diff` record what was wrong. Older versions
+    stay unchanged, and predictions on them can be scored on the new one: see `safetypairs score --as-of`.
 
     \b
     Example:  safetypairs relabel my-org/safetypairs errata.csv --version 2.0.0

@@ -1,4 +1,4 @@
-"""`safetypairs report`: predictions, a run or a published dataset as a page, as a folder of pages, or as JSON."""
+"""`safetypairs report`: show predictions, a run or a published dataset as a page, a folder of pages, or JSON."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FILE, _FOLDER = (
 
 @click.command("report")
 @click.argument("what", nargs=-1, required=True, metavar="PREDICTIONS... | RUN | TARGET[@VERSION]")
-@click.option("--out", type=_FILE, help="Write this HTML page, which holds all it shows.")
-@click.option("--full", type=_FOLDER, help="Make this folder: the page, a page for each pair, images as they are.")
-@click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guards were run on: shows the failures.")
+@click.option("--out", type=_FILE, help="Write this HTML page, which needs no other file.")
+@click.option("--full", type=_FOLDER, help="Write this folder: the page, a page per pair, and the original images.")
+@click.option("--data", metavar="TARGET[@VERSION]", help="The data that the guards were run on; shows the failures.")
 @click.option("--markdown", type=_FILE, help="Write the leaderboard as Markdown.")
-@click.option("--name", "names", multiple=True, help="What to call a guard; once for each file, in their order.")
+@click.option("--name", "names", multiple=True, help="The name of a guard; once for each file, in their order.")
 @click.option(
     "--failures", default=24, show_default=True, type=click.IntRange(min=0), help="The most failures to show per guard."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the data behind the page as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the data of the page as JSON.")
 @scoring_options
 def command(
     what: tuple[str, ...],
@@ -43,10 +43,10 @@ def command(
     as_json: bool,
     reading: Reading,
 ) -> None:
-    """Guards compared, a run's funnel, or a dataset, as a page that stands alone.
+    """Show a comparison of guards, the funnel of a run, or a dataset as one HTML page.
 
-    PREDICTIONS are files as `safetypairs score` takes them. The page fetches nothing; unsafe images are blurred until
-    somebody asks for them, and of a run or a dataset the page shows a sample.
+    PREDICTIONS are files as for `safetypairs score`. The page fetches nothing from elsewhere. It blurs unsafe images
+    until the reader shows them. For a run or a dataset it shows a sample of the pairs.
 
     \b
     safetypairs report a.parquet b.csv --out report.html --data org/name@1.2.0

@@ -1,4 +1,4 @@
-"""`safetypairs results`: what a guard scored, on the Hub page of its model."""
+"""`safetypairs results`: write the results of a guard to its model page on the Hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetypairs_hf.cli.options import threshold_option
 
 @click.group("results", cls=CommandGroup)
 def command() -> None:
-    """Results of a guard on the Hub.
+    """Write results of a guard to the Hub.
 
     \b
     Example:  safetypairs results push guard.parquet my-org/guard \\
@@ -24,10 +24,10 @@ def command() -> None:
 @command.command("push")
 @click.argument("predictions", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("model_repo")
-@click.option("--data", required=True, metavar="TARGET@VERSION", help="The version, on the Hub, that was judged.")
+@click.option("--data", required=True, metavar="TARGET@VERSION", help="The version on the Hub that was judged.")
 @threshold_option
-@click.option("--pr", "pull_request", is_flag=True, help="Open a pull request; needs no right to write.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and change nothing.")
+@click.option("--pr", "pull_request", is_flag=True, help="Open a pull request; this needs no write access.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def push_results(
     predictions: Path,
@@ -40,8 +40,8 @@ def push_results(
 ) -> None:
     """Write the figures of PREDICTIONS to MODEL_REPO.
 
-    They go to .eval_results/<name of the dataset>.yaml, with the commit of the version, which the Hub shows on the
-    model's page and on the dataset's leaderboard. PREDICTIONS must be on all pairs of one split of that very version.
+    They go to .eval_results/<name of the dataset>.yaml with the commit of the version. The Hub shows them on the
+    model's page and on the dataset's leaderboard. PREDICTIONS must have all pairs of one split of this version.
 
     \b
     safetypairs results push guard.parquet my-org/guard \\

@@ -1,4 +1,4 @@
-"""`safetypairs review`: people look at pairs, on a page of this machine, and decide on them."""
+"""`safetypairs review`: let people review pairs on a local web page."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.argument("what", metavar="RUN | TARGET[@VERSION]")
 @click.option("--reviewer", metavar="NAME", help="The reviewer's name or pseudonym; the page asks for it otherwise.")
 @click.option(
-    "--reviewers", default=2, show_default=True, type=click.IntRange(min=1), help="Each pair goes to so many."
+    "--reviewers", default=2, show_default=True, type=click.IntRange(min=1), help="The number of reviewers per pair."
 )
-@choice_option("--order", ("doubtful", "random"), "Pairs that the judges are least sure of first, or any order.")
-@click.option("--limit", default=200, show_default=True, type=click.IntRange(min=1), help="Pairs a session, at most.")
-@click.option("--port", default=8901, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Other than loopback only with --tls.")
-@click.option("--tls", nargs=2, type=_FILE, metavar="CERT KEY", help="Certificate and key, PEM files: serve HTTPS.")
+@choice_option("--order", ("doubtful", "random"), "Show first the pairs of which judges are least sure, or any order.")
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(min=1), help="The most pairs per session.")
+@click.option("--port", default=8901, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Hosts other than loopback need --tls.")
+@click.option("--tls", nargs=2, type=_FILE, metavar="CERT KEY", help="Serve HTTPS with these PEM files.")
 @click.option("--out", metavar="DIR", help="Folder for the decisions.  [default: RUN, or ./review-NAME-VERSION]")
-@click.option("--figures", is_flag=True, help="Print the figures of the review so far instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print what --figures, --export or --import says as JSON.")
+@click.option("--figures", is_flag=True, help="Print the figures of the review so far, and serve no page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output of --figures, --export or --import as JSON.")
 @click.option("--export", "exported", type=_NEW, metavar="FILE", help="Write the pairs for another program instead.")
-@click.option("--to", type=click.Choice(("label-studio", "csv")), help="What --export writes.  [default: label-studio]")
-@click.option("--images", type=click.Choice(("inline", "folder")), help="Where --export puts images.")
-@click.option("--import", "imported", type=_FILE, metavar="FILE", help="Take decisions from such a file instead.")
+@click.option("--to", type=click.Choice(("label-studio", "csv")), help="Format of --export.  [default: label-studio]")
+@click.option("--images", type=click.Choice(("inline", "folder")), help="Where --export writes images.")
+@click.option("--import", "imported", type=_FILE, metavar="FILE", help="Read decisions from such a file instead.")
 @click.option("--open/--no-open", "browse", default=False, show_default=True, help="Open the page in a browser here.")
 def command(
     what: str,
@@ -58,10 +58,10 @@ def command(
     images: str | None,
     imported: Path | None,
 ) -> None:
-    """A page on this machine where people look at pairs and decide on them.
+    """Serve a page on this machine where people review pairs.
 
-    Images are blurred until asked for. Each decision is on disk before the next pair shows. Ctrl-C ends the review, and
-    the same command goes on where it was.
+    Images are blurred until the reviewer shows them. Each decision is saved before the next pair appears. Ctrl-C ends
+    the review; the same command continues it.
 
     \b
     Examples:  safetypairs review runs/icons
@@ -116,7 +116,7 @@ def command(
 def _instead(
     what: str, figures: bool, exported: Path | None, imported: Path | None, as_json: bool, **given: Any
 ) -> None:
-    """What is done in place of the page."""
+    """Print the figures, export or import, instead of serving the page."""
     from safetypairs_hf.cli.progress import quiet_hub, reported
     from safetypairs_hf.reviewing.exchange import FORMATS, export_review, figures_of_review, import_review
 

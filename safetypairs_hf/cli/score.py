@@ -1,4 +1,4 @@
-"""`safetypairs score`: pair-consistent figures of a file of predictions."""
+"""`safetypairs score`: compute pair-consistent figures of a prediction file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @click.argument("predictions")
 @scoring_options
 @click.option(
-    "--threshold-from", metavar="PREDICTIONS", help="Predictions on train: take the threshold that is best there."
+    "--threshold-from", metavar="PREDICTIONS", help="Predictions on train; use the threshold that is best on them."
 )
 @weights_option
-@click.option("--data", metavar="TARGET[@VERSION]", help="The data that they are on: checked, joined.")
-@click.option("--as-of", metavar="VERSION", help="Only the pairs that this earlier version of the data held.")
-@click.option("--split", help="Its split, for the signature.")
-@click.option("--controls", metavar="PREDICTIONS", help="Predictions on the pairs' controls: artifact_gap.")
+@click.option("--data", metavar="TARGET[@VERSION]", help="The data of the predictions; checks and joins them.")
+@click.option("--as-of", metavar="VERSION", help="Only the pairs of this earlier version of the data.")
+@click.option("--split", help="The split, for the signature.")
+@click.option("--controls", metavar="PREDICTIONS", help="Predictions on the pairs' controls, for artifact_gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     predictions: str,
@@ -36,22 +36,22 @@ def command(
     controls: str | None,
     as_json: bool,
 ) -> None:
-    """Pair-consistent accuracy of PREDICTIONS: a Parquet, CSV or JSON file, a folder of them, - or an address.
+    """Compute pair-consistent accuracy. PREDICTIONS is a Parquet, CSV or JSON file, a folder of them, - or a URL.
 
-    One row an image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score (P(unsafe)), and
-    where there are any category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote says
-    itself what it is on.
+    There is one row per image, with pair_id, reference (1 unsafe, 0 safe), prediction (1, 0 or empty) or score
+    (P(unsafe)), and optionally category, group and sample (repeated answers). A file that `safetypairs evaluate` wrote
+    records its data.
 
-    With --data the pairs must be of that version, with its categories and images; category and group are taken from it
-    where the file has none. A file that `evaluate` wrote on another version is joined to it by the hashes of the
-    images, and scored by its labels.
+    With --data, the pairs must belong to that version and have its categories and images. Category and group are taken
+    from it if the file has none. If `evaluate` wrote the file for another version, its rows are joined to this one by
+    the hashes of the images, and scored by this version's labels.
 
-    --as-of scores the pairs that an earlier version held (X.Y.Z, or a folder that holds it) by the labels of --data,
-    and says what moved: pairs gone, pairs relabelled, and how much each part changed the pair accuracy.
+    --as-of scores the pairs of an earlier version (X.Y.Z, or a folder with it) by the labels of --data. It prints the
+    pairs that were removed or relabelled, and how much each part changed the pair accuracy.
 
-    CONTROLS holds the same guard's answers to the config `controls`, with a column control: null_edit, neutral_edit or
-    both_regenerated (without the column: all are of the last). artifact_gap is the pair accuracy on the pairs less that
-    on the regenerated ones, with a paired interval: far above 0 where a guard sees the edit and not what it shows.
+    CONTROLS has the same guard's answers to the config `controls`, with a column control: null_edit, neutral_edit or
+    both_regenerated, which is the default. artifact_gap is the pair accuracy on the pairs minus that on the regenerated
+    ones, with a paired interval. It is far above 0 if a guard reacts to traces of the edit instead of its content.
 
     \b
     safetypairs score guard.csv

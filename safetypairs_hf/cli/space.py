@@ -1,4 +1,4 @@
-"""`safetypairs space`: a folder that is ready to push to the Hub as a Space."""
+"""`safetypairs space`: make a folder that is ready to push to the Hub as a Space."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import click
 
 @click.command("space")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--metric", "kind", flag_value="metric", help="Visitors upload predictions; `evaluate` loads it, too.")
+@click.option("--metric", "kind", flag_value="metric", help="Score uploaded predictions; `evaluate` can load it too.")
 @click.option("--leaderboard", "kind", flag_value="leaderboard", help="Guards by pair accuracy, with intervals.")
 @click.option("--viewer", "kind", flag_value="viewer", help="Show the pairs of a dataset, with unsafe images blurred.")
 @click.option("--predictions", multiple=True, metavar="FILE", help="A file for the leaderboard; repeatable.")
 @click.option("--repo", metavar="ORG/NAME", help="A dataset repo whose prediction files the leaderboard reads.")
-@click.option("--data", metavar="TARGET[@VERSION]", help="What the viewer shows.")
-@click.option("--title", help="What to call a leaderboard or a viewer.")
+@click.option("--data", metavar="TARGET[@VERSION]", help="The dataset that the viewer shows.")
+@click.option("--title", help="The title of a leaderboard or a viewer.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     folder: Path,
@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Make a folder that is ready to push as a Gradio Space.
 
-    This package lies in it as a wheel, so that nothing has to be on an index. A viewer shows the set that the package
-    carries, unless --data names another one.
+    The folder contains this package as a wheel, so the package need not be on an index. A viewer shows the set that the
+    package carries, unless --data names another one.
 
     \b
     safetypairs space --metric metric/

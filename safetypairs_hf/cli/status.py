@@ -1,4 +1,4 @@
-"""`safetypairs status`: the funnel of a run, and how fast the steps go that hold a model."""
+"""`safetypairs status`: show the funnel of a run, and the rates of the steps that hold a model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import click
 
 @click.command("status")
 @click.argument("run")
-@click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON, with every category.")
-@click.option("--by-category", is_flag=True, help="Show the yield and the reject reasons of each category, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON, with all categories.")
+@click.option("--by-category", is_flag=True, help="Also show the yield and the reject reasons of each category.")
 def command(run: str, as_json: bool, by_category: bool) -> None:
-    """The funnel of a run: in and out of each stage, and why the rest went.
+    """Show the funnel of a run: how many entered and left each stage, and why others were rejected.
 
-    On the machine that builds it, also how many images an hour go through each step that holds a model, and the share
-    of the time that the model works.
+    On the machine that builds the run, it also shows how many images per hour each step with a model processes, and the
+    share of the time that the model works.
 
     \b
     Examples:  safetypairs status runs/icons

@@ -1,4 +1,4 @@
-"""`safetypairs study`: what pairs are worth as training data."""
+"""`safetypairs study`: measure what pairs are worth as training data."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 @click.command("study")
 @click.option("--data", required=True, metavar="TARGET[@VERSION]", help="The pairs; the newest version by default.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write; it must not exist.")
-@click.option("--k", "sizes", multiple=True, type=click.IntRange(min=2), help="Repeatable; 5 to 300 by default.")
+@click.option("--k", "sizes", multiple=True, type=click.IntRange(min=2), help="Pairs; repeatable; 5 to 300 by default.")
 @click.option(
     "--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="The number of draws for each k."
 )
-@click.option("--also", multiple=True, metavar="TARGET[@VERSION]", help="Judge its test pairs too; repeatable.")
-@choice_option("--look", ("image", "edit-box"), "Whole images, or only the part that the members differ in.")
+@click.option("--also", multiple=True, metavar="TARGET[@VERSION]", help="Also judge the test pairs here; repeatable.")
+@choice_option("--look", ("image", "edit-box"), "Use whole images, or only the part in which the members differ.")
 @click.option(
     "--limit", default=300, show_default=True, type=click.IntRange(min=2), help="The most pairs in each judged set."
 )
 @settings_option("head")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")
-@choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="The folder that caches features.")
+@choice_option("--check", ("error", "warn"), "What to do if the data differs from what was published.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     data: str,
@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Fit heads on k pairs, on k and 2k unpaired images, and with usual augmentation: table, plot and answer.
 
-    They judge held-out pairs of the same families (seen) and the test split (unseen). Settings are those of
-    `safetypairs train`: model, commit, grid, head. The features of an image are made once.
+    The heads are tested on held-out pairs of the same families (seen) and on the test split (unseen). The settings are
+    those of `safetypairs train`: model, commit, grid, head. The features of each image are computed once.
 
     \b
     safetypairs build signs --pairs 3000 --set test_fraction=0.4 --out runs/signs

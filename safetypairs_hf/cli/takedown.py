@@ -1,4 +1,4 @@
-"""`safetypairs takedown`: pairs removed for good, and older versions that still hold them."""
+"""`safetypairs takedown`: remove pairs for good, and find or purge older versions that still hold them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 @click.command("takedown")
 @click.argument("target")
 @click.argument("pair_ids", metavar="PAIR_ID...", nargs=-1, required=True)
-@click.option("--reason", metavar="TEXT", default="", help="Why; everybody can read it in takedowns.json.")
-@click.option("--version", metavar="X.0.0", default="", help="The new version: a major one.")
+@click.option("--reason", metavar="TEXT", default="", help="The reason; it is public, in takedowns.json.")
+@click.option("--version", metavar="X.0.0", default="", help="The new version, a major one.")
 @click.option(
-    "--rewrite-history", is_flag=True, help="Purge older versions too. For pairs taken down before, only that."
+    "--rewrite-history", is_flag=True, help="Also purge older versions; pairs already taken down are only purged."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before history is rewritten.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     target: str,
@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Remove pairs for good, in a new major version.
 
-    They stay out of every later release, and so does what looks like them. Older versions hold them still: the command
-    says which, and --rewrite-history purges those.
+    The pairs and near-duplicates of their images stay out of every later release. Older versions still hold them: the
+    command lists these versions, and --rewrite-history purges them.
 
     \b
     Example:  safetypairs takedown my-org/safetypairs 0123456789abcdef
@@ -94,7 +94,7 @@ def command(
 
 
 def _ask(target: str, yes: bool) -> None:
-    """Raises SafetyPairsError where nobody can be asked, and click.Abort for a no."""
+    """Ask for confirmation. Raises PublishError if there is no terminal to ask at, and click.Abort for a no."""
     import sys
 
     from safetypairs_hf.core.errors import PublishError

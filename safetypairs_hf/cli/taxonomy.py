@@ -1,4 +1,4 @@
-"""`safetypairs taxonomy`: categories and policies as data."""
+"""`safetypairs taxonomy`: list, show, check and compare categories and policies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @click.group("taxonomy", cls=CommandGroup)
 def command() -> None:
-    """Categories and policies as data: list, show and check them, and compare two.
+    """List, show, check and compare taxonomies: categories and policies as data.
 
-    A taxonomy is a YAML file with id, version and categories. Each category has slug, name, scope, should_not and can;
-    if you like also never, default_only, code, and maps_to: the category of the nine that it answers to, for guards
-    that were trained on their own. safetypairs@1.0, which this package brings, is the default and an example.
+    A taxonomy is a YAML file with id, version and categories. Each category has slug, name, scope, should_not and can.
+    Optional keys are never, default_only, code and maps_to, which names the corresponding one of the nine categories
+    for guards that were trained on their own categories. safetypairs@1.0, which this package brings, is the default
+    and an example.
 
     \b
     Example:  safetypairs taxonomy check mine.yaml
@@ -31,7 +32,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_known(as_json: bool) -> None:
-    """The taxonomies that this package brings.
+    """List the taxonomies that this package brings.
 
     \b
     Example:  safetypairs taxonomy list
@@ -49,7 +50,7 @@ def list_known(as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE", default="safetypairs@1.0")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
-    """A taxonomy as YAML: a file of your own begins well as a copy of it.
+    """Print a taxonomy as YAML. A copy is a good start for a file of your own.
 
     \b
     Example:  safetypairs taxonomy show safetypairs@1.0 > mine.yaml
@@ -72,7 +73,7 @@ def _known() -> dict[str, Taxonomy]:
 @click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON, by file.")
 @click.pass_context
 def check(context: click.Context, files: tuple[str, ...], as_json: bool) -> None:
-    """Name every fault of a taxonomy, a line each; exit 1 where there is one.
+    """Print every fault of a taxonomy on a line; exit with status 1 if there is any.
 
     \b
     Example:  safetypairs taxonomy check mine.yaml
@@ -97,10 +98,10 @@ def check(context: click.Context, files: tuple[str, ...], as_json: bool) -> None
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
 def diff(old: str, new: str, as_json: bool) -> None:
-    """What differs between two taxonomies, and which step of a version that takes.
+    """Show what differs between two taxonomies, and the version step that the difference requires.
 
-    Other words (names, codes, policies, what a category maps to) take a minor version, other categories a major one;
-    publish holds you to it. OLD and NEW are files, or safetypairs@1.0.
+    Changed words (names, codes, policies, maps_to) require a minor version, other categories a major one; publish
+    checks this. OLD and NEW are files, or safetypairs@1.0.
 
     \b
     Example:  safetypairs taxonomy diff safetypairs@1.0 mine.yaml

@@ -1,4 +1,4 @@
-"""`safetypairs train`: a light guard from the pairs of a version."""
+"""`safetypairs train`: train a light guard on the pairs of a version."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from safetypairs_hf.cli.options import choice_option, settings_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write; it must not exist.")
 @choice_option("--method", ("head", "lora"), "A head on frozen features, or an adapter of a chat model.")
 @settings_option("method")
-@click.option("--category", "categories", multiple=True, help="Train on these alone; repeatable. All by default.")
+@click.option("--category", "categories", multiple=True, help="Train on this category; repeatable. All by default.")
 @click.option(
-    "--benchmark", "benchmarks", multiple=True, metavar="TARGET[@VERSION]", help="It is to be measured on this, too."
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="TARGET[@VERSION]",
+    help="A set to measure the guard on later; also checked for leaks; repeatable.",
 )
-@choice_option("--leaking", ("error", "drop"), "Train pairs that show a test pair: refuse them, or leave them out.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where features are kept.")
+@choice_option("--leaking", ("error", "drop"), "If a train pair shows a test pair: refuse, or leave the pair out.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="The folder that caches features.")
 @click.option("--push", metavar="ORG/NAME", help="Upload the folder to the Hub as a model; a new repo is private.")
-@choice_option("--check", ("error", "warn"), "What to do where the data is not as it was published.")
+@choice_option("--check", ("error", "warn"), "What to do if the data differs from what was published.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     data: str,
@@ -37,11 +41,11 @@ def command(
     check: str,
     as_json: bool,
 ) -> None:
-    """Train a light guard on the train split of a version: a folder that `evaluate` runs and the Hub takes.
+    """Train a light guard on the train split of a version: a folder that `evaluate` runs and the Hub hosts.
 
-    A head takes the settings model (a vision model; efficientnet-lite0 by default), commit, grid, head (linear or
-    mlp), folds, seed and device; lora takes model (a chat model), commit, rank, layers, epochs, batch_size,
-    learning_rate, mix, seed and device. It runs on one GPU or the CPU.
+    A head has the settings model (a vision model; efficientnet-lite0 by default), commit, grid, head (linear or mlp),
+    folds, seed and device. lora has model (a chat model), commit, rank, layers, epochs, batch_size, learning_rate, mix,
+    seed and device. Training runs on one GPU or on the CPU.
 
     \b
     safetypairs train --data org/name@1.2.0 --out guard

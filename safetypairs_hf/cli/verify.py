@@ -1,4 +1,4 @@
-"""`safetypairs verify`: read a published version again, and check it."""
+"""`safetypairs verify`: read a published version again and check it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import click
 @click.command("verify")
 @click.argument("target", metavar="TARGET[@VERSION]")
 @click.option("--version", metavar="X.Y.Z", help="The version to check; the newest by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(target: str, version: str | None, as_json: bool) -> None:
-    """Read a published version whole, and check it; exits 1 with a line for each problem, or for what was not checked.
+    """Read a whole published version and check it. Prints a line for each problem, and for each check that was skipped.
 
-    Counts, every file and image by its hash, that images decode and look as they did, schema, edit boxes, pair ids,
-    the card against the manifest, groups, and on the Hub that no pair ever changed its split.
+    The checks: counts; the hash of every file and image; that images decode and look as before; the schema, edit boxes
+    and pair ids; the card against the manifest; groups; and, on the Hub, that no pair ever changed its split. If there
+    is any problem or any skipped check, the exit status is 1.
 
     \b
     Example:  safetypairs verify my-org/safetypairs --version 1.1.0

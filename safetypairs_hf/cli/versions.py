@@ -1,4 +1,4 @@
-"""`safetypairs versions`: the versions that a dataset has."""
+"""`safetypairs versions`: list the versions of a dataset."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 @click.command("versions")
 @click.argument("target")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, with whole commit ids.")
+@click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON, with full commit ids.")
 def command(target: str, as_json: bool) -> None:
-    """The versions that a dataset has, newest first, and on the Hub the commit that each one's tag names.
+    """List the versions of a dataset, newest first; on the Hub, with the commit of each version's tag.
 
     \b
     Example:  safetypairs versions my-org/safetypairs
