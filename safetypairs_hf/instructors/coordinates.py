@@ -14,15 +14,15 @@ from safetypairs_hf.core.pictures import downscaled_size
 
 AUTO: Final = "auto"
 PIXELS: Final = "pixels"
-# The conventions, each with the JSON schema of a number: shares of the width and the height, thousandths of them, and
-# pixels of the image in the size to which the model's processor brings it.
+# The conventions, each with the JSON schema of one number: shares of the width and the height, thousandths of them, and
+# pixels of the image after the model's processor has resized it.
 _NUMBERS: Final[dict[str, dict[str, Any]]] = {
     "shares": {"type": "number", "minimum": 0, "maximum": 1},
     "thousandths": {"type": "integer", "minimum": 0, "maximum": 1000},
     PIXELS: {"type": "integer", "minimum": 0},
 }
-# By letters and digits in the `model_type` of transformers, or in the name of a served model; from the models' cards
-# and reports. Any other model is asked for shares.
+# Keys are matched with the letters and digits of the `model_type` in transformers, or of a served model's name. Source:
+# the models' cards and reports. Any other model is asked for shares.
 _OF_FAMILY: Final = {
     "qwen25vl": PIXELS,
     "qwen25omni": PIXELS,
@@ -44,13 +44,13 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True)
 class Coordinates:
-    """A convention, and what an image's size is under it.
+    """A convention, and the extent of an image under it.
 
     Args:
         convention: "shares", "thousandths" or "pixels".
-        factor, least, most: of "pixels", how the processor resizes an image: to sides that are multiples of `factor`,
-            with `least` to `most` pixels in all. The defaults are those of the published Qwen2.5-VL models.
-        max_side: the longer side that an image is downscaled to before that; 0 leaves it as it is.
+        factor, least, most: For "pixels", how the processor resizes an image: to sides that are multiples of `factor`,
+            with `least` to `most` pixels in total. The defaults are those of the published Qwen2.5-VL models.
+        max_side: The longer side to which an image is downscaled before that; 0 does not downscale it.
     """
 
     convention: str = "shares"
@@ -69,7 +69,7 @@ class Coordinates:
 
     @property
     def number(self) -> dict[str, Any]:
-        """Return the JSON schema of one coordinate."""
+        """The JSON schema of one coordinate."""
         return _NUMBERS[self.convention]
 
     def asked(self, width: int, height: int) -> str:
@@ -101,8 +101,9 @@ def convention_of(family: str) -> str:
 def resized(width: int, height: int, factor: int, least: int, most: int) -> tuple[int, int]:
     """Return the (width, height) to which the processors of the Qwen models resize an image.
 
-    Sides are rounded to multiples of `factor`; where the area is then outside of `least` to `most` pixels, both sides
-    are scaled alike first, and rounded so that it is not. Source: `smart_resize` of Qwen2-VL's image processor.
+    Sides are rounded to multiples of `factor`. If the area is then outside of `least` to `most` pixels, both sides are
+    first scaled by the same factor, and rounded so that the area is inside. Source: `smart_resize` in the image
+    processor of Qwen2-VL.
     """
     sides = [round(side / factor) * factor for side in (width, height)]
     if sides[0] * sides[1] > most:

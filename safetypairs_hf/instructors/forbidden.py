@@ -1,8 +1,8 @@
-"""Check by words whether an edit instruction adds something that the policy forbids. In doubt, it refuses.
+"""Check by words whether an edit instruction adds something that the policy forbids. A doubtful one is refused.
 
-What an instruction takes away is free ("remove the gun", "replace the gun with a flower"); what it adds is matched
-against `taxonomy/never_add.yaml`, by the category of the nine that a category maps to, and against the taxonomy's own
-words.
+What an instruction removes is not checked ("remove the gun", "replace the gun with a flower"). What it adds is matched
+with the words in `taxonomy/never_add.yaml` for the one of the nine categories that the category maps to, and with the
+taxonomy's own words.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# After one of these, what follows is brought in, until one of _CHANGES or _ASIDE.
+# What follows one of these is added, until one of _CHANGES or _ASIDE.
 _ADDS = _words_of(
     "add adds adding insert inserting put putting draw drawing paint painting place placing give giving show showing "
     "include including overlay apply attach introduce create creating depict into to by with as hold holds holding "
     "wear wears wearing carry carries carrying aim aims aiming point points pointing brandish grab gets become becomes "
     "resemble so featuring containing dripping stain splash spray"
 )
-# These act on what is in the image already.
+# These change something that is in the image already.
 _CHANGES = _words_of(
     "remove removes removing delete erase replace replacing swap swapping substitute change changing turn turning "
     "convert cover covering hide hiding blur crop clean wipe"
 )
-# What follows only says where, or is not wanted.
+# What follows is only a place, or is not wanted.
 _ASIDE = _words_of(
     "instead rather without no not never free from off away over on near beside behind above under below around at "
     "next in where that which currently existing"
 )
-# These take something away and bring nothing in: a "with" or a "to" after them only describes what goes.
+# These only remove something: a "with" or a "to" after them describes what is removed.
 _ONLY_REMOVES = _words_of("remove removes removing delete erase crop wipe clean")
 _MAKES = _words_of("make makes making let have")
 _SWAPS = _words_of("replace replacing swap swapping substitute")
@@ -57,8 +57,8 @@ _JOINED = (
 def forbidden(instruction: str, critical_feature: str, category: str, taxonomy: Taxonomy = NINE) -> str | None:
     """Return the first word that `instruction` adds to the image and `category` forbids, or None.
 
-    `critical_feature`, what the image shows already, settles which of two "with" belongs to what is replaced: in
-    "replace the man with a knife with a cook" the knife is there already if the critical feature names it.
+    `critical_feature` names what the image already shows. It decides which of two "with" belongs to what is replaced:
+    in "replace the man with a knife with a cook", the knife is already there if the critical feature names it.
     """
     never, unless = _words(taxonomy.find(category))
     seen = set(_plain(critical_feature))
@@ -90,7 +90,7 @@ def _added(words: list[str], seen: set[str]) -> list[list[str]]:
         elif word in _ADDS and not (verb in _ONLY_REMOVES and word in _LINKS):
             links += word in _LINKS
             verb = verb if word in _LINKS else word
-            # "replace the man with a knife with a cook": the first of two belongs to what is replaced.
+            # "replace the man with a knife with a cook": the first "with" belongs to what is replaced.
             adding = not (verb in _SWAPS and links == 1 and _old(words[index + 1 :], seen))
             pieces.append([])
         elif verb == "make" and word in _ARTICLES and not adding:
@@ -103,7 +103,7 @@ def _added(words: list[str], seen: set[str]) -> list[list[str]]:
 
 
 def _old(rest: list[str], seen: set[str]) -> bool:
-    """Return whether the words after a first "with" are in the image: another "with" follows that the feature has."""
+    """Return whether the words between a first and a second "with" are in the image, by the words of the feature."""
     ahead = next((number for number, word in enumerate(rest) if word in ("with", "by")), None)
     return ahead is not None and bool(set(rest[:ahead]) - _ARTICLES) and set(rest[:ahead]) - _ARTICLES <= seen
 

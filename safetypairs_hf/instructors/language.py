@@ -1,4 +1,4 @@
-"""Is a short text English? By its letters and its function words; no model, so that it answers the same everywhere."""
+"""Decide whether a short text is English, by its letters and function words: without a model, so always the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENGLISH = _words_of(
     "the a an of with and to from by for is are his her its their this that which so it at into "
     "replace remove change turn make paint cover swap put erase blur add hide draw crop person man woman image"
 )
-# Function words of languages in Latin letters, without those that are also English words.
+# Function words of other languages in Latin script, except those that are also English words.
 _OTHER = _words_of(
     "der das ein eine einen einem und mit durch auf den dem ersetze entferne le la les un une des avec et du dans "
     "remplacez remplacer supprimez el los las una con por y en del reemplaza quita elimina il lo gli di della e "
@@ -25,9 +25,9 @@ _OTHER = _words_of(
 
 
 def is_english(text: str) -> bool:
-    """False where most letters are not Latin, or where other languages' function words outnumber the English ones.
+    """Return False if most letters are not Latin, or if function words of other languages outnumber the English ones.
 
-    A text of fewer than four words with neither passes: there is nothing to tell by.
+    A text of fewer than four words with neither counts as English, because it has no evidence against that.
     """
     if not in_latin(text):
         return False

@@ -1,4 +1,4 @@
-"""An instructor in this process: any chat vision-language model of transformers."""
+"""An instructor in this process, on any chat vision-language model of transformers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ _NO_XGRAMMAR = "grammar=True needs xgrammar: pip install 'safetypairs-hf[grammar
 
 @dataclass(frozen=True)
 class LocalVLM(HoldsWeights, AsksByTaxonomy):
-    """Asks the model for each candidate's edit, as JSON.
+    """Asks the model for the edit of each candidate, as JSON.
 
     Args:
-        model: a folder, or a Hub id with `commit`.
-        batch_size: candidates in a batch; halved where memory runs out.
-        max_answer_tokens: where an answer is cut off.
-        temperature: 0 is greedy; above it each candidate samples from its own seed, another one each round.
-        grammar: hold the answer to the schema as it is written; needs the package xgrammar. A setting, and not whether
-            the package happens to be there, because it decides what is written.
-        coordinates: how the model writes a region: "shares" of the image's width and height, "thousandths" of them, or
+        model: A folder, or a Hub id with `commit`.
+        commit: The commit of the model on the Hub.
+        batch_size: The number of candidates in a batch; halved if memory runs out.
+        max_answer_tokens: The length at which an answer is cut off.
+        temperature: 0 is greedy; above it each candidate samples with its own seed, a new one in each round.
+        grammar: Force the answer into the schema while it is written; needs the package xgrammar. This is a setting,
+            and does not follow from whether the package is installed, because it changes the answers.
+        coordinates: How the model writes a region: "shares" of the image's width and height, "thousandths" of them, or
             "pixels" of the image as its processor resizes it. "auto" goes by the model's class; see `coordinates.py`.
-        device: "auto" takes a GPU where there is one.
+        device: "auto" uses a GPU if there is one.
     """
 
     model: str
@@ -64,20 +65,20 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         return f"chat-vlm:{basename(self.model)}"
 
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
-        """One Answer a candidate, in order. Rejects: those of `parse`, and "refused_by_processor".
+        """Return one Answer for each candidate, in order. Rejects are those of `parse`, and "refused_by_processor".
 
         Raises:
-            SafetyPairsError: no such model, one of another class, or xgrammar is asked for and missing.
+            SafetyPairsError: There is no such model, it has an unsupported class, or xgrammar is needed and missing.
         """
         return [answer for answer, _ in in_batches(batch, self.batch_size, self._batch)]
 
     @property
     def read_from_model(self) -> dict[str, str] | None:
-        """The convention of its coordinates, where it goes by the model's class."""
+        """The convention of its coordinates, if the model's class decides it."""
         return {"coordinates": self._convention} if self.coordinates == AUTO else None
 
     def check_model(self) -> None:
-        """See `HoldsWeights.check_model`; with a grammar, xgrammar has to be installed, too."""
+        """Check the model as `HoldsWeights.check_model` does. A grammar also needs xgrammar."""
         super().check_model()
         if self.grammar and importlib.util.find_spec("xgrammar") is None:
             raise SafetyPairsError(_NO_XGRAMMAR)
@@ -109,7 +110,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
 
     @cached_property
     def _grammar(self) -> Any:
-        """The compiled schema."""
+        """The compiled schema of an answer."""
         try:
             import xgrammar
         except ModuleNotFoundError as error:
@@ -119,7 +120,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         return xgrammar.GrammarCompiler(tokenizer).compile_json_schema(json.dumps(schema(self._asked_for)))
 
     def _batch(self, batch: Sequence[Candidate]) -> list[Answer]:
-        chat = self._chat  # loaded here: below, what fails is taken for an image that the processor refuses
+        chat = self._chat  # loaded here, because errors below count as images that the processor refuses
 
         wanted = self._asked_for
 
@@ -158,7 +159,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
         return answers
 
     def _ends(self) -> set[int]:
-        """The tokens that end an answer."""
+        """Return the tokens that end an answer."""
         found = self._chat.model.generation_config.eos_token_id
         several = found if isinstance(found, list) else [found]
         return {token for token in (*several, self._chat.processor.tokenizer.eos_token_id) if token is not None}
@@ -169,7 +170,7 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
             compiled = self._grammar
             from xgrammar.contrib.hf import LogitsProcessor
 
-            made.append(LogitsProcessor(compiled))  # keeps the state of one call
+            made.append(LogitsProcessor(compiled))  # a new one, because it holds the state of one call
         if self.temperature > 0:
             seeds = [derived_seed(each.source_id, "instruct", each.round) for each in batch]
             made.append(OwnNoise(seeds, self.temperature))
@@ -177,10 +178,10 @@ class LocalVLM(HoldsWeights, AsksByTaxonomy):
 
 
 def _check_sizes(batch: Sequence[Candidate], inputs: Any, coordinates: Coordinates) -> None:
-    """Raise SafetyPairsError where the model was given an image at another size than its pixels are counted in."""
+    """Raise SafetyPairsError if the processor resized an image to another size than the coordinates assume."""
     if coordinates.convention != PIXELS:
         return
-    patch = coordinates.factor / 2  # two by two patches become a token
+    patch = coordinates.factor / 2  # a token is two by two patches
     for candidate, (_, rows, columns) in zip(batch, inputs["image_grid_thw"].tolist(), strict=True):
         height, width = candidate.unsafe.pixels.shape[:2]
         given, counted = (columns * patch, rows * patch), coordinates.extent(width, height)

@@ -18,12 +18,12 @@ from safetypairs_hf.taxonomy.nine import NINE
 _KEYS = ("critical_feature", "instruction", "region", "caption_unsafe", "caption_safe")
 _CORNERS = ("x0", "y0", "x1", "y1")
 _LONGEST = 600
-# How far outside the image a corner may lie and is still taken for its edge, as a share of its width or height.
+# How far outside the image a corner may lie and still count as its edge, as a share of the width or the height.
 _SLACK = 0.05
 
 
 class _MalformedError(Exception):
-    """Names the reason and the detail of a reject."""
+    """A fault of an answer. `args` holds the reason and the detail of the reject."""
 
 
 def parse(
@@ -36,13 +36,22 @@ def parse(
 ) -> Instruction | Reject:
     """Read an instructor's answer.
 
-    Reasoning, fences and text around the JSON object are passed over (`answer_text`); of several whole objects with our
-    keys the last one counts. The region is in `coordinates` of an image of `width` x `height` pixels. Corners up to
-    0.05 of its sides outside of it are clamped. Corners beyond that, with nothing between them, or that look like
-    another convention's are "bad_region".
+    Reasoning, code fences and text around the JSON object are skipped (see `answer_text`). If there are several whole
+    objects with the expected keys, the last one counts. Corners up to 0.05 of the width or height outside the image are
+    clamped. A region is a "bad_region" if a corner lies further outside, if it is empty, or if it looks like another
+    convention.
 
-    Rejects, all of stage "instruct": "refused", "other_language", "not_json" (cut off, too), "bad_schema",
-    "bad_region", "asks_forbidden".
+    Args:
+        raw: The answer.
+        width: The width of the image in pixels.
+        height: The height of the image in pixels.
+        category: The category of the image.
+        taxonomy: The taxonomy of the category.
+        coordinates: The convention of the region.
+
+    Returns:
+        The instruction, or a reject of the stage "instruct" with the reason "refused", "other_language", "not_json"
+        (also if it is cut off), "bad_schema", "bad_region" or "asks_forbidden".
     """
     text = answer_of(raw)
     try:
@@ -65,14 +74,14 @@ def parse(
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """The last JSON object in the text that has our keys; else what the text is instead."""
+    """Return the last JSON object in the text with the expected keys. Raises _MalformedError if there is none."""
     place, value = last_object(text, _KEYS)
     if place >= 0:
         return dict(value)
     objects = objects_in(text)
     if refuses(text) or any("refusal" in value for value in objects.values()):
         raise _MalformedError("refused", text)
-    if text.find("{") in objects:  # else they are parts of one that is cut off
+    if text.find("{") in objects:  # else the objects are parts of one that is cut off
         raise _MalformedError("bad_schema", f"an object without 'critical_feature' and 'instruction': {text}")
     if not is_english(text):
         raise _MalformedError("other_language", text)
@@ -106,7 +115,7 @@ def _region(value: Any, width: int, height: int, coordinates: Coordinates) -> Bo
     if coordinates != SHARES and max(value) <= 1:
         raise _MalformedError("bad_region", f"{value} are shares of the image; {expected}{right:g} and {bottom:g}")
     placed = list(zip(value, (right, bottom, right, bottom), strict=True))
-    # Compared before they are divided, as a whole number of hundreds of digits is no float.
+    # Compared before the division, because an integer of hundreds of digits does not fit a float.
     if not all(-_SLACK * side <= corner <= (1 + _SLACK) * side for corner, side in placed):
         raise _MalformedError("bad_region", f"{value} reaches out of the image; {expected}{right:g} and {bottom:g}")
     x0, y0, x1, y1 = (min(max(corner / side, 0.0), 1.0) for corner, side in placed)

@@ -9,7 +9,7 @@ from safetypairs_hf.instructors.coordinates import SHARES, Coordinates
 from safetypairs_hf.taxonomy.categories import Taxonomy
 from safetypairs_hf.taxonomy.nine import NINE
 
-# No system turn: not every chat template has one.
+# There is no system turn, because some chat templates do not support one.
 _TASK: Final = """You write edit instructions that make images safe. Each edit removes what a safety policy is \
 about and changes nothing else. You never ask for anything that the policy says an image should not show. You answer \
 in English, with one JSON object and no other text.
@@ -45,7 +45,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def schema(coordinates: Coordinates = SHARES) -> dict[str, Any]:
     """Return the JSON schema of an answer."""
-    # An object, not a list of four: every schema engine takes it, and no answer can have a wrong number of corners.
+    # Corners are an object instead of a list: all schema engines support it, and the number of corners is always right.
     corners = _object(dict.fromkeys(_CORNERS, coordinates.number))
     return _object(
         {
@@ -59,8 +59,8 @@ def schema(coordinates: Coordinates = SHARES) -> dict[str, Any]:
 
 
 def question(candidate: Candidate, taxonomy: Taxonomy = NINE, coordinates: Coordinates = SHARES) -> str:
-    """Return the prompt for a candidate's image: policy, task, and why earlier attempts failed (oldest first)."""
-    # Shares are the same of every image, so that only the others need the image's size.
+    """Return the prompt for a candidate's image: policy, task, and why earlier attempts failed, oldest first."""
+    # Shares are the same for every image; only the other conventions need the image's size.
     width, height = (1, 1) if coordinates == SHARES else candidate.unsafe.pixels.shape[1::-1]
     text = _TASK.format(policy=taxonomy.policy(candidate.category), coordinates=coordinates.asked(width, height))
     if candidate.feedback:

@@ -1,4 +1,4 @@
-"""Sampling in which no item knows its batch-mates: each has a generator of its own."""
+"""Sample each item of a batch with its own generator, so that the result does not depend on the rest of the batch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 
 class OwnNoise:
-    """A transformers logits processor: adds Gumbel noise, so that the greedy choice is a sample (the Gumbel-max trick,
-    https://arxiv.org/abs/1411.0030) at `temperature`. Row i draws from a generator seeded with `seeds[i]`.
+    """A transformers logits processor that samples at `temperature` by the Gumbel-max trick.
+
+    It adds Gumbel noise to the scores, so that the greedy choice is a sample (https://arxiv.org/abs/1411.0030). Row i
+    draws from a generator seeded with `seeds[i]`.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float) -> None:
@@ -18,7 +20,7 @@ class OwnNoise:
         self.generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Noised scores, float32, (batch, vocabulary); what an earlier processor forbade stays at minus infinity."""
+        """Return noisy scores, float32, (batch, vocabulary). Tokens that are excluded stay at minus infinity."""
         import torch
 
         draws = [torch.rand(scores.shape[1], generator=each, dtype=torch.float64) for each in self.generators]

@@ -18,17 +18,18 @@ from safetypairs_hf.taxonomy.binding import AsksByTaxonomy
 
 @dataclass(frozen=True)
 class ServerInstructor(AsksByTaxonomy):
-    """Asks the server's model for each candidate's edit, as JSON by schema.
+    """Asks the server's model for the edit of each candidate, as JSON by schema.
 
     Args:
-        server: the address and the model.
-        revision: the version that the server runs, as far as you know it; it is written to the rows.
+        server: The address and the model.
+        revision: The version that the server runs, as far as you know it. It is written to the rows.
         temperature: 0 is greedy.
-        max_answer_tokens: where an answer is cut off.
-        schema: send `response_format`, by which servers keep the answer to the schema; False for one that refuses it.
-        prompt_price, answer_price: what a million tokens cost, in any one currency, for the sum in `status`; 0 where
+        max_answer_tokens: The length at which an answer is cut off.
+        schema: Send `response_format`, with which servers force the answer into the schema. Set False for a server that
+            refuses it.
+        prompt_price, answer_price: The prices of a million tokens, in one currency, for the sum in `status`; 0 if
             they cost nothing.
-        coordinates: how the model writes a region: "shares" of the image's width and height, "thousandths" of them, or
+        coordinates: How the model writes a region: "shares" of the image's width and height, "thousandths" of them, or
             "pixels" of the image as the published processors of Qwen2.5-VL resize it. "auto" goes by the model's name;
             see `coordinates.py`.
     """
@@ -48,7 +49,7 @@ class ServerInstructor(AsksByTaxonomy):
 
     @property
     def read_from_model(self) -> dict[str, str] | None:
-        """The convention of its coordinates, where it goes by the model's name."""
+        """The convention of its coordinates, if the model's name decides it."""
         return {"coordinates": self._asked_for.convention} if self.coordinates == AUTO else None
 
     @property
@@ -61,10 +62,12 @@ class ServerInstructor(AsksByTaxonomy):
         return f"server-vlm:{self.server.model.rstrip('/').rsplit('/', 1)[-1]}"
 
     def write(self, batch: Sequence[Candidate]) -> list[Answer]:
-        """One Answer a candidate, in order. A candidate that the server cannot answer is rejected as "server_error".
+        """Return one Answer for each candidate, in order.
+
+        A candidate that the server cannot answer is rejected as "server_error".
 
         Raises:
-            SafetyPairsError: see ChatServer.ask.
+            SafetyPairsError: See ChatServer.ask.
         """
         replies = self.server.ask([self._body(candidate) for candidate in batch])
         return [self._answer(candidate, reply) for candidate, reply in zip(batch, replies, strict=True)]
@@ -76,7 +79,7 @@ class ServerInstructor(AsksByTaxonomy):
             ],
             "temperature": self.temperature,
             self.server.limit_field: self.max_answer_tokens,
-            # 31 bits: some servers keep a seed in a C int.
+            # 31 bits, because some servers store a seed in a C int.
             "seed": (self.server.seed + derived_seed(candidate.source_id, "instruct", candidate.round)) % 2**31,
         }
         if self.schema:

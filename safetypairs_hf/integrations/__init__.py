@@ -1,5 +1,5 @@
 """The pair-consistent figures inside other frameworks, one module for each.
 
-All of them match and count pairs by `safetypairs_hf.metric.score`, so they give the same figures to the last digit.
+All modules match and count pairs with `safetypairs_hf.metric.score`, so their figures are identical.
 Every module except `trainer` and `shared` imports its framework, so nothing else in the library imports them.
 """

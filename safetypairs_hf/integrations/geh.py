@@ -3,8 +3,8 @@
     datasets:
       - {name: safetypairs, adapter: safetypairs, split: test, options: {data: org/name@1.2.0}}
 
-geh counts images one by one. `score_run` reads a finished run and counts by pairs. A sample that geh dropped after an
-error of the guard is an abstention.
+geh counts single images. `score_run` reads a finished run and counts pairs. A sample that geh dropped after an error of
+the guard counts as an abstention.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
     """The images of `options.data` (TARGET[@VERSION]) or of the folder `path`, with their pairs in the metadata.
 
-    The model sees the image alone, since the guards of geh bring their own prompts. `options.ask: true` adds the policy
-    question of the image's category. A sample's id does not tell whether the image is the unsafe one.
+    The model sees only the image, because the guards of geh have their own prompts. `options.ask: true` adds the policy
+    question for the image's category. The id of a sample does not reveal whether the image is the unsafe one.
     """
 
     def load(self) -> list[NormalizedSample]:
-        """Load the images of the split, the two of a pair side by side. `options.limit` counts images."""
+        """Load the images of the split; the two of a pair are adjacent. `options.limit` counts images."""
         data = _data_of(self.config.options, self.config.path, self.config.name)
         self._source_metadata = {"display_name": "SafetyPairs", "source_uri": data}
         rows = images_of(data, self.config.split)
@@ -57,7 +57,7 @@ class SafetyPairsDataset(MultimodalDatasetAdapter):  # type: ignore[misc]
         )
 
 
-# As the entry point says it: geh takes one name twice only where both mean the same, whichever came first.
+# Exactly as in the entry point: geh accepts a name twice only if both registrations are equal, in either order.
 dataset_registry.register("safetypairs", target=f"{__name__}:SafetyPairsDataset")
 
 
@@ -71,7 +71,7 @@ def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> 
 
     Raises:
         SafetyPairsError: The folder holds no such run.
-        PairError: As `score` does.
+        PairError: As for `score`.
     """
     from safetypairs_hf.metric.score import score
 
@@ -82,7 +82,7 @@ def score_run(run: str | Path, dataset: str = "safetypairs", **options: Any) -> 
 
 
 def rows_of_run(run: str | Path, dataset: str = "safetypairs") -> Iterator[dict[str, Any]]:
-    """Yield one row for each image of the data of a geh run, with the verdict and the score that the run gave it."""
+    """Yield one row for each image of the data of a geh run, with the run's verdict and score for it."""
     config = _config_of(Path(run), dataset)
     file = Path(run) / "datasets" / dataset.replace("/", "__") / "predictions.jsonl"
     if not file.is_file():

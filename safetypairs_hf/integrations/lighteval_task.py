@@ -3,9 +3,9 @@
     SAFETYPAIRS_DATA=org/name@1.2.0 lighteval accelerate "model_name=MODEL" "safetypairs|0" \\
         --vision-model --custom-tasks safetypairs_hf.integrations.lighteval_task
 
-LightEval loads its data itself and makes one sample of each row, so the images are written, one a row, to a folder in
-the cache of `datasets`, once for each version. `SAFETYPAIRS_SPLIT` names another split than test. `--max-samples`
-counts images and may cut a pair in two; that pair is then left out and counted as `n_incomplete`.
+LightEval loads its data itself and makes one sample of each row. The images are therefore written, one a row, to a
+folder in the cache of `datasets`, once for each version. `SAFETYPAIRS_SPLIT` selects a split other than test.
+`--max-samples` counts images and may cut a pair in two; that pair is then left out and counted in `n_incomplete`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,10 @@ _KEPT = ("pair_id", "reference", "category", "group")
 
 
 def images_folder(data: str, split: str = "test") -> Path:
-    """Return a folder with `<split>.parquet`, one row for each image of TARGET[@VERSION], and the question about it.
+    """Return a folder with `<split>.parquet`: a row for each image of TARGET[@VERSION], with the question about it.
 
-    It is made if missing.
-
-    The folder is named after the manifest, which holds every image's hash. LightEval keeps answers by that name, so
-    answers on one version are never taken for answers on another.
+    The folder is made if it is missing. It is named after the manifest, which has the hash of every image. LightEval
+    caches answers by that name, so it never confuses the answers on two versions.
     """
     from datasets import config
 
@@ -60,7 +58,7 @@ def images_folder(data: str, split: str = "test") -> Path:
 
 
 def ask(row: Mapping[str, Any], task_name: str) -> Doc:
-    """Make the question about the image's category, to be answered by Yes or No."""
+    """Make the question about the image's category, to be answered Yes or No."""
     return Doc(
         task_name=task_name,
         query=row["question"],
@@ -72,17 +70,17 @@ def ask(row: Mapping[str, Any], task_name: str) -> Doc:
 
 
 class PairVerdict(SampleLevelComputation):  # type: ignore[misc]
-    """The verdict on one image and the pair it belongs to. An answer that is neither yes nor no is an abstention."""
+    """The verdict on one image, with its pair. An answer that is neither yes nor no is an abstention."""
 
     def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> dict[str, Any]:
-        # LightEval 0.13's vision models give a text where a list of texts is meant; final_text then has its letters.
+        # The vision models of LightEval 0.13 return a string instead of a list; final_text then has its letters.
         whole = isinstance(model_response.text, str)
         text = model_response.text if whole else next(iter(model_response.final_text), "")
         return {**doc.specific, "prediction": answer_of(text)["prediction"]}
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return every figure of `safetypairs score` by name. A pair with one image only is left out and counted."""
+    """Return every figure of `safetypairs score` by name. A pair with only one image is left out and counted."""
     if 2 not in Counter(row["pair_id"] for row in rows).values():
         raise SafetyPairsError(
             f"no whole pair among {counted(len(rows), 'image')}; run more samples, or all: no --max-samples"
@@ -119,4 +117,4 @@ def _named() -> list[LightevalTaskConfig]:
     return [task_of(data, os.environ.get("SAFETYPAIRS_SPLIT") or "test")] if data else []
 
 
-TASKS_TABLE = _named()  # the name under which LightEval looks; empty where no data is named
+TASKS_TABLE = _named()  # LightEval looks for this name; empty if SAFETYPAIRS_DATA is not set

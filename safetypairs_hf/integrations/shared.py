@@ -1,8 +1,8 @@
-"""What the harnesses share: the data to ask about, the verdict in an answer, and the figures as a flat dictionary.
+"""What the integrations share: the data to ask about, the verdict in an answer, and the figures as a flat dictionary.
 
-`images_of` and `pairs_of` load a version, `asker_of` gives the question about a category of it, `data_uri` and
-`member_id` make an image and its id fit to be sent, `answer_of` reads what came back, and `scored` and `flat` turn
-answers into the figures that a harness logs.
+`images_of` and `pairs_of` load a version, and `asker_of` returns the question about a category. `data_uri` and
+`member_id` encode an image and its id. `answer_of` reads an answer, and `scored` and `flat` turn answers into the
+figures that a harness logs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def images_of(data: str, split: str = "test") -> Dataset:
-    """Load TARGET[@VERSION] with one row an image, as `sp.images` gives them. Raises what `sp.load` raises."""
+    """Load TARGET[@VERSION] with one row per image, as `sp.images` gives them. Raises what `sp.load` raises."""
     from safetypairs_hf.loading.images import images
 
     found: Dataset = images(pairs_of(data, split))
@@ -29,7 +29,7 @@ def images_of(data: str, split: str = "test") -> Dataset:
 
 
 def pairs_of(data: str, split: str = "test") -> Dataset:
-    """Load TARGET[@VERSION] with one row a pair. Raises what `sp.load` raises."""
+    """Load TARGET[@VERSION] with one row per pair. Raises what `sp.load` raises."""
     from safetypairs_hf.loading.load import load
 
     loaded: Any = load(data, split=split)
@@ -38,7 +38,7 @@ def pairs_of(data: str, split: str = "test") -> Dataset:
 
 
 def asker_of(data: str, rows: Dataset) -> Callable[[str], str]:
-    """Return what gives the question about a category, by the policies of TARGET[@VERSION]; `rows` are of it."""
+    """Return a function from a category to its question, by the policies of TARGET[@VERSION]; `rows` are of it."""
     from safetypairs_hf.evaluating.data import named_version
     from safetypairs_hf.evaluating.data_taxonomy import taxonomy_of
 
@@ -47,7 +47,7 @@ def asker_of(data: str, rows: Dataset) -> Callable[[str], str]:
 
 
 def data_uri(image: Any) -> str:
-    """Encode a PIL image as a data URI of PNG: RGB, lossless."""
+    """Encode a PIL image as a PNG data URI, in RGB and without loss."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="PNG")
     return pictures.data_uri(buffer.getvalue())
@@ -56,17 +56,17 @@ def data_uri(image: Any) -> str:
 def member_id(pair_id: str, number: int) -> str:
     """Return an id of the first (0) or second (1) image of a pair, in the order of `sp.images`.
 
-    The id does not tell which of the two images is the unsafe one.
+    The id does not reveal which of the two images is the unsafe one.
     """
     return f"{pair_id}-{'ab'[number]}"
 
 
 def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict[str, Any]:
-    """Read the verdict out of an answer to `verdicts.question`.
+    """Read the verdict from an answer to `verdicts.question`.
 
     Args:
-        text: The answer, read as `verdicts.read` does; anything but a yes or a no is an abstention.
-        top: The likeliest first tokens as (text, log probability), where the harness has them. Without them an answer
+        text: The answer, read as `verdicts.read` does. Anything except a yes or a no is an abstention.
+        top: The most likely first tokens as (text, log probability), if the harness has them. Without them an answer
             has no score.
 
     Returns:
@@ -82,10 +82,10 @@ def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict
 
 
 def scored(rows: Iterable[Mapping[str, Any]], **told: Any) -> PairScore:
-    """Score rows that hold what `answer_of` gave. The score column counts where at least one row has a score."""
+    """Score rows with the values of `answer_of`. The score column is used if at least one row has a score."""
     from safetypairs_hf.metric.score import score
 
-    # A guard that answers nothing has every pair wrong, where a column of None alone would count as absent.
+    # With None in every row the column would count as missing; a guard that only abstains has every pair wrong.
     return score([{**row, "prediction": "abstained"} if row["prediction"] is None else row for row in rows], **told)
 
 
@@ -93,7 +93,7 @@ def flat(score: PairScore) -> dict[str, float]:
     """Return every figure that applies by its name in `to_dict`, as floats.
 
     The ends of an interval are `<figure>_low` and `<figure>_high`, and a category's pair accuracy is
-    `pair_accuracy/<category>`. A figure that does not apply is left out, as loops log floats and know no None.
+    `pair_accuracy/<category>`. A figure that does not apply is left out, because training loops cannot log None.
     """
     from safetypairs_hf.metric.figures import figures_in
 

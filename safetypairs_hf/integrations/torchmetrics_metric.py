@@ -22,10 +22,10 @@ from safetypairs_hf.integrations.shared import flat
 from safetypairs_hf.metric.rows import abstentions_written, images_of
 from safetypairs_hf.metric.score import PairScore, score
 
-WIDTH = 64  # bytes of an id, a category or a group
+WIDTH = 64  # bytes of an id, a category or a group, at most
 _NO_VERDICT, _NO_SCORE = -1, -1.0
 _TEXT = ("pair_id", "category", "group")
-# One row an image, as bytes: a state that gathers in one call, whatever types a process has or has not seen.
+# One row per image, as bytes. Such a state is gathered in one call, whatever columns a process has seen.
 _ROW = np.dtype(
     [
         ("reference", "i1"),
@@ -41,13 +41,13 @@ _GIVEN = ("prediction", "score", "category", "group")
 class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
     """The figures of `safetypairs_hf.score` over all updates on all processes.
 
-    `compute` gives `flat(score)` as float64 tensors; `result` the whole PairScore.
+    `compute` returns `flat(score)` as float64 tensors, and `result` returns the whole PairScore.
 
     Args:
-        threshold: a score at or above it means unsafe, where no predictions are given.
-        incomplete: "error", or "drop" to leave pairs with one image only out.
-        doubled: "error", or "first" to keep the first of images that came twice, as DistributedSampler repeats some to
-            give each process as many; `n_doubled` then counts the others.
+        threshold: Scores at or above it mean unsafe, if no predictions are given.
+        incomplete: "error", or "drop" to leave out pairs with only one image.
+        doubled: "error", or "first" to keep the first of repeated images. DistributedSampler repeats some images to
+            give each process the same number; `n_doubled` counts the repetitions.
     """
 
     is_differentiable = False
@@ -80,13 +80,13 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         Args:
             scores: P(unsafe), in [0, 1].
             references: 1 for an unsafe image, 0 for a safe one.
-            pair_ids: What the two images of a pair share.
-            predictions: Verdicts, 1 or 0, in place of scores or together with them.
+            pair_ids: An id that the two images of a pair share.
+            predictions: Verdicts, 1 or 0, instead of scores or together with them.
             categories: The images' categories.
             groups: The images' groups.
 
         Raises:
-            PairError: A value breaks a rule of the metric. Rules on whole pairs are checked by `compute`.
+            PairError: A value breaks a rule of the metric. `compute` checks the rules on whole pairs.
         """
         given = {
             "pair_id": pair_ids,
@@ -109,11 +109,11 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         self.rows.append(torch.from_numpy(rows.view(np.uint8).copy()).to(self.device))
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
-        """Only update: a batch may hold one image of a pair, so a batch has no figures."""
+        """Only update. A batch has no figures, because it may hold one image of a pair."""
         self.update(*args, **kwargs)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the rows of all processes. A process that saw none takes part with an empty state of the same type."""
+        """Gather the rows of all processes. A process without rows takes part with an empty state of the same type."""
         if not self.rows:
             self.rows = [torch.empty(0, dtype=torch.uint8, device=self.device)]
         super().sync(*args, **kwargs)
@@ -125,7 +125,7 @@ class PairConsistentAccuracy(torchmetrics.Metric):  # type: ignore[misc]
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in figures.items()}
 
     def result(self) -> PairScore:
-        """Return the whole score, with its signature. It is synchronised over processes, as `compute` is."""
+        """Return the whole score with its signature, synchronised over all processes like `compute`."""
         with self.sync_context(should_sync=self._to_sync, should_unsync=self._should_unsync):
             return self._score()
 

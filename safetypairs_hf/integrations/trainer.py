@@ -6,7 +6,7 @@
     )
     Trainer(..., eval_dataset=images.map(preprocess), compute_metrics=compute_metrics)
 
-`TrainingArguments(metric_for_best_model="pair_accuracy")` then keeps the checkpoint that is right on most pairs.
+`TrainingArguments(metric_for_best_model="pair_accuracy")` then keeps the checkpoint with the highest pair accuracy.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ def make_compute_metrics(
 ) -> Callable[[EvalPrediction], dict[str, float]]:
     """Make a `compute_metrics` for one evaluation set.
 
-    The model's logits are (n, classes), where P(unsafe) is the softmax at `unsafe_label`, or (n,) or (n, 1), where it
-    is the sigmoid. Where the Trainer passes labels, each is checked against `references` (`unsafe_label` is 1, anything
-    else 0), so that another set or another order is an error instead of a wrong figure.
+    For logits of shape (n, classes), P(unsafe) is the softmax at `unsafe_label`; for (n,) or (n, 1) it is the sigmoid.
+    If the Trainer passes labels, each is compared with `references` (`unsafe_label` is 1, any other class 0), so that
+    another set or another order is an error instead of a wrong figure.
 
     Args:
-        pair_ids: A column of the evaluation set, row by row, as `sp.images` gives it; so are the next three.
+        pair_ids: A column of the evaluation set, one value per row, as `sp.images` gives it. The next three arguments
+            are such columns too.
         references: 1 for an unsafe image, 0 for a safe one.
         categories: The images' categories.
         groups: The images' groups.
@@ -46,8 +47,8 @@ def make_compute_metrics(
         threshold: As in `score`.
 
     Returns:
-        A function that gives `flat(score)`, to whose names the Trainer adds `eval_`. It raises PairError as `score`
-        does, and where the logits or labels do not fit the columns.
+        A function that returns `flat(score)`; the Trainer prefixes the names with `eval_`. It raises PairError as
+        `score` does, and if the logits or labels do not fit the columns.
     """
     columns = {"pair_id": pair_ids, "reference": references, "category": categories, "group": groups}
     held = {name: list(values) for name, values in columns.items() if values is not None}
@@ -65,7 +66,7 @@ def make_compute_metrics(
 def p_unsafe(logits: Any, unsafe_label: int = 1) -> NDArray[Any]:
     """Return (n,) P(unsafe), float64, from logits: (n, classes) by softmax, (n,) or (n, 1) by sigmoid.
 
-    Of a tuple, which models return that give more than logits, the first element is taken.
+    Models that return more than logits return a tuple; its first element is used.
     """
     import numpy as np
 
@@ -73,7 +74,7 @@ def p_unsafe(logits: Any, unsafe_label: int = 1) -> NDArray[Any]:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 1:
-        return np.asarray(0.5 * (1 + np.tanh(values / 2)))  # the sigmoid, with no overflow
+        return np.asarray(0.5 * (1 + np.tanh(values / 2)))  # the sigmoid, without overflow
     if values.ndim != 2 or not 0 <= unsafe_label < values.shape[1]:
         raise PairError(
             f"logits of shape {values.shape} with unsafe_label={unsafe_label}: "

@@ -1,4 +1,4 @@
-"""The points of a guard's curves: ROC, reliability, and the two scores of each pair. The templates draw them."""
+"""Compute the points of a guard's curves: ROC, reliability, and the two scores of each pair. Templates draw them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
     from safetypairs_hf.metric.pairs import Pairs, Reading
 
-MOST_CORNERS = 200  # of a ROC curve
-MOST_POINTS = 3000  # of a scatter
+MOST_CORNERS = 200  # points of a ROC curve
+MOST_POINTS = 3000  # points of a scatter plot
 
 
 def roc_of(pairs: Pairs) -> dict[str, list[float]] | None:
-    """Return the ROC curve over all images of the pairs with two verdicts and two scores; None where there are none.
+    """Return the ROC curve over all images of the pairs with two verdicts and two scores; None without such pairs.
 
-    `across` and `up` are the shares of safe and of unsafe images at or above each threshold, from none to all of them;
-    of more than MOST_CORNERS thresholds, as many evenly chosen ones.
+    `across` and `up` are the shares of safe and of unsafe images at or above each threshold, in [0, 1] and rising. If
+    there are more than MOST_CORNERS thresholds, that many are chosen evenly.
     """
     import numpy as np
 
@@ -37,9 +37,9 @@ def roc_of(pairs: Pairs) -> dict[str, list[float]] | None:
 
 
 def scatter_of(pairs: Pairs) -> dict[str, list[tuple[float, float]]] | None:
-    """Return the scores of the safe and of the unsafe image of each pair, by outcome; None where there are none.
+    """Return the scores of the safe and the unsafe image of each pair, by outcome; None if no pair has two scores.
 
-    Of more than MOST_POINTS pairs, as many evenly chosen ones.
+    If there are more than MOST_POINTS pairs, that many are chosen evenly.
     """
     import numpy as np
 
@@ -59,9 +59,9 @@ def scatter_of(pairs: Pairs) -> dict[str, list[tuple[float, float]]] | None:
 
 
 def calibration_of(columns: Mapping[str, Any], pairs: Pairs, reading: Reading) -> dict[str, Any] | None:
-    """Return `metric.calibration` of a guard; None without scores.
+    """Return `metric.calibration` of a guard; None if it has no scores.
 
-    Each bin has Wilson's 95% interval of `unsafe_share`, which takes its images as independent.
+    Each bin has Wilson's 95% interval of `unsafe_share`, which assumes that the images are independent.
     """
     from safetypairs_hf.metric.calibration import calibration
     from safetypairs_hf.metric.inference import wilson

@@ -1,4 +1,4 @@
-"""What the page of a published version shows: balance, releases, reviews, probe, groups and pairs."""
+"""Compute the data for the page of a published version: balance, releases, reviews, probe, groups and pairs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _RELEASE = ("version", "pairs", "added", "removed", "relabelled", "recipe", "lic
 
 
 def dataset_report(edition: Edition) -> Report:
-    """Make the report of one version. Beside the manifest, only the data files of the pairs that it shows are read.
+    """Make the report of one version. It reads the manifest, and the data files of the pairs that it shows.
 
     Raises:
-        SafetyPairsError: A data file, or the manifest's word on the taxonomy, does not read.
+        SafetyPairsError: A data file, or the taxonomy in the manifest, cannot be read.
     """
     named = ["pair_id", "category", "split", "group", "review", "size", "introduced", *errata.IMAGES]
     rows = edition.table.select(named).to_pylist()
@@ -56,7 +56,7 @@ def dataset_report(edition: Edition) -> Report:
 
 
 def _balance(rows: list[dict[str, Any]], edition: Edition) -> list[dict[str, Any]]:
-    """The pairs of each category by split, and how many groups they are of; the rows are all of one kind of pairs."""
+    """Return the pairs of each category by split, and the number of their groups. The rows are of one kind of pairs."""
     names = {each.slug: each.name for each in edition.taxonomy.categories}
     counts = Counter((row["category"], row["split"]) for row in rows)
     groups = Counter(category for category, _ in {(row["category"], row["group"]) for row in rows})
@@ -72,10 +72,10 @@ def _balance(rows: list[dict[str, Any]], edition: Edition) -> list[dict[str, Any
 
 
 def _review(edition: Edition) -> dict[str, Any] | None:
-    """The agreement of the newest review, with the version that it came with; None where no release had one.
+    """Return the agreement of the newest review, with the version that it came with; None if no release had a review.
 
-    `figures` are those of the card: `value` in [-1, 1] with the ends of its 95% interval, None where there is none,
-    over so many `items` (`of`: pair or answer).
+    `figures` are those of the card. Each has `value` in [-1, 1], the ends of its 95% interval `low` and `high` (None if
+    it has no interval), and the number of `items`, whose kind is in `of` (pair or answer).
     """
     made = [release for release in edition.releases if release.get("review")]
     if not made:
@@ -95,7 +95,7 @@ def _review(edition: Edition) -> dict[str, Any] | None:
 
 
 def _errata(edition: Edition) -> list[dict[str, Any]]:
-    """The newest corrections, each with what changed, why and who says so; no more than the card lists."""
+    """Return the newest errata, as many as the card lists, each with the change, the reason and the reporter."""
     every = edition.head.get("errata") or ()
     kept = ("version", "pair_id", "reason", "by")
     newest = every[: -card.MOST_ERRATA - 1 : -1]
@@ -103,7 +103,7 @@ def _errata(edition: Edition) -> list[dict[str, Any]]:
 
 
 def _probe(edition: Edition) -> dict[str, Any] | None:
-    """The newest probe with the version whose new pairs it was of; None where no release was probed."""
+    """Return the newest probe, with the version whose new pairs it used; None if no release was probed."""
     made = [
         {**release["probe"], "version": release["version"]}
         for release in edition.releases

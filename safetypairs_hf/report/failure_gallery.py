@@ -1,4 +1,4 @@
-"""What guards made of each pair, and the pairs that they have wrong, worst first."""
+"""Collect the verdicts of guards on each pair, and the pairs that they misjudge, worst first."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from safetypairs_hf.report.guard_files import Guard
     from safetypairs_hf.report.pair_pictures import Pictured
 
-_CARD, _LINE = 2500, 350  # characters that a pair takes on the page, and each guard that fails on it
+_CARD, _LINE = 2500, 350  # characters on the page for a pair, and for each guard that fails on it
 _VERDICTS = {1: "unsafe", 0: "safe", -1: "none"}
 
 
 class Judged(NamedTuple):
-    """A pair as a guard has judged it.
+    """The judgement of a guard on a pair.
 
-    Its outcome by key, verdicts as words, scores where there are any, and what the guard wrote ("" if nothing).
+    Attributes:
+        pair_id: The id of the pair.
+        category: Its category; None if the predictions have none.
+        outcome: The key of the outcome.
+        unsafe_verdict, safe_verdict: "unsafe", "safe" or "none" for each image.
+        unsafe_score, safe_score: P(unsafe) of each image; None if the guard gave none.
+        unsafe_answer, safe_answer: The text that the guard wrote about each image, or "".
     """
 
     pair_id: str
@@ -35,10 +41,10 @@ class Judged(NamedTuple):
 
 
 def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
-    """Return the `most` worst failures of a guard, and how many it has in all.
+    """Return the `most` worst failures of a guard, and the number of all its failures.
 
-    They are sorted by s_safe - s_unsafe, largest first: how sure the guard is of the wrong answer. Pairs without two
-    scores come after the others, and abstained pairs last. Ties go by id.
+    They are sorted by s_safe - s_unsafe, largest first, which is how sure the guard is of the wrong answer. Pairs
+    without two scores come after the others, and abstained pairs last. Ties are sorted by id.
     """
     import numpy as np
 
@@ -49,7 +55,7 @@ def worst(guard: Guard, most: int) -> tuple[list[Judged], int]:
         margin = np.full(len(rows), np.nan)
     else:
         margin = (pairs.safe_score - pairs.unsafe_score)[rows]
-    # Without scores the outcomes still differ: inverted is wrong twice.
+    # Without scores the outcomes still differ: "inverted" has two wrong verdicts.
     kind = np.select([outcome[rows] == 4, np.isnan(margin) & (outcome[rows] != 3)], [2, 1], 0)
     ids = np.array([str(each) for each in pairs.texts("pair_id").take(rows).to_pylist()], dtype=object)
     keys = (ids.astype(str), -np.nan_to_num(margin, nan=-2.0), kind)
@@ -79,14 +85,15 @@ def _judged(guard: Guard, row: int, pair_id: str, wrote: Mapping[tuple[str, int]
 
 
 def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
-    """Gather the failures of several guards by pair: the worst of each guard first, then the second of each, and so on.
+    """Group the failures of several guards by pair: the worst of each guard first, then the second of each, and so on.
 
     Args:
-        failures: Of each guard, worst first.
+        failures: The failures of each guard, worst first.
 
     Returns:
-        `pair_id`, `category`, and `guards`: of each guard that fails on the pair its place in `failures`, the rank of
-        the pair among its failures (from 0), the outcome, the verdicts and the scores.
+        For each pair `pair_id`, `category` and `guards`. `guards` has an entry for each guard that fails on the pair:
+        the guard's position in `failures`, the rank of the pair among its failures (from 0), the outcome, the verdicts
+        and the scores.
     """
     found: dict[str, dict[str, Any]] = {}
     ranked = [(rank, place, each) for place, of in enumerate(failures) for rank, each in enumerate(of)]
@@ -99,7 +106,7 @@ def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
 
 
 def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured], budget: int = BUDGET) -> int:
-    """Return how many of the pairs that `by_pair` returns fit on a page, the first ones, with their pictures."""
+    """Return how many of the pairs from `by_pair`, counted from the first, fit on a page with their pictures."""
     for number, pair in enumerate(pairs):
         budget -= _CARD + _LINE * len(pair["guards"])
         budget -= sum(len(said[name]) for said in pair["guards"] for name in ("unsafe_answer", "safe_answer"))
@@ -110,7 +117,7 @@ def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured]
 
 
 def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]:
-    """Return what each guard made of each pair, right or wrong: its place in `guards`, outcome, verdicts and scores."""
+    """Return the judgements of all guards by pair id, right or wrong, with the guard's position in `guards`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for place, guard in enumerate(guards):
         ids = [str(each) for each in guard.pairs.texts("pair_id").to_pylist()]

@@ -1,4 +1,4 @@
-"""The pairs that a guard has wrong as one picture, with the images of the data that it was run on."""
+"""Draw the pairs that a guard misjudges as one picture, with the images of the data that it was run on."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ MOST: Final = 60  # pairs on a sheet
 
 
 def draw_failures(failures: Sequence[Mapping[str, Any]], data: str, path: Path, *, show_unsafe: bool = False) -> int:
-    """Draw failures, the first MOST of them, and write them to `path` as PNG. Only files that hold one are fetched.
+    """Draw the first MOST failures and write them to `path` as PNG. Only the data files that hold them are fetched.
 
     Args:
-        failures: rows of `sp.failures`: `pair_id`, `category`, `outcome` and `margin`.
-        data: the version that the guard was run on: a folder or a Hub id, with @VERSION if not the newest.
-        show_unsafe: do not blur the unsafe members.
+        failures: Rows of `sp.failures`: `pair_id`, `category`, `outcome` and `margin`.
+        data: The version that the guard was run on: a folder or a Hub id, with @VERSION if it is not the newest.
+        path: The PNG file to write.
+        show_unsafe: Do not blur the unsafe members.
 
     Returns:
-        How many were drawn; with none, no file is written.
+        The number of pairs drawn. If it is 0, no file is written.
 
     Raises:
-        SafetyPairsError: there is no such version, it does not hold one of the pairs, or `path` cannot be written.
+        SafetyPairsError: There is no such version, it lacks one of the pairs, or `path` cannot be written.
     """
     drawn = failures[:MOST]
     if not drawn:

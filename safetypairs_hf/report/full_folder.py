@@ -1,4 +1,4 @@
-"""`--full`: a folder with the page, a page for each pair, and the images as they are."""
+"""Write the folder of `report --full`: the page, a page for each pair, and the original images."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def _refuse_without_images(report: Report, out: Path) -> None:
 
 
 def write_folder(report: Report, out: Path, progress: Progress = lambda name, done, total: None) -> None:
-    """Write index.html, pairs/index.html, a page for each pair beside it, and images/.
+    """Write index.html, pairs/index.html with a page for each pair in pairs/, and images/.
 
     Args:
         report: A report of a version, of guards on a version, or of a finished run.
-        out: A folder that does not exist yet; it is there when all of it is written.
-        progress: Called as ("pairs", written, in all).
+        out: A folder that does not exist yet. It appears when it is complete.
+        progress: Called with ("pairs", number written, total).
 
     Raises:
-        SafetyPairsError: There is something at `out`; the report knows no images; a data file does not read, or the
-            folder cannot be written.
+        SafetyPairsError: `out` exists, the report has no images, a data file cannot be read, or the folder cannot be
+            written.
     """
     refuse_existing(out)
     _refuse_without_images(report, out)
@@ -77,7 +77,7 @@ def _every_id(report: Report) -> list[str]:
 
 
 def rows_of(report: Report, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield the published row of each pair of a report, with its category by slug, its split, and where it was read."""
+    """Yield the published row of each pair of a report, with its category slug, its split, and the place it is from."""
     if report.run:
         yield from _of_run(report.run)
     elif report.edition:
@@ -111,9 +111,9 @@ def _of_run(run: RunFolder) -> Iterator[dict[str, Any]]:
 
 
 def _write_pair(folder: Path, pair: dict[str, Any], guards: list[str], said: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the page and the images of a pair, and return what the list of all pairs says of it.
+    """Write the page and the images of a pair, and return its entry in the list of all pairs.
 
-    A policy pair has one image, which is unsafe by one of its policies: it is shown once, and blurred.
+    A policy pair has one image, which is unsafe under one of its policies. It is shown once, and blurred.
     """
     name = _file_name(pair["pair_id"])
     images = {}
@@ -137,5 +137,5 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _file_name(pair_id: str) -> str:
-    """A name for the files of a pair; an id that is no plain word, which ours never are, is hashed."""
+    """Return a file name for a pair: its id, or a hash of an id with other characters than those of our own ids."""
     return pair_id if _PLAIN.fullmatch(pair_id) else hashlib.sha256(pair_id.encode()).hexdigest()[:32]

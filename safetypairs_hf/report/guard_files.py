@@ -1,4 +1,4 @@
-"""The guards of a report: files of predictions, each read, checked and scored."""
+"""Read, check and score the guards of a report, which are prediction files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Guard:
-    """One file of predictions: the guard's name, its pairs as the scorer matched them, and its figures.
+    """One prediction file: the guard's name, its pairs as the scorer matched them, and its figures.
 
     Attributes:
-        fidelity: How it was asked, None where that is not known.
-        covered: Its figures on the categories that it covers, None where it covers all.
-        of_policies: Whether it is of policy pairs; such guards come after those on pairs of images.
-        columns: Its rows, as `score` takes them, for the figures that are made of rows.
+        name: The guard's name in the report.
+        path: The file.
+        pairs: Its matched pairs.
+        score: Its figures.
+        fidelity: How it was asked; None if that is not known.
+        covered: Its figures on the categories that it covers; None if it covers all.
+        of_policies: Whether it is on policy pairs. Such guards come after those on pairs of images.
+        columns: Its rows, as `score` takes them, for figures that are computed from rows.
     """
 
     name: str
@@ -46,22 +50,22 @@ def read_guards(
     data: Edition | None = None,
     **reading: Unpack[Reading],
 ) -> list[Guard]:
-    """Read some files of predictions.
+    """Read prediction files.
 
     Args:
         paths: The files.
-        names: The guards' names, one for each file; else the name in the file's metadata, else the file's stem.
-            Where several files have one name, as much of each one's path is added as tells them apart. Where some
-            files are of policy pairs and others are not, the names of the first say so.
-        data: The version that the guards were run on; category and group are taken from it where a file has none.
+        names: The guards' names, one for each file. By default the name in the file's metadata, else the file's stem.
+            If several files have the same name, the parts of their paths that differ are added. If some files are on
+            policy pairs and others are not, the names of the former say so.
+        data: The version that the guards were run on. Category and group are taken from it if a file has none.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
-        The guards, best pair accuracy first, then by name.
+        The guards, best pair accuracy first, then by name. Guards on policy pairs come last.
 
     Raises:
-        PairError: As `score` does, with the file named; there are too few names, or a name or a file comes twice; or
-            as `check_edition` and `told_together` do.
+        PairError: As for `score`, `check_edition` and `told_together`, with the file's name; or there are too few
+            names, or a name or a file is given twice.
     """
     from safetypairs_hf.evaluating.checking import told_together
 
@@ -74,7 +78,7 @@ def read_guards(
 
 
 def same_pairs(guards: Sequence[Guard]) -> bool:
-    """Return whether all guards answered about the same pairs, so that their figures are comparable."""
+    """Return whether all guards judged the same pairs, so that their figures are comparable."""
     first, *others = ({str(each) for each in guard.pairs.texts("pair_id").to_pylist()} for guard in guards)
     return all(other == first for other in others)
 
@@ -105,7 +109,7 @@ def _read(path: Path, name: str, data: Edition | None, reading: Reading) -> Guar
 
 
 def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
-    """Return the guards' names, all different of each kind of pairs."""
+    """Return the guards' names, which are unique among the guards on the same kind of pairs."""
     from safetypairs_hf.evaluating.prediction_file import is_of_policies
 
     if given and len(given) != len(files):
@@ -125,7 +129,7 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
     found = {}
     for (name, _), numbers in alike.items():
         tails = _tails([files[number] for number in numbers])
-        # Files of one name lie in different folders, which tell them apart without it.
+        # Files with the same name are in different folders: the names of the folders are enough.
         kept = -1 if len({tail[-1] for tail in tails}) == 1 else None
         for number, tail in zip(numbers, tails, strict=True):
             if len(numbers) == 1:
@@ -136,9 +140,9 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
 
 
 def _tails(files: Sequence[Path]) -> list[tuple[str, ...]]:
-    """Return the parts of the shortest ends of some paths, without suffixes, that tell them apart."""
+    """Return the shortest path endings that differ between all files, as parts without the suffix."""
     whole = [path.absolute().with_suffix("").parts for path in files]
-    if len(set(whole)) < len(files):  # a.csv and a.parquet, or one file twice
+    if len(set(whole)) < len(files):  # a.csv and a.parquet, or the same file twice
         whole = [path.absolute().parts for path in files]
     if len(set(whole)) < len(files):
         doubled = next(path for number, path in enumerate(files) if whole[number] in whole[:number])
@@ -161,7 +165,7 @@ def _told(path: Path) -> str | None:
         told = json.loads(metadata.get(b"safetypairs", b"{}"))
         name = metadata[b"guard"].decode() if b"guard" in metadata else told.get("guard")
     except (pa.ArrowException, OSError, ValueError, AttributeError):
-        return None  # whoever reads the rows says what is wrong with the file
+        return None  # the reader of the rows reports what is wrong with the file
     if isinstance(name, dict):
         name = name.get("name")
     return name if isinstance(name, str) and name.strip() else None

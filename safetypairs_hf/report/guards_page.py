@@ -1,4 +1,4 @@
-"""What a page of guards shows: leaderboard, outcomes, categories, curves, agreement and failures, as plain values."""
+"""Compute the data for the page of guards: leaderboard, outcomes, categories, curves, agreement and failures."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
     from safetypairs_hf.metric.pairs import Reading
 
-FAILURES = 24  # of each guard
-MOST_COMPARED = 12  # guards that are compared with each other: 66 comparisons
+FAILURES = 24  # listed per guard by default
+MOST_COMPARED = 12  # guards that are compared with each other, in 66 comparisons
 
 
 def guards_data(
     guards: Sequence[Guard], data: Edition | None = None, failures: int = FAILURES, **reading: Unpack[Reading]
 ) -> dict[str, Any]:
-    """Return all that the page of some guards shows, as values that JSON takes.
+    """Return the data for the page of some guards, as JSON values.
 
     Args:
         guards: The guards, best first, as `read_guards` returns them; at least one.
         data: The version that they were run on.
         failures: How many failures of each guard to list.
-        **reading: As `read_guards` took them.
+        **reading: The values that were given to `read_guards`.
     """
     lists = [worst(guard, failures) for guard in guards]
     pairs = [guard.score.n_pairs for guard in guards]
@@ -66,11 +66,11 @@ def guards_data(
 
 
 def leaderboard(guards: Sequence[Guard]) -> list[dict[str, Any]]:
-    """Return the figures of each guard that a report shows.
+    """Return the figures of each guard for the leaderboard.
 
-    Each row has the guard's `name`; how it was asked (`fidelity`); `figures`, each with `name`, `heading`, `meaning`,
-    `better`, whether it is a `headline`, its `value` (None where it does not apply) and its 95% `interval`, if any;
-    and `covered`, the categories that it covers with the figures there, None where it covers all.
+    Each row has the guard's `name`; `fidelity`, which says how it was asked; `figures`; and `covered`, the categories
+    that it covers with the figures on them, or None if it covers all. A figure has `name`, `heading`, `meaning`,
+    `better`, `headline`, its `value` (None if it does not apply) and its 95% `interval` (None if it has none).
     """
     headline = {figure.name for figure in shown_in(Face.HEADLINE, guards[0].score)}
     declared = {figure.name: figure for figure in figures_in(guards[0].score)}  # with their intervals
@@ -100,7 +100,7 @@ def _figure(guard: Guard, figure: Figure, headline: Iterable[str]) -> dict[str, 
 
 
 def _notes(guard: Guard) -> list[str]:
-    """What has to be known of a guard to read its figures."""
+    """Return notes that a reader of the guard's figures needs."""
     notes = [str(guard.covered)] if guard.covered else []
     if guard.of_policies:
         found = abstentions(guard.path)
@@ -115,9 +115,9 @@ def _notes(guard: Guard) -> list[str]:
 
 
 def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """For each category its pairs, and the pair accuracy of each guard there; None of a guard that has no such pair.
+    """Return for each category the number of pairs and each guard's pair accuracy; None for a guard without such pairs.
 
-    Pairs of images and policy pairs of a category are two rows.
+    Pairs of images and policy pairs of a category are separate rows.
     """
     rows = sorted({(guard.of_policies, slug) for guard in guards for slug in guard.score.per_category})
     found = []
@@ -128,7 +128,7 @@ def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[
             and {
                 "pair_accuracy": each.pair_accuracy,
                 "pair_accuracy_ci": list(each.pair_accuracy_ci),
-                "silent": each.abstained_rate == 1,  # by rule it is 0, but it said nothing wrong
+                "silent": each.abstained_rate == 1,  # its accuracy is 0 by definition, but it gave no wrong verdict
             }
             for each in figures
         ]
@@ -139,7 +139,7 @@ def _categories(guards: Sequence[Guard], names: Mapping[str, str]) -> list[dict[
 
 
 def _agreement(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]]:
-    """`metric.agreement` of each two guards, on the pairs that both have; none of two that share no pair."""
+    """Return `metric.agreement` of each two guards on their common pairs. Guards without a common pair are left out."""
     from safetypairs_hf.metric.agreement import agreement
 
     found = []
@@ -153,13 +153,13 @@ def _agreement(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]
 
 
 def _differences(guards: Sequence[Guard], reading: Reading) -> list[dict[str, Any]]:
-    """How far each guard is from the best one of its kind of pairs, on the pairs that all of these have.
+    """Compare each guard with the best one on the same kind of pairs, on the pairs that all of these guards have.
 
-    Of a kind with one guard, or whose guards have no pair in common, there is nothing.
+    A kind of pairs with one guard, or whose guards have no pair in common, is left out.
     """
     from safetypairs_hf.metric.compare_many import compare_many
 
-    told = []
+    differences = []
     for of_policies in (False, True):
         columns = {guard.name: guard.columns for guard in guards if guard.of_policies == of_policies}
         if len(columns) < 2:
@@ -169,5 +169,5 @@ def _differences(guards: Sequence[Guard], reading: Reading) -> list[dict[str, An
         except PairError:
             continue
         best, about = next(iter(found.guards)), {"pairs": found.n_pairs, "of_policies": of_policies}
-        told += [{**each.to_dict(), **about} for each in found.contests if best in (each.a, each.b)]
-    return told
+        differences += [{**each.to_dict(), **about} for each in found.contests if best in (each.a, each.b)]
+    return differences

@@ -1,4 +1,4 @@
-"""The leaderboard as a Markdown table, for a paper or an issue."""
+"""Write the leaderboard as a Markdown table, for a paper or an issue."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def markdown_table(guards: Sequence[Guard]) -> str:
-    """Make a Markdown table of the headline figures of some guards, then list their signatures.
+    """Return a Markdown table of the headline figures of some guards, followed by their signatures.
 
-    Shares are in percent, and the best pair accuracy is bold, of pairs of images and of policy pairs by themselves.
+    Shares are in percent. The best pair accuracy is bold, separately for pairs of images and for policy pairs.
     """
     figures = shown_in(Face.HEADLINE, guards[0].score)
     lines = [_line(["guard", *map(_heading, figures)]), _line(["---"] + ["---:"] * len(figures))]
@@ -58,5 +58,5 @@ def _line(cells: Sequence[Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape a name so that it stays in one cell and is no markup."""
+    """Escape a name so that it stays in one cell and contains no markup."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~$])", r"\\\1", " ".join(text.split()))

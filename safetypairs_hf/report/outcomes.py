@@ -1,4 +1,4 @@
-"""The five outcomes of a pair, as reports name them; page.css has a colour for each key."""
+"""The five outcomes of a pair, with their names in reports. page.css has a colour for each key."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Outcome(NamedTuple):
 
     Attributes:
         key: Its name in the metric.
-        share: The figure that is its share of the pairs.
-        name: Its name for people.
-        meaning: What it is, for people.
+        share: The name of the figure that is its share of the pairs.
+        name: Its name for readers.
+        meaning: Its meaning for readers.
     """
 
     key: str

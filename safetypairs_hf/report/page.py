@@ -1,4 +1,4 @@
-"""Render a report as HTML: templates/, one for each kind of report. Text from outside is escaped."""
+"""Render a report as HTML. `templates/` has a template for each kind of report. Text from outside is escaped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from safetypairs_hf.report.pair_pictures import Pictured
 
 TEMPLATES = Path(__file__).parent / "templates"
-_LABEL = 34  # letters of a name beside a chart
+_LABEL = 34  # characters of a name next to a chart
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Report:
     """A report before it is rendered.
 
     Attributes:
-        kind: "guards", "run" or "dataset": which template it is rendered by.
-        data: All its figures and texts, as values that JSON takes.
-        pictures: Thumbnails by the keys that `data` names them by: pair ids, or ids of attempts.
-        edition: The version that it is of, or that its guards were run on; None where there is none.
-        run: The run that it is of; None where it is of none.
-        guards: The guards that it is of.
+        kind: "guards", "run" or "dataset": the template that renders it.
+        data: All its figures and texts, as JSON values.
+        pictures: Thumbnails by the keys in `data`: pair ids, or ids of attempts.
+        edition: The version that it shows, or that its guards were run on; None if there is none.
+        run: The run that it shows; None for any other report.
+        guards: The guards that it shows.
     """
 
     kind: str
@@ -53,7 +53,7 @@ def render(report: Report, links: Mapping[str, str] | None = None) -> str:
 
     Args:
         report: The report.
-        links: The page of each pair, by pair id, where there are such pages.
+        links: The page of each pair, by pair id, if there are such pages.
     """
     return render_template(f"{report.kind}.html", data=report.data, pictures=report.pictures, links=links or {})
 
@@ -69,10 +69,10 @@ def render_template(name: str, **values: Any) -> str:
 
 
 def write(text: str, path: Path) -> None:
-    """Write a file of the report by a temporary name and a rename; what is no file, as /dev/stdout, is written into.
+    """Write a file of the report under a temporary name and rename it. Special files such as /dev/stdout stay in place.
 
     Raises:
-        SafetyPairsError: it cannot be written.
+        SafetyPairsError: The file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -113,7 +113,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _number(value: Any) -> str:
-    """A share or a score to three digits, a count with commas, a dash for None."""
+    """Format a share or a score with three digits, a count with commas, and None as a dash."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -122,29 +122,29 @@ def _number(value: Any) -> str:
 
 
 def _bytes(count: int) -> str:
-    """A size in MB, or in KB where it is less than one."""
+    """Format a size in MB, or in KB if it is below one MB."""
     return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
 
 
 def _breaks(name: str) -> Markup:
-    """A name that a narrow column breaks after its punctuation, and not in a word."""
+    """Return a name that a narrow column breaks after punctuation instead of within a word."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"([:/_@])", r"\1<wbr>", str(escape(name))))  # no entity has one of these
+    return Markup(re.sub(r"([:/_@])", r"\1<wbr>", str(escape(name))))  # HTML entities contain none of these characters
 
 
 def _ends(interval: Sequence[float] | None) -> str:
-    """An interval in words."""
+    """Format an interval in words."""
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _at(share: float) -> str:
-    """A share as a place in a chart, in percent, with no more digits than are seen."""
+    """Format a share as a position in a chart, in percent with at most two digits."""
     return f"{100 * min(max(share, 0.0), 1.0):.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def label_of(name: str, most: int = _LABEL) -> str:
-    """Shorten a name to one line. It keeps its end, which tells sizes and versions of a model apart."""
+    """Shorten a name to one line. The end is kept, because it has the size and the version of a model."""
     name = visible(" ".join(name.split()), lines=False)
     if len(name) > most:
         name = f"{name[: most // 3]}…{name[1 - most + most // 3 :]}"
@@ -152,13 +152,13 @@ def label_of(name: str, most: int = _LABEL) -> str:
 
 
 def _clip(text: str, most: int = 400) -> str:
-    """Cut a long text: a page shows what it begins with."""
+    """Cut a long text to its first `most` characters."""
     text = visible(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _anchors(html: str) -> list[tuple[str, str]]:
-    """The id and the title of each section; the templates write both, so neither holds text from outside."""
+    """Return the id and the title of each section. The templates write both, so neither is text from outside."""
     return re.findall(r'<h2 id="([a-z-]+)">([^<]+)</h2>', html)
 
 

@@ -1,4 +1,4 @@
-"""Pairs as a page shows them: two thumbnails and what the data says of the pair, within a budget of bytes."""
+"""Collect what a page shows of pairs, two thumbnails and the texts, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from safetypairs_hf.versions.pair_sheet import is_one_image, rows_by_file
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.store.base import Edition
 
-SIDE = 240  # pixels of a thumbnail's longer side: about 8 KB each of a photograph
-BUDGET = 8_000_000  # characters of all pairs of a page; with its charts it stays below 10 MB
+SIDE = 240  # pixels of a thumbnail's longer side; a photograph takes about 8 KB
+BUDGET = 8_000_000  # characters of all pairs on a page, which with its charts stays below 10 MB
 _COLUMNS = ["pair_id", "unsafe_image", "safe_image", "critical_feature", "instruction"]
 
 
 class Thumbnail(NamedTuple):
-    """A picture as a data URI, and its size in pixels, of SIDE at most."""
+    """A picture as a data URI, and its size in pixels, at most SIDE."""
 
     uri: str
     width: int
@@ -28,7 +28,7 @@ class Thumbnail(NamedTuple):
 
 
 class Pictured(NamedTuple):
-    """A pair, or an attempt at one: `safe` is None where no edit was made, or both members are one image."""
+    """A pair, or an attempt at one. `safe` is None if no edit was made, or if both members are the same image."""
 
     unsafe: Thumbnail
     safe: Thumbnail | None
@@ -37,7 +37,7 @@ class Pictured(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The characters of its data URIs."""
+        """The number of characters of its data URIs."""
         return len(self.unsafe.uri) + (len(self.safe.uri) if self.safe else 0)
 
 
@@ -45,7 +45,7 @@ def pictured(edition: Edition, wanted: Iterable[str]) -> dict[str, Pictured]:
     """Return the published images and texts of some pairs, by pair id. Only the data files that hold them are fetched.
 
     Raises:
-        SafetyPairsError: A data file does not read, or does not hold a pair that it should.
+        SafetyPairsError: A data file cannot be read, or lacks a pair that it should hold.
     """
     found = {}
     for row in rows_by_file(edition, files_of(edition, wanted), _COLUMNS):
@@ -57,14 +57,14 @@ def pictured(edition: Edition, wanted: Iterable[str]) -> dict[str, Pictured]:
 
 
 def files_of(edition: Edition, wanted: Iterable[str]) -> dict[str, str]:
-    """Return the data file of each of some pairs, by pair id; of a pair that the version does not hold, none."""
+    """Return the data file of each of some pairs, by pair id. Pairs that the version does not hold are left out."""
     places = edition.table.select(["pair_id", "file"]).to_pydict()
     files = dict(zip(places["pair_id"], places["file"], strict=True))
     return {pair_id: files[pair_id] for pair_id in sorted(set(wanted)) if pair_id in files}
 
 
 def thumbnail(data: bytes) -> Thumbnail:
-    """Make a thumbnail of an encoded image. Bytes that are no image make Pillow raise anything."""
+    """Make a thumbnail of an encoded image. Pillow may raise any exception for bytes that are not an image."""
     from PIL import Image
 
     image = Image.fromarray(Picture(data).pixels)
@@ -75,7 +75,7 @@ def thumbnail(data: bytes) -> Thumbnail:
 
 
 def within_budget(pictures: Mapping[str, Pictured], order: Iterable[str], budget: int = BUDGET) -> dict[str, Pictured]:
-    """Return the pictures that come first in `order`, as many as a page has room for."""
+    """Return the pictures that come first in `order`, as many as fit on a page."""
     kept = {}
     for name in order:
         if name in pictures and name not in kept:

@@ -1,4 +1,4 @@
-"""Which pairs a page of a run or of a dataset shows: some of each category, and the largest groups."""
+"""Choose the pairs that a page of a run or a dataset shows: some of each category, and the largest groups."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 SAMPLE = 4  # pairs of each category
-MOST_SAMPLED = 120  # pairs in all
+MOST_SAMPLED = 120  # pairs of all categories
 LARGEST = 6  # groups that are shown
-IN_GROUP = 6  # pairs of each
+IN_GROUP = 6  # pairs of each group
 
 
 def sample_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the pairs of each category with the first ids, category by category; they are a sample, as ids are hashes.
+    """Return the pairs with the first ids of each category, sorted by category. Ids are hashes, so this is a sample.
 
     Args:
         rows: `pair_id`, `category`, `split` and `group` of each pair.
@@ -26,7 +26,7 @@ def sample_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def groups_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how many groups there are, how many of each size, and the largest with their first pairs.
+    """Return the number of groups, the number of groups of each size, and the largest groups with their first pairs.
 
     Args:
         rows: `pair_id`, `category`, `split` and `group` of each pair.

@@ -1,4 +1,4 @@
-"""Probe what a name names: a run folder, or a version of a published dataset."""
+"""Probe a run folder, or a version of a published dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE = 2000
 def probe(
     what: str, *, sample: int = SAMPLE, backbone: bool = True, progress: Progress = lambda name, done, total: None
 ) -> Findings:
-    """Probe a run or a dataset: can anything tell the edited member of a pair without looking at content?
+    """Probe a run or a dataset: test whether traces reveal the edited member of a pair without its content.
 
     Args:
         what: A run folder (a path or URL), or a dataset as TARGET[@VERSION].
@@ -62,7 +62,7 @@ def probe(
 
 
 def _of_run(run: FinishedRun, sample: int, progress: Progress) -> Iterator[ProbedPair]:
-    """The pairs of a run as they would be published, those with the first ids."""
+    """Yield the pairs of a run with the first ids, as they would be published."""
     from safetypairs_hf.dataset.control_rows import control_rows
     from safetypairs_hf.dataset.schema import row
     from safetypairs_hf.probing.published_pairs import probed_pair

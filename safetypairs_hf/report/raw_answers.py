@@ -1,4 +1,4 @@
-"""What guards wrote about images: the column `raw` of files of `evaluate`."""
+"""Read what guards wrote about images: the column `raw` in the files of `evaluate`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ LONGEST = 1000  # characters of an answer that a report keeps
 def raw_answers(path: Path, wanted: Collection[str]) -> dict[tuple[str, int], str]:
     """Return what a guard wrote about the images of some pairs, by pair id and reference.
 
-    Empty answers are left out, so there are none of a guard that gives numbers alone, nor in a file of other origin.
-    Of repeated answers to an image there is the first.
+    Empty answers are left out. The result is empty for a guard that only gives numbers, and for a file that `evaluate`
+    did not write. If an image has repeated answers, the first is returned.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

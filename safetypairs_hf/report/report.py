@@ -1,4 +1,4 @@
-"""Write a report for predictions files, a run folder or a published dataset: a page, a folder of pages, its data."""
+"""Write a report for prediction files, a run folder or a published dataset: a page, a folder of pages, or its data."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def report(
     progress: Progress = lambda name, done, total: None,
     **reading: Unpack[Reading],
 ) -> Mapping[str, Any]:
-    """Make a report for some predictions files, one run folder or one published dataset.
+    """Make a report for some prediction files, one run folder or one published dataset.
 
     `data`, `markdown`, `names`, `failures` and `reading` are for predictions.
 
     Args:
-        what: One or more predictions files, one run folder (a path or URL) or one dataset (TARGET[@VERSION]).
-        out: The page to write: one file that holds all it shows.
-        full: A new folder to write: the page as index.html, a page for each pair, and the images as they are.
-        data: The version that the guards were run on; with it the page shows the images of failures.
+        what: One or more prediction files, one run folder (a path or URL) or one dataset (TARGET[@VERSION]).
+        out: The page to write, one HTML file that needs no other file.
+        full: A new folder to write: the page as index.html, a page for each pair, and the original images.
+        data: The version that the guards were run on. With it the page shows the images of failures.
         markdown: A file for the leaderboard as a Markdown table.
         names: The guards' names, one for each file.
         failures: How many failures of each guard to show.
-        progress: Called as ("pairs", written, in all) while `full` is written.
+        progress: Called with ("pairs", number written, total) while `full` is written.
         **reading: `threshold`, `by`, `incomplete` and `labels`, as in `score`.
 
     Returns:
-        The data behind the page, as values that JSON takes.
+        The data of the page, as JSON values.
 
     Raises:
-        SafetyPairsError: `what` is none of these, or not all of one kind; a file cannot be written; or as
-            `read_guards`, `open_named` and `write_folder` do.
+        SafetyPairsError: `what` is none of these, or a mixture; a file cannot be written; or as for `read_guards`,
+            `open_named` and `write_folder`.
     """
     guards: list[Guard] = []
     what = [what] if isinstance(what, str) else what
@@ -88,7 +88,7 @@ def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], 
 
 
 def report_of_guards(guards: Sequence[Guard], edition: Edition | None, failures: int, reading: Reading) -> Report:
-    """Make the report of some guards, best first; see `guards_data`. With `edition`, its failures have images."""
+    """Make the report of some guards, best first; see `guards_data`. With `edition`, the failures have images."""
     from safetypairs_hf.report.failure_gallery import fitting
     from safetypairs_hf.report.pair_pictures import pictured
 

@@ -1,6 +1,6 @@
-"""What the page of a run shows: its funnel, yield, rejects with examples, judges, preservation, groups and pairs.
+"""Compute the data for the page of a run: funnel, yield, rejects with examples, judges, preservation, groups, pairs.
 
-An input that was refused at the source, or a pair because it was taken down, is counted and never shown.
+Inputs that were refused at the source, and pairs that were taken down, are counted but never shown.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from safetypairs_hf.building.run_reader import FinishedRun
     from safetypairs_hf.core.records import Candidate
 
-EXAMPLES = 3  # of each reason
+EXAMPLES = 3  # of each reject reason
 BINS = 20
-MOST_POINTS = 3000  # of a judge
-_NEVER_SHOWN = ("source",)  # the stage of refused inputs: of known unlawful images, too
+MOST_POINTS = 3000  # of each judge
+_NEVER_SHOWN = ("source",)  # the stage that refuses inputs, among them known unlawful images
 
 
 def run_report(run: RunFolder) -> Report:
-    """Make the report of a run, finished or not. Raises RunError if there is none, or a part of it is damaged."""
+    """Make the report of a run, finished or not. Raises RunError if there is no run, or if a part of it is damaged."""
     state = read_state(run)
     stages = state.funnel["stages"]
     if state.finished:
@@ -77,7 +77,7 @@ def run_report(run: RunFolder) -> Report:
 
 
 def pictures_of(run: FinishedRun, wanted: Collection[str]) -> dict[str, Pictured]:
-    """The thumbnails of some pairs of a finished run, by pair id."""
+    """Return the thumbnails of some pairs of a finished run, by pair id."""
     found = {}
     for candidate, _ in run.pairs(wanted):
         assert candidate.identity
@@ -107,7 +107,7 @@ def _rounds(state: RunState) -> list[dict[str, Any]]:
 
 
 def _categories(state: RunState) -> list[dict[str, Any]]:
-    """The yield of each category (the share of sources with a pair that passed the judges), and how many were drawn."""
+    """Return the yield of each category (the share of sources with a passed pair), and its number of drawn pairs."""
     drawn: Mapping[str, Any] = next((each for each in state.funnel["stages"] if each["stage"] == "select"), {})
     found = []
     for slug, sources, passed, why in by_category(state.funnel):
@@ -120,14 +120,14 @@ def _categories(state: RunState) -> list[dict[str, Any]]:
 
 
 def _share(hits: int, of: int) -> dict[str, Any]:
-    """A share with Wilson's 95% interval, as if the sources were independent."""
+    """Return a share with Wilson's 95% interval, which assumes that the sources are independent."""
     from safetypairs_hf.metric.inference import wilson
 
     return {"share": hits / of, "share_ci": list(wilson(hits / of, of))} if of else {"share": None, "share_ci": None}
 
 
 def reasons_of(every: Iterable[Attempt]) -> list[dict[str, Any]]:
-    """Each reason of each stage, the most frequent first, with the first sources that it turned down."""
+    """Return the reject reasons of each stage, most frequent first, with the first sources that they rejected."""
     counts: Counter[tuple[str, str]] = Counter()
     seen: set[tuple[str, str, str]] = set()
     examples: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
@@ -146,7 +146,7 @@ def reasons_of(every: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def _examples(run: RunFolder, wanted: Sequence[str]) -> dict[str, Pictured]:
-    """The thumbnails of attempts, named by step, unit and number."""
+    """Return the thumbnails of attempts, which are named by step, unit and number."""
     by_name = {step.name: step for step in steps(rounds(run))}
     places: dict[tuple[str, int], list[int]] = defaultdict(list)
     for name in wanted:
@@ -160,7 +160,7 @@ def _examples(run: RunFolder, wanted: Sequence[str]) -> dict[str, Pictured]:
 
 
 def _judges(every: Iterable[Attempt]) -> list[dict[str, Any]]:
-    """What each judge said before and after the edit, of the candidates that were let pass and of the others."""
+    """Return each judge's P(unsafe) before and after the edit, separately for passed and for rejected candidates."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     silent: Counter[str] = Counter()
     for each in every:
@@ -183,7 +183,7 @@ def _judges(every: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def _preservation(every: Iterable[Attempt]) -> dict[str, Any] | None:
-    """How the figures of preservation are spread over the edits that were judged; None where nothing was."""
+    """Return the distribution of each preservation figure over the judged edits; None if there are none."""
     values: dict[str, dict[str, list[float]]] = {}
     for each in every:
         if each.preservation:
@@ -197,12 +197,12 @@ def _preservation(every: Iterable[Attempt]) -> dict[str, Any] | None:
 
 
 def _spread(name: str, kinds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Percentiles of a figure of preservation, and counts in equal bins from `low` to `high`, by the edit's fate."""
+    """Return percentiles of a preservation figure, and its counts in equal bins from `low` to `high`, passed or not."""
     import numpy as np
 
     both = np.concatenate([np.array(of, float) for of in kinds.values()])
     p5, middle, p95 = (round(float(each), 4) for each in np.percentile(both, (5, 50, 95)))
-    # A similarity is read from 1 down, a share and a distance from 0 up.
+    # The range of a similarity ends at 1; that of a share or a distance begins at 0.
     low, high = (float(both.min()), 1.0) if name == "ssim_outside" else (0.0, float(both.max()))
     low, high = (low, high) if low < high else (min(low, 0.0), max(high, 1.0))
     counts = {kind: np.histogram(of, BINS, (low, high))[0].tolist() for kind, of in kinds.items()}
@@ -210,7 +210,7 @@ def _spread(name: str, kinds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def _drawn(run: FinishedRun) -> dict[str, Any]:
-    """The groups of the pairs that were drawn, and a sample of each category."""
+    """Return the groups of the drawn pairs, and a sample of the pairs of each category."""
     rows = [
         {
             "pair_id": item.entrant.identity.pair_id,

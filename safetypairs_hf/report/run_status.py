@@ -1,4 +1,4 @@
-"""Say how far a run is: the funnel, how fast the steps go that hold a model, and what people have decided."""
+"""Read the state of a run: its funnel, the rates of the steps that hold a model, and its reviews."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is. It prints as a table.
+    """The state of a run. It prints as a table.
 
     Attributes:
         run: The run folder.
-        funnel: What the run's `funnel.json` says, or would say now: `stages`, each with its counts by category.
+        funnel: The content of the run's `funnel.json`, or its content if it were written now: `stages`, each with its
+            counts by category.
         rejected_inputs: Inputs of the source that cannot be used, with the reason.
-        tempo: By step that holds a model: images an hour, and the share of the time that the model works.
-        lines: What there is to say below the table: rounds, tokens and their cost, batches, the review, tempo, inputs.
-        warnings: Lines of the review that were cut short.
+        tempo: For each step that holds a model, the images per hour and the share of the time that the model works.
+        lines: The lines below the table: rounds, tokens and their cost, batches, the review, rates, inputs.
+        warnings: Lines of the review files that are incomplete.
     """
 
     run: str
@@ -40,16 +41,16 @@ class RunStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether the run is finished."""
+        """Whether the build is finished."""
         return bool(self.funnel["finished"])
 
     def by_category(self) -> str:
-        """Return the yield and the reasons of each category, as a table."""
+        """Return the yield and the reject reasons of each category, as a table."""
         columns = ("category", "sources", "passed", "rejected")
         return table("by category", columns, yields.by_category(self.funnel))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the funnel with every category, the rejected inputs and the tempo, as plain values that JSON takes."""
+        """Return the funnel with all categories, the rejected inputs and the rates, as JSON values."""
         return {**self.funnel, "rejected_inputs": list(self.rejected_inputs), "tempo": dict(self.tempo)}
 
     def to_pandas(self) -> DataFrame:
@@ -65,7 +66,7 @@ class RunStatus:
         return "\n".join([self.stages(), *self.lines])
 
     def stages(self) -> str:
-        """Return the stages of the funnel, as a table."""
+        """Return the stages of the funnel as a table."""
         how = "finished" if self.finished else "not finished; the command that began it goes on with it"
         return table(f"{self.run}: {how}", ("stage", "in", "out", "rejected"), list(funnel.rows(dict(self.funnel))))
 
@@ -74,13 +75,13 @@ class RunStatus:
 
 
 def status(run: str) -> RunStatus:
-    """Read how far a run is, whether it is finished or still at work.
+    """Read the state of a run, finished or not.
 
     Args:
         run: The run folder: a path or an fsspec URL.
 
     Returns:
-        The funnel, and what else there is to say of the run.
+        The state of the run.
 
     Raises:
         RunError: There is no run, or a part of it or of its review is damaged.

@@ -1,4 +1,4 @@
-"""Where a build's images come from: a folder, or a dataset on the Hub."""
+"""Sources of a build's images: a folder, or a dataset on the Hub."""
 
 from safetypairs_hf.sources.folder import FolderSource
 from safetypairs_hf.sources.frame import Frame

@@ -1,4 +1,4 @@
-"""Turn a source's inputs into candidates: decoded, resized, screened, with a category; or rejected with a reason."""
+"""Turn a source's inputs into candidates that are decoded, resized and screened, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from safetypairs_hf.sources.frame import Frame
 from safetypairs_hf.sources.labels import Judged
 from safetypairs_hf.sources.screen import Screen
 
-NO_CATEGORY = "-"  # the category in the funnel of inputs without one
+NO_CATEGORY = "-"  # stands in the funnel for inputs without a category
 
 
 class Raw(NamedTuple):
-    """An input of a source. `key` is its own in the source: its path, its row. `data` is the encoded file.
+    """An input of a source.
 
-    `category`: a slug, or why there is none; "" where a judge will say. `reject`: why it goes no further.
+    Attributes:
+        key: Its name in the source, such as its path or its row.
+        origin: Where it came from.
+        data: The encoded file.
+        category: A slug, or why it has none; "" if a judge will assign one.
+        label: The source's own label; None if it has none.
+        reject: Why it cannot be used; None if it can.
     """
 
     key: str
@@ -33,7 +39,7 @@ class Raw(NamedTuple):
 
 @dataclass(frozen=True)
 class Admission:
-    """Makes a candidate of each input, in order. A rejected one keeps its origin and the reason, but no picture."""
+    """Makes a candidate of each input, in order. A rejected candidate has its origin and the reason, but no picture."""
 
     frame: Frame
     screen: Screen
@@ -50,7 +56,7 @@ class Admission:
     def _admit(self, raw: Raw) -> Candidate:
         found = self._picture(raw)
         picture, reject = (Picture(b""), found) if isinstance(found, Reject) else (found, None)
-        # The key is part of it, so that two inputs with the same pixels are two sources, each with its reason.
+        # The key is included, so that two inputs with the same pixels are two sources, each with its own reason.
         source_id = content_id(raw.key, picture.data or raw.data)
         hint = {} if raw.label is None else {"label": raw.label}
         category = raw.category if isinstance(raw.category, str) and raw.category else NO_CATEGORY

@@ -1,4 +1,4 @@
-"""Read a split of a Hub dataset as rows for a source, whichever columns hold the values."""
+"""Read a split of a Hub dataset as rows for a source, with any column names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetypairs_hf.sources.row_count import count_rows
 
 
 class Names(NamedTuple):
-    """The columns by what they hold; None where there is none, and for `image` where the only one is meant."""
+    """The names of the columns by content. None if there is no such column; for `image`, None means the only one."""
 
     image: str | None
     label: str | None
@@ -26,7 +26,15 @@ class Names(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row. `data`: the encoded image, b"" where there is none; `lost`: why a file that the row names wasn't had."""
+    """A row of a dataset.
+
+    Attributes:
+        data: The encoded image; b"" if there is none.
+        label: The label; None if there is none.
+        id: The id; None if there is none.
+        license: The licence; None if there is none.
+        lost: Why a file that the row names cannot be read, or "".
+    """
 
     data: bytes
     label: str | None
@@ -37,10 +45,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of the split; each iteration begins at the first.
+    """Rows in the order of the split. Each iteration begins at the first row.
 
-    `rows`: how many there are, None where the dataset doesn't say; `counted`: whether more than its card says so.
-    `labels`: the names of a column of class labels.
+    Attributes:
+        data: The split as `datasets` opened it.
+        names: The names of the columns.
+        rows: The number of rows; None if the dataset does not state it.
+        labels: The names of a column of class labels.
+        dataset: The id of the dataset.
+        counted: Whether the rows were counted. If not, `rows` is the number on the dataset's card.
     """
 
     data: Any
@@ -60,17 +73,17 @@ class Table:
         if text is None or not self.labels:
             return text
         number = int(text)
-        return self.labels[number] if 0 <= number < len(self.labels) else None  # -1 is how datasets says "none"
+        return self.labels[number] if 0 <= number < len(self.labels) else None  # datasets uses -1 for "no label"
 
 
 def open_table(
     dataset: str, config: str | None, split: str, commit: str, streaming: bool, names: Names, most: int | None = None
 ) -> Table:
-    """Open a split at a commit. At most `most` rows will be used.
+    """Open a split at a commit. At most `most` rows will be used; None for all.
 
     Raises:
-        RecipeError: no such config, split or column, no column of images, or several of which none is named.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: There is no such config, split or column, no column of images, or several and none is named.
+        HubUnavailable: The network is down, or the dataset does not exist or refuses access.
     """
     from datasets import ClassLabel, Image
 
@@ -98,7 +111,7 @@ def _data(
     with reading(f"{dataset}, split {split!r},", "", RecipeError), explained(dataset):
         builder = open_builder(dataset, config, commit)
         if not streaming:
-            # The sizes on the card are not verified: the rows are counted.
+            # The sizes on the card are not verified, because the rows are counted.
             retried(lambda: builder.download_and_prepare(verification_mode="no_checks"))
             data = builder.as_dataset(split)
             return data, len(data), True
@@ -119,7 +132,7 @@ def _only_image(dataset: str, features: Any) -> str:
 
 
 def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
-    """Return the encoded image of a cell, or b"" and the reason why there is none."""
+    """Return the encoded image of a cell, or b"" and the reason why it has none."""
     if not isinstance(value, dict):
         return bytes(value or b""), ""
     if value.get("bytes"):
@@ -139,7 +152,7 @@ def _bytes(value: Any, dataset: str) -> tuple[bytes, str]:
 
 
 def _belongs_to(path: str, dataset: str) -> bool:
-    """Return whether a path is a file of the dataset. Any other path could be a file of this machine, or elsewhere."""
+    """Return whether a path is a file of the dataset. Any other path could be a private file of this machine."""
     from datasets import config
     from huggingface_hub import constants
 

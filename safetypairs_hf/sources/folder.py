@@ -1,4 +1,4 @@
-"""Sources from a folder of images."""
+"""A source that reads a folder of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 
 class _File(NamedTuple):
-    """An image that can be used. `name` is its path in the folder; `pixels` a hash of what it decodes to."""
+    """A usable image. `name` is its path in the folder, and `pixels` a hash of its decoded pixels."""
 
     path: str
     name: str
@@ -38,7 +38,13 @@ class _File(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """`files`: what can be used, by name, those with places first. `places`: what each has, None where it is empty."""
+    """The result of reading a folder.
+
+    Attributes:
+        files: The usable images by name, those with places first.
+        places: The image at each place; None if the place is empty.
+        rejects: The name and the reason of each input that is not used.
+    """
 
     files: dict[str, _File]
     places: tuple[_File | None, ...]
@@ -49,28 +55,28 @@ class _Scan(NamedTuple):
 class FolderSource:
     """The images of a folder and its subfolders, in the order of their names.
 
-    When a build starts, every file is decoded once, to tell which can be used; the others are `rejected_inputs`.
-    Of files that decode to equal pixels, the first is used. A run can continue after images were added: those that
-    it has seen keep their places, and the new ones come after them.
+    When a build starts, every file is decoded once to find the usable ones; the others are `rejected_inputs`. Of files
+    that decode to equal pixels, the first is used. A run can be continued after images were added: known images keep
+    their places, and new ones come after them.
 
     Args:
-        path: the folder.
-        license: the SPDX id of the licence of all images that the metadata gives none for.
-        category: that of every image.
-        judged: a judge that gives the category.
-        metadata: a CSV or JSON Lines file, relative to the folder, with a row an image (see `columns`). An image that
-            it doesn't name is rejected. With neither this nor a category nor a judge, the label of an image is the name
-            of the subfolder of `path` that it is in. Names are compared as people see them (see `core.file_names`).
-        labels: label -> category, where labels are not categories already; as text `gun=O6, fire=disasters`.
-        columns: the names of the metadata's columns: file, label, license.
-        name: what the images' origin is called; None = the folder's name.
-        frame: the size that images are brought to.
-        screen: what may not become a source.
-        taxonomy: what the categories are of.
+        path: The folder.
+        license: The SPDX id of the licence of all images for which the metadata give none.
+        category: The category of every image.
+        judged: A judge that assigns the category.
+        metadata: A CSV or JSON Lines file, relative to the folder, with a row per image (see `columns`). Images without
+            a row are rejected. If there is no metadata, category or judge, the label of an image is the name of the
+            subfolder of `path` that it is in. Names that look the same are equal (see `core.file_names`).
+        labels: A mapping of labels to categories, for labels that are not categories; as text `gun=O6, fire=disasters`.
+        columns: The names of the metadata's columns: file, label, license.
+        name: The name of the images' origin; None for the folder's name.
+        frame: The size to which images are resized.
+        screen: The images that must not become a source.
+        taxonomy: The taxonomy of the categories.
 
     Raises:
-        RecipeError: no such folder, or settings that exclude each other. Where it is first used: no image in it can be
-            used, or the metadata or a list of hashes cannot be read.
+        RecipeError: There is no such folder, or settings exclude each other. At the first use: no image in the folder
+            can be used, or the metadata or a hash list cannot be read.
     """
 
     path: str
@@ -94,18 +100,18 @@ class FolderSource:
             self.taxonomy.find(self.category)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that gets a copy of this source must not read and check every image again.
+        # The scan is copied too, so that a worker does not read and check every image again.
         _ = self._scan
         return self.__dict__
 
     @property
     def holds_model(self) -> bool:
-        """Whether the judge that decides the category holds a model."""
+        """Whether the judge that assigns the category holds a model."""
         return self.judged is not None and bool(getattr(self.judged.judge, "holds_model", False))
 
     @property
     def encoder(self) -> str:
-        """The writer of the run's PNG files."""
+        """The encoder of the run's PNG files."""
         return self.frame.encoder
 
     def release(self) -> None:
@@ -124,19 +130,19 @@ class FolderSource:
         return tuple(self.taxonomy.present(found))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """The files that are not used: (name in the folder, why), in order; then images that only the metadata has."""
+        """Return name and reason of each file that is not used, then of each image that only the metadata list."""
         return list(self._scan.rejects)
 
     def fingerprint(self) -> str:
-        """The screen's fingerprint; the images have their own in `inputs`."""
+        """Return the screen's fingerprint. The images have digests of their own in `inputs`."""
         return self.screen.fingerprint()
 
     def inputs(self) -> list[Input]:
-        """The images that can be used, each with a hash over its bytes, category, label and licence."""
+        """Return the usable images, each with a hash of its bytes, category, label and licence."""
         return [Input(file.name, _digest(file), file.category) for file in self._scan.files.values()]
 
     def in_places(self, names: Sequence[str | None]) -> Self:
-        """Return this source with only these images, at these places, without reading the folder again."""
+        """Return this source limited to these images, at these places, without reading the folder again."""
         _ = self._looked
         placed = copy.copy(self)
         placed.__dict__.pop("_scan", None)
@@ -162,10 +168,10 @@ class FolderSource:
 
     @cached_property
     def _scan(self) -> _Scan:
-        names: tuple[str | None, ...] | None = self.__dict__.get("_names")  # of the places in a run, once it has them
+        names: tuple[str | None, ...] | None = self.__dict__.get("_names")  # of the places in a run; see `in_places`
         usable = {file.name: file for file in self._looked.values() if isinstance(file, _File)}
         order = dict.fromkeys([*(name for name in names or () if name in usable), *usable])
-        first: dict[str, _File] = {}  # by their pixels
+        first: dict[str, _File] = {}  # by the hash of the pixels
         for name in order:
             first.setdefault(usable[name].pixels, usable[name])
         files = {file.name: file for file in first.values()}
@@ -183,9 +189,9 @@ class FolderSource:
 
     @cached_property
     def _looked(self) -> dict[str, _File | Reject]:
-        """Return every file by its name in the folder, or why it is not used; then images that only the metadata lists.
+        """Every file by its name in the folder, or the reason why it is not used, in the order of the names.
 
-        It is in the order of the names.
+        Images that only the metadata list come last.
         """
         about = self._about()
         names: dict[str, Path] = {}
@@ -213,7 +219,7 @@ class FolderSource:
         return read_metadata(self._metadata_path, self.columns, needs_label=not whole)
 
     def _look(self, name: str, path: Path, about: dict[str, About] | None) -> _File | Reject:
-        """Return the image of a file whose name in the folder is `name`, or the reason why it is not used."""
+        """Return the image of a file with the name `name` in the folder, or the reason why it is not used."""
         try:
             data = read(path)
             image = self.frame.open(data)

@@ -13,22 +13,22 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.pictures import PILLOW, check_encoder
 from safetypairs_hf.core.records import Pixels
 
-# Editors halve an image several times: their sides must be whole numbers of these.
+# Editors halve an image several times, so its sides must be multiples of this.
 _STEP = 16
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Brings an image to about `size` x `size` pixels in area, its sides multiples of 16, its shape kept.
+    """Resizes an image to about `size` x `size` pixels in area, with sides that are multiples of 16, and keeps its shape.
 
-    Images of about one shape get the same sides, so that an editor can take them in one batch. What sides of 16 leave
-    over is cropped off, half at each end: less than 1% of an image at 1024.
+    Images of similar shape get the same sides, so that an editor can process them in one batch. The excess over a
+    multiple of 16 is cropped, half at each end. This is less than 1% of an image at 1024.
 
     Args:
-        size: the side of a square image of that area, in pixels.
-        min_side: an image whose shorter side has fewer pixels is too small; None = half of `size`.
-        max_aspect: longest side to shortest side, at most.
-        encoder: what writes the PNG files of the run, of both members of a pair; see `core.pictures.ENCODERS`.
+        size: The side of a square image of that area, in pixels.
+        min_side: The smallest accepted shorter side, in pixels; None for half of `size`.
+        max_aspect: The largest accepted ratio of the longer to the shorter side.
+        encoder: The encoder of the run's PNG files, for both members of a pair; see `core.pictures.ENCODERS`.
     """
 
     size: int = 1024
@@ -53,7 +53,7 @@ class Frame:
         return image
 
     def fit(self, image: Image.Image) -> Pixels:
-        """Return the image in its bucket's size, (height, width, 3) uint8. An image of that size is not resampled."""
+        """Return the image in the size of its bucket, (height, width, 3) uint8. Such a size is not resampled."""
         width, height = self.sides(*image.size)
         scale = max(width / image.width, height / image.height)
         crop_x, crop_y = image.width - width / scale, image.height - height / scale
@@ -61,7 +61,7 @@ class Frame:
         return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=inner))
 
     def sides(self, width: int, height: int) -> tuple[int, int]:
-        """Return (width, height) of the bucket with the nearest shape; of two equally near, the one nearer in area."""
+        """Return the (width, height) of the bucket with the nearest shape; of equally near ones, the nearest area."""
         aspect = math.sqrt(width / height)
 
         def far(sides: tuple[int, int]) -> tuple[float, float]:

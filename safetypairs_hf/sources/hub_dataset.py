@@ -1,4 +1,4 @@
-"""Sources from a dataset on the Hub, whatever its columns are called, streamed at a pinned commit."""
+"""A source that streams a dataset on the Hub at a pinned commit, with any column names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 @dataclass
 class _Cursor:
-    """A place in the rows, and the rows before it: the SHA-256 of each usable image -> its row."""
+    """A position in the rows. `seen` maps the SHA-256 of each usable image before it to the number of its row."""
 
     rows: Iterator[Row]
     position: int = 0
@@ -46,33 +46,35 @@ class _Numbered(NamedTuple):
 class HubSource:
     """The rows of a split of a Hub dataset, in its order.
 
-    The rows are read in one process, one after another, so that nothing is fetched twice; a build that is resumed
-    reads those before its place again, to know the duplicates among them. Of rows with the same file the first is used.
+    One process reads the rows in order, so that nothing is fetched twice. A build that is resumed reads the rows before
+    its position again, to know the duplicates among them. Of rows with the same file, the first is used.
 
-    What the card says of the number of rows is not believed: Parquet files are counted by their ends, and a split of
-    other files that turns out to be longer or shorter than its card says is an error.
+    The number of rows on the card is not trusted. Parquet files are counted by their footers. A split of other files
+    that turns out to be longer or shorter than its card states is an error.
 
     Args:
-        dataset: `org/name`; HF_ENDPOINT and the usual token are used.
-        revision: a branch, a tag or a commit; the run is bound to the commit that it stands for when the build begins.
-        config: the dataset's configuration, where it has several.
-        image_column: None = the only column of images.
-        category: that of every row.
-        judged: a judge that gives the category.
-        label_column: the column whose value (a class label or text) says the category.
-        labels: label -> category, where labels are not categories already; as text `gun=O6, fire=disasters`.
-        id_column: a column that names the row for people; None = its number in the split.
-        license: the SPDX id of the licence of all rows that `license_column` gives none for.
-        rows: use no more than so many; needed where the dataset does not say how many it has.
-        streaming: read over the network as needed; else download the dataset first.
-        frame: the size that images are brought to.
-        screen: what may not become a source.
-        taxonomy: what the categories are of.
+        dataset: `org/name`; HF_ENDPOINT and the usual token apply.
+        revision: A branch, a tag or a commit. The run is bound to the commit that it names when the build begins.
+        config: The dataset's configuration, if it has several.
+        split: The split.
+        image_column: The column of images; None for the only one.
+        category: The category of every row.
+        judged: A judge that assigns the category.
+        label_column: The column whose value, a class label or text, gives the category.
+        labels: A mapping of labels to categories, for labels that are not categories; as text `gun=O6, fire=disasters`.
+        id_column: A column with a readable id of the row; None for its number in the split.
+        license: The SPDX id of the licence of all rows for which `license_column` gives none.
+        license_column: The column of the licence.
+        rows: The most rows to use; needed if the dataset does not state how many it has.
+        streaming: Read over the network as needed, instead of downloading the dataset first.
+        frame: The size to which images are resized.
+        screen: The images that must not become a source.
+        taxonomy: The taxonomy of the categories.
 
     Raises:
-        RecipeError: settings that exclude each other. Where it is first used: no such config, split or column, no
-            column of images, labels that the column doesn't have.
-        HubUnavailable: where it is used: no network, no such dataset, no access.
+        RecipeError: Settings exclude each other. At the first use: there is no such config, split or column, no column
+            of images, or a label that the column does not have.
+        HubUnavailable: At the first use: the network is down, or the dataset does not exist or refuses access.
     """
 
     dataset: str
@@ -93,7 +95,7 @@ class HubSource:
     screen: Screen = field(default_factory=Screen)
     taxonomy: Taxonomy = field(default=NINE, compare=False, repr=False)
 
-    # Read as a step that holds a model is run: by one process.
+    # One process reads it, like a step that holds a model.
     holds_model: bool = field(default=True, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +115,7 @@ class HubSource:
 
     @property
     def encoder(self) -> str:
-        """The writer of the run's PNG files."""
+        """The encoder of the run's PNG files."""
         return self.frame.encoder
 
     def release(self) -> None:
@@ -146,7 +148,7 @@ class HubSource:
         return tuple(self.taxonomy.present(found))
 
     def rejected_inputs(self) -> list[tuple[str, Reject]]:
-        """None: every row becomes a candidate, some of them rejected at once."""
+        """Return an empty list: every row becomes a candidate, and some are rejected at once."""
         return []
 
     def fingerprint(self) -> str:
@@ -189,12 +191,12 @@ class HubSource:
                         found.append(numbered)
                 self._check_end(cursor, stop)
         except BaseException:
-            self.__dict__.pop("_cursor", None)  # a stream that broke does not go on
+            self.__dict__.pop("_cursor", None)  # a broken stream cannot be continued
             raise
         return found
 
     def _check_end(self, cursor: _Cursor, stop: int) -> None:
-        """Raise RecipeError where the rows that only the card counts end sooner, or go on."""
+        """Raise RecipeError if a split that was not counted has more or fewer rows than its card states."""
         said = self._table.rows
         if self._table.counted or said is None or (self.rows or said) < said:
             return

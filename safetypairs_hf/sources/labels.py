@@ -1,4 +1,4 @@
-"""The category of a source: from its own label, with a mapping for labels that are not categories; or from a judge."""
+"""Find the category of a source: by its own label, with a mapping for labels that are not categories; or by a judge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = str | Mapping[str, str]
 
 
 def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
-    """Return a mapping of labels to slugs of categories. As text it has the form `gun=O6, house on fire=disasters`.
+    """Return a mapping of labels to category slugs. As text it has the form `gun=O6, house on fire=disasters`.
 
     Raises:
         RecipeError: The text has another form, or a category does not exist.
@@ -34,7 +34,7 @@ def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
 
 
 def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy = NINE) -> str | Reject:
-    """Return the slug of a source's label, from `labels` or else from the taxonomy (a code, a slug, a name)."""
+    """Return the slug of a source's label, from `labels` or else from the taxonomy (by code, slug or name)."""
     if label is None or not label.strip():
         return Reject("source", "no_label", "the source says nothing of its category")
     if as_seen(label) in labels:
@@ -53,10 +53,16 @@ def check_one(**ways: object) -> None:
 
 @dataclass(frozen=True)
 class Judged:
-    """A judge gives the category: it is asked for each of `categories`, and the most unsafe wins.
+    """A judge assigns the category: it judges each image under each of `categories`, and the most unsafe one wins.
 
-    An image that is below `at_least` in all of them has no category, and is rejected; so is one that the judge abstains
-    from in all of them. Of two as unsafe the first in `categories` wins; these are those of the taxonomy unless given.
+    An image whose P(unsafe) is below `at_least` in all categories has no category and is rejected. So is an image for
+    which the judge abstains in all categories. Of equally unsafe categories, the first one wins.
+
+    Args:
+        judge: The judge.
+        categories: The slugs of the categories; None for all of the taxonomy, in its order.
+        at_least: The smallest P(unsafe) of an assigned category, in [0, 1].
+        taxonomy: The taxonomy of the categories.
     """
 
     judge: Judge

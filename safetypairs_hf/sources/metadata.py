@@ -13,7 +13,7 @@ from safetypairs_hf.core.nearest import hint
 
 
 class Columns(NamedTuple):
-    """The names of the columns in a metadata file. Those of label and licence may be missing from the file."""
+    """The names of the columns in a metadata file. The label and licence columns may be missing from the file."""
 
     file: str = "file_name"
     label: str = "label"
@@ -21,17 +21,17 @@ class Columns(NamedTuple):
 
 
 class About(NamedTuple):
-    """The values of one image in a metadata file; None for missing ones."""
+    """The values for one image in a metadata file; None for missing ones."""
 
     label: str | None
     license: str | None
 
 
 def read_metadata(path: Path, columns: Columns, needs_label: bool) -> dict[str, About]:
-    """Return the values of each image, by its path (relative to the folder, with forward slashes).
+    """Return the values for each image, by its path relative to the folder, with forward slashes.
 
     Raises:
-        RecipeError: the file cannot be read, lacks a column that is needed, or names an image twice.
+        RecipeError: The file cannot be read, lacks a required column, or names an image twice.
     """
     rows = {".csv": csv_rows, ".jsonl": json_lines}.get(path.suffix.lower())
     if rows is None:

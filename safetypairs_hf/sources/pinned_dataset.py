@@ -1,4 +1,4 @@
-"""A dataset on the Hub at one commit: find the commit of a revision, and open it with `datasets`."""
+"""Find the commit of a revision of a Hub dataset, and open the dataset at it with `datasets`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def look_up(dataset: str, revision: str) -> tuple[str, DatasetInfo]:
-    """Return the commit of a revision now, and the Hub's description of the dataset at it.
+    """Return the current commit of a revision, and the Hub's description of the dataset at it.
 
     Raises:
-        RecipeError: there is no such revision.
-        HubUnavailable: no network, no such dataset, no access.
+        RecipeError: There is no such revision.
+        HubUnavailable: The network is down, or the dataset does not exist or refuses access.
     """
     try:
         info = dataset_info(dataset, revision=revision)
@@ -30,21 +30,21 @@ def look_up(dataset: str, revision: str) -> tuple[str, DatasetInfo]:
 
 
 def open_builder(dataset: str, config: str | None, commit: str) -> Any:
-    """What `datasets` makes a dataset of, at a commit; its images come as the files held them.
+    """Return the builder of `datasets` for a dataset at a commit. It leaves images encoded as the files hold them.
 
     Raises:
-        HubUnavailable: no network, no such dataset, no access.
-        Exception: whatever else `datasets` raises for what the dataset holds.
+        HubUnavailable: The network is down, or the dataset does not exist or refuses access.
+        Exception: Any other exception that `datasets` raises for the content of the dataset.
     """
     from datasets import load_dataset_builder
 
     with explained(dataset):
         builder = retried(lambda: load_dataset_builder(dataset, config, revision=commit))
-    # Where the Hub goes out of reach meanwhile, datasets falls back on what it prepared last, of any version.
+    # If the Hub becomes unreachable meanwhile, `datasets` uses what it prepared last, of any version.
     if builder.hash != commit:
         raise HubUnavailable(f"{dataset} can't be had at commit {commit} now; check the network, try again")
     if hasattr(builder.config, "decode_num_threads"):
-        builder.config.decode_num_threads = 0  # it would decode ahead, and the file as it came be lost
+        builder.config.decode_num_threads = 0  # decoding ahead would lose the original file
     return builder
 
 

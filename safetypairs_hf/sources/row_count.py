@@ -1,26 +1,26 @@
-"""How many rows a split of a Hub dataset has, by its files: what its card says may be wrong, or be missing."""
+"""Count the rows of a split of a Hub dataset by its files, because its card may be wrong or state no number."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-_AT_ONCE = 16  # files
+_AT_ONCE = 16  # files that are read at the same time
 
 
 def count_rows(builder: Any, split: str, enough: int | None) -> tuple[int | None, bool]:
     """Count the rows of a split that is read as a stream.
 
-    Of Parquet the end of each file says how many it has; nothing else of it is fetched. Of other formats only the card
-    says it.
+    Parquet files state the number in their footer, and nothing else of them is fetched. For other formats only the card
+    states it.
 
     Args:
-        builder: that of `datasets`.
-        split: the split's name.
-        enough: how many will be used at most; counting ends there.
+        builder: The builder of `datasets`.
+        split: The name of the split.
+        enough: The number of rows that will be used at most; counting stops there. None counts all.
 
     Returns:
-        The rows, None where nothing says how many; and whether they were counted.
+        The number of rows (None if it is not stated), and whether they were counted.
     """
     from datasets.packaged_modules.parquet.parquet import Parquet
 

@@ -30,8 +30,8 @@ class HashList(Protocol):
         """Look up an image.
 
         Args:
-            phash: its PDQ hash, 32 bytes. The build asks once for each rotation and mirroring of the image.
-            sha256: the SHA-256 (hex) of its original file.
+            phash: Its PDQ hash, 32 bytes. The build asks once for each rotation and reflection of the image.
+            sha256: The SHA-256 (hex) of its original file.
 
         Returns:
             Why the image is on the list, or "" if the list keeps no reason; None if the image is not on it.
@@ -45,15 +45,15 @@ class HashList(Protocol):
 
 @dataclass(frozen=True)
 class HashFile:
-    """A hash list in a text file, one hash a line.
+    """A hash list in a text file, one hash per line.
 
     A line has 64 hex digits of a PDQ hash, or `sha256:` and the 64 hex digits of a file's SHA-256; then optionally a
-    comma and the reason. `#` begins a comment. `holds` and `fingerprint` raise RecipeError if the file cannot be read,
-    and `holds` also if a line is not a hash: a list that is read in part protects nobody.
+    comma and the reason. `#` begins a comment. `holds` and `fingerprint` raise RecipeError if the file cannot be read.
+    `holds` also raises it if a line is not a hash, because a list that is read in part protects nobody.
 
     Args:
-        path: the file.
-        bits: the PDQ distance, in bits of 256, up to which an image counts as listed.
+        path: The file.
+        bits: The PDQ distance, in bits of 256, up to which an image counts as listed.
     """
 
     path: str
@@ -76,7 +76,7 @@ class HashFile:
 
     @cached_property
     def _read(self) -> tuple[NearIndex, list[str], dict[str, str]]:
-        """The PDQ hashes, the reason of each, and the reasons of the file hashes by hash."""
+        """The index of the PDQ hashes, the reason of each, and the reasons by the SHA-256 of a file."""
         hashes, reasons, files = [], [], {}
         for number, line in lines(self._data.decode("utf-8-sig", "replace")):
             text = line.partition("#")[0].strip()
@@ -101,17 +101,17 @@ class HashFile:
 
 @dataclass(frozen=True)
 class Screen:
-    """Refuses images by hash. A run counts each refused image with its reason, and does not keep the image.
+    """Refuses images by hash. A run counts each refused image with its reason, and does not store the image.
 
     To refuse images of minors in unsafe categories, give the hash lists that your organisation has access to. Nothing
     in this package can recognise such an image by itself, and no list is complete.
 
     Args:
-        against: a published dataset (`org/name` on the Hub, or a folder such as `./my-pairs`). Its images are not
-            used again, and neither are images that were taken down from it, also if they are rotated or mirrored. The
+        against: A published dataset (`org/name` on the Hub, or a folder such as `./my-pairs`). Its images are not used
+            again. Images that were taken down from it are not used either, even if they are rotated or mirrored. The
             run records the dataset's version, and cannot be resumed after the dataset has a new one.
-        hash_lists: paths of files (see `HashFile`), or objects that are a `HashList`.
-        near_duplicate_bits: the PDQ distance, in bits of 256, up to which two images count as the same.
+        hash_lists: Paths of files (see `HashFile`), or objects that are a `HashList`.
+        near_duplicate_bits: The PDQ distance, in bits of 256, up to which two images count as the same.
     """
 
     against: str | None = None
@@ -119,7 +119,7 @@ class Screen:
     near_duplicate_bits: int = NEAR_BITS
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that gets a copy must see the same lists and the same version, however long it takes to start.
+        # A worker's copy must have the same lists and the same version, no matter when the worker starts.
         _ = self._lists, self._published
         return self.__dict__
 
@@ -127,8 +127,8 @@ class Screen:
         """Return why an image must not be used, or None if it may be.
 
         Args:
-            picture: the image.
-            file_sha256: the SHA-256 (hex) of its original file.
+            picture: The image.
+            file_sha256: The SHA-256 (hex) of its original file.
         """
         if self._lists and (reason := self._listed(picture, file_sha256)) is not None:
             return Reject("source", "on_hash_list", reason)
@@ -147,7 +147,7 @@ class Screen:
         )
         found = tuple(lists)
         for each in found:
-            each.holds(bytes(32), "")  # a list that cannot be read ends the build before it begins
+            each.holds(bytes(32), "")  # an unreadable list raises here, before the build begins
         return found
 
     @cached_property
@@ -181,7 +181,7 @@ class _Published:
         pair_ids, *columns = (edition.table[name].to_pylist() for name in _COLUMNS)
         self._pairs: list[str] = pair_ids
         self._files: set[str] = {*columns[0], *columns[1]}
-        self._index = NearIndex(bits)  # both members of each pair, one after the other
+        self._index = NearIndex(bits)  # number 2 * i and 2 * i + 1 are the members of pair i
         self._index.extend(phash for both in zip(*columns[2:], strict=True) for phash in both)
 
     def reject(self, picture: Picture) -> Reject | None:
@@ -194,7 +194,7 @@ class _Published:
 
 
 def _newest(target: str) -> Edition | None:
-    """The newest version of a published dataset; None if nothing is published there yet."""
+    """Return the newest version of a published dataset; None if nothing is published there yet."""
     from safetypairs_hf.core.hub import is_missing
     from safetypairs_hf.core.target_name import parse_place
     from safetypairs_hf.dataset.store.open_store import store_of

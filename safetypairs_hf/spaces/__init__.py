@@ -1,1 +1,1 @@
-"""Spaces for the Hub: folders with a Gradio app, all that it needs, and this package as a wheel."""
+"""Make Spaces for the Hub: folders with a Gradio app, its requirements, and this package as a wheel."""

@@ -1,4 +1,4 @@
-"""Pack the installed package as a wheel: a Space cannot install a package that is on no index."""
+"""Pack the installed package as a wheel, because a Space cannot install a package that is not on an index."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from safetypairs_hf.core.errors import SafetyPairsError
 _PACKAGE = Path(__file__).parents[1]
 _DATA = ("builders", "dataset_card", "loading_script", "embedded")
 _WHEEL = "Wheel-Version: 1.0\nGenerator: safetypairs-hf\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-_THEN = (2020, 1, 1, 0, 0, 0)  # one date for all files, so that the same package gives the same bytes
+_THEN = (2020, 1, 1, 0, 0, 0)  # a fixed date for all files, so that the same package gives the same bytes
 
 
 def write_wheel(folder: Path, *, embedded: bool = True) -> Path:
     """Write this package, as it is installed or checked out, as a wheel into a folder.
 
-    The file is laid out by the Binary Distribution Format 1.0 of the Python packaging specifications.
+    The layout follows the Binary Distribution Format 1.0 of the Python packaging specifications.
 
     Args:
         folder: The folder to write to.
@@ -31,7 +31,7 @@ def write_wheel(folder: Path, *, embedded: bool = True) -> Path:
         The wheel's path.
 
     Raises:
-        SafetyPairsError: the package was never installed, so its metadata is missing.
+        SafetyPairsError: The package is not installed, so its metadata are missing.
     """
     ours = _distribution()
     stem = f"safetypairs_hf-{ours.version}"
@@ -52,7 +52,7 @@ def dependencies() -> list[str]:
     """Return the dependencies of this package, without extras, as lines of a requirements file.
 
     Raises:
-        SafetyPairsError: as `write_wheel` does.
+        SafetyPairsError: As for `write_wheel`.
     """
     return [line for line in _distribution().requires or () if ";" not in line]
 
@@ -65,7 +65,7 @@ def _distribution() -> Distribution:
 
 
 def _package(embedded: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file of the package. Data outside the package in a checkout is in `_data`."""
+    """Yield the name and content of each file of the package. A checkout's data outside the package go to `_data`."""
     yield from _files(_PACKAGE, "safetypairs_hf")
     for name in _DATA:
         if embedded or name != "embedded":

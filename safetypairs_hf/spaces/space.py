@@ -1,4 +1,4 @@
-"""`space`: a folder that is ready to push to the Hub as a Space."""
+"""Make a folder that is ready to push to the Hub as a Space."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ ladder-2,0,0.12,workshop
 
 @dataclass(frozen=True)
 class MadeSpace:
-    """A folder of a Space that was written.
+    """The folder of a Space that was made.
 
     Attributes:
         kind: "metric", "leaderboard" or "viewer".
@@ -93,23 +93,23 @@ def space(
     data: str | None = None,
     title: str | None = None,
 ) -> MadeSpace:
-    """Make a folder that is ready to push to the Hub as a Gradio Space; this package lies in it as a wheel.
+    """Make a folder that is ready to push to the Hub as a Gradio Space. It contains this package as a wheel.
 
     Args:
-        kind: "metric": visitors upload predictions, and `evaluate.load` takes the Space as a metric. "leaderboard":
-            guards by pair accuracy. "viewer": pairs of a dataset, the unsafe members blurred.
+        kind: "metric": visitors upload predictions, and `evaluate.load` loads the Space as a metric. "leaderboard":
+            guards by pair accuracy. "viewer": pairs of a dataset, with the unsafe members blurred.
         out: The folder to make; it must not exist.
-        predictions: Files that a leaderboard starts with, each as `score` takes it.
+        predictions: Prediction files that a leaderboard starts with, as `score` takes them.
         repo: A dataset repo on the Hub whose prediction files a leaderboard reads instead.
         data: TARGET[@VERSION] on the Hub that a viewer shows; by default the set that the package carries.
-        title: What to call the Space.
+        title: The title of the Space.
 
     Returns:
         The Space's kind, its folder, the names of its files and their size.
 
     Raises:
-        SafetyPairsError: there is something at `out`, an option does not belong to the kind, or a name is wrong.
-        PairError: a file is no file of predictions.
+        SafetyPairsError: `out` exists, an option does not belong to the kind, or a name is invalid.
+        PairError: A file is not a prediction file.
     """
     if kind not in KINDS:
         raise SafetyPairsError(f"no Space {kind!r}; there are: {', '.join(KINDS)}")
@@ -125,7 +125,7 @@ def space(
         (folder / "app.py").write_text(_app(kind, settings), encoding="utf-8")
         (folder / "requirements.txt").write_text(_requirements(), encoding="utf-8")
         (folder / "README.md").write_text(_readme(kind, settings), encoding="utf-8")
-        # Without it the Hub takes files of more than 10 MB from git only.
+        # Without this file the Hub accepts files of more than 10 MB only through git.
         (folder / ".gitattributes").write_text("*.whl filter=lfs diff=lfs merge=lfs -text\n", encoding="utf-8")
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         size = sum((folder / name).stat().st_size for name in names)
@@ -161,7 +161,7 @@ def _copy_predictions(files: Sequence[str | Path], folder: Path) -> None:
     from safetypairs_hf.report.guard_files import read_guards
 
     folder.mkdir()
-    read_guards(files)  # report a file that holds no predictions now, and not on the Hub
+    read_guards(files)  # raises for a file without predictions now, instead of on the Hub
     for file in map(Path, files):
         if (folder / file.name).exists():
             raise SafetyPairsError(f"two files are called {file.name}; rename one")
@@ -181,7 +181,7 @@ def _app(kind: str, settings: Mapping[str, str]) -> str:
 
 
 def _requirements() -> str:
-    """Return the packages that the Space installs besides Gradio, which needs Pillow below 13."""
+    """Return the packages that the Space installs in addition to Gradio, which needs Pillow below 13."""
     limits = {"pillow": ",<13"}
     return "".join(f"{line}{limits.get(line.split('>')[0].lower(), '')}\n" for line in dependencies())
 

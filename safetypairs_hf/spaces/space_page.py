@@ -6,7 +6,7 @@ import html
 import os
 from typing import Any
 
-# Set before Gradio is imported, because Gradio reads it on import.
+# Set before Gradio is imported, because Gradio reads it at import.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _CSS = """
@@ -34,7 +34,7 @@ def fault_html(error: BaseException | str) -> str:
 
 
 def results(content: str) -> str:
-    """Return HTML that scrolls sideways if the window is narrower, as on a phone."""
+    """Return HTML that scrolls sideways in a narrow window, such as on a phone."""
     return f'<div class="results" tabindex="0">{content}</div>'
 
 

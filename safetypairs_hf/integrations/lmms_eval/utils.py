@@ -1,6 +1,6 @@
-"""What safetypairs.yaml names. lmms-eval imports this file by its path, so every import of ours is absolute.
+"""The functions that safetypairs.yaml names. lmms-eval imports this file by its path, so all imports are absolute.
 
-`--limit` counts images and may cut a pair in two, which is then left out; the log says so.
+`--limit` counts images and may cut a pair in two. Such a pair is left out, with a warning in the log.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _KEPT = ("pair_id", "reference", "category", "group")
-# The answers carry no scores, so the figures of scores do not apply.
+# The answers have no scores, so figures that are computed from scores do not apply.
 _FIGURES = [figure for figure in figures_in(Figures) if Face.HEADLINE in figure.faces and not figure.from_scores]
 
 
 def process_docs(dataset: Dataset) -> Dataset:
-    """Turn one row a pair into one row an image."""
+    """Turn one row per pair into one row per image."""
     from safetypairs_hf.loading.images import images
 
     return images(dataset)

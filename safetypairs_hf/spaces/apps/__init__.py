@@ -1,1 +1,1 @@
-"""The apps; each is copied into the folder of its Space as app.py."""
+"""The apps of the Spaces. Each is copied into the folder of its Space as app.py."""

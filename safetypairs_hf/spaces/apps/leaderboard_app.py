@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-# Only requirements.txt is there when a Space is built, so this package is unpacked when it starts.
+# A Space is built with requirements.txt alone, so this package is unpacked when the Space starts.
 for wheel in Path(__file__).parent.glob("safetypairs_hf-*.whl"):
     unpacked = tempfile.mkdtemp()
     zipfile.ZipFile(wheel).extractall(unpacked)
@@ -40,7 +40,7 @@ def files() -> list[Path]:
 
 
 def board() -> str:
-    """Return the leaderboard as HTML. A file that is no file of predictions is named in one line below it."""
+    """Return the leaderboard as HTML. Files that are not prediction files are reported below it, one per line."""
     try:
         found = files()
     except SafetyPairsError as error:

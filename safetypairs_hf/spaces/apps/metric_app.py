@@ -1,11 +1,11 @@
-"""Pair-consistent accuracy of predictions that a visitor uploads: every figure with its interval."""
+"""Compute the pair-consistent accuracy of predictions that a visitor uploads: every figure with its interval."""
 
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-# Only requirements.txt is there when a Space is built, so this package is unpacked when it starts.
+# A Space is built with requirements.txt alone, so this package is unpacked when the Space starts.
 for wheel in Path(__file__).parent.glob("safetypairs_hf-*.whl"):
     unpacked = tempfile.mkdtemp()
     zipfile.ZipFile(wheel).extractall(unpacked)
@@ -29,7 +29,7 @@ for an abstention) and/or `score` (P(unsafe)). `category` and `group` are option
 
 
 def figures(path: str | None, by: str, threshold: str | float | None, drop: bool) -> str:
-    """Return the figures of a file as HTML, or one line that says what is wrong. An empty threshold is the default."""
+    """Return the figures of a file as HTML, or an error of one line. An empty threshold is the default one."""
     if not path:
         return fault_html("no file: upload predictions as CSV, JSON, JSON Lines or Parquet")
     try:

@@ -1,4 +1,4 @@
-"""A viewer of a dataset's pairs. Of a gated dataset, a visitor sees what the visitor's own account may see."""
+"""Show the pairs of a dataset. For a gated dataset, visitors see what their own Hub account may read."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-# Only requirements.txt is there when a Space is built, so this package is unpacked when it starts.
+# A Space is built with requirements.txt alone, so this package is unpacked when the Space starts.
 for wheel in Path(__file__).parent.glob("safetypairs_hf-*.whl"):
     unpacked = tempfile.mkdtemp()
     zipfile.ZipFile(wheel).extractall(unpacked)
@@ -31,7 +31,7 @@ def pairs(split: str, token: str | None) -> Any:
 
 
 def rows(split: str, token: str | None) -> Any:
-    """Return a split. The Hub is asked each time whether the token may read it: access can be withdrawn."""
+    """Return a split. The Hub is asked each time whether the token may read it, because access can be withdrawn."""
     name = parse_target_name(DATA)
     if not name.is_folder:
         from huggingface_hub import auth_check
@@ -42,7 +42,7 @@ def rows(split: str, token: str | None) -> Any:
 
 
 def pair(split: str, category: str, number: float | None, token: str | None = None) -> str:
-    """Return a pair as HTML, its unsafe member blurred until asked for, or one line that says what is wrong."""
+    """Return a pair as HTML, with its unsafe member blurred until the visitor shows it, or an error of one line."""
     try:
         held = rows(split, token)
         feature = held.features["category"]
@@ -61,7 +61,7 @@ def pair(split: str, category: str, number: float | None, token: str | None = No
 
 
 def categories(token: str | None = None) -> list[str]:
-    """Return the categories that there are to choose from; only ALL where the data cannot be read."""
+    """Return the choices of categories; only ALL if the data cannot be read."""
     try:
         feature = rows("test", token).features["category"]
     except SafetyPairsError:
@@ -73,7 +73,7 @@ def main() -> None:
     import gradio as gr
 
     def token_of(visitor: gr.OAuthToken | None) -> str | None:
-        # The secret is for a private Space: everybody who sees the Space sees what it may read.
+        # The secret is meant for private Spaces: everyone who sees the Space sees what the secret may read.
         return visitor.token if visitor else os.environ.get("HF_TOKEN")
 
     def shown_pair(split: str, category: str, number: float | None, visitor: gr.OAuthToken | None) -> str:
@@ -96,7 +96,7 @@ def main() -> None:
         inputs = [split, category, number]
         page.load(choices, None, category, api_name=False)
         page.load(shown_pair, inputs, shown, api_name="pair")
-        # Emptied before each pair: where HTML is only changed, a tick of "show the unsafe member" stays.
+        # The HTML is emptied before each pair. If it were only changed, a ticked "show the unsafe member" would stay.
         number.change(lambda: "", None, shown, api_name=False).then(shown_pair, inputs, shown, api_name=False)
         for chosen in (split, category):
             first = chosen.input(lambda: (1, ""), None, [number, shown], api_name=False)
