@@ -19,10 +19,10 @@ _STEP = 16
 
 @dataclass(frozen=True)
 class Frame:
-    """Resizes an image to about `size` x `size` pixels in area, with sides that are multiples of 16, and keeps its shape.
+    """Resizes an image to about `size` x `size` pixels in area, with sides that are multiples of 16.
 
-    Images of similar shape get the same sides, so that an editor can process them in one batch. The excess over a
-    multiple of 16 is cropped, half at each end. This is less than 1% of an image at 1024.
+    The shape is kept. Images of similar shape get the same sides, so that an editor can process them in one batch. The
+    excess over a multiple of 16 is cropped, half at each end. This is less than 1% of an image at 1024.
 
     Args:
         size: The side of a square image of that area, in pixels.

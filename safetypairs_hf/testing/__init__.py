@@ -1,1 +1,1 @@
-"""Stand-ins for the world: a Hub server on this machine, and small models of the real classes."""
+"""Local stand-ins for services and models: a Hub server on this machine, and small models of the real classes."""

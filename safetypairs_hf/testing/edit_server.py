@@ -1,7 +1,7 @@
-"""A small editing pipeline behind OpenAI's POST /images/edits on loopback, with the fields that vLLM-Omni adds to it.
+"""A small editing pipeline behind OpenAI's POST /images/edits on loopback, with the additional fields of vLLM-Omni.
 
-It runs a FLUX.2-klein pipeline of diffusers in this process, one request at a time, and stands in for an engine that
-serves editors, so that an editor can be compared with itself on both sides of the wire.
+It runs a FLUX.2-klein pipeline of diffusers in this process, one request at a time. It replaces an engine that serves
+editors, so that a local editor can be compared with the same editor behind a server.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-Form = Mapping[str, Any]  # the fields of a request; "image" is the bytes of the file
+Form = Mapping[str, Any]  # the fields of a request; "image" holds the bytes of the file
 
 
 class EditServer:
-    """Answers requests by a pipeline.
+    """Answers requests with a pipeline.
 
     Args:
-        pipeline: a small Flux2KleinPipeline, see `loaded`.
-        name: the name under which it is served.
+        pipeline: A small Flux2KleinPipeline; see `loaded`.
+        name: The name under which it is served.
     """
 
-    _lock: ClassVar = threading.Lock()  # of all servers, as they may share a pipeline
+    _lock: ClassVar = threading.Lock()  # for all servers, because they may share a pipeline
 
     def __init__(self, pipeline: Any, name: str = "klein") -> None:
         self.name, self.pipeline = name, pipeline
@@ -47,7 +47,7 @@ class EditServer:
         return 200, {"created": 0, "data": [{"b64_json": base64.b64encode(encoded.getvalue()).decode()}]}
 
     def edited(self, form: Form) -> Any:
-        """Return the edited image, as one of PIL."""
+        """Return the edited image as a PIL image."""
         import torch
         from PIL import Image
 
@@ -69,7 +69,7 @@ class EditServer:
 
 
 def loaded(folder: Path) -> Any:
-    """Load the pipeline in a folder, such as `testing.tiny.editors.klein` makes one."""
+    """Load the pipeline in a folder, such as one made by `testing.tiny.editors.klein`."""
     from diffusers import Flux2KleinPipeline
 
     pipeline = Flux2KleinPipeline.from_pretrained(folder)
@@ -79,7 +79,7 @@ def loaded(folder: Path) -> Any:
 
 @contextmanager
 def edit_server(server: EditServer) -> Iterator[str]:
-    """Serve until the end of the block; yields the base of the API, `http://127.0.0.1:PORT/v1`."""
+    """Serve until the end of the block. Yields the base URL of the API, `http://127.0.0.1:PORT/v1`."""
     import uvicorn
 
     config = uvicorn.Config(_app(server), lifespan="off", ws="none", log_level="critical", access_log=False)

@@ -1,8 +1,8 @@
-"""A small chat model behind OpenAI's chat completions on loopback, with what vLLM adds to them.
+"""A small chat model behind OpenAI's chat completions on loopback, with the additions of vLLM.
 
-It runs any `models.chat.Chat` in this process, one request at a time, greedily: log probabilities with alternatives,
-`continue_final_message`, `chat_template_kwargs` and `structured_outputs` with `choice`. It stands in for a server of
-models, so that a guard can be compared with itself on both sides of the wire.
+It runs any `models.chat.Chat` in this process, one request at a time, with greedy decoding. It supports log
+probabilities with alternatives, `continue_final_message`, `chat_template_kwargs`, and `structured_outputs` with
+`choice`. It replaces a server of models, so that a local guard can be compared with the same guard behind a server.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from safetypairs_hf.models.chat import Chat
 
 
 class ModelServer:
-    """Answers requests by a chat model.
+    """Answers requests with a chat model.
 
     Args:
-        chat: the model.
-        name: the name under which it is served.
-        logprobs: whether it gives log probabilities; a request for them is refused where not.
-        most: the most tokens that an answer may have.
+        chat: The model.
+        name: The name under which it is served.
+        logprobs: Whether it returns log probabilities. If not, it refuses requests for them.
+        most: The most tokens of an answer.
     """
 
     def __init__(self, chat: Chat, name: str = "small", *, logprobs: bool = True, most: int = 64) -> None:
@@ -35,7 +35,7 @@ class ModelServer:
         self._lock = threading.Lock()
 
     def models(self) -> dict[str, Any]:
-        """Return the answer to GET /models, with the `root` that vLLM gives."""
+        """Return the answer to GET /models, with the `root` that vLLM adds."""
         return {"object": "list", "data": [{"id": self.name, "object": "model", "root": f"org/{self.name}"}]}
 
     def answer(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -60,7 +60,7 @@ class ModelServer:
         return list(self.chat.processor.tokenizer.encode(text, add_special_tokens=False)) if text else []
 
     def _written(self, given: Any, limit: int, words: list[str] | None) -> tuple[list[int], list[Any]]:
-        """Return the ids of the answer, its end included where it came, and the log probabilities at each place."""
+        """Return the ids of the answer, with the end token if it was generated, and the log probabilities of each."""
         import torch
 
         inputs, begun = given
@@ -118,7 +118,7 @@ class ModelServer:
 
 @contextmanager
 def model_server(server: ModelServer) -> Iterator[str]:
-    """Serve until the end of the block; yields the base of the API, `http://127.0.0.1:PORT/v1`."""
+    """Serve until the end of the block. Yields the base URL of the API, `http://127.0.0.1:PORT/v1`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -152,7 +152,7 @@ def model_server(server: ModelServer) -> Iterator[str]:
 
 
 def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as chat templates take it, with its images opened."""
+    """Return a message in the form of chat templates, with its images decoded."""
     content = message["content"]
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else [_part(part) for part in content]
     return {"role": message["role"], "content": parts}
@@ -168,7 +168,7 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _grown(inputs: Any, ids: list[int]) -> dict[str, Any]:
-    """The prompt with tokens appended; every tensor with one value a token repeats that of the last one."""
+    """Return the prompt with tokens appended. Every tensor with one value per token repeats its last value."""
     import torch
 
     made = dict(inputs)

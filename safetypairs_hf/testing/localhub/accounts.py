@@ -20,13 +20,22 @@ NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 
 @dataclass(frozen=True)
 class Accounts:
-    """`users`: name -> token. `orgs`: name -> names of the members, who all have full rights in it."""
+    """The accounts of a hub.
+
+    Attributes:
+        users: name -> token.
+        orgs: name -> names of the members, who all have full rights in the organisation.
+    """
 
     users: Mapping[str, str]
     orgs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises SafetyPairsError for a bad name or token, a token used twice, or a member that is not a user."""
+        """Check the accounts.
+
+        Raises:
+            SafetyPairsError: A name or a token is invalid, a token is used twice, or a member is not a user.
+        """
         for name in [*self.users, *self.orgs]:
             if not NAME.fullmatch(name) or ".." in name or name.lower() in RESERVED:
                 raise SafetyPairsError(
@@ -46,7 +55,7 @@ class Accounts:
                     raise SafetyPairsError(f"organisation {org!r}: its member {member!r} is no user; add --user for it")
 
     def who(self, authorization: str | None) -> str | None:
-        """The user that an Authorization header identifies, or None without a header.
+        """Return the user that an Authorization header identifies, or None without a header.
 
         git sends the Basic scheme, with the token as the password. Raises Refusal (401) for an unknown token.
         """
@@ -68,7 +77,7 @@ class Accounts:
         return user is not None and (user == namespace or user in self.orgs.get(namespace, ()))
 
     def spelling(self, name: str) -> str:
-        """The spelling of an account's name, whose case does not matter; the name itself if there is no account."""
+        """Return an account's name as it is registered, ignoring case; `name` itself if there is no such account."""
         return next((known for known in [*self.users, *self.orgs] if known.lower() == name.lower()), name)
 
     def orgs_of(self, user: str) -> list[str]:
@@ -81,10 +90,10 @@ def parse_accounts(users: Sequence[str], orgs: Sequence[str], file: Path | None)
     Args:
         users: NAME:TOKEN each.
         orgs: NAME:MEMBER,... each.
-        file: JSON such as {"users": {...}, "orgs": {...}}, to which the others are added.
+        file: A JSON file such as {"users": {...}, "orgs": {...}}, to which the others are added.
 
     Returns:
-        The accounts; without any user, there is one named `local` with the token `hf_local`.
+        The accounts. If there is no user, one is added with the name `local` and the token `hf_local`.
 
     Raises:
         SafetyPairsError: An option or the file is malformed.

@@ -1,4 +1,4 @@
-"""The web application: all routes, the checks that precede them, and the log of requests."""
+"""The web application: all routes, the checks before them, and the log of requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from safetypairs_hf.testing.localhub.repos import TYPES
 from safetypairs_hf.testing.localhub.routing import API, Handler
 
 HOSTS = ("127.0.0.1", "localhost")
-ANONYMOUS_BODY = 4 << 20  # bytes; more than any request of a client without a token sends
+ANONYMOUS_BODY = 4 << 20  # bytes, more than any request of a client without a token has
 UNKNOWN = (
     API,
     f"{API}/{{rest:path}}",
@@ -45,7 +45,7 @@ UNKNOWN = (
 
 @dataclass
 class Logged:
-    """A logged request: `path` is as received, without the query; sizes in bytes; status 0 until it is answered."""
+    """A logged request. `path` is as received, without the query; sizes are bytes; `status` is 0 before the answer."""
 
     method: str
     path: str
@@ -58,7 +58,7 @@ class Outer:
     """Wrap the application: log and number requests, accept only loopback host names, and route on the quoted path.
 
     The path stays quoted because a revision such as refs%2Fpr%2F1 is one segment of it. The check of the host name
-    keeps web pages in a user's browser from reaching the hub by a name that they resolve to 127.0.0.1.
+    prevents web pages in a user's browser from reaching the hub through a name that resolves to 127.0.0.1.
     """
 
     def __init__(self, app: ASGIApp, log: list[Logged]) -> None:
@@ -69,7 +69,7 @@ class Outer:
         entry = Logged(scope["method"], scope["raw_path"].decode("ascii", "replace"))
         self.log.append(entry)
         headers = dict(scope["headers"])
-        # A client that gives its request an id finds it in its own errors.
+        # If a client gives its request an id, its own errors show that id.
         number = headers.get(b"x-request-id") or headers.get(b"x-amzn-trace-id") or str(uuid.uuid4()).encode()
 
         async def counted_receive() -> Message:
@@ -92,7 +92,7 @@ class Outer:
 
 
 def build(hub: Hub, log: list[Logged]) -> ASGIApp:
-    """The application of a hub; it appends each request to `log`."""
+    """Return the application of a hub. It appends each request to `log`."""
     # Routes that start with a fixed word come first: /lfs/... and /xet/... also match the pattern of a repo.
     modules = (
         routes_xet,
@@ -107,14 +107,14 @@ def build(hub: Hub, log: list[Logged]) -> ASGIApp:
     )
     routes = [Route(path, _endpoint(hub, handler), methods=[method])
               for module in modules for method, path, handler in module.route.table]  # fmt: skip
-    # Last: for a route that does not exist, hf-xet and others expect 404, at which they try another way, not 405.
+    # Last. For a missing route, hf-xet and others expect 404, after which they try another way, and not 405.
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH"]
     routes += [Route(path, _endpoint(hub, _unknown), methods=methods) for path in UNKNOWN]
     return Outer(Starlette(routes=routes, exception_handlers={Refusal: _refused}), log)  # type: ignore[dict-item]
 
 
 def _endpoint(hub: Hub, handler: Handler) -> Callable[[Request], Any]:
-    """The endpoint of a handler: a plain function runs in a thread, an async one reads the body itself."""
+    """Return the endpoint of a handler. A plain function runs in a thread; an async one reads the body itself."""
 
     async def endpoint(request: Request) -> Response:
         if inspect.iscoroutinefunction(handler):
@@ -129,8 +129,8 @@ def _endpoint(hub: Hub, handler: Handler) -> Callable[[Request], Any]:
 async def _body(call: Call) -> bytes:
     """Read the body of a request, of any size for a caller with a token.
 
-    Raises Refusal (401): for a bad token, and for a body of more than `ANONYMOUS_BODY` bytes without one. A body that
-    declares its size is then not read at all, another one is read up to that size.
+    Raises Refusal (401) for an invalid token, and for a body of more than `ANONYMOUS_BODY` bytes without a token. If
+    such a body declares its size, it is not read at all; else it is read up to that size.
     """
     request, body = call.request, bytearray()
     if request.method in ("GET", "HEAD"):
@@ -154,7 +154,7 @@ def _response(answer: Response | dict[str, Any] | list[Any]) -> Response:
 
 
 def _unknown(call: Call) -> Response:
-    """Answer what no route matches. Where the path names a repo, that repo may be missing, or lack a namespace."""
+    """Answer a request that no route matches. If its path names a missing repo, or no namespace, the answer says so."""
     if call.parts.get("kind", "models").removesuffix("s") in TYPES:
         if "name" in call.parts:
             call.repo()

@@ -1,4 +1,4 @@
-"""The card of a repo, its README.md: where its metadata lie, what they say, and what the Hub refuses in them."""
+"""The card of a repo, its README.md: find its metadata, read them, and report what the Hub refuses in them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIZES = "unknown n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1
 
 
 def split_card(text: str) -> str | None:
-    """The YAML block at the top of a card, after blank lines if there are any; None if it has no such block."""
+    """Return the YAML block at the top of a card, after blank lines if there are any; None if there is no block."""
     from huggingface_hub.repocard import REGEX_YAML_BLOCK  # "exact same regex as in the Hub server"
 
     match = REGEX_YAML_BLOCK.search(text.removeprefix("\ufeff"))
@@ -36,7 +36,7 @@ def split_card(text: str) -> str | None:
 
 
 def problems(text: str, type_: str) -> list[str]:
-    """What the Hub refuses in the metadata of a card, in its words; empty for a good card and one without metadata.
+    """Return what the Hub refuses in the metadata of a card, in its words; empty for valid or missing metadata.
 
     Args:
         text: The whole card.
@@ -61,7 +61,7 @@ def problems(text: str, type_: str) -> list[str]:
 
 
 def check(tree: pygit2.Object, type_: str) -> None:
-    """Raises Refusal (400) if the card of a repo's new tree has metadata that the Hub refuses."""
+    """Raise Refusal (400) if the card of a repo's new tree has metadata that the Hub refuses."""
     if found := problems(_card(tree), type_):
         raise Refusal(400, f"Invalid metadata in {CARD}: {'; '.join(found)}")
 
@@ -75,7 +75,7 @@ def _unlisted(data: dict[Any, Any], key: str, allowed: list[str]) -> Iterator[st
 
 
 def _model_index(index: Any) -> Iterator[str]:
-    """What is wrong with the results that a model's card reports: fields that are missing, lists that are none."""
+    """Yield the faults in the results that a model's card reports: missing fields, and values that are not lists."""
     yield from _array(index, "model-index")
     for i, model in enumerate(index if isinstance(index, list) else []):
         at = f"model-index[{i}]"
@@ -108,7 +108,7 @@ def _required(value: Any, at: str, *keys: str) -> Iterator[str]:
 
 
 def card_data(commit: pygit2.Commit) -> dict[str, Any]:
-    """The metadata of the card, or {} if the card is missing, has none, or has metadata that do not parse."""
+    """Return the metadata of the card; {} if the card or its metadata are missing or cannot be parsed."""
     block = split_card(_card(commit.tree))
     try:
         data = yaml.safe_load(block) if block else None
@@ -118,7 +118,7 @@ def card_data(commit: pygit2.Commit) -> dict[str, Any]:
 
 
 def _card(tree: pygit2.Object) -> str:
-    """The text of the card, "" if there is none."""
+    """Return the text of the card; "" if there is none."""
     item = tree[CARD] if isinstance(tree, pygit2.Tree) and CARD in tree else None
     return item.data.decode("utf-8", "replace") if isinstance(item, pygit2.Blob) else ""
 

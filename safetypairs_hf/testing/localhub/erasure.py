@@ -1,4 +1,4 @@
-"""Remove large files from a repo's history: rewrite the commits that hold their pointers, and all that follow them."""
+"""Remove large files from a repo's history: rewrite the commits that hold their pointers, and all later ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from safetypairs_hf.testing.localhub.history import walk
 
 
 def places(git: pygit2.Repository) -> dict[str, tuple[str, str]]:
-    """Where each large file of the history lies: its sha256 -> a path, and the ref of a commit that has it there.
+    """Return where each large file of the history is: its sha256 -> a path, and the ref of a commit that has it there.
 
-    The main branch goes before other refs, and a newer commit before an older one.
+    The main branch comes before other refs, and a newer commit before an older one.
     """
     found: dict[str, tuple[str, str]] = {}
     seen: set[pygit2.Oid] = set()
@@ -32,12 +32,11 @@ def places(git: pygit2.Repository) -> dict[str, tuple[str, str]]:
 def erase(git: pygit2.Repository, oids: Collection[str]) -> None:
     """Rewrite all refs so that no commit holds a pointer to one of these files.
 
-    Commits that need no change keep their ids. The others keep their author, time and message, and annotated tags
-    theirs.
+    Commits that need no change keep their ids. The others keep their author, time and message; so do annotated tags.
 
     Args:
-        git: The repository. Nobody else may write to it meanwhile.
-        oids: sha256 of the files.
+        git: The repository. No other writer may use it meanwhile.
+        oids: The sha256 of the files.
     """
     commits: dict[pygit2.Oid, pygit2.Oid] = {}
     trees: dict[pygit2.Oid, pygit2.Oid | None] = {}
@@ -60,7 +59,7 @@ def erase(git: pygit2.Repository, oids: Collection[str]) -> None:
 
 
 def _oldest_first(git: pygit2.Repository) -> Iterator[pygit2.Commit]:
-    """Every commit that a ref reaches, parents before children."""
+    """Return every commit that a ref reaches, parents before children."""
     walker = git.walk(None, SortMode.TOPOLOGICAL | SortMode.REVERSE)
     for name in git.references:
         walker.push(git.references[name].peel(pygit2.Commit).id)
@@ -70,7 +69,7 @@ def _oldest_first(git: pygit2.Repository) -> Iterator[pygit2.Commit]:
 def _without(
     git: pygit2.Repository, tree: pygit2.Tree, oids: Collection[str], done: dict[pygit2.Oid, pygit2.Oid | None]
 ) -> pygit2.Oid | None:
-    """The id of a tree without pointers to these files; None if nothing is left. `done` remembers answers by tree."""
+    """Return the id of a tree without pointers to these files; None if nothing is left. `done` is a cache by tree."""
     if tree.id not in done:
         builder = git.TreeBuilder(tree)
         for item in tree:

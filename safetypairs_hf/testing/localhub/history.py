@@ -15,7 +15,7 @@ from safetypairs_hf.testing.localhub.repos import signature
 
 @dataclass
 class Changes:
-    """The changes of a commit: `files` (path -> blob id) to write, `deleted` files, deleted `folders`."""
+    """The changes of a commit: `files` (path -> blob id) to write, `deleted` files, and deleted `folders`."""
 
     files: dict[str, pygit2.Oid] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
@@ -23,9 +23,9 @@ class Changes:
 
 
 def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
-    """The commit of a branch, tag, full ref, or commit id (7 digits or more). Raises Refusal RevisionNotFound."""
+    """Return the commit of a branch, tag, full ref or commit id (7 digits or more). Raises Refusal RevisionNotFound."""
     for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision if revision.startswith("refs/") else ""):
-        if "\0" in name:  # where libgit2 would end the name
+        if "\0" in name:  # libgit2 would end the name there
             raise no_revision(revision)
         try:
             if name and name in git.references:
@@ -41,7 +41,7 @@ def resolve(git: pygit2.Repository, revision: str) -> pygit2.Commit:
 
 
 def branch_ref(git: pygit2.Repository, revision: str) -> str:
-    """The full name of a branch or pull request.
+    """Return the full name of a branch or pull request.
 
     Raises Refusal: RevisionNotFound, or 400 for another kind of ref, which takes no commits.
     """
@@ -53,11 +53,11 @@ def branch_ref(git: pygit2.Repository, revision: str) -> str:
 
 
 def entry(commit: pygit2.Commit, path: str) -> pygit2.Object:
-    """The blob or tree at `path` ("" for the root). Raises Refusal EntryNotFound."""
+    """Return the blob or tree at `path` ("" for the root). Raises Refusal EntryNotFound."""
     if not path:
         return commit.tree
     try:
-        if "\0" not in path:  # where libgit2 would end the path
+        if "\0" not in path:  # libgit2 would end the path there
             return commit.tree[path]
     except KeyError:
         pass
@@ -78,7 +78,7 @@ def checked_path(path: str) -> str:
 
 
 def walk(tree: pygit2.Tree, prefix: str = "", recursive: bool = True) -> Iterator[tuple[str, pygit2.Object]]:
-    """Every (path, blob or tree) below a tree; a folder comes before its contents."""
+    """Yield every (path, blob or tree) below a tree. A folder comes before its contents."""
     for item in tree:
         path = f"{prefix}{item.name}"
         yield path, item
@@ -91,7 +91,7 @@ def log(git: pygit2.Repository, start: pygit2.Commit) -> Iterator[pygit2.Commit]
 
 
 def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: pygit2.Oid) -> pygit2.Commit:
-    """The commit, along first parents of `start`, that gave `path` its content `oid`."""
+    """Return the commit, along first parents of `start`, that gave `path` its content `oid`."""
     commit = start
     while commit.parents:
         parent = commit.parents[0]
@@ -105,9 +105,9 @@ def last_change(git: pygit2.Repository, start: pygit2.Commit, path: str, oid: py
 
 
 def changed_tree(git: pygit2.Repository, commit: pygit2.Commit, changes: Changes) -> pygit2.Index:
-    """Apply `changes` to the tree of `commit`, deletions first; the result is an index.
+    """Apply `changes` to the tree of `commit`, deletions first, and return the result as an index.
 
-    A folder may be deleted as a file: clients do not always know which it is.
+    A folder may be deleted like a file, because clients do not always know which it is.
 
     Raises Refusal: EntryNotFound for something to delete that does not exist, 400 for a file at the path of a folder.
     """
@@ -140,7 +140,7 @@ def _literal(path: str) -> str:
 def commit_tree(
     git: pygit2.Repository, ref: str, parents: list[pygit2.Commit], tree: pygit2.Oid, author: str, message: str
 ) -> str:
-    """Write a commit, then point `ref` at it. Returns the commit's id."""
+    """Write a commit, point `ref` at it, and return the commit's id."""
     who = signature(author)
     oid = git.create_commit(None, who, who, message, tree, [parent.id for parent in parents])
     git.references.create(ref, oid, force=True)
@@ -148,9 +148,9 @@ def commit_tree(
 
 
 def create_ref(git: pygit2.Repository, name: str, target: pygit2.Oid) -> None:
-    """Raises Refusal: 409 if the ref exists, 400 for a name that is invalid for git."""
+    """Create a ref. Raises Refusal: 409 if the ref exists, 400 for a name that is invalid for git."""
     try:
-        if "\0" in name:  # where libgit2 would end the name
+        if "\0" in name:  # libgit2 would end the name there
             raise ValueError("it holds a NUL character")
         if name in git.references:
             raise Refusal(409, f"Reference {name} already exists")
@@ -160,7 +160,7 @@ def create_ref(git: pygit2.Repository, name: str, target: pygit2.Oid) -> None:
 
 
 def refs(git: pygit2.Repository) -> dict[str, list[dict[str, Any]]]:
-    """Branches, tags and pull requests with their commits, in the Hub's form."""
+    """Return branches, tags and pull requests with their commits, in the Hub's form."""
     found: dict[str, list[dict[str, Any]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
     kinds = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/pr/": "pullRequests"}
     for name in git.references:

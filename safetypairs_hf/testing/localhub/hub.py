@@ -39,19 +39,19 @@ class Hub:
 
     @property
     def id(self) -> str:
-        """Identify this hub's folder in the addresses of its Xet storage.
+        """The name of this hub's folder in the addresses of its Xet storage.
 
-        hf-xet remembers by address what a store holds, and two hubs may have the same port one after the other.
+        hf-xet caches the content of a store by its address, and two hubs may use the same port one after the other.
         """
         return hashlib.sha256(b"id" + self._secret).hexdigest()[:16]
 
     def sign(self, text: str) -> str:
-        """Make a token for `text`, valid for an hour: its bearer may do what `text` says, as with a signed S3 link."""
+        """Return a token for `text`, valid for an hour. Its bearer may do what `text` says, as by a signed S3 link."""
         until = int(time.time()) + LINK_SECONDS
         return f"{until}-{self._seal(f'{until} {text}')}"
 
     def verify(self, text: str, token: str) -> None:
-        """Raises Refusal (401) unless `sign` made `token` for the same text less than an hour ago."""
+        """Raise Refusal (401) unless `sign` made `token` for the same text less than an hour ago."""
         until, _, seal = token.partition("-")
         if not hmac.compare_digest(seal.encode(), self._seal(f"{until} {text}").encode()):
             raise Refusal(401, "The link or token is not valid here; ask the hub for a new one")
@@ -59,7 +59,7 @@ class Hub:
             raise Refusal(401, "The link or token has expired; ask the hub for a new one")
 
     def xet_scope(self, authorization: str | None) -> list[str]:
-        """What a Xet token permits: read or write, a repo's type, its id. Raises Refusal (401) for a bad token."""
+        """Return what a Xet token permits: "read" or "write", a repo's type, and its id. Raises Refusal (401)."""
         parts = (authorization or "").removeprefix("Bearer ").split("|")
         if len(parts) != 4:
             raise Refusal(401, "No Xet token")
@@ -71,7 +71,7 @@ class Hub:
 
 
 def _secret(file: Path) -> bytes:
-    """The secret of the hub, kept in a file so that links and tokens outlive a restart."""
+    """Return the secret of the hub, which is kept in a file so that links and tokens survive a restart."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_bytes(secrets.token_bytes(32))
@@ -79,7 +79,7 @@ def _secret(file: Path) -> bytes:
 
 
 class Call:
-    """A request with its body. `parts`: the segments of the path, each unquoted (a revision may contain %2F)."""
+    """A request with its body. `parts` are the segments of the path, each unquoted (a revision may contain %2F)."""
 
     def __init__(self, hub: Hub, request: Request, body: bytes) -> None:
         self.hub = hub
@@ -89,12 +89,12 @@ class Call:
 
     @cached_property
     def user(self) -> str | None:
-        """The user that calls; None without a token. Raises Refusal (401) for a bad token, even if none is needed."""
+        """The user that calls; None without a token. Raises Refusal (401) for an invalid token, needed or not."""
         return self.hub.accounts.who(self.request.headers.get("authorization"))
 
     @property
     def endpoint(self) -> str:
-        """The address at which this caller reaches the hub: http://127.0.0.1:PORT, or with localhost as the name."""
+        """The address at which this caller reaches the hub: http://127.0.0.1:PORT or http://localhost:PORT."""
         return f"http://{self.request.headers['host']}"
 
     @property
@@ -113,7 +113,7 @@ class Call:
         return data
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string of the JSON body. Raises Refusal (400) if it is not a string, or missing without a default."""
+        """Return a string of the JSON body. Raises Refusal (400) if it is no string, or missing without a default."""
         value = self.json.get(key)
         value = default if value is None else value
         if not isinstance(value, str):
@@ -121,14 +121,14 @@ class Call:
         return value
 
     def number(self, key: str, default: int) -> int:
-        """A non-negative integer of the query. Raises Refusal (400) for anything else."""
+        """Return a non-negative integer of the query. Raises Refusal (400) for anything else."""
         value = self.query.get(key, str(default))
         if not re.fullmatch(r"[0-9]{1,9}", value):
             raise Refusal(400, f"Invalid {key} {value!r}: expected a number")
         return int(value)
 
     def signed_in(self) -> str:
-        """The user that calls. Raises Refusal (401) for an anonymous caller."""
+        """Return the user that calls. Raises Refusal (401) for an anonymous caller."""
         if self.user is None:
             raise Refusal(401, "Log in first: set HF_TOKEN to the token of a user of this hub")
         return self.user
@@ -146,7 +146,7 @@ class Call:
         return RepoName(type_, self.parts["namespace"], name)
 
     def repo(self, write: bool = False, content: bool = False) -> Repo:
-        """The repo that the path names, if the caller may access it: see `Repos.open`.
+        """Return the repo that the path names, if the caller may access it: see `Repos.open`.
 
         Raises Refusal: 307 for the earlier name of a repo that the caller may see, and what `Repos.open` raises.
         """
@@ -161,7 +161,7 @@ class Call:
 
     @contextmanager
     def changing(self, write: bool = True, content: bool = False) -> Iterator[Repo]:
-        """Hold the repo's lock, so that no other change happens to it in the block."""
+        """Hold the repo's lock during the block, so that nothing else changes it."""
         with self.hub.repos.lock(self.name):
             yield self.repo(write=write, content=content)
 

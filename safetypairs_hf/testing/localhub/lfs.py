@@ -1,4 +1,4 @@
-"""Large files: the rules for which paths are large, pointers, and the store by sha256 in each repo's folder."""
+"""Large files: the rules for which paths are large, their pointers, and the store by sha256 in each repo's folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Rules = list[tuple[str, bool]]  # a pattern of .gitattributes, and whether the f
 
 
 def parse_attributes(attributes: bytes) -> Rules:
-    """The lines of a .gitattributes file that set or unset a filter, in order."""
+    """Return the lines of a .gitattributes file that set or unset a filter, in order."""
     rules = []
     for line in attributes.decode("utf-8", "replace").splitlines():
         pattern, *words = line.split() or [""]
@@ -60,7 +60,7 @@ def parse_attributes(attributes: bytes) -> Rules:
 
 
 def is_large(path: str, rules: Rules) -> bool:
-    """Whether a path is large. As in git, the last match decides, and a pattern without a slash matches file names."""
+    """Return whether a path is large. As in git, the last match decides; patterns without a slash match file names."""
     name = PurePosixPath(path).name
     for pattern, large in reversed(rules):
         if fnmatchcase(path if "/" in pattern else name, pattern.lstrip("/")):
@@ -69,7 +69,7 @@ def is_large(path: str, rules: Rules) -> bool:
 
 
 def upload_mode(path: str, size: int, sample: bytes, rules: Rules) -> str:
-    """ "lfs" for a file that is large by `rules`, above 10 MB, or not UTF-8 text in its first bytes; else "regular"."""
+    """Return "lfs" for a file that is large by `rules`, above 10 MB, or not UTF-8 text at its start; else "regular"."""
     if size > REGULAR_LIMIT or is_large(path, rules) or b"\0" in sample:
         return "lfs"
     try:
@@ -81,7 +81,7 @@ def upload_mode(path: str, size: int, sample: bytes, rules: Rules) -> str:
 
 
 class LargeFiles:
-    """The large files of one repo by sha256. A file appears by a rename once it is complete and checked."""
+    """The large files of one repo by sha256. A file appears by a rename when it is complete and checked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -97,7 +97,7 @@ class LargeFiles:
 
     @contextmanager
     def intake(self, oid: str, scratch: Path) -> Iterator[Callable[[bytes], None]]:
-        """Yield a function that takes the content piece by piece; the file is stored at the end of the block.
+        """Yield a function that takes the content in pieces. The file is stored at the end of the block.
 
         Raises Refusal (400) and keeps nothing if the sha256 of the content is not `oid`.
         """

@@ -25,7 +25,7 @@ def page(call: Call, items: Sequence[T], size: int, show: Callable[[T], Any] = l
     start, headers = call.number("cursor", 0), {}
     if start + size < len(items):
         query = [(key, value) for key, value in call.query.multi_items() if key != "cursor"]
-        # The quoted path: unquoted, a revision such as refs/pr/1 would become three segments.
+        # The path stays quoted, because a revision such as refs/pr/1 would become three segments.
         url = f"{call.endpoint}{call.request.scope['path']}?{urlencode([*query, ('cursor', start + size)])}"
         headers["Link"] = f'<{url}>; rel="next"'
     return JSONResponse([show(item) for item in items[start : start + size]], headers=headers)

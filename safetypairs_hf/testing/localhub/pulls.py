@@ -1,6 +1,6 @@
 """Discussions and pull requests: numbered entries in the repo's settings; a pull request also has a ref refs/pr/N.
 
-What happens to a discussion is kept as a list of events, in the Hub's form. A pull request without a commit of its own
+The history of a discussion is kept as a list of events, in the Hub's form. A pull request without a commit of its own
 is a draft until somebody opens it.
 """
 
@@ -19,14 +19,14 @@ OPEN = ("open", "draft")
 
 
 def open_discussion(repo: Repo, author: str, title: str, description: str, pull: bool) -> int:
-    """Open a discussion, or a pull request on the main branch; return its number. Hold the repo's lock."""
+    """Open a discussion, or a pull request on the main branch; return its number. The caller holds the repo's lock."""
     return _open(repo, author, title, description, "refs/heads/main", "draft" if pull else "open", pull)
 
 
 def open_pull(repo: Repo, author: str, title: str, description: str, base: str) -> int:
     """Open a pull request on the branch `base`, for a commit that the caller makes next; return its number.
 
-    Its ref starts at the head of its base. The caller must hold the repo's lock.
+    Its ref starts at the head of its base. The caller holds the repo's lock.
     """
     return _open(repo, author, title, description, base, "open", True)
 
@@ -45,7 +45,7 @@ def _open(repo: Repo, author: str, title: str, description: str, base: str, stat
 
 
 def find(repo: Repo, number: str) -> dict[str, Any]:
-    """The settings of a discussion. Raises Refusal (404) if there is none of this number."""
+    """Return the settings of a discussion. Raises Refusal (404) if there is none of this number."""
     found: dict[str, Any] | None = repo.settings.get("discussions", {}).get(number)
     if found is None:
         raise Refusal(404, f"Discussion {number} does not exist in {repo.name.id}")
@@ -53,7 +53,7 @@ def find(repo: Repo, number: str) -> dict[str, Any]:
 
 
 def is_own(repo: Repo, ref: str, user: str | None) -> bool:
-    """Whether `ref` is an open pull request of `user`, who may then commit to it without write access to the repo."""
+    """Return whether `ref` is an open pull request of `user`, who may then commit to it without write access."""
     pull = repo.settings.get("discussions", {}).get(ref.removeprefix("refs/pr/"))
     return bool(ref.startswith("refs/pr/") and pull and pull["author"] == user and pull["status"] in OPEN)
 
@@ -66,7 +66,7 @@ def comment(repo: Repo, number: str, user: str, text: str) -> dict[str, Any]:
 
 
 def edit(repo: Repo, number: str, comment_id: str, user: str, text: str | None) -> dict[str, Any]:
-    """Replace the text of the user's own comment, or hide it for ever if the text is None; return its event.
+    """Replace the text of the user's own comment, or hide it forever if the text is None; return its event.
 
     Raises Refusal: 404 for a comment that does not exist, 403 for somebody else's, 400 for a hidden one.
     """
@@ -84,7 +84,7 @@ def edit(repo: Repo, number: str, comment_id: str, user: str, text: str | None) 
 
 
 def rename(repo: Repo, number: str, user: str, title: str) -> dict[str, Any]:
-    """Give a discussion another title, and return the event."""
+    """Change the title of a discussion, and return the event."""
     found = find(repo, number)
     event = _add(found, "title-change", user, {"from": found["title"], "to": title})
     found["title"] = title

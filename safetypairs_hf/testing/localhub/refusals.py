@@ -14,7 +14,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
     Args:
         status: The HTTP status.
         message: What is wrong, for the user.
-        code: The Hub's X-Error-Code, such as "RepoNotFound"; "" where the Hub has none.
+        code: The Hub's X-Error-Code, such as "RepoNotFound"; "" if the Hub has none.
         headers: Further headers of the answer.
     """
 
@@ -26,7 +26,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer: the error in the body, and in the headers as the Hub sends it."""
+        """Return the answer, with the error in the body and in the headers, as the Hub sends it."""
         # A header is one line of latin-1 without control characters; the body holds the message unchanged.
         line = "".join(char if char.isprintable() else " " for char in self.message)
         safe = line.strip().encode("latin-1", "replace").decode("latin-1")
@@ -37,12 +37,15 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a fault o
 
 
 def no_repo(signed_in: bool) -> Refusal:
-    """The answer for a missing repo and for a private one: the two must not be distinguishable."""
+    """Return the answer for a missing repo and for a private one. The two must not be distinguishable."""
     return Refusal(404 if signed_in else 401, "Repository not found", "RepoNotFound")
 
 
 def moved(location: str) -> Refusal:
-    """The answer for the earlier name of a repo. `location` is a path: clients follow only those with their token."""
+    """Return the answer for the earlier name of a repo.
+
+    `location` is a path, because clients send their token only to a relative redirect.
+    """
     return Refusal(307, f"This repo was moved to {location}", headers={"Location": location})
 
 

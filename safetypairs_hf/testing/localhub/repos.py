@@ -1,9 +1,9 @@
 """The repos of a local Hub on disk: their places, their settings, and who may see and change them.
 
 Under the server's folder, `repos/<type>s/<namespace>/<name>/` holds `git/` (a bare repository), `lfs/` (large files by
-sha256), `xet/` (one JSON file for each Xet file) and `hub.json` (settings). Creating, moving and deleting a repo is one
-rename each. Other users of the machine cannot enter the folder of a private repo. `moved.json` maps the earlier names
-of moved repos to the names that they got.
+sha256), `xet/` (one JSON file for each Xet file) and `hub.json` (settings). Creating, moving and deleting a repo are
+each a single rename. Other users of the machine cannot enter the folder of a private repo. `moved.json` maps the
+earlier names of moved repos to their new names.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class RepoName(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What is equal for two spellings of a name: as on the Hub, case does not matter."""
+        """A key that is equal for all spellings of a name, because case does not matter on the Hub."""
         return f"{self.type}s/{self.id}".lower()
 
 
 def checked_name(type_: str, namespace: str, name: str) -> RepoName:
-    """Raises Refusal (400) for a name that the Hub would refuse, which covers every path out of the hub's folder."""
+    """Return the name. Raises Refusal (400) if the Hub would refuse it; this includes paths out of the hub's folder."""
     if type_ not in TYPES:
         raise Refusal(400, f"Invalid repo type {type_!r}: expected one of {', '.join(TYPES)}")
     for part in (namespace, name):
@@ -101,14 +101,14 @@ class Repos:
         self.accounts = accounts
         self._locks: dict[str, threading.RLock] = {}
         self._moving = threading.Lock()
-        for settings in self.root.glob("repos/*/*/*/hub.json"):  # made by an earlier version, a private one may be open
+        for settings in self.root.glob("repos/*/*/*/hub.json"):  # an earlier version left private folders open
             Repo(_name_of(settings.parent), settings.parent).protect()
 
     def lock(self, name: RepoName) -> threading.RLock:
         return self._locks.setdefault(name.key, threading.RLock())
 
     def folder(self, name: RepoName) -> Path:
-        """The folder of a repo, or where it would be made: `name` may differ in case from that of an existing repo."""
+        """Return the folder of a repo, or the one to make. `name` may differ in case from that of an existing repo."""
         exact = self.root / "repos" / f"{name.type}s" / name.namespace / name.name
         if exact.exists():
             return exact
@@ -116,7 +116,7 @@ class Repos:
         return next((path.parent for path in others if _name_of(path.parent).key == name.key), exact)
 
     def moved(self, name: RepoName) -> RepoName | None:
-        """The present name of a repo that had this name before it was moved, unless another repo has the name now."""
+        """Return the present name of a repo that had this name before it was moved, unless another repo has it now."""
         moves, seen = self._moves(), {name.key}
         while not self.folder(name).exists():
             if name.key not in moves or moves[name.key].lower() in seen:
@@ -136,8 +136,10 @@ class Repos:
         """Open a repo if `user` (None: anonymous) may access it.
 
         Args:
+            name: The name of the repo.
+            user: The user.
             write: Also require write access.
-            content: Also require access to the files, which a gated repo grants one by one.
+            content: Also require access to the files, which a gated repo grants to each user.
 
         Raises Refusal: RepoNotFound for a repo that is missing or hidden from `user`, GatedRepo, or 403 (anonymous:
         401).
@@ -174,7 +176,7 @@ class Repos:
             git.create_commit("refs/heads/main", author, author, "initial commit", index.write_tree(git), [])
             write_json(draft / "hub.json", {"created": now(), "private": False, "gated": False, **settings})
             target.parent.mkdir(parents=True, exist_ok=True)
-            draft.chmod(0o700)  # no moment at which others could enter a private repo
+            draft.chmod(0o700)  # before the rename, so that nobody can enter a private repo meanwhile
             draft.rename(target)
             repo = Repo(name, target)
             repo.protect()
@@ -187,7 +189,7 @@ class Repos:
         shutil.rmtree(grave)
 
     def move(self, old: RepoName, new: RepoName) -> None:
-        """Rename a repo. Its earlier name leads to it from then on. Raises Refusal (409) if the new name is taken."""
+        """Rename a repo. Its earlier name then leads to it. Raises Refusal (409) if the new name is taken."""
         first, second = sorted((old, new), key=lambda name: name.key)
         with self.lock(first), self.lock(second):
             source, target = self.folder(old), self.folder(new)
@@ -201,7 +203,7 @@ class Repos:
                 write_json(self.root / "moved.json", moves | {old.key: f"{new.type}s/{new.id}"})
 
     def visible(self, type_: str, user: str | None) -> Iterator[Repo]:
-        """The repos of a type that `user` may see, by name."""
+        """Yield the repos of a type that `user` may see, by name."""
         for settings in sorted((self.root / "repos" / f"{type_}s").glob("*/*/hub.json")):
             folder = settings.parent
             try:
@@ -211,7 +213,7 @@ class Repos:
 
     @property
     def scratch(self) -> Path:
-        """The folder for unfinished files: on the same disk as the repos, emptied when the server starts."""
+        """The folder for unfinished files, on the same disk as the repos. It is emptied when the server starts."""
         return self.root / "tmp"
 
 

@@ -1,4 +1,4 @@
-"""Routes of access to gated repos: ask for it, list the requests, grant, accept and reject them."""
+"""Routes for access to gated repos: ask for it, list the requests, grant, accept and reject them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def handle_access(call: Call) -> dict[str, Any]:
 
 @contextmanager
 def _gated(call: Call) -> Iterator[Repo]:
-    """The repo, for a change of who may read it. Raises Refusal (400) if it is not gated."""
+    """Yield the repo, for a change of who may read it. Raises Refusal (400) if it is not gated."""
     with call.changing() as repo:
         if not repo.gated:
             raise Refusal(400, f"{repo.name.id} is not gated")

@@ -1,4 +1,4 @@
-"""Serve `git clone` and `git fetch` over HTTP by git's own upload-pack. There is no push: repos change by the API."""
+"""Serve `git clone` and `git fetch` over HTTP with git's own upload-pack. There is no push; repos change by the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ route = Routes()
 
 
 def _repo(call: Call) -> Repo:
-    """The repo, if the caller may read its files. A refusal asks an anonymous caller to log in, as git expects."""
+    """Return the repo, if the caller may read its files. A refusal asks anonymous callers to log in, as git expects."""
     try:
         return call.repo(content=True)
     except Refusal as refusal:

@@ -15,7 +15,7 @@ from safetypairs_hf.testing.localhub.refusals import Refusal, reading
 from safetypairs_hf.testing.localhub.repos import Repo
 from safetypairs_hf.testing.localhub.routing import REPO, Routes
 
-PART = 8 << 20  # bytes; clients that can do so upload a larger file in parts of this size
+PART = 8 << 20  # bytes; clients that support it upload larger files in parts of this size
 PIECE = 1 << 20  # bytes read at a time
 OBJECT = "/lfs/{action}/{type}/{namespace}/{name}/{oid}/{part}"
 
@@ -24,7 +24,7 @@ route = Routes()
 
 @route("POST", *(f"{repo}/info/lfs/objects/batch" for repo in REPO))
 def batch(call: Call) -> Response:
-    """Answer where to send or fetch each object.
+    """Return where to send or fetch each object.
 
     Signed-in users with read access may upload, because they may open pull requests.
     """
@@ -46,7 +46,7 @@ def batch(call: Call) -> Response:
             else:
                 answer["actions"] = {"download": {"href": _link(call, repo, "download", oid)}}
         elif files.size(oid) is None and oid not in asked:
-            # Equal files of one commit share an object. Given two addresses, the client would upload it twice at the
+            # Equal files of one commit share an object. With two addresses, the client would upload it twice at the
             # same time from one file handle.
             asked.add(oid)
             answer["actions"] = _upload(call, repo, oid, size, parts)
@@ -68,7 +68,7 @@ def _upload(call: Call, repo: Repo, oid: str, size: int, parts: bool) -> dict[st
 
 
 def _link(call: Call, repo: Repo, action: str, oid: str, part: int = 0) -> str:
-    """A signed link to /lfs/ACTION/REPO/OID/PART: as with S3, a client sends the bytes without its token."""
+    """Return a signed link to /lfs/ACTION/REPO/OID/PART. As with S3, a client sends the bytes without its token."""
     what = f"/lfs/{action}/{repo.name.type}/{repo.name.id}/{oid}/{part}"
     return f"{call.endpoint}{what}?token={call.hub.sign(what)}"
 
@@ -91,7 +91,7 @@ def signed_files(call: Call) -> tuple[LargeFiles, str, Path]:
 
 @route("PUT", OBJECT)
 async def upload(call: Call) -> Response:
-    """Store an object, or one part of it, as its bytes arrive: a large file is never held in memory."""
+    """Store an object, or one part of it, while its bytes arrive. A large file is never held in memory."""
     files, oid, draft = signed_files(call)
     part = int(call.parts["part"])
     if part == 0:
@@ -107,7 +107,7 @@ async def upload(call: Call) -> Response:
 
 @route("POST", OBJECT)
 def complete(call: Call) -> dict[str, Any]:
-    """Join the parts of an object. Raises Refusal (400) for a missing part, or another sha256 than the object's."""
+    """Join the parts of an object. Raises Refusal (400) if a part is missing, or the sha256 is not the object's."""
     files, oid, draft = signed_files(call)
     with reading("list of parts"):
         numbers = sorted(int(part["partNumber"]) for part in call.json["parts"])

@@ -1,4 +1,4 @@
-"""Routes of discussions and pull requests: open, list, show, comment on, rename, close, merge."""
+"""Routes for discussions and pull requests: open, list, show, comment on, rename, close, merge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ route = Routes()
 
 @contextmanager
 def _discussing(call: Call) -> Iterator[tuple[Repo, str, str]]:
-    """The repo, the number of the discussion, and the user, who must be signed in and may read the repo."""
+    """Yield the repo, the number of the discussion, and the user, who must be signed in and may read the repo."""
     user = call.signed_in()
     with call.changing(write=False, content=True) as repo:
         pulls.find(repo, call.parts["number"])
@@ -28,7 +28,7 @@ def _discussing(call: Call) -> Iterator[tuple[Repo, str, str]]:
 
 @contextmanager
 def _leading(call: Call) -> Iterator[tuple[Repo, str, str]]:
-    """As `_discussing`, for the author of the discussion and for those who may write to the repo."""
+    """Yield the same as `_discussing`, for the author of the discussion and for users with write access."""
     with _discussing(call) as (repo, number, user):
         if pulls.find(repo, number)["author"] != user:
             call.repo(write=True)
@@ -45,7 +45,7 @@ def create(call: Call) -> dict[str, Any]:
 
 @route("GET", f"{API}/discussions")
 def listing(call: Call) -> dict[str, Any]:
-    """List discussions, 50 a page, the newest first. A draft is open."""
+    """List discussions, 50 per page, newest first. A draft counts as open."""
     repo, query = call.repo(), call.query
     found = [pulls.describe(repo, number) for number in reversed(repo.settings.get("discussions", {}))]
     kinds = {"pull_request": True, "discussion": False}

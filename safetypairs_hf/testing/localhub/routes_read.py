@@ -50,7 +50,7 @@ def commits(call: Call) -> Response:
 
 @route("GET", f"{API}/tree/{{revision}}", f"{API}/tree/{{revision}}/{{path:path}}")
 def tree(call: Call) -> Response:
-    """List a folder: 1,000 entries a page, or 50 with their last commits, which cost a walk over the history each."""
+    """List a folder: 1,000 entries per page, or 50 with their last commits, which take a walk over the history each."""
     repo = call.repo()
     commit = history.resolve(repo.git, call.parts["revision"])
     path = call.parts.get("path", "").strip("/")
@@ -92,7 +92,7 @@ def _one(value: Any) -> Any:
 
 @route("GET", *(f"{repo}/resolve/{{revision}}/{{path:path}}" for repo in REPO))
 def resolve(call: Call) -> Response:
-    """Send a file. A large file comes without a redirect, after which the client would lose X-Repo-Commit."""
+    """Send a file. A large file is sent without a redirect, after which the client would lose X-Repo-Commit."""
     repo = call.repo(content=True)
     commit = history.resolve(repo.git, call.parts["revision"])
     item = history.entry(commit, call.parts["path"])
@@ -125,7 +125,7 @@ def _disposition(path: str) -> str:
 
 
 def _bytes(call: Call, data: bytes, headers: dict[str, str]) -> Response:
-    """Send the whole file, or the one byte range that the request names."""
+    """Send the whole file, or the byte range that the request names."""
     headers["Content-Type"] = "text/plain; charset=utf-8"
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", call.request.headers.get("range", ""))
     if not match or match[0] == "bytes=-":

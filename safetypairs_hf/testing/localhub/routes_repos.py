@@ -1,4 +1,4 @@
-"""Routes on whole repos: the caller's identity, create, delete, move, settings, lists."""
+"""Routes for whole repos: the caller's identity, create, delete, move, settings, lists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def whoami(call: Call) -> dict[str, Any]:
 
 @route("POST", "/api/validate-yaml")
 def validate_yaml(call: Call) -> Response:
-    """Check the metadata of a card; answer 400 with what the Hub refuses in them, as text or JSON."""
+    """Check the metadata of a card. Answer 400 with what the Hub refuses in them, as text or JSON."""
     text = call.text("content", "")
     found = cards.problems(text, call.text("repoType", "model"))
     if found and "text/plain" in call.request.headers.get("accept", ""):
@@ -43,7 +43,7 @@ def validate_yaml(call: Call) -> Response:
 
 
 def _named(call: Call, key: str | None = None) -> RepoName:
-    """The repo that the body names: as namespace/name under `key`, without a `key` by `name` and `organization`."""
+    """Return the repo that the body names: as namespace/name under `key`, else by `name` and `organization`."""
     if key:
         namespace, _, name = call.text(key).partition("/")
     else:
@@ -121,7 +121,7 @@ def settings(call: Call) -> dict[str, Any]:
 
 @route("GET", "/api/models", "/api/datasets", "/api/spaces")
 def listing(call: Call) -> Response:
-    """List the repos of a type that the caller may see, 100 a page, by name; `sort` is ignored."""
+    """List the repos of a type that the caller may see, 100 per page, by name. `sort` is ignored."""
     query = call.query
     type_ = call.request.url.path.rsplit("/", 1)[1].removesuffix("s")
     found = []
@@ -138,7 +138,7 @@ def listing(call: Call) -> Response:
 
 @route("GET", "/api/settings/repositories", "/api/organizations/{namespace}/settings/repositories")
 def storage(call: Call) -> Response:
-    """List the repos of the caller, or of an organisation of theirs, with the size of their large files in bytes."""
+    """List the repos of the caller, or of one of its organisations, with the size of their large files in bytes."""
     user = call.signed_in()
     namespace = call.hub.accounts.spelling(call.parts.get("namespace", user))
     if not call.hub.accounts.may_write(user, namespace):

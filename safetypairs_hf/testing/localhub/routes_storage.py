@@ -1,4 +1,4 @@
-"""Routes on the large files that a repo stores: list them, and remove them permanently."""
+"""Routes for the large files that a repo stores: list them, and remove them permanently."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ route = Routes()
 
 @route("GET", f"{API}/lfs-files")
 def listing(call: Call) -> Response:
-    """List every large file that the repo stores, 1,000 a page. A file's id is its sha256.
+    """List every large file that the repo stores, 1,000 per page. A file's id is its sha256.
 
-    A file that no commit names goes by its id instead of a path, and without a ref.
+    A file that no commit has is listed by its id instead of a path, and without a ref.
     """
     repo = call.repo(write=True)
     places = erasure.places(repo.git)
@@ -39,7 +39,7 @@ def _describe(path: Path, places: dict[str, tuple[str, str]]) -> dict[str, Any]:
 
 @route("POST", f"{API}/lfs-files/batch")
 def remove(call: Call) -> dict[str, Any]:
-    """Remove large files permanently: with `rewriteHistory` from all commits too, else their pointers stay there."""
+    """Remove large files permanently. With `rewriteHistory`, their pointers are removed from all commits too."""
     with reading("deletions"):
         wanted = call.json["deletions"]
         oids = [lfs.checked_oid(oid) for oid in wanted["sha"]]

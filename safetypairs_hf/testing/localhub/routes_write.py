@@ -21,7 +21,7 @@ route = Routes()
 
 
 def _for_commit(call: Call) -> tuple[Repo, str]:
-    """The repo and the full ref, if the caller may commit to it, or open a pull request on it."""
+    """Return the repo and the full ref, if the caller may commit to it or open a pull request on it."""
     repo = call.repo(content=True)
     ref = history.branch_ref(repo.git, call.parts["revision"])
     if not call.query.get("create_pr") and not pulls.is_own(repo, ref, call.user):
@@ -32,7 +32,7 @@ def _for_commit(call: Call) -> tuple[Repo, str]:
 
 @route("POST", f"{API}/preupload/{{revision}}")
 def preupload(call: Call) -> dict[str, Any]:
-    """Tell how to send each file, whether .gitignore excludes it, and the id of its present content."""
+    """Return how to send each file, whether .gitignore excludes it, and the id of its present content."""
     repo, ref = _for_commit(call)
     commit = history.resolve(repo.git, ref)
     rules = lfs.parse_attributes(_text(commit, ".gitattributes"))
@@ -66,7 +66,7 @@ def _text(commit: pygit2.Commit, path: str) -> bytes:
 
 
 def _ignored(paths: list[str], rules: str) -> set[str]:
-    """The paths that .gitignore rules exclude, as git itself reads them."""
+    """Return the paths that .gitignore rules exclude, as git itself reads them."""
     if not rules.strip():
         return set()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def _ignored(paths: list[str], rules: str) -> set[str]:
 
 @route("POST", f"{API}/commit/{{revision}}")
 def commit(call: Call) -> dict[str, Any]:
-    """Make one commit from lines of JSON. The ref moves last, so that no client sees half a commit.
+    """Make one commit from lines of JSON. The ref moves last, so that clients never see a partial commit.
 
     Raises Refusal (412) if the header's parentCommit is not the head of the branch.
     """
@@ -143,7 +143,7 @@ def _stored(call: Call, repo: Repo, value: dict[str, Any]) -> lfs.Pointer:
 
 
 def _mark_large(git: pygit2.Repository, index: pygit2.Index, changes: history.Changes) -> None:
-    """Add the large files that no pattern of .gitattributes matches to it, so that `git lfs` works in a clone."""
+    """Add large files that no pattern of .gitattributes matches to that file, so that `git lfs` works in a clone."""
     found = git[index[".gitattributes"].id] if ".gitattributes" in index else None
     attributes = found.data if isinstance(found, pygit2.Blob) else b""
     rules = lfs.parse_attributes(attributes)
@@ -215,7 +215,7 @@ def squash(call: Call) -> dict[str, Any]:
 
 @route("POST", f"{API}/lfs-files/duplicate")
 def duplicate_files(call: Call) -> dict[str, Any]:
-    """Copy large files of this repo to another one. The answer lists files that this repo lacks as failed."""
+    """Copy large files of this repo to another one. Files that this repo lacks are listed as failed in the answer."""
     source = call.repo(content=True)
     with reading("target"):
         wanted = call.json["target"]

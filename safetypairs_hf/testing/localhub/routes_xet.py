@@ -1,4 +1,4 @@
-"""Routes of Xet: a repo's tokens, and the storage server to which hf-xet takes them.
+"""Routes for Xet: a repo's tokens, and the storage server that hf-xet uses with them.
 
 A file uploaded over Xet is also assembled and stored by its sha256, so that clients without Xet can read it.
 """
@@ -34,7 +34,7 @@ route = Routes()
 
 @route("GET", f"{API}/xet-{{action}}-token/{{revision}}")
 def token(call: Call) -> Response:
-    """Give a token to read or write one repo. Users with read access may write what their own pull request needs."""
+    """Give a token to read or write one repo. Users with read access may write to their own pull requests."""
     action = call.parts["action"]
     if action not in ("read", "write"):
         raise Refusal(404, "There are tokens to read and to write")
@@ -49,7 +49,7 @@ def token(call: Call) -> Response:
 
 
 def _repo(call: Call, action: str) -> Repo:
-    """The repo that the caller's Xet token is for. Raises Refusal: 401 for a bad token, 403 for one that only reads."""
+    """Return the repo of the caller's Xet token. Raises Refusal: 401 for an invalid token, 403 for a read-only one."""
     permitted, type_, id_ = call.hub.xet_scope(call.request.headers.get("authorization"))
     if action == "write" and permitted != "write":
         raise Refusal(403, "The Xet token is one for reading")
@@ -126,10 +126,10 @@ def _plan(call: Call, file: XetFile, start: int, stop: int) -> tuple[int, list[T
 
 
 def _fetch(call: Call, xorb: str, chunks: list[Chunk], terms: list[Term]) -> list[dict[str, Any]]:
-    """The ranges of a xorb to fetch for terms, with signed links.
+    """Return the ranges of a xorb to fetch for terms, with signed links.
 
-    Ranges that overlap or touch are one: hf-xet holds what it fetched by where it starts, and breaks where two start
-    together and end apart, as in a file that repeats itself.
+    Ranges that overlap or touch are merged. hf-xet stores fetched ranges by their start, and fails if two ranges have
+    the same start and different ends, as in a file that repeats itself.
     """
     merged: list[list[int]] = []
     for start, end in sorted((term.start, term.end) for term in terms if term.xorb == xorb):

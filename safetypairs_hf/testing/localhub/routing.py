@@ -1,4 +1,4 @@
-"""Declare which handler answers which method and path."""
+"""Declare which handler answers each method and path."""
 
 from __future__ import annotations
 

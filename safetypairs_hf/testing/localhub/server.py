@@ -15,7 +15,7 @@ from safetypairs_hf.testing.localhub.accounts import Accounts
 from safetypairs_hf.testing.localhub.app import Logged, build
 from safetypairs_hf.testing.localhub.hub import Hub
 
-LOCK = "localhub.lock"  # its presence also marks a folder as a hub's
+LOCK = "localhub.lock"  # this file also marks a folder as that of a hub
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ def serve(
     """Run a Hub on 127.0.0.1 in a thread until the end of the block.
 
     Args:
-        directory: Where everything is stored; created if it is missing.
-        users: name -> token; default one user `local` with the token `hf_local`.
+        directory: The folder that stores everything; it is made if it is missing.
+        users: name -> token. The default is one user `local` with the token `hf_local`.
         orgs: name -> names of the members.
-        port: 0 for any free port.
+        port: The port; 0 for any free one.
 
     Raises:
         SafetyPairsError: The accounts are invalid, the folder cannot be used, or the port is taken.
@@ -73,7 +73,7 @@ def _claimed(root: Path) -> Iterator[Path]:
             ) from None
         for part in ("repos", "xorbs", "tmp"):
             (root / part).mkdir(exist_ok=True)
-        for part in ("xorbs", "tmp"):  # here the content of private and public repos lies together
+        for part in ("xorbs", "tmp"):  # these mix the content of private and public repos
             (root / part).chmod(0o700)
         for item in (root / "tmp").iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()

@@ -1,4 +1,4 @@
-"""Xet storage: the two binary formats that hf-xet sends, and how files are assembled from them.
+"""Xet storage: the two binary formats that hf-xet sends, and the assembly of files from them.
 
 A xorb is a sequence of compressed chunks; a shard lists, for each file, the ranges of chunks that make it up. The
 formats follow the public specification of the Xet protocol (https://huggingface.co/docs/xet). A hash is written in hex
@@ -62,7 +62,7 @@ def checked_hash(text: str) -> str:
 
 
 def parse_shard(data: bytes) -> list[XetFile]:
-    """The files that an uploaded shard declares. Raises Refusal (400) for a malformed shard."""
+    """Return the files that an uploaded shard declares. Raises Refusal (400) for a malformed shard."""
     try:
         return list(_shard_files(data))
     except (struct.error, IndexError):
@@ -87,7 +87,7 @@ def _shard_files(data: bytes) -> Iterator[XetFile]:
 
 
 def chunks_of(xorb: bytes) -> list[Chunk]:
-    """The chunks of a xorb, from their 8-byte headers. Raises Refusal (400) for a malformed xorb."""
+    """Return the chunks of a xorb, from their 8-byte headers. Raises Refusal (400) for a malformed xorb."""
     found, at = [], 0
     while at < len(xorb) and not xorb.startswith(FOOTER, at):
         if at + 8 > len(xorb) or xorb[at] != 0:
@@ -102,7 +102,7 @@ def chunks_of(xorb: bytes) -> list[Chunk]:
 
 
 def unpack(xorb: bytes, chunk: Chunk) -> bytes:
-    """The content of a chunk. Schemes: 0 plain, 1 LZ4 frame, 2 LZ4 frame of bytes grouped by position modulo 4."""
+    """Return the content of a chunk. Schemes: 0 plain, 1 LZ4 frame, 2 LZ4 frame of bytes grouped by position mod 4."""
     import pyarrow as pa
 
     data = xorb[chunk.offset + 8 : chunk.offset + 8 + chunk.packed]
@@ -157,7 +157,7 @@ class Xorbs:
         return True
 
     def content(self, file: XetFile) -> Iterator[bytes]:
-        """A file's bytes, chunk by chunk."""
+        """Yield a file's bytes, one chunk at a time."""
         loaded, data, chunks = "", b"", []
         for term in file.terms:
             if term.xorb != loaded:

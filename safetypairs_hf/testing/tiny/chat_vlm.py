@@ -2,7 +2,7 @@
 
 `make` leaves the weights random. `sees_red` sets them by hand. That model answers the judges' question with Yes if the
 image shows something red and else with No, and the instructors' question with ANSWER. So a build runs all its classes
-and calls on a CPU, with a judge that does change its verdict, without training and alike on every machine.
+and calls on a CPU, with a judge that does change its verdict, without training, and equally on every machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNKS: Final = (
     '"caption_safe": "A green square."}',
 )
 ANSWER: Final = "".join(_CHUNKS)
-# A token that occurs in the instructors' question and not in the judges'.
+# A token that occurs in the instructors' question but not in the judges'.
 _CUE: Final = "critical_feature"
 
 
@@ -76,7 +76,7 @@ def _processor() -> Any:
 
 
 def _tokenizer() -> Any:
-    """A BPE trained on the policies, so that a prompt takes a few hundred tokens, and Yes and No one each."""
+    """Return a BPE trained on the policies: a prompt has a few hundred tokens, and Yes and No are one token each."""
     texts = [*map(NINE.policy, NINE.slugs), *["Yes No"] * 9, *["No Yes"] * 9]
     tokenizer = tokenizers.trained(SPECIALS, texts, size=1500)
     tokenizer.add_tokens([*_CHUNKS, _CUE])
@@ -94,7 +94,7 @@ def _config(tokenizer: Any) -> Any:
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=8192,
-        # With this base the last pair of a head's dimensions hardly rotates over the length of a prompt.
+        # With this base, the last pair of a head's dimensions hardly rotates over the length of a prompt.
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         **tokenizers.ends(tokenizer),
     )
@@ -109,9 +109,9 @@ def _config(tokenizer: Any) -> Any:
     )
 
 
-# The dimensions of the language model's hidden state. _SAME is equal for every token; _RED is how red a patch is; _CUED
-# marks the cue; _FIRST and the following ones mark the tokens that determine the next token; _FOUND_RED and _FOUND_CUE
-# hold what attention found.
+# The dimensions of the language model's hidden state. _SAME is equal for every token; _RED is the redness of a patch;
+# _CUED marks the cue; _FIRST and the following ones mark the tokens that determine the next token; _FOUND_RED and
+# _FOUND_CUE hold what attention found.
 _WIDTH: Final = 64
 _SAME, _RED, _CUED, _FIRST, _FOUND_RED, _FOUND_CUE = red.SAME, red.RED, 2, 3, 60, 61
 
@@ -123,7 +123,7 @@ _SHARP: Final = 25.0
 def _set_language_model(model: Any, tokenizer: Any) -> None:
     """Set an attention layer that looks for the reddest patch and for the cue, and a head that maps them to tokens.
 
-    Every token has `red.LARGE` in _SAME, so that the norms before a layer scale all tokens nearly alike.
+    Every token has `red.LARGE` in _SAME, so that the norms before a layer scale all tokens almost equally.
     """
     number, table = tokenizer.convert_tokens_to_ids, model.get_input_embeddings().weight
     llama, head = model.model.language_model, model.lm_head.weight
@@ -134,7 +134,7 @@ def _set_language_model(model: Any, tokenizer: Any) -> None:
         table[number(token), _FIRST + place] = red.LARGE
     layer = llama.layers[0]
     for norm in (layer.input_layernorm, layer.post_attention_layernorm, llama.norm):
-        norm.weight.fill_(red.LARGE / math.sqrt(_WIDTH))  # undoes the norm for a token with _SAME alone
+        norm.weight.fill_(red.LARGE / math.sqrt(_WIDTH))  # reverts the norm for a token that has only _SAME
     attention, width = layer.self_attn, _WIDTH // 2
     for which, (looked_for, found) in enumerate(((_RED, _FOUND_RED), (_CUED, _FOUND_CUE))):
         slow = which * width + width // 2 - 1  # the slowest dimension of this head

@@ -21,7 +21,7 @@ def make(folder: Path, seed: int = 0) -> Path:
 
 
 def sees_red(folder: Path) -> Path:
-    """Save a classifier that answers "red" to an image of which one red thing covers a sixteenth or more.
+    """Save a classifier that answers "red" if one red thing covers a sixteenth of the image or more.
 
     Its weights are set by hand.
     """

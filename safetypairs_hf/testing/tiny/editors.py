@@ -1,6 +1,6 @@
 """Editing pipelines of the real classes with small random weights, in folders that the editors load.
 
-They only add noise to an image. Their purpose is to run every class, file and call of a real build on a CPU in seconds.
+They only add noise to an image. They exist to run every class, file and call of a real build on a CPU in seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from safetypairs_hf.testing.tiny import tokenizers
 from safetypairs_hf.testing.tiny.weights import seeded
 
-# Sizes that the image transformers have in common, and those that the two of Flux have in common.
+# Sizes that all image transformers share, and those that the two of Flux share.
 _TRANSFORMER: dict[str, Any] = {"num_layers": 1, "attention_head_dim": 16}
 _FLUX = _TRANSFORMER | {"patch_size": 1, "in_channels": 4, "num_single_layers": 1, "num_attention_heads": 2}
 _QWEN_TEXT: dict[str, Any] = {
@@ -40,7 +40,7 @@ def klein(folder: Path, seed: int = 0) -> Path:
             guidance_embeds=False,
         )
         vae = diffusers.AutoencoderKLFlux2(
-            block_out_channels=(4, 4, 4),  # a token for eight pixels of a side, which keeps attention small
+            block_out_channels=(4, 4, 4),  # eight pixels of a side per token, which keeps attention small
             down_block_types=("DownEncoderBlock2D",) * 3,
             up_block_types=("UpDecoderBlock2D",) * 3,
             layers_per_block=1,
@@ -189,7 +189,7 @@ def _qwen(kind: Any, folder: Path, seed: int) -> Path:
 
 
 def _keep_signal(vae: Any) -> None:
-    """Enlarge the weights: as torch draws them, they damp the input until only the biases are left after ten layers."""
+    """Enlarge the weights. With torch's initial ones the input fades, and only biases are left after ten layers."""
     import torch
 
     with torch.no_grad():
@@ -225,7 +225,7 @@ def _qwen_config(tokenizer: Any) -> Any:
 
 
 def _clip_text() -> dict[str, Any]:
-    """The text encoder of CLIP and its tokenizer, as a pipeline's arguments."""
+    """Return CLIP's text encoder and its tokenizer, as arguments of a pipeline."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer = tokenizers.clip()

@@ -12,7 +12,7 @@ from safetypairs_hf.testing.tiny.weights import save_random
 
 _IMAGE_TOKENS: Final = 4
 _SPECIALS: Final = ("<pad>", "<end_of_turn>", "<bos>", "<boi>", "<eoi>", "<img>", "<start_of_turn>")
-# The real template is longer, and takes the same keywords.
+# The real template is longer and takes the same keywords.
 _TEMPLATE: Final = (
     "{{ bos_token }}<start_of_turn>user\nIs this safe under the policy? {{ custom_policy | default('') }}\n"
     "{% if enable_thinking | default(false) %}Think. {% endif %}{{ request_categories | default('/categories') }}\n"

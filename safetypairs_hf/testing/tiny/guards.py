@@ -1,4 +1,4 @@
-"""Make a small model for every guard of the catalogue, each of the guard's real class, in one folder."""
+"""Make a small model for every guard of the catalogue in one folder, each of the guard's real class."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MODELS: Final[dict[str, Callable[[Path], Path]]] = {
     "clip": two_towers.clip,
     "siglip": two_towers.siglip,
 }
-# They replace the prompts that these guards were trained on, which are on their models' cards.
+# They replace the prompts that these guards were trained with, which are on their models' cards.
 PROMPTS: Final = {
     "llavaguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
     "qwenguard": 'Judge the image by this policy and answer in JSON with "rating", Safe or Unsafe.\n{policy}',
@@ -56,9 +56,9 @@ _LABELS: Final = "unsafe: {violence: [red], weapons_substances: [red], hate: [re
 def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
     """Make the models that are missing below `folder`.
 
-    Of the guards without a model of transformers, only the two of the demo are included. Without torchvision
-    llama-guard-4 is omitted, since its image processor needs it. A model with random weights hardly ever writes a
-    verdict, so the least mass is 0, and the models that reason abstain.
+    Guards that are not transformers models are left out, except the two of the demo. llama-guard-4 is left out without
+    torchvision, which its image processor needs. A model with random weights rarely writes a verdict, so the least mass
+    is 0, and the models that reason abstain.
 
     Returns:
         The name of each guard -> its settings for make_guard.
@@ -88,7 +88,7 @@ def tiny_guards(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _made(folder: Path, make: Callable[[Path], Path]) -> Path:
-    """Run `make` if the folder is missing. It becomes visible by a rename, so an interrupted run is started again."""
+    """Run `make` if the folder is missing. The folder appears by a rename, so an interrupted run starts again."""
     if not folder.is_dir():
         half = folder.with_name(f"{folder.name}.half")
         shutil.rmtree(half, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Teach a small chat model what to write: a few steps of training, until it does."""
+"""Train a small chat model in a few steps to write given answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from safetypairs_hf.models.chat import Chat
 
 
 class Lesson(NamedTuple):
-    """What to write after a conversation, and how often, as a share of the lessons on that conversation.
+    """What to write after a conversation.
 
-    `keywords` are those of the chat template.
+    Attributes:
+        turns: The conversation.
+        text: The answer to write.
+        share: How often to write it, as a share of the lessons on that conversation.
+        keywords: The keywords of the chat template.
     """
 
     turns: Sequence[Any]
@@ -21,18 +25,18 @@ class Lesson(NamedTuple):
 
 
 def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 3e-3) -> float:
-    """Train a model in place; returns the last loss, in nats over all lessons.
+    """Train a model in place, and return the last loss, in nats over all lessons.
 
     Args:
-        chat: the model.
-        lessons: what it learns, all of them in each step.
-        steps: steps of Adam.
-        rate: the learning rate, which falls to 0 over the steps.
+        chat: The model.
+        lessons: What it learns; each step uses all of them.
+        steps: The number of steps of Adam.
+        rate: The learning rate, which falls to 0 over the steps.
     """
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more of them would wait for each other at this size
+    torch.set_num_threads(1)  # with such small tensors, more threads would wait for each other
     batches = [_example(chat, lesson) for lesson in lessons]
     model = chat.model.train()
     optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=rate)
@@ -56,7 +60,7 @@ def teach(chat: Chat, lessons: Sequence[Lesson], steps: int = 60, rate: float = 
 
 
 def _example(chat: Chat, lesson: Lesson) -> tuple[dict[str, Any], Any]:
-    """Return the tensors of a conversation with the text and an end after it, and the ids of what was added."""
+    """Return the tensors of a conversation with the text and an end appended, and the ids of what was appended."""
     import torch
 
     tokenizer = chat.processor.tokenizer

@@ -1,6 +1,6 @@
 """A small Mllama and a small Llama 4, the classes of Llama Guard 3 Vision and 4, with random weights.
 
-Their chat templates state a policy, as the real ones do, in fewer words.
+Their chat templates state a policy, like the real ones, in fewer words.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _open_gates(model: Any) -> None:
 
 
 def _text(tokenizer: Any) -> dict[str, Any]:
-    """What the configurations of the two language models have in common."""
+    """Return what the configurations of the two language models share."""
     return {
         **TEXT,
         "vocab_size": len(tokenizer),

@@ -11,7 +11,7 @@ from safetypairs_hf.testing.tiny.sizes import SPREAD, TEXT, VISION
 from safetypairs_hf.testing.tiny.weights import save_random
 
 _IMAGE: Final = "<|vision_start|><|image_pad|><|vision_end|>"
-# The real template of SingGuard is longer, and takes the same keywords: a policy, and how to think.
+# The real template of SingGuard is longer and takes the same keywords: a policy, and a way of thinking.
 _WITH_POLICY: Final = (
     "<|im_start|>system\nJudge by these rules ({{ thinking_type | default('fast-slow') }}).\n{{ policy }}<|im_end|>\n"
 )

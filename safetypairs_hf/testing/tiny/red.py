@@ -1,7 +1,7 @@
 """A CLIP vision tower whose weights are set by hand so that it measures how red each patch of an image is.
 
-Red is min(R - G, R - B) of a patch's mean colour, with colours in [0, 1]. Two further dimensions of opposite values, of
-size LARGE, keep the layer norms nearly constant: these subtract a mean of zero and scale every patch alike.
+Red is min(R - G, R - B) of a patch's mean colour, with colours in [0, 1]. Two further dimensions with opposite values
+of size LARGE keep the layer norms almost constant: the norms subtract a mean of zero and scale every patch equally.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SAME: Final = 0
 RED: Final = 1
 _WIDTH: Final = 32
 _R_G, _R_B, _ANCHOR, _LEAST, _OVER = 0, 2, 4, 6, 8  # each has its negative in the next dimension
-# So steep that gelu(_STEEP * x) / _STEEP is max(x, 0) to 0.01.
+# This makes gelu(_STEEP * x) / _STEEP equal to max(x, 0) within 0.01.
 _STEEP: Final = 20.0
 
 
@@ -36,7 +36,7 @@ def tower_config(layers: int) -> Any:
 
 
 def set_tower(tower: Any) -> None:
-    """Set a CLIPVisionModel of zeros to give R - G and R - B of each patch; its layers change nothing."""
+    """Set a CLIPVisionModel of zeros to output R - G and R - B of each patch. Its layers change nothing."""
     import torch
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -57,7 +57,7 @@ def set_tower(tower: Any) -> None:
 
 
 def set_projector(projector: Any) -> None:
-    """Set a LLaVA projector of zeros to give, for each patch, LARGE in SAME and how red it is in RED."""
+    """Set a LLaVA projector of zeros to output, for each patch, LARGE in SAME and its redness in RED."""
     first, second = projector.linear_1, projector.linear_2
     # min(a, b) = a - max(a - b, 0); a + 2 is positive, so gelu leaves it unchanged.
     first.weight[0, _R_G], first.bias[0] = _STEEP, 2 * _STEEP
@@ -67,7 +67,7 @@ def set_projector(projector: Any) -> None:
 
 
 def set_layers(tower: Any) -> int:
-    """Set two layers to give how far the red of each patch exceeds THRESHOLD; return the dimension that holds it."""
+    """Set two layers to output how far each patch's redness exceeds THRESHOLD; return the dimension of the output."""
     least, over = (layer.mlp for layer in tower.encoder.layers)
     least.fc1.weight[0, _R_G], least.fc1.bias[0] = _STEEP, 2 * _STEEP
     least.fc1.weight[1, _R_G], least.fc1.weight[1, _R_B] = _STEEP, -_STEEP

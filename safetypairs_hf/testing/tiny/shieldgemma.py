@@ -1,4 +1,4 @@
-"""A small ShieldGemma 2 with random weights, so that it answers about 0.5 to everything."""
+"""A small ShieldGemma 2 with random weights, which answers about 0.5 to everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetypairs_hf.testing.tiny.weights import save_random
 
 _IMAGE_TOKENS: Final = 4
 _SPECIALS: Final = ("<pad>", "<eos>", "<bos>", "<boi>", "<eoi>", "<img>", "<start_of_turn>", "<end_of_turn>")
-# The real template is longer and has the same parts: a turn of the user with image and policy, and the question.
+# The real template is longer and has the same parts: a user turn with image and policy, and the question.
 _TEMPLATE: Final = (
     "{{ bos_token }}<start_of_turn>user\n{% for part in messages[0]['content'] %}{% if part['type'] == 'image' %}<boi>"
     "{% else %}{{ part['text'] }}{% endif %}{% endfor %}\n"

@@ -1,4 +1,4 @@
-"""Sizes that the small models have in common."""
+"""Sizes that the small models share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SIDE: Final = 32  # pixels of an image
 PATCH: Final = 8
 TOWER: Final = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 TEXT: Final = {**TOWER, "num_key_value_heads": 1}
-# The tower of vision of the Qwen models.
+# The vision tower of the Qwen models.
 VISION: Final = {
     "depth": 2,
     "hidden_size": 32,
@@ -20,5 +20,5 @@ VISION: Final = {
     "out_hidden_size": 32,
 }
 # Standard deviation of the random weights: ten times the usual one, so that the answers to two images differ in the
-# third digit and not in the ninth.
+# third digit instead of the ninth.
 SPREAD: Final = 0.2

@@ -1,4 +1,4 @@
-"""Synthetic images to train small models on: a square, red or of another colour, on a noisy or plain background."""
+"""Synthetic images for training small models: a square, red or of another colour, on a noisy or plain background."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SIDE = 64
 
 
 def squares(count: int, seed: int) -> tuple[list[Pixels], list[bool]]:
-    """Draw images of which every other one has a red square.
+    """Draw images, of which every other one has a red square.
 
-    Backgrounds are blocks of noise, plain colours or gradients, all without red. Of the images without a red square
-    some have a square of another colour and some have none.
+    Backgrounds are blocks of noise, plain colours or gradients, all without red. An image without a red square has a
+    square of another colour, or none.
 
     Returns:
         `count` images, uint8 of shape (64, 64, 3), and for each whether it has a red square.
@@ -63,6 +63,6 @@ def _not_red(rng: np.random.Generator) -> Pixels:
 
 
 def _is_red(pixels: Pixels) -> NDArray[np.bool_]:
-    """Whether red exceeds green and blue by more than 60, for each pixel."""
+    """Return for each pixel whether its red exceeds green and blue by more than 60."""
     found: NDArray[np.bool_] = pixels[..., 0].astype(int) - pixels[..., 1:].max(axis=-1) > 60
     return found

@@ -1,4 +1,4 @@
-"""Tokenizers with a few hundred tokens, for small models."""
+"""Tokenizers with a few hundred tokens for small models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT_CHAT = (
 
 
 def chatml(image: str) -> str:
-    """The chat template of the Qwen models and LLaVA-OneVision; `image` stands for an image."""
+    """Return the chat template of the Qwen models and LLaVA-OneVision; `image` is the text for an image."""
     return (
         "{% for turn in messages %}<|im_start|>{{ turn['role'] }}\n{% for part in turn['content'] %}"
         "{% if part['type'] == 'image' %}" + image + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
@@ -28,7 +28,7 @@ def chatml(image: str) -> str:
 
 
 def on_bytes(model: Any) -> Any:
-    """A tokenizer around a BPE model that works on bytes."""
+    """Return a tokenizer around a BPE model that works on bytes."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
 
     tokenizer = Tokenizer(model)
@@ -51,17 +51,17 @@ def trained(specials: tuple[str, ...], texts: Iterable[str] = _TEXT, size: int =
 
 
 def byte_level(specials: tuple[str, ...]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """The vocabulary and the merges of a `trained` BPE of 400 tokens."""
+    """Return the vocabulary and the merges of a `trained` BPE of 400 tokens."""
     found = json.loads(trained(specials).to_str())["model"]
     return found["vocab"], [tuple(merge) for merge in found["merges"]]
 
 
 def fast(tokenizer: Any, pad: str, eos: str, named: dict[str, str], **roles: str) -> Any:
-    """Wrap a tokenizer as transformers' own class, which pads on the left.
+    """Wrap a tokenizer in the class of transformers, with padding on the left.
 
     Args:
         tokenizer: A tokenizer of the package tokenizers.
-        pad: The token that pads.
+        pad: The padding token.
         eos: The token that ends a turn.
         named: The special tokens that a processor looks up by name, such as `{"image_token": "<image>"}`.
         roles: Other tokens by the names of transformers, such as `bos_token`.
@@ -79,12 +79,12 @@ def fast(tokenizer: Any, pad: str, eos: str, named: dict[str, str], **roles: str
 
 
 def chat(specials: tuple[str, ...], named: dict[str, str], words: Sequence[str] = (), **roles: str) -> Any:
-    """A byte-level BPE in which Yes and No are one token each, as in real ones.
+    """Return a byte-level BPE in which Yes and No are one token each, as in real tokenizers.
 
     Args:
-        words: Further words of one token each.
         specials: Its special tokens; the first one pads and the second one ends a turn.
         named: See `fast`.
+        words: Further words that are one token each.
         roles: See `fast`.
     """
     tokenizer = trained(specials)
@@ -93,12 +93,12 @@ def chat(specials: tuple[str, ...], named: dict[str, str], words: Sequence[str] 
 
 
 def ends(tokenizer: Any) -> dict[str, int | None]:
-    """The ids of the tokens that begin, end and pad a text, as a model's configuration names them."""
+    """Return the ids of the tokens that begin, end and pad a text, under the names of a model's configuration."""
     return {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
 
 
 def ids(tokenizer: Any, **tokens: str) -> dict[str, int]:
-    """The id of each token, by the name that a model's configuration has for it."""
+    """Return the id of each token, under its name in a model's configuration."""
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in tokens.items()}
 
 

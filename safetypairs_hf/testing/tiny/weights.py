@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Make all that torch draws in the block depend only on `seed`; its global generator is left unchanged."""
+    """Make all that torch draws in the block depend only on `seed`. Its global generator stays unchanged."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -19,14 +19,14 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def save_random(folder: Path, seed: int, kind: Any, config: Any, processor: Any) -> Path:
-    """Save a model of the class `kind` with random weights, and its processor. Returns `folder`."""
+    """Save a model of the class `kind` with random weights, and its processor. Return `folder`."""
     with seeded(seed):
         model = kind(config)
     return save(folder, model, processor)
 
 
 def save(folder: Path, model: Any, processor: Any) -> Path:
-    """Save a model and its processor. Returns `folder`."""
+    """Save a model and its processor. Return `folder`."""
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
