@@ -106,7 +106,7 @@ def command(
         return
     click.echo(str(built))
     if built.handed_over is not None:
-        _say_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
+        _print_handed_over(built.handed_over, out, shlex.join(["safetypairs", *again]))
 
 
 def _again(
@@ -130,7 +130,7 @@ def _again(
     return [*words, *(["--submit"] if submit else [])]
 
 
-def _say_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
+def _print_handed_over(handed_over: HandedOver, out: str, command: str) -> None:
     if handed_over.said:
         click.echo(handed_over.said)
         click.echo("The join continues the build. If a job fails, run the same command again:")

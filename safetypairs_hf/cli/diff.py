@@ -45,8 +45,8 @@ def command(words: tuple[str, ...], as_json: bool, sheet: Path | None, show_unsa
         drawn = draw(found, old, new, sheet, show_unsafe=show_unsafe)
         of_all = f"{drawn:,} of " if drawn < len(found.changes) else ""
         pairs = f"{of_all}{counted(len(found.changes), 'changed pair')}"
-        said = f"{pairs} drawn in {sheet}" if drawn else "nothing to draw: no pair differs"
-        click.echo(said, err=as_json)
+        message = f"{pairs} drawn in {sheet}" if drawn else "nothing to draw: no pair differs"
+        click.echo(message, err=as_json)
 
 
 def _editions(words: tuple[str, ...]) -> tuple[Edition, Edition]:

@@ -153,10 +153,10 @@ def _show(out: Path, threshold: float | None, prices: Prices, as_json: bool) -> 
         click.echo(f"safetypairs: warning: {warning}", err=True)
     if as_json:
         covered = covered_by(out, threshold=threshold)
-        told = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
-        told |= {"covered": covered.to_dict()} if covered else {}
-        told |= {"spent": spent.to_dict()} if spent else {}
-        click.echo(json.dumps({**score.to_dict(), **told}, indent=2))
+        fields = {"abstentions": without.to_dict(), "run": run, "predictions": str(out)}
+        fields |= {"covered": covered.to_dict()} if covered else {}
+        fields |= {"spent": spent.to_dict()} if spent else {}
+        click.echo(json.dumps({**score.to_dict(), **fields}, indent=2))
         return
     click.echo(str(score))
     for remark in remarks(out, threshold=threshold):

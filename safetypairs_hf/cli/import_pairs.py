@@ -156,7 +156,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     run = RunFolder(out)
     if not run.shared:
         raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
-    show = _say_nothing if given["as_json"] else _show
+    show = _show_nothing if given["as_json"] else _show
     with when_stopped(run.standing), reported("import") as progress:
         workers = given["workers"]
         done = import_pairs(source, out, said=said, workers=workers, progress=progress, show=show, **arguments)
@@ -205,7 +205,7 @@ def _judges(names: Sequence[str], settings: Mapping[str, str]) -> tuple[Judge, .
     return tuple(make_guard(name, of) for name, of in found.items())
 
 
-def _say_nothing(opened: Opened) -> None:
+def _show_nothing(opened: Opened) -> None:
     """Print nothing: with --json, the result includes what was recognised."""
 
 

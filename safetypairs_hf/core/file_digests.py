@@ -43,7 +43,7 @@ def digests(files: Mapping[str, Path], place: str) -> dict[str, str]:
     start, now = time.perf_counter(), time.time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found |= zip(left, pool.map(lambda name: file_sha256(files[name]), left), strict=True)
-    _tell(time.perf_counter() - start, sum(states[name][0] for name in left), place)
+    _report(time.perf_counter() - start, sum(states[name][0] for name in left), place)
     keep = [name for name in left if now - states[name][2] / 1e9 > _SETTLED_AFTER]
     remembered.remember(_KIND, place, {name: [states[name], found[name]] for name in keep})
     return found
@@ -66,7 +66,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tell(seconds: float, size: int, place: str) -> None:
+def _report(seconds: float, size: int, place: str) -> None:
     if seconds > _REPORTED_AFTER:
         logger.warning(
             "%s: %.2f GB were checked in %.0f s; later loads need not do it again", place, size / 1e9, seconds

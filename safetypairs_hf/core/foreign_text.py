@@ -242,9 +242,9 @@ def parse_yaml(text: str, *, typed: bool = False) -> Any:
         _check_keys(node)
         return "" if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        said = printable(" ".join(filter(None, (error.context, error.problem))))
+        problem = printable(" ".join(filter(None, (error.context, error.problem))))
         raise ForeignTextError(
-            f"is no YAML: {said}", error.problem_mark.line + 1 if error.problem_mark else 0
+            f"is no YAML: {problem}", error.problem_mark.line + 1 if error.problem_mark else 0
         ) from None
     except yaml.YAMLError as error:
         raise ForeignTextError(f"is no YAML: {printable(' '.join(str(error).split()))}") from None

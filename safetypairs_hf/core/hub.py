@@ -333,7 +333,7 @@ def _by_status(error: Any, repo: str, where: str, kind: str) -> str:
     from huggingface_hub import errors
 
     status = _status(error)
-    said = getattr(error, "server_message", None) or _one_line(error)
+    message = getattr(error, "server_message", None) or _one_line(error)
     if isinstance(error, errors.GatedRepoError):
         page = f"{where}/{'' if kind == 'model' else f'{kind}s/'}{repo}"
         return f"{repo} is gated: ask for access at {page}, then try again"
@@ -341,16 +341,16 @@ def _by_status(error: Any, repo: str, where: str, kind: str) -> str:
     if isinstance(error, errors.RepositoryNotFoundError) and (named or status != 401):
         return f"no {kind} {repo} at {where} that this token may see; check the name, or log in: hf auth login"
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"{repo} at {where} has no such revision ({said}); name a commit, a tag or a branch that it has"
+        return f"{repo} at {where} has no such revision ({message}); name a commit, a tag or a branch that it has"
     if status in (401, 403):
-        return _refused(status, repo, where, said)
-    return f"{where} answered {status} about {repo}: {said}"
+        return _refused(status, repo, where, message)
+    return f"{where} answered {status} about {repo}: {message}"
 
 
-def _refused(status: int, repo: str, where: str, said: str) -> str:
+def _refused(status: int, repo: str, where: str, message: str) -> str:
     if status == 401:
         return f"{where} refused the token; set HF_TOKEN to a valid one, or log in: hf auth login"
-    return f"this token has no right to do that with {repo} ({said}); use one that may write to it"
+    return f"this token has no right to do that with {repo} ({message}); use one that may write to it"
 
 
 def _one_line(error: BaseException) -> str:

@@ -84,14 +84,14 @@ def explain(error: ImportError, file: str) -> str | None:
     if old != _LIBRARY and not old.startswith(f"{_LIBRARY}."):
         return None
     module, names = _imported(old, file)
-    said = f"{', '.join(names)} from {module}" if names else module
+    imported = f"{', '.join(names)} from {module}" if names else module
     new = _new_module(module)
     known = [name for name in names if new is not None and _has(new, name)]
     where = f", and {', '.join(known)} {verb(len(known), 'is')} in {new}" if known else ""
     if new is not None and not names:
         where = f", and what was there is in {new}"
     what = "was moved" if where else "does not exist"
-    return f"imports {said}, which {what}: import from {FACE} now{where}"
+    return f"imports {imported}, which {what}: import from {FACE} now{where}"
 
 
 def _imported(old: str, file: str) -> tuple[str, list[str]]:

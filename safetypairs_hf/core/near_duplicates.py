@@ -75,8 +75,8 @@ class NearIndex:
             return few
         if not self._indexed or self._size - self._indexed > max(self._pending, self._indexed // _PENDING_SHARE):
             self._index()
-        alike = self._alike(phash, self._masks)
-        found = alike[self._close(words, self._words[alike])]  # has duplicates: a hash may agree in several bands
+        candidates = self._candidates(phash, self._masks)
+        found = candidates[self._close(words, self._words[candidates])]  # a hash may agree in several bands
         last = self._indexed + self._close(words, self._words[self._indexed : self._size])
         return [*np.unique(found).tolist(), *last.tolist()]
 
@@ -84,7 +84,7 @@ class NearIndex:
         """Return the positions of those of `others` that are within `bits`."""
         return np.flatnonzero(np.bitwise_count(others ^ words).sum(axis=1) <= self.bits)
 
-    def _alike(self, phash: bytes, masks: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    def _candidates(self, phash: bytes, masks: NDArray[np.uint16]) -> NDArray[np.uint32]:
         """Return the numbers of the indexed hashes that agree with this one in a band, up to the free bits."""
         keys = (np.frombuffer(phash, np.uint16)[:, None] ^ masks).astype(np.int64)
         keys = (keys + (np.arange(_BANDS, dtype=np.int64)[:, None] << _WIDTH)).ravel()
@@ -92,8 +92,8 @@ class NearIndex:
         counts = self._starts[keys + 1] - starts
         ends = counts.cumsum()
         places = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)  # the runs of the keys, concatenated
-        alike: NDArray[np.uint32] = self._numbers.ravel()[places]
-        return alike
+        candidates: NDArray[np.uint32] = self._numbers.ravel()[places]
+        return candidates
 
     def _index(self) -> None:
         bands = np.ascontiguousarray(self._words[: self._size]).view(np.uint16).T

@@ -75,8 +75,8 @@ class Offer:
         for setting, after in itertools.zip_longest(self.settings, self.settings[1:]):
             known = f" = {setting.default}" if setting.default else ""
             kind = ["needed"] * setting.needed + [setting.value] * (setting.value != TEXT)
-            told = f"  ({', '.join(kind)})" if kind else ""
-            yield from _wrapped(f"  {setting.name}{known}{told}", " " * 6)
+            note = f"  ({', '.join(kind)})" if kind else ""
+            yield from _wrapped(f"  {setting.name}{known}{note}", " " * 6)
             if setting.about and (after is None or after.about != setting.about):  # several may share a text
                 yield from _wrapped(" " * 6 + setting.about, " " * 6)
         yield "example:"
@@ -99,13 +99,13 @@ def settings_of(*takers: Callable[..., Any], only: Sequence[str] | None = None, 
     """
     found: dict[str, Setting] = {}
     for taker in takers:
-        said = _said_by(taker)
+        descriptions = _descriptions_of(taker)
         shown = inspect.signature(taker).parameters
         for name, annotation in parameters_of(taker).items():
             default = fixed.get(name, _default(taker, name, shown[name]))
             needed = default is inspect.Parameter.empty
             text = "" if needed else _as_given(default)
-            found.setdefault(name, Setting(name, value_text(annotation), text, needed, said.get(name, "")))
+            found.setdefault(name, Setting(name, value_text(annotation), text, needed, descriptions.get(name, "")))
     return tuple(found[name] for name in (found if only is None else only) if name in found)
 
 
@@ -180,17 +180,17 @@ def _as_given(default: Any) -> str:
     return as_text(default) if isinstance(default, (bool, str, int, float, tuple)) else ""
 
 
-def _said_by(taker: Any) -> dict[str, str]:
+def _descriptions_of(taker: Any) -> dict[str, str]:
     """Return the description of each parameter in the docstrings of a function, or of a class and its bases."""
     owners = [each for each in reversed(taker.__mro__) if each is not object] if isinstance(taker, type) else [taker]
-    said: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for owner in owners:
         text = (
             inspect.cleandoc(owner.__dict__.get("__doc__") or "") if isinstance(owner, type) else inspect.getdoc(owner)
         )
-        said |= {name: _joined(about) for name, about in _IN_TEXT.findall((text or "").partition("Args")[0])}
-        said |= _arguments(text or "")
-    return said
+        descriptions |= {name: _joined(about) for name, about in _IN_TEXT.findall((text or "").partition("Args")[0])}
+        descriptions |= _arguments(text or "")
+    return descriptions
 
 
 def _arguments(text: str) -> dict[str, str]:

@@ -136,14 +136,14 @@ def no_folder(place: str) -> SafetyPairsError:
 
 
 @cache  # once per process
-def _tell_folder() -> None:
+def _warn_of_folder() -> None:
     logger.warning("%s is the folder ./%s here; elsewhere it is the set that the package carries", NAME, NAME)
 
 
 def _bare(asked: Version | None) -> TargetName:
     """Return what the bare name means in the current folder, with the requested version."""
     if _is_folder(NAME):
-        _tell_folder()
+        _warn_of_folder()
         return TargetName(f"./{NAME}", asked, True)
     repo = default_dataset.current().repo
     place, version = _split(repo)

@@ -115,7 +115,7 @@ def telling(code: str | None = None, about: str = "") -> Iterator[None]:
         where = place_of(error) or code
         if where is None:
             raise
-        raise UserCodeError(f"{where}: {_said(error)}" + (f"; {about}" if about else "")) from error
+        raise UserCodeError(f"{where}: {_message(error)}" + (f"; {about}" if about else "")) from error
 
 
 def place_of(error: BaseException) -> str | None:
@@ -141,7 +141,7 @@ def functions_of(module: ModuleType) -> list[str]:
     ]
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     """Return an exception's message on one line."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"

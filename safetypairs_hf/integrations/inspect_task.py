@@ -91,17 +91,17 @@ def hub_task(data: str, id: str = "unsafe_members") -> Task:
     with reading(f"eval.yaml of {data}", "expected tasks"):
         held = parse_yaml(read_text(open_named(data).fetch("eval.yaml")), typed=True)["tasks"]
     held = [each for each in held if "field_spec" in each]  # inspect-ai runs tasks on images, not those on pairs
-    told = next((each for each in held if each["id"] == id), None)
-    if told is None:
+    wanted = next((each for each in held if each["id"] == id), None)
+    if wanted is None:
         raise SafetyPairsError(
             f"eval.yaml of {data} has no task {id!r} for inspect-ai; it has {', '.join(x['id'] for x in held)}"
         )
-    samples = [_sample_of(row, **told["field_spec"]) for row in pairs_of(data, told["split"])]
+    samples = [_sample_of(row, **wanted["field_spec"]) for row in pairs_of(data, wanted["split"])]
     return Task(
         name=id,
         dataset=MemoryDataset(samples, name=str(parse_target_name(data))),
-        solver=[_SOLVERS[each["name"]](**each.get("args", {})) for each in told["solvers"]],
-        scorer=[_SCORERS[each["name"]](**each.get("args", {})) for each in told["scorers"]],
+        solver=[_SOLVERS[each["name"]](**each.get("args", {})) for each in wanted["solvers"]],
+        scorer=[_SCORERS[each["name"]](**each.get("args", {})) for each in wanted["scorers"]],
     )
 
 
@@ -120,8 +120,8 @@ def pair_consistent_accuracy() -> Metric:
     """
 
     def compute(scores: list[SampleScore]) -> Any:
-        told = [each.score.metadata or {} for each in scores]
-        rows = [{name: row[name] for name in _COLUMNS if name in row} for row in told]
+        metadata = [each.score.metadata or {} for each in scores]
+        rows = [{name: row[name] for name in _COLUMNS if name in row} for row in metadata]
         members = Counter(row["pair_id"] for row in rows)
         if 2 not in members.values():
             return {"pair_accuracy": math.nan, "n_pairs": 0.0, "n_incomplete": float(len(members))}
@@ -148,11 +148,11 @@ def pair_verdict() -> Scorer:
             if first is not None and first.top_logprobs:
                 top = [(each.token, each.logprob) for each in first.top_logprobs]
         answer = answer_of(state.output.completion, top)
-        said = {1: "Yes", 0: "No", None: "none"}[answer["prediction"]]
+        word = {1: "Yes", 0: "No", None: "none"}[answer["prediction"]]
         kept = {name: state.metadata[name] for name in ("pair_id", "reference", "category", "group")}
         return Score(
-            value=float(said == target.text),
-            answer=said,
+            value=float(word == target.text),
+            answer=word,
             explanation=state.output.completion,
             metadata={**kept, **answer},
         )

@@ -81,12 +81,12 @@ def answer_of(text: str, top: Iterable[tuple[str, float]] | None = None) -> dict
     return {"prediction": None if verdict.p_unsafe is None else int(verdict.p_unsafe), "score": None}
 
 
-def scored(rows: Iterable[Mapping[str, Any]], **told: Any) -> PairScore:
+def scored(rows: Iterable[Mapping[str, Any]], **options: Any) -> PairScore:
     """Score rows with the values of `answer_of`. The score column is used if at least one row has a score."""
     from safetypairs_hf.metric.score import score
 
     # With None in every row the column would count as missing; a guard that only abstains has every pair wrong.
-    return score([{**row, "prediction": "abstained"} if row["prediction"] is None else row for row in rows], **told)
+    return score([{**row, "prediction": "abstained"} if row["prediction"] is None else row for row in rows], **options)
 
 
 def flat(score: PairScore) -> dict[str, float]:

@@ -95,9 +95,9 @@ def _check(scores: NDArray[Any], labels: Any, references: Sequence[int], unsafe_
     if labels is None or isinstance(labels, tuple | list):
         return
     of_labels = np.asarray(labels).reshape(len(scores), -1)[:, 0] == unsafe_label
-    unlike = int(np.count_nonzero(of_labels != (np.asarray(references) == 1)))
-    if unlike:
+    different = int(np.count_nonzero(of_labels != (np.asarray(references) == 1)))
+    if different:
         raise PairError(
-            f"{unlike:,} of {counted(len(scores), 'label')} {verb(unlike, 'is')} not those of the references: the "
+            f"{different:,} of {counted(len(scores), 'label')} {verb(different, 'is')} not those of the references: the "
             "Trainer's evaluation set is another one, or in another order"
         )

@@ -99,7 +99,7 @@ def by_pair(failures: Sequence[Sequence[Judged]]) -> list[dict[str, Any]]:
     ranked = [(rank, place, each) for place, of in enumerate(failures) for rank, each in enumerate(of)]
     for rank, place, each in sorted(ranked, key=lambda item: item[:2]):
         pair = found.setdefault(each.pair_id, {"pair_id": each.pair_id, "category": each.category, "guards": []})
-        pair["guards"].append({"guard": place, "rank": rank, **_said(each)})
+        pair["guards"].append({"guard": place, "rank": rank, **_judgement(each)})
     for pair in found.values():
         pair["guards"].sort(key=lambda one: one["guard"])
     return list(found.values())
@@ -109,7 +109,7 @@ def fitting(pairs: Sequence[Mapping[str, Any]], pictures: Mapping[str, Pictured]
     """Return how many of the pairs from `by_pair`, counted from the first, fit on a page with their pictures."""
     for number, pair in enumerate(pairs):
         budget -= _CARD + _LINE * len(pair["guards"])
-        budget -= sum(len(said[name]) for said in pair["guards"] for name in ("unsafe_answer", "safe_answer"))
+        budget -= sum(len(one[name]) for one in pair["guards"] for name in ("unsafe_answer", "safe_answer"))
         budget -= pictures[pair["pair_id"]].size if pair["pair_id"] in pictures else 0
         if budget < 0:
             return number
@@ -123,9 +123,9 @@ def verdicts_by_pair(guards: Sequence[Guard]) -> dict[str, list[dict[str, Any]]]
         ids = [str(each) for each in guard.pairs.texts("pair_id").to_pylist()]
         wrote = raw_answers(guard.path, set(ids))
         for row, pair_id in enumerate(ids):
-            found.setdefault(pair_id, []).append({"guard": place, **_said(_judged(guard, row, pair_id, wrote))})
+            found.setdefault(pair_id, []).append({"guard": place, **_judgement(_judged(guard, row, pair_id, wrote))})
     return found
 
 
-def _said(judged: Judged) -> dict[str, Any]:
+def _judgement(judged: Judged) -> dict[str, Any]:
     return {name: value for name, value in judged._asdict().items() if name not in ("pair_id", "category")}

@@ -103,8 +103,8 @@ def _of_run(run: RunFolder) -> Iterator[dict[str, Any]]:
         assert candidate.identity
         item = drawn[candidate.identity.pair_id]
         if candidate.identity.is_policy_pair:
-            told = as_pair(policy_pair_row(candidate, item.group, finished.taxonomy, ""))
-            published = {**dict.fromkeys(_COLUMNS), **told}
+            values = as_pair(policy_pair_row(candidate, item.group, finished.taxonomy, ""))
+            published = {**dict.fromkeys(_COLUMNS), **values}
         else:
             published = row(candidate, item.group, finished.taxonomy, "")
         yield {**published, "category": candidate.category, "split": item.split, "place": run.url}
@@ -125,8 +125,8 @@ def _write_pair(folder: Path, pair: dict[str, Any], guards: list[str], said: lis
         (folder / "images" / file).write_bytes(data)
     page = render_template("pair.html", pair=pair, images=images, guards=guards, said=said)
     (folder / "pairs" / f"{name}.html").write_text(page, encoding="utf-8")
-    told = {key: pair[key] for key in ("pair_id", "category", "split", "critical_feature", "instruction")}
-    return {**told, "page": f"{name}.html", "said": said}
+    entry = {key: pair[key] for key in ("pair_id", "category", "split", "critical_feature", "instruction")}
+    return {**entry, "page": f"{name}.html", "said": said}
 
 
 def _size(data: bytes) -> tuple[int, int]:

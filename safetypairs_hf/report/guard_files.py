@@ -122,12 +122,12 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
         if doubled:
             raise PairError(f"two files of predictions are both called {doubled[0]!r}; name them: --name A --name B")
         return list(given)
-    told = [_told(path) for path in files]
-    alike: dict[tuple[str, bool], list[int]] = defaultdict(list)
-    for number, (name, path) in enumerate(zip(told, files, strict=True)):
-        alike[name or path.stem, is_of_policies(path)].append(number)
+    stored = [_stored_name(path) for path in files]
+    same_name: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for number, (name, path) in enumerate(zip(stored, files, strict=True)):
+        same_name[name or path.stem, is_of_policies(path)].append(number)
     found = {}
-    for (name, _), numbers in alike.items():
+    for (name, _), numbers in same_name.items():
         tails = _tails([files[number] for number in numbers])
         # Files with the same name are in different folders: the names of the folders are enough.
         kept = -1 if len({tail[-1] for tail in tails}) == 1 else None
@@ -135,7 +135,7 @@ def _names(files: Sequence[Path], given: Sequence[str]) -> list[str]:
             if len(numbers) == 1:
                 found[number] = name
             else:
-                found[number] = f"{name} ({'/'.join(tail[:kept])})" if told[number] else "/".join(tail)
+                found[number] = f"{name} ({'/'.join(tail[:kept])})" if stored[number] else "/".join(tail)
     return [found[number] for number in range(len(files))]
 
 
@@ -153,7 +153,7 @@ def _tails(files: Sequence[Path]) -> list[tuple[str, ...]]:
     )
 
 
-def _told(path: Path) -> str | None:
+def _stored_name(path: Path) -> str | None:
     """Return the guard's name in a Parquet file's metadata, under `guard` or in the JSON under `safetypairs`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -162,8 +162,8 @@ def _told(path: Path) -> str | None:
         return None
     try:
         metadata = pq.read_metadata(path).metadata or {}
-        told = json.loads(metadata.get(b"safetypairs", b"{}"))
-        name = metadata[b"guard"].decode() if b"guard" in metadata else told.get("guard")
+        info = json.loads(metadata.get(b"safetypairs", b"{}"))
+        name = metadata[b"guard"].decode() if b"guard" in metadata else info.get("guard")
     except (pa.ArrowException, OSError, ValueError, AttributeError):
         return None  # the reader of the rows reports what is wrong with the file
     if isinstance(name, dict):

@@ -26,9 +26,9 @@ def markdown_table(guards: Sequence[Guard]) -> str:
     signatures: dict[str, list[str]] = {}
     for guard in guards:
         signatures.setdefault(guard.score.signature, []).append(_plain(guard.name))
-    told = [f"{', '.join(names)}: `{signature}`" for signature, names in signatures.items()]
+    listed = [f"{', '.join(names)}: `{signature}`" for signature, names in signatures.items()]
     others = ", ".join(figure.heading for figure in figures if not figure.format.percent)
-    return "\n".join([*lines, "", f"All but {others} in percent.", "", *told, ""])
+    return "\n".join([*lines, "", f"All but {others} in percent.", "", *listed, ""])
 
 
 def _heading(figure: Figure) -> str:

@@ -164,12 +164,12 @@ def _judges(every: Iterable[Attempt]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     silent: Counter[str] = Counter()
     for each in every:
-        for said in each.judgements:
-            points = found.setdefault(said.name, {"passed": [], "rejected": []})
-            if said.p_unsafe_before is None or said.p_unsafe_after is None:
-                silent[said.name] += 1
+        for judgement in each.judgements:
+            points = found.setdefault(judgement.name, {"passed": [], "rejected": []})
+            if judgement.p_unsafe_before is None or judgement.p_unsafe_after is None:
+                silent[judgement.name] += 1
                 continue
-            point = round(said.p_unsafe_before, 4), round(said.p_unsafe_after, 4)
+            point = round(judgement.p_unsafe_before, 4), round(judgement.p_unsafe_after, 4)
             points["rejected" if each.reject else "passed"].append(point)
     return [
         {

@@ -49,8 +49,8 @@ class Admission:
         candidates = [self._admit(raw) for raw in inputs]
         if self.judged is not None:
             asked = [candidate for candidate in candidates if candidate.reject is None]
-            for candidate, said in zip(asked, self.judged.choose([each.unsafe for each in asked]), strict=True):
-                _categorise(candidate, said)
+            for candidate, category in zip(asked, self.judged.choose([each.unsafe for each in asked]), strict=True):
+                _categorise(candidate, category)
         return candidates
 
     def _admit(self, raw: Raw) -> Candidate:
@@ -74,8 +74,8 @@ class Admission:
         return self.screen.reject(picture, sha256(raw.data)) or picture
 
 
-def _categorise(candidate: Candidate, said: str | Reject) -> None:
-    if isinstance(said, Reject):
-        candidate.reject, candidate.unsafe = said, Picture(b"")
+def _categorise(candidate: Candidate, category: str | Reject) -> None:
+    if isinstance(category, Reject):
+        candidate.reject, candidate.unsafe = category, Picture(b"")
     else:
-        candidate.category = said
+        candidate.category = category

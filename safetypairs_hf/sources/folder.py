@@ -227,13 +227,13 @@ class FolderSource:
             return Reject("source", *error.args)
         if about is not None and name not in about:
             return Reject("source", "not_in_metadata", f"{self.metadata} has no row of it")
-        said = about[name] if about is not None else About(None, None)
-        label = said.label if about is not None else _subfolder(name)
+        values = about[name] if about is not None else About(None, None)
+        label = values.label if about is not None else _subfolder(name)
         slug = self._category(label)
         if isinstance(slug, Reject):
             return slug
         pixels = sha256(repr(image.size).encode() + image.tobytes())
-        return _File(os.fspath(path), name, sha256(data), pixels, slug, label, said.license or self.license)
+        return _File(os.fspath(path), name, sha256(data), pixels, slug, label, values.license or self.license)
 
     def _category(self, label: str | None) -> str | Reject:
         if self.judged is not None:

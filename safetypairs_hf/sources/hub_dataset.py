@@ -126,12 +126,12 @@ class HubSource:
 
     @property
     def size(self) -> int:
-        said = self._table.rows
-        if said is None and self.rows is None:
+        stated = self._table.rows
+        if stated is None and self.rows is None:
             raise RecipeError(
                 f"{self.dataset} does not say how many rows {self.split} has; give rows = how many to use"
             )
-        return min(count for count in (said, self.rows) if count is not None)
+        return min(count for count in (stated, self.rows) if count is not None)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -197,14 +197,14 @@ class HubSource:
 
     def _check_end(self, cursor: _Cursor, stop: int) -> None:
         """Raise RecipeError if a split that was not counted has more or fewer rows than its card states."""
-        said = self._table.rows
-        if self._table.counted or said is None or (self.rows or said) < said:
+        stated = self._table.rows
+        if self._table.counted or stated is None or (self.rows or stated) < stated:
             return
-        more = cursor.position == said and next(cursor.rows, None) is not None
-        if more or cursor.position < min(stop, said):
+        more = cursor.position == stated and next(cursor.rows, None) is not None
+        if more or cursor.position < min(stop, stated):
             held = "more" if more else f"only {cursor.position}"
             raise RecipeError(
-                f"the card of {self.dataset} says that {self.split} has {counted(said, 'row')}, and its files hold "
+                f"the card of {self.dataset} says that {self.split} has {counted(stated, 'row')}, and its files hold "
                 f"{held}; give streaming = False, which counts them"
             )
 

@@ -97,10 +97,10 @@ class Judged:
         return [verdict.p_unsafe for verdict in verdicts]
 
     def _decide(self, answers: Sequence[float | None]) -> str | Reject:
-        said = [(p, slug) for p, slug in zip(answers, self.chosen, strict=True) if p is not None]
-        if not said:
+        given = [(p, slug) for p, slug in zip(answers, self.chosen, strict=True) if p is not None]
+        if not given:
             return Reject("source", "judge_abstained", f"{self.judge.name} said nothing in any category")
-        p, slug = max(said, key=lambda item: item[0])
+        p, slug = max(given, key=lambda item: item[0])
         if p < self.at_least:
             return Reject("source", "no_category", f"{self.judge.name}: at most P(unsafe) = {p:.3f}, in {slug}")
         return slug

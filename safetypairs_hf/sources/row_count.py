@@ -33,8 +33,8 @@ def count_rows(builder: Any, split: str, enough: int | None) -> tuple[int | None
                 if enough is not None and rows >= enough:
                     break
         return rows, True
-    said = (builder.info.splits or {}).get(split)
-    return (said.num_examples if said else None) or None, False
+    stated = (builder.info.splits or {}).get(split)
+    return (stated.num_examples if stated else None) or None, False
 
 
 def _rows_in(address: str) -> int:

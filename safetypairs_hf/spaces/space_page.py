@@ -19,7 +19,7 @@ _CSS = """
 .fault { border-left: 4px solid #c2410c; padding: .3em .8em; overflow-wrap: anywhere; }
 .signatures { overflow-wrap: anywhere; margin: .8em 0 !important; }
 .signatures dt { font-weight: 600; margin-top: .5em; }
-/* On a phone an interval is in words alone, and stands beside its figure; names and texts take several lines. */
+/* On a phone an interval is shown in words only, next to its figure; names and texts take several lines. */
 @media (max-width: 640px) {
   .results :is(td, th) { padding-right: .5em !important; }
   .results :is(td, th):is(:first-child, :last-child) { text-wrap: wrap; overflow-wrap: anywhere; min-width: 5.5em; }

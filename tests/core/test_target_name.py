@@ -164,7 +164,7 @@ def test_a_place_has_no_version() -> None:
 
 
 def test_a_folder_that_takes_the_bare_name_is_named_once(here: Path, caplog: pytest.LogCaptureFixture) -> None:
-    target_name._tell_folder.cache_clear()
+    target_name._warn_of_folder.cache_clear()
     assert parse_target_name("safetypairs").is_embedded
     (here / "safetypairs").mkdir()
     assert parse_target_name("safetypairs") == parse_target_name("safetypairs") == ("./safetypairs", None, True)

@@ -261,7 +261,7 @@ def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path, home: Pa
 def test_a_long_check_says_what_it_took(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(file_digests, "_TOLD_AFTER", 0.0)
+    monkeypatch.setattr(file_digests, "_REPORTED_AFTER", 0.0)
     publish(tmp_path / "pairs", "1.0.0")
     with caplog.at_level(logging.WARNING):
         load("./pairs", cache_dir=tmp_path / "cache")

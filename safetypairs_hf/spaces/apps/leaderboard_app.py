@@ -21,9 +21,9 @@ from safetypairs_hf.spaces.space_page import fault_html, results, serve  # noqa:
 
 TITLE = "Guards by pair accuracy"
 REPO = ""  # a dataset repo with prediction files, such as "org/results"; "" for those in predictions/
-TOLD = """
+INTRODUCTION = """
 A guard has a pair right only if it calls the unsafe image unsafe **and** the safe one safe. A coin gives 0.25; a
-constant answer gives 0. Intervals are at 95%. Two guards compare where their signatures name the same pairs.
+constant answer gives 0. Intervals are at 95%. Two guards are comparable if their signatures name the same pairs.
 """
 
 
@@ -59,19 +59,19 @@ def board() -> str:
     except SafetyPairsError as error:
         return fault_html(error)
     table = records_html("guard", {each.name: each.score for each in guards}, shown_in(Face.CATEGORIES, Figures))
-    alike = "" if same_pairs(guards) else fault_html("The guards were not run on the same pairs: see the signatures.")
+    warning = "" if same_pairs(guards) else fault_html("The guards were not run on the same pairs: see the signatures.")
     signatures = "".join(
         f"<dt>{html.escape(each.name)}</dt><dd><code>{html.escape(each.score.signature)}</code></dd>" for each in guards
     )
     folded = f'<details class="signatures"><summary>Signatures</summary><dl>{signatures}</dl></details>'
-    return alike + results(table) + folded + "".join(faults)
+    return warning + results(table) + folded + "".join(faults)
 
 
 def main() -> None:
     import gradio as gr
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gr.Markdown(f"# {TITLE}\n{TOLD}")
+        gr.Markdown(f"# {TITLE}\n{INTRODUCTION}")
         shown = gr.HTML()
         again = gr.Button("Read the files again")
         page.load(board, None, shown, api_name="board")
