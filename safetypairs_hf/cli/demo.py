@@ -31,7 +31,7 @@ def command(out: Path, pairs: int, more: int, as_json: bool) -> None:
     from safetypairs_hf.core.tables import table
     from safetypairs_hf.demo.road import demo
 
-    kept = f"what is done is kept in {out}, and the same command goes on from there"
+    kept = f"what is done is kept in {out}, and the same command continues from there"
     with when_stopped(lambda: kept), reported("demo") as progress:
         outcome = demo(out, pairs, more, partial(click.echo, err=as_json), progress)
     if as_json:

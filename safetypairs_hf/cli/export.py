@@ -35,4 +35,4 @@ def command(target: str, to: str, out: Path, splits: tuple[str, ...], rows: str,
         done = export(target, out, to, splits=splits, rows=rows, check=check, progress=progress)
     click.echo(json.dumps(done.to_dict(), indent=2) if as_json else str(done))
     if "train" not in done.samples or len(done.samples) > 1:
-        click.echo("safetypairs: what is trained on the test split can't be measured on it", err=True)
+        click.echo("safetypairs: a model that is trained on the test split cannot be measured on it", err=True)

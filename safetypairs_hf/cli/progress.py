@@ -149,12 +149,12 @@ class Lines:
         now, start = self._clock(), f"safetypairs: {self._command}"
         stage = self._stages.get(self._current)
         if stage is None:
-            return f"{start}: at work for {_span(now - self._began)}"
+            return f"{start}: running for {_span(now - self._began)}"
         share = f" ({stage.done / stage.total:.0%})" if stage.total else ""
         text = f"{start}, {self._current}: {stage.done:,} of {stage.total:,}{share}"
         rate = (stage.done - stage.at_first) / (now - stage.began) if now > stage.began else 0.0
         if not rate or stage.done >= stage.total:
-            return f"{text}, at work for {_span(now - self._began)}"
+            return f"{text}, running for {_span(now - self._began)}"
         return f"{text}, {self._more(self._current) or _rate(rate)}, {_span((stage.total - stage.done) / rate)} left"
 
 

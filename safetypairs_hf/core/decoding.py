@@ -112,7 +112,7 @@ def _check_header(image: Image.Image, least_side: int) -> None:
     width, height = image.size
     most = Image.MAX_IMAGE_PIXELS or MOST_PIXELS
     if width * height > most:
-        raise UnusableError("oversized", f"{width} x {height} pixels; at most {most} in all are decoded")
+        raise UnusableError("oversized", f"{width} x {height} pixels; at most {most} pixels are decoded")
     if min(width, height) < least_side:
         raise UnusableError("too_small", f"{width} x {height} pixels; at least {least_side} a side are needed")
     # A phone's JPEG may carry a second, hidden picture (MPO); the first is the photograph.

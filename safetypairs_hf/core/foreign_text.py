@@ -310,7 +310,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> None:
-    raise ForeignTextError(f"is no JSON: {name} is no number there")
+    raise ForeignTextError(f"is no JSON: {name} is not a JSON number")
 
 
 _STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

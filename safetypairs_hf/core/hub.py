@@ -321,9 +321,9 @@ def _line(error: BaseException, repo: str, where: str, kind: str) -> str | None:
     if isinstance(error, json.JSONDecodeError):
         return f"{where} answered about {repo} with something that is not JSON; try again later"
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return f"a file of {repo} cannot be had from {where} ({_one_line(error)}); check the network and HF_ENDPOINT"
+        return f"{where} does not deliver a file of {repo} ({_one_line(error)}); check the network and HF_ENDPOINT"
     if disk := _disk(error):
-        return f"a file of {repo} cannot be kept on this machine ({disk}); HF_HOME says where the cache is"
+        return f"a file of {repo} cannot be stored on this machine ({disk}); HF_HOME sets where the cache is"
     if type(error).__module__ in ("hf_xet", "builtins") and _XET_ERROR.search(f"{type(error).__name__} {error}"):
         return f"the file storage of {where} failed ({_one_line(error)}); try again later"
     return None

@@ -66,7 +66,7 @@ class Picture:
         with Image.open(io.BytesIO(self.data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
-                raise ValueError(f"it has {width} x {height} pixels; at most {MOST_PIXELS} in all are decoded")
+                raise ValueError(f"it has {width} x {height} pixels; at most {MOST_PIXELS} pixels are decoded")
             return np.asarray(image.convert("RGB"))
 
 

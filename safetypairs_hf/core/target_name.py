@@ -88,7 +88,7 @@ def parse_target_name(text: str | os.PathLike[str], version: Version | None = No
     else:
         name = _bare(typed or version or _set_version())
     if typed and version and typed != version:
-        raise VersionMismatch(f"{text} names one version, and {version} was given beside it; leave one of them out")
+        raise VersionMismatch(f"{text} names one version, and {version} was given separately; leave one of them out")
     return name._replace(version=version) if version else name
 
 
@@ -179,7 +179,9 @@ def _read(text: str) -> TargetName:
         try:
             name.path.stat()
         except RuntimeError as error:
-            raise SafetyPairsError(f"{text!r} is no target: {place.partition('/')[0]} is nobody's home here") from error
+            raise SafetyPairsError(
+                f"{text!r} is no target: no user of this machine has the home {place.partition('/')[0]}"
+            ) from error
         except ValueError as error:
             raise SafetyPairsError(f"{text!r} is no target: {error}") from error
         except OSError as error:

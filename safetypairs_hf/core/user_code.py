@@ -55,7 +55,7 @@ def load_code(where: str) -> LoadedCode:
             ) from error
     file = getattr(module, "__file__", None)
     if file is None:
-        raise UserCodeError(f"{where} has no file, so that nobody can tell when it changes")
+        raise UserCodeError(f"{where} has no file, so its changes cannot be detected")
     return LoadedCode(module, file_hash(file))
 
 

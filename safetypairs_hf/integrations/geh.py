@@ -112,5 +112,5 @@ def _config_of(run: Path, dataset: str) -> dict[str, Any]:
 def _data_of(options: dict[str, Any], path: str | None, name: str) -> str:
     data = options.get("data") or path
     if not data:
-        raise SafetyPairsError(f"dataset {name!r} says no data; give options: {{data: org/name@1.2.0}}, or a path")
+        raise SafetyPairsError(f"dataset {name!r} names no data; give options: {{data: org/name@1.2.0}}, or a path")
     return str(parse_target_name(str(data)))

@@ -37,7 +37,7 @@ def draw_failures(failures: Sequence[Mapping[str, Any]], data: str, path: Path, 
     files = files_of(edition, (row["pair_id"] for row in drawn))
     if gone := [row["pair_id"] for row in drawn if row["pair_id"] not in files]:
         raise SafetyPairsError(
-            f"{edition.name} holds no pair {gone[0]}, which the predictions are on; name the version that the guard "
+            f"{edition.name} holds no pair {gone[0]}, which is in the predictions; name the version that the guard "
             "was run on: --data TARGET@VERSION"
         )
     rows = published_rows(edition, files)

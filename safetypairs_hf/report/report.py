@@ -81,7 +81,7 @@ def _guards(what: Sequence[str], edition: Edition | None, names: Sequence[str], 
     if others:
         first = next(word for word in what if word not in others)
         raise SafetyPairsError(
-            f"{others[0]!r} is no file of predictions ({', '.join(SUFFIXES)}), and {first!r} is one; "
+            f"{others[0]!r} is not a prediction file ({', '.join(SUFFIXES)}), and {first!r} is one; "
             "a report is of predictions, or of one run, or of one dataset"
         )
     return read_guards(what, names=names, data=edition, **reading)
@@ -103,13 +103,12 @@ def report_of_guards(guards: Sequence[Guard], edition: Edition | None, failures:
 def _refuse(what: Sequence[str], of_predictions: Any) -> None:
     if len(what) > 1:
         raise SafetyPairsError(
-            f"a report is of files of predictions ({', '.join(SUFFIXES)}), or of one run, or of one dataset; "
+            f"a report is of prediction files ({', '.join(SUFFIXES)}), or of one run, or of one dataset; "
             f"{len(what)} were named, {what[0]!r} first"
         )
     if of_predictions:
         raise SafetyPairsError(
-            f"--data, --markdown and --name are for predictions, and {what[0]!r} is no file of them "
-            f"({', '.join(SUFFIXES)})"
+            f"--data, --markdown and --name are for predictions, and {what[0]!r} is not one ({', '.join(SUFFIXES)})"
         )
 
 

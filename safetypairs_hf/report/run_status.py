@@ -67,7 +67,7 @@ class RunStatus:
 
     def stages(self) -> str:
         """Return the stages of the funnel as a table."""
-        how = "finished" if self.finished else "not finished; the command that began it goes on with it"
+        how = "finished" if self.finished else "not finished; run the same command again to continue"
         return table(f"{self.run}: {how}", ("stage", "in", "out", "rejected"), list(funnel.rows(dict(self.funnel))))
 
     def _repr_html_(self) -> str:

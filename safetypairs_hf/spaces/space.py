@@ -29,16 +29,16 @@ _ABOUT = {
     "leaderboard": """
 # {title}
 
-Guards by pair-consistent accuracy, with 95% intervals. It reads {where}: one file a guard, as
+Guards by pair-consistent accuracy, with 95% intervals. It reads {where}: one file per guard, as
 `safetypairs evaluate GUARD --out FILE.parquet` writes it, or any file that `safetypairs score` takes.
 """,
     "viewer": """
 # {title}
 
-Pairs of `{where}`. Unsafe members are blurred until somebody asks for them.
+Pairs of `{where}`. Unsafe members are blurred until the visitor shows them.
 
-A visitor signs in, and sees a gated dataset where the Hub has granted that account access. Only in a **private** Space,
-a secret `HF_TOKEN` may stand for the sign-in: everybody who sees the Space then sees what that token may read.
+Visitors sign in, and see a gated dataset if the Hub has granted their account access. Only in a **private** Space, a
+secret `HF_TOKEN` can replace the sign-in: everyone who sees the Space then sees what that token may read.
 """,
 }
 _EXAMPLE = """pair_id,reference,score,category
@@ -167,7 +167,7 @@ def _copy_predictions(files: Sequence[str | Path], folder: Path) -> None:
             raise SafetyPairsError(f"two files are called {file.name}; rename one")
         shutil.copy(file, folder)
     if not files:
-        (folder / "README.md").write_text("Put files of predictions here, one a guard.\n", encoding="utf-8")
+        (folder / "README.md").write_text("Put prediction files here, one per guard.\n", encoding="utf-8")
 
 
 def _app(kind: str, settings: Mapping[str, str]) -> str:

@@ -23,11 +23,11 @@ def test_a_line_has_stage_done_rate_and_time_left() -> None:
     clock = Clock()
     lines = Lines("evaluate", clock)
     clock.now = 60
-    assert lines.line() == "safetypairs: evaluate: at work for 60 s"
+    assert lines.line() == "safetypairs: evaluate: running for 60 s"
     lines.report("judge", 640, 1510)  # what an earlier run has done is no work of this one
-    assert lines.line() == "safetypairs: evaluate, judge: 640 of 1,510 (42%), at work for 60 s"
+    assert lines.line() == "safetypairs: evaluate, judge: 640 of 1,510 (42%), running for 60 s"
     clock.now = 120
-    assert lines.line() == "safetypairs: evaluate, judge: 640 of 1,510 (42%), at work for 2 min"
+    assert lines.line() == "safetypairs: evaluate, judge: 640 of 1,510 (42%), running for 2 min"
     lines.report("judge", 760, 1510)
     assert lines.line() == "safetypairs: evaluate, judge: 760 of 1,510 (50%), 2.0/s, 6 min left"
     clock.now = 60 + 60 * 100
@@ -35,7 +35,7 @@ def test_a_line_has_stage_done_rate_and_time_left() -> None:
     clock.now = 60 + 3600 * 240
     assert lines.line() == "safetypairs: evaluate, judge: 760 of 1,510 (50%), 0.5/h, 1500.0 h left"
     lines.report("judge", 1510, 1510)
-    assert lines.line() == "safetypairs: evaluate, judge: 1,510 of 1,510 (100%), at work for 240.0 h"
+    assert lines.line() == "safetypairs: evaluate, judge: 1,510 of 1,510 (100%), running for 240.0 h"
 
 
 def test_the_stage_that_went_on_last_is_shown() -> None:
@@ -43,13 +43,13 @@ def test_the_stage_that_went_on_last_is_shown() -> None:
     lines = Lines("build", clock)
     for stage in ("source", "edit", "judge"):
         lines.report(stage, 0, 40)
-    assert lines.line() == "safetypairs: build, source: 0 of 40 (0%), at work for 0 s"
+    assert lines.line() == "safetypairs: build, source: 0 of 40 (0%), running for 0 s"
     clock.now = 30
     lines.report("edit", 3, 40)
     lines.report("judge", 0, 40)
     assert lines.line() == "safetypairs: build, edit: 3 of 40 (8%), 6.0/min, 6 min left"
     lines.report("edit", 0, 0)  # begun anew, by the demo's second build
-    assert lines.line() == "safetypairs: build, edit: 0 of 0, at work for 30 s"
+    assert lines.line() == "safetypairs: build, edit: 0 of 0, running for 30 s"
     assert len(lines.line()) < 80
 
 
@@ -58,7 +58,7 @@ def test_lines_come_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setattr(progress, "EVERY", 0.001)
     with reported("verify") as report:
-        wait_for(lambda: "safetypairs: verify: at work for 0 s\n" in err.getvalue(), "no line before the first stage")
+        wait_for(lambda: "safetypairs: verify: running for 0 s\n" in err.getvalue(), "no line before the first stage")
         report("pairs", 0, 9)
         report("pairs", 3, 9)
         wait_for(lambda: "safetypairs: verify, pairs: 3 of 9 (33%), " in err.getvalue(), "no line on a stage")

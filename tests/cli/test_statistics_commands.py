@@ -75,7 +75,7 @@ def test_names(files: list[str], tmp_path: Path) -> None:
     shown = json.loads(run(compare_cli.command, *files, str(other), "--json").output)
     assert set(shown["guards"]) == {*files, str(other)}
     for words, message in (
-        ([*files, "--names", "a,b"], "--names gives 2 for 3 files"),
+        ([*files, "--names", "a,b"], "--names gives 2 names for 3 files"),
         ([*files, "--names", "a,,c"], "none empty"),
         ([*files, "--names", "a,b,a"], "two guards with the name 'a'"),
         ([files[0], files[0], files[1]], "give each file once"),
@@ -142,7 +142,7 @@ def test_failures_are_drawn_with_the_images_of_their_data(tmp_path: Path) -> Non
     assert (asked.exit_code, "give both or neither" in asked.stderr) == (2, True)
     path.write_text(path.read_text().replace(rows[0]["pair_id"], "0" * 16))
     with pytest.raises(
-        sp.SafetyPairsError, match=r"holds no pair 0{16}, which the predictions are on; name the version"
+        sp.SafetyPairsError, match=r"holds no pair 0{16}, which is in the predictions; name the version"
     ):
         run(failures_cli.command, *words)
 

@@ -202,7 +202,7 @@ rows(
     {
         "100,000 lists in one another": (f"{DEEP}\n", "line 1, is nested more than 100 deep"),
         "200 objects in one another": ('{"x": ' * 200 + "1" + "}" * 200, "line 1, is nested more than 100 deep"),
-        "NaN": ('{"file_name": "a.png", "label": NaN}\n', "line 1, is no JSON: NaN is no number there"),
+        "NaN": ('{"file_name": "a.png", "label": NaN}\n', "line 1, is no JSON: NaN is not a JSON number"),
         "a number of 5,000 digits": ('{"file_name": ' + "9" * 5000 + "}\n", "line 1, holds a number that is too long"),
         "half of a surrogate pair": ('{"file_name": "\\ud800.png"}\n', "line 1, holds half of a surrogate pair"),
         "a key twice": (

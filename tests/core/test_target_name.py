@@ -124,7 +124,10 @@ PAGE = "https://huggingface.co/datasets/o/n"
         ("http://[::1]:8/datasets/o/n/", "'http://[::1]:8/datasets/o/n/' is no target; for that dataset write o/n"),
         ("hf://datasets/o/n", "'hf://datasets/o/n' is no target; for that dataset write o/n"),
         ("hf://datasets/o/n@v1.0.0", "'hf://datasets/o/n@v1.0.0' is no target; for that dataset write o/n@1.0.0"),
-        ("~nobody-of-that-name/x", "'~nobody-of-that-name/x' is no target: ~nobody-of-that-name is nobody's home here"),
+        (
+            "~nobody-of-that-name/x",
+            "'~nobody-of-that-name/x' is no target: no user of this machine has the home ~nobody-of-that-name",
+        ),
     ],
 )
 def test_what_is_no_name(text: str, line: str) -> None:
@@ -145,7 +148,7 @@ def test_what_is_no_version(text: str) -> None:
 
 def test_a_version_beside_the_name() -> None:
     assert parse_target_name("org/name", ONE) == parse_target_name("org/name@1.0.0", ONE) == ("org/name", ONE, False)
-    line = r"org/name@2\.0\.0 names one version, and 1\.0\.0 was given beside it; leave one of them out"
+    line = r"org/name@2\.0\.0 names one version, and 1\.0\.0 was given separately; leave one of them out"
     with pytest.raises(VersionMismatch, match=line):
         parse_target_name("org/name@2.0.0", ONE)
 

@@ -93,7 +93,7 @@ def test_a_file_of_the_folder_comes_before_what_is_installed(tmp_path: Path) -> 
         ("no.where", b"", "there is no module 'no.where': no file no/where.py here, nor is it installed"),
         ("./mine.txt", b"", "./mine.txt is not a Python file; expected a name that ends in .py"),
         ("a_folder.py", b"", "a_folder.py cannot be read: Is a directory"),
-        ("sys", b"", "sys has no file, so that nobody can tell when it changes"),
+        ("sys", b"", "sys has no file, so its changes cannot be detected"),
     ],
 )
 def test_what_does_not_load(tmp_path: Path, where: str, text: bytes, said: str) -> None:

@@ -70,7 +70,7 @@ def test_an_edited_function_runs_as_it_is_described(tmp_path: Path) -> None:
 def test_a_function_of_the_image_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function of the README, as it stands, found by the name of its file in the current folder."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    found = re.search(r"^def guard\(image\) -> float:[^\n]*\n.*?(?=^\S)", readme, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^def guard\(image\):[^\n]*\n.*?(?=^\S)", readme, re.MULTILINE | re.DOTALL)
     assert found
     (tmp_path / "mine.py").write_text(found[0])
     monkeypatch.chdir(tmp_path)
@@ -226,7 +226,7 @@ def hash_of(file: Path) -> str:
             "no_such_module:f",
             "there is no module 'no_such_module': no file no_such_module.py here, nor is it installed",
         ),
-        ("sys:intern", "sys has no file, so that nobody can tell when it changes"),
+        ("sys:intern", "sys has no file, so its changes cannot be detected"),
     ],
 )
 def test_functions_that_are_not_there(name: str, said: str) -> None:

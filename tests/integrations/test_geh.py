@@ -98,5 +98,5 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(SafetyPairsError, match=r"resolved-config\.json is nested more than 100 deep; name the run_dir"):
         score_run(tmp_path)
     (tmp_path / "resolved-config.json").unlink()
-    with pytest.raises(SafetyPairsError, match="says no data"):
+    with pytest.raises(SafetyPairsError, match="names no data"):
         run(tmp_path, "")

@@ -87,7 +87,7 @@ def test_harm_to_uploads_by_xet(both: list[Scenario], tmp_path: Path) -> None:
     said = {outcome.fault: outcome.first.text for outcome in outcomes}
     assert len(said) == len(outcomes) == 7
     assert "refused the token; set HF_TOKEN to a valid one" in said["expired"]
-    assert "cannot be kept on this machine (File too large); HF_HOME says where the cache is" in said["full disk"]
+    assert "cannot be stored on this machine (File too large); HF_HOME sets where the cache is" in said["full disk"]
 
 
 def test_a_hub_that_stalls_for_ever_is_left(second: Bench) -> None:

@@ -224,8 +224,8 @@ def test_a_full_disk_is_one_line(hub: Hub, runs: Path, xet: bool) -> None:  # no
     failed = subprocess.run(command, env=env, capture_output=True, text=True, preexec_fn=full)
     assert failed.returncode == 1
     assert failed.stderr == (
-        f"safetypairs: a file of {REPO} cannot be kept on this machine (File too large); HF_HOME says where the cache "
-        "is\n"
+        f"safetypairs: a file of {REPO} cannot be stored on this machine (File too large); HF_HOME sets where the "
+        "cache is\n"
     )
 
 

@@ -401,7 +401,7 @@ def test_the_markdown_table(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["nowhere.csv"], "nowhere.csv: there is no such file"),
-        (["a.parquet", "runs/x"], "'runs/x' is no file of predictions"),
+        (["a.parquet", "runs/x"], "'runs/x' is not a prediction file"),
         (["runs/x", "runs/y"], "2 were named, 'runs/x' first"),
         (["./nowhere"], "no folder ./nowhere"),
         (["nowhere"], "'nowhere' is no target"),

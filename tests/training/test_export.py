@@ -164,7 +164,7 @@ def test_the_command(data: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [data, "--to", "llava", "--out", str(out), "--split", "test"])
     assert done.exit_code == 0, done.output
     assert f"images of test of {data}@1.0.0 in {out}, as llava" in done.stdout
-    assert "can't be measured on it" in done.stderr
+    assert "cannot be measured on it" in done.stderr
     told = CliRunner().invoke(command, [data, "--to", "llava", "--out", str(tmp_path / "b"), "--json"])
     assert json.loads(told.stdout)["samples"] == {"train": 2 * len(published(data, "train"))} and told.stderr == ""
 

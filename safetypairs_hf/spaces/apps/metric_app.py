@@ -56,7 +56,9 @@ def main() -> None:
         gr.Markdown(INTRODUCTION)
         file = gr.File(label="Predictions", type="filepath", height=140)
         with gr.Accordion("Options", open=False):
-            by = gr.Radio(["prediction", "score"], value="prediction", label="The column that decides if a file has both")
+            by = gr.Radio(
+                ["prediction", "score"], value="prediction", label="The column that decides if a file has both"
+            )
             threshold = gr.Textbox(label="Threshold", info="A score at or above it means unsafe", placeholder="0.5")
             drop = gr.Checkbox(label="Leave out pairs with one image only")
         with gr.Row():
