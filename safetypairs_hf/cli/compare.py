@@ -61,7 +61,7 @@ def command(
     told, read = told_together(files), dict(zip(files, map(predictions_of, files), strict=True))
     if threshold_from and len(threshold_from) != len(files):
         raise click.UsageError(
-            f"--threshold-from is given {counted(len(threshold_from), 'time')} for {len(files)} files; give one for each"
+            f"--threshold-from is given {counted(len(threshold_from), 'time')} for {len(files)} files; one for each"
         )
     if more or names is not None or by_category:
         if margin is not None:
@@ -96,7 +96,7 @@ def _names(files: tuple[str, ...], given: str | None) -> list[str]:
         names = [name.strip() for name in given.split(",")]
         if len(names) != len(files) or not all(names):
             raise click.UsageError(
-                f"--names gives {counted(len(names), 'name')} for {len(files)} files; give one for each file, none empty"
+                f"--names gives {counted(len(names), 'name')} for {len(files)} files; give one for each, none empty"
             )
     else:
         names = [Path(file).stem for file in files]

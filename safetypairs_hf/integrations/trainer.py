@@ -98,6 +98,6 @@ def _check(scores: NDArray[Any], labels: Any, references: Sequence[int], unsafe_
     different = int(np.count_nonzero(of_labels != (np.asarray(references) == 1)))
     if different:
         raise PairError(
-            f"{different:,} of {counted(len(scores), 'label')} {verb(different, 'is')} not those of the references: the "
-            "Trainer's evaluation set is another one, or in another order"
+            f"{different:,} of {counted(len(scores), 'label')} {verb(different, 'is')} not those of the references: "
+            "the Trainer's evaluation set is another one, or in another order"
         )
