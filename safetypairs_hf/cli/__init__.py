@@ -48,7 +48,6 @@ COMMANDS = {
     "localhub": "Run a Hub server on this machine for tests and rehearsals.",
 }
 # Commands whose module has another name, because `import` is a keyword of Python.
-# The modules that are called otherwise: `import` is a word of Python.
 MODULES = {"import": "import_pairs"}
 
 

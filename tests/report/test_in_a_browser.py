@@ -238,8 +238,10 @@ def test_the_gallery_is_filtered_and_tables_are_sorted(opened: Any) -> None:
     assert [name.inner_text() for name in names.all()] != before
     assert page.locator(".leaders tbody").last.locator("tr").count() == 2  # its second row came with it
     page.get_by_text("Dark", exact=True).click()
+    is_dark = "document.querySelector('#colours-dark').checked"
+    page.wait_for_function(is_dark)
     page.reload()
-    assert page.locator("#colours-dark").is_checked()
+    page.wait_for_function(is_dark)
 
 
 def test_hostile_texts_in_every_field_stay_texts(opened: Any, made: dict[str, Path], tmp_path: Path) -> None:
