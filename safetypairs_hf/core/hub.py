@@ -273,7 +273,8 @@ def _root(error: BaseException) -> BaseException:
     """Return the error of the request itself, which uploads and downloads wrap in another one."""
     from huggingface_hub import errors
 
-    wrappers = (RuntimeError, errors.LocalEntryNotFoundError)
+    older = getattr(errors, "XetAuthorizationError", RuntimeError)  # huggingface_hub 1.5 has it, 2.0 does not
+    wrappers = (RuntimeError, errors.LocalEntryNotFoundError, older)
     while isinstance(error, wrappers) and error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -24,7 +24,7 @@ route = Routes()
 
 @route("POST", *(f"{repo}/info/lfs/objects/batch" for repo in REPO))
 def batch(call: Call) -> Response:
-    """Return where to send or fetch each object.
+    """Return where to send or fetch each object; a client that can upload by Xet is told to.
 
     Signed-in users with read access may upload, because they may open pull requests.
     """
@@ -35,8 +35,10 @@ def batch(call: Call) -> Response:
     elif operation != "download":
         raise Refusal(400, f"Invalid operation {operation!r}: expected upload or download")
     with reading("batch"):
-        parts = "multipart" in data.get("transfers", [])
+        transfers = set(data.get("transfers", []))
         wanted = [(checked_oid(item["oid"]), int(item["size"])) for item in data["objects"]]
+    # Newer clients do not ask: where they can use Xet, they do.
+    by_xet, parts = operation == "upload" and "xet" in transfers, "multipart" in transfers
     files, objects, asked = call.large_files(repo), [], set()
     for oid, size in wanted:
         answer: dict[str, Any] = {"oid": oid, "size": size}
@@ -45,13 +47,14 @@ def batch(call: Call) -> Response:
                 answer["error"] = {"code": 404, "message": "Object does not exist"}
             else:
                 answer["actions"] = {"download": {"href": _link(call, repo, "download", oid)}}
-        elif files.size(oid) is None and oid not in asked:
+        elif not by_xet and files.size(oid) is None and oid not in asked:
             # Equal files of one commit share an object. With two addresses, the client would upload it twice at the
             # same time from one file handle.
             asked.add(oid)
             answer["actions"] = _upload(call, repo, oid, size, parts)
         objects.append(answer)
-    body = {"transfer": "multipart" if parts else "basic", "objects": objects, "hash_algo": "sha256"}
+    transfer = "xet" if by_xet else "multipart" if parts else "basic"
+    body = {"transfer": transfer, "objects": objects, "hash_algo": "sha256"}
     return JSONResponse(body, media_type="application/vnd.git-lfs+json")
 
 

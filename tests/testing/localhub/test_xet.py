@@ -104,6 +104,25 @@ def test_up_and_down_with_the_real_client(hub: Hub) -> None:
     check_ranges(hub, sha, str(file_hash))
 
 
+@pytest.mark.parametrize(
+    ("operation", "transfers", "chosen"),
+    [
+        ("upload", ["basic", "multipart", "xet"], "xet"),
+        ("upload", ["basic", "multipart"], "multipart"),
+        ("upload", ["basic"], "basic"),
+        ("download", ["basic", "xet"], "basic"),
+    ],
+)
+def test_a_client_that_asks_how_to_upload(hub: Hub, operation: str, transfers: list[str], chosen: str) -> None:
+    """As huggingface_hub 1.5 does."""
+    hub.api().create_repo("lab/pairs", repo_type="dataset")
+    wanted = {"operation": operation, "transfers": transfers, "objects": [{"oid": "a" * 64, "size": 5}]}
+    url = f"{hub.endpoint}/datasets/lab/pairs.git/info/lfs/objects/batch"
+    answer = get_session().post(url, json=wanted, headers={"authorization": "Bearer hf_alice"}).json()
+    assert answer["transfer"] == chosen
+    assert ("actions" in answer["objects"][0]) == (operation == "upload" and chosen != "xet")
+
+
 REPEATED = """
 from huggingface_hub import CommitOperationAdd, HfApi
 api = HfApi()
