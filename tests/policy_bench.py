@@ -81,8 +81,8 @@ def release(run: RunFolder, folder: Path, version: str) -> Any:
 
 def by_policy(image: Any, category: str, policy: str) -> float:
     """A guard that follows the policy it is given."""
-    pixels = set(image.convert("RGB").get_flattened_data())
-    red, green = (255, 0, 0) in pixels, (0, 160, 0) in pixels
+    colours = {colour for _, colour in image.convert("RGB").getcolors(image.width * image.height)}
+    red, green = (255, 0, 0) in colours, (0, 160, 0) in colours
     return float(red if "red" in policy else (red or green) if "No square" in policy else 0.0)
 
 

@@ -30,7 +30,7 @@ def run(*words: str, **env: str) -> Result:
         (["scroe", "x.csv"], "No such command 'scroe'. (Did you mean 'score'?)"),
         (["taxonomy", "chek"], "No such command 'chek'. (Did you mean 'check'?)"),
         (["autoload", "onn"], "(Did you mean 'on'?)"),
-        (["score", "x.csv", "--treshold", "1"], "'--threshold'"),
+        (["score", "x.csv", "--treshold", "1"], "--threshold"),
         (["xyzzy"], "No such command 'xyzzy'."),
         (["--quiet", "--verbose", "guards"], "--quiet shows less and --verbose more; give one of them"),
     ],

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("huggingface_hub", minversion="2.0")  # an older `hf` writes another manifest
 from huggingface_hub.cli.extensions import ExtensionManifest
 
 FOLDER = Path(__file__).parents[2] / "extension" / "hf-safetypairs"

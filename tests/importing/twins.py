@@ -135,12 +135,10 @@ def contra_safe() -> Dataset:
 
 
 def add_to_card(name: str, **metadata: str) -> None:
-    """Add metadata to a card. Below 2.2, huggingface_hub's own function has huggingface.co check it, whatever the Hub."""
+    """Add metadata to a card. Below 2.2, huggingface_hub's own function asks huggingface.co to check it."""
     card = DatasetCard.load(name)
     card.data = type(card.data)(**card.data.to_dict(), **metadata)
-    HfApi().upload_file(
-        path_or_fileobj=str(card).encode(), path_in_repo="README.md", repo_id=name, repo_type="dataset"
-    )
+    HfApi().upload_file(path_or_fileobj=str(card).encode(), path_in_repo="README.md", repo_id=name, repo_type="dataset")
 
 
 def push() -> None:
