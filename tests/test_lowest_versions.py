@@ -22,9 +22,10 @@ ROOT = Path(__file__).parents[1]
 LOWEST = Path(__file__).parent / "environments" / "lowest.txt"
 # The other extras need PyTorch, whose lowest version is to be had for CUDA alone (docs/status.md).
 EXTRAS = ("anthropic", "azure", "bedrock", "demo", "evaluate", "gemini", "opennsfw", "probe", "review", "server")
+# The long ones first.
 ROOMS = (
-    *("core", "taxonomy", "dataset", "versions", "loading", "publishing", "metric"),
-    *("evaluating", "importing", "reviewing", "report", "cli"),
+    *("publishing", "evaluating", "loading", "cli", "metric", "versions", "dataset"),
+    *("reviewing", "report", "importing", "core", "taxonomy"),
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

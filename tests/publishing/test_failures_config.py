@@ -96,6 +96,7 @@ def test_croissant_and_the_builder_class_read_controls_and_failures(
     described = mlc.Dataset(str(work / "whole" / "croissant.json"))
     assert described.metadata.ctx.issues.errors == set()
     assert {name: len(list(described.records(name))) for name in counts} == counts
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder holds the files of the release alone
     monkeypatch.syspath_prepend(str(work / "whole" / "loading_script"))
     module = importlib.import_module("safetypairs")
     for name, count in counts.items():
