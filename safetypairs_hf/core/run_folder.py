@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from safetypairs_hf.core.errors import RunError, SafetyPairsError, counted, verb
 from safetypairs_hf.core.foreign_text import ForeignTextError, parse_json, reading
-from safetypairs_hf.core.target_name import is_hub_address
+from safetypairs_hf.core.target_name import RUN_MARK, is_hub_address
 
-RECIPE, FUNNEL = "recipe.json", "funnel.json"
+RECIPE, FUNNEL = RUN_MARK, "funnel.json"
 
 _ROWS = 1024  # rows that are held as Python objects at the same time
 
@@ -177,15 +177,6 @@ class RunFolder:
 def is_run(word: str) -> bool:
     """Return whether a user's text names a run: a URL other than a Hub's address, or a folder that holds a recipe."""
     return ("://" in word and not is_hub_address(word)) or (Path(word) / RECIPE).is_file()
-
-
-def refuse_run(place: str, path: Path) -> None:
-    """Raise SafetyPairsError if a folder that should be a dataset is a run."""
-    if (path / RECIPE).is_file():
-        raise SafetyPairsError(
-            f"{place} is a run, which has no version yet; publish it, and name what was published: "
-            f"safetypairs publish {place} ./my-pairs --version 1.0.0"
-        )
 
 
 def open_run(url: str) -> RunFolder:

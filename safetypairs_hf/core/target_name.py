@@ -21,6 +21,8 @@ from safetypairs_hf.core.version import Version, parse
 
 logger = logging.getLogger(__name__)
 
+RUN_MARK = "recipe.json"  # the file that makes a folder a run
+
 # The Hub's rules for an owner or a name. `huggingface_hub` refuses anything else.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _PAGE = re.compile(r"https?://[^/]+/datasets/([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?(?:[/?#].*)?")
@@ -126,6 +128,15 @@ def is_hub_address(text: str) -> bool:
     return _id_of(text) is not None
 
 
+def refuse_run(place: str, path: Path) -> None:
+    """Raise SafetyPairsError if a folder that should be a dataset is a run."""
+    if (path / RUN_MARK).is_file():
+        raise SafetyPairsError(
+            f"{place} is a run, which has no version yet; publish it, and name what was published: "
+            f"safetypairs publish {place} ./my-pairs --version 1.0.0"
+        )
+
+
 def no_folder(place: str) -> SafetyPairsError:
     """Return the error for a folder that does not exist."""
     target, at, version = place.rpartition("@")
@@ -167,6 +178,7 @@ def _read(text: str) -> TargetName:
     place, version = _split(whole)
     if is_hub_id(place):
         if found := next(filter(_is_folder, (whole, place)), None):
+            refuse_run(found, Path(found))
             raise SafetyPairsError(
                 f"{found} is a folder here and could be a Hub id too; for the folder write ./{whole}; for the dataset "
                 "on the Hub run this in another folder"

@@ -14,6 +14,7 @@ from safetypairs_hf.taxonomy.nine import NINE
 
 FORMAT = 1
 _SHOWN = 3
+_FIRST = ("guard.name", "guard.revision", "data.name")  # what a reader knows, before hashes
 
 
 def identity_of(guard: Judge, data: Data, unit: int) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def code_version() -> str:
 def check_same(was: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
     """Raise RunError if `where` belongs to another run. The message says what differs."""
     before, after = dict(_flat(was)), dict(_flat(now))
-    different = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    by_name = sorted({*before, *after}, key=lambda key: (key not in _FIRST, key))
+    different = [key for key in by_name if before.get(key) != after.get(key)]
     if different:
         told = "; ".join(f"{key} was {before.get(key)!r} and is {after.get(key)!r}" for key in different[:_SHOWN])
         more = f"; and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""

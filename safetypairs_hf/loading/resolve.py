@@ -10,8 +10,7 @@ from safetypairs_hf.core import embedded_set
 from safetypairs_hf.core.embedded_set import NAME
 from safetypairs_hf.core.errors import HubUnavailable, PublishError, SafetyPairsError, VersionMismatch
 from safetypairs_hf.core.hub import fetch, is_out_of_reach, is_unknown_revision, list_tags
-from safetypairs_hf.core.run_folder import refuse_run
-from safetypairs_hf.core.target_name import TargetName, no_folder
+from safetypairs_hf.core.target_name import TargetName, no_folder, refuse_run
 from safetypairs_hf.core.version import Version, by_version, parse
 
 logger = logging.getLogger(__name__)
@@ -205,7 +204,7 @@ def check_folder(name: TargetName, asked: str) -> None:
             listed = ", ".join(map(str, embedded_set.versions()))
             raise VersionMismatch(f"{asked} was asked for, but the package has only {listed}")
         raise VersionMismatch(
-            f"{asked} was asked for, but the folder {name.place} holds {holds}; ask for {holds}, or move the folder"
+            f"{asked} was asked for, but the folder {name.place} holds {holds} alone; ask for {holds}"
         )
 
 

@@ -167,6 +167,8 @@ def _of_shards(name: str, shards: list[tuple[str, Callable[[], dict[str, Any]]]]
     """Join the columns of files of one format with the same known columns."""
     if not shards:
         raise PairError(f"{name}: there is no file of predictions in it ({', '.join(SUFFIXES)})")
+    if any(shard.rsplit("/", 1)[-1] == "manifest.parquet" for shard, _ in shards):
+        raise PairError(f"{name} is a dataset; give predictions on it, such as the file that `evaluate --out` wrote")
     kinds: dict[str | None, str] = {}
     for shard, _ in shards:
         kinds.setdefault(kind_of(shard), shard)

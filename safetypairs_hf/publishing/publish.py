@@ -105,7 +105,16 @@ class Published:
         if self.dry_run:
             last = plan.last or "none"
             return f"would publish {plan.version} (last: {last}): {difference}; nothing was changed"
-        return f"{'proposed' if self.proposed else 'published'} {plan.version}: {difference}\nat {self.where}"
+        return (
+            f"{'proposed' if self.proposed else 'published'} {plan.version}: {difference}\nat {self.where}{self._gone}"
+        )
+
+    @property
+    def _gone(self) -> str:
+        """Say which version a folder no longer holds: it holds one, and a repo on the Hub holds all."""
+        last, is_folder = self.plan.last, self.plan.head.target.published_name.startswith("./")
+        replaced = is_folder and last not in (None, self.plan.version)
+        return f", which holds {self.plan.version} alone: {last} is no longer there" if replaced else ""
 
     def _repr_html_(self) -> str:
         return text_html(str(self))

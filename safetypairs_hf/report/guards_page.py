@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.evaluating.abstentions import abstentions
 from safetypairs_hf.metric.figures import Face, Figure, figures_in, shown_in
+from safetypairs_hf.metric.table_text import few_groups
 from safetypairs_hf.report.curves import calibration_of, roc_of, scatter_of
 from safetypairs_hf.report.failure_gallery import by_pair, worst
 from safetypairs_hf.report.guard_files import Guard, same_pairs
@@ -57,6 +58,7 @@ def guards_data(
         "data": data.name if data else None,
         "pairs": [min(pairs), max(pairs)],
         "same_pairs": same_pairs(guards),
+        "few_groups": few_groups(min((guard.score.n_groups for guard in guards if guard.score.n_groups), default=None)),
         "guards": shown,
         "categories": _categories(guards, names),
         "agreement": _agreement(guards[:MOST_COMPARED], reading),

@@ -76,7 +76,7 @@ def test_the_newest_version_is_not_the_one_of_the_predictions(data: str, tmp_pat
 def test_rows_in_python_are_checked_against_data_of_this_machine(data: str) -> None:
     rows = [{**row, "score": float(row["reference"])} for row in sp.images(sp.load(data, split="test"))]
     assert sp.score(rows, data=data).signature.startswith(f"data:{data}@1.0.0|split:test|")
-    with pytest.raises(PairError, match=r"the predictions: 1 of \d pairs are not in .*data@1\.0\.0 \('other'\)"):
+    with pytest.raises(PairError, match=r"the predictions: 1 of \d pairs is not in .*data@1\.0\.0 \('other'\)"):
         sp.score([*rows, *({**row, "pair_id": "other"} for row in rows[:2])], data=f"{data}@1.0.0")
     with pytest.raises(PairError, match=r"pairs are not in safetypairs@1\.0\.0"):
         sp.score(rows, data="safetypairs@1.0.0")

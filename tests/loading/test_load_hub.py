@@ -280,7 +280,7 @@ def test_names_with_a_version_and_the_bare_name(lab: Lab, tmp_path: Path) -> Non
         "load('safetypairs@1.0.0', split='test')": 3,
         "load('safetypairs', '1.0.0', split='test')": 3,
         "load('lab/pairs@1.0.0', '1.1.0')": "VersionMismatch: lab/pairs@1.0.0 names one version, and 1.1.0 was given "
-        "beside it; leave one of them out",
+        "separately; leave one of them out",
         "load('lab/pairs@main')": "VersionMismatch: 'main' is not a version; expected three whole numbers such as "
         "lab/pairs@1.2.0, or a folder ./lab/pairs@main",
         "os.makedirs('lab/pairs') or load('lab/pairs', '1.0.0')": both,

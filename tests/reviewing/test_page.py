@@ -398,11 +398,6 @@ def test_a_kill_between_key_and_answer_loses_nothing(
     context = browser.new_context(viewport=DESK)
     page = context.new_page()
     with own_process(small_run, tmp_path) as (process, address):
-        page.goto(address)
-        drawn = page.locator("body[data-pair$=' blind']")
-        pair_id = (drawn.get_attribute("data-pair") or "").split()[0]
-        page.keyboard.press("ArrowLeft")
-        page.locator("body[data-pair$=' revealed']").wait_for()
 
         def kill(route: Route) -> None:
             if recorded:
@@ -411,7 +406,12 @@ def test_a_kill_between_key_and_answer_loses_nothing(
             process.wait()
             route.abort()
 
-        page.route("**/api/decide", kill, times=1)
+        page.route("**/api/decide", kill, times=1)  # before the page: set later, a request may pass it by
+        page.goto(address)
+        drawn = page.locator("body[data-pair$=' blind']")
+        pair_id = (drawn.get_attribute("data-pair") or "").split()[0]
+        page.keyboard.press("ArrowLeft")
+        page.locator("body[data-pair$=' revealed']").wait_for()
         page.keyboard.press("a")
         expect(page.get_by_role("alert")).to_contain_text("start the same command again")
     file = tmp_path / "review" / "anna.jsonl"

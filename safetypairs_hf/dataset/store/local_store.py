@@ -6,8 +6,7 @@ from pathlib import Path
 
 from safetypairs_hf.core.errors import VersionMismatch
 from safetypairs_hf.core.hub import Stored
-from safetypairs_hf.core.run_folder import refuse_run
-from safetypairs_hf.core.target_name import no_folder
+from safetypairs_hf.core.target_name import no_folder, refuse_run
 from safetypairs_hf.core.version import Version
 from safetypairs_hf.dataset import manifest
 from safetypairs_hf.dataset.manifest_table import Columns, not_ours
