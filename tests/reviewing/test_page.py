@@ -340,16 +340,16 @@ def test_a_veil_comes_back_when_the_window_is_left(browser: Browser, server: Rev
 def test_an_answer_that_is_lost_is_asked_for_again(browser: Browser, server: ReviewServer) -> None:  # noqa: F811
     context = browser.new_context(viewport=DESK)
     anna = Reader(context.new_page(), server)
-    anna.begin("anna")
-    first = anna.wait("blind")
-    anna.press("ArrowLeft")
-    anna.wait("revealed")
 
     def lose(route: Route) -> None:
         route.fetch()
         route.abort()
 
-    anna.page.route("**/api/decide", lose, times=1)
+    anna.page.route("**/api/decide", lose, times=1)  # before it begins: set later, a request may pass it by
+    anna.begin("anna")
+    first = anna.wait("blind")
+    anna.press("ArrowLeft")
+    anna.wait("revealed")
     anna.press("a")
     expect(anna.page.get_by_role("alert")).to_contain_text("The server does not answer")
     assert anna.wait("revealed") == first
