@@ -17,10 +17,11 @@ from builds import make_run, tree
 from huggingface_hub import constants
 from local_races import local_races
 
+import safetypairs_hf as sp
 from safetypairs_hf.building import run_reader
 from safetypairs_hf.building.run_reader import open_finished
 from safetypairs_hf.core import file_digests
-from safetypairs_hf.core.errors import PublishError
+from safetypairs_hf.core.errors import PublishError, SafetyPairsError
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.version import check, parse
 from safetypairs_hf.dataset import manifest
@@ -583,3 +584,19 @@ def test_every_file_tells_the_features(runs: tuple[RunFolder, RunFolder], tmp_pa
             {"name": Value("string"), "p_unsafe_before": Value("float64"), "p_unsafe_after": Value("float64")}
         )
         assert features["source"] == {key: Value("string") for key in ("dataset", "id", "license")}
+
+
+def test_a_folder_says_which_version_it_holds_and_that_it_is_no_predictions(tmp_path: Path) -> None:
+    target = str(tmp_path / "pairs")
+    first = publish(make_run(tmp_path / "run", pairs=4), parse_target(target), parse("1.0.0"))
+    assert str(first).endswith(f"\nat {target}")
+    second = publish(make_run(tmp_path / "more", pairs=6), parse_target(target), parse("1.1.0"))
+    assert str(second).endswith(f"\nat {target}, which holds 1.1.0 alone: 1.0.0 is no longer there")
+    with pytest.raises(SafetyPairsError, match=r"holds 1\.1\.0 alone; ask for 1\.1\.0$"):
+        sp.load(target, version="1.0.0")
+    with pytest.raises(SafetyPairsError, match=r"pairs is a dataset; give predictions on it, such as the file that"):
+        sp.score(target)
+    text = (tmp_path / "pairs" / "README.md").read_text()
+    assert "| `violence` (O2)" in text and "| `disasters` (O9)" not in text
+    assert "3 categories of the taxonomy have no pair in this version." in text
+    assert "disasters" not in text.partition("## Load")[0].partition("Content warning")[2].lower()
