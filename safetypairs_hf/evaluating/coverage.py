@@ -98,8 +98,8 @@ def remarks(path: str | Path, **reading: Unpack[Reading]) -> list[str]:
     bare = sum(value in (0.0, 1.0) for value in scores)
     if bare:
         found.append(
-            f"{bare:,} of {counted(len(scores), 'score')} {verb(bare, 'is')} 0 or 1: verdicts alone, without a "
-            "probability, so figures that need no threshold say little."
+            f"{bare:,} of {counted(len(scores), 'score')} {verb(bare, 'is')} exactly 0 or 1 (yes or no answers, or "
+            "clipped scores), so figures that need no threshold say little."
         )
     covered = covered_by(path, **reading)
     return ["\n".join(textwrap.wrap(text, _WIDTH)) for text in [*found, *([str(covered)] if covered else [])]]

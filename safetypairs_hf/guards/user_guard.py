@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from safetypairs_hf.core.description import describe, source_hash
 from safetypairs_hf.core.errors import RecipeError, UserCodeError
-from safetypairs_hf.core.nearest import hint
+from safetypairs_hf.core.nearest import hint, nearest
 from safetypairs_hf.core.records import Box, Judge, Picture, Verdict
 from safetypairs_hf.core.settings import check_counts
 from safetypairs_hf.core.user_code import functions_of, load_code, telling
@@ -54,9 +54,12 @@ def as_judge(judge: Judge | Callable[..., Any]) -> Judge:
     if hasattr(judge, "judge") and not isinstance(judge, type):
         return judge  # type: ignore[return-value]
     if isinstance(judge, type) or not callable(judge):
+        from safetypairs_hf.guards.catalogue import guard_names
+
+        name = nearest(judge, guard_names()) if isinstance(judge, str) else None
         raise RecipeError(
             f"the judge is {kind_of(judge)}; expected a function (image, category), or an object with `name` and "
-            "`judge`; one by its name: make_guard"
+            f"`judge`; for a guard of the package, give sp.guard({name or 'NAME'!r})"
         )
     return FunctionGuard(judge)
 

@@ -35,7 +35,7 @@ def show(pair: Mapping[str, Any]) -> ShownPair:
     The unsafe member is blurred until the box "show" is ticked. Of a policy pair both are, since they are one image.
 
     Args:
-        pair: A row of a version, such as `sp.load(...)[0]`, with images decoded or as bytes.
+        pair: A row of a version, such as `sp.load("safetypairs", split="test")[0]`, with images decoded or as bytes.
 
     Returns:
         An object that a notebook shows as HTML, and that prints the texts of the pair.
@@ -48,7 +48,9 @@ def show(pair: Mapping[str, Any]) -> ShownPair:
     missing = [name for name in _MEMBERS if not isinstance(pair, Mapping) or name not in pair]
     if missing:
         given = f"has no {missing[0]}" if isinstance(pair, Mapping) else f"is a {type(pair).__name__}"
-        raise SafetyPairsError(f"show takes a row of a version, such as sp.load()[0]; what was given {given}")
+        raise SafetyPairsError(
+            f"show takes one row of a version, such as sp.load('safetypairs', split='test')[0]; what was given {given}"
+        )
     of_policies = pair["unsafe_image"] is pair["safe_image"]
     unsafe, safe = (_thumbnail(pair[name], name) for name in _MEMBERS)
     words = {name: str(pair[name]) for name in ("pair_id", "critical_feature", "instruction") if pair.get(name)}

@@ -225,7 +225,7 @@ class ThresholdCurve:
             [
                 *lines,
                 "",
-                f"best {most:.4f}, at {best}, picked here: optimistic",
+                f"best on these pairs {most:.4f}, at threshold {best}: optimistic",
                 f"within {TOLERANCE} of {self.at(0.5):.4f}, that at 0.5, from {low:.4g} to {high:.4g}",
             ]
         )

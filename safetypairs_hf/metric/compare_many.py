@@ -151,14 +151,12 @@ def compare_many(
         The figures of each guard and of every two guards.
 
     Raises:
-        PairError: As in `compare`, with the guard's name; there are fewer than two guards; or `by_category` is given
-            for rows without categories.
+        PairError: As in `compare`, with the guard's name; `guards` is not a dict by name, or has fewer than two guards;
+            or `by_category` is given for rows without categories.
     """
+    check_named(guards)
     if len(guards) < 2:
         raise PairError(f"{counted(len(guards), 'guard')} given: comparing takes two or more")
-    unnamed = [name for name in guards if not isinstance(name, str)]
-    if unnamed:
-        raise PairError(f"a guard named {unnamed[0]!r}: names are text")
     aligned = align(guards, common=common, threshold_from=threshold_from, **reading)
     correct = np.stack([pairs.correct for pairs in aligned.pairs])
     right = correct.sum(axis=1)
@@ -183,6 +181,15 @@ def compare_many(
         n_incomplete=aligned.n_incomplete,
         signature=signature(whole.n_pairs, aligned.pairs, aligned.digest, ci="newcombe", **told),
     )
+
+
+def check_named(guards: Any) -> None:
+    """Raise PairError unless `guards` is a dict whose keys are names."""
+    if not isinstance(guards, Mapping):
+        raise PairError(f"the guards are of type {type(guards).__name__}; give a dict: {{'name': rows, 'other': rows}}")
+    unnamed = [name for name in guards if not isinstance(name, str)]
+    if unnamed:
+        raise PairError(f"a guard named {unnamed[0]!r}: names are text")
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -68,7 +68,6 @@ class Figure(NamedTuple):
         short: The column heading in printed tables; `heading` by default.
         note: The text after the value in printed tables. `{name}` is replaced by another figure of the same record.
         shown_with: Printed tables show this figure only if that one is not 0.
-        absent: The note if the value is None; without it, the line is left out.
         from_scores: Whether it exists only if predictions come with scores.
         task: The id of the task in eval.yaml under which the Hub lists it as a result.
         name: The key in JSON; the name of the field by default.
@@ -86,7 +85,6 @@ class Figure(NamedTuple):
     short: str = ""
     note: str = ""
     shown_with: str | None = None
-    absent: str = ""
     from_scores: bool = False
     task: str | None = None
     name: str = ""
@@ -347,11 +345,11 @@ class Figures:
     best_threshold_pair_accuracy: Annotated[
         float | None,
         Figure(
-            "at best threshold",
+            "best on these pairs",
             "pair accuracy there; optimistic, as the threshold was picked on these pairs",
             better="higher",
             faces=Face.TABLE,
-            note="{best_threshold}, picked here: optimistic",
+            note="at threshold {best_threshold}: optimistic",
             from_scores=True,
         ),
     ]
@@ -512,7 +510,6 @@ Detectable = Annotated[
         "null where too few pairs are discordant",
         faces=Face.TABLE,
         note="at 5% two-sided, power 80%",
-        absent="too few pairs on which A and B differ",
     ),
 ]
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from safetypairs_hf.core.errors import PairError, counted
+from safetypairs_hf.core.errors import PairError, counted, verb
 from safetypairs_hf.metric.notebook import text_html, values_frame
 from safetypairs_hf.metric.table_text import pairs_in_groups
 
@@ -122,7 +122,8 @@ class PowerTable:
         if differing < least_differing(self.alpha):
             # Without groups these are pairs. With few groups, more pairs may differ.
             what = "pair" if seen.n_groups is None or seen.n_groups > differing else "group"
-            lines.append(f"At most {counted(differing, what)} differ: too few for the test, whatever they show.")
+            most = f"At most {counted(differing, what)} {verb(differing, 'differs')}"
+            lines.append(f"{most}: too few for the test, whatever they show.")
         alike = "" if seen.n_groups is None else ", in groups like these"
         if self.observed_pairs_needed is not None:
             lines.append(f"Pairs needed{alike}, if that difference is the true one: {self.observed_pairs_needed:,}")

@@ -28,6 +28,7 @@ from safetypairs_hf.metric.column_values import (
     verdicts_of,
 )
 from safetypairs_hf.metric.column_values import to_array as to_array
+from safetypairs_hf.metric.figures import Figures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -325,6 +326,11 @@ def _check_lengths(columns: Mapping[str, Any]) -> None:
 
 def _taken(rows: Any) -> tuple[dict[str, Any], list[Any]]:
     """Return the known columns of `rows`, unchanged, and the names of all columns."""
+    if isinstance(rows, Figures):
+        raise PairError(
+            f"rows of type {type(rows).__name__}: a score holds no answers; give evaluate a file name, and use the "
+            "file: sp.evaluate(guard, data, 'a.parquet'), then sp.compare('a.parquet', 'b.parquet')"
+        )
     try:
         if isinstance(rows, Mapping):
             return known_of_mapping(rows)

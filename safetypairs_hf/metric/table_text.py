@@ -13,7 +13,7 @@ FEW_GROUPS = 30  # with fewer, the intervals get a note
 
 
 def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
-    """Return a line for each figure that applies: its label, its value, then its interval or its note."""
+    """Return a line for each figure that has a value: its label, its value, then its interval or its note."""
     values = vars(record)
     lines = []
     for figure in figures:
@@ -21,8 +21,6 @@ def figure_lines(record: Any, figures: Iterable[Figure]) -> list[str]:
             continue
         if values[figure.name] is not None:
             lines.append(figure_line(figure, values[figure.name], _note_with_interval(record, figure)))
-        elif figure.absent:
-            lines.append(f"{figure.label:<22}{'none':>8}   {figure.absent}")
     return lines
 
 

@@ -38,10 +38,10 @@ def test_the_table_and_where_the_predictions_are() -> None:
     assert done.exit_code == 0, done.output
     expected = score("out.parquet", data="squares@1.1.0", split="test", fidelity="trained")
     asked = "Asked as it was trained (fidelity: trained)."
-    alone = "14 of 14 scores are 0 or 1: verdicts alone, without a probability, so figures"
+    alone = "14 of 14 scores are exactly 0 or 1 (yes or no answers, or clipped scores), so\nfigures"
     assert (
         done.stdout
-        == f"{expected}\n\n{asked}\n\n{alone}\nthat need no threshold say little.\n\nPredictions: out.parquet\n"
+        == f"{expected}\n\n{asked}\n\n{alone} that need no threshold say little.\n\nPredictions: out.parquet\n"
     )
     assert done.stderr.startswith("safetypairs: judged 14 images in ") and done.stderr.endswith("the guard at work\n")
     again = evaluated(*words)

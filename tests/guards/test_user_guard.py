@@ -127,10 +127,14 @@ def test_a_function_as_it_is(tmp_path: Path) -> None:
     identity = guard.identity()
     source = {"function": always.__qualname__, "source": hash_of(Path(__file__))}
     assert identity["settings"]["function"] == source and identity["revision"] == guard.revision
-    for wrong in ("klein", FunctionGuard, 5):
-        with pytest.raises(
-            RecipeError, match=r"the judge is .*; expected a function \(image, category\), or an object"
-        ):
+    for wrong, named in (
+        ("colour-clutter", "colour-and-clutter"),
+        ("zzz", "NAME"),
+        (FunctionGuard, "NAME"),
+        (5, "NAME"),
+    ):
+        expected = r"the judge is .*; expected a function \(image, category\), or an object .* give "
+        with pytest.raises(RecipeError, match=rf"{expected}sp.guard\('{named}'\)$"):
             as_guard(wrong)  # type: ignore[arg-type]
 
 

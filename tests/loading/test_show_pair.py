@@ -50,7 +50,9 @@ def test_what_it_takes() -> None:
     Image.new("RGB", (900, 30)).save(data, "PNG")
     assert sp.show(pair(safe_image={"bytes": data.getvalue()}, instruction="turn it"))._repr_html_()
     assert repr(sp.show(pair(instruction="turn it"))) == f"pair_id: {'0' * 16}\ninstruction: turn it"
-    with pytest.raises(sp.SafetyPairsError, match=r"such as sp.load\(\)\[0\]; what was given has no unsafe_image"):
+    with pytest.raises(
+        sp.SafetyPairsError, match=r"such as sp.load\('safetypairs', split='test'\)\[0\]; what .* has no unsafe_im"
+    ):
         sp.show({"image": 1})
     with pytest.raises(sp.SafetyPairsError, match="what was given is a list"):
         sp.show([pair()])  # type: ignore[arg-type]

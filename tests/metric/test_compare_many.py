@@ -151,6 +151,8 @@ def test_what_is_wrong_names_the_guard() -> None:
         compare_many({"one": rows_of(SCORES)})
     with pytest.raises(PairError, match="not there: category"):
         compare_many({"a": rows_of(SCORES), "b": rows_of(SCORES)}, by_category=True)
+    with pytest.raises(PairError, match=r"^the guards are of type list; give a dict: {'name': rows, 'other': rows}$"):
+        compare_many([rows_of(SCORES), rows_of(SCORES)])  # type: ignore[arg-type]
     with pytest.raises(PairError, match="a guard named 1: names are text"):
         compare_many({1: rows_of(SCORES), "b": rows_of(SCORES)})  # type: ignore[dict-item]
     many = compare_many({"even": rows_of(SCORES), "odd": rows_of(SCORES)[1:]}, incomplete="drop", common=True)

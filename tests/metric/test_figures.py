@@ -64,8 +64,8 @@ def test_keys_and_plain_types() -> None:
 def test_the_best_threshold_is_printed_so_that_it_gives_its_figure() -> None:
     scores = {str(n): (0.1 + n / 7, (n * 5 % 7) / 7 + 1 / 97) for n in range(6)}
     result = score(rows_of(scores))
-    (line,) = [line for line in str(result).splitlines() if line.startswith("at best threshold")]
-    typed = float(line.split("   ")[-1].split(",")[0])
+    (line,) = [line for line in str(result).splitlines() if line.startswith("best on these pairs")]
+    typed = float(line.split("at threshold ")[1].removesuffix(": optimistic"))
     assert score(rows_of(scores), threshold=typed).pair_accuracy == result.best_threshold_pair_accuracy
     assert len(line) <= 80
 

@@ -189,6 +189,8 @@ def test_table_of_two_guards() -> None:
     assert max(map(len, str(table).splitlines())) <= 80
     assert f"Pairs needed, if that difference is the true one: {pairs_needed(1 / 6, 3 / 6)}" in str(table)
     assert "At most 3 pairs differ: too few for the test" in str(table)
+    one = power_table(observed=compare(rows_of(SCORES), rows_of({**SCORES, "b": (0.8, 0.1)})))
+    assert "At most 1 pair differs: too few for the test" in str(one)
     same = power_table(observed=compare(rows_of(SCORES), rows_of(SCORES)))
     assert "no difference to plan for" in str(same)
 

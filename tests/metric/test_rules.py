@@ -70,6 +70,7 @@ BROKEN = [
     ("no rows at all", iter(())),
     ("row 0 is of type int", [1, 2]),
     ("rows of type int", 5),
+    ("rows of type PairScore: a score holds no answers; give evaluate a file name, and use the file", score(GOOD)),
 ]  # fmt: skip
 
 
