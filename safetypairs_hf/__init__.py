@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from safetypairs_hf.core.records import Verdict as Verdict
     from safetypairs_hf.editors.catalogue import list_editors as list_editors
     from safetypairs_hf.evaluating.as_of import score as score
+    from safetypairs_hf.evaluating.comparing import compare as compare
+    from safetypairs_hf.evaluating.comparing import compare_many as compare_many
     from safetypairs_hf.evaluating.evaluate import evaluate as evaluate
     from safetypairs_hf.evaluating.hub_results import push_results as push_results
     from safetypairs_hf.evaluating.spending import Prices as Prices
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from safetypairs_hf.metric import ManyComparison as ManyComparison
     from safetypairs_hf.metric import PairComparison as PairComparison
     from safetypairs_hf.metric import PairScore as PairScore
-    from safetypairs_hf.metric import compare as compare
-    from safetypairs_hf.metric import compare_many as compare_many
     from safetypairs_hf.metric import failures as failures
     from safetypairs_hf.metric import metric_path as metric_path
     from safetypairs_hf.metric.power_plan import power as power
@@ -88,8 +88,8 @@ _WHERE = {
     "score": "safetypairs_hf.evaluating.as_of",
     "show": "safetypairs_hf.loading.show_pair",
     "probe": "safetypairs_hf.report.probe_report",
-    "compare": "safetypairs_hf.metric",
-    "compare_many": "safetypairs_hf.metric",
+    "compare": "safetypairs_hf.evaluating.comparing",
+    "compare_many": "safetypairs_hf.evaluating.comparing",
     "failures": "safetypairs_hf.metric",
     "metric_path": "safetypairs_hf.metric",
     "PairScore": "safetypairs_hf.metric",

@@ -54,11 +54,9 @@ def command(
     safetypairs compare a.csv b.csv --margin 0.02
     safetypairs compare a.csv b.csv c.csv --names small,large,tuned
     """
-    from safetypairs_hf.evaluating.checking import told_together
-    from safetypairs_hf.evaluating.prediction_file import predictions_of
+    from safetypairs_hf.evaluating.comparing import compare, compare_many
 
     files = (a, b, *more)
-    told, read = told_together(files), dict(zip(files, map(predictions_of, files), strict=True))
     if threshold_from and len(threshold_from) != len(files):
         raise click.UsageError(
             f"--threshold-from is given {counted(len(threshold_from), 'time')} for {len(files)} files; one for each"
@@ -66,28 +64,31 @@ def command(
     if more or names is not None or by_category:
         if margin is not None:
             raise click.UsageError("--margin is for two files, without --names and --by-category")
-        from safetypairs_hf.metric.compare_many import compare_many
-
         named = _names(files, names)
         result = compare_many(
-            {name: read[file] for name, file in zip(named, files, strict=True)},
+            dict(zip(named, files, strict=True)),
             common=common,
             by_category=by_category,
             threshold_from=dict(zip(named, threshold_from, strict=True)) if threshold_from else None,
             **reading,
-            **told,
         )
         click.echo(json.dumps(result.to_dict(), indent=2) if as_json else str(result))
     else:
-        from safetypairs_hf.metric.compare import compare
-
-        compared = compare(read[a], read[b], common=common, threshold_from=threshold_from or None, **reading, **told)
+        compared = compare(a, b, common=common, threshold_from=threshold_from or None, **reading)
         found = None if margin is None else compared.equivalent(margin)
         if as_json:
             equivalence = {} if found is None else {"equivalence": vars(found)}
             click.echo(json.dumps(compared.to_dict() | equivalence, indent=2))
         else:
-            click.echo(str(compared) + ("" if found is None else f"\n\n{found}"))
+            click.echo(f"{_who('A', a)}\n{_who('B', b)}\n{compared}" + ("" if found is None else f"\n\n{found}"))
+
+
+def _who(letter: str, file: str) -> str:
+    """Return the line that says which guard a letter means: the file, and the name that `evaluate` wrote into it."""
+    from safetypairs_hf.evaluating.prediction_file import read_run
+
+    run = read_run(file)
+    return f"{letter}: {file}" + ("" if run is None else f" ({run['guard']['name']})")
 
 
 def _names(files: tuple[str, ...], given: str | None) -> list[str]:

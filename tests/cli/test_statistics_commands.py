@@ -45,7 +45,8 @@ def run(command: click.Command, *words: str) -> Result:
 
 
 def test_two_files_give_one_comparison(files: list[str]) -> None:
-    assert run(compare_cli.command, *files[:2]).output == f"{compare(*files[:2])}\n"
+    a, b = files[:2]
+    assert run(compare_cli.command, a, b).output == f"A: {a}\nB: {b}\n{compare(a, b)}\n"
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ API = {
     ),
     "Score and compare": (
         "safetypairs_hf.evaluating.as_of.score",
-        "safetypairs_hf.metric.compare.compare",
-        "safetypairs_hf.metric.compare_many.compare_many",
+        "safetypairs_hf.evaluating.comparing.compare",
+        "safetypairs_hf.evaluating.comparing.compare_many",
         "safetypairs_hf.metric.score.failures",
         "safetypairs_hf.metric.score.PairScore",
         "safetypairs_hf.metric.compare.PairComparison",

@@ -23,7 +23,7 @@ from safetypairs_hf.dataset.store.open_store import open_named
 from safetypairs_hf.evaluating.checking import check_data, check_edition, told_together
 from safetypairs_hf.evaluating.evaluate import evaluate
 from safetypairs_hf.evaluating.prediction_file import metadata_of, read_run, told_by
-from safetypairs_hf.icons.scene_guards import ColourAndClutter
+from safetypairs_hf.icons.scene_guards import ColourAndClutter, KnowsSomeItems
 from safetypairs_hf.publishing.open_target import parse_target
 from safetypairs_hf.publishing.publish import publish
 from safetypairs_hf.taxonomy.nine import NINE
@@ -128,6 +128,22 @@ def test_category_and_group_are_taken_from_the_data(data: str) -> None:
     assert counted == Counter(row["category"] for row in table)
     assert joined["n_groups"] == len({row["group"] for row in table})
     assert joined["signature"].startswith(f"data:{data}@1.0.0|") and "|ci:wilson-groups|" in joined["signature"]
+
+
+def test_a_comparison_of_files_says_what_they_are_on(data: str) -> None:
+    evaluate(ColourAndClutter(), data, OUT, split="all")
+    evaluate(KnowsSomeItems(), data, "items.parquet", split="all")
+    names = (ColourAndClutter().name, KnowsSomeItems().name)
+    two, many = sp.compare(OUT, "items.parquet"), sp.compare_many({"a": OUT, "b": "items.parquet"})
+    for found in (two, many):
+        assert found.signature.startswith(f"data:{data}@1.0.0|split:all|n:4|")
+    shown = CliRunner().invoke(compare_command, [str(OUT), "items.parquet"]).stdout
+    assert shown == f"A: {OUT} ({names[0]})\nB: items.parquet ({names[1]})\n{two}\n"
+    # What the caller gives comes first, and rows in memory state nothing.
+    rows = pq.read_table(OUT).to_pylist()
+    assert sp.compare(OUT, rows, data="mine@1.0.0").signature.startswith("data:mine@1.0.0|n:4|")
+    assert sp.compare(OUT, rows, split="test").signature.startswith(f"data:{data}@1.0.0|split:test|n:4|")
+    assert sp.compare(rows, rows).signature.startswith("data:none|n:4|")
 
 
 def test_files_that_were_shown_different_images(data: str) -> None:

@@ -138,7 +138,7 @@ def test_score_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> 
 
 def test_compare_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     expected = compare(*files)
-    assert run(capsys, "compare", *files) == (0, f"{expected}\n", "")
+    assert run(capsys, "compare", *files) == (0, f"A: {files[0]}\nB: {files[1]}\n{expected}\n", "")
     assert max(map(len, str(expected).splitlines())) <= 80
     assert str(expected).replace("\n", "").endswith(expected.signature)
     code, out, _ = run(capsys, "compare", *files, "--json")

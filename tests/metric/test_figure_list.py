@@ -172,7 +172,10 @@ def test_the_package_names_what_it_exports() -> None:
     from safetypairs_hf import metric
 
     assert all(getattr(metric, name).__module__.startswith("safetypairs_hf.metric") for name in metric.__all__)
-    assert (sp.compare, sp.PairScore) == (metric.compare, metric.PairScore)
+    assert sp.PairScore is metric.PairScore
+    for name in ("compare", "compare_many"):  # those of `sp` also read what files of `evaluate` state
+        assert inspect.signature(getattr(sp, name)) == inspect.signature(getattr(metric, name))
+    assert sp.compare(rows_of(SCORES), rows_of(SCORES)) == metric.compare(rows_of(SCORES), rows_of(SCORES))
     taken = {name: each.default for name, each in inspect.signature(sp.score).parameters.items()}
     assert taken.pop("as_of", "") is None  # for it, `sp.score` reads data, which the metric does not
     assert taken == {name: each.default for name, each in inspect.signature(metric.score).parameters.items()}
