@@ -69,7 +69,7 @@ def _mapping_option(name: str, parameter: str, metavar: str, help: str) -> Calla
 @_mapping_option(
     "--column", "more", "ROLE=COLUMN", "Other roles: critical_feature, instruction, id, group, split, license..."
 )
-@_mapping_option("--label-map", "labels", "VALUE=LABEL", "What the values of the label mean: 1=unsafe,0=safe.")
+@_mapping_option("--label-map", "labels", "VALUE=LABEL", "What a label, folder or name part means: bad=unsafe,ok=safe.")
 @click.option("--category", metavar="SLUG", help="The category of every pair.")
 @_mapping_option("--category-map", "category_map", "VALUE=SLUG", "What the values of the category column mean.")
 @click.option("--taxonomy", metavar="FILE", help="A YAML file of categories and policies; the nine by default.")

@@ -153,7 +153,9 @@ def open_pairs(
     laid = find_layout(layout) if layout is not None else Layout("", Said())
     said = said or Said()
     place = said.over(laid.said)
-    rows = open_source(source, subset=place.subset or "", splits=place.splits, name=name, commit=commit)
+    rows = open_source(
+        source, subset=place.subset or "", splits=place.splits, labels=place.labels, name=name, commit=commit
+    )
     laid.check(rows, said)
     plan = recognise(rows, said.over(laid.for_source(rows.license)))
     found = find_pairs(rows, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,6 @@ from safetypairs_hf.core.file_names import name_in
 from safetypairs_hf.core.foreign_text import MOST_SETTING_BYTES, ForeignTextError, parse_json, reading, whole
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.importing.image_cells import Files, Slice
-from safetypairs_hf.importing.reading_plan import LABELS
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Column, value_at
 from safetypairs_hf.importing.split_names import split_in, states_splits
 
@@ -71,11 +70,11 @@ class ListedRows:
         return Files(self.root, self.root)
 
 
-def folder_rows(folder: Path, origin: str) -> ListedRows:
+def folder_rows(folder: Path, origin: str, labels: Container[str]) -> ListedRows:
     """Return a row for each file below a folder, except hidden files.
 
-    The columns are `image`, `image_path`, `folder` (the first folder in the path that is not named unsafe, safe or like
-    a split), and the split by its name.
+    The columns are `image`, `image_path`, `folder` (the first folder in the path that is not named like a label or a
+    split), and the split by its name. `labels` are in lower case.
 
     Raises:
         RecipeError: The folder holds no file.
@@ -87,7 +86,7 @@ def folder_rows(folder: Path, origin: str) -> ListedRows:
             continue
         name = name_in(folder, path)
         row = {IMAGE_COLUMN: os.fspath(relative), PATH_COLUMN: name}
-        others = (part for part in relative.parts[:-1] if part.lower() not in LABELS and not split_in([part]))
+        others = (part for part in relative.parts[:-1] if part.lower() not in labels and not split_in([part]))
         if inner := next(others, None):
             row[FOLDER_COLUMN] = inner
         rows.append(_with_split(row, relative.parts[:-1]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetypairs_hf.core.decoding import walk
@@ -15,6 +16,7 @@ from safetypairs_hf.importing.hub_rows import hub_rows
 from safetypairs_hf.importing.image_cells import Files
 from safetypairs_hf.importing.listed_rows import folder_rows, tar_rows
 from safetypairs_hf.importing.parquet_rows import ParquetFile, ParquetRows
+from safetypairs_hf.importing.reading_plan import meanings
 from safetypairs_hf.importing.source_rows import Rows
 from safetypairs_hf.importing.split_names import split_in
 from safetypairs_hf.importing.spooled_rows import stream_rows, table_rows
@@ -23,14 +25,22 @@ TABLES = (".parquet", ".csv", ".jsonl", ".tar")
 _SAME = {".ndjson": ".jsonl", ".pq": ".parquet"}
 
 
-def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), name: str = "", commit: str = "") -> Rows:
+def open_source(
+    source: Any,
+    *,
+    subset: str = "",
+    splits: Sequence[str] = (),
+    labels: Mapping[str, str] = MappingProxyType({}),
+    name: str = "",
+    commit: str = "",
+) -> Rows:
     """Return the rows of a source.
 
     Args:
         source: A folder, a file or a folder of files (Parquet, CSV, JSON Lines, WebDataset tar), a folder that
             `save_to_disk` wrote, `org/name` or `org/name@REVISION` on the Hub; a `datasets.Dataset`, a `DatasetDict`, a
             pandas table, or an iterable of dicts, whose images are PIL images, bytes or paths.
-        subset, splits: See ReadingPlan.
+        subset, splits, labels: See ReadingPlan. A folder that is named like a label is no category.
         name: The name of the origin of its pairs; "" uses the id with its commit, or the name of the file or folder.
         commit: For a dataset on the Hub, the commit to read instead of the one that its revision points to now; ""
             reads the latter.
@@ -49,7 +59,7 @@ def open_source(source: Any, *, subset: str = "", splits: Sequence[str] = (), na
                 f"{text} is a folder here and could be a Hub id too; for the folder write ./{text}; for the dataset on "
                 "the Hub run this in another folder"
             )
-        return _from_disk(path, name or path.resolve().name, subset, splits)
+        return _from_disk(path, name or path.resolve().name, subset, splits, labels)
     if named is not None:
         return hub_rows(named[0], commit or named[1], subset, splits, name)
     raise RecipeError(
@@ -65,7 +75,7 @@ def dataset_of(source: Any) -> tuple[str, str] | None:
     return (dataset, revision) if is_hub_id(dataset) else None
 
 
-def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str]) -> Rows:
+def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str], labels: Mapping[str, str]) -> Rows:
     if subset:
         raise RecipeError(f"a subset is named ({subset}), and {path} is no dataset on the Hub; leave it out")
     if path.is_dir() and ((path / "state.json").is_file() or (path / "dataset_dict.json").is_file()):
@@ -78,7 +88,7 @@ def _from_disk(path: Path, name: str, subset: str, splits: Sequence[str]) -> Row
     else:
         tables, root = _tables_in(path), path
         if not tables:
-            return folder_rows(path, name)
+            return folder_rows(path, name, meanings(labels))
     if len(tables) > 1:
         raise RecipeError(
             f"{path} holds tables of several kinds ({', '.join(sorted(tables))}); name the one that is meant"

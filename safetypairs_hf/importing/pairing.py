@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetypairs_hf.core.errors import RecipeError
 from safetypairs_hf.core.packed_list import PackedList
 from safetypairs_hf.core.records import DIRECTIONS, Reject
 from safetypairs_hf.importing.policy_rows import Half as Half
-from safetypairs_hf.importing.policy_rows import known_label, policy_pairs
+from safetypairs_hf.importing.policy_rows import policy_pairs, unknown_label
 from safetypairs_hf.importing.reading_plan import IMAGE_ROLES, TEXT_ROLES, ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, as_text, value_at
 from safetypairs_hf.importing.split_names import split_of_source
@@ -36,13 +37,24 @@ class FoundPair(NamedTuple):
 
 @dataclass
 class Found:
-    """The pairs of a source, in the order of their first rows; and what was left out, by name, with the reason."""
+    """The pairs of a source, in the order of their first rows; and what was left out, by name, with the reason.
+
+    `labels`: the known labels of the rows as the source writes them, in lower case, with the number of rows of each.
+    """
 
     pairs: PackedList[FoundPair] = field(default_factory=PackedList)
     rejects: PackedList[tuple[str, Reject]] = field(default_factory=PackedList)
+    labels: Counter[str] = field(default_factory=Counter)
 
     def reject(self, name: str, reason: str, detail: str) -> None:
         self.rejects.append((name, Reject("source", reason, detail)))
+
+    def label(self, text: str, plan: ReadingPlan) -> str | None:
+        """Return the meaning of a row's label, as `plan.label` does, and count the label if it is known."""
+        known = plan.label(text)
+        if known is not None:
+            self.labels[text.lower()] += 1
+        return known
 
 
 def find_pairs(rows: Rows, plan: ReadingPlan) -> Found:
@@ -55,7 +67,8 @@ def find_pairs(rows: Rows, plan: ReadingPlan) -> Found:
     if plan.kind == "pairs":
         _from_pairs(rows, plan, found)
     elif plan.kind == "policies":
-        for each in policy_pairs(rows, plan, _texts(rows, plan, (*IMAGE_ROLES[1:], *TEXT_ROLES)), found.reject):
+        texts = _texts(rows, plan, (*IMAGE_ROLES[1:], *TEXT_ROLES))
+        for each in policy_pairs(rows, plan, texts, lambda text: found.label(text, plan), found.reject):
             _add(found, plan, FoundPair(*each))
     else:
         _from_images(rows, plan, found)
@@ -92,7 +105,7 @@ class _Image(NamedTuple):
 def _from_images(rows: Rows, plan: ReadingPlan, found: Found) -> None:
     images = []
     for number, texts in enumerate(_texts(rows, plan, (*IMAGE_ROLES[1:], *TEXT_ROLES))):
-        image = _image(number, texts, plan)
+        image = _image(number, texts, plan, found)
         if isinstance(image, Reject):
             found.rejects.append((rows.name(number), image))
         else:
@@ -144,7 +157,7 @@ def _fault(by_label: Mapping[str, Sequence[_Image]], plan: ReadingPlan) -> tuple
     return None
 
 
-def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image | Reject:
+def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan, found: Found) -> _Image | Reject:
     """Return the image of a row with its pair and label, or why it cannot be used."""
     label, text, edited = texts.get("label"), texts.get("pair", ""), texts.get("edited")
     if plan.column("partner"):
@@ -164,9 +177,9 @@ def _image(number: int, texts: Mapping[str, str], plan: ReadingPlan) -> _Image |
         pair = text
     if label is None:
         return Reject("source", "no_label", "the row has no label")
-    known = known_label(label, plan)
+    known = found.label(label, plan)
     if known is None:
-        return Reject("source", "unknown_label", f"{label[:80]!r} is no label: expected unsafe or safe, or map it")
+        return Reject("source", "unknown_label", unknown_label(label))
     if "within" in texts:
         pair = f"{texts['within']}/{pair}"
     said = {role: each for role, each in texts.items() if role in TEXT_ROLES}

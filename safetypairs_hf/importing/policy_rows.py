@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from safetypairs_hf.core.decoding import UnusableError
 from safetypairs_hf.core.errors import counted, verb
 from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.importing.image_cells import read_cell
-from safetypairs_hf.importing.reading_plan import LABELS, ReadingPlan
+from safetypairs_hf.importing.reading_plan import ReadingPlan
 from safetypairs_hf.importing.source_rows import Rows, value_at
 
 
@@ -25,7 +26,9 @@ PolicyPair = tuple[str, Half, Half, Mapping[str, str]]
 Told = Callable[[str, str, str], None]
 
 
-def policy_pairs(rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]], reject: Told) -> Iterator[PolicyPair]:
+def policy_pairs(
+    rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]], known: Callable[[str], str | None], reject: Told
+) -> Iterator[PolicyPair]:
     """Yield every two rows of one image that its policies call unsafe and safe, in the order of the rows.
 
     Rows with different values in the column `within` are no pair. If an image has several rows with one label, each is
@@ -36,16 +39,16 @@ def policy_pairs(rows: Rows, plan: ReadingPlan, texts: Iterator[dict[str, str]],
         rows: The source. An image is read only if no column `pair` says which rows show the same one.
         plan: How it is read.
         texts: The texts of each row in the columns of the plan.
+        known: Called with the label of each row; returns "unsafe", "safe", or None if the label is unknown.
         reject: Called with the name, a reason and a detail of each row or image that gives no pair.
     """
     members: dict[tuple[str, str], dict[str, list[tuple[int, dict[str, str]]]]] = {}
     column = plan.columns["image"]
     for number, said in enumerate(texts):
         name = rows.name(number)
-        label = known_label(said.get("label", ""), plan)
+        label = known(said.get("label", ""))
         if label is None:
-            shown = said.get("label", "")[:80]
-            reject(name, "unknown_label", f"{shown!r} is no label: expected unsafe or safe, or map it")
+            reject(name, "unknown_label", unknown_label(said.get("label", "")))
         elif "policy" not in said:
             reject(name, "no_policy", "the row has no policy")
         else:
@@ -89,9 +92,8 @@ def _digest(rows: Rows, number: int, column: str) -> str:
     return sha256(read_cell(value_at(row, column), rows.files(number)))
 
 
-def known_label(text: str, plan: ReadingPlan) -> str | None:
-    """Return "unsafe" or "safe", the meaning of a label; None if it is unknown."""
-    for value, label in {**LABELS, **plan.labels}.items():
-        if value.lower() == text.lower():
-            return label
-    return None
+def unknown_label(text: str) -> str:
+    """Return the detail of the rejection of a row whose label is unknown."""
+    shown = text[:80]
+    option = f"--label-map {shlex.quote(f'{shown}=unsafe')}"
+    return f"{shown!r} is no label: expected unsafe or safe; say which of them it means: {option}, or =safe"

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError, counted
@@ -57,7 +58,8 @@ class ReadingPlan:
         pair_pattern: A regular expression that must match the whole value of the column `pair`. Its group `pair`, or
             its first group, is the pair. Without a column `label`, its group `label`, or its other group, is the label.
             An image was edited if the group `edited` matched.
-        labels: Value of a label -> "unsafe" or "safe", in addition to these two words; case does not matter.
+        labels: Value of a label -> "unsafe" or "safe", in addition to these two words; case does not matter. Folders
+            and parts of file names with these words are recognised.
         repeats: If several rows are the same member of a pair: "reject" the pair, or take the "first" row.
         category: The category of every pair: a slug, a code or a name.
         category_map: Value of the column `category` -> category, for values that are not categories.
@@ -99,6 +101,14 @@ class ReadingPlan:
     def column(self, role: str) -> str | None:
         """Return the column of a role; None if it has none."""
         return self.columns.get(role)
+
+    def label(self, text: str) -> str | None:
+        """Return "unsafe" or "safe", the meaning of a label; None if it is unknown."""
+        return self._meanings.get(text.lower())
+
+    @cached_property
+    def _meanings(self) -> dict[str, str]:
+        return meanings(self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, as JSON values."""
@@ -193,6 +203,11 @@ class Said:
         return ReadingPlan(
             **{"pair_pattern": pair_pattern, **said, "kind": kind, "columns": {**columns, **self.columns}}
         )
+
+
+def meanings(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return what every known label means, by its lower case: "unsafe" or "safe". `labels` are those of a plan."""
+    return LABELS | {value.lower(): label for value, label in labels.items() if value}
 
 
 def check_word(where: str, given: str, known: Sequence[str]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from safetypairs_hf.core.errors import RecipeError, counted
 from safetypairs_hf.core.records import DIRECTIONS
 from safetypairs_hf.importing.listed_rows import IMAGE_SUFFIXES
-from safetypairs_hf.importing.reading_plan import LABELS, TEXT_ROLES, ReadingPlan, Said
+from safetypairs_hf.importing.reading_plan import TEXT_ROLES, ReadingPlan, Said, meanings
 from safetypairs_hf.importing.source_rows import IMAGE, SPLIT, TEXT, Rows, as_text, check_path, kind_of, value_at
 
 _ROWS = {"pairs": "a pair", "images": "an image", "policies": "an image under a policy"}
@@ -32,14 +33,28 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 _PAIR_NAMES = ("pair", "pair_id", "pair_key", "pair_name", "pair_idx")
 _PATH_NAMES = ("image_path", "file_name", "filename", "path", "file", "__key__", "key", "name", "id")
-_WORD = r"(?P<label>(?i:unsafe|safe))"
+_BETWEEN = "-_. "  # the characters between the words of a file name
 _ENDING = r"(?:\.[^./]+)?$"
-# The forms of a path that contain the pair and the label: as a folder, a suffix or a prefix.
-PATTERNS = (
-    rf"^(?:(?P<pair>.+)/)?{_WORD}/(?P<pair_2>.+?){_ENDING}",
-    rf"^(?P<pair>.+)[-_. ]{_WORD}{_ENDING}",
-    rf"^(?:(?P<pair>.+)/)?{_WORD}[-_. ](?P<pair_2>[^/]+?){_ENDING}",
-)
+
+
+def patterns(labels: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return the forms of a path that contain the pair and the label: as a folder, a suffix or a prefix.
+
+    `labels` are those of a plan. The label is one of their words, or unsafe or safe.
+    """
+    words = sorted(meanings(labels), key=lambda word: -len(word))
+    label = f"(?P<label>(?i:{'|'.join(_word(each, words) for each in words)}))"
+    return (
+        rf"^(?:(?P<pair>.+)/)?{label}/(?P<pair_2>.+?){_ENDING}",
+        rf"^(?P<pair>.+)[{_BETWEEN}]{label}{_ENDING}",
+        rf"^(?:(?P<pair>.+)/)?{label}[{_BETWEEN}](?P<pair_2>[^/]+?){_ENDING}",
+    )
+
+
+def _word(word: str, words: Sequence[str]) -> str:
+    """Return the pattern of a word that is not the end of a longer one: `ok`, but not in `not_ok`."""
+    starts = (other.removesuffix(word) for other in words if other != word and other.endswith(word))
+    return "".join(f"(?<!{re.escape(start)})" for start in starts if start[-1] in _BETWEEN) + re.escape(word)
 
 
 def recognise(rows: Rows, said: Said) -> ReadingPlan:
@@ -105,6 +120,10 @@ class _Sample:
         """Return the nonempty values of a column of texts, or of a path."""
         rows = self._rows if column in self.texts else itertools.islice(self.rows.texts([column]), _SAMPLE)
         return [text for row in rows if (text := as_text(value_at(row, column))) is not None]
+
+    def every_value(self, column: str) -> Iterator[str]:
+        """Yield the nonempty values of a column in all rows. A folder may list all files of one label first."""
+        return (text for row in self.rows.texts([column]) if (text := as_text(value_at(row, column))) is not None)
 
     def holds_images(self, column: str) -> bool:
         """Return whether a column holds images, or texts that mostly name image files."""
@@ -173,14 +192,15 @@ def _image_columns(sample: _Sample, said: Said) -> tuple[dict[str, str], str]:
         if "pair" not in columns and "partner" not in columns:
             columns["pair"] = _path_column(sample, pattern)
     elif "pair" in columns:
-        pattern = "" if "label" in columns else _pattern(sample, columns["pair"])
+        pattern = "" if "label" in columns else _matching(sample, columns["pair"], said) or ""
     else:
-        columns["pair"], pattern = _pair_column(sample, columns)
+        columns["pair"], pattern = _pair_column(sample, columns, said)
     if "label" not in columns and not pattern:
         raise RecipeError(
             f"{sample.rows.origin}: no column holds the labels unsafe and safe; name it: --label COLUMN{_there(sample)}"
         )
-    if pattern and "label" in columns and said.columns.get("label") is None and "(?P<label>" in pattern:
+    mapped = said.pair_pattern is None and said.labels  # the map is of the column
+    if pattern and "label" in columns and said.columns.get("label") is None and "(?P<label>" in pattern and not mapped:
         del columns["label"]  # the path has pair and label
     return columns, pattern
 
@@ -212,7 +232,7 @@ def _only_image(sample: _Sample) -> str:
 
 
 def _label_column(sample: _Sample, said: Said) -> str | None:
-    words = LABELS.keys() | {value.lower() for value in said.labels}
+    words = meanings(said.labels).keys()
     named = [name for name in sample.texts if "label" in name.lower() or "safe" in name.lower()]
     for name in (*named, *sample.texts):
         known = sample.rows.columns[name].labels or sample.values(name)
@@ -221,7 +241,7 @@ def _label_column(sample: _Sample, said: Said) -> str | None:
     return None
 
 
-def _pair_column(sample: _Sample, columns: Mapping[str, str]) -> tuple[str, str]:
+def _pair_column(sample: _Sample, columns: Mapping[str, str], said: Said) -> tuple[str, str]:
     """Return the column of the pair, and the pattern that extracts it; "" if its whole value is the pair."""
     if "label" in columns:
         named = next((name for name in _PAIR_NAMES if name in sample.texts), None)
@@ -229,13 +249,33 @@ def _pair_column(sample: _Sample, columns: Mapping[str, str]) -> tuple[str, str]
             return named, ""
     paths = [*_path_columns(sample), f"{columns['image']}.path"]
     for name in paths:
-        if (pattern := _matching(sample, name)) is not None:
+        if (pattern := _matching(sample, name, said)) is not None:
             return name, pattern
+    for name in paths:
+        if folders := _two_folders(sample.every_value(name)):
+            meaning = shlex.quote("{}=unsafe,{}=safe".format(*folders))
+            raise RecipeError(
+                f"{sample.rows.origin}: nothing says which two images are a pair; if the folders {folders[0]} and "
+                f"{folders[1]} hold the two members, say which of them is unsafe: --label-map {meaning}, or the other "
+                "way round"
+            )
     shown = next((f"; the first are {', '.join(sample.values(name)[:3])}" for name in paths if sample.values(name)), "")
     raise RecipeError(
         f"{sample.rows.origin}: nothing says which two images are a pair{shown}; lay them as unsafe/NAME and safe/NAME "
-        f"or NAME_unsafe and NAME_safe, or name the column: --pair COLUMN{_there(sample)}"
+        "or NAME_unsafe and NAME_safe, or say which words mean unsafe and safe: --label-map WORD=unsafe,WORD=safe; "
+        f"or name the column: --pair COLUMN{_there(sample)}"
     )
+
+
+def _two_folders(paths: Iterable[str]) -> list[str]:
+    """Return the names of the two folders that hold all files of some paths, if both hold a file of the same name."""
+    files: dict[str, set[tuple[PurePosixPath, str]]] = {}
+    for path in map(PurePosixPath, paths):
+        if path.parent.name:
+            files.setdefault(path.parent.name, set()).add((path.parent.parent, path.stem))
+        if len(files) > 2:
+            return []
+    return list(files) if len(files) == 2 and set.intersection(*files.values()) else []
 
 
 def _path_columns(sample: _Sample) -> list[str]:
@@ -257,18 +297,24 @@ def _path_column(sample: _Sample, pattern: str) -> str:
     return paths[0]
 
 
-def _matching(sample: _Sample, column: str) -> str | None:
-    """Return the first of PATTERNS that most values match and that gives both labels."""
+def _matching(sample: _Sample, column: str, said: Said) -> str | None:
+    """Return the first of `patterns` that most values of the sample match and that gives both labels."""
     values = sample.values(column)
-    for pattern in PATTERNS:
-        found = [match for value in values if (match := re.search(pattern, value))]
-        if 2 * len(found) > len(values) and len({match["label"].lower() for match in found}) == 2:
+    for pattern in patterns(said.labels):
+        most = 2 * sum(re.search(pattern, value) is not None for value in values) > len(values)
+        if most and _gives_both(pattern, sample.every_value(column), meanings(said.labels)):
             return pattern
     return None
 
 
-def _pattern(sample: _Sample, column: str) -> str:
-    return _matching(sample, column) or ""
+def _gives_both(pattern: str, values: Iterable[str], meaning: Mapping[str, str]) -> bool:
+    found = set()
+    for value in values:
+        if (match := re.search(pattern, value)) and (label := meaning.get(match["label"].lower())):
+            found.add(label)
+        if len(found) == 2:
+            return True
+    return False
 
 
 def _text_columns(sample: _Sample, taken: set[str], said: Said) -> dict[str, str]:

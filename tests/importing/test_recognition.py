@@ -13,9 +13,10 @@ from PIL import Image
 
 from safetypairs_hf.cli import group
 from safetypairs_hf.core.errors import RecipeError
+from safetypairs_hf.importing.import_pairs import open_pairs
 from safetypairs_hf.importing.open_source import open_source
 from safetypairs_hf.importing.reading_plan import ReadingPlan, Said
-from safetypairs_hf.importing.recognition import PATTERNS, recognise
+from safetypairs_hf.importing.recognition import patterns, recognise
 
 PICTURE = {"bytes": b"x", "path": None}
 
@@ -63,14 +64,14 @@ PICTURE = {"bytes": b"x", "path": None}
             {},
             "images",
             {"image": "image", "pair": "image_path"},
-            PATTERNS[1],
+            patterns({})[1],
         ),
         (
             [{"image": PICTURE, "file_name": f"{word}/{n}.jpg"} for n in "12" for word in ("safe", "unsafe")],
             {},
             "images",
             {"image": "image", "pair": "file_name"},
-            PATTERNS[0],
+            patterns({})[0],
         ),
         (
             [{"images": PICTURE, "id": n, "twin": 1 - n, "risk": word} for n, word in enumerate(("No", "Yes"))],
@@ -86,6 +87,56 @@ def test_common_columns_are_recognised(
 ) -> None:
     plan = recognise(open_source(rows), Said(**said))
     assert (plan.kind, dict(plan.columns), plan.pair_pattern) == (kind, columns, pattern)
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels", "pair"),
+    [
+        (["bad/1.jpg", "ok/1.png"], {"bad": "unsafe", "OK": "safe"}, "1"),
+        (["a/Bad/1.jpg", "a/ok/1.png"], {"bad": "unsafe", "ok": "safe"}, "a/1"),
+        (["1_bad.png", "1-ok.png"], {"bad": "unsafe", "ok": "safe"}, "1"),
+        (["bad_1.png", "ok.1.png"], {"bad": "unsafe", "ok": "safe"}, "1"),
+        (["1_not_ok.png", "1_ok.png"], {"not_ok": "unsafe", "ok": "safe"}, "1"),
+        (["not_ok_1.png", "ok_1.png"], {"ok": "safe", "not_ok": "unsafe"}, "1"),
+        (["c++/1.png", "safe/1.png"], {"c++": "unsafe"}, "1"),
+        (["safe/1.png", "unsafe/1.png"], {"unsafe": "safe", "safe": "unsafe"}, "1"),
+    ],
+)
+def test_the_words_of_a_label_map_are_recognised_in_paths(
+    paths: list[str], labels: dict[str, str], pair: str, tmp_path: Path
+) -> None:
+    for path in paths:
+        (tmp_path / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / path).write_bytes(b"is not read")
+    opened = open_pairs(tmp_path / "in", Said(labels=labels, category="O6"))
+    (found,) = opened.pairs
+    assert (found.name, [opened.rows.name(half.row) for half in (found.unsafe, found.safe)]) == (pair, paths)
+
+
+def test_a_label_column_with_a_map_says_the_label_and_the_path_the_pair() -> None:
+    rows = [{"image": PICTURE, "label": str(n % 2), "file_name": f"x{n // 2}_{1 - n % 2}.png"} for n in range(4)]
+    plan = recognise(open_source(rows), Said(labels={"1": "unsafe", "0": "safe"}))
+    assert (plan.columns["label"], plan.columns["pair"]) == ("label", "file_name")
+
+
+def test_a_source_that_lists_all_safe_members_first_is_recognised() -> None:
+    rows = [{"image": PICTURE, "file_name": f"{word}/{n}.png"} for word in ("safe", "unsafe") for n in range(250)]
+    assert recognise(open_source(rows), Said()).pair_pattern == patterns({})[0]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (("bad/1.png", "ok/1.jpg", "ok/2.png"), "--label-map bad=unsafe,ok=safe, or the other way round$"),
+        (("gun/a b/1.png", "gun/ok/1.png"), "--label-map 'a b=unsafe,ok=safe', or the other way round$"),
+        (("bad/1.png", "ok/2.png"), "--label-map WORD=unsafe,WORD=safe; or name the column: --pair COLUMN"),
+        (("bad/1.png", "ok/1.png", "more/1.png"), "--label-map WORD=unsafe,WORD=safe; or name the column"),
+    ],
+)
+def test_two_folders_of_equal_names_are_named_with_the_option_to_type(paths: tuple[str, ...], said: str) -> None:
+    rows = [{"image": PICTURE, "file_name": path} for path in paths]
+    with pytest.raises(RecipeError, match=said):
+        recognise(open_source(rows), Said())
 
 
 def test_what_could_be_two_things_is_asked_for() -> None:

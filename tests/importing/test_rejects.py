@@ -115,7 +115,8 @@ def rows(**more: Any) -> list[dict[str, Any]]:
         (
             [{"image": data, "pair": "a", "label": word} for data, word in zip(files(1), ("bad", "good"), strict=True)],
             {"category": "O6", "label": "label"},
-            r"gives no pair: row 0: unknown_label \('bad' is no label: expected unsafe or safe, or map it\)",
+            r"gives no pair: row 0: unknown_label \('bad' is no label: expected unsafe or safe; say which of them it "
+            r"means: --label-map bad=unsafe, or =safe\)",
         ),
     ],
 )
