@@ -131,7 +131,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     give_back_memory()
     from safetypairs_hf.cli.interrupts import when_stopped
     from safetypairs_hf.cli.progress import quiet_hub, reported
-    from safetypairs_hf.core.run_folder import RunFolder
+    from safetypairs_hf.core.run_folder import FUNNEL, RunFolder
     from safetypairs_hf.importing.import_pairs import import_pairs
 
     quiet_hub()
@@ -156,6 +156,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     run = RunFolder(out)
     if not run.shared:
         raise RunError(f"{out} is in the memory of this command, and gone when it ends; name a folder: --out runs/mine")
+    version = "X.Y.Z" if run.has(FUNNEL) else "1.0.0"  # a run that was finished before may be published
     show = _show_nothing if given["as_json"] else _show
     with when_stopped(run.standing), reported("import") as progress:
         workers = given["workers"]
@@ -163,7 +164,7 @@ def command(source: str, out: str | None, **given: Any) -> None:
     if given["as_json"]:
         click.echo(json.dumps(done.to_dict(), indent=2))
     else:
-        _report(done)
+        _report(done, version)
 
 
 def _said(given: Mapping[str, Any]) -> Said:
@@ -238,11 +239,11 @@ def _name_left_out(left_out: Sequence[tuple[str, Reject]], count: int) -> None:
         click.echo(f"left out: {count - len(shown):,} more")
 
 
-def _report(done: Imported) -> None:
+def _report(done: Imported, version: str) -> None:
     from safetypairs_hf.core.run_folder import next_commands
 
     _name_left_out(done.left_out, sum(done.rejected.values()))
     click.echo(str(done))
     for hint in done.hints:
         click.echo(f"safetypairs: {hint}", err=True)
-    click.echo("\n".join(next_commands(done.url, done.pairs)))
+    click.echo("\n".join(next_commands(done.url, done.pairs, version)))

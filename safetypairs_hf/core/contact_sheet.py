@@ -13,7 +13,8 @@ from safetypairs_hf.core.errors import SafetyPairsError, visible
 if TYPE_CHECKING:
     from safetypairs_hf.core.records import Box
 
-_MARGIN, _CAPTION = 12, 40
+_MARGIN, _HEAD, _CAPTION = 12, 20, 40
+_GAP = 4  # between the two images of a pair
 _PAPER, _INK, _GREY = "white", "#1a1a1a", "#666666"
 _UNSAFE, _SAFE = "#d1242f", "#1a7f37"
 
@@ -31,6 +32,8 @@ class Shown(NamedTuple):
 def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: int = 220) -> None:
     """Draw pairs with their edit boxes and captions, and write the sheet to `path` as PNG.
 
+    The words unsafe and safe are above the columns.
+
     Args:
         pairs: The pairs, in reading order.
         path: The file to write; its folder is made.
@@ -42,11 +45,16 @@ def contact_sheet(pairs: Sequence[Shown], path: Path, columns: int = 3, side: in
     """
     rows = -(-len(pairs) // columns)
     width, height = 2 * side + 2 * _MARGIN, side + _CAPTION + _MARGIN
-    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), _PAPER)
+    sheet = Image.new("RGB", (columns * width + _MARGIN, _HEAD + rows * height + _MARGIN), _PAPER)
+    head = ImageDraw.Draw(sheet)
+    for column in range(min(columns, len(pairs))):
+        x = _MARGIN + column * width
+        _write(head, (x, _MARGIN // 2), "unsafe", 15, _UNSAFE, side)
+        _write(head, (x + side + _GAP, _MARGIN // 2), "safe", 15, _SAFE, side)
     for index, pair in enumerate(pairs):
-        x, y = _MARGIN + index % columns * width, _MARGIN + index // columns * height
+        x, y = _MARGIN + index % columns * width, _MARGIN + _HEAD + index // columns * height
         sheet.paste(_framed(pair.unsafe, pair.box, side, _UNSAFE), (x, y + _CAPTION))
-        sheet.paste(_framed(pair.safe, pair.box, side, _SAFE), (x + side + 4, y + _CAPTION))
+        sheet.paste(_framed(pair.safe, pair.box, side, _SAFE), (x + side + _GAP, y + _CAPTION))
         draw = ImageDraw.Draw(sheet)
         _write(draw, (x, y), pair.title, 15, _INK, 2 * side)
         _write(draw, (x, y + 19), pair.text, 13, _GREY, 2 * side)

@@ -23,11 +23,11 @@ RECIPE, FUNNEL = RUN_MARK, "funnel.json"
 _ROWS = 1024  # rows that are held as Python objects at the same time
 
 
-def next_commands(url: str, pairs: int) -> list[str]:
-    """Return the commands to suggest after a run: show its funnel and, if it has pairs, publish them."""
+def next_commands(url: str, pairs: int, version: str = "1.0.0") -> list[str]:
+    """Return the commands to suggest after a run: show its funnel and, if it has pairs, publish them as a version."""
     lines = [f"See the funnel:      safetypairs status {url}"]
     # Not ./safetypairs: that folder would shadow the set that the package carries.
-    return lines + ([f"Publish it:          safetypairs publish {url} ./my-pairs --version 1.0.0"] if pairs else [])
+    return lines + ([f"Publish it:          safetypairs publish {url} ./my-pairs --version {version}"] if pairs else [])
 
 
 class RunFolder:

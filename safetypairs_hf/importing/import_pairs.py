@@ -46,7 +46,8 @@ NAMED: Final = 10  # how many left-out items are named
 class Opened:
     """An opened source, how it is read, and its pairs. Nothing is written yet.
 
-    `understood`: how the source was understood, in lines. `dataset`: its id on the Hub, else "". `moved_to`: the commit
+    `understood`: how the source was understood, in lines. `labels`: the labels that are known, in lower case, with the
+    number of rows of each; empty if a row is a pair. `dataset`: its id on the Hub, else "". `moved_to`: the commit
     that the source's revision points to now, if the import that continues was started at another commit; else "".
     """
 
@@ -55,6 +56,7 @@ class Opened:
     taxonomy: Taxonomy
     pairs: Sequence[FoundPair]
     rejects: Sequence[tuple[str, Reject]]
+    labels: Mapping[str, int]
     dataset: str = ""
     moved_to: str = ""
 
@@ -65,6 +67,7 @@ class Opened:
             "source": self.rows.origin,
             "rows": len(self.rows),
             "plan": self.plan.to_dict(),
+            "labels": dict(self.labels),
             "license": self.plan.license or self.rows.license,
             "taxonomy": self.taxonomy.name,
             "categories": {slug: counts[slug] for slug in self.taxonomy.present(counts)},
@@ -81,7 +84,16 @@ class Opened:
         licenses = [] if self.plan.column("license") else [f"licence: {license}"]
         moved = [f"its revision now points to {self.moved_to}; this run continues with {self.rows.fingerprint}"]
         count = f"{counted(len(self.pairs), 'pair')}; {len(self.rejects):,} left out"
-        return [*understood(self.plan, self.rows), *(moved if self.moved_to else []), *licenses, categories, count]
+        plan = [*understood(self.plan, self.rows), *self._labels]
+        return [*plan, *(moved if self.moved_to else []), *licenses, categories, count]
+
+    @property
+    def _labels(self) -> list[str]:
+        """The line of the labels: what each means, and how many rows have it; [] if a row is a pair."""
+        known = sorted((self.plan.label(text) == "safe", text) for text in self.labels)  # unsafe ones first
+        said = (text if self.plan.label(text) == text else f"{text} is {self.plan.label(text)}" for _, text in known)
+        named = [f"{each} ({self.labels[text]:,})" for each, (_, text) in zip(said, known, strict=True)]
+        return [f"labels: {', '.join(named)}"] if named else []
 
 
 @dataclass(frozen=True)
@@ -167,7 +179,7 @@ def open_pairs(
     named = dataset_of(source)
     now = look_up(named[0], named[1] or "main")[0] if named and commit else ""
     dataset = named[0] if named else ""
-    return Opened(rows, plan, categories, pairs, found.rejects, dataset, now if now != commit else "")
+    return Opened(rows, plan, categories, pairs, found.rejects, found.labels, dataset, now if now != commit else "")
 
 
 def import_pairs(
@@ -338,7 +350,8 @@ def _by_policies(
         )
     pairs, rejects = PackedList[FoundPair](), []
     for each in found:
-        named = [category_of(each.texts.get(name, each.texts[text]), {}, taxonomy) for text, name in both]
+        policies = (each.texts.get(name, each.texts[text]) for text, name in both)
+        named = [category_of(policy, {}, taxonomy, "add it to the taxonomy") for policy in policies]
         unsafe, safe = named
         if isinstance(unsafe, Reject):
             rejects.append((each.name, unsafe))
@@ -364,8 +377,9 @@ def _by_category(
     except SafetyPairsError as error:
         raise RecipeError(f"the category: {error}") from None
     pairs, rejects = PackedList[FoundPair](), []
+    advice = "give --category SLUG for every pair, or --category-map VALUE=SLUG"
     for pair in found:
-        slug = constant or category_of(pair.texts.get("category"), mapping, taxonomy)
+        slug = constant or category_of(pair.texts.get("category"), mapping, taxonomy, advice)
         if isinstance(slug, Reject):
             rejects.append((pair.name, slug))
         else:

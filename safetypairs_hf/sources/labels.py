@@ -33,8 +33,13 @@ def read_labels(labels: Labels, taxonomy: Taxonomy = NINE) -> dict[str, str]:
         raise RecipeError(f"labels: {error}") from None
 
 
-def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy = NINE) -> str | Reject:
-    """Return the slug of a source's label, from `labels` or else from the taxonomy (by code, slug or name)."""
+def category_of(
+    label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy = NINE, advice: str = "add it to labels"
+) -> str | Reject:
+    """Return the slug of a source's label, from `labels` or else from the taxonomy (by code, slug or name).
+
+    `advice` says in the rejection how users give the category of an unknown label.
+    """
     if label is None or not label.strip():
         return Reject("source", "no_label", "the source says nothing of its category")
     if as_seen(label) in labels:
@@ -42,7 +47,7 @@ def category_of(label: str | None, labels: Mapping[str, str], taxonomy: Taxonomy
     try:
         return taxonomy.find(label).slug
     except SafetyPairsError:
-        return Reject("source", "unknown_label", f"{label[:80]!r} is no category, and labels does not say which it is")
+        return Reject("source", "unknown_label", f"{label[:80]!r} is no category; {advice}")
 
 
 def check_one(**ways: object) -> None:

@@ -223,10 +223,14 @@ def test_a_dry_run_shows_ten_pairs_and_writes_nothing_else(tmp_path: Path) -> No
         "left out: p000: missing_half (there is no safe member (unsafe/p000.png))",
         f"10 pairs are drawn in {sheet}; nothing was imported",
     ]
+    assert "labels: unsafe (14), safe (13)" in text.splitlines()
     assert "licence: unknown" in text and "13 pairs; 1 left out" in text
     assert not out.exists()
     with Image.open(sheet) as drawn:
         blurred = drawn.convert("RGB")
+    heads = [blurred.crop((x, 0, x + 100, 24)) for x in (12, 12 + 224)]
+    inks = [tuple(darkest for darkest, _ in head.getextrema()) for head in heads]
+    assert inks == [(209, 36, 47), (26, 127, 55)]  # unsafe in red, safe in green
     said = json.loads(run(*words, "--show-unsafe", "--json")[1])
     assert (said["pairs"], said["categories"], said["drawn"]) == (13, {"weapons_substances": 13}, 10)
     assert said["rejected"][0]["reason"] == "missing_half"
@@ -239,25 +243,21 @@ def test_the_command_takes_what_the_function_takes(tmp_path: Path) -> None:
         for word, data in zip(("bad", "good"), files(number), strict=True):
             (tmp_path / "in").mkdir(exist_ok=True)
             (tmp_path / "in" / f"{number}-{word}.png").write_bytes(data)
-    code, text = run(
+    words = [
         *("import", str(tmp_path / "in"), "--out", str(tmp_path / "run"), "--category", "O6", "--workers", "1"),
         *("--pair-pattern", "(.+)-(good|bad)", "--label-map", "bad=unsafe,good=safe", "--license", "MIT"),
-        *(
-            "--direction",
-            "safe_to_unsafe",
-            "--generator",
-            "klein",
-            "--judge",
-            "colour-and-clutter",
-            "--judging",
-            "record",
-        ),
-        "--json",
-    )
+        *("--direction", "safe_to_unsafe", "--generator", "klein"),
+        *("--judge", "colour-and-clutter", "--judging", "record"),
+    ]
+    code, text = run(*words, "--json")
     said = json.loads(text)
     assert code == 0
     assert (said["pairs"], said["judged"], said["understood"]["license"]) == (2, 2, "MIT")
     assert said["understood"]["plan"]["labels"] == {"bad": "unsafe", "good": "safe"}
+    assert said["understood"]["labels"] == {"bad": 2, "good": 2}
+    lines = run(*words)[1].splitlines()
+    assert "labels: bad is unsafe (2), good is safe (2)" in lines
+    assert lines[-1].endswith("--version X.Y.Z")  # the run may be published by now
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def test_what_a_row_says_wrongly_is_its_own_fault(tmp_path: Path) -> None:
     assert list(pairs_of(tmp_path / "run")) == ["ok"]
 
 
+GIVE = "give --category SLUG for every pair, or --category-map VALUE=SLUG"
+
+
 def rows(**more: Any) -> list[dict[str, Any]]:
     return [dict(zip(("unsafe", "safe"), files(number), strict=True), **more) for number in (1, 2)]
 
@@ -92,7 +95,11 @@ def rows(**more: Any) -> list[dict[str, Any]]:
     [
         (rows(), {}, r"nothing says the category; give --category SLUG"),
         (rows(kind="O6"), {"said": Said(columns={"category": "kin"})}, r"no column 'kin'; the nearest is 'kind'"),
-        (rows(kind="knives"), {"said": Said(columns={"category": "kind"})}, r"gives no pair: row 0: unknown_label"),
+        (
+            rows(kind="knives"),
+            {"said": Said(columns={"category": "kind"})},
+            rf"row 0: unknown_label \('knives' is no category; {GIVE}\)",
+        ),
         (rows(), {"category": "O77"}, r"no category 'O77'"),
         (rows(), {"category": "O6", "unsafe": "safe"}, r"unsafe is the column .safe.; name the column of safe, too"),
         (rows(), {"category": "O6", "fit": "stretch"}, r"fit: there is no 'stretch'; there are resize, pad, crop"),

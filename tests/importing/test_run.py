@@ -74,7 +74,7 @@ def test_killed_it_ends_in_the_same_bytes_with_any_number_of_workers(whole: Path
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "38 pairs in" in done.stdout
+    assert "38 pairs in" in done.stdout and done.stdout.endswith("--version 1.0.0\n")
     assert tree(tmp_path / "run") == tree(whole / "run")
 
 

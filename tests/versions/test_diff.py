@@ -230,8 +230,8 @@ def test_the_sheet_blurs_unsafe_members_until_asked(work: Path, tmp_path: Path) 
     assert draw(found, old, new, tmp_path / "shown.png", show_unsafe=True) == 10
     blurred, shown = (Image.open(tmp_path / f"{name}.png").convert("RGB") for name in ("blurred", "shown"))
     assert blurred.size == shown.size
-    # A pair is 220 pixels of the unsafe member, 4 of paper and 220 of the safe one, below 40 of caption.
-    unsafe, safe = (12, 52, 232, 272), (236, 52, 456, 272)
+    # A pair is 220 pixels of the unsafe member, 4 of paper and 220 of the safe one, below 20 of head and 40 of caption.
+    unsafe, safe = (12, 72, 232, 292), (236, 72, 456, 292)
     assert blurred.crop(safe).tobytes() == shown.crop(safe).tobytes()
     assert blurred.crop(unsafe).tobytes() != shown.crop(unsafe).tobytes()
     # The squares of the image have hard edges; the largest step between two neighbours tells whether any is left.
