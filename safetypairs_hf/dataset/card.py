@@ -182,7 +182,7 @@ def _prose(manifest: Manifest, name: str) -> str:
     totals = manifest.totals()
     splits = splits_of(totals)
     release = manifest.releases[-1]
-    stages = release["funnel"]
+    stages = [stage for stage in release["funnel"] if _is_shown(stage, release["judging"]["judges"])]
     editing = release.get("editing") or {"editors": [], "made_by": []}
     return environment.get_template("README.md.jinja").render(
         title=title_of(name),
@@ -234,13 +234,21 @@ def _prose(manifest: Manifest, name: str) -> str:
     )
 
 
+def _is_shown(stage: Mapping[str, Any], judges: Sequence[Any]) -> bool:
+    """Return whether the card has a stage of the funnel: not that of the judges if none was asked."""
+    return bool(judges or stage["rejected"]) or not stage["stage"].startswith("judge")
+
+
 def _yields(stages: Sequence[Mapping[str, Any]], taxonomy: Taxonomy) -> Iterator[dict[str, Any]]:
-    """Yield the number of pairs of each category after each stage, and the share of its sources that judges passed."""
+    """Yield the number of pairs of each category after each stage, and the share of its sources that judges passed.
+
+    The share is "" if there is no source or no stage of the judges.
+    """
     by_stage = {stage["stage"]: stage["by_category"] for stage in stages}
     for slug in taxonomy.slugs:
         left = {stage: of.get(slug, {"out": 0})["out"] for stage, of in by_stage.items()}
         if any(left.values()):
-            share = f"{left['judge'] / left['source']:.0%}" if left["source"] else ""
+            share = f"{left['judge'] / left['source']:.0%}" if left["source"] and "judge" in left else ""
             yield {"category": f"`{slug}`", "left": list(left.values()), "share": share}
 
 

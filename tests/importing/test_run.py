@@ -127,6 +127,8 @@ def test_a_run_is_published_and_a_second_import_adds_what_is_new(whole: Path, tm
     assert {pair.identity.pair_id for pair in pairs_of(tmp_path / "again").values() if pair.identity} == set(places)
     card = (tmp_path / "set" / "README.md").read_text()
     assert "The pairs came finished" in card and "No judge was asked." in card
+    assert "| source | 5 | 5 |  |\n| select | 5 | 5 |  |\n" in card
+    assert "| category | source | select |\n|---|---:|---:|\n| `weapons_substances` | 5 | 5 |\n" in card
 
 
 def test_pairs_that_differ_everywhere_are_measured_and_verified(tmp_path: Path) -> None:
