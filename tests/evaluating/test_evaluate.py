@@ -277,7 +277,7 @@ def test_another_run_into_the_same_file(squares: str, green: OwnFunction) -> Non
     )
     with pytest.raises(RunError, match=r"data.limit was None and is 2; data.pairs was 7 and is 2; name another"):
         evaluate(green, squares, OUT, limit=2)
-    with pytest.raises(RunError, match=r"data.images was '\w+' and is '\w+'; data.name was .*1.1.0' and is .*1.0.0'"):
+    with pytest.raises(RunError, match=r"data.name was .*1.1.0' and is '.*1.0.0'; data.images was '\w+' and is '\w+'"):
         evaluate(green, str(publish(Path("old"), "1.0.0")), OUT)
     assert OUT.read_bytes() == before
     evaluate(other, squares, OUT, fresh=True)
