@@ -29,6 +29,6 @@ def test_a_version_on_a_hub(hub: Hub, tmp_path: Path) -> None:
     newest, again, other, none = hub.run_python(PROGRAM, cwd=tmp_path).splitlines()
     assert newest == again
     assert newest.startswith("data:lab/pairs@1.1.0|split:test|n:7|ids:")
-    was = "mood.parquet belongs to another run: data.name was 'lab/pairs@1.1.0' and is 'lab/pairs@1.0.0'; data.images was "
-    assert other.startswith(was)
+    names = "data.name was 'lab/pairs@1.1.0' and is 'lab/pairs@1.0.0'"
+    assert other.startswith(f"mood.parquet belongs to another run: {names}; data.images was ")
     assert none == "lab/pairs has no v3.0.0; its versions are 1.0.0, 1.1.0"
