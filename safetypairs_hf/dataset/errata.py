@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safetypairs_hf.core.tables import WIDTH
 from safetypairs_hf.core.version import Version, parse
+from safetypairs_hf.dataset.policy_pair_rows import POLICIES
 
 if TYPE_CHECKING:
     from safetypairs_hf.dataset.manifest import Manifest
@@ -32,7 +33,6 @@ ACTIONS: Final = {
 }
 TEXTS: Final = ("critical_feature", "instruction")
 IMAGES: Final = ("unsafe_sha256", "safe_sha256")
-POLICIES: Final = ("unsafe_policy", "safe_policy")
 _SWAPPED: Final = {IMAGES[0], POLICIES[0]}  # one of these is in what a swap changes
 LABELS: Final = ("category", *IMAGES)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from safetypairs_hf.core.records import DIRECTIONS
-from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS
+from safetypairs_hf.dataset.errata import IMAGES, TEXTS
 from safetypairs_hf.dataset.manifest import UNREVIEWED, Entry
+from safetypairs_hf.dataset.policy_pair_rows import POLICIES
 from safetypairs_hf.dataset.row_hash import row_hash
 from safetypairs_hf.dataset.schema import unreviewed
 from safetypairs_hf.taxonomy.categories import Taxonomy

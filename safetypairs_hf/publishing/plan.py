@@ -15,10 +15,10 @@ from safetypairs_hf.core.ids import policy_pair_id
 from safetypairs_hf.core.near_duplicates import TAKEN_DOWN, Groups
 from safetypairs_hf.core.records import Identity, Reject
 from safetypairs_hf.core.version import Version, check, least
-from safetypairs_hf.dataset.errata import POLICIES, first_labels, standing
+from safetypairs_hf.dataset.errata import first_labels, standing
 from safetypairs_hf.dataset.manifest import Entry, Manifest
 from safetypairs_hf.dataset.manifest_head import refuse_lacking
-from safetypairs_hf.dataset.policy_pair_rows import slug_of
+from safetypairs_hf.dataset.policy_pair_rows import POLICIES, slug_of
 from safetypairs_hf.dataset.schema import digest
 from safetypairs_hf.dataset.takedowns import identity_of
 from safetypairs_hf.publishing.amendment import Amendment

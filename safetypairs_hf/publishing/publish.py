@@ -12,6 +12,7 @@ from safetypairs_hf.core.foreign_text import reading
 from safetypairs_hf.core.records import UNKNOWN_LICENSE, Judgement
 from safetypairs_hf.core.run_folder import RunFolder
 from safetypairs_hf.core.tables import text_html
+from safetypairs_hf.core.target_name import is_hub_id
 from safetypairs_hf.core.version import Version, check, parse
 from safetypairs_hf.dataset.data_file import open_rows_file
 from safetypairs_hf.dataset.manifest import RESTORE, Manifest
@@ -112,7 +113,7 @@ class Published:
     @property
     def _gone(self) -> str:
         """Say which version a folder no longer holds: it holds one, and a repo on the Hub holds all."""
-        last, is_folder = self.plan.last, self.plan.head.target.published_name.startswith("./")
+        last, is_folder = self.plan.last, not is_hub_id(self.plan.head.target.published_name)
         replaced = is_folder and last not in (None, self.plan.version)
         return f", which holds {self.plan.version} alone: {last} is no longer there" if replaced else ""
 

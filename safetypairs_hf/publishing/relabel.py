@@ -19,9 +19,9 @@ from safetypairs_hf.core.pictures import sha256
 from safetypairs_hf.core.records import Reject
 from safetypairs_hf.core.version import Version, parse
 from safetypairs_hf.dataset.data_file import read_rows
-from safetypairs_hf.dataset.errata import IMAGES, POLICIES, TEXTS, erratum, told
+from safetypairs_hf.dataset.errata import IMAGES, TEXTS, erratum, told
 from safetypairs_hf.dataset.manifest import RESTORE, Entry
-from safetypairs_hf.dataset.policy_pair_rows import POLICY_PAIR_COLUMNS, slug_of
+from safetypairs_hf.dataset.policy_pair_rows import POLICIES, POLICY_PAIR_COLUMNS, slug_of
 from safetypairs_hf.dataset.policy_pair_rows import ROOT as POLICY_PAIRS
 from safetypairs_hf.dataset.reviews import Review
 from safetypairs_hf.dataset.row_hash import row_hash
